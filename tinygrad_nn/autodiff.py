@@ -1,0 +1,245 @@
+"""Reverse mode and forward mode over recorded operations: the chain rule, once.
+
+A node is whatever has `op`, `inputs`, `params`, `value`, `index` and `tracked`; its inputs were made before it, so
+the order of creation is a topological order, and sorting by `index` is all the ordering there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.operation import Op, Traced
+
+__all__ = ["gradients", "history", "pullback", "pushforward", "unbroadcast"]
+
+
+def history(outputs: Iterable[Any], wanted: Iterable[Any] | None = None) -> list[Any]:
+    """All nodes that `outputs` were made from and that require a gradient, in order of creation.
+
+    With `wanted`, only those that depend on one of these.
+    """
+    found: dict[int, Any] = {}
+    stack = [node for node in outputs if node.tracked]
+    while stack:
+        node = stack.pop()
+        if node.index not in found:
+            found[node.index] = node
+            for x in node.inputs:
+                if isinstance(x, Traced) and x.tracked and x.index not in found:
+                    stack.append(x)
+    order = [found[index] for index in sorted(found)]
+    if wanted is None:
+        return order
+    reached = {x.index for x in wanted}
+    for node in order:
+        if node.index not in reached and any(isinstance(x, Traced) and x.index in reached for x in node.inputs):
+            reached.add(node.index)
+    return [node for node in order if node.index in reached]
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum over what broadcasting repeated: the gradient of an input of this shape."""
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    if extra < 0:
+        return np.broadcast_to(g, shape)
+    stretched = tuple(range(extra)) + tuple(
+        i for i, n in enumerate(shape, extra) if n == 1 and g.shape[i] != 1
+    )
+    g = np.sum(g, axis=stretched, keepdims=True) if stretched else g
+    if extra:
+        g = np.reshape(g, g.shape[extra:])
+    return g if g.shape == shape else np.broadcast_to(g, shape)
+
+
+def pullback(
+    outputs: Sequence[Any],
+    seeds: Sequence[Any],
+    wanted: Sequence[Any] | None = None,
+    record: bool = False,
+    watch: Callable[[Any, int, Any], None] | None = None,
+) -> dict[Any, Any]:
+    """Vector-Jacobian products: the gradients of Σ ⟨seed, output⟩ at the leaves and retained nodes (or at `wanted`).
+
+    One sweep from the last operation to the first.  When a node's turn comes, everything made from it has sent its part,
+    so its gradient is complete: that is why the order matters, and why parts are added.
+    With `record`, the rules see the nodes themselves instead of their arrays, and so leave a graph behind.
+    `watch(node, slot, part)` sees every part sent.
+    """
+    order = history(outputs, wanted)
+    inside = {node.index for node in order}
+    keep = {node.index for node in wanted} if wanted is not None else ()
+    gradients: dict[int, Any] = {}
+    owned: set[int] = set()  # gradients made here by an addition: further parts may be added in place
+    masked: set[int] = set()  # nodes in whose gradient a choice has left exact zeros
+    for node, seed in zip(outputs, seeds, strict=True):
+        at = node.index
+        if at in inside:
+            gradients[at] = gradients[at] + seed if at in gradients else seed
+    results: dict[Any, Any] = {}
+    with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
+        for node in reversed(order):
+            index, op = node.index, node.op
+            g = gradients.pop(index, None)
+            if g is None:
+                continue
+            if op is None or node.retain or index in keep:
+                results[node] = g
+                if op is None:
+                    continue
+            behind_choice = index in masked and op.kind == "elementwise"
+            node.check_unchanged()
+            y, inputs = node, node.inputs
+            if not record:
+                y, inputs = node.value, [x.value if isinstance(x, Traced) else x for x in node.inputs]
+            for slot, x in enumerate(node.inputs):
+                if not isinstance(x, Traced) or x.index not in inside:
+                    continue
+                rule = op.vjps[slot]
+                if rule is None:
+                    continue
+                part = rule(g, y, *inputs, **node.params) if node.params else rule(g, y, *inputs)
+                if behind_choice:  # 0 · ∞ and 0 · NaN are 0 there
+                    part = np.where(g == 0, 0.0, part)
+                if part.shape != x.value.shape:
+                    part = unbroadcast(part, x.value.shape)
+                if part.dtype != x.value.dtype:
+                    part = part.astype(x.value.dtype)
+                if watch is not None:
+                    watch(node, slot, part)
+                at = x.index
+                if at not in gradients:
+                    gradients[at] = part
+                elif at in owned and not record:
+                    gradients[at] += part
+                else:
+                    gradients[at] = gradients[at] + part
+                    owned.add(at)
+                if op.guard or behind_choice:
+                    masked.add(at)
+    return results
+
+
+def gradients(
+    outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph: bool = False
+) -> list[Any]:
+    """Gradients of `outputs` with respect to `inputs`; no `.grad` is touched.
+
+    Parameters
+    ----------
+    outputs : a recorded tensor, or several, whose gradients are added.
+    inputs : a tensor that requires a gradient, or several; intermediate results are welcome.
+    grad_outputs : upstream gradient of each output, in its shape; may be left out for single numbers.
+    create_graph : record the computation of the gradients, so that they can be differentiated again.
+
+    Returns
+    -------
+    One gradient for each input, in its shape and dtype: tensors with `create_graph`, else arrays.  An input that no
+    output depends on gets zeros.
+
+    Raises
+    ------
+    ValueError : for an output of several elements without `grad_outputs`, or an input that requires no gradient.
+
+    Example
+    -------
+    >>> import tinygrad_nn as tn
+    >>> x = tn.tensor(2.0, requires_grad=True)
+    >>> (slope,) = tn.gradients(x**3, x, create_graph=True)
+    >>> slope.item(), tn.gradients(slope, x)[0].item()
+    (12.0, 12.0)
+
+    Source: the founding text's "Interlude: The Chain Rule and Nested Dependencies".
+    """
+    outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    if grad_outputs is None or not isinstance(grad_outputs, (list, tuple)):
+        grad_outputs = [grad_outputs] * len(outputs)
+    seeds = [seed_for(y, g, "grad_outputs") for y, g in zip(outputs, grad_outputs, strict=True)]
+    for i, x in enumerate(inputs):
+        if not x.tracked:
+            raise ValueError(
+                f"gradients: {label(x, f'inputs[{i}]')} of shape {x.shape} does not require a gradient; "
+                "create it with requires_grad=True before computing the outputs"
+            )
+    found = pullback(outputs, seeds, wanted=inputs, record=create_graph)
+    results = [found[x] if x in found else np.zeros_like(x.value) for x in inputs]
+    if create_graph:
+        return [g if isinstance(g, Traced) else type(x)(g) for g, x in zip(results, inputs, strict=True)]
+    return [np.array(g) for g in results]
+
+
+def seed_for(output: Any, gradient: Any, keyword: str) -> Any:
+    """The upstream gradient to start from: 1 for a single number, else what the caller gives, in the output's shape."""
+    value, name = output.value, label(output, "the output")
+    if not output.tracked:
+        raise ValueError(
+            f"{name} of shape {value.shape} was not computed from a tensor that requires a gradient: "
+            "create one with tn.tensor(..., requires_grad=True), and compute outside tn.no_grad()"
+        )
+    if gradient is None:
+        if value.size != 1:
+            raise ValueError(
+                f"{name} has shape {value.shape}, and only a single number has a gradient by itself: "
+                f"reduce it, as in .sum(), or pass {keyword}= an array of that shape"
+            )
+        return np.ones_like(value)
+    if not isinstance(gradient, Traced):
+        gradient = np.asarray(gradient, dtype=value.dtype)
+    if gradient.shape != value.shape:
+        raise ShapeError(f"{keyword} has shape {gradient.shape}, {name} has shape {value.shape}: they must be equal")
+    return gradient
+
+
+def pushforward(
+    outputs: Sequence[Any], inputs: Sequence[Any], tangents: Sequence[Any], record: bool = False
+) -> list[Any]:
+    """Jacobian-vector products: how the outputs move when the inputs move by `tangents`.  None where one does not."""
+    moving: dict[int, Any] = {x.index: t for x, t in zip(inputs, tangents, strict=True)}
+    with np.errstate(all="ignore"):
+        for node in history(outputs, inputs):
+            if node.op is None or node.index in moving:
+                continue
+            node.check_unchanged()
+            y = node if record else node.value
+            values = node.inputs if record else [x.value if isinstance(x, Traced) else x for x in node.inputs]
+            along = [moving.get(x.index) if isinstance(x, Traced) else None for x in node.inputs]
+            tangent = tangent_of(node.op, along, y, values, node.params or {})
+            if tangent is not None:
+                moving[node.index] = tangent
+    return [moving.get(node.index) for node in outputs]
+
+
+def tangent_of(op: Op, tangents: Sequence[Any], y: Any, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The tangent of one operation's output, from the kind of its Jacobian."""
+    if op.jvp is not None:
+        return op.jvp(tangents, y, *inputs, **params)
+    moving = [(slot, t) for slot, t in enumerate(tangents) if t is not None and op.vjps[slot] is not None]
+    if not moving:
+        return None
+    if op.kind == "linear":
+        given = [np.zeros_like(x) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
+        return op.apply(given, params)
+    total: Any = None
+    for slot, t in moving:
+        if op.kind == "multilinear":
+            part = op.apply([t if i == slot else x for i, x in enumerate(inputs)], params)
+        elif op.kind in ("elementwise", "symmetric"):  # the Jacobian equals its transpose
+            t = t if t.shape == y.shape else np.broadcast_to(t, y.shape)
+            part = op.vjps[slot](t, y, *inputs, **params)
+            if op.guard or op.kind == "elementwise":
+                part = np.where(t == 0, 0.0, part)
+        elif op.kind == "reduction":  # each row of the Jacobian is the gradient of one output element
+            slopes = op.vjps[slot](np.ones_like(y), y, *inputs, **params)
+            axes = {k: v for k, v in params.items() if k in ("axis", "keepdims")}
+            part = np.sum(slopes * t, **axes)
+        else:
+            raise NotImplementedError(f"{op.name} has no forward-mode rule: give its entry a kind or a jvp")
+        part = part if part.shape == y.shape else np.broadcast_to(part, y.shape)
+        total = part if total is None else total + part
+    return total.astype(y.dtype) if total.dtype != y.dtype else total

@@ -1,0 +1,140 @@
+"""gradcheck: does a derivative agree with finite differences?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.autodiff import gradients
+from tinygrad_nn.errors import GradientCheckError
+from tinygrad_nn.tensor import Tensor, tensor
+
+__all__ = ["gradcheck"]
+
+WORST = 5  # disagreements shown
+
+
+def gradcheck(
+    f: Callable, *inputs: Any, order: int = 1, eps: float | None = None, rtol: float | None = None,
+    atol: float | None = None,
+) -> bool:  # fmt: skip
+    """Compare the derivatives of `f` with central differences, element by element.
+
+    Parameters
+    ----------
+    f : takes the inputs and returns a tensor of any shape; differentiable at them.
+    inputs : floating-point arrays, tensors or numbers are differentiated by; anything else is handed on as it is.
+    order : with 2, the derivatives of the derivatives are checked as well.
+    eps : step of the differences, relative to the size of each element; by default the cube root of the dtype's
+        rounding error, where truncation and rounding balance.
+    rtol, atol : allowed relative and absolute difference; by default from eps, 1e-6 and 1e-7 in float64.
+
+    Returns
+    -------
+    True
+
+    Raises
+    ------
+    GradientCheckError : a table of the five worst: argument, index, got, expected.
+
+    The output is projected on fixed random numbers, so that one backward pass checks all of its elements.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> tn.gradcheck(tn.tanh, np.array([0.1, -2.0]))
+    True
+    """
+    given = [_as_leaf(x, i) for i, x in enumerate(inputs)]
+    if not any(isinstance(x, Tensor) for x in given):
+        raise ValueError("gradcheck: none of the inputs is floating-point, so there is nothing to differentiate by")
+    _check_first(f, given, getattr(f, "__name__", "function"), eps, rtol, atol)
+    if order > 1:  # the derivative's own derivative
+        _check_first(_derivative(f, given), given, f"derivative of {getattr(f, '__name__', 'function')}", eps, rtol, atol)
+    return True
+
+
+def _as_leaf(x: Any, i: int) -> Any:
+    value = x.value if isinstance(x, Tensor) else x
+    if isinstance(value, float):
+        value = np.asarray(value)
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind == "f":
+        return tensor(value, requires_grad=True, name=x.name if isinstance(x, Tensor) else None)
+    return x
+
+
+def _weights(y: Any, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(0.5, 1.5, np.shape(y)).astype(np.float64)
+
+
+def _derivative(f: Callable, given: list[Any]) -> Callable:
+    """The gradients of a random projection of f, again projected: a scalar function of the same inputs."""
+
+    def slope(*args: Any) -> Any:
+        y = f(*args)
+        leaves = [x for x in args if isinstance(x, Tensor) and x.tracked]
+        total = None
+        if isinstance(y, Tensor) and y.tracked:
+            for i, g in enumerate(gradients(y, leaves, _weights(y, 1).astype(y.dtype), create_graph=True)):
+                part = (g * _weights(g, 2 + i).astype(g.dtype)).sum()
+                total = part if total is None else total + part
+        return Tensor(np.zeros(())) if total is None else total
+
+    slope.__name__ = f"derivative of {getattr(f, '__name__', 'function')}"
+    return slope
+
+
+def _check_first(f: Callable, given: list[Any], name: str, eps: Any, rtol: Any, atol: Any) -> None:
+    y = f(*given)
+    weights = _weights(y, 0)
+    leaves = [(i, x) for i, x in enumerate(given) if isinstance(x, Tensor)]
+    if isinstance(y, Tensor) and y.tracked:
+        got = gradients(y, [x for _, x in leaves], weights.astype(y.dtype))
+    else:
+        got = [np.zeros_like(x.value) for _, x in leaves]
+    wrong = []
+    for (i, x), g in zip(leaves, got, strict=True):
+        precision = float(np.finfo(x.dtype).eps)
+        step = eps if eps is not None else precision ** (1 / 3)
+        relative = rtol if rtol is not None else 20 * precision ** (2 / 3)
+        absolute = atol if atol is not None else 20 * precision ** (2 / 3)
+        expected, rounding = _differences(f, given, i, weights, step)
+        allowed = absolute + relative * np.abs(expected).max(initial=0.0) + (rounding if atol is None else 0.0)
+        error = np.abs(g - expected) / allowed
+        wrong += [(error[at], i, x, at, g[at], expected[at]) for at in np.ndindex(x.shape) if not error[at] <= 1]
+    if wrong:
+        raise GradientCheckError(_report(name, wrong))
+
+
+def _differences(f: Callable, given: list[Any], i: int, weights: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Central differences of ⟨weights, f⟩ with respect to input i, and how much rounding may have done to them."""
+    x = given[i]
+    precision = float(np.finfo(x.dtype).eps)
+    result, rounding = np.zeros(x.shape), np.zeros(x.shape)
+    for at in np.ndindex(x.shape):
+        sums, places = [], []
+        for sign in (1.0, -1.0):
+            moved = np.array(x.value)
+            moved[at] += sign * step * max(1.0, abs(float(x.value[at])))
+            y = f(*[tensor(moved, requires_grad=True) if j == i else a for j, a in enumerate(given)])
+            terms = weights * np.asarray(y.value if isinstance(y, Tensor) else y, dtype=np.float64)
+            sums.append(float(np.sum(terms)))
+            places.append(float(moved[at]))
+        width = places[0] - places[1]
+        result[at] = (sums[0] - sums[1]) / width
+        rounding[at] = 10 * precision * float(np.sum(np.abs(terms))) / abs(width)
+    return result, rounding
+
+
+def _report(name: str, wrong: list[tuple]) -> str:
+    wrong = sorted(wrong, key=lambda w: -np.nan_to_num(w[0], nan=np.inf, posinf=np.inf))
+    lines = [
+        f"{name}: {len(wrong)} derivative{'s differ' if len(wrong) > 1 else ' differs'} from central differences"
+        + (f"; the worst {WORST}:" if len(wrong) > WORST else ":"),
+        f"{'argument':>12} {'index':>12} {'got':>16} {'expected':>16}",
+    ]
+    for _, i, x, at, got, expected in wrong[:WORST]:
+        index = ", ".join(str(int(k)) for k in at) or "-"
+        lines.append(f"{x.name or i!s:>12} {index:>12} {float(got):16.8g} {float(expected):16.8g}")
+    lines.append("Check the rule of that argument, or whether the function is differentiable there.")
+    return "\n".join(lines)

@@ -1,0 +1,38 @@
+"""The data room brings examples in from outside and lays them out as columns, ready for a network.
+
+Everywhere here `X` is `(features, N)`: one example is one column. Class labels are integers of shape `(N,)`,
+one-hot targets are `(classes, N)`, regression targets `(d, N)`. Only NumPy is needed and nothing is ever downloaded.
+Randomness comes only from `rng=`: a `numpy.random.Generator`, an int seed, or `None` for fresh entropy.
+
+>>> from tinygrad_nn.data import batches, load_digits
+>>> X_train, y_train, X_test, y_test = load_digits()
+>>> len(batches(X_train, y_train, batch_size=32, rng=0))
+46
+"""
+
+from tinygrad_nn.data.batching import Batches, batches
+from tinygrad_nn.data.digits import load_all_digits, load_digits
+from tinygrad_nn.data.idx import load_mnist
+from tinygrad_nn.data.labels import one_hot
+from tinygrad_nn.data.scaling import Standardizer
+from tinygrad_nn.data.splitting import split
+from tinygrad_nn.data.tables import from_rows, load_csv
+from tinygrad_nn.data.toy import make_circles, make_moons, make_sine, make_spirals, make_xor
+
+__all__ = [
+    "Batches",
+    "Standardizer",
+    "batches",
+    "from_rows",
+    "load_all_digits",
+    "load_csv",
+    "load_digits",
+    "load_mnist",
+    "make_circles",
+    "make_moons",
+    "make_sine",
+    "make_spirals",
+    "make_xor",
+    "one_hot",
+    "split",
+]

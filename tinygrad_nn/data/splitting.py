@@ -1,0 +1,68 @@
+"""A network is judged on examples it never saw: this module sets some aside before training."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from tinygrad_nn.data.checks import Array, Rng, examples, generator
+
+Part = tuple[Array, Array]
+
+
+def split(
+    X: Array,
+    Y: Array,
+    fractions: Sequence[float] = (0.6, 0.2, 0.2),
+    rng: Rng = None,
+    stratify: bool = False,
+) -> tuple[Part, ...]:
+    """Divide the examples `X (features, N)`, `Y (N,)` or `(d, N)` at random into parts, one for each fraction.
+
+    Returns pairs `(X_part, Y_part)`; usually training, validation and test. Every example is in exactly one part, and
+    keeps its place among those of its part. A part has its fraction of the N examples, rounded. With `stratify`, Y
+    must be class labels `(N,)`, and each part has its fraction of *every class*, rounded.
+    `rng` is a `numpy.random.Generator`, a seed, or None. The parts are copies.
+
+    Raises `ValueError` if X and Y differ in N, if the fractions are not positive numbers with sum 1, or if a part
+    (with `stratify`: a class in a part) would have no example.
+
+    >>> X, y = np.arange(10.0).reshape(1, 10), np.array([0, 1] * 5)
+    >>> (X_train, y_train), (X_val, y_val), (X_test, y_test) = split(X, y, rng=0)
+    >>> X_train.shape, X_val.shape, X_test.shape
+    ((1, 6), (1, 2), (1, 2))
+    """
+    X, Y, n_examples = examples(X, Y, "split")
+    edges = _edges(fractions)
+    if stratify and Y.ndim != 1:
+        raise ValueError(f"split: Y has shape {Y.shape}, stratify=True expects class labels (N,); Y.argmax(0) fits")
+    rng = generator(rng, "split")
+    # Without stratify, all examples are of one class.
+    labels, class_of = np.unique(Y, return_inverse=True) if stratify else ([None], np.zeros(n_examples, int))
+    part_of = np.empty(n_examples, int)
+    for number, label in enumerate(labels):
+        members = rng.permutation(np.flatnonzero(class_of == number))
+        ends = np.rint(edges * members.size).astype(int)
+        for part, (start, end) in enumerate(pairwise(ends)):
+            if start == end:
+                of_class = "" if label is None else f" of class {label}"
+                raise ValueError(
+                    f"split: {members.size} examples{of_class} leave none for part {part} "
+                    f"(fraction {fractions[part]:g}); take larger fractions{' or stratify=False' if stratify else ''}"
+                )
+            part_of[members[start:end]] = part
+    return tuple((_columns(X, part_of == part), _columns(Y, part_of == part)) for part in range(len(fractions)))
+
+
+def _edges(fractions: Sequence[float]) -> Array:
+    shares = np.asarray(fractions, dtype=np.float64)
+    if shares.ndim != 1 or not (shares > 0).all() or not np.isclose(shares.sum(), 1):
+        raise ValueError(
+            f"split: fractions={fractions!r} with sum {shares.sum():g}, expected positive numbers with sum 1, "
+            "such as (0.6, 0.2, 0.2)"
+        )
+    return np.concatenate([[0.0], shares.cumsum()])
+
+
+def _columns(values: Array, chosen: Array) -> Array:
+    return values.T[chosen].T  # keeps an example's values side by side, where batches reads them fastest

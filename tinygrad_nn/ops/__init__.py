@@ -1,0 +1,27 @@
+"""The tables: every operation, its derivative rule, its formula.
+
+The laws of a derivative rule
+-----------------------------
+1. ``(g, y, *inputs, **params) -> array``, with ``g = ∂L/∂y``.  Prefer ``y`` to recomputing.
+2. Arrays are positional, metadata is keyword.  Only operators, NumPy functions and operations of the tables; nothing in
+   place, no masks by assignment.  So one text serves arrays (at NumPy's speed) and tensors (which record it).
+3. Python numbers as constants, so that float32 stays float32 (NEP 50).
+4. Do not un-broadcast: the backward pass does.
+5. Comparisons and masks are operations too, with ``None`` for a rule: a replayed step needs them afresh.
+6. Never change an argument.  Return a fresh array, or a view that nobody else will write.
+
+Every law is checked for every operation by ``tests/test_ops.py``.
+"""
+
+from tinygrad_nn.operation import BY_NAME
+from tinygrad_nn.ops import elementwise, linalg, losses, reductions, shaping
+
+__all__ = sorted(name for name in BY_NAME if not name.startswith("_"))
+
+
+def __getattr__(name: str):
+    """An operation by its name, later additions by `tn.op` included."""
+    try:
+        return BY_NAME[name]
+    except KeyError:
+        raise AttributeError(f"there is no operation {name!r}") from None

@@ -1,0 +1,233 @@
+"""Operations that act on each element by itself: their Jacobians are diagonal."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinygrad_nn.operation import op
+
+LN2, LN10 = math.log(2.0), math.log(10.0)
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017
+QUIET = {"over": "ignore", "under": "ignore"}  # exp(±1000) is ∞ or 0 here on purpose, and what follows is exact
+
+
+# --- functions that NumPy does not have, or not stably -----------------------------------------------------------------
+
+
+def _sigmoid(x, out=None):
+    with np.errstate(**QUIET):
+        y = np.exp(np.negative(x, out=out), out=out)
+        return np.reciprocal(np.add(y, 1.0, out=out), out=out)
+
+
+def _softplus(x, out=None):
+    with np.errstate(**QUIET):
+        return np.logaddexp(x, 0.0, out=out)
+
+
+def _log_sigmoid(x, out=None):
+    return np.negative(_softplus(np.negative(x, out=out), out=out), out=out)
+
+
+def _logaddexp(a, b, out=None):
+    with np.errstate(**QUIET):
+        return np.logaddexp(a, b, out=out)
+
+
+def _relu(x, out=None):
+    return np.maximum(x, 0, out=out)
+
+
+def _elu(x, alpha=1.0):
+    with np.errstate(**QUIET):
+        return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+_erf_one_by_one = np.frompyfunc(math.erf, 1, 1)
+
+
+def _erf(x):
+    """The error function; the C library's, one number at a time, or SciPy's where that is installed and pays."""
+    x = x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)
+    if x.size > 64:
+        try:
+            from scipy.special import erf as scipy_erf
+        except ImportError:
+            pass
+        else:
+            return scipy_erf(x)
+    kind = x.dtype if x.dtype.kind == "f" else np.float64
+    return np.asarray(_erf_one_by_one(x), dtype=kind)[()]
+
+
+def _gelu(x):
+    return x * (0.5 * (1.0 + _erf(x * math.sqrt(0.5))))
+
+
+def _selu(x):
+    return SELU_SCALE * _elu(x, SELU_ALPHA)
+
+
+def _silu(x):
+    return x * _sigmoid(x)
+
+
+def _softsign(x):
+    return x / (1.0 + np.abs(x))
+
+
+def _mish(x):
+    return x * np.tanh(_softplus(x))
+
+
+def _sinc(x):
+    return _sinc_derivative(x, order=0)
+
+
+def _sinc_derivative(x, order=1):
+    """The derivative of sin(πx)/(πx) of any order: its power series near 0, the product rule on x·sinc(x) further out."""
+    z = np.pi * np.asarray(x, dtype=np.result_type(x, np.float64))
+    near = np.abs(z) < order + 2.0
+    series, small = np.zeros_like(z), np.where(near, z, 0.0)
+    for k in range((order + 1) // 2, order + 24):
+        power = 2 * k - order
+        series = series + (-1.0) ** k * small**power / (math.factorial(power) * (2 * k + 1))
+    far = np.where(near, order + 2.0, z)
+    recursion = np.sin(far) / far
+    for n in range(1, order + 1):
+        recursion = (np.sin(far + n * np.pi / 2) - n * recursion) / far
+    y = np.pi**order * np.where(near, series, recursion)
+    return y.astype(x.dtype) if hasattr(x, "dtype") and x.dtype.kind == "f" else y
+
+
+# --- rules longer than a line ------------------------------------------------------------------------------------------
+
+
+def _power_base(g, y, x, n):
+    """n·xⁿ⁻¹, and 0 for n = 0, where xⁿ⁻¹ is not asked for."""
+    return g * (n * x ** (n - 1 + (n == 0)))
+
+
+def _power_exponent(g, y, x, n):
+    """xⁿ·log x, and 0 where 0ⁿ with n ≥ 0, where log 0 is not asked for."""
+    return g * (y * np.log(x + (x == 0) * (n >= 0)))
+
+
+def _chosen(g, first, tie):
+    """The gradient to one side of a choice: all where it is chosen, half on a tie, else an exact 0."""
+    return np.where(first, g, np.where(tie, g * 0.5, 0.0))
+
+
+def _turn(a, b):
+    """b / (a² + b²), and 0 at the origin."""
+    r = np.hypot(a, b)
+    r = r + (r == 0)
+    return b / r / r
+
+
+def _within(g, x, min, max):
+    """g where min ≤ x ≤ max: the bounds themselves pass it on.  A bound may be None."""
+    g = g if min is None else np.where(x >= min, g, 0.0)
+    return g if max is None else np.where(x <= max, g, 0.0)
+
+
+def _normal_cdf(x):
+    return 0.5 * (1 + erf(x * math.sqrt(0.5)))
+
+
+def _weight(a, b):
+    """exp(a) / (exp(a) + exp(b)), also where both are the same infinity."""
+    both = np.logical_and(np.isinf(a), a == b)
+    return sigmoid(np.where(both, 0.0, a) - np.where(both, 0.0, b))
+
+
+def _mish_slope(x):
+    t = np.tanh(softplus(x))
+    return t + x * sigmoid(x) * (1 - t * t)
+
+
+# --- the table ---------------------------------------------------------------------------------------------------------
+# fmt: off
+
+# arithmetic
+add        = op(np.add,        "{a} + {b}", lambda g, y, a, b: g,     lambda g, y, a, b: g,          binds=1, summary="Sum")
+subtract   = op(np.subtract,   "{a} − {b}", lambda g, y, a, b: g,     lambda g, y, a, b: -g,         binds=1, summary="Difference")
+multiply   = op(np.multiply,   "{a} ⊙ {b}", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a,      binds=2, summary="Hadamard product")
+divide     = op(np.divide,     "{a} / {b}", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, binds=2, summary="Quotient", name="divide", domain=((-2, 2), (0.5, 2)))
+power      = op(np.power,      "{x}^{n}",   _power_base,              _power_exponent,               binds=3, summary="Power", domain=((0.5, 2), (-2, 2)), hard="x**0 has gradient 0; 0**n has gradient 0 in n for n ≥ 0.")
+negative   = op(np.negative,   "−{x}",      lambda g, y, x: -g,                                      binds=2, summary="Negative")
+reciprocal = op(np.reciprocal, "1/{x}",     lambda g, y, x: -g * y * y,                              binds=2, summary="Reciprocal", domain=(0.3, 2))
+square     = op(np.square,     "{x}²",      lambda g, y, x: g * (2 * x),                             binds=3, summary="Square")
+abs        = op(np.absolute,   "|{x}|",     lambda g, y, x: g * np.sign(x), name="abs",                       summary="Absolute value", hard="the gradient at 0 is 0.")
+sign       = op(np.sign,       "sign({x})", lambda g, y, x: np.zeros_like(g),                                 summary="Sign", hard="the gradient is 0 everywhere.")
+
+# exponentials, logarithms, roots
+exp        = op(np.exp,        "exp({x})",   lambda g, y, x: g * y,               summary="Exponential")
+expm1      = op(np.expm1,      "expm1({x})", lambda g, y, x: g * (y + 1),         summary="exp(x) − 1 without cancellation")
+exp2       = op(np.exp2,       "exp2({x})",  lambda g, y, x: g * (y * LN2),       summary="Power of two")
+log        = op(np.log,        "log({x})",   lambda g, y, x: g / x,               summary="Natural logarithm", domain=(0.2, 3))
+log1p      = op(np.log1p,      "log1p({x})", lambda g, y, x: g / (1 + x),         summary="log(1 + x) without cancellation", domain=(-0.7, 2))
+log2       = op(np.log2,       "log2({x})",  lambda g, y, x: g / (x * LN2),       summary="Logarithm to base 2", domain=(0.2, 3))
+log10      = op(np.log10,      "log10({x})", lambda g, y, x: g / (x * LN10),      summary="Logarithm to base 10", domain=(0.2, 3))
+sqrt       = op(np.sqrt,       "√{x}",       lambda g, y, x: g / (2 * y),         summary="Square root", domain=(0.2, 3), binds=3, hard="the gradient at 0 is ∞.")
+cbrt       = op(np.cbrt,       "∛{x}",       lambda g, y, x: g / (3 * (y * y)),   summary="Cube root", domain=(0.2, 3), binds=3, hard="the gradient at 0 is ∞.")
+logaddexp  = op(_logaddexp,    "logaddexp({a}, {b})", lambda g, y, a, b: g * _weight(a, b), lambda g, y, a, b: g * _weight(b, a), name="logaddexp", kind="elementwise", stands_for=(np.logaddexp,), summary="log(exp(a) + exp(b)), stable")
+
+# trigonometric and hyperbolic
+sin        = op(np.sin,        "sin({x})",     lambda g, y, x: g * np.cos(x),                    summary="Sine")
+cos        = op(np.cos,        "cos({x})",     lambda g, y, x: -g * np.sin(x),                   summary="Cosine")
+tan        = op(np.tan,        "tan({x})",     lambda g, y, x: g * (1 + y * y),                  summary="Tangent", domain=(-1, 1))
+arcsin     = op(np.arcsin,     "arcsin({x})",  lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)),   summary="Inverse sine", domain=(-0.8, 0.8))
+arccos     = op(np.arccos,     "arccos({x})",  lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)),  summary="Inverse cosine", domain=(-0.8, 0.8))
+arctan     = op(np.arctan,     "arctan({x})",  lambda g, y, x: g / (1 + x * x),                  summary="Inverse tangent")
+sinh       = op(np.sinh,       "sinh({x})",    lambda g, y, x: g * np.cosh(x),                   summary="Hyperbolic sine")
+cosh       = op(np.cosh,       "cosh({x})",    lambda g, y, x: g * np.sinh(x),                   summary="Hyperbolic cosine")
+tanh       = op(np.tanh,       "tanh({x})",    lambda g, y, x: g * (1 - y * y),                  summary="Hyperbolic tangent")
+arcsinh    = op(np.arcsinh,    "arcsinh({x})", lambda g, y, x: g / np.hypot(x, 1.0),             summary="Inverse hyperbolic sine")
+arccosh    = op(np.arccosh,    "arccosh({x})", lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)), summary="Inverse hyperbolic cosine", domain=(1.2, 3))
+arctanh    = op(np.arctanh,    "arctanh({x})", lambda g, y, x: g / ((1 - x) * (1 + x)),          summary="Inverse hyperbolic tangent", domain=(-0.8, 0.8))
+hypot      = op(np.hypot,      "hypot({a}, {b})",   lambda g, y, a, b: g * (a / (y + (y == 0))), lambda g, y, a, b: g * (b / (y + (y == 0))), summary="√(a² + b²)", domain=(0.3, 2), hard="the gradient at (0, 0) is 0.")
+arctan2    = op(np.arctan2,    "arctan2({a}, {b})", lambda g, y, a, b: g * _turn(a, b),          lambda g, y, a, b: -g * _turn(b, a), summary="Angle of the point (b, a)", domain=(0.3, 2), hard="the gradient at (0, 0) is 0.")
+sinc       = op(_sinc,         "sinc({x})",    lambda g, y, x: g * _sinc_slope(x, order=1),      summary="sin(πx)/(πx)", name="sinc", kind="elementwise", stands_for=(np.sinc,))
+_sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=1: g * _sinc_slope(x, order=order + 1), name="_sinc_slope", kind="elementwise", summary="Derivative of sinc of any order")
+erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erf", kind="elementwise", summary="Error function")
+
+# choices: an exact 0 goes to the branch not taken
+where      = op(np.where,      "where({condition}, {a}, {b})", None, lambda g, y, condition, a, b: np.where(condition, g, 0.0), lambda g, y, condition, a, b: np.where(condition, 0.0, g), kind="elementwise", guard=True, method=False, arguments=("condition", "a", "b"), summary="Choice by condition")
+maximum    = op(np.maximum,    "max({a}, {b})", lambda g, y, a, b: _chosen(g, a > b, a == b), lambda g, y, a, b: _chosen(g, b > a, a == b), guard=True, summary="Larger of two", hard="a tie halves the gradient.")
+minimum    = op(np.minimum,    "min({a}, {b})", lambda g, y, a, b: _chosen(g, a < b, a == b), lambda g, y, a, b: _chosen(g, b < a, a == b), guard=True, summary="Smaller of two", hard="a tie halves the gradient.")
+clip       = op(np.clip,       "clip({x}, {min}, {max})", lambda g, y, x, min, max: _within(g, x, min, max), lambda g, y, x, min, max: np.where(x < min, g, 0.0), lambda g, y, x, min, max: np.where(x > max, g, 0.0), kind="elementwise", guard=True, bind=lambda x, min=None, max=None: ((x, min, max), {}), domain=((-2, 2), (-1.2, -1), (1, 1.2)), summary="Limit to an interval", hard="the bounds pass the gradient.")
+
+# activations
+sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1 - y)), name="sigmoid", kind="elementwise", summary="Logistic function 1/(1 + exp(−x)), stable")
+log_sigmoid = op(_log_sigmoid, "log σ({x})",        lambda g, y, x: g * sigmoid(-x),   name="log_sigmoid", kind="elementwise", summary="log σ(x), stable")
+softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(x),    name="softplus", kind="elementwise", summary="log(1 + exp(x)), stable")
+relu        = op(_relu,        "relu({x})",         lambda g, y, x: g * (y > 0),       name="relu", kind="elementwise", summary="Rectified linear unit max(x, 0)", hard="the gradient at 0 is 0.")
+leaky_relu  = op(lambda x, negative_slope=0.01: np.where(x > 0, x, negative_slope * x), "leaky_relu({x})", lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu", kind="elementwise", summary="x, and negative_slope·x below 0", hard="the gradient at 0 is negative_slope.")
+elu         = op(_elu,         "elu({x})",          lambda g, y, x, alpha=1.0: g * np.where(x > 0, 1.0, y + alpha), name="elu", kind="elementwise", summary="x, and alpha·(exp(x) − 1) below 0")
+selu        = op(_selu,        "selu({x})",         lambda g, y, x: g * np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA), name="selu", kind="elementwise", summary="Scaled elu (Klambauer et al. 2017)")
+gelu        = op(_gelu,        "gelu({x})",         lambda g, y, x: g * (_normal_cdf(x) + x * (np.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi))), name="gelu", kind="elementwise", summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")
+silu        = op(_silu,        "silu({x})",         lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise", summary="x·σ(x), also called swish")
+softsign    = op(_softsign,    "softsign({x})",     lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise", summary="x/(1 + |x|)")
+mish        = op(_mish,        "mish({x})",         lambda g, y, x: g * _mish_slope(x), name="mish", kind="elementwise", summary="x·tanh(softplus(x)) (Misra 2019)")
+hard_tanh   = op(lambda x, min=-1.0, max=1.0: np.clip(x, min, max), "hard_tanh({x})", lambda g, y, x, min=-1.0, max=1.0: np.where(np.logical_and(x > min, x < max), g, 0.0), name="hard_tanh", kind="elementwise", summary="x limited to [min, max]", hard="the gradient at the bounds is 0.")
+
+# comparisons: recorded in a trace, never differentiated
+equal         = op(np.equal,         "{a} = {b}", None, None, arguments=("a", "b"), binds=0, summary="a = b")
+not_equal     = op(np.not_equal,     "{a} ≠ {b}", None, None, arguments=("a", "b"), binds=0, summary="a ≠ b")
+less          = op(np.less,          "{a} < {b}", None, None, arguments=("a", "b"), binds=0, summary="a < b")
+less_equal    = op(np.less_equal,    "{a} ≤ {b}", None, None, arguments=("a", "b"), binds=0, summary="a ≤ b")
+greater       = op(np.greater,       "{a} > {b}", None, None, arguments=("a", "b"), binds=0, summary="a > b")
+greater_equal = op(np.greater_equal, "{a} ≥ {b}", None, None, arguments=("a", "b"), binds=0, summary="a ≥ b")
+logical_and   = op(np.logical_and,   "{a} ∧ {b}", None, None, arguments=("a", "b"), binds=0, summary="a and b")
+logical_or    = op(np.logical_or,    "{a} ∨ {b}", None, None, arguments=("a", "b"), binds=0, summary="a or b")
+logical_not   = op(np.logical_not,   "¬{x}",      None, arguments=("x",), binds=3, summary="not x")
+isnan         = op(np.isnan,         "isnan({x})",    None, arguments=("x",), summary="Is it not a number?")
+isinf         = op(np.isinf,         "isinf({x})",    None, arguments=("x",), summary="Is it ±∞?")
+isfinite      = op(np.isfinite,      "isfinite({x})", None, arguments=("x",), summary="Is it neither ±∞ nor NaN?")
+
+# the type of the numbers: the gradient is cast back by the backward pass
+astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g, name="astype", kind="linear", bind=lambda x, dtype: ((x,), {"dtype": np.dtype(dtype)}), arguments=("x",), summary="Convert to another dtype")
+# fmt: on

@@ -1,0 +1,269 @@
+"""Products of matrices and what solves them; each of its arguments enters linearly or through an inverse."""
+
+from __future__ import annotations
+
+import string
+from collections import namedtuple
+
+import numpy as np
+
+from tinygrad_nn.operation import EverySlot, Traced, implements, op
+from tinygrad_nn.ops.shaping import _putitem
+
+# --- matmul: every pair of ranks -----------------------------------------------------------------------------------------
+
+
+def _transposed(x):
+    return x.T if x.ndim == 2 else np.swapaxes(x, -1, -2)
+
+
+def _matmul_a(g, y, a, b):
+    if b.ndim == 1:  # y = a b, with a column b: every row of a meets it
+        return np.expand_dims(g, -1) * b
+    if a.ndim == 1:  # y = aᵀ b
+        return np.squeeze(b @ np.expand_dims(g, -1), -1)
+    return g @ _transposed(b)
+
+
+def _matmul_b(g, y, a, b):
+    if a.ndim == 1:
+        return np.expand_dims(g, -1) * a if b.ndim == 1 else np.expand_dims(a, -1) * np.expand_dims(g, -2)
+    if b.ndim == 1:
+        return np.squeeze(_transposed(a) @ np.expand_dims(g, -1), -1)
+    return _transposed(a) @ g
+
+
+# --- einsum ----------------------------------------------------------------------------------------------------------------
+
+
+def _bind_einsum(subscripts, *operands, optimize=None):
+    """Every index written out: the ellipsis as letters not used otherwise, and the output."""
+    if not isinstance(subscripts, str):
+        raise TypeError("einsum takes its subscripts as a string first, as in einsum('ij,jk->ik', a, b)")
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(operands):
+        raise ValueError(f"einsum: {inputs!r} names {len(terms)} operands, {len(operands)} are given")
+    free = [c for c in string.ascii_letters[::-1] if c not in subscripts]
+    extra = max((np.ndim(x) - len(t) + 3 for t, x in zip(terms, operands, strict=True) if "..." in t), default=0)
+    dots = "".join(free[:extra][::-1])
+    for i, (term, x) in enumerate(zip(terms, operands, strict=True)):
+        n = np.ndim(x) - len(term) + 3
+        terms[i] = term.replace("...", dots[len(dots) - n :] if n > 0 else "")
+    if arrow:
+        output = output.replace("...", dots)
+    else:
+        letters = "".join(terms)
+        output = dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
+    return operands, {"subscripts": ",".join(terms) + "->" + output}
+
+
+def _einsum(*operands, subscripts):
+    return np.einsum(subscripts, *operands, optimize=len(operands) > 2)
+
+
+def _einsum_rule(g, y, *operands, slot, subscripts=""):
+    """The same sum with g in the place of the operand; what the operand summed alone is spread, a diagonal is put back."""
+    inputs, output = subscripts.split("->")
+    terms, x = inputs.split(","), operands[slot]
+    mine = "".join(dict.fromkeys(terms[slot]))
+    others = [output] + terms[:slot] + terms[slot + 1 :]
+    arrays = [g, *operands[:slot], *operands[slot + 1 :]]
+    size = dict(zip(terms[slot], x.shape, strict=True))
+    for letter in mine:
+        if not any(letter in term for term in others):
+            others.append(letter)
+            arrays.append(np.ones(size[letter], dtype=x.dtype))
+    # An index of length 1 here may have been stretched by another operand: it comes out long, and is un-broadcast later.
+    result = np.einsum(",".join(others) + "->" + mine, *arrays)
+    if len(mine) == len(terms[slot]):
+        return result
+    place = {c: np.arange(size[c]).reshape([-1 if c == d else 1 for d in mine]) for c in mine}
+    return _putitem(result, x.shape, tuple(place[c] for c in terms[slot]))
+
+
+# --- inverses and determinants ---------------------------------------------------------------------------------------------
+
+
+def _solve_b(g, y, a, b):
+    if b.ndim == 1:
+        return np.squeeze(np.linalg.solve(_transposed(a), np.expand_dims(g, -1)), -1)
+    return np.linalg.solve(_transposed(a), g)
+
+
+def _solve_a(g, y, a, b):
+    back = _solve_b(g, y, a, b)
+    if b.ndim == 1:
+        return -np.expand_dims(back, -1) * np.expand_dims(y, -2)
+    return -back @ _transposed(y)
+
+
+def _solve_tangent(t, y, a, b):
+    """a y = b, so a ẏ = ḃ − ȧ y."""
+    change = 0 if t[1] is None else t[1]
+    if t[0] is not None:
+        change = change - t[0] @ y if b.ndim > 1 else change - np.squeeze(t[0] @ np.expand_dims(y, -1), -1)
+    if b.ndim > 1 or change.ndim == 1:
+        return np.linalg.solve(a, change)
+    return np.squeeze(np.linalg.solve(a, np.expand_dims(change, -1)), -1)
+
+
+def _products_of_others(s, *left_out):
+    """∏ sₖ over all k but those left out."""
+    n = s.shape[-1]
+    keep = np.ones((n,) * (len(left_out) + 1), bool)
+    for axis in range(len(left_out)):
+        keep &= np.arange(n).reshape((-1,) + (1,) * (len(left_out) - axis)) != np.arange(n)
+    return np.where(keep, s.reshape(s.shape[:-1] + (1,) * len(left_out) + (n,)), 1).prod(-1)
+
+
+def _cofactor(x):
+    """The gradient of the determinant, through the singular values: exact for singular matrices too."""
+    u, s, v = np.linalg.svd(x)
+    sign = (np.linalg.det(u) * np.linalg.det(v))[..., None, None]
+    return sign.astype(s.dtype) * (u * _products_of_others(s, 0)[..., None, :]) @ v
+
+
+def _cofactor_slope(g, x):
+    """The second derivative of the determinant in the direction g, likewise."""
+    u, s, v = np.linalg.svd(x)
+    sign = (np.linalg.det(u) * np.linalg.det(v))[..., None, None]
+    inner = np.swapaxes(u, -1, -2) @ g @ np.swapaxes(v, -1, -2)
+    others = _products_of_others(s, 0, 1)
+    eye = np.eye(s.shape[-1], dtype=bool)
+    trace = np.where(eye, 0, others) @ np.diagonal(inner, axis1=-2, axis2=-1)[..., None]
+    turned = np.where(eye, trace, -np.swapaxes(inner, -1, -2) * others)
+    return sign.astype(s.dtype) * u @ turned @ v
+
+
+def _no_third(*_):
+    raise NotImplementedError("det is differentiated twice; for higher orders use slogdet (of invertible matrices)")
+
+
+def _half_lower(x):
+    """The lower triangle with half the diagonal."""
+    return np.tril(x) * (1 - 0.5 * np.eye(x.shape[-1])).astype(x.dtype)
+
+
+def _cholesky_rule(g, y, x):
+    """Murray 2016, eq. 10: symmetric, as the matrix is."""
+    back = np.linalg.inv(y)
+    inner = _transposed(back) @ _half_lower(_transposed(y) @ np.tril(g)) @ back
+    return 0.5 * (inner + _transposed(inner))
+
+
+def _cholesky_tangent(t, y, x):
+    back = np.linalg.inv(y)
+    return y @ _half_lower(back @ (0.5 * (t[0] + _transposed(t[0]))) @ _transposed(back))
+
+
+def _matrices(*shapes):
+    """Samples: well-conditioned square matrices, with right-hand sides of the further shapes."""
+
+    def draw(rng):
+        squares = [rng.normal(size=s) + 3 * np.eye(3) for s in ((3, 3), (2, 3, 3))]
+        sides = [[rng.normal(size=s)] for s in shapes] or [[]]
+        return [((m, *side), {}) for m in squares for side in sides]
+
+    return draw
+
+
+def _matmul_samples(rng):
+    pairs = [(3, 3), ((2, 3), 3), (3, (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)),
+             ((5, 2, 3), (5, 3, 1)), ((4, 1, 2, 3), (5, 3, 2)), (3, (5, 3, 2)), ((5, 2, 3), 3)]  # fmt: skip
+    return [((rng.normal(size=a), rng.normal(size=b)), {}) for a, b in pairs]
+
+
+def _einsum_samples(rng):
+    cases = [("ij,jk->ik", (2, 3), (3, 4)), ("ij->ji", (2, 3)), ("ii", (3, 3)), ("ii->i", (3, 3)), ("ij->j", (2, 3)),
+             ("ij,kl->il", (2, 3), (2, 4)), ("...ij,...jk", (5, 2, 3), (3, 2)), ("ij,jk,kl", (2, 3), (3, 2), (2, 2)),
+             ("iij,j->i", (2, 2, 3), (3,)), ("i,i", (3,), (3,)), ("i,->i", (3,), ()), ("b...,b...->...", (2, 3), (2, 1))]  # fmt: skip
+    return [_bind_einsum(text, *(rng.normal(size=s) for s in shapes)) for text, *shapes in cases]
+
+
+# --- the table ---------------------------------------------------------------------------------------------------------
+# fmt: off
+matmul   = op(np.matmul, "{a} {b}", _matmul_a, _matmul_b, kind="multilinear", binds=2, samples=_matmul_samples, summary="Matrix product, of every pair of ranks")
+einsum   = op(_einsum, "einsum({operands})", EverySlot(_einsum_rule), name="einsum", kind="multilinear", method=False, arguments=("operands",), defaults={"subscripts": ""}, bind=_bind_einsum, samples=_einsum_samples, stands_for=(np.einsum,), summary="Sum of products by Einstein's notation")
+inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), binds=3, jvp=lambda t, y, x: -y @ t[0] @ y, samples=_matrices(), summary="Inverse matrix")
+solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, binds=2, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)), summary="Solution y of a y = b")
+det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x), jvp=lambda t, y, x: np.sum(cofactor(x) * t[0], axis=(-1, -2)), samples=_matrices(), summary="Determinant", hard="exact for singular matrices, up to order 2.")
+cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda t, y, x: _slope(t[0], x), samples=_matrices(), smooth=1, summary="Cofactors: the gradient of the determinant")
+_slope   = op(_cofactor_slope, "cof′({x})[{g}]", lambda g, y, u, x: _slope(g, x), _no_third, name="_cofactor_slope", arguments=("g", "x"), defaults={}, jvp=_no_third, smooth=0, samples=_matrices((3, 3)), summary="Second derivative of the determinant")
+_logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x)), name="_logabsdet", jvp=lambda t, y, x: np.trace(np.linalg.inv(x) @ t[0], axis1=-2, axis2=-1), samples=_matrices(), summary="Logarithm of |det x|")
+_signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", arguments=("x",), samples=_matrices(), summary="Sign of det x (no gradient)")
+cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, samples=_matrices(), prepare=lambda x: x @ np.swapaxes(x, -1, -2), summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", hard="the gradient is symmetric.")
+# fmt: on
+
+
+# --- composed of the above -------------------------------------------------------------------------------------------------
+
+SlogdetResult = namedtuple("SlogdetResult", ["sign", "logabsdet"])
+
+
+def _array(x):
+    return x if isinstance(x, Traced) else np.asarray(x)
+
+
+@implements(np.linalg.slogdet)
+def slogdet(x):
+    """Sign and logarithm of |det x|: (sign, logabsdet), where log|det x| has the gradient x⁻ᵀ."""
+    return SlogdetResult(_signdet(x), _logabsdet(x))
+
+
+@implements(np.outer)
+def outer(a, b):
+    """All products aᵢ bⱼ of two vectors, a matrix."""
+    return np.reshape(_array(a), (-1, 1)) * np.reshape(_array(b), (1, -1))
+
+
+@implements(np.tensordot)
+def tensordot(a, b, axes=2):
+    """Sum of products over pairs of axes: the last and first `axes` of a and b, or two lists of axes."""
+    a, b = _array(a), _array(b)
+    if np.iterable(axes):
+        over_a, over_b = (tuple(np.atleast_1d(i).tolist()) for i in axes)
+    else:
+        over_a, over_b = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
+    over_a, over_b = tuple(i % a.ndim for i in over_a), tuple(i % b.ndim for i in over_b)
+    summed, summed_b = [a.shape[i] for i in over_a], [b.shape[i] for i in over_b]
+    if summed != summed_b:
+        raise ValueError(f"tensordot: the axes {over_a} of {a.shape} do not match the axes {over_b} of {b.shape}")
+    free_a = tuple(i for i in range(a.ndim) if i not in over_a)
+    free_b = tuple(i for i in range(b.ndim) if i not in over_b)
+    shape = tuple(a.shape[i] for i in free_a) + tuple(b.shape[i] for i in free_b)
+    rows = int(np.prod([a.shape[i] for i in free_a]))
+    columns = int(np.prod([b.shape[i] for i in free_b]))
+    n = int(np.prod(summed))
+    left = np.reshape(np.transpose(a, free_a + over_a), (rows, n))
+    right = np.reshape(np.transpose(b, over_b + free_b), (n, columns))
+    return np.reshape(left @ right, shape)
+
+
+@implements(np.dot)
+def dot(a, b):
+    """As `numpy.dot`: product of numbers, of vectors, of matrices; the last axis of a against the last but one of b."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return np.multiply(a, b)
+    if np.ndim(b) <= 2:
+        return np.matmul(_array(a), _array(b))
+    return tensordot(a, b, axes=(-1, -2))
+
+
+@implements(np.inner)
+def inner(a, b):
+    """Sum of products over the last axes."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return np.multiply(a, b)
+    return tensordot(a, b, axes=(-1, -1))
+
+
+@implements(np.kron)
+def kron(a, b):
+    """Kronecker product: every element of a times the whole of b."""
+    a, b = _array(a), _array(b)
+    n = max(a.ndim, b.ndim)
+    shape_a, shape_b = (1,) * (n - a.ndim) + a.shape, (1,) * (n - b.ndim) + b.shape
+    spaced_a = np.reshape(a, tuple(m for k in shape_a for m in (k, 1)))
+    spaced_b = np.reshape(b, tuple(m for k in shape_b for m in (1, k)))
+    return np.reshape(spaced_a * spaced_b, tuple(i * j for i, j in zip(shape_a, shape_b, strict=True)))

@@ -1,0 +1,143 @@
+"""Costs of a batch whose examples are columns: J = 1/N Σₙ Lₙ, the mean over examples of the sum over outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.operation import op
+from tinygrad_nn.ops.elementwise import QUIET, sigmoid
+from tinygrad_nn.ops.reductions import _log_softmax, log_softmax, softmax
+
+
+def _examples(x):
+    """N: the number of columns; a vector is one example."""
+    return (x.shape[-1] or 1) if x.ndim > 1 else 1
+
+
+def _check(name, prediction, target):
+    """Losses never broadcast: (n, 1) against (n,) would silently become (n, n)."""
+    p, t = np.shape(prediction), np.shape(target)
+    if p == t:
+        return
+    if t == p[::-1] and len(p) == 2:
+        way_out = "; target.T fits (examples are columns)"
+    elif np.prod(p) == np.prod(t):
+        way_out = f"; target.reshape{p} fits"
+    else:
+        way_out = ""
+    raise ShapeError(f"{name}: prediction has shape {p}, target has shape {t}: losses never broadcast{way_out}")
+
+
+def _fit(x):
+    return x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)
+
+
+# --- squared, absolute, Huber ---------------------------------------------------------------------------------------------
+
+
+def _mse(prediction, target):
+    _check("mse", prediction, target)
+    error = np.subtract(prediction, target).ravel()
+    return error.dot(error) / (2 * _examples(_fit(prediction)))
+
+
+def _l1(prediction, target):
+    _check("l1_loss", prediction, target)
+    return np.sum(np.abs(np.subtract(prediction, target))) / _examples(_fit(prediction))
+
+
+def _huber(prediction, target, delta=1.0):
+    _check("huber_loss", prediction, target)
+    size = np.abs(np.subtract(prediction, target))
+    inside = np.minimum(size, delta)
+    return np.sum(inside * (size - 0.5 * inside)) / _examples(_fit(prediction))
+
+
+# --- cross-entropy ----------------------------------------------------------------------------------------------------------
+
+
+def _one_hot(labels, classes=0, dtype=np.float64):
+    """Column n is 1 in the row of its label."""
+    y = np.zeros((classes, *np.shape(labels)), dtype)
+    np.put_along_axis(y, np.expand_dims(labels, 0), 1, axis=0)
+    return y
+
+
+def _labels_of(logits, target):
+    """True for class labels; ValueError or ShapeError for what is neither labels nor one-hot columns."""
+    logits, target = _fit(logits), _fit(target)
+    if target.shape == logits.shape:
+        return False
+    if target.shape != logits.shape[1:]:
+        turned = "; target.T fits (examples are columns)" if target.T.shape == logits.shape else ""
+        raise ShapeError(
+            f"cross_entropy: logits have shape {logits.shape}, target has shape {target.shape}: expected class labels of "
+            f"shape {logits.shape[1:]} or one-hot columns of shape {logits.shape}{turned}"
+        )
+    if target.dtype.kind not in "iu":
+        raise ValueError(
+            f"cross_entropy: class labels must be integers, target has dtype {target.dtype}"
+            + (f" (first value {target.ravel()[0]!r} at index 0)" if target.size else "")
+            + "; target.astype(int) converts"
+        )
+    wrong = (target < 0) | (target >= logits.shape[0])
+    if np.any(wrong):
+        where = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))
+        raise ValueError(
+            f"cross_entropy: label {target[where] if target.ndim else target} at index {where[0] if len(where) == 1 else where} "
+            f"is not one of the {logits.shape[0]} classes 0 ... {logits.shape[0] - 1}"
+        )
+    return True
+
+
+def _cross_entropy(logits, target):
+    logits, target = _fit(logits), _fit(target)
+    if _labels_of(logits, target):
+        picked = np.take_along_axis(_log_softmax(logits), np.expand_dims(target, 0), axis=0)
+        return -np.sum(picked) / _examples(logits)
+    log_p = _log_softmax(logits)
+    return -np.sum(np.where(target == 0, 0, target * log_p)) / _examples(logits)
+
+
+def _cross_entropy_logits(g, y, logits, target):
+    n = _examples(logits)
+    if target.ndim < logits.ndim:
+        return (softmax(logits, axis=0) - one_hot(target, classes=logits.shape[0], dtype=logits.dtype)) * (g / n)
+    return (softmax(logits, axis=0) * np.sum(target, axis=0, keepdims=True) - target) * (g / n)
+
+
+def _binary_cross_entropy(logits, target):
+    _check("binary_cross_entropy", logits, target)
+    logits, target = _fit(logits), _fit(target)
+    if target.size and not ((target >= 0) & (target <= 1)).all():
+        at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~((target >= 0) & (target <= 1)))))
+        raise ValueError(
+            f"binary_cross_entropy: target {np.atleast_1d(target)[at]} at index {at} is not a probability from 0 to 1"
+        )
+    with np.errstate(**QUIET):
+        return np.sum(np.maximum(logits, 0) - logits * target + np.log1p(np.exp(-np.abs(logits)))) / _examples(logits)
+
+
+def _pairs(*shapes):
+    return lambda rng: [((rng.normal(size=s), rng.normal(size=s)), {}) for s in (shapes or ((3, 4), (3,), ()))]
+
+
+def _labelled(rng):
+    one_hot_columns = np.eye(3)[:, [0, 2, 2, 1]]
+    return [
+        ((rng.normal(size=(3, 4)), np.array([0, 2, 2, 1])), {}),
+        ((rng.normal(size=(3, 4)), one_hot_columns * 0.8 + 0.1), {}),
+        ((rng.normal(size=3), np.array(1)), {}),
+    ]
+
+
+# --- the table ---------------------------------------------------------------------------------------------------------
+# fmt: off
+mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / _examples(prediction)), lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", kind="reduction", samples=_pairs(), method=False, summary="J = 1/N Σₙ ½‖yₙ − ŷₙ‖² over N columns: d/2 times the mean over all d × N elements, which PyTorch calls MSE")
+l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / _examples(prediction)), lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", kind="reduction", samples=_pairs(), method=False, summary="1/N Σₙ ‖yₙ − ŷₙ‖₁ over N columns", hard="the gradient of a zero error is 0.")
+huber_loss = op(_huber, "huber({prediction}, {target})", lambda g, y, prediction, target, delta=1.0: np.clip(prediction - target, -delta, delta) * (g / _examples(prediction)), lambda g, y, prediction, target, delta=1.0: np.clip(target - prediction, -delta, delta) * (g / _examples(prediction)), name="huber_loss", kind="reduction", samples=_pairs(), method=False, summary="1/N Σₙ Σ of ½e² for |e| ≤ delta, delta(|e| − ½delta) beyond (Huber 1964)")
+one_hot    = op(_one_hot, "onehot({labels})", None, name="one_hot", method=False, arguments=("labels",), defaults={"classes": 0, "dtype": np.float64}, samples=lambda rng: [((np.array([0, 2, 1]),), {"classes": 3})], summary="Columns with a 1 in the row of each label")
+cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits, lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", kind="reduction", method=False, samples=_labelled, summary="1/N Σₙ −log softmax(zₙ)[yₙ] of logits (classes, N) with class labels (N,) or one-hot columns (classes, N)")
+binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / _examples(logits)), lambda g, y, logits, target: logits * (-g / _examples(logits)), name="binary_cross_entropy", kind="reduction", method=False, samples=lambda rng: [((rng.normal(size=s), rng.random(size=s) * 0.8 + 0.1), {}) for s in ((1, 4), (3, 4), (3,), ())], summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable")
+# fmt: on

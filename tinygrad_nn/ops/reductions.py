@@ -1,0 +1,241 @@
+"""Operations that gather elements along axes: sums, products, extremes, norms, and the softmax family."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_nn.operation import implements, op
+from tinygrad_nn.ops.elementwise import QUIET, astype
+
+
+def spread(g, x, axis, keepdims):
+    """The result of a reduction over `axis`, shaped so that it broadcasts against its input again."""
+    if keepdims or x.ndim == 0:
+        return g
+    return np.expand_dims(g, tuple(range(x.ndim)) if axis is None else axis)
+
+
+def _count(x, y):
+    """How many elements went into each result: a Python number, so that float32 stays float32."""
+    return x.size / (y.size or 1)
+
+
+def _flat(x, axis):
+    return np.reshape(x, (-1,)) if axis is None else x
+
+
+# --- sums along an axis, products without a division, and the recurrence behind them -------------------------------------
+
+
+def _cumsum_rule(g, y, x, axis=None):
+    last = 0 if axis is None else axis
+    return np.reshape(np.flip(np.cumsum(np.flip(g, last), axis=last), last), x.shape)
+
+
+def _scan(b, a, axis=0):
+    """yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis, from y₋₁ = 0."""
+    b, a = np.moveaxis(b, axis, 0), np.moveaxis(a, axis, 0)
+    y = np.empty(b.shape, np.result_type(a, b))
+    carry = 0
+    for i in range(len(b)):
+        carry = y[i] = b[i] + a[i] * carry
+    return np.moveaxis(y, 0, axis)
+
+
+def _shifted(x, axis, fill, ahead):
+    """x one place further along (or back), with `fill` coming in at the end."""
+    n = x.shape[axis]
+    edge = np.full(x.shape[:axis] + (int(n > 0),) + x.shape[axis + 1 :], fill, dtype=x.dtype)
+    cut = [slice(None)] * x.ndim
+    cut[axis] = slice(0, -1) if ahead else slice(1, None)
+    parts = [edge, x[tuple(cut)]] if ahead else [x[tuple(cut)], edge]
+    return np.concatenate(parts, axis=axis)
+
+
+def _scan_b(g, y, b, a, axis=0):
+    following = _shifted(a, axis, 0, ahead=False)
+    return np.flip(_linear_scan(np.flip(g, axis), np.flip(following, axis), axis=axis), axis)
+
+
+def _scan_a(g, y, b, a, axis=0):
+    return _scan_b(g, y, b, a, axis) * _shifted(y, axis, 0, ahead=True)
+
+
+def _cumprod_rule(g, y, x, axis=None):
+    """Exact with zeros: (∏ of what is before) · Σ over what follows of g · (∏ of what is between)."""
+    shape, x, axis = x.shape, _flat(x, axis), 0 if axis is None else axis % x.ndim
+    before = np.cumprod(_shifted(x, axis, 1, ahead=True), axis=axis)
+    between = _scan_b(g, None, g, x, axis)
+    return np.reshape(before * between, shape)
+
+
+def _cumprod_tangent(t, y, x, axis=None):
+    """The product rule along the way: ẏᵢ = xᵢ ẏᵢ₋₁ + ẋᵢ yᵢ₋₁."""
+    t, x, axis = _flat(t, axis), _flat(x, axis), 0 if axis is None else axis % x.ndim
+    return _linear_scan(t * _shifted(y, axis, 1, ahead=True), x, axis=axis)
+
+
+def _scan_tangent(t, y, b, a, axis=0):
+    source = 0 if t[0] is None else t[0]
+    if t[1] is not None:
+        source = source + t[1] * _shifted(y, axis, 0, ahead=True)
+    return _linear_scan(source, a, axis=axis)
+
+
+def _one_axis_last(x, axis):
+    """x with the reduced axes flattened into one last axis, and the way back."""
+    axes = tuple(range(x.ndim)) if axis is None else tuple(i % x.ndim for i in np.atleast_1d(axis).tolist())
+    kept = tuple(i for i in range(x.ndim) if i not in axes)
+    order = kept + axes
+    moved = np.transpose(x, order)
+    back = tuple(order.index(i) for i in range(x.ndim))
+    return np.reshape(moved, moved.shape[: len(kept)] + (-1,)) if x.size else None, moved.shape, back
+
+
+def _prod_rule(g, y, x, axis=None, keepdims=False):
+    """g times the product of all the others, multiplied from both ends: exact with zeros."""
+    rows, moved_shape, back = _one_axis_last(x, axis)
+    if rows is None:
+        return np.zeros_like(x)
+    last = rows.ndim - 1
+    before = np.cumprod(_shifted(rows, last, 1, ahead=True), axis=last)
+    after = np.flip(np.cumprod(_shifted(np.flip(rows, last), last, 1, ahead=True), axis=last), last)
+    others = np.transpose(np.reshape(before * after, moved_shape), back)
+    return spread(g, x, axis, keepdims) * others
+
+
+# --- spread ------------------------------------------------------------------------------------------------------------
+
+
+def _var_rule(g, y, x, axis=None, ddof=0, keepdims=False):
+    deviation = x - np.mean(x, axis=axis, keepdims=True)
+    return spread(g, x, axis, keepdims) * (deviation * (2 / (_count(x, y) - ddof)))
+
+
+def _std(x, axis=None, ddof=0, keepdims=False):
+    """NumPy's, but exactly 0 for equal elements, whose mean may be off by a rounding."""
+    y = np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    if not np.size(x):
+        return y
+    constant = np.max(x, axis=axis, keepdims=keepdims) == np.min(x, axis=axis, keepdims=keepdims)
+    return np.where(constant & (y == y), y.dtype.type(0), y)[()]
+
+
+def _std_rule(g, y, x, axis=None, ddof=0, keepdims=False):
+    deviation = x - np.mean(x, axis=axis, keepdims=True)
+    scale = np.where(y == 0, 0.0, g / (y + (y == 0)))
+    return spread(scale, x, axis, keepdims) * (deviation * (1 / (_count(x, y) - ddof)))
+
+
+# --- extremes and norms --------------------------------------------------------------------------------------------------
+
+
+def _extreme_rule(g, y, x, axis=None, keepdims=False):
+    """Ties share the gradient equally."""
+    chosen = astype(x == spread(y, x, axis, keepdims), g.dtype)
+    return spread(g, x, axis, keepdims) * (chosen / np.sum(chosen, axis=axis, keepdims=True))
+
+
+def _vector_norm(x, ord=2, axis=None, keepdims=False):
+    if ord == 2:
+        return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
+    if ord == 1:
+        return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
+    if np.isinf(ord):
+        return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
+    return np.sum(np.abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+
+
+def _vector_norm_rule(g, y, x, ord=2, axis=None, keepdims=False):
+    """Written with y > 0 in the denominator: the zero vector gets 0."""
+    if np.isinf(ord):
+        return np.sign(x) * _extreme_rule(g, y, np.abs(x), axis, keepdims)
+    g, y = spread(g, x, axis, keepdims), spread(y, x, axis, keepdims)
+    if ord == 1:
+        return g * np.sign(x)
+    safe = y + (y == 0)
+    if ord == 2:
+        return g * (x / safe)
+    size = np.abs(x)
+    return g * (np.sign(x) * ((size + (size == 0)) / safe) ** (ord - 1))
+
+
+@implements(np.linalg.norm)
+def norm(x, ord=None, axis=None, keepdims=False):
+    """Norm of vectors or matrices, as `numpy.linalg.norm`: orders 1, 2, inf, -inf and p of vectors; fro, 1, inf of matrices.
+
+    The gradient at the zero vector is 0.  Raises ValueError for the orders 0, "nuc", and ±2 of matrices, whose
+    gradients need a singular value decomposition.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> x = tn.tensor([3.0, 4.0], requires_grad=True)
+    >>> tn.norm(x).backward(); x.grad
+    array([0.6, 0.8])
+    """
+    axes = axis if axis is None or np.iterable(axis) else (axis,)
+    dimensions = np.ndim(x) if axes is None else len(axes)
+    if ord is None or (ord == "fro" and dimensions == 2):
+        return vector_norm(x, ord=2, axis=axis, keepdims=keepdims)
+    if dimensions == 1 and not isinstance(ord, str) and ord != 0:
+        return vector_norm(x, ord=ord, axis=axis if axes is None else axes[0], keepdims=keepdims)
+    if dimensions == 2 and not isinstance(ord, str) and ord != 0 and abs(ord) in (1, np.inf):
+        row, column = (i % np.ndim(x) for i in ((0, 1) if axes is None else axes))
+        summed, left = (row, column) if abs(ord) == 1 else (column, row)
+        sums = np.sum(np.abs(x), axis=summed, keepdims=True)
+        largest = (np.max if ord > 0 else np.min)(sums, axis=left, keepdims=True)
+        return largest if keepdims else np.squeeze(largest, (row, column))
+    raise ValueError(
+        f"norm of order {ord!r} over {dimensions} axes is not differentiated here; "
+        "take ord=None, 1, inf, -inf or p for vectors (one axis), 'fro', ±1 or ±inf for matrices (two axes)"
+    )
+
+
+# --- the softmax family ----------------------------------------------------------------------------------------------------
+
+
+def _softmax(x, axis=0):
+    with np.errstate(**QUIET):
+        y = np.exp(x - np.max(x, axis=axis, keepdims=True)) if np.size(x) else np.exp(x)
+        return y / np.sum(y, axis=axis, keepdims=True)
+
+
+def _logsumexp(x, axis=None, keepdims=False):
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        top = np.max(x, axis=axis, keepdims=True)
+        top = np.where(np.isfinite(top), top, 0.0).astype(top.dtype)
+        y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+        return y if keepdims else np.squeeze(y, axis=axis)
+
+
+def _log_softmax(x, axis=0):
+    with np.errstate(**QUIET):
+        shifted = x - np.max(x, axis=axis, keepdims=True) if np.size(x) else np.asarray(x)
+        return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+def _logsumexp_rule(g, y, x, axis=None, keepdims=False):
+    y = spread(y, x, axis, keepdims)
+    return spread(g, x, axis, keepdims) * np.exp(x - np.where(np.isfinite(y), y, 0.0))
+
+
+# --- the table ---------------------------------------------------------------------------------------------------------
+# fmt: off
+sum     = op(np.sum,  "Σ {x}",    lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g, x, axis, keepdims), x.shape), kind="linear", binds=2, summary="Sum")
+mean    = op(np.mean, "mean({x})", lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g / (_count(x, y) or 1), x, axis, keepdims), x.shape), kind="linear", summary="Mean")
+prod    = op(np.prod, "Π {x}",    _prod_rule, kind="reduction", binds=2, summary="Product", hard="exact with zeros.")
+var     = op(np.var,  "var({x})", _var_rule,  kind="reduction", summary="Variance, divided by the count less ddof")
+std     = op(_std,    "std({x})", _std_rule,  kind="reduction", stands_for=(np.std,), name="std", summary="Standard deviation", hard="the gradient of a constant vector is 0.")
+max     = op(np.max,  "max({x})", _extreme_rule, kind="reduction", stands_for=(np.amax,), name="max", summary="Largest element", hard="ties share the gradient equally.")
+min     = op(np.min,  "min({x})", _extreme_rule, kind="reduction", stands_for=(np.amin,), name="min", summary="Smallest element", hard="ties share the gradient equally.")
+cumsum  = op(np.cumsum,  "cumsum({x})",  _cumsum_rule,  kind="linear", summary="Running sum")
+cumprod = op(np.cumprod, "cumprod({x})", _cumprod_rule, jvp=lambda t, *rest, **params: _cumprod_tangent(t[0], *rest, **params), summary="Running product", hard="exact with zeros.")
+vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", summary="Norm of vectors: (Σ|x|^ord)^(1/ord)", hard="the gradient at the zero vector is 0.")
+softmax     = op(_softmax,     "softmax({x})",     lambda g, y, x, axis=0: y * (g - np.sum(g * y, axis=axis, keepdims=True)), name="softmax", kind="symmetric", summary="exp(x) / Σ exp(x) along axis, stable")
+log_softmax = op(_log_softmax, "log softmax({x})", lambda g, y, x, axis=0: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True), name="log_softmax", jvp=lambda t, y, x, axis=0: t[0] - np.sum(np.exp(y) * t[0], axis=axis, keepdims=True), summary="log softmax(x) along axis, stable")
+logsumexp   = op(_logsumexp,   "logsumexp({x})",   _logsumexp_rule, name="logsumexp", kind="reduction", summary="log Σ exp(x), stable")
+argmax  = op(np.argmax, "argmax({x})", None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Index of the largest element (no gradient)")
+argmin  = op(np.argmin, "argmin({x})", None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Index of the smallest element (no gradient)")
+any     = op(np.any,    "any({x})",    None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Is any element true?")
+all     = op(np.all,    "all({x})",    None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Are all elements true?")
+_linear_scan = op(_scan, "scan({b}, {a})", _scan_b, _scan_a, jvp=_scan_tangent, name="_linear_scan", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
+# fmt: on

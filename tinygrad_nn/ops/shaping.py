@@ -1,0 +1,243 @@
+"""Operations that move, copy, select or insert elements: all linear, so each rule is the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_nn.operation import EverySlot, Traced, implements, op
+
+# --- public signatures that NumPy spells in several ways ------------------------------------------------------------------
+
+
+def _ints(given):
+    """(2, 3), ((2, 3),) and 6 all as a tuple of ints."""
+    if len(given) == 1 and np.iterable(given[0]):
+        given = given[0]
+    return tuple(int(i) for i in given)
+
+
+def _bind_reshape(x, *shape, order="C"):
+    if order != "C":
+        raise ValueError(f"reshape keeps C order here, order={order!r} was asked for: transpose before and after instead")
+    return (x,), {"shape": _ints(shape)}
+
+
+def _bind_transpose(x, *axes):
+    given = None if not axes or axes == (None,) else _ints(axes)
+    return (x,), {} if given is None else {"axes": given}
+
+
+def _bind_arrays(arrays, axis=0):
+    return tuple(arrays), {"axis": axis}
+
+
+# --- indexing ------------------------------------------------------------------------------------------------------------
+
+
+def _plain_index(index):
+    """An index free of tensors and of arrays that somebody may change later."""
+    if isinstance(index, tuple):
+        return tuple(_plain_index(i) for i in index)
+    if isinstance(index, Traced):
+        return index.as_index()
+    if isinstance(index, (list, np.ndarray)):
+        index = np.array(index)
+        return index.astype(np.intp) if not index.size and index.dtype.kind == "f" else index
+    return index
+
+
+def _bind_getitem(x, index):
+    return (x,), {"index": _plain_index(index)}
+
+
+def _may_repeat(index):
+    """Only integer arrays can name an element twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(i, np.ndarray) and i.dtype.kind in "iu" and i.size > 1 for i in parts)
+
+
+def _put(g, shape, index):
+    """Zeros of `shape` with `g` added at `index`: what indexing sends back."""
+    y = np.zeros(shape, np.asarray(g).dtype)
+    if _may_repeat(index):
+        np.add.at(y, index, g)
+    else:
+        y[index] = g
+    return y
+
+
+def _index_update(x, values, index):
+    y = np.array(x)
+    y[index] = values
+    return y
+
+
+def _bind_index_update(x, index, values):
+    index = _plain_index(index)
+    if _may_repeat(index):
+        places = np.arange(np.size(x) or 1).reshape(np.shape(x))[index].ravel()
+        if len(np.unique(places)) < len(places):
+            raise ValueError("index_update: the index names an element twice, so which value stays would be chance")
+    return (x, values), {"index": index}
+
+
+def _put_taken(g, indices, shape, axis):
+    y = np.zeros(shape, np.asarray(g).dtype)
+    np.add.at(y, (slice(None),) * (axis % len(shape)) + (indices,), g)
+    return y
+
+
+def _take_rule(g, y, x, indices, axis=None):
+    if axis is None:
+        return np.reshape(_untake(np.reshape(g, np.shape(indices)), indices, shape=(x.size,), axis=0), x.shape)
+    return _untake(g, indices, shape=x.shape, axis=axis)
+
+
+def _bind_take(x, indices, axis=None):
+    if not isinstance(indices, Traced):
+        indices = np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
+    return (x, indices), {"axis": axis}
+
+
+# --- joining and copying ---------------------------------------------------------------------------------------------------
+
+
+def _part(g, y, *arrays, slot, axis=0):
+    """The stretch of g that came from one of the concatenated arrays."""
+    start = sum(a.shape[axis] for a in arrays[:slot])
+    cut = [slice(None)] * g.ndim
+    cut[axis] = slice(start, start + arrays[slot].shape[axis])
+    return g[tuple(cut)]
+
+
+def _layer(g, y, *arrays, slot, axis=0):
+    cut = [slice(None)] * g.ndim
+    cut[axis] = slot
+    return g[tuple(cut)]
+
+
+def _tile_rule(g, y, x, reps=1):
+    reps = (1,) * (y.ndim - len(reps)) + reps
+    shape = (1,) * (y.ndim - x.ndim) + x.shape
+    split = tuple(n for pair in zip(reps, shape, strict=True) for n in pair)
+    return np.reshape(np.sum(np.reshape(g, split), axis=tuple(range(0, 2 * y.ndim, 2))), x.shape)
+
+
+def _pad_rule(g, y, x, pad_width=0, constant_values=0):
+    return g[tuple(slice(before, before + n) for (before, _), n in zip(pad_width, x.shape, strict=True))]
+
+
+def _bind_pad(x, pad_width, constant_values=0):
+    widths = np.broadcast_to(pad_width, (np.ndim(x), 2))
+    return (x,), {"pad_width": tuple(map(tuple, widths.tolist())), "constant_values": constant_values}
+
+
+# --- the table ---------------------------------------------------------------------------------------------------------
+# fmt: off
+reshape      = op(np.reshape,      "reshape({x})",   lambda g, y, x, shape=(): np.reshape(g, x.shape), kind="linear", view=True, bind=_bind_reshape, summary="The same elements in another shape")
+transpose    = op(np.transpose,    "{x}ᵀ",           lambda g, y, x, axes=None: np.transpose(g) if axes is None else np.transpose(g, tuple(np.argsort([a % x.ndim for a in axes]).tolist())), kind="linear", view=True, binds=3, bind=_bind_transpose, summary="Axes in another order")
+swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, axis2=1: np.swapaxes(g, axis1, axis2), kind="linear", view=True, summary="Two axes exchanged")
+moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), kind="linear", view=True, summary="Axes moved to new places")
+squeeze      = op(np.squeeze,      "squeeze({x})",   lambda g, y, x, axis=None: np.reshape(g, x.shape), kind="linear", view=True, summary="Axes of length 1 left out")
+expand_dims  = op(np.expand_dims,  "expand({x})",    lambda g, y, x, axis=0: np.reshape(g, x.shape), kind="linear", view=True, summary="New axes of length 1")
+broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, kind="linear", view=True, bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), summary="Repeated along new or stretched axes")
+concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", EverySlot(_part), name="concatenate", kind="linear", method=False, arguments=("arrays",), defaults={"axis": 0}, bind=lambda arrays, axis=0: _bind_arrays([np.reshape(a, (-1,)) for a in arrays] if axis is None else arrays, axis or 0), stands_for=(np.concatenate,), summary="Joined along an axis")
+stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({arrays})", EverySlot(_layer), name="stack", kind="linear", method=False, arguments=("arrays",), defaults={"axis": 0}, bind=_bind_arrays, stands_for=(np.stack,), summary="Joined along a new axis")
+tile         = op(np.tile,         "tile({x})",      _tile_rule, kind="linear", bind=lambda x, reps: ((x,), {"reps": _ints((reps,) if np.iterable(reps) else ((reps,),))}), summary="Repeated as a whole")
+roll         = op(np.roll,         "roll({x})",      lambda g, y, x, shift=1, axis=None: np.roll(g, tuple(-s for s in shift) if np.iterable(shift) else -shift, axis=axis), kind="linear", summary="Shifted around")
+flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), kind="linear", view=True, summary="In reverse order")
+tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tril(g, k), kind="linear", summary="Lower triangle")
+triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), kind="linear", summary="Upper triangle")
+take         = op(np.take,         "{x}[{indices}]", _take_rule, None, kind="multilinear", bind=_bind_take, samples=lambda rng: [_bind_take(rng.normal(size=(3, 4)), [0, 2, 0, -1], 1), _bind_take(rng.normal(size=(3, 2)), [[1, 1], [5, 0]]), _bind_take(rng.normal(size=4), 2, 0)], summary="Elements by integer index along an axis; repeated indices accumulate")
+_untake      = op(_put_taken,      "put({g}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake", kind="multilinear", arguments=("g", "indices"), defaults={"shape": (), "axis": 0}, samples=lambda rng: [((rng.normal(size=(2, 3)), np.array([3, 0, 3])), {"shape": (2, 4), "axis": 1})], summary="The way back of take")
+getitem      = op(lambda x, index: x[index], "{x}[{index}]", lambda g, y, x, index=(): _putitem(g, shape=x.shape, index=index), name="getitem", kind="linear", view=True, binds=3, method=False, bind=_bind_getitem, samples=lambda rng: [_bind_getitem(rng.normal(size=(3, 4)), i) for i in (0, (1, -1), slice(None, None, -2), (Ellipsis, None, 1), 2, [0, 0, 2], ([0, 2, 0], [1, 1, 1]), (slice(1, 3), [0, 0]), np.eye(3, 4) > 0)], summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
+_putitem     = op(_put,            "put({x})",       lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", kind="linear", bind=lambda x, shape, index: ((x,), {"shape": shape, "index": index}), samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
+index_update = op(_index_update,   "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0), lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", bind=_bind_index_update, samples=lambda rng: [_bind_index_update(rng.normal(size=(3, 4)), i, rng.normal(size=())) for i in (0, (slice(None), 1), [0, 2], (Ellipsis, -1))], summary="A copy of x with x[index] = values; the way to assign that stays in the graph")
+_pad         = op(lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values), "pad({x})", _pad_rule, name="_pad", kind=None, jvp=lambda t, y, x, pad_width=0, constant_values=0: _pad(t[0], pad_width), bind=_bind_pad, samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), w, 1.5) for w in (1, (2, 1), ((0, 1), (2, 0)))], summary="Padded with a constant")
+# fmt: on
+
+
+# --- composed of the above -------------------------------------------------------------------------------------------------
+
+
+@implements(np.ravel)
+def ravel(x):
+    """The elements as a vector (a copy or a view)."""
+    return reshape(x, (-1,))
+
+
+@implements(np.atleast_1d)
+def _atleast_1d(x):
+    return x if np.ndim(x) else reshape(x, (1,))
+
+
+@implements(np.hstack)
+def hstack(arrays):
+    """Joined side by side: along the second axis, or the first of vectors."""
+    arrays = [_atleast_1d(a) if isinstance(a, Traced) else np.atleast_1d(a) for a in arrays]
+    return concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1)
+
+
+@implements(np.vstack)
+def vstack(arrays):
+    """Joined one below the other: along the first axis, vectors as rows."""
+    arrays = [a if isinstance(a, Traced) else np.asarray(a) for a in arrays]
+    return concatenate([reshape(a, (1, -1)) if a.ndim < 2 else a for a in arrays], axis=0)
+
+
+@implements(np.split, np.array_split)
+def split(x, indices_or_sections, axis=0):
+    """A list of parts along an axis: so many equal ones, or cut before the given indices.  ValueError if they are unequal."""
+    n = np.shape(x)[axis]
+    if np.iterable(indices_or_sections):
+        bounds = [0, *indices_or_sections, n]
+    else:
+        if n % indices_or_sections:
+            raise ValueError(f"split: an axis of length {n} does not divide into {indices_or_sections} equal parts")
+        bounds = list(range(0, n + 1, n // indices_or_sections)) if n else [0] * (indices_or_sections + 1)
+    x = x if isinstance(x, Traced) else np.asarray(x)
+    before = (slice(None),) * (axis % x.ndim)
+    return [getitem(x, (*before, slice(a, b))) for a, b in zip(bounds, bounds[1:], strict=False)]
+
+
+@implements(np.repeat)
+def repeat(x, repeats, axis=None):
+    """Each element repeated so many times, along an axis or flattened; `repeats` may differ from element to element."""
+    n = np.size(x) if axis is None else np.shape(x)[axis]
+    return take(x, np.repeat(np.arange(n), repeats), axis=axis)
+
+
+@implements(np.pad)
+def pad(x, pad_width, mode="constant", constant_values=0):
+    """Padded with a constant, or by repeating what is there: modes constant, edge, reflect, symmetric, wrap."""
+    if mode == "constant":
+        return _pad(x, pad_width, constant_values=constant_values)
+    if mode not in ("edge", "reflect", "symmetric", "wrap"):
+        raise ValueError(f"pad: mode {mode!r} is not differentiated; there are constant, edge, reflect, symmetric, wrap")
+    return take(x, np.pad(np.arange(np.size(x)).reshape(np.shape(x)), pad_width, mode=mode))
+
+
+@implements(np.diagonal)
+def diagonal(x, offset=0, axis1=0, axis2=1):
+    """The diagonal of two axes, as the last axis of the result."""
+    x = np.moveaxis(x if isinstance(x, Traced) else np.asarray(x), (axis1, axis2), (-2, -1))
+    rows, columns = x.shape[-2:]
+    first = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0))))
+    return x[..., first - min(offset, 0), first + max(offset, 0)]
+
+
+@implements(np.diag)
+def diag(x, k=0):
+    """The k-th diagonal of a matrix, or the matrix with this diagonal."""
+    if np.ndim(x) == 2:
+        return diagonal(x, offset=k)
+    if np.ndim(x) != 1:
+        raise ValueError(f"diag takes a vector or a matrix, not shape {np.shape(x)}")
+    n, places = np.shape(x)[0] + abs(k), np.arange(np.shape(x)[0])
+    return _putitem(x, (n, n), (places - min(k, 0), places + max(k, 0)))
+
+
+@implements(np.trace)
+def trace(x, offset=0, axis1=0, axis2=1):
+    """Sum along the diagonal of two axes."""
+    return np.sum(diagonal(x, offset, axis1, axis2), axis=-1)

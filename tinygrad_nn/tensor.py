@@ -1,0 +1,773 @@
+"""Tensor: a value, and the record of how it was made."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import itertools
+import linecache
+import sys
+from collections.abc import Iterator
+from contextvars import ContextVar, Token
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.autodiff import pullback, seed_for
+from tinygrad_nn.errors import MutationError, NonFiniteError, label
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced
+from tinygrad_nn.ops import elementwise, linalg, shaping
+from tinygrad_nn.symbols import reads
+
+__all__ = ["Tensor", "detect_anomaly", "no_grad", "tensor"]
+
+_clock = itertools.count(1)  # one for all: what was made, or changed, before what
+_HERE = str(Path(__file__).parent)
+
+
+# --- what is recorded: by default, whatever a gradient flows through --------------------------------------------------------
+
+
+class Mode:
+    """How operations are recorded in this thread and context."""
+
+    __slots__ = ("anomalies", "grad", "trace")
+
+    def __init__(self, grad: bool = True, anomalies: bool = False, trace: Any = None):
+        self.grad, self.anomalies, self.trace = grad, anomalies, trace
+
+
+_mode: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039  a Mode is never changed
+
+
+class _Switch(contextlib.ContextDecorator):
+    """Base of the context managers that change the mode; they may be nested and reused."""
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[Mode]] = []
+
+    def _changed(self, mode: Mode) -> Mode:
+        raise NotImplementedError
+
+    def __enter__(self) -> None:
+        self._tokens.append(_mode.set(self._changed(_mode.get())))
+
+    def __exit__(self, *_: object) -> None:
+        _mode.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> _Switch:
+        return type(self)()
+
+
+class no_grad(_Switch):  # noqa: N801  PyTorch's name
+    """Within it nothing is recorded: for measuring and predicting, as context manager or decorator.
+
+    >>> import tinygrad_nn as tn
+    >>> x = tn.tensor(2.0, requires_grad=True)
+    >>> with tn.no_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
+
+    def _changed(self, mode: Mode) -> Mode:
+        return Mode(False, mode.anomalies, mode.trace)
+
+
+class detect_anomaly(_Switch):  # noqa: N801  PyTorch's name
+    """Within it the first NaN or infinity, in a value or a gradient, raises `NonFiniteError`.
+
+    The error names the operation, its operands, and the source line that made it.
+
+    >>> import tinygrad_nn as tn
+    >>> x = tn.tensor(0.0, requires_grad=True, name="x")
+    >>> with tn.detect_anomaly():
+    ...     tn.sqrt(x).backward()
+    Traceback (most recent call last):
+    ...
+    tinygrad_nn.errors.NonFiniteError: the gradient of sqrt(x) with respect to x is not finite: ...
+    """
+
+    def _changed(self, mode: Mode) -> Mode:
+        return Mode(mode.grad, True, mode.trace)
+
+
+# --- has a value changed since it was used? ------------------------------------------------------------------------------
+
+
+class Watch:
+    """Keeps an eye on memory that somebody outside can write to; shared by a tensor and its views.
+
+    `changed` is the time of the last change known.  `exposed` holds each array that was given out, with the copy that
+    tells whether it has been written to since (None: a copy is due when the tensor is used next).
+    """
+
+    __slots__ = ("changed", "exposed")
+
+    def __init__(self) -> None:
+        self.changed = 0
+        self.exposed: list[list[Any]] = []
+
+    def expose(self, array: Any, known: bool = True) -> None:
+        """`array` goes out, or (not `known`) has come in from outside."""
+        if not any(entry[0] is array for entry in self.exposed):
+            self.exposed.append([array, array.copy() if known else None])
+
+    def change(self) -> None:
+        self.changed = next(_clock)
+        for entry in self.exposed:
+            entry[1] = None
+
+    def look(self) -> None:
+        """Notice what was written from outside."""
+        for entry in self.exposed:
+            array, copy = entry
+            if copy is not None and not _same(array, copy):
+                self.change()
+                return
+
+    def use(self) -> None:
+        """An operation reads the value now: compare with this moment from here on."""
+        self.look()
+        self.exposed = [entry for entry in self.exposed if _held_outside(entry)]
+        for entry in self.exposed:
+            if entry[1] is None:
+                entry[1] = entry[0].copy()
+
+
+def _same(a: Any, b: Any) -> bool:
+    return bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def _references(entry: list[Any]) -> int:
+    return sys.getrefcount(entry[0])
+
+
+def _held_outside(entry: list[Any]) -> bool:
+    """Does anybody but the tensor and its watch hold the array, or a view of it?"""
+    return _references(entry) > _HELD_BY_TENSOR or entry[0].base is not None
+
+
+def _count_own_references() -> int:
+    """The reference count of an array that only a tensor and its watch hold, on this interpreter."""
+    holder, array = [None], np.empty(1)
+    holder[0], entry = array, [array, None]
+    del array
+    return _references(entry)
+
+
+_HELD_BY_TENSOR = _count_own_references()
+
+
+# --- the tensor ------------------------------------------------------------------------------------------------------------
+
+
+class Tensor(Traced):
+    """An array that remembers how it was computed; make one with `tn.tensor`.
+
+    Operators and functions work as NumPy's, on tensors, arrays and numbers mixed, and results that depend on a tensor
+    with ``requires_grad=True`` are recorded.  `backward()` then adds the gradient to `.grad` of those tensors.
+
+    Inside the package: `value` is the array itself, `op`, `inputs` and `params` are the call that made it, `index` the
+    time it was made, `tracked` whether gradients flow through it, `watch` what looks out for later changes.
+    """
+
+    __slots__ = ("__weakref__", "_origin", "grad", "index", "inputs", "name", "op", "params", "retain", "tracked", "value", "watch")  # fmt: skip
+
+    def __init__(self, value: Any, tracked: bool = False, name: str | None = None):
+        self.value = value
+        self.tracked = tracked
+        self.name = name
+        self.op: Op | None = None
+        self.inputs: tuple = ()
+        self.params: dict[str, Any] | None = None
+        self.grad: np.ndarray | None = None
+        self.retain = False
+        self.watch: Watch | None = None
+        self._origin: Any = None
+        self.index = next(_clock)
+
+    # -- recording
+
+    def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None = None) -> Tensor:
+        """Compute `op` on these arguments, one of them a tensor, and remember it where a gradient flows."""
+        mode = _mode.get()
+        values, tracked, foreign = [], False, False
+        for a in args:
+            if type(a) is Tensor:
+                values.append(a.value)
+                if a.tracked:
+                    tracked = True
+            else:
+                values.append(a)
+                if not foreign and not isinstance(a, (float, int)):
+                    foreign = True
+        try:
+            y = op.forward(*values, **params) if params else op.forward(*values)
+        except (ValueError, IndexError) as reason:
+            raise op.explain(reason, args) from None
+        if not (tracked and mode.grad) and mode.trace is None:
+            result = Tensor(y)
+        else:
+            result = _recorded(op, args, params, y, mode, tracked, foreign)
+        if op.view and getattr(y, "base", None) is not None:
+            source = next(a for a in args if type(a) is Tensor)
+            if source.watch is None:
+                source.watch = Watch()
+            result.watch = source.watch
+        if mode.anomalies:
+            _refuse_non_finite(result, op, args)
+        return result
+
+    def check_unchanged(self) -> None:
+        """MutationError if a value that the rules of this operation read has changed since it was recorded."""
+        for x in (self, *self.inputs):
+            if isinstance(x, Tensor) and x.watch is not None:
+                x.watch.look()
+                if x.watch.changed > self.index and _is_read(self, x):
+                    raise MutationError(
+                        f"{label(x, 'a value')} of shape {x.shape} was changed after {self.op.name} used it"  # type: ignore[union-attr]
+                        f"{_at(self)}, so its gradient would be wrong: call backward() before changing it, "
+                        "or compute the result anew"
+                    )
+
+    def changed(self) -> None:
+        """Say that the array was written to in place (an optimiser does)."""
+        if self.watch is None:
+            self.watch = Watch()
+        self.watch.change()
+
+    # -- the value
+
+    @property
+    def data(self) -> np.ndarray:
+        """The array itself.  Read it, assign it, write into it: a gradient that this would spoil is refused."""
+        if isinstance(self.value, np.generic):
+            self.value = np.asarray(self.value)
+        if self.watch is None:
+            self.watch = Watch()
+        self.watch.expose(self.value)
+        return self.value
+
+    @data.setter
+    def data(self, new: Any) -> None:
+        if isinstance(new, Tensor):
+            new = new.value
+        if new is not self.value:  # else: p.data -= ... has just written into it
+            old, new = self.value, np.asarray(new)
+            if new.shape != old.shape:
+                raise ValueError(
+                    f"{label(self, 'the tensor')} has shape {old.shape}, its new data has shape {new.shape}: "
+                    "they must be equal; make a new tensor for another shape"
+                )
+            self.value = new if new.dtype == old.dtype else new.astype(old.dtype)
+            if self.watch is None:
+                self.watch = Watch()
+            self.watch.expose(self.value, known=False)
+        self.changed()
+
+    @property
+    def requires_grad(self) -> bool:
+        """Does a gradient flow through this tensor?  May be set on tensors that no operation has made."""
+        return self.tracked
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if self.op is not None:
+            raise RuntimeError(
+                f"requires_grad can be set only on tensors you make yourself, and {self.op.name} made this one; "
+                "detach() gives one without history"
+            )
+        if wanted:
+            _check_differentiable(self.value)
+        self.tracked = bool(wanted)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    @property
+    def size(self) -> int:
+        return self.value.size
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.value.dtype
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802  NumPy's name
+        return self.__record__(shaping.transpose, (self,))
+
+    @property
+    def is_leaf(self) -> bool:
+        """True if no recorded operation made it."""
+        return self.op is None
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value, as an array."""
+        self._refuse_in_trace("numpy()")
+        return np.array(self.value)
+
+    def item(self) -> Any:
+        """The value of a tensor of one element, as a Python number."""
+        self._refuse_in_trace("item()")
+        if self.value.size != 1:
+            raise ValueError(f"item() needs a single element, {label(self, 'the tensor')} has shape {self.shape}")
+        return self.value.item()
+
+    def tolist(self) -> Any:
+        """The value as nested lists of Python numbers."""
+        self._refuse_in_trace("tolist()")
+        return self.value.tolist()
+
+    def detach(self) -> Tensor:
+        """The same value without its history: a constant.  It shares memory with this tensor."""
+        result = Tensor(self.value, name=self.name)
+        if self.watch is None:
+            self.watch = Watch()
+        result.watch = self.watch
+        return result
+
+    def named(self, name: str | None) -> Tensor:
+        """Give it a name for messages and drawings, and return it."""
+        self.name = name
+        return self
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The values as another dtype; a gradient flows through floating-point ones."""
+        dtype = np.dtype(dtype)
+        if dtype.kind != "f":
+            return Tensor(self.value.astype(dtype))
+        return elementwise.astype(self, dtype)
+
+    @property
+    def origin(self) -> str:
+        """Where it was made: file and line of the code outside this package."""
+        if self._origin is None:
+            return ""
+        code, instruction = self._origin
+        lines = itertools.islice(code.co_positions(), instruction // 2, None)
+        line = next((position[0] for position in lines if position[0]), code.co_firstlineno)
+        return f"{code.co_filename}:{line}"
+
+    # -- gradients
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add the gradient of this tensor to `.grad` of every tensor it was made from that asks for one.
+
+        Parameters
+        ----------
+        gradient : upstream gradient, in this tensor's shape; may be left out for a single number, where it is 1.
+
+        Raises
+        ------
+        ValueError : nothing here requires a gradient, or several elements without `gradient=`.
+        MutationError : a value the backward pass needs was changed after it was used.
+
+        >>> import tinygrad_nn as tn
+        >>> a = tn.tensor(1.0, requires_grad=True)
+        >>> b = a + a
+        >>> (b + b).backward()
+        >>> a.grad
+        array(4.)
+
+        Source: the founding text's "Backpropagation via the Chain Rule".
+        """
+        seed = seed_for(self, gradient, "gradient")
+        watch = _refuse_non_finite_gradient if _mode.get().anomalies else None
+        found = pullback([self], [seed.value if isinstance(seed, Tensor) else seed], watch=watch)
+        given: set[int] = {id(seed)}
+        for node, g in found.items():
+            if type(g) is not np.ndarray:
+                g = np.asarray(g)
+            if node.grad is not None and node.op is None:
+                node.grad = node.grad + g
+            else:  # copied only where somebody else holds the array, too
+                node.grad = g if g.base is None and id(g) not in given else g.copy()
+            given.add(id(g))
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this intermediate result as well, at the next `backward()`."""
+        self.retain = True
+
+    # -- indexing and conversion
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return shaping.getitem(self, index)
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        recorded = _mode.get().grad and (self.tracked or (isinstance(values, Tensor) and values.tracked))
+        if recorded or self.op is not None:
+            raise MutationError(
+                f"assignment into {label(self, 'a tensor')} of shape {self.shape} cannot be recorded: "
+                "use t = tn.index_update(t, index, values), or assign within tn.no_grad()"
+            )
+        self.data[shaping._plain_index(index)] = values.value if isinstance(values, Tensor) else values
+        self.changed()
+
+    def __len__(self) -> int:
+        if not self.value.ndim:
+            raise TypeError("a tensor of a single number has no len()")
+        return len(self.value)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        self._refuse_in_trace("the truth value")
+        return bool(self.value)
+
+    def __float__(self) -> float:
+        self._refuse_in_trace("float()")
+        caller = sys._getframe(1)
+        if self.tracked and caller.f_code.co_code[caller.f_lasti] == _STORE_SUBSCR:
+            raise TypeError(_LEAVES_GRAPH.format(label(self, "a tensor"), "be written into an array"))
+        return float(self.value.item())
+
+    def __int__(self) -> int:
+        self._refuse_in_trace("int()")
+        return int(self.value.item())
+
+    def __index__(self) -> int:
+        self._refuse_in_trace("an index")
+        if self.value.dtype.kind not in "iu" or self.value.ndim:
+            raise TypeError(f"only single integers can be an index, this tensor has dtype {self.dtype}, shape {self.shape}")
+        return int(self.value)
+
+    def __complex__(self) -> complex:
+        return complex(float(self))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.item(), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value.item(), spec) if spec and self.value.size == 1 else format(str(self), spec)
+
+    def as_index(self) -> Any:
+        """The value, where the tensor is used as an index."""
+        self._refuse_in_trace("an index")
+        if self.value.dtype.kind not in "iub":
+            raise IndexError(f"an index must have an integer or bool dtype, this tensor has {self.dtype}")
+        return np.array(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self._refuse_in_trace("conversion to an array")
+        if self.tracked:
+            raise TypeError(_LEAVES_GRAPH.format(label(self, "a tensor"), "become an array"))
+        return np.array(self.value, dtype=dtype)
+
+    def _refuse_in_trace(self, what: str) -> None:
+        trace = _mode.get().trace
+        if trace is not None:
+            trace.refuse(self, what)
+
+    def __repr__(self) -> str:
+        parts = [np.array2string(np.asarray(self.value), separator=", ", prefix="tensor(", threshold=200)]
+        if self.value.dtype not in (np.float64, np.bool_):
+            parts.append(f"dtype={self.value.dtype}")
+        if self.name:
+            parts.append(f"name={self.name!r}")
+        if self.op is not None:
+            parts.append(f"op={self.op.name}")
+        elif self.tracked:
+            parts.append("requires_grad=True")
+        return f"tensor({', '.join(parts)})"
+
+    # -- copies
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        self._refuse_copy("deep copy")
+        result = Tensor(np.array(self.value), self.tracked, self.name)
+        result.grad = None if self.grad is None else self.grad.copy()
+        memo[id(self)] = result
+        return result
+
+    def __reduce__(self) -> Any:
+        self._refuse_copy("pickling")
+        return _unpickle, (np.asarray(self.value), self.tracked, self.name, self.grad)
+
+    def _refuse_copy(self, what: str) -> None:
+        if self.op is not None:
+            raise TypeError(
+                f"{what} of a recorded tensor (made by {self.op.name}) would leave its graph behind: "
+                "take t.detach(), or the array t.numpy()"
+            )
+
+    # -- NumPy's functions on tensors (NEP 13 and NEP 18)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if kwargs.get("out") is not None:
+            raise TypeError(_LEAVES_GRAPH.format(f"np.{ufunc.__name__} of a tensor", "be written into an array"))
+        if method != "__call__":
+            raise TypeError(f"np.{ufunc.__name__}.{method} is not recorded: use the tensor functions (tn.sum, tn.prod ...)")
+        return _numpy_entry(ufunc)(*inputs, **kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+        if function in _ABOUT_VALUES:
+            return function(*_untracked(args), **dict(zip(kwargs, _untracked(tuple(kwargs.values())), strict=True)))
+        return _numpy_entry(function)(*args, **kwargs)
+
+    # -- operators, written out because the way through the protocol costs a microsecond
+
+    def __add__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.add, (self, other))
+
+    def __radd__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.add, (other, self))
+
+    def __sub__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.subtract, (self, other))
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.subtract, (other, self))
+
+    def __mul__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.multiply, (self, other))
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.multiply, (other, self))
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.divide, (self, other))
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.divide, (other, self))
+
+    def __pow__(self, other: Any) -> Tensor:
+        if type(other) in (int, float) and other == 2:
+            return self.__record__(elementwise.square, (self,))
+        return self.__record__(elementwise.power, (self, other))
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.power, (other, self))
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return self.__record__(linalg.matmul, (self, other))
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return self.__record__(linalg.matmul, (other, self))
+
+    def __neg__(self) -> Tensor:
+        return self.__record__(elementwise.negative, (self,))
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return self.__record__(elementwise.abs, (self,))
+
+    def __lt__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.less, (self, other))
+
+    def __le__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.less_equal, (self, other))
+
+    def __gt__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.greater, (self, other))
+
+    def __ge__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.greater_equal, (self, other))
+
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return self.__record__(elementwise.equal, (self, other))
+
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return self.__record__(elementwise.not_equal, (self, other))
+
+    def __and__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.logical_and, (self, other))
+
+    def __or__(self, other: Any) -> Tensor:
+        return self.__record__(elementwise.logical_or, (self, other))
+
+    def __invert__(self) -> Tensor:
+        return self.__record__(elementwise.logical_not, (self,))
+
+    __hash__ = object.__hash__
+
+    def __getattr__(self, name: str) -> Any:
+        """Methods of operations that were added after this class was made."""
+        entry = BY_NAME.get(name)
+        if isinstance(entry, Op) and entry.method and not name.startswith("_"):
+            return entry.__get__(self)
+        raise AttributeError(f"a tensor has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(n for n, e in BY_NAME.items() if isinstance(e, Op) and e.method)})
+
+
+for _name, _entry in BY_NAME.items():
+    if getattr(_entry, "method", True) and not _name.startswith("_") and not hasattr(Tensor, _name):
+        setattr(Tensor, _name, _entry)
+
+_STORE_SUBSCR = __import__("opcode").opmap["STORE_SUBSCR"]
+_LEAVES_GRAPH = "{} cannot {}: that would silently leave the graph; take .data or .detach() to leave it on purpose"
+_ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isclose, np.result_type, np.zeros_like,
+                 np.ones_like, np.empty_like, np.full_like, np.iscomplexobj, np.isrealobj, np.array_repr, np.array_str,
+                 np.shares_memory, np.may_share_memory, np.array2string, np.count_nonzero}  # fmt: skip
+
+
+def _untracked(values: Any) -> Any:
+    if isinstance(values, (tuple, list)):
+        return tuple(_untracked(v) for v in values)
+    return values.value if isinstance(values, Tensor) else values
+
+
+def _numpy_entry(function: Any) -> Any:
+    """The operation that a NumPy function stands for; TypeError naming the nearest where there is none."""
+    entry = BY_FUNCTION.get(function)
+    if entry is not None:
+        return entry
+    name = getattr(function, "__name__", str(function))
+    public = [n for n in BY_NAME if not n.startswith("_")]
+    near = difflib.get_close_matches(name, public, n=1, cutoff=0.5)
+    hint = f"the nearest operation is tn.{near[0]}; " if near else ""
+    raise TypeError(f"np.{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph")
+
+
+def _recorded(op: Op, args: tuple, params: Any, y: Any, mode: Mode, tracked: bool, foreign: bool) -> Tensor:
+    """The node for this result: constants frozen, and later changes of its inputs looked out for."""
+    if not mode.grad or not tracked:
+        tracked = False
+    elif op.gaps:
+        tracked = any(type(a) is Tensor and a.tracked and op.vjps[slot] is not None for slot, a in enumerate(args))
+    result = Tensor(y, tracked)
+    if not tracked and mode.trace is None:
+        return result
+    if foreign:
+        args = tuple(_frozen(a) for a in args)
+    for a in args:
+        if type(a) is Tensor and a.watch is not None:
+            a.watch.use()
+    result.op, result.inputs, result.params = op, args, params
+    result.index = next(_clock)
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    result._origin = frame.f_code, frame.f_lasti
+    if mode.trace is not None:
+        mode.trace.add(result)
+    return result
+
+
+def _frozen(a: Any) -> Any:
+    """A constant that nobody can change later: a copy, unless it is read-only and owns its memory."""
+    if isinstance(a, list):
+        return np.array(a)
+    if isinstance(a, np.ndarray) and (a.flags.writeable or a.base is not None):
+        return a.copy()
+    return a
+
+
+def _is_read(node: Tensor, x: Any) -> bool:
+    """Do the rules of this node read the value of `x`?  Unknown counts as yes."""
+    op = node.op
+    assert op is not None
+    read = reads(op, len(node.inputs))
+    roles = ["y"] if x is node else []
+    roles += [slot for slot, a in enumerate(node.inputs) if a is x]  # type: ignore[misc]
+    return any(
+        role in read[slot]
+        for role in roles
+        for slot, a in enumerate(node.inputs)
+        if isinstance(a, Tensor) and a.tracked
+    )
+
+
+def _at(node: Tensor) -> str:
+    """The source line that made a node, for messages."""
+    if not node.origin:
+        return ""
+    file, _, line = node.origin.rpartition(":")
+    text = linecache.getline(file, int(line)).strip()
+    return f" (line {line} of {Path(file).name}{': ' + text if text else ''})"
+
+
+def _call(op: Op, args: tuple) -> str:
+    names = list(op.arguments) if len(args) == len(op.arguments) else [f"{op.arguments[0]}[{i}]" for i in range(len(args))]
+    return f"{op.name}({', '.join(label(a, n) for a, n in zip(args, names, strict=True))})"
+
+
+def _refuse_non_finite(result: Tensor, op: Op, args: tuple) -> None:
+    if result.value.dtype.kind != "f" or np.isfinite(result.value).all():
+        return
+    for a, role in zip(args, op.arguments, strict=False):
+        if isinstance(a, Tensor) and a.value.dtype.kind == "f" and not np.isfinite(a.value).all():
+            raise NonFiniteError(f"{label(a, role)}, given to {op.name}, is not finite already{_at(result)}")
+    raise NonFiniteError(f"{_call(op, args)} is not finite: {_first_bad(result.value)}{_at(result)}")
+
+
+def _refuse_non_finite_gradient(node: Tensor, slot: int, part: Any) -> None:
+    if not np.isfinite(part).all():
+        assert node.op is not None
+        x = label(node.inputs[slot], node.op.arguments[min(slot, len(node.op.arguments) - 1)])
+        raise NonFiniteError(
+            f"the gradient of {_call(node.op, node.inputs)} with respect to {x} is not finite: "
+            f"{_first_bad(part)}{_at(node)}"
+        )
+
+
+def _first_bad(values: Any) -> str:
+    values = np.asarray(values)
+    where = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~np.isfinite(values))))
+    return f"{np.atleast_1d(values)[where]}" + (f" at index {where}" if values.ndim else "")
+
+
+def _check_differentiable(value: Any) -> None:
+    if value.dtype.kind != "f":
+        raise TypeError(
+            f"requires_grad=True needs floating-point numbers, the data has dtype {value.dtype}: "
+            "convert it, as in tn.tensor(data, requires_grad=True, dtype=float)"
+        )
+
+
+def _unpickle(value: Any, tracked: bool, name: str | None, grad: Any) -> Tensor:
+    result = Tensor(value, tracked, name)
+    result.grad = grad
+    return result
+
+
+def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> Tensor:
+    """A tensor of a copy of `data`.
+
+    Parameters
+    ----------
+    data : number, nested lists, array or tensor.  Python numbers and lists become float64, arrays keep their dtype.
+    requires_grad : record what is computed from it, so that `backward()` can give its gradient.
+    dtype : NumPy dtype to convert to.
+    name : for messages and drawings.
+
+    Raises
+    ------
+    TypeError : data that is not real numbers; ``requires_grad=True`` on integers or bools.
+
+    >>> import tinygrad_nn as tn
+    >>> tn.tensor([1, 2], name="x")
+    tensor([1., 2.], name='x')
+    """
+    if isinstance(data, Tensor):
+        value = np.array(data.value, dtype=dtype)
+    elif isinstance(data, (np.ndarray, np.generic)):
+        value = np.array(data, dtype=dtype)
+    elif hasattr(data, "__array_function__"):  # another kind of array, kept as it is
+        value = data.copy() if dtype is None else data.astype(dtype)
+    else:
+        if isinstance(data, (list, tuple)) and any(isinstance(x, Tensor) for x in data):
+            raise TypeError("tensor: the list holds tensors; tn.stack(list) joins them and keeps their history")
+        value = np.array(data, dtype=dtype)
+        if dtype is None and value.dtype.kind in "iu":
+            value = value.astype(np.float64)
+    if value.dtype.kind not in "fiub":
+        raise TypeError(f"tensor: expected real numbers, the data has dtype {value.dtype}: {data!r:.80}")
+    if requires_grad:
+        _check_differentiable(value)
+    return Tensor(value, bool(requires_grad), name)

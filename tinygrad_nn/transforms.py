@@ -1,0 +1,263 @@
+"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp, of any order and nested in each other."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.autodiff import pullback, pushforward
+from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.tensor import Tensor, tensor
+
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+
+_depth: ContextVar[int] = ContextVar("depth", default=0)  # how many transforms are at work around this one
+
+
+# --- arguments that are lists, tuples or dicts of arrays --------------------------------------------------------------------
+
+
+def _leaves(tree: Any) -> list[Any]:
+    if isinstance(tree, dict):
+        return [leaf for key in tree for leaf in _leaves(tree[key])]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for item in tree for leaf in _leaves(item)]
+    return [tree]
+
+
+def _rebuild(tree: Any, leaves: Any) -> Any:
+    """The same structure with other leaves, taken from an iterator."""
+    if isinstance(tree, dict):
+        return {key: _rebuild(item, leaves) for key, item in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_rebuild(item, leaves) for item in tree))
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(_rebuild(item, leaves) for item in tree)
+    return next(leaves)
+
+
+def _fresh(x: Any) -> Tensor:
+    """A tensor to differentiate by: new, so that nested transforms cannot confuse their variables."""
+    if isinstance(x, Tensor) and x.tracked:
+        return x * 1.0  # stays connected to the outer transform
+    return tensor(x, requires_grad=True)
+
+
+class _Call:
+    """One call of `f` with its chosen arguments replaced by fresh tensors."""
+
+    def __init__(self, f: Callable, args: Sequence[Any], argnums: int | tuple[int, ...], kwargs: dict, has_aux: bool):
+        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        for i in numbers:
+            if not -len(args) <= i < len(args):
+                raise ValueError(f"argnums names argument {i}, the function was called with {len(args)} arguments")
+        self.args, self.single = list(args), isinstance(argnums, int)
+        self.numbers = [i % len(args) for i in numbers]
+        self.variables: list[Tensor] = []
+        for i in self.numbers:
+            fresh = [_fresh(x) for x in _leaves(args[i])]
+            self.variables += fresh
+            self.args[i] = _rebuild(args[i], iter(fresh))
+        token = _depth.set(_depth.get() + 1)
+        try:
+            result = f(*self.args, **kwargs)
+        finally:
+            _depth.reset(token)
+        self.output, self.aux = result if has_aux else (result, None)
+        self.outputs = [y if isinstance(y, Tensor) else Tensor(np.asarray(y)) for y in _leaves(self.output)]
+        self.record = _depth.get() > 0 or any(isinstance(x, Tensor) and x.tracked for a in args for x in _leaves(a))
+
+    def scalar(self) -> Tensor:
+        if len(self.outputs) != 1 or self.outputs[0].size != 1:
+            shapes = ", ".join(str(y.shape) for y in self.outputs)
+            raise ValueError(f"grad needs a function that returns a single number, this one returned shape {shapes}: reduce it, as in .sum(), or use tn.jacobian")
+        return self.outputs[0]
+
+    def pull(self, seeds: Sequence[Any], record: bool | None = None) -> list[Any]:
+        record = self.record if record is None else record
+        tracked = [(y, s) for y, s in zip(self.outputs, seeds, strict=True) if y.tracked]
+        found = pullback([y for y, _ in tracked], [s for _, s in tracked], wanted=self.variables, record=record)
+        return [found[x] if x in found else np.zeros_like(x.value) for x in self.variables]
+
+    def push(self, tangents: Sequence[Any], record: bool | None = None) -> list[Any]:
+        record = self.record if record is None else record
+        moved = pushforward(self.outputs, self.variables, tangents, record=record)
+        return [np.zeros_like(y.value) if t is None else t for y, t in zip(self.outputs, moved, strict=True)]
+
+    def arranged(self, results: Sequence[Any]) -> Any:
+        """One result for each variable, in the structure of the arguments."""
+        flow = iter([self.given(g) for g in results])
+        trees = [_rebuild(self.args[i], flow) for i in self.numbers]
+        return trees[0] if self.single else tuple(trees)
+
+    def given(self, value: Any) -> Any:
+        """To an outer transform a tensor, to everybody else an array."""
+        if self.record:
+            return value if isinstance(value, Tensor) else Tensor(value)
+        return np.array(value.value if isinstance(value, Tensor) else value)
+
+    def value(self) -> Any:
+        return _rebuild(self.output, iter([self.given(y) for y in self.outputs]))
+
+
+def _named_like(f: Callable, prefix: str) -> Callable:
+    def decorate(wrapper: Callable) -> Callable:
+        functools.update_wrapper(wrapper, f, updated=())
+        wrapper.__doc__ = f"{prefix} of {getattr(f, '__name__', 'a function')}. " + (f.__doc__ or "")
+        return wrapper
+
+    return decorate
+
+
+# --- the transforms ----------------------------------------------------------------------------------------------------------
+
+
+def grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+    """The function that returns the gradient of `f`, a function that returns a single number.
+
+    Parameters
+    ----------
+    f : takes tensors (arrays and numbers are wrapped) and returns a scalar; with `has_aux`, (scalar, anything).
+    argnums : which arguments to differentiate by: a position, or a tuple, for which the result is a tuple.
+        An argument may be a list, tuple or dict of arrays; its gradient has the same structure.
+    has_aux : return (gradient, anything).
+
+    Raises
+    ------
+    ValueError : `f` returns something else than a single number, or `argnums` names no argument.
+
+    >>> import tinygrad_nn as tn
+    >>> tn.grad(tn.grad(lambda x: x**3))(2.0)
+    array(12.)
+    """
+
+    @_named_like(f, "Gradient")
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(f, args, argnums, kwargs, has_aux)
+        g = call.arranged(call.pull([np.ones_like(call.scalar().value)]))
+        return (g, call.aux) if has_aux else g
+
+    return gradient
+
+
+def value_and_grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+    """As `grad`, returning (value, gradient), or ((value, anything), gradient) with `has_aux`.
+
+    >>> import tinygrad_nn as tn
+    >>> tn.value_and_grad(lambda x: x * x)(3.0)
+    (array(9.), array(6.))
+    """
+
+    @_named_like(f, "Value and gradient")
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(f, args, argnums, kwargs, has_aux)
+        g = call.arranged(call.pull([np.ones_like(call.scalar().value)]))
+        return ((call.value(), call.aux) if has_aux else call.value()), g
+
+    return value_and_gradient
+
+
+def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+    """(y, pullback): the value of ``f(*primals)`` and the function u ↦ uᵀJ, a tuple of one gradient for each primal.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> y, pull = tn.vjp(lambda x: x * x, np.array([1.0, 2.0]))
+    >>> pull(np.array([1.0, 10.0]))
+    (array([ 2., 40.]),)
+    """
+    call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
+
+    def pull(cotangent: Any) -> tuple:
+        seeds = [_matching(u, y, "cotangent") for u, y in zip(_leaves(cotangent), call.outputs, strict=True)]
+        outer = call.record or any(isinstance(u, Tensor) and u.tracked for u in seeds)
+        call.record = outer
+        return call.arranged(call.pull(seeds))
+
+    return (call.value(), pull, call.aux) if has_aux else (call.value(), pull)
+
+
+def jvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple:
+    """(y, ẏ): the value of ``f(*primals)`` and how it moves with the primals, Jẋ, by one forward sweep.
+
+    >>> import tinygrad_nn as tn
+    >>> tn.jvp(lambda x: x**3, (2.0,), (1.0,))
+    (array(8.), array(12.))
+    """
+    if len(primals) != len(tangents):
+        raise ValueError(f"jvp: {len(primals)} primals and {len(tangents)} tangents: give one tangent for each primal")
+    call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
+    given = [leaf for t in tangents for leaf in _leaves(t)]
+    if any(isinstance(t, Tensor) and t.tracked for t in given):
+        call.record = True
+    moves = [_matching(t, x, "tangent") for t, x in zip(given, call.variables, strict=True)]
+    moved = _rebuild(call.output, iter([call.given(t) for t in call.push(moves)]))
+    return (call.value(), moved, call.aux) if has_aux else (call.value(), moved)
+
+
+def _matching(given: Any, x: Tensor, what: str) -> Any:
+    """A cotangent or tangent in the shape and dtype of what it belongs to."""
+    given = given if isinstance(given, Tensor) else np.asarray(given, dtype=x.dtype)
+    if given.shape != x.shape:
+        raise ShapeError(f"the {what} has shape {given.shape}, what it belongs to has shape {x.shape}: they must be equal")
+    return given
+
+
+def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
+    """The function that returns ∂f/∂x of shape ``f(x).shape + x.shape``, row by row, from one recording.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> tn.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+
+    @_named_like(f, "Jacobian")
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(f, args, argnums, kwargs, False)
+        if len(call.outputs) != 1:
+            raise ValueError(f"jacobian: the function returned {len(call.outputs)} arrays; return one, as by tn.concatenate")
+        (y,) = call.outputs
+        rows = []
+        for i in range(y.size):
+            seed = np.zeros_like(y.value).reshape(-1)
+            seed[i] = 1
+            rows.append(call.pull([seed.reshape(y.shape)]))
+        if not rows:
+            return call.arranged([np.zeros(y.shape + x.shape, x.dtype) for x in call.variables])
+        columns = zip(*rows, strict=True)
+        stacked = [
+            np.reshape(np.stack(list(c)), y.shape + x.shape) for c, x in zip(columns, call.variables, strict=True)
+        ]
+        return call.arranged(stacked)
+
+    return jacobian_of
+
+
+def hessian(f: Callable, argnums: int = 0) -> Callable:
+    """The function that returns the second derivatives ∂²f/∂x∂x of a scalar function, of shape x.shape + x.shape.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> tn.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return _named_like(f, "Hessian")(jacobian(grad(f, argnums), argnums))
+
+
+def hvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The product of the Hessian of a scalar function with `tangents`, forward over reverse: no Hessian is built.
+
+    Returns one array for each primal, alone where there is one.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> tn.hvp(lambda x: x[0] ** 2 * x[1], (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    array([4., 2.])
+    """
+    primals, tangents = tuple(primals), tuple(tangents)
+    slope = grad(f, argnums=tuple(range(len(primals))))
+    _, moved = jvp(slope, primals, tangents)
+    return moved[0] if len(primals) == 1 else moved

@@ -1,6 +1,6 @@
 """Reverse mode and forward mode over recorded operations: the chain rule, once.
 
-A node is whatever has `op`, `inputs`, `params`, `value`, `index` and `tracked`; its inputs were made before it, so
+A node has `value`, `op`, `inputs`, `params`, `slots` (the inputs that a gradient flows to), `index` and `tracked`; its inputs were made before it, so
 the order of creation is a topological order, and sorting by `index` is all the ordering there is.
 """
 
@@ -18,7 +18,7 @@ __all__ = ["gradients", "history", "pullback", "pushforward", "unbroadcast"]
 
 
 def history(outputs: Iterable[Any], wanted: Iterable[Any] | None = None) -> list[Any]:
-    """All nodes that `outputs` were made from and that require a gradient, in order of creation.
+    """All nodes that `outputs` were made from and that a gradient reaches, in order of creation.
 
     With `wanted`, only those that depend on one of these.
     """
@@ -28,15 +28,16 @@ def history(outputs: Iterable[Any], wanted: Iterable[Any] | None = None) -> list
         node = stack.pop()
         if node.index not in found:
             found[node.index] = node
-            for x in node.inputs:
-                if isinstance(x, Traced) and x.tracked and x.index not in found:
-                    stack.append(x)
+            inputs = node.inputs
+            for slot in node.slots:
+                if inputs[slot].index not in found:
+                    stack.append(inputs[slot])
     order = [found[index] for index in sorted(found)]
     if wanted is None:
         return order
     reached = {x.index for x in wanted}
     for node in order:
-        if node.index not in reached and any(isinstance(x, Traced) and x.index in reached for x in node.inputs):
+        if node.index not in reached and any(node.inputs[slot].index in reached for slot in node.slots):
             reached.add(node.index)
     return [node for node in order if node.index in reached]
 
@@ -51,7 +52,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     stretched = tuple(range(extra)) + tuple(
         i for i, n in enumerate(shape, extra) if n == 1 and g.shape[i] != 1
     )
-    g = np.sum(g, axis=stretched, keepdims=True) if stretched else g
+    g = g.sum(axis=stretched, keepdims=True) if stretched else g
     if extra:
         g = np.reshape(g, g.shape[extra:])
     return g if g.shape == shape else np.broadcast_to(g, shape)
@@ -72,47 +73,57 @@ def pullback(
     `watch(node, slot, part)` sees every part sent.
     """
     order = history(outputs, wanted)
-    inside = {node.index for node in order}
-    keep = {node.index for node in wanted} if wanted is not None else ()
+    inside = keep = None
+    if wanted is not None:
+        inside, keep = {node.index for node in order}, {node.index for node in wanted}
     gradients: dict[int, Any] = {}
     owned: set[int] = set()  # gradients made here by an addition: further parts may be added in place
     masked: set[int] = set()  # nodes in whose gradient a choice has left exact zeros
     for node, seed in zip(outputs, seeds, strict=True):
         at = node.index
-        if at in inside:
-            gradients[at] = gradients[at] + seed if at in gradients else seed
+        gradients[at] = gradients[at] + seed if at in gradients else seed
     results: dict[Any, Any] = {}
     with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
         for node in reversed(order):
-            index, op = node.index, node.op
+            index, op, inputs = node.index, node.op, node.inputs
             g = gradients.pop(index, None)
             if g is None:
                 continue
-            if op is None or node.retain or index in keep:
+            if op is None or node.retain or (keep is not None and index in keep):
                 results[node] = g
                 if op is None:
                     continue
-            behind_choice = index in masked and op.kind == "elementwise"
-            node.check_unchanged()
-            y, inputs = node, node.inputs
+            y, values = node, inputs
+            unchanged = node.watch is None
             if not record:
-                y, inputs = node.value, [x.value if isinstance(x, Traced) else x for x in node.inputs]
-            for slot, x in enumerate(node.inputs):
-                if not isinstance(x, Traced) or x.index not in inside:
+                y, kind, values = node.value, type(node), []
+                for x in inputs:
+                    if type(x) is kind:
+                        values.append(x.value)
+                        if x.watch is not None and (x.watch.exposed or x.watch.changed > index):
+                            unchanged = False
+                    else:
+                        values.append(x)
+            if not unchanged or record:
+                node.check_unchanged()
+            behind_choice = index in masked and op.kind == "elementwise"
+            leaves_zeros = behind_choice or op.guard
+            for slot in node.slots:
+                x = inputs[slot]
+                at = x.index
+                if inside is not None and at not in inside:
                     continue
                 rule = op.vjps[slot]
-                if rule is None:
-                    continue
-                part = rule(g, y, *inputs, **node.params) if node.params else rule(g, y, *inputs)
+                part = rule(g, y, *values, **node.params) if node.params else rule(g, y, *values)
                 if behind_choice:  # 0 · ∞ and 0 · NaN are 0 there
                     part = np.where(g == 0, 0.0, part)
-                if part.shape != x.value.shape:
-                    part = unbroadcast(part, x.value.shape)
-                if part.dtype != x.value.dtype:
-                    part = part.astype(x.value.dtype)
+                value = x.value
+                if part.shape != value.shape:
+                    part = unbroadcast(part, value.shape)
+                if part.dtype is not value.dtype and part.dtype != value.dtype:
+                    part = part.astype(value.dtype)
                 if watch is not None:
                     watch(node, slot, part)
-                at = x.index
                 if at not in gradients:
                     gradients[at] = part
                 elif at in owned and not record:
@@ -120,7 +131,7 @@ def pullback(
                 else:
                     gradients[at] = gradients[at] + part
                     owned.add(at)
-                if op.guard or behind_choice:
+                if leaves_zeros:
                     masked.add(at)
     return results
 
@@ -188,7 +199,7 @@ def seed_for(output: Any, gradient: Any, keyword: str) -> Any:
                 f"{name} has shape {value.shape}, and only a single number has a gradient by itself: "
                 f"reduce it, as in .sum(), or pass {keyword}= an array of that shape"
             )
-        return np.ones_like(value)
+        return value.dtype.type(1) if value.ndim == 0 else np.ones_like(value)
     if not isinstance(gradient, Traced):
         gradient = np.asarray(gradient, dtype=value.dtype)
     if gradient.shape != value.shape:

@@ -72,18 +72,21 @@ class Op:
     smooth: int = 2  # up to which order the checks differentiate
     summary: str = ""
     hard: str = ""  # values and gradients at the hard points
-    gaps: bool = field(init=False)  # are there arguments without a gradient?
+    special: bool = field(init=False)  # needs a second look when it is recorded
 
     def __post_init__(self) -> None:
         gaps = not isinstance(self.vjps, EverySlot) and any(rule is None for rule in self.vjps)
-        object.__setattr__(self, "gaps", gaps)
+        object.__setattr__(self, "special", self.view or gaps)
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         if self.bind is not None:
             args, params = self.bind(*args, **params)
-        elif len(args) != len(self.arguments) or not params.keys() <= self.defaults.keys():
+        elif len(args) != len(self.arguments) or (params and not params.keys() <= self.defaults.keys()):
             args, params = self._sort_out(args, params)
-        return self.apply(args, params)
+        for value in args:
+            if isinstance(value, Traced):
+                return value.__record__(self, args, params)
+        return self.compute(args, params)
 
     def apply(self, args: Sequence[Any], params: dict[str, Any] | None) -> Any:
         """Carry it out on arrays, or hand it to the first argument that records."""

@@ -32,10 +32,11 @@ _HERE = str(Path(__file__).parent)
 class Mode:
     """How operations are recorded in this thread and context."""
 
-    __slots__ = ("anomalies", "grad", "trace")
+    __slots__ = ("anomalies", "grad", "trace", "usual")
 
     def __init__(self, grad: bool = True, anomalies: bool = False, trace: Any = None):
         self.grad, self.anomalies, self.trace = grad, anomalies, trace
+        self.usual = grad and not anomalies and trace is None
 
 
 _mode: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039  a Mode is never changed
@@ -173,15 +174,19 @@ class Tensor(Traced):
     time it was made, `tracked` whether gradients flow through it, `watch` what looks out for later changes.
     """
 
-    __slots__ = ("__weakref__", "_origin", "grad", "index", "inputs", "name", "op", "params", "retain", "tracked", "value", "watch")  # fmt: skip
+    __slots__ = ("__weakref__", "_origin", "grad", "index", "inputs", "name", "op", "params", "retain", "slots", "tracked", "value", "watch")  # fmt: skip
 
-    def __init__(self, value: Any, tracked: bool = False, name: str | None = None):
+    def __init__(
+        self, value: Any, tracked: bool = False, name: str | None = None,
+        op: Op | None = None, inputs: tuple = (), params: dict[str, Any] | None = None, slots: tuple[int, ...] = (),
+    ):  # fmt: skip
         self.value = value
         self.tracked = tracked
         self.name = name
-        self.op: Op | None = None
-        self.inputs: tuple = ()
-        self.params: dict[str, Any] | None = None
+        self.op = op
+        self.inputs = inputs
+        self.params = params
+        self.slots = slots
         self.grad: np.ndarray | None = None
         self.retain = False
         self.watch: Watch | None = None
@@ -192,33 +197,37 @@ class Tensor(Traced):
 
     def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None = None) -> Tensor:
         """Compute `op` on these arguments, one of them a tensor, and remember it where a gradient flows."""
-        mode = _mode.get()
-        values, tracked, foreign = [], False, False
+        values = []
+        slots, bit, foreign = 0, 1, False
         for a in args:
             if type(a) is Tensor:
                 values.append(a.value)
                 if a.tracked:
-                    tracked = True
+                    slots += bit
+                if a.watch is not None and a.watch.exposed:
+                    a.watch.use()
             else:
                 values.append(a)
-                if not foreign and not isinstance(a, (float, int)):
+                if type(a) is not float and type(a) is not int:
                     foreign = True
+            bit += bit
         try:
             y = op.forward(*values, **params) if params else op.forward(*values)
         except (ValueError, IndexError) as reason:
             raise op.explain(reason, args) from None
-        if not (tracked and mode.grad) and mode.trace is None:
-            result = Tensor(y)
-        else:
-            result = _recorded(op, args, params, y, mode, tracked, foreign)
-        if op.view and getattr(y, "base", None) is not None:
-            source = next(a for a in args if type(a) is Tensor)
-            if source.watch is None:
-                source.watch = Watch()
-            result.watch = source.watch
-        if mode.anomalies:
-            _refuse_non_finite(result, op, args)
-        return result
+        mode = _mode.get()
+        if mode.usual and not op.special:
+            if not slots:
+                return Tensor(y)
+            if foreign:
+                args = tuple([_frozen(a) for a in args])
+            result = Tensor(y, True, None, op, args, params, _SLOTS.get(slots) or _slots(slots))
+            frame = sys._getframe(2)  # behind this and the operator
+            if frame.f_code.co_filename not in _OUTSIDE:
+                frame = _outside(frame)
+            result._origin = frame.f_code, frame.f_lasti
+            return result
+        return _record_specially(op, args, params, y, mode, slots)
 
     def check_unchanged(self) -> None:
         """MutationError if a value that the rules of this operation read has changed since it was recorded."""
@@ -634,33 +643,56 @@ def _numpy_entry(function: Any) -> Any:
     raise TypeError(f"np.{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph")
 
 
-def _recorded(op: Op, args: tuple, params: Any, y: Any, mode: Mode, tracked: bool, foreign: bool) -> Tensor:
-    """The node for this result: constants frozen, and later changes of its inputs looked out for."""
-    if not mode.grad or not tracked:
-        tracked = False
-    elif op.gaps:
-        tracked = any(type(a) is Tensor and a.tracked and op.vjps[slot] is not None for slot, a in enumerate(args))
-    result = Tensor(y, tracked)
-    if not tracked and mode.trace is None:
-        return result
-    if foreign:
-        args = tuple(_frozen(a) for a in args)
-    for a in args:
-        if type(a) is Tensor and a.watch is not None:
-            a.watch.use()
-    result.op, result.inputs, result.params = op, args, params
-    result.index = next(_clock)
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
-    result._origin = frame.f_code, frame.f_lasti
-    if mode.trace is not None:
-        mode.trace.add(result)
+_SLOTS: dict[int, tuple[int, ...]] = {}
+
+
+def _slots(bits: int) -> tuple[int, ...]:
+    """The numbers of the bits that are set: one tuple for all the nodes of the same pattern."""
+    return _SLOTS.setdefault(bits, tuple(i for i in range(bits.bit_length()) if bits >> i & 1))
+
+
+def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits: int) -> Tensor:
+    """The rest of `__record__`: operations with gaps or views, no_grad, detect_anomaly, traces."""
+    slots = tuple([s for s in _slots(bits) if op.vjps[s] is not None]) if mode.grad else ()
+    if slots or mode.trace is not None:
+        args = tuple([_frozen(a) for a in args])
+        result = Tensor(y, bool(slots), None, op, args, params, slots)
+        frame = _outside(sys._getframe(2))
+        result._origin = frame.f_code, frame.f_lasti
+        if mode.trace is not None:
+            mode.trace.add(result)
+    else:
+        result = Tensor(y)
+    if op.view and getattr(y, "base", None) is not None:
+        _share_watch(result, args)
+    if mode.anomalies:
+        _refuse_non_finite(result, op, args)
     return result
 
 
+_OUTSIDE: set[str] = set()  # files that are not of this package
+
+
+def _outside(frame: Any) -> Any:
+    """The frame of whoever called into this package."""
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    _OUTSIDE.add(frame.f_code.co_filename)
+    return frame
+
+
+def _share_watch(view: Tensor, args: tuple) -> None:
+    """A view changes with what it is a view of."""
+    source = next(a for a in args if type(a) is Tensor)
+    if source.watch is None:
+        source.watch = Watch()
+    view.watch = source.watch
+
+
 def _frozen(a: Any) -> Any:
-    """A constant that nobody can change later: a copy, unless it is read-only and owns its memory."""
+    """An argument that nobody can change later: a constant is copied, unless it is read-only and owns its memory."""
+    if type(a) is Tensor:
+        return a
     if isinstance(a, list):
         return np.array(a)
     if isinstance(a, np.ndarray) and (a.flags.writeable or a.base is not None):

@@ -1,0 +1,169 @@
+"""How numbers, names and shapes are written in pictures, and how text of users is kept from becoming markup."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Names", "clean", "dot_string", "html_text", "number", "shape", "shorten", "subscript", "sum_of", "superscript"]
+
+_LOWER = str.maketrans("0123456789-−", "₀₁₂₃₄₅₆₇₈₉₋₋")
+_UPPER = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
+_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+
+def number(x: Any) -> str:
+    """A number as it is read best: whole and short ones exactly, others with five digits, and a true minus sign.
+
+    >>> number(-5.0865081249549355), number(0.25), number(-0.46780544), number(36), number(-1.5584e-4)
+    ('−5.0865', '0.25', '−0.4678', '36', '−1.5584e−4')
+    """
+    if isinstance(x, (bool, np.bool_)):
+        return str(bool(x))
+    if isinstance(x, int) and abs(x) >= 10**15:
+        return _large(x)
+    value = float(x)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    size = abs(value)
+    if value == int(value) and size < 1e6:
+        text = str(int(value))
+    elif size < 1e-3 or size >= 1e6:
+        mantissa, exponent = f"{value:.4e}".split("e")
+        text = f"{_exact(mantissa, value / 10.0 ** int(exponent))}e{int(exponent)}"
+    else:
+        text = _exact(f"{value:.4f}" if size < 10 else f"{value:.{max(0, 4 - math.floor(math.log10(size)))}f}", value)
+    return text.replace("-", "−")
+
+
+def _exact(text: str, value: float) -> str:
+    """Zeros at the end say that there were more digits; without them the number is exact."""
+    return text.rstrip("0").rstrip(".") if "." in text and abs(float(text) - value) < 1e-12 * abs(value) else text
+
+
+def _large(n: int) -> str:
+    digits = len(str(abs(n)))
+    return f"{'−' if n < 0 else ''}{str(abs(n))[0]}.{str(abs(n))[1:5]}e{digits - 1}"
+
+
+def count(n: int) -> str:
+    """A count of paths: exact up to fifteen digits, beyond that as a power of ten, and of two where it is one.
+
+    >>> count(1048576), count(2**200)
+    ('1,048,576', '2²⁰⁰ ≈ 1.6069e60')
+    """
+    if n < 10**15:
+        return f"{n:,}"
+    return f"2{superscript(n.bit_length() - 1)} ≈ {_large(n)}" if n & (n - 1) == 0 else f"≈ {_large(n)}"
+
+
+def sum_of(terms: Iterable[Any]) -> str:
+    """Numbers added up, as in `−5.0865 − 0.4678`."""
+    text = ""
+    for term in terms:
+        t = term if isinstance(term, str) else number(term)
+        if not text:
+            text = t
+        else:
+            text += f" − {t[1:]}" if t.startswith("−") else f" + {t}"
+    return text
+
+
+def subscript(n: int | str) -> str:
+    return str(n).translate(_LOWER)
+
+
+def superscript(n: int | str) -> str:
+    return str(n).translate(_UPPER)
+
+
+def layer_of(name: str) -> int | None:
+    """The layer that a name in the founding notation speaks of.
+
+    >>> layer_of("W²"), layer_of("A¹⁰"), layer_of("x")
+    (2, 10, None)
+    """
+    digits = name[len(name.rstrip("⁰¹²³⁴⁵⁶⁷⁸⁹")) :]
+    return int(digits.translate(_PLAIN)) if digits and len(digits) < len(name) else None
+
+
+def shape(value: Any) -> str:
+    """The shape of an array: `16 × 32`, and `number` of a single one."""
+    dims = np.shape(value)
+    if not dims:
+        return "number"
+    return f"{dims[0]} numbers" if len(dims) == 1 else " × ".join(map(str, dims))
+
+
+def clean(text: str) -> str:
+    """Text that XML and terminals can carry: control characters become blanks, lone surrogates a replacement mark."""
+    return "".join(
+        "\ufffd" if "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c if c.isprintable() or c == " " else " "
+        for c in text
+    )
+
+
+def shorten(text: str, length: int = 40) -> str:
+    """Long text cut in the middle, so that both ends still tell what it is."""
+    text = clean(text)
+    if len(text) <= length:
+        return text
+    return f"{text[: length * 2 // 3].rstrip()} … {text[-(length // 4) :].lstrip()}"
+
+
+def html_text(text: str) -> str:
+    """Text within an HTML-like label, or HTML."""
+    return html.escape(clean(text), quote=True).replace("&#x27;", "&#39;")
+
+
+def dot_string(text: str) -> str:
+    """A DOT string that shows `text`: quotes, backslashes and entities stand for themselves, lines stay lines."""
+    lines = (html.escape(clean(line), quote=False) for line in text.split("\n"))
+    return '"' + "&#10;".join(lines).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class Names:
+    """What each node of a graph is called in a picture: its own name, a variable's, or v₁, v₂ ... in order of creation.
+
+    Parameters
+    ----------
+    nodes : the tensors, in order of creation.
+    root : the result that is drawn; called z if it has no name and the letter is free.
+    given : tensors by name, which goes before the tensor's own name.
+    """
+
+    def __init__(self, nodes: Sequence[Any], root: Any, given: dict[str, Any] | None = None):
+        wanted: dict[int, str] = {}
+        for name, tensor in (given or {}).items():
+            if hasattr(tensor, "index"):
+                wanted.setdefault(tensor.index, str(name))
+        for node in nodes:
+            if node.name:
+                wanted.setdefault(node.index, str(node.name))
+        taken: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        for node in nodes:
+            name = wanted.get(node.index)
+            if name is not None:
+                taken[name] = taken.get(name, 0) + 1
+                self._names[node.index] = name if taken[name] == 1 else f"{name} #{taken[name]}"
+        self.own = frozenset(self._names)
+        if root.index not in self._names and "z" not in taken:
+            self._names[root.index] = "z"
+            taken["z"] = 1
+        k = 0
+        for node in nodes:
+            if node.index not in self._names:
+                k += 1
+                while f"v{subscript(k)}" in taken:
+                    k += 1
+                self._names[node.index] = f"v{subscript(k)}"
+
+    def __getitem__(self, node: Any) -> str:
+        return self._names[node.index]

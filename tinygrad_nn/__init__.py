@@ -1,23 +1,24 @@
 """tinygrad_nn: the autograd you can see.
 
-Write ordinary NumPy-like Python on tensors; every operation is recorded in a graph; `backward()` walks it with the chain
-rule; `draw()` shows where each part of a gradient came from.
+Write ordinary NumPy-like Python on tensors; every operation is recorded in a graph; `backward()` walks it with the
+chain rule; `draw()` shows where each part of a gradient came from.
 """
 
 import importlib as _importlib
 from typing import Any as _Any
 
-from tinygrad_nn import ops as _ops
+from tinygrad_nn import ops
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.checking import gradcheck
 from tinygrad_nn.errors import GradientCheckError, MutationError, NonFiniteError, ShapeError
+from tinygrad_nn.operation import BY_NAME as _BY_NAME
 from tinygrad_nn.operation import Op, op
 from tinygrad_nn.tensor import Tensor, detect_anomaly, no_grad, tensor
 from tinygrad_nn.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
-# Rooms and functions that are loaded when they are first used, so that `import tinygrad_nn` costs little more than NumPy.
+# What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
 _ROOMS = ("chain", "data", "nn", "optim", "sklearn", "view")
 _LATER = {
     "paths": "chain",
@@ -27,11 +28,12 @@ _LATER = {
     "compile": "replay",
 }
 
-__all__ = sorted(
-    {"GradientCheckError", "MutationError", "NonFiniteError", "Op", "ShapeError", "Tensor", "detect_anomaly", "grad"}
-    | {"gradcheck", "gradients", "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "tensor", "value_and_grad", "vjp"}
-    | set(_ops.__all__) | set(_LATER) | set(_ROOMS)
-)  # fmt: skip
+__all__ = [
+    "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ShapeError", "Tensor", "detect_anomaly", "grad",
+    "gradcheck", "gradients", "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad",
+    "vjp",
+]  # fmt: skip
+__all__ += [*ops.names(), *_LATER, *_ROOMS]
 
 
 def __getattr__(name: str) -> _Any:
@@ -40,8 +42,8 @@ def __getattr__(name: str) -> _Any:
         value = getattr(_importlib.import_module(f"tinygrad_nn.{_LATER[name]}"), name)
     elif name in _ROOMS:
         value = _importlib.import_module(f"tinygrad_nn.{name}")
-    elif not name.startswith("_") and name in _ops.BY_NAME:
-        return _ops.BY_NAME[name]
+    elif name in _BY_NAME and not name.startswith("_"):
+        return _BY_NAME[name]
     else:
         raise AttributeError(f"module 'tinygrad_nn' has no attribute {name!r}")
     globals()[name] = value
@@ -49,4 +51,4 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_ops.BY_NAME} - {n for n in _ops.BY_NAME if n.startswith("_")})
+    return sorted({*globals(), *__all__, *ops.names()})

@@ -1,7 +1,8 @@
 """Reverse mode and forward mode over recorded operations: the chain rule, once.
 
-A node has `value`, `op`, `inputs`, `params`, `slots` (the inputs that a gradient flows to), `index` and `tracked`; its inputs were made before it, so
-the order of creation is a topological order, and sorting by `index` is all the ordering there is.
+A node has `value`, `op`, `inputs`, `params`, `slots` (the inputs that a gradient flows to), `index` and `tracked`; its
+inputs were made before it, so the order of creation is a topological order, and sorting by `index` is all the ordering
+there is.
 """
 
 from __future__ import annotations
@@ -49,9 +50,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     extra = g.ndim - len(shape)
     if extra < 0:
         return np.broadcast_to(g, shape)
-    stretched = tuple(range(extra)) + tuple(
-        i for i, n in enumerate(shape, extra) if n == 1 and g.shape[i] != 1
-    )
+    stretched = tuple(range(extra)) + tuple(i for i, n in enumerate(shape, extra) if n == 1 and g.shape[i] != 1)
     g = g.sum(axis=stretched, keepdims=True) if stretched else g
     if extra:
         g = np.reshape(g, g.shape[extra:])
@@ -67,8 +66,8 @@ def pullback(
 ) -> dict[Any, Any]:
     """Vector-Jacobian products: the gradients of Σ ⟨seed, output⟩ at the leaves and retained nodes (or at `wanted`).
 
-    One sweep from the last operation to the first.  When a node's turn comes, everything made from it has sent its part,
-    so its gradient is complete: that is why the order matters, and why parts are added.
+    One sweep from the last operation to the first.  When a node's turn comes, everything made from it has sent its
+    part, so its gradient is complete: that is why the order matters, and why parts are added.
     With `record`, the rules see the nodes themselves instead of their arrays, and so leave a graph behind.
     `watch(node, slot, part)` sees every part sent.
     """
@@ -136,9 +135,7 @@ def pullback(
     return results
 
 
-def gradients(
-    outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph: bool = False
-) -> list[Any]:
+def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph: bool = False) -> list[Any]:
     """Gradients of `outputs` with respect to `inputs`; no `.grad` is touched.
 
     Parameters

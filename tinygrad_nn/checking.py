@@ -1,4 +1,4 @@
-"""gradcheck: does a derivative agree with finite differences?"""
+"""gradcheck: whether a derivative agrees with finite differences."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def gradcheck(
         raise ValueError("gradcheck: none of the inputs is floating-point, so there is nothing to differentiate by")
     _check_first(f, given, getattr(f, "__name__", "function"), eps, rtol, atol)
     if order > 1:  # the derivative's own derivative
-        _check_first(_derivative(f, given), given, f"derivative of {getattr(f, '__name__', 'function')}", eps, rtol, atol)
+        _check_first(
+            _derivative(f, given), given, f"derivative of {getattr(f, '__name__', 'function')}", eps, rtol, atol
+        )
     return True
 
 
@@ -106,7 +108,9 @@ def _check_first(f: Callable, given: list[Any], name: str, eps: Any, rtol: Any, 
         raise GradientCheckError(_report(name, wrong))
 
 
-def _differences(f: Callable, given: list[Any], i: int, weights: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+def _differences(
+    f: Callable, given: list[Any], i: int, weights: np.ndarray, step: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Central differences of ⟨weights, f⟩ with respect to input i, and how much rounding may have done to them."""
     x = given[i]
     precision = float(np.finfo(x.dtype).eps)

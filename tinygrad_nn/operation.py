@@ -23,10 +23,16 @@ class Traced:
     """Base of the values that want to see the operations which happen to them (tensors, and symbols)."""
 
     __slots__ = ()
+    value: Any
+    index: int
+    tracked: bool
 
-    def __record__(self, op: Op, args: tuple, params: dict[str, Any]) -> Any:
+    def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None) -> Any:
         raise NotImplementedError
 
+    def as_index(self) -> Any:
+        """The value, to index an array with."""
+        raise NotImplementedError
 
 
 class EverySlot:
@@ -79,6 +85,7 @@ class Op:
         object.__setattr__(self, "special", self.view or gaps)
 
     def __call__(self, *args: Any, **params: Any) -> Any:
+        """Carry it out: on arrays at once, on tensors with a record of it."""
         if self.bind is not None:
             args, params = self.bind(*args, **params)
         elif len(args) != len(self.arguments) or (params and not params.keys() <= self.defaults.keys()):
@@ -185,7 +192,9 @@ def write(op: Op, arguments: dict[str, str] | Sequence[str], params: dict[str, A
     return op.formula.format(**op.parameters(params), **arguments)
 
 
-def op(forward: Callable, formula: str, *vjps: Callable | None, name: str | None = None, **fields: Any) -> Op:
+def op(
+    forward: Callable, formula: str, *vjps: Callable | EverySlot | None, name: str | None = None, **fields: Any
+) -> Op:
     """Add an operation: the one entry from which function, method, derivatives, labels and checks follow.
 
     Parameters
@@ -242,7 +251,9 @@ def _register(entry: Any, name: str, stands_for: Sequence[Callable]) -> None:
     rivals = [BY_NAME.get(name), *(BY_FUNCTION.get(f) for f in stands_for)]
     for old in rivals:
         if old is not None and old.__module__ != entry.__module__ and old.__module__.startswith("tinygrad_nn.ops"):
-            raise ValueError(f"{old.__name__!r} is in the tables already: give yours another name= and forward function")
+            raise ValueError(
+                f"{old.__name__!r} is in the tables already: give yours another name= and forward function"
+            )
     BY_NAME[name] = entry
     BY_FUNCTION.update(dict.fromkeys(stands_for, entry))
 

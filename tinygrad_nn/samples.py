@@ -14,7 +14,9 @@ Sample = tuple[tuple, dict[str, Any]]
 
 UNARY = [(), (3,), (2, 3), (2, 1, 3)]
 BROADCAST = [((), ()), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (3,)), ((), (2, 3)), ((4, 1, 3), (2, 1))]
-AXES: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": -1}, {"axis": 1, "keepdims": True}, {"axis": (0, 1)}, {"keepdims": True}]  # fmt: skip
+AXES: list[dict[str, Any]] = [
+    {}, {"axis": 0}, {"axis": -1}, {"axis": 1, "keepdims": True}, {"axis": (0, 1)}, {"keepdims": True},
+]  # fmt: skip
 # Parameters to try on an array of shape (2, 3); the names that are missing here have a default worth testing.
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "reshape": [{"shape": (3, 2)}, {"shape": (-1,)}, {"shape": (1, 6, 1)}],
@@ -45,8 +47,11 @@ def samples_of(op: Op, rng: np.random.Generator | None = None) -> list[Sample]:
     """Inputs to try `op` on: arrays from its domain over broadcasting shapes, and its parameters."""
     rng = rng or np.random.default_rng(0)
     if op.samples is not None:
-        return [(tuple(np.asarray(a) if isinstance(a, float) else a for a in arrays), params) for arrays, params in op.samples(rng)]
-    if op.name in PARAMETERS or "axis" in op.defaults and "keepdims" in op.defaults:
+        return [
+            (tuple(np.asarray(a) if isinstance(a, float) else a for a in arrays), params)
+            for arrays, params in op.samples(rng)
+        ]
+    if op.name in PARAMETERS or ("axis" in op.defaults and "keepdims" in op.defaults):
         shapes: Any = [((2, 3),) * (1 if len(op.arguments) == 1 and op.name not in ("concatenate", "stack") else 2)]
         variants = PARAMETERS.get(op.name, AXES)
     elif op.kind == "elementwise":

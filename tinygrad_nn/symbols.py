@@ -58,7 +58,7 @@ class Symbol(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Any:
         return BY_NAME["getitem"](self, index)
 
-    def as_index(self) -> Any:
+    def as_index(self) -> Any:  # noqa: D102  inherited
         return np.asarray(self.sample)
 
     def __repr__(self) -> str:

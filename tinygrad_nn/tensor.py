@@ -26,7 +26,7 @@ _clock = itertools.count(1)  # one for all: what was made, or changed, before wh
 _HERE = str(Path(__file__).parent)
 
 
-# --- what is recorded: by default, whatever a gradient flows through --------------------------------------------------------
+# --- what is recorded: by default, whatever a gradient flows through -------------------------------------------------
 
 
 class Mode:
@@ -94,7 +94,7 @@ class detect_anomaly(_Switch):  # noqa: N801  PyTorch's name
         return Mode(mode.grad, True, mode.trace)
 
 
-# --- has a value changed since it was used? ------------------------------------------------------------------------------
+# --- has a value changed since it was used? --------------------------------------------------------------------------
 
 
 class Watch:
@@ -146,22 +146,23 @@ def _references(entry: list[Any]) -> int:
 
 
 def _held_outside(entry: list[Any]) -> bool:
-    """Does anybody but the tensor and its watch hold the array, or a view of it?"""
+    """Whether anybody but the tensor and its watch holds the array, or a view of it."""
     return _references(entry) > _HELD_BY_TENSOR or entry[0].base is not None
 
 
 def _count_own_references() -> int:
     """The reference count of an array that only a tensor and its watch hold, on this interpreter."""
-    holder, array = [None], np.empty(1)
-    holder[0], entry = array, [array, None]
+    array = np.empty(1)
+    holder, entry = [array], [array, None]
     del array
+    assert holder
     return _references(entry)
 
 
 _HELD_BY_TENSOR = _count_own_references()
 
 
-# --- the tensor ------------------------------------------------------------------------------------------------------------
+# --- the tensor ------------------------------------------------------------------------------------------------------
 
 
 class Tensor(Traced):
@@ -174,7 +175,10 @@ class Tensor(Traced):
     time it was made, `tracked` whether gradients flow through it, `watch` what looks out for later changes.
     """
 
-    __slots__ = ("__weakref__", "_origin", "grad", "index", "inputs", "name", "op", "params", "retain", "slots", "tracked", "value", "watch")  # fmt: skip
+    __slots__ = (
+        "__weakref__", "_origin", "grad", "index", "inputs", "name", "op", "params", "retain", "slots", "tracked",
+        "value", "watch",
+    )  # fmt: skip
 
     def __init__(
         self, value: Any, tracked: bool = False, name: str | None = None,
@@ -294,22 +298,27 @@ class Tensor(Traced):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
         return self.value.shape
 
     @property
     def ndim(self) -> int:
+        """Number of axes."""
         return self.value.ndim
 
     @property
     def size(self) -> int:
+        """Number of elements."""
         return self.value.size
 
     @property
     def dtype(self) -> np.dtype:
+        """NumPy dtype of the elements."""
         return self.value.dtype
 
     @property
-    def T(self) -> Tensor:  # noqa: N802  NumPy's name
+    def T(self) -> Tensor:
+        """Transpose: the axes in reverse order."""
         return self.__record__(shaping.transpose, (self,))
 
     @property
@@ -420,7 +429,7 @@ class Tensor(Traced):
                 f"assignment into {label(self, 'a tensor')} of shape {self.shape} cannot be recorded: "
                 "use t = tn.index_update(t, index, values), or assign within tn.no_grad()"
             )
-        self.data[shaping._plain_index(index)] = values.value if isinstance(values, Tensor) else values
+        self.data[shaping.plain_index(index)] = values.value if isinstance(values, Tensor) else values
         self.changed()
 
     def __len__(self) -> int:
@@ -449,7 +458,9 @@ class Tensor(Traced):
     def __index__(self) -> int:
         self._refuse_in_trace("an index")
         if self.value.dtype.kind not in "iu" or self.value.ndim:
-            raise TypeError(f"only single integers can be an index, this tensor has dtype {self.dtype}, shape {self.shape}")
+            raise TypeError(
+                f"only single integers can be an index, this tensor has dtype {self.dtype}, shape {self.shape}"
+            )
         return int(self.value)
 
     def __complex__(self) -> complex:
@@ -517,7 +528,9 @@ class Tensor(Traced):
         if kwargs.get("out") is not None:
             raise TypeError(_LEAVES_GRAPH.format(f"np.{ufunc.__name__} of a tensor", "be written into an array"))
         if method != "__call__":
-            raise TypeError(f"np.{ufunc.__name__}.{method} is not recorded: use the tensor functions (tn.sum, tn.prod ...)")
+            raise TypeError(
+                f"np.{ufunc.__name__}.{method} is not recorded: use the tensor functions (tn.sum, tn.prod ...)"
+            )
         return _numpy_entry(ufunc)(*inputs, **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -725,7 +738,9 @@ def _at(node: Tensor) -> str:
 
 
 def _call(op: Op, args: tuple) -> str:
-    names = list(op.arguments) if len(args) == len(op.arguments) else [f"{op.arguments[0]}[{i}]" for i in range(len(args))]
+    names = (
+        list(op.arguments) if len(args) == len(op.arguments) else [f"{op.arguments[0]}[{i}]" for i in range(len(args))]
+    )
     return f"{op.name}({', '.join(label(a, n) for a, n in zip(args, names, strict=True))})"
 
 

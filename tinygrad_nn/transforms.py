@@ -18,7 +18,7 @@ __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 _depth: ContextVar[int] = ContextVar("depth", default=0)  # how many transforms are at work around this one
 
 
-# --- arguments that are lists, tuples or dicts of arrays --------------------------------------------------------------------
+# --- arguments that are lists, tuples or dicts of arrays -------------------------------------------------------------
 
 
 def _leaves(tree: Any) -> list[Any]:
@@ -67,14 +67,20 @@ class _Call:
             result = f(*self.args, **kwargs)
         finally:
             _depth.reset(token)
-        self.output, self.aux = result if has_aux else (result, None)
+        self.aux: Any = None
+        self.output: Any = result
+        if has_aux:
+            self.output, self.aux = result
         self.outputs = [y if isinstance(y, Tensor) else Tensor(np.asarray(y)) for y in _leaves(self.output)]
         self.record = _depth.get() > 0 or any(isinstance(x, Tensor) and x.tracked for a in args for x in _leaves(a))
 
     def scalar(self) -> Tensor:
         if len(self.outputs) != 1 or self.outputs[0].size != 1:
             shapes = ", ".join(str(y.shape) for y in self.outputs)
-            raise ValueError(f"grad needs a function that returns a single number, this one returned shape {shapes}: reduce it, as in .sum(), or use tn.jacobian")
+            raise ValueError(
+                f"grad needs a function that returns a single number, this one returned shape {shapes}: "
+                "reduce it, as in .sum(), or use tn.jacobian"
+            )
         return self.outputs[0]
 
     def pull(self, seeds: Sequence[Any], record: bool | None = None) -> list[Any]:
@@ -113,7 +119,7 @@ def _named_like(f: Callable, prefix: str) -> Callable:
     return decorate
 
 
-# --- the transforms ----------------------------------------------------------------------------------------------------------
+# --- the transforms --------------------------------------------------------------------------------------------------
 
 
 def grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
@@ -202,7 +208,9 @@ def _matching(given: Any, x: Tensor, what: str) -> Any:
     """A cotangent or tangent in the shape and dtype of what it belongs to."""
     given = given if isinstance(given, Tensor) else np.asarray(given, dtype=x.dtype)
     if given.shape != x.shape:
-        raise ShapeError(f"the {what} has shape {given.shape}, what it belongs to has shape {x.shape}: they must be equal")
+        raise ShapeError(
+            f"the {what} has shape {given.shape}, what it belongs to has shape {x.shape}: they must be equal"
+        )
     return given
 
 
@@ -219,7 +227,9 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, argnums, kwargs, False)
         if len(call.outputs) != 1:
-            raise ValueError(f"jacobian: the function returned {len(call.outputs)} arrays; return one, as by tn.concatenate")
+            raise ValueError(
+                f"jacobian: the function returned {len(call.outputs)} arrays; return one, as by tn.concatenate"
+            )
         (y,) = call.outputs
         rows = []
         for i in range(y.size):

@@ -16,12 +16,9 @@ Every law is checked for every operation by ``tests/test_ops.py``.
 from tinygrad_nn.operation import BY_NAME
 from tinygrad_nn.ops import elementwise, linalg, losses, reductions, shaping
 
-__all__ = sorted(name for name in BY_NAME if not name.startswith("_"))
+__all__ = ["elementwise", "linalg", "losses", "names", "reductions", "shaping"]
 
 
-def __getattr__(name: str):
-    """An operation by its name, later additions by `tn.op` included."""
-    try:
-        return BY_NAME[name]
-    except KeyError:
-        raise AttributeError(f"there is no operation {name!r}") from None
+def names() -> list[str]:
+    """All operations by name, later additions by `tn.op` included."""
+    return sorted(name for name in BY_NAME if not name.startswith("_"))

@@ -10,20 +10,24 @@ from tinygrad_nn.operation import op
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017
-QUIET = {"over": "ignore", "under": "ignore"}  # exp(±1000) is ∞ or 0 here on purpose, and what follows is exact
 
 
-# --- functions that NumPy does not have, or not stably -----------------------------------------------------------------
+def quiet():
+    """For functions in which exp(±1000) is ∞ or 0 on purpose, and what follows is exact."""
+    return np.errstate(over="ignore", under="ignore")
+
+
+# --- functions that NumPy does not have, or not stably ---------------------------------------------------------------
 
 
 def _sigmoid(x, out=None):
-    with np.errstate(**QUIET):
+    with quiet():
         y = np.exp(np.negative(x, out=out), out=out)
         return np.reciprocal(np.add(y, 1.0, out=out), out=out)
 
 
 def _softplus(x, out=None):
-    with np.errstate(**QUIET):
+    with quiet():
         return np.logaddexp(x, 0.0, out=out)
 
 
@@ -32,7 +36,7 @@ def _log_sigmoid(x, out=None):
 
 
 def _logaddexp(a, b, out=None):
-    with np.errstate(**QUIET):
+    with quiet():
         return np.logaddexp(a, b, out=out)
 
 
@@ -41,7 +45,7 @@ def _relu(x, out=None):
 
 
 def _elu(x, alpha=1.0):
-    with np.errstate(**QUIET):
+    with quiet():
         return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
@@ -102,7 +106,7 @@ def _sinc_derivative(x, order=1):
     return y.astype(x.dtype) if hasattr(x, "dtype") and x.dtype.kind == "f" else y
 
 
-# --- rules longer than a line ------------------------------------------------------------------------------------------
+# --- rules longer than a line ----------------------------------------------------------------------------------------
 
 
 def _power_base(g, y, x, n):
@@ -148,7 +152,7 @@ def _mish_slope(x):
     return t + x * sigmoid(x) * (1 - t * t)
 
 
-# --- the table ---------------------------------------------------------------------------------------------------------
+# --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 
 # arithmetic

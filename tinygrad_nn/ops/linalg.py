@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_nn.operation import EverySlot, Traced, implements, op
 from tinygrad_nn.ops.shaping import _putitem
 
-# --- matmul: every pair of ranks -----------------------------------------------------------------------------------------
+# --- matmul: every pair of ranks -------------------------------------------------------------------------------------
 
 
 def _transposed(x):
@@ -33,7 +33,7 @@ def _matmul_b(g, y, a, b):
     return _transposed(a) @ g
 
 
-# --- einsum ----------------------------------------------------------------------------------------------------------------
+# --- einsum ----------------------------------------------------------------------------------------------------------
 
 
 def _bind_einsum(subscripts, *operands, optimize=None):
@@ -82,7 +82,7 @@ def _einsum_rule(g, y, *operands, slot, subscripts=""):
     return _putitem(result, x.shape, tuple(place[c] for c in terms[slot]))
 
 
-# --- inverses and determinants ---------------------------------------------------------------------------------------------
+# --- inverses and determinants ---------------------------------------------------------------------------------------
 
 
 def _solve_b(g, y, a, b):
@@ -100,9 +100,10 @@ def _solve_a(g, y, a, b):
 
 def _solve_tangent(t, y, a, b):
     """a y = b, so a ẏ = ḃ − ȧ y."""
-    change = 0 if t[1] is None else t[1]
+    change = t[1]
     if t[0] is not None:
-        change = change - t[0] @ y if b.ndim > 1 else change - np.squeeze(t[0] @ np.expand_dims(y, -1), -1)
+        moved = t[0] @ y if b.ndim > 1 else np.squeeze(t[0] @ np.expand_dims(y, -1), -1)
+        change = -moved if change is None else change - moved
     if b.ndim > 1 or change.ndim == 1:
         return np.linalg.solve(a, change)
     return np.squeeze(np.linalg.solve(a, np.expand_dims(change, -1)), -1)
@@ -181,7 +182,7 @@ def _einsum_samples(rng):
     return [_bind_einsum(text, *(rng.normal(size=s) for s in shapes)) for text, *shapes in cases]
 
 
-# --- the table ---------------------------------------------------------------------------------------------------------
+# --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 matmul   = op(np.matmul, "{a} {b}", _matmul_a, _matmul_b, kind="multilinear", binds=2, samples=_matmul_samples, summary="Matrix product, of every pair of ranks")
 einsum   = op(_einsum, "einsum({operands})", EverySlot(_einsum_rule), name="einsum", kind="multilinear", method=False, arguments=("operands",), defaults={"subscripts": ""}, bind=_bind_einsum, samples=_einsum_samples, stands_for=(np.einsum,), summary="Sum of products by Einstein's notation")
@@ -196,7 +197,7 @@ cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tan
 # fmt: on
 
 
-# --- composed of the above -------------------------------------------------------------------------------------------------
+# --- composed of the above -------------------------------------------------------------------------------------------
 
 SlogdetResult = namedtuple("SlogdetResult", ["sign", "logabsdet"])
 

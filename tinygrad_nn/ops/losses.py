@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operation import op
-from tinygrad_nn.ops.elementwise import QUIET, sigmoid
+from tinygrad_nn.ops.elementwise import quiet, sigmoid
 from tinygrad_nn.ops.reductions import _log_softmax, log_softmax, softmax
 
 
@@ -33,7 +33,7 @@ def _fit(x):
     return x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)
 
 
-# --- squared, absolute, Huber ---------------------------------------------------------------------------------------------
+# --- squared, absolute, Huber ----------------------------------------------------------------------------------------
 
 
 def _mse(prediction, target):
@@ -54,7 +54,7 @@ def _huber(prediction, target, delta=1.0):
     return np.sum(inside * (size - 0.5 * inside)) / _examples(_fit(prediction))
 
 
-# --- cross-entropy ----------------------------------------------------------------------------------------------------------
+# --- cross-entropy ---------------------------------------------------------------------------------------------------
 
 
 def _one_hot(labels, classes=0, dtype=np.float64):
@@ -115,7 +115,7 @@ def _binary_cross_entropy(logits, target):
         raise ValueError(
             f"binary_cross_entropy: target {np.atleast_1d(target)[at]} at index {at} is not a probability from 0 to 1"
         )
-    with np.errstate(**QUIET):
+    with quiet():
         return np.sum(np.maximum(logits, 0) - logits * target + np.log1p(np.exp(-np.abs(logits)))) / _examples(logits)
 
 
@@ -132,7 +132,7 @@ def _labelled(rng):
     ]
 
 
-# --- the table ---------------------------------------------------------------------------------------------------------
+# --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / _examples(prediction)), lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", kind="reduction", samples=_pairs(), method=False, summary="J = 1/N Σₙ ½‖yₙ − ŷₙ‖² over N columns: d/2 times the mean over all d × N elements, which PyTorch calls MSE")
 l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / _examples(prediction)), lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", kind="reduction", samples=_pairs(), method=False, summary="1/N Σₙ ‖yₙ − ŷₙ‖₁ over N columns", hard="the gradient of a zero error is 0.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.operation import implements, op
-from tinygrad_nn.ops.elementwise import QUIET, astype
+from tinygrad_nn.ops.elementwise import astype, quiet
 
 
 def spread(g, x, axis, keepdims):
@@ -24,7 +24,7 @@ def _flat(x, axis):
     return np.reshape(x, (-1,)) if axis is None else x
 
 
-# --- sums along an axis, products without a division, and the recurrence behind them -------------------------------------
+# --- sums along an axis, products without a division, and the recurrence behind them ---------------------------------
 
 
 def _cumsum_rule(g, y, x, axis=None):
@@ -104,7 +104,7 @@ def _prod_rule(g, y, x, axis=None, keepdims=False):
     return spread(g, x, axis, keepdims) * others
 
 
-# --- spread ------------------------------------------------------------------------------------------------------------
+# --- spread ----------------------------------------------------------------------------------------------------------
 
 
 def _var_rule(g, y, x, axis=None, ddof=0, keepdims=False):
@@ -127,7 +127,7 @@ def _std_rule(g, y, x, axis=None, ddof=0, keepdims=False):
     return spread(scale, x, axis, keepdims) * (deviation * (1 / (_count(x, y) - ddof)))
 
 
-# --- extremes and norms --------------------------------------------------------------------------------------------------
+# --- extremes and norms ----------------------------------------------------------------------------------------------
 
 
 def _extreme_rule(g, y, x, axis=None, keepdims=False):
@@ -172,7 +172,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
     >>> tn.norm(x).backward(); x.grad
     array([0.6, 0.8])
     """
-    axes = axis if axis is None or np.iterable(axis) else (axis,)
+    axes = axis if axis is None else tuple(np.atleast_1d(axis).tolist())
     dimensions = np.ndim(x) if axes is None else len(axes)
     if ord is None or (ord == "fro" and dimensions == 2):
         return vector_norm(x, ord=2, axis=axis, keepdims=keepdims)
@@ -190,11 +190,11 @@ def norm(x, ord=None, axis=None, keepdims=False):
     )
 
 
-# --- the softmax family ----------------------------------------------------------------------------------------------------
+# --- the softmax family ----------------------------------------------------------------------------------------------
 
 
 def _softmax(x, axis=0):
-    with np.errstate(**QUIET):
+    with quiet():
         y = np.exp(x - np.max(x, axis=axis, keepdims=True)) if np.size(x) else np.exp(x)
         return y / np.sum(y, axis=axis, keepdims=True)
 
@@ -208,7 +208,7 @@ def _logsumexp(x, axis=None, keepdims=False):
 
 
 def _log_softmax(x, axis=0):
-    with np.errstate(**QUIET):
+    with quiet():
         shifted = x - np.max(x, axis=axis, keepdims=True) if np.size(x) else np.asarray(x)
         return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
@@ -218,7 +218,7 @@ def _logsumexp_rule(g, y, x, axis=None, keepdims=False):
     return spread(g, x, axis, keepdims) * np.exp(x - np.where(np.isfinite(y), y, 0.0))
 
 
-# --- the table ---------------------------------------------------------------------------------------------------------
+# --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 sum     = op(np.sum,  "Σ {x}",    lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g, x, axis, keepdims), x.shape), kind="linear", binds=2, summary="Sum")
 mean    = op(np.mean, "mean({x})", lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g / (_count(x, y) or 1), x, axis, keepdims), x.shape), kind="linear", summary="Mean")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import numpy as np
 
 from tinygrad_nn.operation import EverySlot, Traced, implements, op
 
-# --- public signatures that NumPy spells in several ways ------------------------------------------------------------------
+# --- public signatures that NumPy spells in several ways -------------------------------------------------------------
 
 
 def _ints(given):
@@ -18,7 +21,9 @@ def _ints(given):
 
 def _bind_reshape(x, *shape, order="C"):
     if order != "C":
-        raise ValueError(f"reshape keeps C order here, order={order!r} was asked for: transpose before and after instead")
+        raise ValueError(
+            f"reshape keeps C order here, order={order!r} was asked for: transpose before and after instead"
+        )
     return (x,), {"shape": _ints(shape)}
 
 
@@ -31,13 +36,13 @@ def _bind_arrays(arrays, axis=0):
     return tuple(arrays), {"axis": axis}
 
 
-# --- indexing ------------------------------------------------------------------------------------------------------------
+# --- indexing --------------------------------------------------------------------------------------------------------
 
 
-def _plain_index(index):
+def plain_index(index: Any) -> Any:
     """An index free of tensors and of arrays that somebody may change later."""
     if isinstance(index, tuple):
-        return tuple(_plain_index(i) for i in index)
+        return tuple(plain_index(i) for i in index)
     if isinstance(index, Traced):
         return index.as_index()
     if isinstance(index, (list, np.ndarray)):
@@ -47,7 +52,7 @@ def _plain_index(index):
 
 
 def _bind_getitem(x, index):
-    return (x,), {"index": _plain_index(index)}
+    return (x,), {"index": plain_index(index)}
 
 
 def _may_repeat(index):
@@ -73,7 +78,7 @@ def _index_update(x, values, index):
 
 
 def _bind_index_update(x, index, values):
-    index = _plain_index(index)
+    index = plain_index(index)
     if _may_repeat(index):
         places = np.arange(np.size(x) or 1).reshape(np.shape(x))[index].ravel()
         if len(np.unique(places)) < len(places):
@@ -99,7 +104,7 @@ def _bind_take(x, indices, axis=None):
     return (x, indices), {"axis": axis}
 
 
-# --- joining and copying ---------------------------------------------------------------------------------------------------
+# --- joining and copying ---------------------------------------------------------------------------------------------
 
 
 def _part(g, y, *arrays, slot, axis=0):
@@ -132,7 +137,7 @@ def _bind_pad(x, pad_width, constant_values=0):
     return (x,), {"pad_width": tuple(map(tuple, widths.tolist())), "constant_values": constant_values}
 
 
-# --- the table ---------------------------------------------------------------------------------------------------------
+# --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 reshape      = op(np.reshape,      "reshape({x})",   lambda g, y, x, shape=(): np.reshape(g, x.shape), kind="linear", view=True, bind=_bind_reshape, summary="The same elements in another shape")
 transpose    = op(np.transpose,    "{x}ᵀ",           lambda g, y, x, axes=None: np.transpose(g) if axes is None else np.transpose(g, tuple(np.argsort([a % x.ndim for a in axes]).tolist())), kind="linear", view=True, binds=3, bind=_bind_transpose, summary="Axes in another order")
@@ -157,7 +162,7 @@ _pad         = op(lambda x, pad_width, constant_values=0: np.pad(x, pad_width, c
 # fmt: on
 
 
-# --- composed of the above -------------------------------------------------------------------------------------------------
+# --- composed of the above -------------------------------------------------------------------------------------------
 
 
 @implements(np.ravel)
@@ -197,7 +202,7 @@ def split(x, indices_or_sections, axis=0):
         bounds = list(range(0, n + 1, n // indices_or_sections)) if n else [0] * (indices_or_sections + 1)
     x = x if isinstance(x, Traced) else np.asarray(x)
     before = (slice(None),) * (axis % x.ndim)
-    return [getitem(x, (*before, slice(a, b))) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [getitem(x, (*before, slice(a, b))) for a, b in itertools.pairwise(bounds)]
 
 
 @implements(np.repeat)
@@ -213,14 +218,16 @@ def pad(x, pad_width, mode="constant", constant_values=0):
     if mode == "constant":
         return _pad(x, pad_width, constant_values=constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ValueError(f"pad: mode {mode!r} is not differentiated; there are constant, edge, reflect, symmetric, wrap")
+        raise ValueError(
+            f"pad: mode {mode!r} is not differentiated; there are constant, edge, reflect, symmetric, wrap"
+        )
     return take(x, np.pad(np.arange(np.size(x)).reshape(np.shape(x)), pad_width, mode=mode))
 
 
 @implements(np.diagonal)
 def diagonal(x, offset=0, axis1=0, axis2=1):
     """The diagonal of two axes, as the last axis of the result."""
-    x = np.moveaxis(x if isinstance(x, Traced) else np.asarray(x), (axis1, axis2), (-2, -1))
+    x = moveaxis(x if isinstance(x, Traced) else np.asarray(x), (axis1, axis2), (-2, -1))
     rows, columns = x.shape[-2:]
     first = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0))))
     return x[..., first - min(offset, 0), first + max(offset, 0)]

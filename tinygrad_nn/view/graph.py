@@ -1,0 +1,205 @@
+"""What the recorded graph knows about itself: nodes, slots, names, gradients, and what was changed behind its back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.autodiff import pullback
+from tinygrad_nn.errors import MutationError
+from tinygrad_nn.operation import Traced, write
+from tinygrad_nn.symbols import derivative
+from tinygrad_nn.view import text
+
+__all__ = ["Constant", "Graph", "Slot"]
+
+
+class Constant:
+    """An array that entered the graph without being a tensor; it looks like a node without history."""
+
+    op = None
+    tracked = False
+    inputs: tuple = ()
+    params = None
+    name = None
+    grad = None
+    watch = None
+    origin = ""
+
+    def __init__(self, value: Any, index: Any):
+        self.value, self.index = value, index
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One argument of one operation: an arrow of the picture."""
+
+    source: Any
+    target: Any
+    slot: int
+
+
+class Graph:
+    """Everything that `root` was made from, found without recursion and without touching any `.grad`.
+
+    Parameters
+    ----------
+    root : the tensor to draw.
+    names : tensors by name, which goes before the tensors' own names.
+
+    Attributes
+    ----------
+    nodes : in order of creation, arrays that are no tensors before the operation that first uses them.
+    slots : one for each argument that is a tensor or an array; plain numbers are written into the formulas.
+    gradient : of the sum of root's elements, by node index; missing where it is not known.
+    sent : what flows back through each (target index, slot): the parts that add up to the gradients.
+    stale : indices of nodes whose value is not the one that was used any more.
+    broken : the messages of operations whose derivative cannot be computed any more.
+    """
+
+    def __init__(self, root: Any, names: dict[str, Any] | None = None):
+        self.root = root
+        self.nodes, self.slots = _collect(root)
+        self.names = text.Names([n for n in self.nodes if not isinstance(n, Constant)], root, names)
+        self._constants = [n.index for n in self.nodes if isinstance(n, Constant)]
+        self.outgoing: dict[Any, list[Slot]] = {}
+        self.incoming: dict[Any, list[Slot]] = {}
+        for slot in self.slots:
+            self.outgoing.setdefault(slot.source.index, []).append(slot)
+            self.incoming.setdefault(slot.target.index, []).append(slot)
+        self.stale = _stale(self.nodes)
+        self.broken, tainted = self._broken()
+        self.gradient, self.sent = self._sweep(tainted)
+
+    def name(self, node: Any) -> str:
+        """What a node is called in this picture."""
+        return f"c{text.subscript(self._constants.index(node.index) + 1)}" if isinstance(node, Constant) else self.names[node]
+
+    def formula(self, node: Any) -> str:
+        """The operation that made a node, with the names of its arguments; empty for a node that none has made."""
+        if node.op is None:
+            return ""
+        written = [self._argument(x, node, i) for i, x in enumerate(node.inputs)]
+        symbol = {"square": "{x}²", "power": "{x}^{n}"}.get(node.op.name)
+        if symbol and written[-1].lstrip("−").isdigit():
+            return written[0] + (text.superscript(written[1]) if node.op.name == "power" else "²")
+        if node.op.name == "multiply" and not (np.ndim(node.value) and all(np.ndim(_value(x)) for x in node.inputs)):
+            a, b = (f"({w})" if w.startswith("−") and i else w for i, w in enumerate(written))
+            return f"{a}·{b}"
+        params = {k: _parameter(v) for k, v in (node.params or {}).items()}
+        return write(node.op, written, params)
+
+    def _argument(self, x: Any, node: Any, slot: int) -> str:
+        if isinstance(x, Traced):
+            return self.name(x)
+        if np.ndim(x) == 0:
+            return "" if x is None else text.number(x) if isinstance(x, (int, float, np.number, np.bool_)) else str(x)
+        return next((self.name(s.source) for s in self.incoming.get(node.index, ()) if s.slot == slot), "[…]")
+
+    def rule(self, slot: Slot, upstream: str | None = "g") -> str | None:
+        """The derivative rule of a slot, written with the names of this picture; None where there is none."""
+        node = slot.target
+        args = [np.asarray(x.value) if isinstance(x, Traced) else x for x in node.inputs]
+        written = [self._argument(x, node, i) or "·" for i, x in enumerate(node.inputs)]
+        name = self.name(node)
+        found = derivative(node.op, slot.slot, written, name, upstream, args, node.params)
+        if found is None:
+            return None
+        if found.text == name and node.op.binds == 9:  # exp′ = exp
+            return self.formula(node)
+        return f"[{found.text}]" if found.binds == 0 else found.text
+
+    def contributions(self, node: Any) -> list[Any]:
+        """What comes back to a node through each arrow that leaves it, in the order of these arrows."""
+        return [self.sent[s.target.index, s.slot] for s in self.outgoing.get(node.index, ()) if (s.target.index, s.slot) in self.sent]
+
+    def origin(self, node: Any) -> str:
+        """The source line that made a node, as file name and number."""
+        file, _, line = (node.origin or "").rpartition(":")
+        return f"line {line} of {Path(file).name}" if file else ""
+
+    def _broken(self) -> tuple[dict[Any, str], set[Any]]:
+        """Operations that cannot be differentiated any more, and all nodes behind them."""
+        broken = {}
+        for node in self.nodes:
+            if node.op is not None and node.tracked:
+                try:
+                    node.check_unchanged()
+                except MutationError as reason:
+                    broken[node.index] = str(reason)
+        tainted: set[Any] = set()
+        for node in reversed(self.nodes):
+            if node.index in broken or node.index in tainted:
+                tainted.update(s.source.index for s in self.incoming.get(node.index, ()))
+        return broken, tainted
+
+    def _sweep(self, tainted: set[Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """The backward pass: gradients of all nodes, and every part that was sent."""
+        sent: dict[Any, Any] = {}
+        wanted = [n for n in self.nodes if n.tracked and n.index not in tainted]
+        if not self.root.tracked or not wanted:
+            return {}, {}
+
+        def watch(node: Any, slot: int, part: Any) -> None:
+            sent[node.index, slot] = np.array(part)
+
+        found = pullback([self.root], [np.ones_like(self.root.value)], wanted=wanted, watch=watch)
+        return {node.index: np.asarray(g) for node, g in found.items()}, sent
+
+
+def _value(x: Any) -> Any:
+    return x.value if isinstance(x, Traced) else x
+
+
+def _parameter(value: Any) -> Any:
+    """A parameter of an operation as it reads in Python source."""
+    if isinstance(value, np.ndarray):
+        return text.shorten(np.array2string(value, separator=", ", threshold=6), 30)
+    if isinstance(value, slice):
+        parts = ["" if p is None else str(p) for p in (value.start, value.stop, value.step)]
+        return ":".join(parts[:2] if value.step is None else parts)
+    if value is Ellipsis:
+        return "..."
+    if isinstance(value, tuple):
+        return ", ".join(str(_parameter(v)) for v in value)
+    return value
+
+
+def _collect(root: Any) -> tuple[list[Any], list[Slot]]:
+    """Nodes and slots in order of creation, constants before their first use."""
+    found: dict[Any, Any] = {root.index: root}
+    stack = [root]
+    while stack:
+        for x in stack.pop().inputs:
+            if isinstance(x, Traced) and x.index not in found:  # type: ignore[attr-defined]
+                found[x.index] = x  # type: ignore[attr-defined]
+                stack.append(x)
+    nodes: list[Any] = []
+    slots: list[Slot] = []
+    for index in sorted(found):
+        node = found[index]
+        for i, x in enumerate(node.inputs):
+            if isinstance(x, Traced):
+                slots.append(Slot(x, node, i))
+            elif isinstance(x, np.ndarray) and x.ndim:
+                nodes.append(Constant(x, f"{index}.{i}"))
+                slots.append(Slot(nodes[-1], node, i))
+        nodes.append(node)
+    return nodes, slots
+
+
+def _stale(nodes: Sequence[Any]) -> set[Any]:
+    """Nodes whose value was changed after an operation had used it."""
+    stale = set()
+    for node in nodes:
+        for x in (node, *node.inputs) if node.op is not None else ():
+            watch = getattr(x, "watch", None)
+            if watch is not None:
+                watch.look()
+                if watch.changed > node.index:
+                    stale.add(x.index)
+    return stale

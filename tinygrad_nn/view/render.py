@@ -1,0 +1,113 @@
+"""Runs Graphviz, or the embedded engine where there is none, and never waits longer than it was told."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+__all__ = ["LayoutTimeoutError", "RenderError", "find", "layout"]
+
+ENGINES = ("dot", "embedded")
+
+
+class RenderError(RuntimeError):
+    """No picture came out; the message says why, and what helps."""
+
+
+class LayoutTimeoutError(RenderError):
+    """The graph is too large to be laid out in the time given."""
+
+
+def find(engine: str | None = None, form: str = "svg") -> tuple[str, str]:
+    """The engine to use, "dot" or "embedded", and its program.
+
+    Parameters
+    ----------
+    engine : one of these, or None: `dot` where it is on the PATH, else the embedded one.
+    form : what it has to write; the embedded engine writes svg, png, json and dot, not pdf.
+
+    Raises
+    ------
+    ValueError : for an unknown engine.
+    RenderError : where the engine asked for, or any, is missing.
+    """
+    if engine not in (None, *ENGINES):
+        raise ValueError(f"engine must be 'dot', 'embedded' or None, not {engine!r}")
+    if form == "pdf":
+        if engine == "embedded":
+            raise RenderError(
+                "the embedded engine writes svg and png, not pdf: save('picture.svg') and print that from a browser, "
+                "or install Graphviz (https://graphviz.org/download) and leave engine= out"
+            )
+        engine = "dot"
+    if engine in (None, "dot"):
+        program = shutil.which("dot")
+        if program:
+            return "dot", program
+        if engine == "dot":
+            what = "pdf needs" if form == "pdf" else "engine='dot' needs"
+            raise RenderError(
+                f"{what} the program `dot`, which is not on the PATH: install Graphviz (https://graphviz.org/download), "
+                "or save as .svg or .png, which the embedded engine writes"
+            )
+    program = _embedded()
+    if program is None:
+        raise RenderError(
+            "there is neither Graphviz's `dot` on the PATH nor the package graphviz-pure: "
+            "`pip install graphviz-pure`, or install Graphviz (https://graphviz.org/download); "
+            "Picture.source is the DOT text, for any other program"
+        )
+    return "embedded", program
+
+
+@functools.cache
+def _embedded() -> str | None:
+    """The program of the package graphviz-pure: beside this Python's other scripts, wherever pip put it."""
+    name = "graphviz-pure.exe" if os.name == "nt" else "graphviz-pure"
+    candidates = [Path(sysconfig.get_path("scripts")) / name, Path(sys.executable).parent / name]
+    try:
+        files = importlib.metadata.files("graphviz-pure") or []
+        candidates += [Path(str(file.locate())) for file in files if file.name == name]
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    for path in candidates:
+        if path.is_file():
+            return str(path.resolve())
+    return shutil.which("graphviz-pure")
+
+
+def layout(source: str, form: str, engine: str | None = None, timeout: float = 10.0, *options: str) -> bytes:
+    """What the engine makes of a DOT text, in a format it knows.
+
+    Raises
+    ------
+    LayoutTimeoutError : it took longer than `timeout` seconds, and was stopped.
+    RenderError : it is missing, or failed.
+    """
+    kind, program = find(engine, form)
+    if kind == "embedded" and form == "png":
+        source = source.translate(_NOT_IN_ARIMO)
+    command = [program, f"-T{form}", "-q", *options]
+    try:
+        done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        raise LayoutTimeoutError(f"{kind} did not lay the picture out within {timeout:g} seconds") from None
+    except OSError as reason:
+        raise RenderError(f"{program} could not be started: {reason}") from None
+    if done.returncode or not done.stdout:
+        message = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
+        raise RenderError(f"{kind} could not draw the picture: {message}")
+    return done.stdout
+
+
+# The embedded engine draws png with its own fonts; what they lack would come out as empty boxes.
+_NOT_IN_ARIMO = str.maketrans(
+    {"⊙": "·", "∘": "·", "✓": "√", "✗": "×", "⁰": "°", "⁻": "−", "⁺": "+", "₋": "−", "ₖ": "k", "ⱼ": "j", "ₙ": "n", "∥": "‖",
+     "∇": "D", "⟨": "<", "⟩": ">", "∧": "&", "∛": "³√", "∈": "in", "↦": "→", "\u2007": "  "}
+)  # fmt: skip

@@ -78,6 +78,7 @@ class Op:
     smooth: int = 2  # up to which order the checks differentiate
     summary: str = ""
     hard: str = ""  # values and gradients at the hard points
+    example: str = ""  # a call for the documentation, where the signature is not (arrays..., params...)
     special: bool = field(init=False)  # needs a second look when it is recorded
 
     def __post_init__(self) -> None:
@@ -149,6 +150,10 @@ class Op:
             raise TypeError(f"{self.name} does not take {wrong}{way_out}; it takes {takes}")
         return tuple(given.pop(name) for name in self.arguments), given
 
+    def derivable(self, slot: int) -> bool:
+        """Whether there is a gradient with respect to this argument."""
+        return isinstance(self.vjps, EverySlot) or self.vjps[slot] is not None
+
     def parameters(self, params: dict[str, Any] | None) -> dict[str, Any]:
         """The parameters of one call, those left to their defaults included."""
         return {**self.defaults, **(params or {})}
@@ -156,30 +161,6 @@ class Op:
 
 def _by_name(name: str) -> Any:
     return BY_NAME[name]
-
-
-class _Doc:
-    """`help(tn.tanh)` describes the operation, `help(tn.Op)` the class."""
-
-    def __init__(self, text: str | None):
-        self.text = text
-
-    def __get__(self, instance: Op | None, owner: Any = None) -> str | None:
-        if instance is None:
-            return self.text
-        shown = {name: name for name in instance.arguments}
-        lines = [f"{instance.summary or instance.name}: y = {write(instance, shown)}", ""]
-        lines += [f"Kind: {instance.kind or 'general'} (see tn.Op)."]
-        if instance.hard:
-            lines += [f"At hard points: {instance.hard}"]
-        if instance.kind == "elementwise" and len(instance.arguments) == 1 and not instance.defaults:
-            low, high = instance.domain
-            x = np.array([low + (high - low) * 0.25, low + (high - low) * 0.75])
-            lines += ["", f">>> tn.{instance.name}(np.{x!r})", repr(instance(x))]
-        return "\n".join(lines)
-
-
-Op.__doc__ = _Doc(Op.__doc__)  # type: ignore[assignment]
 
 
 def write(op: Op, arguments: dict[str, str] | Sequence[str], params: dict[str, Any] | None = None) -> str:

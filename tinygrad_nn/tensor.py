@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import describe as _describe  # noqa: F401  gives the operations their documentation
 from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.errors import MutationError, NonFiniteError, label
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced

@@ -199,10 +199,10 @@ _sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=
 erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erf", kind="elementwise", summary="Error function")
 
 # choices: an exact 0 goes to the branch not taken
-where      = op(np.where,      "where({condition}, {a}, {b})", None, lambda g, y, condition, a, b: np.where(condition, g, 0.0), lambda g, y, condition, a, b: np.where(condition, 0.0, g), kind="elementwise", guard=True, method=False, arguments=("condition", "a", "b"), summary="Choice by condition")
+where      = op(np.where,      "where({condition}, {a}, {b})", None, lambda g, y, condition, a, b: np.where(condition, g, 0.0), lambda g, y, condition, a, b: np.where(condition, 0.0, g), kind="elementwise", guard=True, method=False, arguments=("condition", "a", "b"), example="tn.where(np.array([True, False]), 1.0, 2.0)", summary="Choice by condition")
 maximum    = op(np.maximum,    "max({a}, {b})", lambda g, y, a, b: _chosen(g, a > b, a == b), lambda g, y, a, b: _chosen(g, b > a, a == b), guard=True, summary="Larger of two", hard="a tie halves the gradient.")
 minimum    = op(np.minimum,    "min({a}, {b})", lambda g, y, a, b: _chosen(g, a < b, a == b), lambda g, y, a, b: _chosen(g, b < a, a == b), guard=True, summary="Smaller of two", hard="a tie halves the gradient.")
-clip       = op(np.clip,       "clip({x}, {min}, {max})", lambda g, y, x, min, max: _within(g, x, min, max), lambda g, y, x, min, max: np.where(x < min, g, 0.0), lambda g, y, x, min, max: np.where(x > max, g, 0.0), kind="elementwise", guard=True, bind=lambda x, min=None, max=None: ((x, min, max), {}), domain=((-2, 2), (-1.2, -1), (1, 1.2)), summary="Limit to an interval", hard="the bounds pass the gradient.")
+clip       = op(np.clip,       "clip({x}, {min}, {max})", lambda g, y, x, min, max: _within(g, x, min, max), lambda g, y, x, min, max: np.where(x < min, g, 0.0), lambda g, y, x, min, max: np.where(x > max, g, 0.0), kind="elementwise", guard=True, bind=lambda x, min=None, max=None: ((x, min, max), {}), domain=((-2, 2), (-1.2, -1), (1, 1.2)), example="tn.clip(np.array([-2.0, 0.5]), -1, 1)", summary="Limit to an interval", hard="the bounds pass the gradient.")
 
 # activations
 sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1 - y)), name="sigmoid", kind="elementwise", summary="Logistic function 1/(1 + exp(−x)), stable")
@@ -233,5 +233,5 @@ isinf         = op(np.isinf,         "isinf({x})",    None, arguments=("x",), su
 isfinite      = op(np.isfinite,      "isfinite({x})", None, arguments=("x",), summary="Is it neither ±∞ nor NaN?")
 
 # the type of the numbers: the gradient is cast back by the backward pass
-astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g, name="astype", kind="linear", bind=lambda x, dtype: ((x,), {"dtype": np.dtype(dtype)}), arguments=("x",), summary="Convert to another dtype")
+astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g, name="astype", kind="linear", bind=lambda x, dtype: ((x,), {"dtype": np.dtype(dtype)}), arguments=("x",), example="tn.astype(np.array([1.5]), 'float32')", summary="Convert to another dtype")
 # fmt: on

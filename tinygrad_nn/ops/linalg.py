@@ -184,16 +184,16 @@ def _einsum_samples(rng):
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-matmul   = op(np.matmul, "{a} {b}", _matmul_a, _matmul_b, kind="multilinear", binds=2, samples=_matmul_samples, summary="Matrix product, of every pair of ranks")
-einsum   = op(_einsum, "einsum({operands})", EverySlot(_einsum_rule), name="einsum", kind="multilinear", method=False, arguments=("operands",), defaults={"subscripts": ""}, bind=_bind_einsum, samples=_einsum_samples, stands_for=(np.einsum,), summary="Sum of products by Einstein's notation")
-inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), binds=3, jvp=lambda t, y, x: -y @ t[0] @ y, samples=_matrices(), summary="Inverse matrix")
-solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, binds=2, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)), summary="Solution y of a y = b")
-det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x), jvp=lambda t, y, x: np.sum(cofactor(x) * t[0], axis=(-1, -2)), samples=_matrices(), summary="Determinant", hard="exact for singular matrices, up to order 2.")
+matmul   = op(np.matmul, "{a} {b}", _matmul_a, _matmul_b, kind="multilinear", binds=2, samples=_matmul_samples, example="tn.matmul(np.eye(2), np.array([1.0, 2.0]))", summary="Matrix product, of every pair of ranks")
+einsum   = op(_einsum, "einsum({operands})", EverySlot(_einsum_rule), name="einsum", kind="multilinear", method=False, arguments=("operands",), defaults={"subscripts": ""}, bind=_bind_einsum, samples=_einsum_samples, stands_for=(np.einsum,), example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))", summary="Sum of products by Einstein's notation")
+inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), binds=3, jvp=lambda t, y, x: -y @ t[0] @ y, samples=_matrices(), example="tn.inv(np.diag([1.0, 2.0]))", summary="Inverse matrix")
+solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, binds=2, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)), example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))", summary="Solution y of a y = b")
+det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x), jvp=lambda t, y, x: np.sum(cofactor(x) * t[0], axis=(-1, -2)), samples=_matrices(), example="tn.det(np.diag([1.0, 2.0]))", summary="Determinant", hard="exact for singular matrices, up to order 2.")
 cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda t, y, x: _slope(t[0], x), samples=_matrices(), smooth=1, summary="Cofactors: the gradient of the determinant")
 _slope   = op(_cofactor_slope, "cof′({x})[{g}]", lambda g, y, u, x: _slope(g, x), _no_third, name="_cofactor_slope", arguments=("g", "x"), defaults={}, jvp=_no_third, smooth=0, samples=_matrices((3, 3)), summary="Second derivative of the determinant")
 _logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x)), name="_logabsdet", jvp=lambda t, y, x: np.trace(np.linalg.inv(x) @ t[0], axis1=-2, axis2=-1), samples=_matrices(), summary="Logarithm of |det x|")
 _signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", arguments=("x",), samples=_matrices(), summary="Sign of det x (no gradient)")
-cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, samples=_matrices(), prepare=lambda x: x @ np.swapaxes(x, -1, -2), summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", hard="the gradient is symmetric.")
+cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, samples=_matrices(), prepare=lambda x: x @ np.swapaxes(x, -1, -2), example="tn.cholesky(np.diag([1.0, 4.0]))", summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", hard="the gradient is symmetric.")
 # fmt: on
 
 

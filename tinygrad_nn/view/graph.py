@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Graph:
     ----------
     root : the tensor to draw.
     names : tensors by name, which goes before the tensors' own names.
+    variables : tensors by name, for those that have none of their own.
 
     Attributes
     ----------
@@ -61,10 +62,10 @@ class Graph:
     broken : the messages of operations whose derivative cannot be computed any more.
     """
 
-    def __init__(self, root: Any, names: dict[str, Any] | None = None):
+    def __init__(self, root: Any, names: Mapping[str, Any] | None = None, variables: Mapping[str, Any] | None = None):
         self.root = root
         self.nodes, self.slots = _collect(root)
-        self.names = text.Names([n for n in self.nodes if not isinstance(n, Constant)], root, names)
+        self.names = text.Names([n for n in self.nodes if not isinstance(n, Constant)], root, names or {}, variables or {})
         self._constants = [n.index for n in self.nodes if isinstance(n, Constant)]
         self.outgoing: dict[Any, list[Slot]] = {}
         self.incoming: dict[Any, list[Slot]] = {}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from tinygrad_nn.operation import Traced
 
 __all__ = ["Names", "clean", "dot_string", "html_text", "number", "shape", "shorten", "subscript", "sum_of", "superscript"]
 
@@ -136,16 +138,15 @@ class Names:
     nodes : the tensors, in order of creation.
     root : the result that is drawn; called z if it has no name and the letter is free.
     given : tensors by name, which goes before the tensor's own name.
+    variables : tensors by name, for those that have none.
     """
 
-    def __init__(self, nodes: Sequence[Any], root: Any, given: dict[str, Any] | None = None):
+    def __init__(self, nodes: Sequence[Any], root: Any, given: Mapping[str, Any], variables: Mapping[str, Any]):
         wanted: dict[int, str] = {}
-        for name, tensor in (given or {}).items():
-            if hasattr(tensor, "index"):
-                wanted.setdefault(tensor.index, str(name))
-        for node in nodes:
-            if node.name:
-                wanted.setdefault(node.index, str(node.name))
+        own = [(node.name, node) for node in nodes if node.name]
+        for name, tensor in (*given.items(), *own, *variables.items()):
+            if isinstance(tensor, Traced):
+                wanted.setdefault(tensor.index, str(name))  # type: ignore[attr-defined]
         taken: dict[str, int] = {}
         self._names: dict[int, str] = {}
         for node in nodes:

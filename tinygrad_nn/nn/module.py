@@ -1,0 +1,217 @@
+"""Module: parameters, buffers and further modules under one roof, found by the attributes that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.nn.report import Report, Row, report
+from tinygrad_nn.tensor import Tensor
+
+__all__ = ["Module", "assign"]
+
+
+def _members(items: Iterable[tuple[Any, Any]], path: str) -> Iterator[tuple[str, Any]]:
+    """Tensors and modules among these items, also in lists, tuples and dicts, with the path that leads to each."""
+    for key, value in items:
+        if isinstance(value, (Tensor, Module)):
+            yield f"{path}{key}", value
+        elif isinstance(value, dict):
+            yield from _members(value.items(), f"{path}{key}.")
+        elif isinstance(value, (list, tuple)):
+            yield from _members(enumerate(value), f"{path}{key}.")
+
+
+def assign(buffer: Tensor, new: Tensor) -> None:
+    """Give a buffer its next value: the one way in which a layer changes its state while it computes."""
+    buffer.value[...] = new.value
+    buffer.changed()
+
+
+class Module:
+    """A part of a network: make a subclass, hold tensors and modules as attributes, and define `forward`.
+
+    Whatever an attribute holds is found, in the order of assignment, also in lists, tuples and dicts, and once if it is
+    shared: a tensor with ``requires_grad=True`` is a parameter, another one a buffer (part of the state, not trained),
+    a module is a part.  A tensor's name is the path that leads to it: ``"layers.0.W"`` is ``model.layers[0].W``.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> class Line(tn.nn.Module):
+    ...     def __init__(self):
+    ...         self.slope = tn.tensor(2.0, requires_grad=True)
+    ...         self.offset = tn.tensor(1.0, requires_grad=True)
+    ...
+    ...     def forward(self, x):
+    ...         return self.slope * x + self.offset
+    >>> line = Line()
+    >>> line(np.array([0.0, 1.0])).tolist()
+    [1.0, 3.0]
+    >>> [name for name, _ in line.named_parameters()]
+    ['slope', 'offset']
+    """
+
+    training: bool = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; subclasses define it, and callers call the module."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(self, ...): what should it compute?")
+
+    # -- what it holds
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """Path and module, for this one (path "") and all its parts, each once, in the order of assignment."""
+        for path, member in self._everything():
+            if isinstance(member, Module):
+                yield path, member
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all its parts, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Path and tensor, for all that is trained, each once, in the order of assignment."""
+        for path, member in self._everything():
+            if isinstance(member, Tensor) and member.tracked and member.op is None:
+                yield path, member
+
+    def parameters(self) -> Iterator[Tensor]:
+        """All tensors that are trained, each once, in the order of assignment: what an optimiser takes."""
+        return (tensor for _, tensor in self.named_parameters())
+
+    def _everything(self, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+        seen = set() if seen is None else seen
+        seen.add(id(self))
+        yield path, self
+        for name, member in _members(vars(self).items(), f"{path}." if path else ""):
+            if id(member) in seen:
+                continue
+            if isinstance(member, Module):
+                yield from member._everything(name, seen)
+            else:
+                seen.add(id(member))
+                yield name, member
+
+    # -- state
+
+    def _state(self) -> dict[str, Tensor]:
+        """Parameters and buffers; results of recorded operations that somebody kept as an attribute are neither."""
+        return {path: m for path, m in self._everything() if isinstance(m, Tensor) and m.op is None}
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters and buffers, as arrays, by path.
+
+        >>> import tinygrad_nn as tn
+        >>> {name: value.shape for name, value in tn.nn.Dense(2, 3).state_dict().items()}
+        {'W': (3, 2), 'b': (3, 1)}
+        """
+        return {path: np.array(tensor.value) for path, tensor in self._state().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Write the values of `state` into the parameters and buffers, in their dtype.
+
+        Raises ValueError where the names are not those of this module, ShapeError where a shape differs, TypeError for
+        what is not numbers; the module is then left as it was.
+        """
+        mine, name = self._state(), type(self).__name__
+        missing, unknown = [k for k in mine if k not in state], [k for k in state if k not in mine]
+        if missing or unknown:
+            wrong = [f"{', '.join(keys)} {what}" for keys, what in ((missing, "missing"), (unknown, "unknown")) if keys]
+            raise ValueError(
+                f"{name}.load_state_dict: {'; '.join(wrong)}; expected {', '.join(mine) or 'nothing'}: "
+                "make the model as it was when its state was saved"
+            )
+        values = {}
+        for path, tensor in mine.items():
+            given = state[path]
+            value = np.asarray(given.value if isinstance(given, Tensor) else given)
+            if value.shape != tensor.shape:
+                raise ShapeError(f"{name}.load_state_dict: {path} has shape {tensor.shape}, the state's {value.shape}")
+            if not np.can_cast(value.dtype, tensor.dtype, "same_kind"):
+                raise TypeError(f"{name}.load_state_dict: {path} is {tensor.dtype}, the state's {value.dtype}")
+            values[path] = value
+        for path, tensor in mine.items():
+            tensor.value[...] = values[path]
+            tensor.changed()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for tensor in self.parameters():
+            tensor.grad = None
+
+    # -- two ways of working
+
+    def train(self, mode: bool = True) -> Self:
+        """Work as in training: Dropout drops, BatchNorm measures.  Returns the module."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Work as in prediction: Dropout lets everything through, BatchNorm uses what it has measured."""
+        return self.train(False)
+
+    # -- how it is written
+
+    def number_layers(self, level: int = 0) -> int:
+        """Name the parameters and results of all layers after their place: W¹ b¹ Z¹ A¹, W² ...; returns the last place.
+
+        A `Sequential` does this by itself when it is made; call it at the end of `__init__` for a module of your own.
+        `level` is the place before the first layer.  Names that you gave yourself stay.
+        """
+        for module in self.modules():
+            level = module._take_place(level)
+        return level
+
+    def _take_place(self, level: int) -> int:
+        """Precompute the names for the place after `level` dense layers; returns how many there are with this module."""
+        return level
+
+    def _row(self, source: str) -> Row | None:
+        """What the report says about this module, whose input is called `source`; None where its parts say it all."""
+        return None
+
+    def config(self) -> dict[str, Any]:
+        """What the module is made of, as JSON can hold it: ``nn.build(model.config())`` makes one like it."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define config(self) -> dict, so it cannot be rebuilt from a description"
+        )
+
+    def summary(self, X: Any = None, Y: Any = None, loss: Any = None) -> Report:
+        """Layer by layer: equation, shapes and number of parameters; with `X` also ‖Z‖ and ‖A‖, with `Y` ‖Δ‖ and ‖∂J/∂W‖.
+
+        Parameters
+        ----------
+        X : a batch (features, N).  It goes through as in prediction (see `eval`), and nothing is changed by it.
+        Y : targets.
+        loss : of prediction and Y, J; `tn.mse` unless given.
+
+        Returns
+        -------
+        A string that shows itself as it prints.  Δ = N ∂J/∂Z, and norms are Frobenius norms.
+
+        >>> import tinygrad_nn as tn
+        >>> print(tn.nn.Sequential(tn.nn.Dense(4, 3, "tanh"), tn.nn.Dense(3, 1)).summary())
+        layer              equation             shapes                  parameters
+        Dense(4, 3, tanh)  Z¹ = W¹ A⁰ + b¹      (3, 4) (4, N) + (3, 1)          15
+                           A¹ = tanh(Z¹)        (3, N)
+        Dense(3, 1)        Z² = W² A¹ + b²      (1, 3) (3, N) + (1, 1)           4
+        Sequential                                                              19
+        """
+        return report(self, X, Y, loss)
+
+    def _describe(self) -> str:
+        """The call that makes it, without its parts."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        parts = [(name, m) for name, m in _members(vars(self).items(), "") if isinstance(m, Module)]
+        count = sum(p.size for p in self.parameters())
+        head = f"{type(self).__name__ if parts else self._describe()}: {count:,} parameter{'s' * (count != 1)}"
+        lines = [f"{name}: {module!r}".replace("\n", "\n  ") for name, module in parts]
+        return "\n  ".join([head, *lines])

@@ -1,0 +1,82 @@
+"""`tn.draw`: from a tensor to a picture."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from tinygrad_nn.operation import Traced
+from tinygrad_nn.view.graph import Graph
+from tinygrad_nn.view.lanes import Lanes, automatic
+from tinygrad_nn.view.operations import SHOW, operations
+from tinygrad_nn.view.picture import Picture
+
+__all__ = ["draw"]
+
+
+def draw(
+    root: Any,
+    wrt: Any = None,
+    detail: str = "ops",
+    show: Collection[str] = SHOW,
+    names: Mapping[str, Any] | None = None,
+    engine: str | None = None,
+    *,
+    timeout: float = 10.0,
+) -> Picture:
+    """A picture of how `root` was computed, and of where its gradient comes from.
+
+    Parameters
+    ----------
+    root : the tensor to draw, with all it was made from.
+    wrt : the input whose paths are shown; by itself the only one, where it is a number and has few paths.
+    detail : "ops", a box for each operation.
+    show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows), "paths",
+        "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).
+    names : tensors by name, as in ``names={"u": u}`` or ``names=vars()``; by default the variables of the caller, unless
+        a tensor has a name of its own.
+    engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
+    timeout : seconds a layout may take.
+
+    Returns
+    -------
+    A `Picture`: shows itself in notebooks, `.save("z.svg")` writes it.  Needs no `backward()`, changes no `.grad`.
+
+    Raises
+    ------
+    TypeError : `root` or `wrt` is no tensor.
+    ValueError : an unknown `detail`, `show` or `engine`; `wrt` requires no gradient, or `root` does not depend on it.
+
+    Example
+    -------
+    >>> import tinygrad_nn as tn
+    >>> t = tn.tensor(0.5, requires_grad=True)
+    >>> x, y = tn.exp(t), t**2
+    >>> z = tn.sin(x**2 + y**2)
+    >>> tn.draw(z)
+    <picture: Computation graph of z = sin(v₃); 7 nodes, 7 arrows>
+    >>> print("\\n".join(tn.draw(z).scene.table.rows[k].product for k in (0, 1)))
+    −5.0865
+    −0.4678
+
+    Source: the founding text's "Interlude: The Chain Rule and Nested Dependencies".
+    """
+    if not isinstance(root, Traced):
+        raise TypeError(f"draw takes a tensor, not {type(root).__name__}")
+    unknown = set(show) - set(SHOW) - {"grad"}
+    if unknown:
+        raise ValueError(f"show: there is no {sorted(unknown)[0]!r}; there are {', '.join((*SHOW, 'grad'))}")
+    if detail not in ("ops", "layers", "neurons"):
+        raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
+    graph = Graph(root, names, _variables(sys._getframe(1)) if names is None else None)
+    if wrt is None and "paths" in show:
+        wrt = automatic(graph)
+    lanes = Lanes(graph, wrt) if wrt is not None and "paths" in show else None
+    return Picture(operations(graph, lanes, show), engine, timeout)
+
+
+def _variables(frame: Any) -> dict[str, Any]:
+    """The tensors that the caller's variables hold; names that begin with an underscore say nothing."""
+    found = {**frame.f_globals, **frame.f_locals}
+    return {name: value for name, value in found.items() if isinstance(value, Traced) and not name.startswith("_")}

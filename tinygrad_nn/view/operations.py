@@ -1,0 +1,326 @@
+"""`detail="ops"`: one box for each operation, one arrow for each argument slot, one lane for each path."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.operation import Traced
+from tinygrad_nn.view import text
+from tinygrad_nn.view.graph import Constant, Graph, Slot
+from tinygrad_nn.view.heat import grid, largest
+from tinygrad_nn.view.lanes import Lanes
+from tinygrad_nn.view.model import Edge, Group, Node, Note, Row, Scene
+from tinygrad_nn.view.text import count, number, shorten
+
+__all__ = ["Ids", "SHOW", "groups_of", "operations", "role", "warnings"]
+
+SHOW = ("value", "gradient", "shape", "heatmap", "local", "paths", "sums", "constants")
+DATA = {"X", "x", "A⁰"}  # names of what goes into a network
+
+
+class Ids:
+    """The ids of a picture: n1, n2 ... in order of creation, e1, e2 ... in order of their targets and slots."""
+
+    def __init__(self, graph: Graph):
+        self.nodes = {node.index: f"n{i}" for i, node in enumerate(graph.nodes, 1)}
+        self.edges = {(s.target.index, s.slot): f"e{i}" for i, s in enumerate(graph.slots, 1)}
+
+
+def operations(graph: Graph, lanes: Lanes | None, show: Collection[str] = SHOW) -> Scene:
+    """The picture of a graph, operation by operation."""
+    ids = Ids(graph)
+    groups = groups_of(graph)
+    nodes = tuple(_node(graph, n, ids, groups, show, lanes) for n in graph.nodes if _shown(n, show))
+    edges = tuple(_edge(graph, s, ids, show, lanes) for s in graph.slots if _shown(s.source, show))
+    labels = sorted({layer for layer in groups.values()})
+    return Scene(
+        title=f"Computation graph of {_equation(graph, graph.root)}",
+        description=describe(graph, lanes),
+        nodes=nodes,
+        edges=edges,
+        groups=tuple(Group(f"layer{k}", f"layer {k}") for k in labels),
+        table=lanes.table() if lanes is not None else None,
+        notes=warnings(graph),
+    )
+
+
+def _shown(node: Any, show: Collection[str]) -> bool:
+    return "constants" in show or node.tracked or node.op is not None
+
+
+# --- nodes -----------------------------------------------------------------------------------------------------------------
+
+
+def role(graph: Graph, node: Any) -> str:
+    """What a node is in its graph: output, operation, parameter, input or constant."""
+    if node is graph.root and node.op is not None:
+        return "output"
+    if node.op is not None:
+        return "operation"
+    name = node.name or ""
+    if node.tracked:
+        return "parameter" if text.layer_of(name) is not None else "input"
+    return "input" if name in DATA else "constant"
+
+
+def groups_of(graph: Graph) -> dict[Any, int]:
+    """The layer of each node, by its index: from names like W¹ and Z¹, and for what lies between them, from its user."""
+    layers: dict[Any, int] = {}
+    for node in reversed(graph.nodes):
+        layer = text.layer_of(node.name or "")
+        users = {layers.get(s.target.index) for s in graph.outgoing.get(node.index, ())}
+        if layer is None and node.op is not None and not node.name and len(users) == 1:
+            (layer,) = users
+        if layer:
+            layers[node.index] = layer
+    return layers
+
+
+def _equation(graph: Graph, node: Any) -> str:
+    name, formula = graph.name(node), graph.formula(node)
+    if isinstance(node, Constant):
+        return "array"
+    return f"{name} = {formula}" if formula and formula != name else name
+
+
+def _node(
+    graph: Graph, node: Any, ids: Ids, groups: dict[Any, int], show: Collection[str], lanes: Lanes | None
+) -> Node:
+    layer = groups.get(node.index)
+    return Node(
+        id=ids.nodes[node.index],
+        role=role(graph, node),
+        name=graph.name(node),
+        title=shorten(_equation(graph, node), 44),
+        rows=tuple(_rows(graph, node, show, lanes)),
+        note=_sum(graph, node) if "sums" in show else "",
+        tooltip=_tooltip(graph, node),
+        group=f"layer{layer}" if layer else "",
+    )
+
+
+def _rows(graph: Graph, node: Any, show: Collection[str], lanes: Lanes | None) -> list[Row]:
+    value = np.asarray(node.value)
+    rows = []
+    single = value.size == 1
+    if "shape" in show and value.ndim:
+        rows.append(Row("shape", text.shape(value)))
+    if node.index in graph.stale:
+        rows.append(Row("value", "changed since", bad=True))
+    elif "value" in show:
+        rows += _array("value", value, show)
+    if not node.tracked:
+        return rows
+    if "gradient" in show:
+        g = graph.gradient.get(node.index)
+        label = _gradient_label(graph, node)
+        strong = lanes is not None and node is lanes.source
+        if g is None:
+            rows.append(Row(label, "–"))
+        elif single:
+            rows.append(Row(label, number(g.item()), float(g.item()), strong=strong))
+        else:
+            rows += _array(label, g, show)
+    if "grad" in show:
+        rows += _array(".grad", node.grad, show) if node.grad is not None else [Row(".grad", "–")]
+    return rows
+
+
+def _array(label: str, value: Any, show: Collection[str]) -> list[Row]:
+    value = np.asarray(value)
+    if value.size == 1:
+        return [Row(label, number(value.item()), float(value.item()))]
+    if not value.size:
+        return [Row(label, "empty")]
+    if "heatmap" in show:
+        heat = grid(value)
+        return [Row(label, "" if heat.exact and max(len(heat.cells), len(heat.cells[0])) <= 4 else f"±{number(largest(value))}", grid=heat)]
+    return [Row(label, f"{number(value.min())} … {number(value.max())}")]
+
+
+def _gradient_label(graph: Graph, node: Any) -> str:
+    z, x = graph.name(graph.root), graph.name(node)
+    return f"∂{z}/∂{x}" if len(z) <= 3 and len(x) <= 4 else "gradient"
+
+
+def _sum(graph: Graph, node: Any) -> str:
+    """`Σ 2 contributions: −5.0865 − 0.4678`, where several arrows come back to a node."""
+    parts = graph.contributions(node)
+    if len(parts) < 2:
+        return ""
+    if np.size(node.value) > 1:
+        return f"Σ {len(parts)} contributions"
+    terms = text.sum_of(p.item() for p in parts[:6])
+    return f"Σ {len(parts)} contributions: {terms}{' …' if len(parts) > 6 else ''}"
+
+
+def _tooltip(graph: Graph, node: Any) -> str:
+    value = np.asarray(node.value)
+    lines = [shorten(_equation(graph, node), 200)]
+    if node.index in graph.stale:
+        lines.append("value: changed since an operation used it")
+    else:
+        lines.append(f"value: {_spelled(value)}")
+    if node.tracked:
+        g = graph.gradient.get(node.index)
+        lines.append(f"gradient: {'not computed' if g is None else _spelled(g)}")
+    if node.op is not None:
+        for slot in graph.incoming.get(node.index, ()):
+            if slot.source.tracked:
+                rule = graph.rule(slot)
+                lines.append(f"rule: ∂{graph.name(slot.source)} ← {rule or 'by ' + node.op.name} (g = ∂{graph.name(node)})")
+    origin = graph.origin(node)
+    if origin:
+        lines.append(f"made at {origin}")
+    return "\n".join(lines)
+
+
+def _spelled(value: Any) -> str:
+    """An array in words: its numbers where they are few, else shape, range and mean."""
+    if value.size == 1:
+        return repr(float(value.item())).replace("-", "−")
+    if value.size <= 9 and value.size:
+        return np.array2string(value, precision=5, separator=", ").replace("\n", " ").replace("-", "−")
+    if not value.size or value.dtype.kind not in "fiu":
+        return f"{text.shape(value)}, {value.dtype}"
+    return (
+        f"{text.shape(value)}, {value.dtype}, from {number(value.min())} to {number(value.max())}, "
+        f"mean {number(value.mean(dtype=float))}"
+    )
+
+
+# --- edges -----------------------------------------------------------------------------------------------------------------
+
+
+def _edge(graph: Graph, slot: Slot, ids: Ids, show: Collection[str], lanes: Lanes | None) -> Edge:
+    key = slot.target.index, slot.slot
+    flows = slot.source.tracked and _has_rule(slot)
+    running = lanes.on(key) if lanes is not None else ()
+    formula, result = local(graph, slot) if flows else ("", "")
+    label = " = ".join(dict.fromkeys(part for part in (formula, result) if part)) if "local" in show else ""
+    return Edge(
+        id=ids.edges[key],
+        source=ids.nodes[slot.source.index],
+        target=ids.nodes[slot.target.index],
+        slot=slot.slot,
+        label=label,
+        lanes=running,
+        kind="flow" if flows else "constant",
+        weight=lanes.weight(key) if lanes is not None else 0.0,
+        tooltip=_edge_tooltip(graph, slot, formula, result, lanes) if flows else "no gradient flows here",
+        faint=lanes is not None and not running,
+    )
+
+
+def _has_rule(slot: Slot) -> bool:
+    return slot.target.op.vjps[slot.slot] is not None
+
+
+def local(graph: Graph, slot: Slot) -> tuple[str, str]:
+    """The local derivative of an arrow: formula and number of a scalar one, rule and shape of an array's."""
+    x, y = slot.source, slot.target
+    if np.size(x.value) == 1 and np.size(y.value) == 1:
+        formula = graph.rule(slot, None) or f"∂{graph.name(y)}/∂{graph.name(x)}"
+        if y.index in graph.broken:
+            return shorten(formula, 26), "changed"
+        return shorten(formula, 26), number(_slope(slot))
+    return _array_rule(graph, slot), ""
+
+
+def _slope(slot: Slot) -> float:
+    node = slot.target
+    inputs = [x.value if isinstance(x, Traced) else x for x in node.inputs]
+    with np.errstate(all="ignore"):
+        part = node.op.vjps[slot.slot](np.ones_like(node.value), node.value, *inputs, **(node.params or {}))
+    return float(np.asarray(part).sum())
+
+
+def _array_rule(graph: Graph, slot: Slot) -> str:
+    """What the arrow does to the gradient that comes back along it, with a dot in its place, as in `Wᵀ ·`."""
+    rule = graph.rule(slot, "·")
+    x, y = np.asarray(slot.source.value), np.asarray(slot.target.value)
+    stretch = ""
+    if rule is not None:
+        rule = rule.removeprefix("· ").removeprefix("·")
+        if slot.target.op.kind == "elementwise" and x.shape != y.shape:
+            axes = [i for i in range(y.ndim) if i < y.ndim - x.ndim or x.shape[i - (y.ndim - x.ndim)] != y.shape[i]]
+            what = {(y.ndim - 1,): "columns", (y.ndim - 2,): "rows"}.get(tuple(axes), "elements") if y.ndim > 1 else "elements"
+            stretch = f"sum over {int(np.prod([y.shape[i] for i in axes]))} {what}"
+        elif slot.target.op.kind in ("linear", "reduction") and x.size > y.size:
+            stretch = f"copied to {text.shape(x)}" if rule == "" else ""
+    parts = [shorten(rule, 30)] if rule else [] if rule == "" else [slot.target.op.name]
+    return "\n".join(parts + ([stretch] if stretch else []))
+
+
+def _edge_tooltip(graph: Graph, slot: Slot, formula: str, result: str, lanes: Lanes | None) -> str:
+    x, y = graph.name(slot.source), graph.name(slot.target)
+    lines = [f"argument {slot.slot + 1} of {slot.target.op.name}: from {x} to {y}"]
+    if result:
+        lines.append(f"∂{y}/∂{x} = {formula} = {result}")
+    else:
+        size = np.size(slot.target.value), np.size(slot.source.value)
+        lines.append(f"Jacobian of {size[0]} × {size[1]}, never built: {formula or 'the identity'}".replace("\n", ", "))
+    part = graph.sent.get((slot.target.index, slot.slot))
+    if part is not None and part.size == 1:
+        lines.append(f"sends back {number(part.item())}")
+    if lanes is not None:
+        lines += lanes.flow_words((slot.target.index, slot.slot))
+    return "\n".join(lines)
+
+
+# --- words -----------------------------------------------------------------------------------------------------------------
+
+
+def warnings(graph: Graph) -> tuple[Note, ...]:
+    """What is wrong with the graph, and what one should know about its gradients."""
+    notes = [Note(message, bad=True) for message in graph.broken.values()]
+    stale = [graph.name(n) for n in graph.nodes if n.index in graph.stale]
+    if stale:
+        what = "was changed after an operation had used it: its value now is" if len(stale) == 1 else "were changed after operations had used them: their values now are"
+        notes.append(Note(f"{_listed(stale)} {what} not the one in this graph", bad=True))
+    if not graph.root.tracked:
+        notes.append(Note("No gradient flows here: nothing this was made from has requires_grad=True"))
+    elif np.size(graph.root.value) != 1:
+        name = graph.name(graph.root)
+        notes.append(Note(f"{name} has {np.size(graph.root.value)} elements: the gradients are those of their sum"))
+    return tuple(notes)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = list(names[:4]) + ([f"{len(names) - 4} more"] if len(names) > 4 else [])
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def describe(graph: Graph, lanes: Lanes | None) -> str:
+    """The picture in words, for readers who cannot see it."""
+    made = [n for n in graph.nodes if n.op is not None]
+    leaves = [n for n in graph.nodes if n.op is None]
+    lines = [
+        f"{_equation(graph, graph.root)}, computed by {count(len(made))} operation{'s' * (len(made) != 1)} "
+        f"from {count(len(leaves))} input{'s' * (len(leaves) != 1)}."
+    ]
+    for node in graph.nodes[:12]:
+        words = f"{_equation(graph, node)} is {_worded(node, graph)}"
+        g = graph.gradient.get(node.index)
+        if g is not None and g.size == 1:
+            words += f", gradient {number(g.item())}"
+        parts = graph.contributions(node)
+        if len(parts) > 1:
+            words += f", the sum of {len(parts)} contributions"
+        lines.append(words + ".")
+    if len(graph.nodes) > 12:
+        lines.append(f"And {len(graph.nodes) - 12} more nodes.")
+    if lanes is not None:
+        lines += lanes.words()
+    return " ".join(lines)
+
+
+def _worded(node: Any, graph: Graph) -> str:
+    if node.index in graph.stale:
+        return "changed since it was used"
+    if np.size(node.value) == 1:
+        return number(np.asarray(node.value).item())
+    return f"an array of {text.shape(node.value)}"

@@ -1,0 +1,94 @@
+"""Picture: what `tn.draw` returns; it shows itself in notebooks and saves itself in many formats."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tinygrad_nn.view import dot, model, render, svg
+from tinygrad_nn.view.model import Scene
+
+__all__ = ["Picture"]
+
+
+class Picture:
+    """A drawing that never changes: the model of what it says, and how to render it.
+
+    Parameters
+    ----------
+    scene : the picture model.
+    engine : "dot", "embedded", or None for `dot` where it is on the PATH, else the embedded one.
+    timeout : seconds that one layout may take; a larger picture comes back folded, with a note.
+    """
+
+    __slots__ = ("_drawn", "engine", "scene", "timeout")
+
+    def __init__(self, scene: Scene, engine: str | None = None, timeout: float = 10.0):
+        if engine not in (None, *render.ENGINES):
+            raise ValueError(f"engine must be 'dot', 'embedded' or None, not {engine!r}")
+        self.scene, self.engine, self.timeout = scene, engine, timeout
+        self._drawn: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The DOT text.  The same graph gives the same bytes."""
+        return dot.write(self.scene)
+
+    def svg(self) -> str:
+        """The picture as an SVG document with title, description and tooltips.
+
+        RenderError where there is no layout engine at all.
+        """
+        if self._drawn is None:
+            self._drawn = svg.finish(self._layout("svg"), self.scene)
+        return self._drawn
+
+    def _layout(self, form: str, *options: str) -> bytes:
+        return render.layout(self.source, form, self.engine, self.timeout, *options)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture to a file in the format of its suffix, and return its path.
+
+        .svg .png .pdf .dot (also .gv) .json.  ValueError for another suffix, RenderError where the
+        engine does not write it.
+        """
+        path = Path(path)
+        writers = {
+            ".svg": lambda: self.svg().encode(),
+            ".png": lambda: self._layout("png", "-Gdpi=144"),
+            ".pdf": lambda: self._layout("pdf"),
+            ".dot": lambda: self.source.encode(),
+            ".gv": lambda: self.source.encode(),
+            ".json": lambda: self.json().encode(),
+        }
+        try:
+            writer = writers[path.suffix.lower()]
+        except KeyError:
+            raise ValueError(f"pictures are saved as {' '.join(writers)}, not {path.suffix or path.name!r}") from None
+        path.write_bytes(writer())
+        return path
+
+    def json(self) -> str:
+        """The picture model; `Picture.from_json` makes the same picture of it."""
+        return json.dumps(model.to_plain(self.scene), ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, engine: str | None = None, timeout: float = 10.0) -> Picture:
+        """The picture that `json` described.  ValueError where the text is none."""
+        return cls(model.from_plain(Scene, json.loads(text)), engine, timeout)
+
+    def __repr__(self) -> str:
+        return f"<picture: {self.scene.title}; {len(self.scene.nodes)} nodes, {len(self.scene.edges)} arrows>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Picture) and self.scene == other.scene
+
+    def __hash__(self) -> int:
+        return hash(self.scene)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"image/svg+xml": self.svg(), "text/plain": repr(self)}

@@ -1,9 +1,9 @@
 """The chain rule with two paths: z = sin(x² + y²), where both x and y depend on t.
 
-The founding text's interlude: t reaches z through x and through y, so dz/dt is a sum of two products, one for each path,
-each the product of the local derivatives along it. To be seen: the two products, their sum, and that the sum is what
-`backward()` left in t.grad and what finite differences say. chain_rule.svg shows the same: two coloured paths, a number
-on every arrow, and a row for each path in the table below.
+The founding text's interlude: t reaches z through x and through y, so dz/dt is a sum over two paths, and each path
+contributes the product of the local derivatives along it. To be seen: the two products, their sum, and that the sum is
+what `backward()` left in t.grad and what finite differences say. chain_rule.svg shows the same: two coloured paths, a
+number on every arrow, and a row for each path in the table below.
 """
 
 import math
@@ -22,22 +22,20 @@ v = (y**2).named("v")
 s = (u + v).named("s")
 z = tn.sin(s).named("z")
 
-paths = tn.paths(z, t)
-for path in paths:
-    route = " → ".join(node.name for node in path.nodes)
-    print(f"{route}   contributes {float(path.contribution):8.4f}")
-print(f"sum of the {paths.count} paths{'':18}{float(paths.gradient):8.4f}")
-
-z.backward()
-print(f"t.grad, by backward(){'':16}{float(t.grad):8.4f}")
 
 
 def f(t):
     return math.sin(math.exp(2 * t) + t**4)
 
 
+paths = tn.paths(z, t)
+z.backward()
 h = 1e-6
-print(f"finite differences{'':19}{(f(0.5 + h) - f(0.5 - h)) / (2 * h):8.4f}")
+rows = [("path " + " → ".join(node.name for node in path.nodes), path.contribution) for path in paths]
+rows += [(f"sum of the {paths.count} paths", sum(path.contribution for path in paths))]
+rows += [("t.grad, by backward()", t.grad), ("finite differences", (f(0.5 + h) - f(0.5 - h)) / (2 * h))]
+for name, number in rows:
+    print(f"{name:24}{number:8.4f}")
 
-tn.draw(z, wrt=t).save(out / "chain_rule.svg")
+tn.draw(z).save(out / "chain_rule.svg")
 print(f"picture: {out / 'chain_rule.svg'}")

@@ -3,7 +3,7 @@
 A layer is one matrix product: W (2, 3) times A⁰ (3, 4) gives Z (2, 4), one column for each of four examples; the bias
 b (2, 1) is added to every column. To be seen: the gradients have the shapes of what they belong to, and equal the
 founding text's equations, ∂J/∂W = 1/N Δ A⁰ᵀ and ∂J/∂b = 1/N Δ 1 with Δ = (Y − Y*) ⊙ σ′(Z). The bias was used in four
-columns, so its gradient is a sum over four. layer.svg shows the graph with the shapes and a small heat-map in each box.
+columns, so its gradient is a sum over four. layer.svg shows the graph with all numbers, coloured by sign and size.
 """
 
 import sys
@@ -19,9 +19,8 @@ rng = np.random.default_rng(0)
 X = rng.normal(size=(3, 4))  # four examples as columns
 wish = rng.normal(size=(2, 4))
 
-layer = tn.nn.Dense(3, 2, activation="tanh", rng=rng)
-model = tn.nn.Sequential(layer)
-J = tn.mse(model(X), wish).named("J")
+model = tn.nn.Sequential(tn.nn.Dense(3, 2, "tanh", rng=rng))
+J = tn.mse(model(X), tn.tensor(wish, name="Y*")).named("J")
 J.backward()
 tn.draw(J).save(out / "layer.svg")
 

@@ -18,7 +18,7 @@ out = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 X_train, y_train, X_test, y_test = tn.data.load_digits()  # images are columns: (64, 1442) and (64, 355)
 rng = np.random.default_rng(0)
 model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, rng=rng))
-optimizer = tn.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+optimizer = tn.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
 
 
 def predict(X):
@@ -41,6 +41,6 @@ print(f"{wrong.size} of {y_test.size} test images misread; this {y_test[first]} 
 for row in X_test[:, first].reshape(8, 8):
     print("    " + "".join(" .:oO@"[int(5 * ink)] * 2 for ink in row))
 
-J = tn.cross_entropy(model(X_train[:, :32]), y_train[:32]).named("J")
+J = tn.cross_entropy(model(X_train[:, :32]), tn.tensor(y_train[:32], name="y")).named("J")
 tn.draw(J).save(out / "digits_step.svg")
 print(f"picture: {out / 'digits_step.svg'}")

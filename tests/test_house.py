@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "tinygrad_nn"
 # Each room may import the rooms before it; those of one line do not import each other.
 FLOORS = [
     ["errors"],
-    ["operation"],
+    ["operation", "watch"],
     ["ops"],
     ["samples"],
     ["symbols"],

@@ -37,7 +37,7 @@ def gradcheck(
 
     Raises
     ------
-    GradientCheckError : a table of the five worst: argument, index, got, expected.
+    GradientCheckError : a table of the five worst: argument, index, element of the output, got, expected.
 
     The output is projected on fixed random numbers, so that one backward pass checks all of its elements.
 
@@ -105,7 +105,8 @@ def _check_first(f: Callable, given: list[Any], name: str, eps: Any, rtol: Any, 
         error = np.abs(g - expected) / allowed
         wrong += [(error[at], i, x, at, g[at], expected[at]) for at in np.ndindex(x.shape) if not error[at] <= 1]
     if wrong:
-        raise GradientCheckError(_report(name, wrong))
+        wrong.sort(key=lambda w: -np.nan_to_num(w[0], nan=np.inf, posinf=np.inf))
+        raise GradientCheckError(_report(name, len(wrong), [_entry(f, given, w) for w in wrong[:WORST]]))
 
 
 def _differences(
@@ -130,15 +131,35 @@ def _differences(
     return result, rounding
 
 
-def _report(name: str, wrong: list[tuple]) -> str:
-    wrong = sorted(wrong, key=lambda w: -np.nan_to_num(w[0], nan=np.inf, posinf=np.inf))
+def _entry(f: Callable, given: list[Any], wrong: tuple) -> tuple:
+    """The element of the Jacobian that is to blame: argument, its index, index of the output, got, expected."""
+    _, i, x, at, *_ = wrong
+    h = float(np.finfo(x.dtype).eps) ** (1 / 3) * max(1.0, abs(float(x.value[at])))
+    ends = []
+    for sign in (1.0, -1.0):
+        moved = np.array(x.value)
+        moved[at] += sign * h
+        y = f(*[tensor(moved, requires_grad=True) if j == i else a for j, a in enumerate(given)])
+        ends.append(np.asarray(y.value if isinstance(y, Tensor) else y, dtype=np.float64))
+    expected = (ends[0] - ends[1]) / (2 * h)
+    y, got = f(*given), np.zeros(expected.shape)
+    for k in np.ndindex(expected.shape):
+        row = np.zeros(expected.shape, dtype=y.dtype)
+        row[k] = 1
+        if isinstance(y, Tensor) and y.tracked:
+            got[k] = gradients(y, x, row)[0][at]
+    k = np.unravel_index(np.argmax(np.nan_to_num(np.abs(got - expected), nan=np.inf)), expected.shape)
+    return x.name or str(i), at, tuple(int(j) for j in k), float(got[k]), float(expected[k])
+
+
+def _report(name: str, count: int, entries: list[tuple]) -> str:
     lines = [
-        f"{name}: {len(wrong)} derivative{'s differ' if len(wrong) > 1 else ' differs'} from central differences"
-        + (f"; the worst {WORST}:" if len(wrong) > WORST else ":"),
-        f"{'argument':>12} {'index':>12} {'got':>16} {'expected':>16}",
+        f"{name}: {count} derivative{'s differ' if count > 1 else ' differs'} from central differences"
+        + (f"; the worst {WORST}:" if count > WORST else ":"),
+        f"{'argument':>12} {'index':>12} {'output':>12} {'got':>14} {'expected':>14}",
     ]
-    for _, i, x, at, got, expected in wrong[:WORST]:
-        index = ", ".join(str(int(k)) for k in at) or "-"
-        lines.append(f"{x.name or i!s:>12} {index:>12} {float(got):16.8g} {float(expected):16.8g}")
+    for argument, at, k, got, expected in entries:
+        index, output = (", ".join(str(int(j)) for j in place) or "-" for place in (at, k))
+        lines.append(f"{argument:>12} {index:>12} {output:>12} {got:14.7g} {expected:14.7g}")
     lines.append("Check the rule of that argument, or whether the function is differentiable there.")
     return "\n".join(lines)

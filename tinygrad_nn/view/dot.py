@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from tinygrad_nn.view import style
 from tinygrad_nn.view.model import Edge, Grid, Node, PathRow, PathTable, Row, Scene
 from tinygrad_nn.view.style import BAD, FONT, GOOD, INK, PAPER, QUIET, ROLES, SOFT
-from tinygrad_nn.view.text import dot_string, html_text, number
+from tinygrad_nn.view.text import dot_string, html_text, measure, number
 
 __all__ = ["write"]
+
+_SPAN = 9  # columns of a value: what a box is wider than its rows goes to all columns alike, and so to the right
+_BARE = 'border="0" cellborder="0" cellspacing="0"'
 
 
 def write(scene: Scene) -> str:
@@ -44,8 +47,10 @@ def _lines(scene: Scene) -> Iterator[str]:
         yield "  }"
     for column in scene.columns:
         yield f"  {{ rank=same; {'; '.join(column)} }}"
+    frame = {node.id: node.group for node in scene.nodes}
     for edge in scene.edges:
-        yield f"  {_edge(edge)}"
+        apart = frame.get(edge.source) != frame.get(edge.target) and frame.get(edge.target)
+        yield f"  {_edge(edge, far=bool(apart))}"
     yield "}"
 
 
@@ -77,14 +82,15 @@ def _card(node: Node) -> str:
     form = {"square": "", "dashed": ' style="rounded,dashed"'}.get(role.border, ' style="rounded"')
     if node.blocked:
         form = ' style="rounded,dashed"'
-    parts = [_title(node, role)]
-    parts += [_row(row) for row in node.rows]
+    body = f"<tr>{_title(node, role)}</tr>"
+    if node.rows:
+        rows = "".join(_row(row) for row in node.rows)
+        body += f'<hr/><tr><td align="left" cellpadding="2"><table {_BARE} cellpadding="3">{rows}</table></td></tr>'
     if node.note:
-        parts.append(f"<hr/>{_wide(_font(node.note, size=11, color=INK), padding=4)}")
-    body = "".join(parts)
+        body += f"<hr/><tr>{_cell(node.note, size=11, padding=4)}</tr>"
     table = (
-        f'<table border="{role.width:g}" cellborder="0" cellspacing="0" cellpadding="3" color="{line}" '
-        f'bgcolor="{role.header if not node.rows else role.fill}"{form}>{body}</table>'
+        f'<table border="{role.width:g}" cellborder="0" cellspacing="0" cellpadding="0" color="{line}" '
+        f'bgcolor="{role.fill}"{form}>{body}</table>'
     )
     if role.border == "double":
         table = (
@@ -95,24 +101,29 @@ def _card(node: Node) -> str:
 
 
 def _title(node: Node, role: style.Role) -> str:
-    title = f"<b>{_font(node.title, size=13)}</b>"
-    word = f"{_font('  ' + role.word, size=9, color=role.line)}" if role.word else ""
-    line = f"{title}{word}"
-    return _wide(line, padding=5) + ("<hr/>" if node.rows else "")
-
-
-def _wide(content: str, padding: int = 3) -> str:
-    return f'<tr><td colspan="2" align="left" balign="left" cellpadding="{padding}">{content}</td></tr>'
+    word = _font(f"  {role.word}", size=9, color=role.line) if role.word else ""
+    width = measure(node.title, 13, bold=True) + measure(f"  {role.word}", 9)
+    return f'<td align="left" cellpadding="5" width="{width + 10:.0f}"><b>{_font(node.title, size=13)}</b>{word}</td>'
 
 
 def _row(row: Row) -> str:
-    label = f'<td align="left" cellpadding="3">{_font(row.label, size=11, color=QUIET)}</td>'
+    label = _cell(row.label, size=11, color=QUIET, bold=row.strong)
     if row.grid is not None:
-        scale = f"<td>{_font(row.text, size=10, color=QUIET)}</td>" if row.text else ""
-        content = f'<table border="0" cellborder="0" cellspacing="0" cellpadding="2"><tr><td>{grid(row.grid)}</td>{scale}</tr></table>'
-        return f'<tr>{label}<td align="left" cellpadding="1">{content}</td></tr>'
-    text = _font(row.text, color=BAD if row.bad else INK)
-    return f'<tr>{label}<td align="left" cellpadding="3">{f"<b>{text}</b>" if row.strong else text}</td></tr>'
+        scale = _cell(row.text, size=10, color=QUIET, padding=2) if row.text else ""
+        content = f"<table {_BARE} cellpadding=\"2\"><tr><td>{grid(row.grid)}</td>{scale}</tr></table>"
+        return f'<tr>{label}<td align="left" cellpadding="1" colspan="{_SPAN}">{content}</td></tr>'
+    return f"<tr>{label}{_cell(row.text, color=BAD if row.bad else INK, bold=row.strong, span=_SPAN)}</tr>"
+
+
+def _cell(text: str, size: int = 12, color: str = INK, padding: int = 3, bold: bool = False, align: str = "left", span: int = 1) -> str:
+    """A cell of one line, wide enough for it on any machine.
+
+    Bold and plain cells of one row stand on different lines, by a quirk of Graphviz: a row is all one or the other.
+    """
+    body = _font(text, size, color)
+    width = measure(text, size, bold) + 2 * padding
+    spanned = f' colspan="{span}"' if span > 1 else ""
+    return f'<td align="{align}" cellpadding="{padding}" width="{width:.0f}"{spanned}>{f"<b>{body}</b>" if bold else body}</td>'
 
 
 def grid(heat: Grid, size: int = 7) -> str:
@@ -152,7 +163,7 @@ def _font(text: str, size: int | None = None, color: str | None = None) -> str:
 # --- edges -----------------------------------------------------------------------------------------------------------------
 
 
-def _edge(edge: Edge) -> str:
+def _edge(edge: Edge, far: bool) -> str:
     fields = [f"id={edge.id}", f"class={_q(' '.join([edge.kind, *(f'path{k}' for k in edge.lanes)]))}"]
     ink = INK
     if edge.bad:
@@ -179,6 +190,8 @@ def _edge(edge: Edge) -> str:
         fields += [f"tooltip={dot_string(edge.tooltip)}", f"labeltooltip={dot_string(edge.tooltip)}"]
     if edge.label or edge.lanes:
         fields.append(f"label={_edge_label(edge, ink)}")
+    if far:
+        fields.append("minlen=2")  # leaves room for the parameters of the next frame, so that frames stand side by side
     if edge.kind == "back":
         fields.append("constraint=false")
     return f"{edge.source} -> {edge.target} [{' '.join(fields)}]"
@@ -204,41 +217,35 @@ def badge(k: int) -> str:
 def _foot(scene: Scene) -> str:
     parts = _table(scene.table) if scene.table else []
     for note in scene.notes:
-        text = "<br/>".join(_font(line, size=12, color=BAD if note.bad else QUIET) for line in note.text.split("\n"))
-        mark = f"<b>{_font('! ', size=12, color=BAD)}</b>" if note.bad else ""
-        parts.append(f'<tr><td align="left" balign="left" cellpadding="3">{mark}{text}</td></tr>')
-    if not parts:
-        return ""
-    return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="2">{"".join(parts)}</table>>'
+        for i, line in enumerate(note.text.split("\n")):
+            mark = f"<b>{_font('! ' if not i else '  ', size=12, color=BAD)}</b>" if note.bad else ""
+            text = _font(line, size=12, color=BAD if note.bad else QUIET)
+            parts.append(f'<tr><td align="left" cellpadding="2">{mark}{text}</td></tr>')
+    return f'<<table {_BARE} cellpadding="2">{"".join(parts)}</table>>' if parts else ""
 
 
 def _table(table: PathTable) -> list[str]:
-    rows = [_path(row) for row in table.rows]
-    body = (
-        f'<table border="0" cellborder="0" cellspacing="0" cellpadding="3">{"".join(rows)}{_total(table)}</table>'
-    )
-    parts = [f'<tr><td align="left" cellpadding="4"><b>{_font(table.heading, size=14)}</b></td></tr>']
-    parts.append(f'<tr><td align="left">{body}</td></tr>')
-    parts += [f'<tr><td align="left">{_font(text, size=12, color=QUIET)}</td></tr>' for text in table.rest]
+    parts = [f"<tr>{_cell(table.heading, size=14, bold=True)}</tr>"]
+    if table.rows:
+        rows = "".join(_path(row) for row in table.rows)
+        body = f'<table {_BARE} cellpadding="3" color="{SOFT}">{rows}{_total(table)}</table>'
+        parts.append(f'<tr><td align="left">{body}</td></tr>')
+    parts += [f"<tr>{_cell(text, color=QUIET, padding=2)}</tr>" for text in table.rest]
     return parts
 
 
 def _path(row: PathRow) -> str:
     look = style.lane(row.number)
-    mark = f'<table border="0" cellborder="0" cellspacing="0" cellpadding="1"><tr>{badge(row.number)}</tr></table>'
-    value = f"<b>{_font(_sign(row.product), size=13, color=look.text)}</b>"
-    if row.grid is not None:
-        value = grid(row.grid)
     cells = [
-        f"<td>{mark}</td>",
-        f'<td align="left">{_font(look.sample, size=12, color=look.line)}</td>',
-        f'<td align="left" cellpadding="4">{_font(row.nodes, size=13, color=look.text)}</td>',
-        f'<td align="left" cellpadding="4">{_font(row.factors, size=13, color=look.text)}</td>',
-        f"<td>{_font('=', size=13, color=look.text)}</td>",
-        f'<td align="left">{value}</td>',
+        f'<td><table {_BARE} cellpadding="1"><tr>{badge(row.number)}</tr></table></td>',
+        _cell(look.sample, color=look.line),
+        _cell(row.nodes, size=13, color=look.text, padding=4),
+        _cell(row.factors, size=13, color=look.text, padding=4),
+        _cell("=", size=13, color=look.text),
+        f'<td align="left">{grid(row.grid)}</td>' if row.grid else _cell(_sign(row.product), size=13, color=look.text),
     ]
     if row.share:
-        cells.append(f'<td align="left">{_font(row.share, size=12, color=QUIET)}</td>')
+        cells.append(_cell(row.share, color=QUIET))
     return f"<tr>{''.join(cells)}</tr>"
 
 
@@ -246,13 +253,12 @@ def _total(table: PathTable) -> str:
     if not table.total:
         return ""
     ink = BAD if table.ok is False else INK
-    mark = {True: f"<b>{_font(' ✓ ', size=14, color=GOOD)}</b>", False: f"<b>{_font(' ✗ ', size=14, color=BAD)}</b>"}
-    value = grid(table.grid) if table.grid is not None else f"<b>{_font(_sign(table.total), size=13, color=ink)}</b>"
-    check = mark.get(table.ok, "") + _font(table.check, size=12, color=BAD if table.ok is False else QUIET)  # type: ignore[call-overload]
+    sign = {True: _font(" ✓ ", size=14, color=GOOD), False: _font(" ✗ ", size=14, color=BAD), None: ""}[table.ok]
+    check = f"<b>{sign}</b>{_font(table.check, color=BAD if table.ok is False else QUIET)}"
+    value = f'<td align="left">{grid(table.grid)}</td>' if table.grid else _cell(_sign(table.total), 13, ink, bold=True)
     return (
-        f'<hr/><tr><td></td><td></td><td></td><td align="right"><b>{_font("sum", size=13, color=ink)}</b></td>'
-        f'<td>{_font("=", size=13, color=ink)}</td><td align="left">{value}</td>'
-        f'<td align="left">{check}</td></tr>'
+        f'<hr/><tr><td></td><td></td><td></td>{_cell("sum", 13, ink, bold=True, align="right")}{_cell("=", 13, ink, bold=True)}'
+        f'{value}<td align="left" width="{measure(table.check) + 24:.0f}">{check}</td></tr>'
     )
 
 

@@ -189,7 +189,7 @@ class Lanes:
         with np.errstate(all="ignore"):
             same = bool(np.all((np.abs(total - g) <= allowed) | (total == g) | (np.isnan(total) & np.isnan(g))))
         if same:
-            return True, f"the gradient of the backward pass"
+            return True, "equals the gradient of the backward pass"
         if np.size(g) == 1:
             return False, f"the backward pass gives {number(g.item())}, the paths add up to {number(total.item())}"
         return False, f"the backward pass differs by up to {number(largest(total - g))}"

@@ -81,8 +81,6 @@ def groups_of(graph: Graph) -> dict[Any, int]:
 
 def _equation(graph: Graph, node: Any) -> str:
     name, formula = graph.name(node), graph.formula(node)
-    if isinstance(node, Constant):
-        return "array"
     return f"{name} = {formula}" if formula and formula != name else name
 
 
@@ -244,15 +242,15 @@ def _array_rule(graph: Graph, slot: Slot) -> str:
     x, y = np.asarray(slot.source.value), np.asarray(slot.target.value)
     stretch = ""
     if rule is not None:
-        rule = rule.removeprefix("· ").removeprefix("·")
+        rule = rule.removeprefix("· ") if rule.startswith("· ⊙") else rule
         if slot.target.op.kind == "elementwise" and x.shape != y.shape:
             axes = [i for i in range(y.ndim) if i < y.ndim - x.ndim or x.shape[i - (y.ndim - x.ndim)] != y.shape[i]]
             what = {(y.ndim - 1,): "columns", (y.ndim - 2,): "rows"}.get(tuple(axes), "elements") if y.ndim > 1 else "elements"
             stretch = f"sum over {int(np.prod([y.shape[i] for i in axes]))} {what}"
         elif slot.target.op.kind in ("linear", "reduction") and x.size > y.size:
-            stretch = f"copied to {text.shape(x)}" if rule == "" else ""
-    parts = [shorten(rule, 30)] if rule else [] if rule == "" else [slot.target.op.name]
-    return "\n".join(parts + ([stretch] if stretch else []))
+            stretch = f"copied to {text.shape(x)}" if rule == "·" else ""
+    rule = slot.target.op.name if rule is None else "" if rule == "·" and stretch else "1" if rule == "·" else shorten(rule, 30)
+    return "\n".join(part for part in (rule, stretch) if part)
 
 
 def _edge_tooltip(graph: Graph, slot: Slot, formula: str, result: str, lanes: Lanes | None) -> str:

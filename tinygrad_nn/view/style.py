@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 __all__ = ["BAD", "FONT", "GOOD", "INK", "LANES", "PAPER", "QUIET", "ROLES", "SOFT", "LaneStyle", "Role", "lane", "tint"]
 
-FONT = "Helvetica"  # in every Graphviz's tables; the SVG asks for what the reader's machine has
+FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has
 PAPER, INK, QUIET, SOFT = "#ffffff", "#0f172a", "#526077", "#cbd5e1"
 BAD, GOOD = "#b3261e", "#00694f"
 

@@ -7,11 +7,12 @@ import xml.etree.ElementTree as ET
 
 from tinygrad_nn.view import style
 from tinygrad_nn.view.model import Scene
+from tinygrad_nn.view.text import clean, measure
 
 __all__ = ["finish"]
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-FONTS = "Helvetica, Arial, 'Liberation Sans', 'Nimbus Sans', 'DejaVu Sans', sans-serif"
+FONTS = "Arial,Helvetica,Liberation Sans,DejaVu Sans,sans-serif"
 
 
 def finish(drawn: bytes, scene: Scene) -> str:
@@ -19,8 +20,6 @@ def finish(drawn: bytes, scene: Scene) -> str:
     ET.register_namespace("", SVG)
     ET.register_namespace("xlink", XLINK)
     root = ET.fromstring(drawn)
-    root.set("role", "img")
-    root.set("font-family", FONTS)
     tooltips = {node.id: node.tooltip for node in scene.nodes} | {edge.id: edge.tooltip for edge in scene.edges}
     tooltips |= {group.id: group.tooltip or group.label for group in scene.groups}
     lanes = {edge.id: edge.lanes for edge in scene.edges}
@@ -29,18 +28,25 @@ def finish(drawn: bytes, scene: Scene) -> str:
         if element.tag == f"{{{SVG}}}g" and element.get("id"):
             _describe(element, tooltips)
             _dash(element, lanes.get(element.get("id", ""), ()))
+    root.set("role", "img")
+    root.set("font-family", FONTS)
     for position, (tag, words) in enumerate((("title", scene.title), ("desc", scene.description))):
         entry = ET.Element(f"{{{SVG}}}{tag}")
-        entry.text = words
+        entry.text = clean(words)
         entry.tail = "\n"
         root.insert(position, entry)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _plain(element: ET.Element) -> None:
-    """One font for all, and links that only carried tooltips made groups."""
+    """One font for all, blanks in front made distance, and links that only carried tooltips made groups."""
     element.attrib.pop("font-family", None)
     element.attrib.pop("{http://www.w3.org/XML/1998/namespace}space", None)
+    if element.tag == f"{{{SVG}}}text" and element.text:
+        blanks = len(element.text) - len(element.text.lstrip())
+        start = float(element.get("x", 0)) + measure(" " * blanks, float(element.get("font-size", 12)))
+        element.text = element.text.strip()
+        element.set("x", f"{start:g}")
     if element.tag == f"{{{SVG}}}a":
         element.tag = f"{{{SVG}}}g"
         for name in [name for name in element.attrib if name.startswith(f"{{{XLINK}}}")]:
@@ -52,7 +58,7 @@ def _describe(group: ET.Element, tooltips: dict[str, str]) -> None:
     for title in group.findall(f"{{{SVG}}}title"):
         words = tooltips.get(group.get("id", ""))
         if words:
-            title.text = words
+            title.text = "\n".join(clean(line) for line in words.split("\n"))
         else:
             group.remove(title)
 

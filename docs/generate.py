@@ -1,0 +1,91 @@
+"""Write the reference pages that are made from the tables; `python docs/generate.py` renews them, a test compares."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+
+import tinygrad_nn as tn
+from tinygrad_nn.describe import example_of
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, write
+from tinygrad_nn.symbols import derivative
+
+HERE = Path(__file__).parent
+
+CHAPTERS = {
+    "elementwise": "Elementwise",
+    "reductions": "Reductions",
+    "shaping": "Shaping and indexing",
+    "linalg": "Linear algebra",
+    "losses": "Losses",
+}
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`" if text else ""
+
+
+def _row(op: Op) -> str:
+    names = {name: name for name in op.arguments}
+    rules = []
+    for slot, name in enumerate(op.arguments):
+        if not op.derivable(slot):
+            rules.append(f"{name}: none")
+            continue
+        rule = derivative(op, slot, op.arguments)
+        text = rule.text if rule is not None else f"see `{_rule_name(op, slot)}`"
+        rules.append((f"{name}: " if len(op.arguments) > 1 else "") + (_code(text) if rule is not None else text))
+    call = f"`{op.name}{inspect.signature(op)}`".replace("|", "\\|")
+    cells = [call, _code(write(op, names)), "<br>".join(rules), op.kind or "general", op.hard]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _rule_name(op: Op, slot: int) -> str:
+    rule = getattr(op.vjps, "rule", None) or op.vjps[slot]
+    return rule.__name__ if rule.__name__ != "<lambda>" else f"ops/{op.__module__.rpartition('.')[2]}.py"
+
+
+def operations() -> str:
+    """The page of all operations."""
+    lines = [
+        "# Operations",
+        "",
+        "Made from the tables in `tinygrad_nn/ops/` by `docs/generate.py`; do not edit.",
+        "",
+        "Every operation is a function `tn.<name>` of tensors or arrays (arrays in, array out), a method of tensors where",
+        "that reads well, and what the NumPy function of the same name does when it meets a tensor.",
+        "`g` is the upstream gradient ∂L/∂y, `y` the result; a gradient is summed over what broadcasting repeated.",
+        "The kind says what the Jacobian looks like; forward mode follows from it.",
+        "",
+    ]
+    entries = {name: entry for name, entry in sorted(BY_NAME.items()) if not name.startswith("_")}
+    for module, title in CHAPTERS.items():
+        lines += [f"## {title}", "", "| call | value | gradient | kind | at hard points |", "|---|---|---|---|---|"]
+        own = {n: e for n, e in entries.items() if e.__module__ == f"tinygrad_nn.ops.{module}"}
+        lines += [_row(e) for e in own.values() if isinstance(e, Op)]
+        composed = {n: e for n, e in own.items() if not isinstance(e, Op)}
+        if composed:
+            lines += ["", "Composed of these:", ""]
+            for name, function in composed.items():
+                summary = inspect.getdoc(function).splitlines()[0]
+                lines.append(f"- `{name}{inspect.signature(function)}`: {summary}")
+        lines += ["", "```python"]
+        lines += [f">>> {line}" for line in ("import numpy as np", "import tinygrad_nn as tn")]
+        for e in own.values():
+            call = example_of(e) if isinstance(e, Op) else ""
+            if call:
+                lines += [f">>> {call}", repr(eval(call, {"np": np, "tn": tn}))]
+        lines += ["```", ""]
+    numpy_names = sorted({f"np.{'linalg.' if 'linalg' in (f.__module__ or '') else ''}{f.__name__}" for f in BY_FUNCTION})
+    lines += ["## NumPy functions that work on tensors", "", ", ".join(f"`{n}`" for n in numpy_names), ""]
+    return "\n".join(lines)
+
+
+PAGES = {"operations.md": operations}
+
+if __name__ == "__main__":
+    for name, make in PAGES.items():
+        (HERE / name).write_text(make(), encoding="utf-8")
+        print("wrote", HERE / name)

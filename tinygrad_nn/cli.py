@@ -1,0 +1,422 @@
+"""The command line: the demo, the examples, and a picture of anything in a file."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import difflib
+import importlib.util
+import os
+import runpy
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+
+import tinygrad_nn as tn
+from tinygrad_nn.autodiff import history
+from tinygrad_nn.view.render import RenderError
+from tinygrad_nn.view.text import number
+
+__all__ = ["main"]
+
+PROGRAM = "tinygrad-nn"
+LEVELS = ("ops", "layers", "neurons")
+
+
+class UserError(Exception):
+    """A mistake of whoever typed the command: shown as one line, exit status 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the arguments, and where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{PROGRAM}: error: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status: 0, or 2 for a mistake in the command, 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        # Output may be redirected into an encoding that lacks → and ∂: a question mark there, rather than no output.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    parser = make_parser()
+    arguments = vars(parser.parse_args(argv))
+    command = arguments.pop("run", None)
+    if command is None:
+        parser.print_help()
+        return 0
+    try:
+        command(**arguments)
+        sys.stdout.flush()
+    except UserError as reason:
+        print(f"{PROGRAM}: error: {reason}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{PROGRAM}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def make_parser() -> Parser:
+    """The parser of the command line; each command is the function in its `run`, which takes the other arguments."""
+    parser = Parser(prog=PROGRAM, description="An autograd for learners: every gradient drawn as a sum over paths.")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {tn.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo",
+        help="train on handwritten digits, draw the graph, explain the chain rule (a few seconds)",
+        description="Trains a network on handwritten digits, draws the graph of one training step, shows the chain "
+        "rule as a sum over paths and checks gradients against finite differences. Needs no internet connection.",
+    )
+    demo.add_argument("--out", type=Path, default=Path("tinygrad_nn_demo"), metavar="DIR", help=_OUT)
+    demo.set_defaults(run=run_demo)
+
+    examples = commands.add_parser(
+        "examples",
+        help="list the examples, or run one",
+        description="Without NAME, lists the examples in reading order. With NAME, runs that one: it prints numbers "
+        "and writes pictures into DIR. Each is a program of under 60 lines, to be read and changed.",
+    )
+    examples.add_argument("name", nargs="?", metavar="NAME", help="such as 02_chain_rule or chain_rule; `all` runs all")
+    examples.add_argument("--out", type=Path, default=Path("tinygrad_nn_examples"), metavar="DIR", help=_OUT)
+    examples.set_defaults(run=run_examples)
+
+    draw = commands.add_parser(
+        "draw",
+        help="draw a tensor of a Python file with everything it was computed from",
+        description="Runs FILE.py and draws NAME of it: a tensor, a function without arguments that returns one, or a "
+        "network (a Module, drawn with one random column as its input).",
+    )
+    draw.add_argument("what", metavar="FILE.py:NAME", help="which file, and which of its names")
+    draw.add_argument("-o", "--out", type=Path, metavar="PICTURE", help=_PICTURE)
+    draw.add_argument("--wrt", metavar="NAME", help="show the paths from this tensor and their sum, the gradient")
+    draw.add_argument("--detail", choices=LEVELS, default="ops", help="what a box stands for (default: %(default)s)")
+    draw.set_defaults(run=run_draw)
+    return parser
+
+
+_PICTURE = "file to write; its ending says what: svg png pdf dot html json tex (default: NAME.svg in this folder)"
+_OUT = "folder for the pictures, made if need be (default: ./%(default)s)"
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made if need be, with its absolute path."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise UserError(f"cannot write to the folder {path}: {reason.strerror}; name another with --out") from None
+    return path.resolve()
+
+
+def save(picture: Any, path: Path) -> None:
+    """Save a picture; UserError if the file cannot be written or no program for it is there."""
+    try:
+        picture.save(path)
+    except OSError as reason:
+        raise UserError(f"cannot write {path}: {reason.strerror}") from None
+    except (RenderError, ValueError) as reason:
+        raise UserError(_first_line(reason)) from None
+
+
+# --- demo -----------------------------------------------------------------------------------------
+
+
+def run_demo(out: Path) -> None:
+    """The main job, from data to trained network to pictures."""
+    start = time.perf_counter()
+    folder = make_folder(out)
+    X_train, y_train, X_test, y_test = tn.data.load_digits()
+    heading("Data", "handwritten digits, 8 × 8 pixels: each image is one column of 64 numbers")
+    show(f"to learn from: {X_train.shape[1]:,} images, X {X_train.shape}")
+    show(f"to test on:    {X_test.shape[1]:5,} images, X {X_test.shape}")
+
+    heading("Network", "64 pixels → 32 neurons → 10 digits")
+    rng = np.random.default_rng(1)
+    model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, rng=rng))
+    show(model.summary())
+    show("J = 1/N Σₙ −log softmax(Z²)ₙ[yₙ]   the cost: cross-entropy with the true digits y")
+
+    heading("The first training step, drawn", "values forward, gradients backward, names as in the equations above")
+    J = tn.cross_entropy(model(X_train[:, :32]), tn.tensor(y_train[:32], name="y")).named("J")
+    save(tn.draw(J), folder / "training_step.svg")
+    show(f"J = {number(J.item())} before anything is learned; see training_step.svg")
+
+    heading("Training", "gradient descent with momentum, mini-batches of 32 columns")
+    train(model, tn.data.batches(X_train, y_train, batch_size=32, rng=rng), epochs=20)
+    with tn.no_grad():
+        right = int(np.sum(model(X_test).numpy().argmax(axis=0) == y_test))
+    show(f"test accuracy {right / y_test.size:.4f}: {right} of {y_test.size} images never seen before are read rightly")
+
+    heading("The chain rule", "z = sin(x² + y²), x = exp(t), y = t², at t = 0.5")
+    t, z = chain_rule_example()
+    show_paths(tn.paths(z, t))
+    save(tn.draw(z, wrt=t), folder / "chain_rule.svg")
+    show("see chain_rule.svg")
+
+    heading("Gradient check", "(J(w + h) − J(w − h)) / 2h against backpropagation")
+    check_gradients(model, X_train[:, 32:40], y_train[32:40])
+
+    heading("Files", f"done in {time.perf_counter() - start:.1f} s")
+    for name in ("training_step.svg", "chain_rule.svg"):
+        show(str(folder / name))
+    show("Open them in a browser. Then: `examples` lists small programs to read and change.")
+
+
+def heading(title: str, rest: str) -> None:
+    """A part of the demo begins."""
+    print(f"\n{title}: {rest}")
+
+
+def show(text: str) -> None:
+    """Print below a heading."""
+    for line in text.splitlines():
+        print(f"    {line}".rstrip())
+
+
+def train(model: Any, batches: Any, epochs: int) -> None:
+    """Gradient descent, with a line that tells how far it is: alive in a terminal, else only the last state of it."""
+    optimizer = tn.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    alive = sys.stdout.isatty()
+    for epoch in range(1, epochs + 1):
+        costs = []
+        for X, y in batches:
+            J = tn.cross_entropy(model(X), y)
+            optimizer.zero_grad()
+            J.backward()
+            optimizer.step()
+            costs.append(J.item())
+        if alive or epoch == epochs:
+            line = f"    epoch {epoch:2} of {epochs}   J = {np.mean(costs):.4f}"
+            print(f"\r{line}" if alive else line, end="" if epoch < epochs else "\n", flush=True)
+
+
+def chain_rule_example() -> tuple[tn.Tensor, tn.Tensor]:
+    """t = 0.5, and the founding text's z(t) = sin(x² + y²) with x = exp(t) and y = t²."""
+    t = tn.tensor(0.5, requires_grad=True, name="t")
+    x, y = tn.exp(t).named("x"), (t**2).named("y")
+    u, v = (x**2).named("u"), (y**2).named("v")
+    return t, tn.sin((u + v).named("s")).named("z")
+
+
+def show_paths(paths: Any) -> None:
+    """Each path with its factors and their product, and the sum."""
+    rows = []
+    for i, path in enumerate(paths, 1):
+        route = " → ".join(node.name for node in path.nodes)
+        factors = [f"({number(d)})" if d < 0 else number(d) for d in path.local_derivatives]
+        rows.append((f"path {i}: {route}", f"{' × '.join(factors)} =", path.contribution))
+    rows.append(("dz/dt, the sum of the paths", "", sum(contribution for *_, contribution in rows)))
+    rows.append(("dz/dt, by backpropagation", "", tn.gradients(paths.target, paths.source)[0]))
+    left, middle = (max(len(row[i]) for row in rows) for i in (0, 1))
+    for name, factors, value in rows:
+        show(f"{name:{left}}   {factors:>{middle}} {number(value)}")
+
+
+def check_gradients(model: Any, X: np.ndarray, y: np.ndarray) -> None:
+    """The steepest derivative of each parameter beside its finite difference, then all of them by `tn.gradcheck`."""
+    model.zero_grad()
+    tn.cross_entropy(model(X), y).backward()
+    show(f"{'derivative':15}{'backpropagation':>18}{'finite differences':>22}{'difference':>13}")
+    for parameter in model.parameters():
+        at = np.unravel_index(np.abs(parameter.grad).argmax(), parameter.shape)
+        place, h = ", ".join(map(str, at)), 1e-5
+        costs = []
+        with tn.no_grad():
+            value = parameter.numpy()
+            for step in (h, -h):
+                parameter.data[at] = value[at] + step
+                costs.append(tn.cross_entropy(model(X), y).item())
+            parameter.data[at] = value[at]
+        got, expected = parameter.grad[at], (costs[0] - costs[1]) / (2 * h)
+        name = f"∂J/∂{parameter.name}[{place}]"
+        show(f"{name:15}{got:18.12f}{expected:22.12f}{abs(got - expected):13.0e}")
+
+    def J(W1: Any, b1: Any, W2: Any, b2: Any) -> Any:
+        return tn.cross_entropy(W2 @ tn.tanh(W1 @ X + b1) + b2, y)
+
+    tn.gradcheck(J, *model.parameters())
+    show(f"and all {sum(p.size for p in model.parameters()):,} of them by tn.gradcheck: they agree")
+
+
+# --- examples -------------------------------------------------------------------------------------
+
+
+def example_files() -> list[Path]:
+    """The example programs, from the wheel or from the checkout, in reading order."""
+    package = Path(__file__).parent
+    for folder in (package / "_examples", package.parent / "examples"):
+        if folder.is_dir() and (folder.parent == package or (package.parent / "pyproject.toml").is_file()):
+            return sorted(folder.glob("[0-9]*.py"))
+    return []
+
+
+def run_examples(name: str | None, out: Path) -> None:
+    """List the examples, or run one."""
+    files = {path.stem: path for path in example_files()}
+    if not files:
+        raise UserError("this installation carries no examples; they are in the folder examples/ of the project")
+    if name is None:
+        print("Examples, in reading order; `examples NAME` runs one, `examples all` runs all:\n")
+        for stem, path in files.items():
+            print(f"  {stem:{max(map(len, files))}}  {first_line_of_docstring(path)}")
+        print(f"\nTo read and change: {next(iter(files.values())).parent}")
+        return
+    chosen = list(files) if name == "all" else [find_example(name, list(files))]
+    folder = make_folder(out)
+    for stem in chosen:
+        if len(chosen) > 1:
+            print(f"\n--- {stem}: {first_line_of_docstring(files[stem])}")
+        run_program(files[stem], str(folder))
+
+
+def find_example(name: str, stems: list[str]) -> str:
+    """The example meant by its name, with or without number and ending, or by its number."""
+    wanted = Path(name).stem
+    for stem in stems:
+        number, _, rest = stem.partition("_")
+        if wanted in (stem, rest, number, number.lstrip("0")):
+            return stem
+    near = difflib.get_close_matches(wanted, stems + [s.partition("_")[2] for s in stems], n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(stems)}"
+    raise UserError(f"no example is called {name!r}: {hint}")
+
+
+def first_line_of_docstring(path: Path) -> str:
+    """What a program says it is."""
+    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n")[0]
+
+
+def run_program(path: Path, *arguments: str) -> None:
+    """Run a Python program as `python path arguments` would."""
+    before = sys.argv
+    sys.argv = [str(path), *arguments]
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    finally:
+        sys.argv = before
+
+
+# --- draw -----------------------------------------------------------------------------------------
+
+
+def run_draw(what: str, out: Path | None, wrt: str | None, detail: str) -> None:
+    """Draw something of a file."""
+    file, _, name = what.rpartition(":")
+    if not file or not name.isidentifier():
+        raise UserError(f"draw needs FILE.py:NAME, the file and which of its names to draw, not {what!r}")
+    path = Path(file)
+    if not path.is_file():
+        raise UserError(f"there is no file {file}")
+    with imported(path) as module:
+        variables = vars(module)
+        if name not in variables:
+            raise UserError(f"{path.name} has no name {name!r}{_drawable(variables)}")
+        root = tensor_of(variables[name], name, path)
+        names = {key: value for key, value in variables.items() if isinstance(value, tn.Tensor)}
+        source = None if wrt is None else find_tensor(wrt, names, root)
+        try:
+            picture = tn.draw(root, wrt=source, detail=detail, names=names)
+        except (ValueError, NotImplementedError) as reason:
+            raise UserError(f"{name} cannot be drawn so: {_first_line(reason)}") from None
+        target = (out or Path(f"{name}.svg")).absolute()
+        save(picture, target)
+    print(f"{name} of {path.name}: {target}")
+
+
+@contextlib.contextmanager
+def imported(path: Path) -> Iterator[ModuleType]:
+    """The module that a file makes, able to import its neighbours; errors in the file name its line."""
+    path = path.resolve()
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path.name} is not a Python file: draw needs FILE.py:NAME")
+    module = importlib.util.module_from_spec(spec)
+    shadowed, sys.modules[path.stem] = sys.modules.get(path.stem), module
+    sys.path.insert(0, str(path.parent))
+    try:
+        with errors_of(path):
+            spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path.remove(str(path.parent))
+        del sys.modules[path.stem]
+        if shadowed is not None:
+            sys.modules[path.stem] = shadowed
+
+
+@contextlib.contextmanager
+def errors_of(path: Path) -> Iterator[None]:
+    """Turns an error in a user's file into one line that says where it arose."""
+    try:
+        yield
+    except SyntaxError as reason:
+        raise UserError(f"{Path(reason.filename or path).name}, line {reason.lineno}: {reason.msg}") from None
+    except (Exception, SystemExit) as reason:
+        lines = [f.lineno for f in traceback.extract_tb(reason.__traceback__) if Path(f.filename) == path.resolve()]
+        place = f", line {lines[-1]}" if lines else ""
+        text = f"{type(reason).__name__}: {_first_line(reason)}".removesuffix(": ")
+        raise UserError(f"{path.name}{place}: {text}") from None
+
+
+def tensor_of(value: Any, name: str, path: Path) -> tn.Tensor:
+    """The tensor to draw, of a tensor, of a function without arguments, or of a network."""
+    made = value
+    if isinstance(value, tn.nn.Module):
+        weights = next((p for p in value.parameters() if p.ndim == 2), None)
+        if weights is None:
+            raise UserError(f"{name} has no weight matrix to tell the size of its input: draw a function that calls it")
+        column = np.random.default_rng(0).normal(size=(weights.shape[1], 1)).astype(weights.dtype)
+        with errors_of(path):
+            made = value(column)
+    elif callable(value) and not isinstance(value, tn.Tensor):
+        with errors_of(path):
+            made = value()
+    if not isinstance(made, tn.Tensor):
+        returned = "" if made is value else "returned "
+        raise UserError(
+            f"{name} {'is' if made is value else returned.strip()} {_a(made)}, not a tensor: "
+            "draw what was computed from tn.tensor(..., requires_grad=True)"
+        )
+    return made
+
+
+def find_tensor(name: str, variables: dict[str, Any], root: tn.Tensor) -> tn.Tensor:
+    """A tensor that root was computed from, by variable or by its own name."""
+    nodes = history([root])
+    indices = {node.index for node in nodes}
+    if name in variables and variables[name].index in indices:
+        found: tn.Tensor = variables[name]
+        return found
+    for node in nodes:
+        if node.name == name:
+            found = node
+            return found
+    known = dict.fromkeys([k for k, v in variables.items() if v.index in indices] + [n.name for n in nodes if n.name])
+    has = f"; there are {', '.join(known)}" if known else ""
+    raise UserError(f"--wrt {name}: no tensor of that name that requires a gradient leads to what is drawn{has}")
+
+
+def _drawable(variables: dict[str, Any]) -> str:
+    kinds = (tn.Tensor, tn.nn.Module, type(_drawable))
+    found = [k for k, v in variables.items() if isinstance(v, kinds) and not k.startswith("_")]
+    return f"; there are {', '.join(found)}" if found else "; nothing in it can be drawn"
+
+
+def _a(value: Any) -> str:
+    kind = "None" if value is None else type(value).__name__
+    return kind if value is None else f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+
+
+def _first_line(reason: BaseException) -> str:
+    return str(reason).partition("\n")[0]

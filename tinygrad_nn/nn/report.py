@@ -1,0 +1,102 @@
+"""The report of a network: one line for each equation, with shapes, parameters, and norms where a batch is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.autodiff import gradients, history
+from tinygrad_nn.ops.losses import mse
+from tinygrad_nn.tensor import Tensor
+
+__all__ = ["Report", "Row", "report"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the report says about one module: `lines` of (result, right-hand side, shapes), and its weights."""
+
+    lines: tuple[tuple[str, str, str], ...]
+    weights: Tensor | None = None
+
+
+class Report(str):
+    """A text that shows itself as it prints."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def report(model: Any, X: Any = None, Y: Any = None, loss: Any = None) -> Report:
+    """See `Module.summary`."""
+    if X is None and Y is not None:
+        raise ValueError("summary: Y is given without X; give both")
+    values, slopes, cost = _measure(model, X, Y, mse if loss is None else loss)
+    n = None if X is None else np.shape(X)[-1]
+    table = [["layer", "equation", "shapes", "parameters"]]
+    table[0] += ["‖value‖"] * (X is not None) + ["‖Δ‖", "‖∂J/∂W‖"] * (Y is not None)
+    source = "A⁰"
+    for module in model.modules():
+        row = module._row(source)
+        if row is None:
+            continue
+        first = [module._describe(), str(sum(p.size for p in _own_parameters(module)))]
+        for result, formula, shapes in row.lines:
+            line = [first[0], f"{result} = {formula}", shapes if n is None else shapes.replace("N", str(n)), first[1]]
+            if X is not None:
+                line.append(_norm(values.get(result)))
+            if Y is not None:
+                weights = row.weights if first[0] else None
+                line += [_norm(slopes.get(result), n or 1) if first[0] else "", _norm(slopes.get(id(weights)))]
+            table.append(line)
+            first = ["", ""]
+            source = result
+    table.append([type(model).__name__, cost, "", f"{sum(p.size for p in model.parameters())}"])
+    return Report(_aligned(table))
+
+
+def _own_parameters(module: Any) -> list[Tensor]:
+    return [t for t in vars(module).values() if isinstance(t, Tensor) and t.tracked]
+
+
+def _measure(model: Any, X: Any, Y: Any, loss: Any) -> tuple[dict[Any, Any], dict[Any, Any], str]:
+    """The values in the graph by name, the gradients of J by name or id of a parameter, and J in words."""
+    if X is None:
+        return {}, {}, ""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        prediction = model(X)
+        J = prediction if Y is None else loss(prediction, Y)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    named = {t.name: t for t in history([J]) if t.name and t.op is not None}
+    values = {name: t.value for name, t in named.items()}
+    if Y is None:
+        return values, {}, ""
+    wanted = [*named.values(), *model.parameters()]
+    keys = [*named, *(id(p) for p in model.parameters())]
+    found = dict(zip(keys, gradients(J, wanted), strict=True)) if J.tracked else {}
+    text = f"J = {getattr(loss, 'name', None) or getattr(loss, '__name__', 'loss')}({prediction.name or 'prediction'}, Y*)"
+    return values, found, f"{text} = {J.item():.6g}"
+
+
+def _norm(array: Any, scale: float = 1.0) -> str:
+    return "" if array is None else f"{scale * float(np.linalg.norm(np.ravel(array))):.4g}"
+
+
+def _aligned(table: list[list[str]]) -> str:
+    """Columns of equal width; numbers to the right."""
+    columns = max(map(len, table))
+    rows = [row + [""] * (columns - len(row)) for row in table]
+    widths = [max(len(row[i]) for row in rows) for i in range(columns)]
+    written = [
+        "  ".join(cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in written)

@@ -1,0 +1,170 @@
+"""Optimizer: an update rule, the parameters it is applied to, and what it remembers about each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.tensor import Tensor
+
+__all__ = ["Group", "Optimizer", "State"]
+
+Group = dict[str, Any]
+
+
+class State(dict[str, np.ndarray]):
+    """What is remembered about one parameter: arrays by name, which stay the same arrays for ever."""
+
+    def __missing__(self, key: str) -> np.ndarray:
+        raise KeyError(
+            f"nothing is remembered as {key!r}: the setting that needs it was off when the optimiser was made; "
+            "make a new optimiser with it on"
+        )
+
+
+class Optimizer:
+    """Base of the optimisers: `step()` changes each parameter by what the rule says about its gradient.
+
+    A rule is one pure function, ``rule(p, g, state, group) -> (change, new_state)``: parameter, gradient and state
+    are arrays, `group` holds the settings, and the parameter becomes ``p − change``.  Rules are written with operators
+    and NumPy functions alone, so that they run on tensors just as well, and a recorded step can replay them.
+
+    Parameters
+    ----------
+    params : tensors with ``requires_grad=True``, such as ``model.parameters()``; or groups, dicts with "params" and
+        settings of their own, such as ``{"params": [...], "lr": 0.01}``.
+    settings : what holds for groups that do not say otherwise.
+
+    `param_groups` is the list of groups: change ``group["lr"]`` there at any time.  `state` remembers for each parameter,
+    by its position.  A parameter without a gradient is left alone.
+    """
+
+    def __init__(self, params: Iterable[Tensor] | Iterable[Group], **settings: Any):
+        self.defaults = settings
+        self.param_groups: list[Group] = []
+        self.state: list[State] = []
+        self._members: list[tuple[Group, list[tuple[Tensor, State]]]] = []
+        given = [params] if isinstance(params, Tensor) else list(params)
+        if not given:
+            raise ValueError(f"{self._name}: there are no parameters; does the model hold any with requires_grad=True?")
+        for group in given if isinstance(given[0], dict) else [{"params": given}]:
+            self.add_param_group(group)  # type: ignore[arg-type]
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    @staticmethod
+    def rule(p: Any, g: Any, state: Mapping[str, Any], group: Group) -> tuple[Any, dict[str, Any]]:
+        """How much to take off `p`, and what to remember."""
+        raise NotImplementedError
+
+    def initial(self, p: np.ndarray, group: Group) -> dict[str, np.ndarray]:
+        """What the rule remembers before the first step."""
+        return {}
+
+    def add_param_group(self, group: Group) -> None:
+        """Optimise further parameters, with settings of their own.
+
+        Raises TypeError for what is not a tensor, ValueError for one that is not a leaf with ``requires_grad=True``, that
+        is here already, or for a setting out of range.
+        """
+        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        known = {id(p) for g in self.param_groups for p in g["params"]}
+        for i, p in enumerate(params):
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{self._name}: parameter {i} is of type {type(p).__name__}, expected a tensor")
+            if p.op is not None or not p.tracked:
+                made = f"is the result of {p.op.name}" if p.op is not None else "does not require a gradient"
+                raise ValueError(
+                    f"{self._name}: {label(p, f'parameter {i}')} of shape {p.shape} {made}; "
+                    "expected tensors you made with requires_grad=True"
+                )
+            if id(p) in known:
+                raise ValueError(f"{self._name}: {label(p, f'parameter {i}')} of shape {p.shape} is given twice")
+            known.add(id(p))
+        group = {**self.defaults, **group, "params": params}
+        self._check(group)
+        for p in params:
+            p.value = np.asarray(p.value)  # a NumPy scalar could not be changed in place
+        states = [State(self.initial(p.value, group)) for p in params]
+        self.param_groups.append(group)
+        self.state += states
+        self._members.append((group, list(zip(params, states, strict=True))))
+
+    def _check(self, group: Group) -> None:
+        for name, value in group.items():
+            if name in ("lr", "eps", "weight_decay", "momentum", "lr_decay") and not value >= 0:
+                raise ValueError(f"{self._name}: {name}={value}, expected at least 0")
+            if name in ("betas", "rho", "alpha") and not all(0 <= b < 1 for b in np.atleast_1d(value)):
+                raise ValueError(f"{self._name}: {name}={value}, expected from 0 to below 1")
+
+    def step(self) -> None:
+        """Apply the rule once to every parameter that has a gradient, in place."""
+        rule = self.rule
+        for group, members in self._members:
+            for p, state in members:
+                g = p.grad
+                if g is not None:
+                    change, new = rule(p.value, g, state, group)
+                    p.value -= change
+                    p.changed()
+                    for name, value in new.items():
+                        state[name][...] = value
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of all that is remembered, by position of the parameter, and the settings of the groups.
+
+        Loaded into an optimiser made likewise, it makes training go on bitwise as if it had not stopped.
+        """
+        groups, first = [], 0
+        for group in self.param_groups:
+            n = len(group["params"])
+            groups.append({**group, "params": list(range(first, first + n))})
+            first += n
+        state = {i: {name: array.copy() for name, array in s.items()} for i, s in enumerate(self.state)}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Take over what `state_dict()` returned.
+
+        Raises ValueError or ShapeError where groups, names or shapes are not those of this optimiser, which is then left
+        as it was.
+        """
+        groups, state = saved["param_groups"], {int(i): s for i, s in saved["state"].items()}
+        have, given = ([len(g["params"]) for g in some] for some in (self.param_groups, groups))
+        if have != given:
+            raise ValueError(f"{self._name}.load_state_dict: groups of {given} parameters, this one has groups of {have}")
+        for i, mine in enumerate(self.state):
+            theirs = state.get(i, {})
+            if mine.keys() != theirs.keys():
+                raise ValueError(
+                    f"{self._name}.load_state_dict: parameter {i} comes with {sorted(theirs) or 'nothing'}, expected "
+                    f"{sorted(mine) or 'nothing'}; is it the state of another rule, or of other settings?"
+                )
+            for name, array in mine.items():
+                if np.shape(theirs[name]) != array.shape:
+                    raise ShapeError(
+                        f"{self._name}.load_state_dict: {name} of parameter {i} has shape {array.shape}, "
+                        f"the saved one {np.shape(theirs[name])}"
+                    )
+        for i, mine in enumerate(self.state):
+            for name, array in mine.items():
+                array[...] = state[i][name]
+        for group, settings in zip(self.param_groups, groups, strict=True):
+            group.update({k: v for k, v in settings.items() if k != "params"})
+
+    def __repr__(self) -> str:
+        settings = [", ".join(f"{k}={v!r}" for k, v in g.items() if k != "params") for g in self.param_groups]
+        sizes = [sum(p.size for p in g["params"]) for g in self.param_groups]
+        lines = [f"{text} ({n:,} parameters)" for text, n in zip(settings, sizes, strict=True)]
+        return f"{self._name}({lines[0]})" if len(lines) == 1 else "\n  ".join([f"{self._name}:", *lines])

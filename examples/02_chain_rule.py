@@ -23,7 +23,6 @@ s = (u + v).named("s")
 z = tn.sin(s).named("z")
 
 
-
 def f(t):
     return math.sin(math.exp(2 * t) + t**4)
 

@@ -8,6 +8,7 @@ there is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -45,13 +46,12 @@ def history(outputs: Iterable[Any], wanted: Iterable[Any] | None = None) -> list
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum over what broadcasting repeated: the gradient of an input of this shape."""
-    if g.shape == shape:
-        return g
     extra = g.ndim - len(shape)
     if extra < 0:
         return np.broadcast_to(g, shape)
-    stretched = tuple(range(extra)) + tuple(i for i, n in enumerate(shape, extra) if n == 1 and g.shape[i] != 1)
-    g = g.sum(axis=stretched, keepdims=True) if stretched else g
+    axes = tuple([i for i, n in enumerate(g.shape) if i < extra or (shape[i - extra] == 1 and n != 1)])
+    if axes:  # `np.sum` takes a Python detour that small arrays feel
+        g = np.add.reduce(g, axis=axes, keepdims=True) if type(g) is np.ndarray else np.sum(g, axes, keepdims=True)
     if extra:
         g = np.reshape(g, g.shape[extra:])
     return g if g.shape == shape else np.broadcast_to(g, shape)
@@ -71,29 +71,33 @@ def pullback(
     With `record`, the rules see the nodes themselves instead of their arrays, and so leave a graph behind.
     `watch(node, slot, part)` sees every part sent.
     """
-    order = history(outputs, wanted)
-    inside = keep = None
+    inside = keep = None  # all nodes
     if wanted is not None:
-        inside, keep = {node.index for node in order}, {node.index for node in wanted}
+        inside, keep = {node.index for node in history(outputs, wanted)}, {node.index for node in wanted}
     gradients: dict[int, Any] = {}
     owned: set[int] = set()  # gradients made here by an addition: further parts may be added in place
     masked: set[int] = set()  # nodes in whose gradient a choice has left exact zeros
+    waiting: dict[int, Any] = {}  # nodes that have received a part, and
+    turns: list[int] = []  # the heap of their indices, negative: the youngest is next
     for node, seed in zip(outputs, seeds, strict=True):
         at = node.index
-        gradients[at] = gradients[at] + seed if at in gradients else seed
+        if at in gradients:
+            gradients[at] = gradients[at] + seed
+        elif inside is None or at in inside:
+            gradients[at], waiting[at] = seed, node
+            heappush(turns, -at)
     results: dict[Any, Any] = {}
     with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
-        for node in reversed(order):
-            index, op, inputs = node.index, node.op, node.inputs
-            g = gradients.pop(index, None)
-            if g is None:
-                continue
+        while turns:
+            index = -heappop(turns)
+            node, g = waiting.pop(index), gradients.pop(index)
+            op, inputs = node.op, node.inputs
             if op is None or node.retain or (keep is not None and index in keep):
                 results[node] = g
                 if op is None:
                     continue
             y, values = node, inputs
-            unchanged = node.watch is None
+            unchanged = node.watch is None and not record
             if not record:
                 y, kind, values = node.value, type(node), []
                 for x in inputs:
@@ -103,10 +107,9 @@ def pullback(
                             unchanged = False
                     else:
                         values.append(x)
-            if not unchanged or record:
+            if not unchanged:
                 node.check_unchanged()
             behind_choice = index in masked and op.kind == "elementwise"
-            leaves_zeros = behind_choice or op.guard
             for slot in node.slots:
                 x = inputs[slot]
                 at = x.index
@@ -124,13 +127,14 @@ def pullback(
                 if watch is not None:
                     watch(node, slot, part)
                 if at not in gradients:
-                    gradients[at] = part
+                    gradients[at], waiting[at] = part, x
+                    heappush(turns, -at)
                 elif at in owned and not record:
                     gradients[at] += part
                 else:
                     gradients[at] = gradients[at] + part
                     owned.add(at)
-                if leaves_zeros:
+                if behind_choice or op.guard:
                     masked.add(at)
     return results
 

@@ -17,14 +17,14 @@ True
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import json
 import os
 import secrets
-import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,9 @@ import numpy as np
 __all__ = ["Checkpoint", "CheckpointError", "load", "read", "restore", "save"]
 
 VERSION = 1
-_KEY = "tinygrad_nn"  # what the JSON text is called in a file
+_LABELS = "checkpoint"  # what the JSON text is called in a file
 _ARRAY = "__array__"  # in the JSON text: {"__array__": name} stands for the array of that name
 _GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-_UNREAD = object()
 
 
 class CheckpointError(ValueError):
@@ -48,15 +47,15 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """What a file holds.
 
-    `state` are the parameters and buffers by name, `architecture` is the model's `config()` or None (then `reason` says
-    why), `generators` are the states of its random generators by module, `optimizer` is {"type", "config", "state"} or
-    None, and `extra` is what the caller added.
+    `state` are parameters and buffers by name; `architecture` is the model's `config()`, or None, and then `reason` says
+    why; `generators` are the states of its random generators, `optimizer` is the optimiser's or None, `extra` is what
+    the caller added.
     """
 
     state: dict[str, np.ndarray]
     architecture: dict[str, Any] | None
     reason: str | None
-    generators: dict[str, Any]
+    generators: list[dict[str, Any]]
     optimizer: dict[str, Any] | None
     extra: Any
 
@@ -67,7 +66,7 @@ class Checkpoint:
         return f"Checkpoint({', '.join(parts)}{', extra' if self.extra is not None else ''})"
 
 
-# --- models and optimisers --------------------------------------------------------------------------------------------------
+# --- models and optimisers --------------------------------------------------------------------------------------------
 
 
 def save(path: str | os.PathLike, model: Any, optimizer: Any = None, extra: Any = None) -> Path:
@@ -76,27 +75,29 @@ def save(path: str | os.PathLike, model: Any, optimizer: Any = None, extra: Any 
     Parameters
     ----------
     path : ends in .safetensors or .npz; without a suffix, .safetensors is added.
-    model : a `tn.nn.Module`.  Its parameters, buffers and random generators are stored, and what it is made of.
-    optimizer : a `tn.optim` optimiser of the model's parameters, with all it remembers.
-    extra : numbers, texts, arrays, and lists and dicts of them (keys are texts), for yourself.
+    model : a `tn.nn.Module`: its parameters, buffers and random generators are stored, and what it is made of.
+    optimizer : a `tn.optim` optimiser, with all it remembers.
+    extra : for yourself: numbers, texts, arrays, and lists and dicts of them (whose keys become texts).
 
     The file is written beside its place under a temporary name, synced and renamed: whoever reads `path`, even after
     the process was killed, finds the former file or the new one, whole.
 
     Raises ValueError for another suffix, TypeError for what such a file cannot hold, ImportError without `safetensors`.
     """
-    try:
-        architecture, reason = model.config(), None
-    except (NotImplementedError, ValueError) as error:  # a module of one's own: it can still be restored
-        architecture, reason = None, str(error)
+    names = {id(tensor): name for name, tensor in model.named_parameters()}
+    architecture, reason = _architecture(model)
     content = {
         "state": model.state_dict(),
         "architecture": architecture,
         "reason": reason,
-        "generators": {name: module.rng.bit_generator.state for name, module in _drawing(model)},
-        "optimizer": None if optimizer is None else _described(optimizer),
+        "generators": [{"of": of, "state": rng.bit_generator.state} for rng, of in _generators(model)],
+        "optimizer": optimizer and {
+            "type": type(optimizer).__name__,
+            "params": [[names.get(id(p)) for p in group["params"]] for group in optimizer.param_groups],
+            "state": optimizer.state_dict(),
+        },
         "extra": extra,
-    }
+    }  # fmt: skip
     return _write(Path(path), content)
 
 
@@ -108,15 +109,13 @@ def load(path: str | os.PathLike) -> Any:
     found = read(path)
     if found.architecture is None:
         raise CheckpointError(
-            f"{path} does not say how to rebuild the model ({found.reason}); make the model and use model.load(path)"
+            f"{path} cannot rebuild its model: {found.reason}; make it, then model.load(path) fills it"
         )
-    model = _room("nn").build(found.architecture)
-    if found.optimizer is None:
-        _fill(path, found, model, None)
-        return model
-    optimizer = _room("optim").build(found.optimizer["config"], model)
+    with _damage_in(path):
+        model = _room("nn").build(found.architecture)
+        optimizer = found.optimizer and _optimizer(found.optimizer, dict(model.named_parameters()))
     _fill(path, found, model, optimizer)
-    return model, optimizer
+    return (model, optimizer) if optimizer else model
 
 
 def restore(path: str | os.PathLike, model: Any, optimizer: Any = None) -> Checkpoint:
@@ -131,67 +130,242 @@ def restore(path: str | os.PathLike, model: Any, optimizer: Any = None) -> Check
 
 
 def _room(name: str) -> Any:
-    # Models save themselves, so `nn` stands on this room; what rebuilds them is looked up when a file asks for it.
+    # Models save themselves, so `nn` stands on this room; what rebuilds them is fetched when a file asks for it.
     return importlib.import_module(f"tinygrad_nn.{name}")
 
 
-def _described(optimizer: Any) -> dict[str, Any]:
-    return {"type": type(optimizer).__name__, "config": optimizer.config(), "state": optimizer.state_dict()}
+def _architecture(model: Any) -> tuple[Any, str | None]:
+    """The model's description, or why there is none: a module of one's own can be restored though not rebuilt."""
+    try:
+        return json.loads(json.dumps(model.config())), None  # as a file has it: tuples are lists there
+    except (NotImplementedError, ValueError, TypeError) as error:
+        return None, str(error)
 
 
-def _drawing(model: Any) -> Iterator[tuple[str, Any]]:
-    """The modules that draw random numbers."""
+def _generators(model: Any) -> list[tuple[np.random.Generator, list[str]]]:
+    """The random generators of the modules, each with the names of those that share it."""
+    found: dict[int, tuple[np.random.Generator, list[str]]] = {}
     for name, module in model.named_modules():
-        if isinstance(getattr(module, "rng", None), np.random.Generator):
-            yield name, module
+        rng = getattr(module, "rng", None)
+        if isinstance(rng, np.random.Generator):
+            found.setdefault(id(rng), (rng, []))[1].append(name)
+    return list(found.values())
+
+
+def _optimizer(described: dict[str, Any], parameters: dict[str, Any]) -> Any:
+    """A new optimiser as described, of these parameters."""
+    optim, kind = _room("optim"), described["type"]
+    if kind not in optim.__all__ or not hasattr(getattr(optim, kind), "step"):
+        raise ValueError(f"there is no optimiser {kind!r} in tn.optim")
+    groups = []
+    for names, settings in zip(described["params"], described["state"]["param_groups"], strict=True):
+        if None in names:
+            raise ValueError("its optimiser changes a parameter that is not the model's; make both and restore them")
+        groups.append({**settings, "params": [parameters[name] for name in names]})
+    return getattr(optim, kind)(groups)
 
 
 def _fill(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:
     """Check everything, then assign."""
-    try:
-        mine = model.config()
-    except (NotImplementedError, ValueError):
-        mine = None
+    mine, _ = _architecture(model)
     if mine is not None and found.architecture is not None:
-        # as JSON has it: tuples are lists there
-        _refuse(path, "the model's", found.architecture, json.loads(json.dumps(mine)))
-    _refuse(path, "the model's", _shapes(found.state), _shapes(model.state_dict()))
-    drawing = dict(_drawing(model))
-    _refuse(path, "the model's", {n: "random" for n in found.generators}, {n: "random" for n in drawing})
-    generators = {name: _generator(path, state) for name, state in found.generators.items()}
+        _refuse_difference(path, found.architecture, mine)
+    _refuse_difference(path, _shapes(found.state), _shapes(model.state_dict()))
+    modules = dict(model.named_modules())
+    with _damage_in(path):
+        generators = [(entry["of"], _generator(entry["state"])) for entry in found.generators]
+        drawing = {name: "random" for of, _ in generators for name in of}
+    _refuse_difference(path, drawing, {name: "random" for _, of in _generators(model) for name in of})
     if optimizer is not None:
         if found.optimizer is None:
-            raise CheckpointError(f"{path} holds no optimiser; restore the model alone")
-        _refuse(path, "the given", {"optimiser": found.optimizer["type"]}, {"optimiser": type(optimizer).__name__})
+            raise CheckpointError(f"{path} holds no optimiser: restore the model without one, and start a new one")
+        kind = type(optimizer).__name__
+        _refuse_difference(path, {"the optimiser": found.optimizer.get("type")}, {"the optimiser": kind})
         try:
             optimizer.load_state_dict(found.optimizer["state"])
-        except (ValueError, TypeError, KeyError) as reason:
-            raise CheckpointError(f"{path} does not fit the optimiser: {reason}") from None
+        except (ValueError, TypeError, LookupError) as error:
+            raise CheckpointError(f"{path} does not fit the optimiser: {error}") from None
     model.load_state_dict(found.state)
-    for name, generator in generators.items():
-        drawing[name].rng.bit_generator.state = generator
+    for of, rng in generators:
+        shared = modules[of[0]].rng
+        if type(shared.bit_generator) is type(rng.bit_generator):
+            shared.bit_generator.state = rng.bit_generator.state
+        else:
+            shared = rng
+        for name in of:
+            modules[name].rng = shared
+
+
+def _generator(state: dict[str, Any]) -> np.random.Generator:
+    if state["bit_generator"] not in _GENERATORS:
+        raise ValueError(f"there is no random generator {state['bit_generator']!r}")
+    rng = np.random.Generator(getattr(np.random, state["bit_generator"])())
+    rng.bit_generator.state = state
+    return rng
 
 
 def _shapes(state: dict[str, np.ndarray]) -> dict[str, str]:
     return {name: f"{array.dtype} {array.shape}" for name, array in state.items()}
 
 
-def _refuse(path: Any, whose: str, theirs: Any, mine: Any, at: str = "") -> None:
-    """CheckpointError for the first difference of two descriptions."""
+def _refuse_difference(path: Any, theirs: Any, mine: Any, at: str = "") -> None:
+    """CheckpointError for the first thing that differs between two descriptions."""
     if isinstance(theirs, dict) and isinstance(mine, dict):
-        pairs = [(str(key), theirs.get(key, _UNREAD), mine.get(key, _UNREAD)) for key in {**theirs, **mine}]
+        keys = [key for key in {**theirs, **mine} if key != "init"]  # how it began: what it has become counts
+        pairs = [(str(key), theirs.get(key, "missing"), mine.get(key, "missing")) for key in keys]
     elif isinstance(theirs, list) and isinstance(mine, list) and len(theirs) == len(mine):
-        pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(theirs, mine, strict=True))]
+        pairs = [(str(i), *pair) for i, pair in enumerate(zip(theirs, mine, strict=True))]
     elif theirs != mine:
-        ours, other = (
-            "missing" if x is _UNREAD else f"{len(x)} long" if isinstance(x, list) else x for x in (mine, theirs)
-        )
+        a, b = (f"of length {len(x)}" if isinstance(x, list) else x for x in (theirs, mine))
         raise CheckpointError(
-            f"{path} is of another model: {at} is {other} in the file and {ours} in {whose}; "
-            "load(path) rebuilds the one of the file"
+            f"{path} belongs to another model: {at} is {a} in the file, {b} here; "
+            "tn.nn.load(path) rebuilds the model of the file"
         )
     else:
-        return
+        pairs = []
     for key, a, b in pairs:
-        if key != "init":  # how first values were drawn does not matter to what they have become
-            _refuse(path, whose, a, b, f"{at}.{key}" if at else key)
+        _refuse_difference(path, a, b, f"{at}.{key}" if at else key)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def read(path: str | os.PathLike) -> Checkpoint:
+    """What a file holds, as arrays and plain values.
+
+    Raises CheckpointError for a file that was cut short or damaged, is of another version, or is not a checkpoint.
+    """
+    path = Path(path)
+    _, parse = _form(path)
+    data = path.read_bytes()
+    with _damage_in(path):
+        labels, arrays = parse(data)
+        version = dict(labels).get("tinygrad_nn")
+    if version is None:
+        raise CheckpointError(f"{path} holds arrays but is not a checkpoint of tinygrad_nn: model.save(path) makes one")
+    if version != VERSION:
+        raise CheckpointError(
+            f"{path} is a checkpoint of version {version}, this tinygrad_nn reads version {VERSION}: "
+            "read it with the release that wrote it"
+        )
+    with _damage_in(path):
+        if labels["checksum"] != _checksum(labels["content"], arrays):
+            raise ValueError("its checksum is wrong")
+        found = Checkpoint(**_join(json.loads(labels["content"]), arrays))
+        if not all(isinstance(array, np.ndarray) for array in found.state.values()):
+            raise ValueError("a value of the state is not an array")
+    return found
+
+
+def _write(path: Path, content: dict[str, Any]) -> Path:
+    if not path.suffix:
+        path = path.with_name(f"{path.name}.safetensors")
+    compose, _ = _form(path)
+    arrays: dict[str, np.ndarray] = {}
+    text = json.dumps(_split(content, "", arrays))
+    data = compose({"tinygrad_nn": VERSION, "checksum": _checksum(text, arrays), "content": text}, arrays)
+    place = path.resolve()  # a link stays a link
+    temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, place)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # the new name is in the folder, which is written on its own
+        folder = os.open(place.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    return path
+
+
+@contextlib.contextmanager
+def _damage_in(path: Any) -> Iterator[None]:
+    """Whatever a parser says about damaged content, as one error."""
+    try:
+        yield
+    except (CheckpointError, ImportError):
+        raise
+    except Exception as reason:
+        raise CheckpointError(
+            f"{path} is not a whole checkpoint ({reason}): it was cut short or damaged, or is another kind of file"
+        ) from None
+
+
+def _split(tree: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """The tree as JSON holds it; its arrays go to `arrays`, each under its path."""
+    if isinstance(tree, (np.ndarray, np.generic)):
+        if tree.dtype.kind not in "fiub" or tree.dtype.itemsize > 8:
+            raise TypeError(f"save: {name} has dtype {tree.dtype}, a checkpoint holds real numbers of up to 8 bytes")
+        arrays[name] = np.array(tree, order="C")
+        return {_ARRAY: name}
+    if isinstance(tree, dict):
+        return {str(key): _split(value, f"{name}/{key}".lstrip("/"), arrays) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_split(value, f"{name}/{i}", arrays) for i, value in enumerate(tree)]
+    if tree is None or isinstance(tree, (bool, int, float, str)):
+        return tree
+    raise TypeError(
+        f"save: {name} is of type {type(tree).__name__}, a checkpoint holds numbers, texts, arrays, lists and dicts"
+    )
+
+
+def _join(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(tree, dict):
+        return arrays[tree[_ARRAY]] if _ARRAY in tree else {key: _join(value, arrays) for key, value in tree.items()}
+    return [_join(value, arrays) for value in tree] if isinstance(tree, list) else tree
+
+
+def _checksum(text: str, arrays: dict[str, np.ndarray]) -> int:
+    total = zlib.crc32(text.encode())
+    for name in sorted(arrays):
+        total = zlib.crc32(np.ascontiguousarray(arrays[name]).data.cast("B") if arrays[name].size else b"", total)
+    return total
+
+
+def _form(path: Path) -> tuple[Callable, Callable]:
+    """How to compose and how to parse a file of this suffix."""
+    if path.suffix not in _FORMS:
+        raise ValueError(f"{path} ends in {path.suffix!r}, expected {' or '.join(_FORMS)}")
+    return _FORMS[path.suffix]
+
+
+def _compose_npz(labels: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    file = io.BytesIO()
+    text = np.frombuffer(json.dumps(labels).encode(), np.uint8)
+    np.savez(file, allow_pickle=False, **{_LABELS: text}, **arrays)
+    return file.getvalue()
+
+
+def _parse_npz(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        arrays = dict(archive)
+    return json.loads(arrays.pop(_LABELS, np.frombuffer(b"{}", np.uint8)).tobytes()), arrays
+
+
+def _compose_safetensors(labels: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    return _safetensors().save(arrays, {_LABELS: json.dumps(labels)})
+
+
+def _parse_safetensors(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    arrays = _safetensors().load(data)  # which checks lengths and overlaps
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return json.loads(header.get("__metadata__", {}).get(_LABELS, "{}")), arrays
+
+
+def _safetensors() -> Any:
+    try:
+        return importlib.import_module("safetensors.numpy")
+    except ImportError:
+        raise ImportError(
+            "checkpoints ending in .safetensors need the package safetensors: pip install 'tinygrad_nn[safetensors]', "
+            "or save as .npz, which needs nothing"
+        ) from None
+
+
+_FORMS = {".safetensors": (_compose_safetensors, _parse_safetensors), ".npz": (_compose_npz, _parse_npz)}

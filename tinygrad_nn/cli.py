@@ -8,8 +8,10 @@ import contextlib
 import difflib
 import importlib.util
 import os
+import reprlib
 import runpy
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -106,7 +108,7 @@ def make_parser() -> Parser:
     return parser
 
 
-_PICTURE = "file to write; its ending says what: svg png pdf dot html json tex (default: NAME.svg in this folder)"
+_PICTURE = "file to write; its ending says what: .svg .png .pdf .dot ... (default: NAME.svg in the current folder)"
 _OUT = "folder for the pictures, made if need be (default: ./%(default)s)"
 
 
@@ -114,6 +116,8 @@ def make_folder(path: Path) -> Path:
     """The folder, made if need be, with its absolute path."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
     except OSError as reason:
         raise UserError(f"cannot write to the folder {path}: {reason.strerror}; name another with --out") from None
     return path.resolve()
@@ -214,8 +218,8 @@ def show_paths(paths: Any) -> None:
     rows = []
     for i, path in enumerate(paths, 1):
         route = " → ".join(node.name for node in path.nodes)
-        factors = [f"({number(d)})" if d < 0 else number(d) for d in path.local_derivatives]
-        rows.append((f"path {i}: {route}", f"{' × '.join(factors)} =", path.contribution))
+        slopes = [f"({number(d)})" if d < 0 else number(d) for d in path.local_derivatives]
+        rows.append((f"path {i}: {route}", f"{' × '.join(slopes)} =", path.contribution))
     rows.append(("dz/dt, the sum of the paths", "", sum(contribution for *_, contribution in rows)))
     rows.append(("dz/dt, by backpropagation", "", tn.gradients(paths.target, paths.source)[0]))
     left, middle = (max(len(row[i]) for row in rows) for i in (0, 1))
@@ -371,21 +375,20 @@ def errors_of(path: Path) -> Iterator[None]:
 
 def tensor_of(value: Any, name: str, path: Path) -> tn.Tensor:
     """The tensor to draw, of a tensor, of a function without arguments, or of a network."""
-    made = value
+    made, verb = value, "is"
     if isinstance(value, tn.nn.Module):
         weights = next((p for p in value.parameters() if p.ndim == 2), None)
         if weights is None:
             raise UserError(f"{name} has no weight matrix to tell the size of its input: draw a function that calls it")
         column = np.random.default_rng(0).normal(size=(weights.shape[1], 1)).astype(weights.dtype)
         with errors_of(path):
-            made = value(column)
+            made, verb = value(column), "returned"
     elif callable(value) and not isinstance(value, tn.Tensor):
         with errors_of(path):
-            made = value()
+            made, verb = value(), "returned"
     if not isinstance(made, tn.Tensor):
-        returned = "" if made is value else "returned "
         raise UserError(
-            f"{name} {'is' if made is value else returned.strip()} {_a(made)}, not a tensor: "
+            f"{name} {verb} {reprlib.repr(made)} of type {type(made).__name__}, not a tensor: "
             "draw what was computed from tn.tensor(..., requires_grad=True)"
         )
     return made
@@ -411,11 +414,6 @@ def _drawable(variables: dict[str, Any]) -> str:
     kinds = (tn.Tensor, tn.nn.Module, type(_drawable))
     found = [k for k, v in variables.items() if isinstance(v, kinds) and not k.startswith("_")]
     return f"; there are {', '.join(found)}" if found else "; nothing in it can be drawn"
-
-
-def _a(value: Any) -> str:
-    kind = "None" if value is None else type(value).__name__
-    return kind if value is None else f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
 
 
 def _first_line(reason: BaseException) -> str:

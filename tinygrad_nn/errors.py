@@ -39,8 +39,9 @@ def misfit(op: Any, args: Sequence[Any], reason: Exception) -> ShapeError | None
     else:
         names = [label(a, f"{op.arguments[0]}[{i}]") for i, a in enumerate(args)]
     asked = f"{op.name}: " + ", ".join(f"{n} has shape {s}" for n, s in zip(names, shapes, strict=True))
-    if op.name == "matmul" and len(shapes) == 2:
-        return ShapeError(f"{asked}: {_matmul_misfit(names, *shapes)}")
+    if op.name in ("matmul", "affine"):
+        product = _matmul_misfit(names, *shapes[:2])
+        return ShapeError(f"{asked}: {product or f'the product has one row for each of {names[0]}, so has {names[2]}'}")
     if op.kind == "elementwise" and len(shapes) > 1:
         differing = _broadcast_misfit(shapes)
         return ShapeError(f"{asked}: {differing}{_transpose_that_fits(names, shapes)}") if differing else None
@@ -52,6 +53,8 @@ def _matmul_misfit(names: Sequence[str], a: tuple, b: tuple) -> str:
         scalar = names[0] if not a else names[1]
         return f"{scalar} is a single number, which has no rows or columns; use * to scale by it"
     inner_a, inner_b = a[-1], b[-2] if len(b) > 1 else b[0]
+    if inner_a == inner_b and _broadcast_misfit([a[:-2], b[:-2]]) == "":
+        return ""
     if inner_a == inner_b:
         return f"the leading axes {a[:-2]} and {b[:-2]} do not broadcast"
     text = f"the {inner_a} columns of {names[0]} must equal the {inner_b} rows of {names[1]}"

@@ -35,7 +35,9 @@ def _fans(shape: Shape, asker: str) -> tuple[int, int]:
     return shape[1] * field, shape[0] * field
 
 
-def uniform(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64, low: float = -1.0, high: float = 1.0) -> Array:
+def uniform(
+    shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64, low: float = -1.0, high: float = 1.0
+) -> Array:
     """Uniform between `low` and `high`.
 
     >>> uniform((1, 2), rng=0, low=0.0).round(3)
@@ -54,7 +56,7 @@ def normal(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64, mean: f
 
 
 def constant(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64, value: float = 0.0) -> Array:
-    """The same value everywhere.  As weights, all units of a layer then stay equal for ever: nothing breaks the symmetry.
+    """The same value everywhere.  As weights, all units of a layer stay equal for ever: the symmetry is not broken.
 
     >>> constant((1, 2), value=0.5)
     array([[0.5, 0.5]])
@@ -144,8 +146,8 @@ def lecun_uniform(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64) 
 def lecun_normal(shape: Shape, rng: Rng = None, dtype: DTypeLike = np.float64) -> Array:
     """Normal with variance 1/fan_in, which selu asks for; see `lecun_uniform`.
 
-    Source: as `lecun_uniform`; G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, "Self-normalizing neural networks",
-    NeurIPS 2017.
+    Source: as `lecun_uniform`; G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, "Self-normalizing neural
+    networks", NeurIPS 2017.
 
     >>> round(float(lecun_normal((200, 100), rng=0).var()) * 100, 1)
     1.0

@@ -37,7 +37,7 @@ def _at(name: str, level: int) -> str:
     return f"{name}{level}".translate(_SUPERSCRIPTS)
 
 
-# --- what the layers share ------------------------------------------------------------------------------------------------
+# --- what the layers share -------------------------------------------------------------------------------------------
 
 
 def _activation(given: str | Activate | None, asker: str) -> tuple[Activate | None, str | None]:
@@ -73,7 +73,7 @@ def _count(value: Any, name: str, asker: str) -> int:
     return number
 
 
-def _float(dtype: DTypeLike, asker: str) -> np.dtype[Any]:
+def _float(dtype: DTypeLike | None, asker: str) -> np.dtype[Any]:
     found = np.dtype(np.float64 if dtype is None else dtype)
     if found.kind != "f":
         raise TypeError(f"{asker}: dtype={found}, expected a floating-point dtype such as np.float32")
@@ -90,7 +90,7 @@ def _rename(parameter: Tensor | None, old: str, new: str) -> None:
         parameter.name = new
 
 
-# --- dense layers, and networks of them -----------------------------------------------------------------------------------
+# --- dense layers, and networks of them ------------------------------------------------------------------------------
 
 
 class Dense(Module):
@@ -102,14 +102,14 @@ class Dense(Module):
     activation : σ: the name of an operation of the tables, or a function of a tensor; None for the identity, whose
         result Z is the layer's.  "softmax" is taken over the units, so over each column.
     bias : add b; it starts at 0.
-    init : name or function of `nn.init`, for W.  By default `he_uniform` for relu, leaky_relu, elu, gelu, silu, softplus
-        and mish, `lecun_normal` for selu, `glorot_uniform` for all others.
+    init : name or function of `nn.init`, for W.  By default `he_uniform` for relu, leaky_relu, elu, gelu, silu,
+        softplus and mish, `lecun_normal` for selu, `glorot_uniform` for all others.
     rng : `numpy.random.Generator` or int seed that W is drawn with.
     dtype : of W and b; float64 unless given.
 
     Called with A (in_features, N), examples as columns, it returns (out_features, N).  Leading axes are batches of
-    such matrices.  A plain array is copied into a tensor X of the layer's dtype; a tensor is taken as it is, and NumPy's
-    rules decide about mixed dtypes.
+    such matrices.  A plain array is copied into a tensor X of the layer's dtype; a tensor is taken as it is, and
+    NumPy's rules decide about mixed dtypes.
 
     Raises ShapeError for anything else: examples as rows, or a vector.  (A square batch of rows cannot be told from one
     of columns.)
@@ -121,7 +121,8 @@ class Dense(Module):
     >>> layer(np.zeros((5, 2)))
     Traceback (most recent call last):
     ...
-    tinygrad_nn.errors.ShapeError: Dense(2, 3, tanh) expects examples as columns, shape (2, N), and got X of shape (5, 2): X.T fits
+    tinygrad_nn.errors.ShapeError: Dense(2, 3, tanh) expects examples as columns, shape (2, N), and got X of shape
+    (5, 2): X.T fits
 
     Source: the founding text's "The Activation of a Layer of Neurons".
     """
@@ -135,7 +136,7 @@ class Dense(Module):
         bias: bool = True,
         init: str | Callable[..., Any] | None = None,
         rng: Rng = None,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
     ):
         self.in_features = _count(in_features, "in_features", "Dense")
         self.out_features = _count(out_features, "out_features", "Dense")
@@ -156,6 +157,7 @@ class Dense(Module):
         self._W, self._b, self._Z, self._A = "W", "b", "Z", "A"
 
     def forward(self, A: Any) -> Tensor:
+        """A of this layer, or Z where there is no σ."""
         if type(A) is not Tensor:
             A = tensor(A, dtype=self.W.dtype, name="X")
         try:
@@ -171,7 +173,7 @@ class Dense(Module):
             return Z
         A = self.activation(Z)
         A.name = self._A
-        return A  # type: ignore[no-any-return]
+        return A
 
     def misfit(self, A: Any) -> ShapeError:
         """The error for an input that does not fit, with the way out."""
@@ -184,7 +186,8 @@ class Dense(Module):
         elif len(shape) > 2:
             way_out = "; nn.Flatten() makes a column of each example"
         layer = self._describe() + (f", which makes {self._Z}," if self._Z != "Z" else "")
-        return ShapeError(f"{layer} expects examples as columns, shape ({d}, N), and got {name} of shape {shape}{way_out}")
+        got = f"{name} of shape {shape}{way_out}"
+        return ShapeError(f"{layer} expects examples as columns, shape ({d}, N), and got {got}")
 
     def _take_place(self, level: int) -> int:
         level += 1
@@ -202,9 +205,8 @@ class Dense(Module):
             lines.append((self._A, _applied(self.activation, self._Z), f"({m}, N)"))
         return Row(tuple(lines), self.W)
 
-    def config(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
         return {
-            "type": "Dense",
             "in_features": self.in_features,
             "out_features": self.out_features,
             "activation": _name_of(self.activation, self._activation_name, "Dense"),
@@ -248,6 +250,7 @@ class Activation(Module):
         self._A = "A"
 
     def forward(self, Z: Any) -> Any:
+        """σ(Z)."""
         if self.activation is None:
             return Z
         A = self.activation(Z)
@@ -262,9 +265,9 @@ class Activation(Module):
     def _row(self, source: str) -> Row:
         return Row(((self._A, source if self.activation is None else _applied(self.activation, source), ""),))
 
-    def config(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
         name = _name_of(self.activation, self._activation_name, "Activation")
-        return {"type": "Activation", "activation": name or "identity"}
+        return {"activation": name or "identity"}
 
     def _describe(self) -> str:
         named = "identity" if self.activation is None else self._activation_name or _called(self.activation)
@@ -302,6 +305,7 @@ class Sequential(Module):
         self.number_layers()
 
     def forward(self, X: Any) -> Any:
+        """What the last layer makes of what the others have made of X."""
         if type(X) is not Tensor:
             X = tensor(X, dtype=self._dtype, name="X")
         for layer in self.layers:
@@ -325,8 +329,8 @@ class Sequential(Module):
         part.layers, part._dtype, part.training = self.layers[index], self._dtype, self.training
         return part
 
-    def config(self) -> dict[str, Any]:
-        return {"type": "Sequential", "layers": [layer.config() for layer in self.layers]}
+    def _settings(self) -> dict[str, Any]:
+        return {"layers": [layer.config() for layer in self.layers]}
 
 
 class Residual(Module):
@@ -351,19 +355,27 @@ class Residual(Module):
         self._name = "residual"
 
     def forward(self, X: Any) -> Tensor:
+        """x + f(x)."""
         change = self.f(X)
         if np.shape(change) != np.shape(X):
             raise ShapeError(
                 f"{self._name}: f(x) has shape {np.shape(change)}, x has shape {np.shape(X)}; they must be equal"
             )
-        return (X + change).named(self._name)  # type: ignore[no-any-return]
+        return (X + change).named(self._name)
 
     def _take_place(self, level: int) -> int:
-        self._name = _at("residual", level)
+        self._name = _at("residual", level + sum(isinstance(module, Dense) for module in self.f.modules()))
         return level
 
-    def config(self) -> dict[str, Any]:
-        return {"type": "Residual", "layers": [self.f.config()]}
+    def _rows(self, source: str) -> tuple[list[tuple[Module, Row]], str]:
+        rows, change = self.f._rows(source)
+        return [*rows, (self, Row(((self._name, f"{source} + {change}", ""),)))], self._name
+
+    def _describe(self) -> str:
+        return "Residual"
+
+    def _settings(self) -> dict[str, Any]:
+        return {"layers": [self.f.config()]}
 
 
 class Flatten(Module):
@@ -377,6 +389,7 @@ class Flatten(Module):
     _name = "flatten"
 
     def forward(self, X: Any) -> Any:
+        """One column for each example."""
         *example, n = np.shape(X)
         columns = shaping.reshape(X, (int(np.prod(example)), n))
         if type(columns) is Tensor:
@@ -390,11 +403,11 @@ class Flatten(Module):
     def _row(self, source: str) -> Row:
         return Row(((self._name, f"columns of {source}", ""),))
 
-    def config(self) -> dict[str, Any]:
-        return {"type": "Flatten"}
+    def _settings(self) -> dict[str, Any]:
+        return {}
 
 
-# --- layers that behave otherwise in training -----------------------------------------------------------------------------
+# --- layers that behave otherwise in training ------------------------------------------------------------------------
 
 
 def _drawn(x, p=0.5, rng=None):  # type: ignore[no-untyped-def]
@@ -438,6 +451,7 @@ class Dropout(Module):
         self._name, self._mask = "dropout", "mask"
 
     def forward(self, X: Any) -> Any:
+        """Each element times its mask in training, itself in prediction."""
         if not self.training or self.p == 0:
             return X
         mask = _dropout_mask(X, p=self.p, rng=self.rng)
@@ -450,8 +464,11 @@ class Dropout(Module):
         self._name, self._mask = _at("dropout", level), _at("mask", level)
         return level
 
-    def config(self) -> dict[str, Any]:
-        return {"type": "Dropout", "p": self.p}
+    def _row(self, source: str) -> Row:
+        return Row(((self._name, f"{source} ⊙ {self._mask}", ""),))
+
+    def _settings(self) -> dict[str, Any]:
+        return {"p": self.p}
 
     def _describe(self) -> str:
         return f"Dropout({self.p:g})"
@@ -460,7 +477,7 @@ class Dropout(Module):
 class _Norm(Module):
     """What BatchNorm and LayerNorm share: y = γ (x − μ)/√(σ² + ε) + β."""
 
-    def __init__(self, features: Any, eps: float, affine: bool, dtype: DTypeLike, kind: str):
+    def __init__(self, features: Any, eps: float, affine: bool, dtype: DTypeLike | None, kind: str):
         sizes = features if isinstance(features, (tuple, list)) else (features,)
         self.features = tuple(_count(n, "features", type(self).__name__) for n in sizes)
         self.eps, self._kind, self._name = eps, kind, kind
@@ -531,7 +548,12 @@ class BatchNorm(_Norm):
     """
 
     def __init__(
-        self, features: int, momentum: float = 0.1, eps: float = 1e-5, affine: bool = True, dtype: DTypeLike = None
+        self,
+        features: int,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+        affine: bool = True,
+        dtype: DTypeLike | None = None,
     ):
         super().__init__(features, eps, affine, dtype, "batchnorm")
         self.momentum = momentum
@@ -539,6 +561,7 @@ class BatchNorm(_Norm):
         self.running_var = Tensor(np.ones((*self.features, 1), self._wide), name="running variance")
 
     def forward(self, X: Any) -> Tensor:
+        """X standardised over its examples, by their statistics in training, by the running ones in prediction."""
         X = self._check(X, f"({self.features[0]}, N)")
         column = (*self.features,) + (1,) * (X.ndim - 1)
         if not self.training:
@@ -547,8 +570,8 @@ class BatchNorm(_Norm):
         axes, n = tuple(range(1, X.ndim)), X.size // self.features[0]
         if n < 2:
             raise ValueError(
-                f"{self._describe()}: a batch of shape {X.shape} has {n} number per feature, and training needs 2 or more "
-                "for a variance; leave out a last batch of one example, or predict with model.eval()"
+                f"{self._describe()}: a batch of shape {X.shape} has {n} number per feature, and training needs 2 or "
+                "more for a variance; leave out a last batch of one example, or predict with model.eval()"
             )
         mean = reductions.mean(X, axis=axes, keepdims=True)
         variance = reductions.var(X, axis=axes, keepdims=True)
@@ -561,9 +584,9 @@ class BatchNorm(_Norm):
         measured = shaping.reshape(measured, running.shape)
         assign(running, (1 - self.momentum) * running + self.momentum * measured)
 
-    def config(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
         return {
-            "type": "BatchNorm", "features": self.features[0], "momentum": self.momentum, "eps": self.eps,
+            "features": self.features[0], "momentum": self.momentum, "eps": self.eps,
             "affine": self.gamma is not None, "dtype": self._wide.name,
         }  # fmt: skip
 
@@ -589,11 +612,12 @@ class LayerNorm(_Norm):
     """
 
     def __init__(
-        self, features: int | tuple[int, ...], eps: float = 1e-5, affine: bool = True, dtype: DTypeLike = None
+        self, features: int | tuple[int, ...], eps: float = 1e-5, affine: bool = True, dtype: DTypeLike | None = None
     ):
         super().__init__(features, eps, affine, dtype, "layernorm")
 
     def forward(self, X: Any) -> Tensor:
+        """X standardised over the features of each example."""
         expected = f"({', '.join(map(str, self.features))}, N)"
         X = self._check(X, expected)
         if X.ndim != len(self.features) + 1:
@@ -602,9 +626,9 @@ class LayerNorm(_Norm):
         mean, variance = (f(X, axis=axes, keepdims=True) for f in (reductions.mean, reductions.var))
         return self._scaled(X, mean, variance)
 
-    def config(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
         return {
-            "type": "LayerNorm", "features": list(self.features), "eps": self.eps,
+            "features": list(self.features), "eps": self.eps,
             "affine": self.gamma is not None, "dtype": self._wide.name,
         }  # fmt: skip
 
@@ -612,15 +636,17 @@ class LayerNorm(_Norm):
         return f"LayerNorm({self.features[0] if len(self.features) == 1 else self.features})"
 
 
-# --- from a description -----------------------------------------------------------------------------------------------------
+# --- from a description ----------------------------------------------------------------------------------------------
 
-_LAYERS = {c.__name__: c for c in (Activation, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential)}
+_LAYERS: dict[str, Callable[..., Module]] = {
+    layer.__name__: layer for layer in (Activation, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential)
+}
 
 
 def build(config: dict[str, Any]) -> Module:
     """The module that `config` describes, with fresh parameters: the way back from `Module.config()`.
 
-    Raises ValueError for a type that is not a layer of this package: no name in a description is ever looked up elsewhere.
+    Raises ValueError for a type that is not a layer of this package: no other name is ever looked up.
 
     >>> import tinygrad_nn as tn
     >>> tn.nn.build({"type": "Dense", "in_features": 2, "out_features": 3, "activation": "relu"})

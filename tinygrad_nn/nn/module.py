@@ -56,6 +56,7 @@ class Module:
     training: bool = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What `forward` returns."""
         return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -169,21 +170,41 @@ class Module:
         return level
 
     def _take_place(self, level: int) -> int:
-        """Precompute the names for the place after `level` dense layers; returns how many there are with this module."""
+        """Precompute the names for the place after `level` dense layers; returns their number including this one."""
         return level
 
     def _row(self, source: str) -> Row | None:
         """What the report says about this module, whose input is called `source`; None where its parts say it all."""
         return None
 
+    def _rows(self, source: str) -> tuple[list[tuple[Module, Row]], str]:
+        """The report on this module and its parts, one after the other, and the name of the result."""
+        row = self._row(source)
+        rows = [(self, row)] if row else []
+        source = row.result if row else source
+        for _, part in _members(vars(self).items(), ""):
+            if isinstance(part, Module):
+                more, source = part._rows(source)
+                rows += more
+        return rows, source
+
     def config(self) -> dict[str, Any]:
-        """What the module is made of, as JSON can hold it: ``nn.build(model.config())`` makes one like it."""
+        """What the module is made of, as JSON can hold it: ``nn.build(model.config())`` makes one like it.
+
+        >>> import tinygrad_nn as tn
+        >>> tn.nn.Dropout(0.2).config()
+        {'type': 'Dropout', 'p': 0.2}
+        """
+        return {"type": type(self).__name__, **self._settings()}
+
+    def _settings(self) -> dict[str, Any]:
+        """The arguments that make a module like this one."""
         raise NotImplementedError(
-            f"{type(self).__name__} does not define config(self) -> dict, so it cannot be rebuilt from a description"
+            f"{type(self).__name__} cannot be rebuilt from a description: build it in code, and load_state_dict into it"
         )
 
     def summary(self, X: Any = None, Y: Any = None, loss: Any = None) -> Report:
-        """Layer by layer: equation, shapes and number of parameters; with `X` also ‖Z‖ and ‖A‖, with `Y` ‖Δ‖ and ‖∂J/∂W‖.
+        """Layer by layer: equation, shapes, number of parameters; with `X` also ‖Z‖ and ‖A‖, with `Y` ‖Δ‖ and ‖∂J/∂W‖.
 
         Parameters
         ----------
@@ -197,11 +218,11 @@ class Module:
 
         >>> import tinygrad_nn as tn
         >>> print(tn.nn.Sequential(tn.nn.Dense(4, 3, "tanh"), tn.nn.Dense(3, 1)).summary())
-        layer              equation             shapes                  parameters
-        Dense(4, 3, tanh)  Z¹ = W¹ A⁰ + b¹      (3, 4) (4, N) + (3, 1)          15
-                           A¹ = tanh(Z¹)        (3, N)
-        Dense(3, 1)        Z² = W² A¹ + b²      (1, 3) (3, N) + (1, 1)           4
-        Sequential                                                              19
+        layer              equation         shapes                  parameters
+        Dense(4, 3, tanh)  Z¹ = W¹ A⁰ + b¹  (3, 4) (4, N) + (3, 1)          15
+                           A¹ = tanh(Z¹)    (3, N)
+        Dense(3, 1)        Z² = W² A¹ + b²  (1, 3) (3, N) + (1, 1)           4
+        Sequential                                                          19
         """
         return report(self, X, Y, loss)
 

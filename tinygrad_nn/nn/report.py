@@ -21,6 +21,11 @@ class Row:
     lines: tuple[tuple[str, str, str], ...]
     weights: Tensor | None = None
 
+    @property
+    def result(self) -> str:
+        """The name of what the module returns."""
+        return self.lines[-1][0]
+
 
 class Report(str):
     """A text that shows itself as it prints."""
@@ -39,23 +44,20 @@ def report(model: Any, X: Any = None, Y: Any = None, loss: Any = None) -> Report
     n = None if X is None else np.shape(X)[-1]
     table = [["layer", "equation", "shapes", "parameters"]]
     table[0] += ["‖value‖"] * (X is not None) + ["‖Δ‖", "‖∂J/∂W‖"] * (Y is not None)
-    source = "A⁰"
-    for module in model.modules():
-        row = module._row(source)
-        if row is None:
-            continue
-        first = [module._describe(), str(sum(p.size for p in _own_parameters(module)))]
+    for module, row in model._rows("A⁰")[0]:
+        layer, count = module._describe(), f"{sum(p.size for p in _own_parameters(module)):,}"
+        slope_of = row.weights
         for result, formula, shapes in row.lines:
-            line = [first[0], f"{result} = {formula}", shapes if n is None else shapes.replace("N", str(n)), first[1]]
+            if n is not None:
+                shapes = shapes.replace("N", str(n)) or (str(values[result].shape) if result in values else "")
+            line = [layer, f"{result} = {formula}", shapes, count]
             if X is not None:
                 line.append(_norm(values.get(result)))
-            if Y is not None:
-                weights = row.weights if first[0] else None
-                line += [_norm(slopes.get(result), n or 1) if first[0] else "", _norm(slopes.get(id(weights)))]
+            if Y is not None and n is not None and slope_of is not None:
+                line += [_norm(slopes.get(result), n), _norm(slopes.get(id(slope_of)))]
             table.append(line)
-            first = ["", ""]
-            source = result
-    table.append([type(model).__name__, cost, "", f"{sum(p.size for p in model.parameters())}"])
+            layer, count, slope_of = "", "", None
+    table.append([type(model).__name__, cost, "", f"{sum(p.size for p in model.parameters()):,}"])
     return Report(_aligned(table))
 
 
@@ -82,8 +84,7 @@ def _measure(model: Any, X: Any, Y: Any, loss: Any) -> tuple[dict[Any, Any], dic
     wanted = [*named.values(), *model.parameters()]
     keys = [*named, *(id(p) for p in model.parameters())]
     found = dict(zip(keys, gradients(J, wanted), strict=True)) if J.tracked else {}
-    text = f"J = {getattr(loss, 'name', None) or getattr(loss, '__name__', 'loss')}({prediction.name or 'prediction'}, Y*)"
-    return values, found, f"{text} = {J.item():.6g}"
+    return values, found, f"J = {getattr(loss, '__name__', 'loss')}({prediction.name or 'output'}, Y*) = {J.item():.6g}"
 
 
 def _norm(array: Any, scale: float = 1.0) -> str:
@@ -95,8 +96,6 @@ def _aligned(table: list[list[str]]) -> str:
     columns = max(map(len, table))
     rows = [row + [""] * (columns - len(row)) for row in table]
     widths = [max(len(row[i]) for row in rows) for i in range(columns)]
-    written = [
-        "  ".join(cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in written)
+    side = ["<", "<", "<", *">" * (columns - 3)]
+    lines = ("  ".join(f"{row[i]:{side[i]}{widths[i]}}" for i in range(columns)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

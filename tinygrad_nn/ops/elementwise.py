@@ -17,6 +17,11 @@ def quiet():
     return np.errstate(over="ignore", under="ignore")
 
 
+def fit(x):
+    """Lists and Python numbers as an array, arrays as they are."""
+    return x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)
+
+
 # --- functions that NumPy does not have, or not stably ---------------------------------------------------------------
 
 
@@ -46,7 +51,7 @@ def _relu(x, out=None):
 
 def _elu(x, alpha=1.0):
     with quiet():
-        return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+        return np.where(np.greater(x, 0), x, alpha * np.expm1(np.minimum(x, 0)))
 
 
 _erf_one_by_one = np.frompyfunc(math.erf, 1, 1)
@@ -54,7 +59,7 @@ _erf_one_by_one = np.frompyfunc(math.erf, 1, 1)
 
 def _erf(x):
     """The error function; the C library's, one number at a time, or SciPy's where that is installed and pays."""
-    x = x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)
+    x = fit(x)
     if x.size > 64:
         try:
             from scipy.special import erf as scipy_erf
@@ -67,6 +72,7 @@ def _erf(x):
 
 
 def _gelu(x):
+    x = fit(x)
     return x * (0.5 * (1.0 + _erf(x * math.sqrt(0.5))))
 
 
@@ -87,7 +93,7 @@ def _mish(x):
 
 
 def _sinc(x):
-    return _sinc_derivative(x, order=0)
+    return _sinc_derivative(fit(x), order=0)
 
 
 def _sinc_derivative(x, order=1):
@@ -135,6 +141,10 @@ def _within(g, x, min, max):
     """g where min ≤ x ≤ max: the bounds themselves pass it on.  A bound may be None."""
     g = g if min is None else np.where(x >= min, g, 0.0)
     return g if max is None else np.where(x <= max, g, 0.0)
+
+
+def _bind_clip(x, min=None, max=None, *, a_min=None, a_max=None):
+    return (x, a_min if min is None else min, a_max if max is None else max), {}
 
 
 def _normal_cdf(x):
@@ -202,14 +212,14 @@ erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqr
 where      = op(np.where,      "where({condition}, {a}, {b})", None, lambda g, y, condition, a, b: np.where(condition, g, 0.0), lambda g, y, condition, a, b: np.where(condition, 0.0, g), kind="elementwise", guard=True, method=False, arguments=("condition", "a", "b"), example="tn.where(np.array([True, False]), 1.0, 2.0)", summary="Choice by condition")
 maximum    = op(np.maximum,    "max({a}, {b})", lambda g, y, a, b: _chosen(g, a > b, a == b), lambda g, y, a, b: _chosen(g, b > a, a == b), guard=True, summary="Larger of two", hard="a tie halves the gradient.")
 minimum    = op(np.minimum,    "min({a}, {b})", lambda g, y, a, b: _chosen(g, a < b, a == b), lambda g, y, a, b: _chosen(g, b < a, a == b), guard=True, summary="Smaller of two", hard="a tie halves the gradient.")
-clip       = op(np.clip,       "clip({x}, {min}, {max})", lambda g, y, x, min, max: _within(g, x, min, max), lambda g, y, x, min, max: np.where(x < min, g, 0.0), lambda g, y, x, min, max: np.where(x > max, g, 0.0), kind="elementwise", guard=True, bind=lambda x, min=None, max=None: ((x, min, max), {}), domain=((-2, 2), (-1.2, -1), (1, 1.2)), example="tn.clip(np.array([-2.0, 0.5]), -1, 1)", summary="Limit to an interval", hard="the bounds pass the gradient.")
+clip       = op(np.clip,       "clip({x}, {min}, {max})", lambda g, y, x, min, max: _within(g, x, min, max), lambda g, y, x, min, max: np.where(x < min, g, 0.0), lambda g, y, x, min, max: np.where(x > max, g, 0.0), kind="elementwise", guard=True, bind=_bind_clip, domain=((-2, 2), (-1.2, -1), (1, 1.2)), example="tn.clip(np.array([-2.0, 0.5]), -1, 1)", summary="Limit to an interval", hard="the bounds pass the gradient.")
 
 # activations
 sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1 - y)), name="sigmoid", kind="elementwise", summary="Logistic function 1/(1 + exp(−x)), stable")
 log_sigmoid = op(_log_sigmoid, "log σ({x})",        lambda g, y, x: g * sigmoid(-x),   name="log_sigmoid", kind="elementwise", summary="log σ(x), stable")
 softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(x),    name="softplus", kind="elementwise", summary="log(1 + exp(x)), stable")
 relu        = op(_relu,        "relu({x})",         lambda g, y, x: g * (y > 0),       name="relu", kind="elementwise", summary="Rectified linear unit max(x, 0)", hard="the gradient at 0 is 0.")
-leaky_relu  = op(lambda x, negative_slope=0.01: np.where(x > 0, x, negative_slope * x), "leaky_relu({x})", lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu", kind="elementwise", summary="x, and negative_slope·x below 0", hard="the gradient at 0 is negative_slope.")
+leaky_relu  = op(lambda x, negative_slope=0.01: np.where(np.greater(x, 0), x, np.multiply(negative_slope, x)), "leaky_relu({x})", lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu", kind="elementwise", summary="x, and negative_slope·x below 0", hard="the gradient at 0 is negative_slope.")
 elu         = op(_elu,         "elu({x})",          lambda g, y, x, alpha=1.0: g * np.where(x > 0, 1.0, y + alpha), name="elu", kind="elementwise", summary="x, and alpha·(exp(x) − 1) below 0")
 selu        = op(_selu,        "selu({x})",         lambda g, y, x: g * np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA), name="selu", kind="elementwise", summary="Scaled elu (Klambauer et al. 2017)")
 gelu        = op(_gelu,        "gelu({x})",         lambda g, y, x: g * (_normal_cdf(x) + x * (np.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi))), name="gelu", kind="elementwise", summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")

@@ -33,6 +33,29 @@ def _matmul_b(g, y, a, b):
     return _transposed(a) @ g
 
 
+def _affine(W, A, b):
+    """The product, and the bias added to every column in place: one array instead of two."""
+    Z = np.matmul(W, A)
+    if type(Z) is np.ndarray and b.dtype == Z.dtype and b.ndim <= Z.ndim:
+        return np.add(Z, b, out=Z)
+    return Z + b
+
+
+def _affine_tangent(t, Z, W, A, b):
+    parts = [] if t[0] is None else [t[0] @ A]
+    parts += [] if t[1] is None else [W @ t[1]]
+    parts += [] if t[2] is None else [np.broadcast_to(t[2], Z.shape)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def _affine_samples(rng):
+    cases = [((2, 3), (3, 4), (2, 1)), ((2, 3), (5, 3, 4), (2, 1)), ((2, 3), (3,), (2,))]
+    return [(tuple(rng.normal(size=s) for s in shapes), {}) for shapes in cases]
+
+
 # --- einsum ----------------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +208,7 @@ def _einsum_samples(rng):
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 matmul   = op(np.matmul, "{a} {b}", _matmul_a, _matmul_b, kind="multilinear", binds=2, samples=_matmul_samples, example="tn.matmul(np.eye(2), np.array([1.0, 2.0]))", summary="Matrix product, of every pair of ranks")
+affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W, A), lambda g, Z, W, A, b: _matmul_b(g, Z, W, A), lambda g, Z, W, A, b: g, name="affine", binds=1, jvp=_affine_tangent, samples=_affine_samples, example="tn.affine(np.eye(2), np.ones((2, 3)), np.array([[1.0], [2.0]]))", summary="Pre-activation of a layer of neurons: Z = W A + b 1ᵀ, examples as columns")
 einsum   = op(_einsum, "einsum({operands})", EverySlot(_einsum_rule), name="einsum", kind="multilinear", method=False, arguments=("operands",), defaults={"subscripts": ""}, bind=_bind_einsum, samples=_einsum_samples, stands_for=(np.einsum,), example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))", summary="Sum of products by Einstein's notation")
 inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), binds=3, jvp=lambda t, y, x: -y @ t[0] @ y, samples=_matrices(), example="tn.inv(np.diag([1.0, 2.0]))", summary="Inverse matrix")
 solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, binds=2, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)), example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))", summary="Solution y of a y = b")

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operation import op
-from tinygrad_nn.ops.elementwise import quiet, sigmoid
+from tinygrad_nn.ops.elementwise import fit, quiet, sigmoid
 from tinygrad_nn.ops.reductions import _log_softmax, log_softmax, softmax
 
 
@@ -29,29 +29,25 @@ def _check(name, prediction, target):
     raise ShapeError(f"{name}: prediction has shape {p}, target has shape {t}: losses never broadcast{way_out}")
 
 
-def _fit(x):
-    return x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)
-
-
 # --- squared, absolute, Huber ----------------------------------------------------------------------------------------
 
 
 def _mse(prediction, target):
     _check("mse", prediction, target)
     error = np.subtract(prediction, target).ravel()
-    return error.dot(error) / (2 * _examples(_fit(prediction)))
+    return error.dot(error) / (2 * _examples(fit(prediction)))
 
 
 def _l1(prediction, target):
     _check("l1_loss", prediction, target)
-    return np.sum(np.abs(np.subtract(prediction, target))) / _examples(_fit(prediction))
+    return np.sum(np.abs(np.subtract(prediction, target))) / _examples(fit(prediction))
 
 
 def _huber(prediction, target, delta=1.0):
     _check("huber_loss", prediction, target)
     size = np.abs(np.subtract(prediction, target))
     inside = np.minimum(size, delta)
-    return np.sum(inside * (size - 0.5 * inside)) / _examples(_fit(prediction))
+    return np.sum(inside * (size - 0.5 * inside)) / _examples(fit(prediction))
 
 
 # --- cross-entropy ---------------------------------------------------------------------------------------------------
@@ -66,7 +62,7 @@ def _one_hot(labels, classes=0, dtype=np.float64):
 
 def _labels_of(logits, target):
     """True for class labels; ValueError or ShapeError for what is neither labels nor one-hot columns."""
-    logits, target = _fit(logits), _fit(target)
+    logits, target = fit(logits), fit(target)
     if target.shape == logits.shape:
         return False
     if target.shape != logits.shape[1:]:
@@ -92,7 +88,7 @@ def _labels_of(logits, target):
 
 
 def _cross_entropy(logits, target):
-    logits, target = _fit(logits), _fit(target)
+    logits, target = fit(logits), fit(target)
     if _labels_of(logits, target):
         picked = np.take_along_axis(_log_softmax(logits), np.expand_dims(target, 0), axis=0)
         return -np.sum(picked) / _examples(logits)
@@ -109,7 +105,7 @@ def _cross_entropy_logits(g, y, logits, target):
 
 def _binary_cross_entropy(logits, target):
     _check("binary_cross_entropy", logits, target)
-    logits, target = _fit(logits), _fit(target)
+    logits, target = fit(logits), fit(target)
     if target.size and not ((target >= 0) & (target <= 1)).all():
         at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~((target >= 0) & (target <= 1)))))
         raise ValueError(

@@ -20,6 +20,11 @@ def _count(x, y):
     return x.size / (y.size or 1)
 
 
+def _inverse(n):
+    """1/n, and ∞ for a variance of as many degrees of freedom as there are elements: NaN, as NumPy's value."""
+    return 1 / n if n else np.inf
+
+
 def _flat(x, axis):
     return np.reshape(x, (-1,)) if axis is None else x
 
@@ -109,7 +114,7 @@ def _prod_rule(g, y, x, axis=None, keepdims=False):
 
 def _var_rule(g, y, x, axis=None, ddof=0, keepdims=False):
     deviation = x - np.mean(x, axis=axis, keepdims=True)
-    return spread(g, x, axis, keepdims) * (deviation * (2 / (_count(x, y) - ddof)))
+    return spread(g, x, axis, keepdims) * (deviation * (2 * _inverse(_count(x, y) - ddof)))
 
 
 def _std(x, axis=None, ddof=0, keepdims=False):
@@ -124,7 +129,7 @@ def _std(x, axis=None, ddof=0, keepdims=False):
 def _std_rule(g, y, x, axis=None, ddof=0, keepdims=False):
     deviation = x - np.mean(x, axis=axis, keepdims=True)
     scale = np.where(y == 0, 0.0, g / (y + (y == 0)))
-    return spread(scale, x, axis, keepdims) * (deviation * (1 / (_count(x, y) - ddof)))
+    return spread(scale, x, axis, keepdims) * (deviation * _inverse(_count(x, y) - ddof))
 
 
 # --- extremes and norms ----------------------------------------------------------------------------------------------
@@ -201,6 +206,8 @@ def _softmax(x, axis=0):
 
 def _logsumexp(x, axis=None, keepdims=False):
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        if not np.size(x):
+            return np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
         top = np.max(x, axis=axis, keepdims=True)
         top = np.where(np.isfinite(top), top, 0.0).astype(top.dtype)
         y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
@@ -208,8 +215,10 @@ def _logsumexp(x, axis=None, keepdims=False):
 
 
 def _log_softmax(x, axis=0):
+    if not np.size(x):
+        return np.exp(x)
     with quiet():
-        shifted = x - np.max(x, axis=axis, keepdims=True) if np.size(x) else np.asarray(x)
+        shifted = x - np.max(x, axis=axis, keepdims=True)
         return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 

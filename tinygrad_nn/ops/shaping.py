@@ -19,21 +19,33 @@ def _ints(given):
     return tuple(int(i) for i in given)
 
 
-def _bind_reshape(x, *shape, order="C"):
+def _bind_reshape(x, *given, shape=None, order="C"):
     if order != "C":
         raise ValueError(
             f"reshape keeps C order here, order={order!r} was asked for: transpose before and after instead"
         )
-    return (x,), {"shape": _ints(shape)}
+    return (x,), {"shape": _ints(given if shape is None else (shape,))}
 
 
-def _bind_transpose(x, *axes):
-    given = None if not axes or axes == (None,) else _ints(axes)
-    return (x,), {} if given is None else {"axes": given}
+def _bind_transpose(x, *given, axes=None):
+    given = given if axes is None else (axes,)
+    return (x,), {} if given in ((), (None,)) else {"axes": _ints(given)}
+
+
+def _bind_broadcast_to(x, shape):
+    return (x,), {"shape": _ints((shape,))}
+
+
+def _bind_tile(x, reps):
+    return (x,), {"reps": _ints((reps,))}
 
 
 def _bind_arrays(arrays, axis=0):
     return tuple(arrays), {"axis": axis}
+
+
+def _bind_concatenate(arrays, axis=0):
+    return _bind_arrays([np.reshape(a, (-1,)) for a in arrays] if axis is None else arrays, axis or 0)
 
 
 # --- indexing --------------------------------------------------------------------------------------------------------
@@ -145,10 +157,10 @@ swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, ax
 moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), kind="linear", view=True, example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)", summary="Axes moved to new places")
 squeeze      = op(np.squeeze,      "squeeze({x})",   lambda g, y, x, axis=None: np.reshape(g, x.shape), kind="linear", view=True, example="tn.squeeze(np.array([[1.0, 2.0]]))", summary="Axes of length 1 left out")
 expand_dims  = op(np.expand_dims,  "expand({x})",    lambda g, y, x, axis=0: np.reshape(g, x.shape), kind="linear", view=True, example="tn.expand_dims(np.array([1.0, 2.0]), 0)", summary="New axes of length 1")
-broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, kind="linear", view=True, bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))", summary="Repeated along new or stretched axes")
-concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", EverySlot(_part), name="concatenate", kind="linear", method=False, arguments=("arrays",), defaults={"axis": 0}, bind=lambda arrays, axis=0: _bind_arrays([np.reshape(a, (-1,)) for a in arrays] if axis is None else arrays, axis or 0), stands_for=(np.concatenate,), example="tn.concatenate([np.array([1.0]), np.array([2.0, 3.0])])", summary="Joined along an axis")
+broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, kind="linear", view=True, bind=_bind_broadcast_to, example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))", summary="Repeated along new or stretched axes")
+concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", EverySlot(_part), name="concatenate", kind="linear", method=False, arguments=("arrays",), defaults={"axis": 0}, bind=_bind_concatenate, stands_for=(np.concatenate,), example="tn.concatenate([np.array([1.0]), np.array([2.0, 3.0])])", summary="Joined along an axis")
 stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({arrays})", EverySlot(_layer), name="stack", kind="linear", method=False, arguments=("arrays",), defaults={"axis": 0}, bind=_bind_arrays, stands_for=(np.stack,), example="tn.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])", summary="Joined along a new axis")
-tile         = op(np.tile,         "tile({x})",      _tile_rule, kind="linear", bind=lambda x, reps: ((x,), {"reps": _ints((reps,) if np.iterable(reps) else ((reps,),))}), example="tn.tile(np.array([1.0, 2.0]), 2)", summary="Repeated as a whole")
+tile         = op(np.tile,         "tile({x})",      _tile_rule, kind="linear", bind=_bind_tile, example="tn.tile(np.array([1.0, 2.0]), 2)", summary="Repeated as a whole")
 roll         = op(np.roll,         "roll({x})",      lambda g, y, x, shift=1, axis=None: np.roll(g, tuple(-s for s in shift) if np.iterable(shift) else -shift, axis=axis), kind="linear", example="tn.roll(np.array([1.0, 2.0, 3.0]), 1)", summary="Shifted around")
 flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), kind="linear", view=True, example="tn.flip(np.array([1.0, 2.0]))", summary="In reverse order")
 tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tril(g, k), kind="linear", example="tn.tril(np.ones((2, 2)))", summary="Lower triangle")
@@ -166,9 +178,9 @@ _pad         = op(lambda x, pad_width, constant_values=0: np.pad(x, pad_width, c
 
 
 @implements(np.ravel)
-def ravel(x):
+def ravel(x, order="C"):
     """The elements as a vector (a copy or a view)."""
-    return reshape(x, (-1,))
+    return reshape(x, (-1,), order=order)
 
 
 @implements(np.atleast_1d)
@@ -190,7 +202,7 @@ def vstack(arrays):
     return concatenate([reshape(a, (1, -1)) if a.ndim < 2 else a for a in arrays], axis=0)
 
 
-@implements(np.split, np.array_split)
+@implements(np.split)
 def split(x, indices_or_sections, axis=0):
     """A list of parts along an axis: so many equal ones, or cut before the given indices.  ValueError if they are unequal."""
     n = np.shape(x)[axis]
@@ -203,6 +215,14 @@ def split(x, indices_or_sections, axis=0):
     x = x if isinstance(x, Traced) else np.asarray(x)
     before = (slice(None),) * (axis % x.ndim)
     return [getitem(x, (*before, slice(a, b))) for a, b in itertools.pairwise(bounds)]
+
+
+@implements(np.array_split, name="_array_split")
+def _array_split(x, indices_or_sections, axis=0):
+    if np.iterable(indices_or_sections):
+        return split(x, indices_or_sections, axis)
+    sizes = [len(part) for part in np.array_split(np.arange(np.shape(x)[axis]), indices_or_sections)]
+    return split(x, list(itertools.accumulate(sizes[:-1])), axis)
 
 
 @implements(np.repeat)

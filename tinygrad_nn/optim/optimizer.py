@@ -38,8 +38,8 @@ class Optimizer:
         settings of their own, such as ``{"params": [...], "lr": 0.01}``.
     settings : what holds for groups that do not say otherwise.
 
-    `param_groups` is the list of groups: change ``group["lr"]`` there at any time.  `state` remembers for each parameter,
-    by its position.  A parameter without a gradient is left alone.
+    `param_groups` is the list of groups: change ``group["lr"]`` there at any time.  `state` holds what is remembered,
+    by position of the parameter.  A parameter without a gradient is left alone.
     """
 
     def __init__(self, params: Iterable[Tensor] | Iterable[Group], **settings: Any):
@@ -62,15 +62,15 @@ class Optimizer:
         """How much to take off `p`, and what to remember."""
         raise NotImplementedError
 
-    def initial(self, p: np.ndarray, group: Group) -> dict[str, np.ndarray]:
+    def _initial(self, p: np.ndarray, group: Group) -> dict[str, np.ndarray]:
         """What the rule remembers before the first step."""
         return {}
 
     def add_param_group(self, group: Group) -> None:
         """Optimise further parameters, with settings of their own.
 
-        Raises TypeError for what is not a tensor, ValueError for one that is not a leaf with ``requires_grad=True``, that
-        is here already, or for a setting out of range.
+        Raises TypeError for what is not a tensor, ValueError for a tensor that is not a leaf with
+        ``requires_grad=True`` or is here already, and for a setting out of range.
         """
         params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
         known = {id(p) for g in self.param_groups for p in g["params"]}
@@ -90,7 +90,7 @@ class Optimizer:
         self._check(group)
         for p in params:
             p.value = np.asarray(p.value)  # a NumPy scalar could not be changed in place
-        states = [State(self.initial(p.value, group)) for p in params]
+        states = [State(self._initial(p.value, group)) for p in params]
         self.param_groups.append(group)
         self.state += states
         self._members.append((group, list(zip(params, states, strict=True))))
@@ -137,13 +137,13 @@ class Optimizer:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take over what `state_dict()` returned.
 
-        Raises ValueError or ShapeError where groups, names or shapes are not those of this optimiser, which is then left
-        as it was.
+        Raises ValueError or ShapeError where groups, names or shapes are not those of this optimiser, which is then
+        left as it was.
         """
         groups, state = saved["param_groups"], {int(i): s for i, s in saved["state"].items()}
         have, given = ([len(g["params"]) for g in some] for some in (self.param_groups, groups))
         if have != given:
-            raise ValueError(f"{self._name}.load_state_dict: groups of {given} parameters, this one has groups of {have}")
+            raise ValueError(f"{self._name}.load_state_dict: expected groups of {have} parameters, got groups of {given}")
         for i, mine in enumerate(self.state):
             theirs = state.get(i, {})
             if mine.keys() != theirs.keys():

@@ -1,4 +1,4 @@
-"""Pictures and words: where does this gradient come from?"""
+"""Pictures and words that show where a gradient comes from."""
 
 from tinygrad_nn.view.drawing import draw
 from tinygrad_nn.view.picture import Picture

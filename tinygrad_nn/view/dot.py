@@ -37,9 +37,9 @@ def _lines(scene: Scene) -> Iterator[str]:
     for group in scene.groups:
         yield f"  subgraph cluster_{group.id} {{"
         yield (
-            f"    graph [label={dot_string(group.label)} id={group.id} tooltip={dot_string(group.tooltip or group.label)} "
-            f'labelloc=t labeljust=l fontsize=11 fontcolor={_q(QUIET)} style="rounded,filled" fillcolor="#f8fafc" '
-            f"pencolor={_q(SOFT)} margin=10]"
+            f"    graph [label={dot_string(group.label)} tooltip={dot_string(group.tooltip or group.label)} "
+            f"id={group.id} labelloc=t labeljust=l fontsize=11 fontcolor={_q(QUIET)} "
+            f'style="rounded,filled" fillcolor="#f8fafc" pencolor={_q(SOFT)} margin=10]'
         )
         for node in scene.nodes:
             if node.group == group.id:
@@ -47,10 +47,9 @@ def _lines(scene: Scene) -> Iterator[str]:
         yield "  }"
     for column in scene.columns:
         yield f"  {{ rank=same; {'; '.join(column)} }}"
-    frame = {node.id: node.group for node in scene.nodes}
+    by_id = {node.id: node for node in scene.nodes}
     for edge in scene.edges:
-        apart = frame.get(edge.source) != frame.get(edge.target) and frame.get(edge.target)
-        yield f"  {_edge(edge, far=bool(apart))}"
+        yield f"  {_edge(edge, by_id[edge.source], by_id[edge.target])}"
     yield "}"
 
 
@@ -58,7 +57,7 @@ def _q(text: str) -> str:
     return f'"{text}"'
 
 
-# --- nodes -----------------------------------------------------------------------------------------------------------------
+# --- nodes ------------------------------------------------------------------------------------------------------------
 
 
 def _node(node: Node) -> str:
@@ -110,20 +109,29 @@ def _row(row: Row) -> str:
     label = _cell(row.label, size=11, color=QUIET, bold=row.strong)
     if row.grid is not None:
         scale = _cell(row.text, size=10, color=QUIET, padding=2) if row.text else ""
-        content = f"<table {_BARE} cellpadding=\"2\"><tr><td>{grid(row.grid)}</td>{scale}</tr></table>"
+        content = f'<table {_BARE} cellpadding="2"><tr><td>{grid(row.grid)}</td>{scale}</tr></table>'
         return f'<tr>{label}<td align="left" cellpadding="1" colspan="{_SPAN}">{content}</td></tr>'
     return f"<tr>{label}{_cell(row.text, color=BAD if row.bad else INK, bold=row.strong, span=_SPAN)}</tr>"
 
 
-def _cell(text: str, size: int = 12, color: str = INK, padding: int = 3, bold: bool = False, align: str = "left", span: int = 1) -> str:
+def _cell(
+    text: str,
+    size: int = 12,
+    color: str = INK,
+    padding: int = 3,
+    bold: bool = False,
+    align: str = "left",
+    span: int = 1,
+) -> str:
     """A cell of one line, wide enough for it on any machine.
 
     Bold and plain cells of one row stand on different lines, by a quirk of Graphviz: a row is all one or the other.
     """
     body = _font(text, size, color)
     width = measure(text, size, bold) + 2 * padding
+    body = f"<b>{body}</b>" if bold else body
     spanned = f' colspan="{span}"' if span > 1 else ""
-    return f'<td align="{align}" cellpadding="{padding}" width="{width:.0f}"{spanned}>{f"<b>{body}</b>" if bold else body}</td>'
+    return f'<td align="{align}" cellpadding="{padding}" width="{width:.0f}"{spanned}>{body}</td>'
 
 
 def grid(heat: Grid, size: int = 7) -> str:
@@ -136,14 +144,14 @@ def grid(heat: Grid, size: int = 7) -> str:
             color = style.tint(x, heat.scale)
             if spelled:
                 ink = PAPER if abs(x) > 0.62 * heat.scale or x != x else INK
-                cells.append(f'<td bgcolor="{color}" align="left" cellpadding="3">{_font(number(x), size=10, color=ink)}</td>')
+                text = _font(number(x), size=10, color=ink)
+                cells.append(f'<td bgcolor="{color}" align="left" cellpadding="3">{text}</td>')
             else:
                 cells.append(f'<td bgcolor="{color}" fixedsize="true" width="{size}" height="{size}"></td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
     space = 1 if spelled else 0
-    return (
-        f'<table border="1" cellborder="0" cellspacing="{space}" cellpadding="0" color="{SOFT}">{"".join(lines)}</table>'
-    )
+    frame = f'border="1" cellborder="0" cellspacing="{space}" cellpadding="0" color="{SOFT}"'
+    return f"<table {frame}>{''.join(lines)}</table>"
 
 
 def _circle(node: Node) -> str:
@@ -160,10 +168,10 @@ def _font(text: str, size: int | None = None, color: str | None = None) -> str:
     return f"<font{attributes}>{body}</font>" if attributes else body
 
 
-# --- edges -----------------------------------------------------------------------------------------------------------------
+# --- edges ------------------------------------------------------------------------------------------------------------
 
 
-def _edge(edge: Edge, far: bool) -> str:
+def _edge(edge: Edge, source: Node, target: Node) -> str:
     fields = [f"id={edge.id}", f"class={_q(' '.join([edge.kind, *(f'path{k}' for k in edge.lanes)]))}"]
     ink = INK
     if edge.bad:
@@ -190,8 +198,10 @@ def _edge(edge: Edge, far: bool) -> str:
         fields += [f"tooltip={dot_string(edge.tooltip)}", f"labeltooltip={dot_string(edge.tooltip)}"]
     if edge.label or edge.lanes:
         fields.append(f"label={_edge_label(edge, ink)}")
-    if far:
+    if source.group != target.group and target.group:
         fields.append("minlen=2")  # leaves room for the parameters of the next frame, so that frames stand side by side
+    if source.role in ("operation", "layer") and (source.group or target.group):
+        fields.append("weight=8")  # the way through the network is straight, and its parameters come from the side
     if edge.kind == "back":
         fields.append("constraint=false")
     return f"{edge.source} -> {edge.target} [{' '.join(fields)}]"
@@ -211,7 +221,7 @@ def badge(k: int) -> str:
     return f'<td bgcolor="{style.lane(k).text}" cellpadding="1"><b>{_font(f" {k} ", size=9, color=PAPER)}</b></td>'
 
 
-# --- what stands under the picture -------------------------------------------------------------------------------------------
+# --- what stands under the picture ------------------------------------------------------------------------------------
 
 
 def _foot(scene: Scene) -> str:
@@ -256,10 +266,9 @@ def _total(table: PathTable) -> str:
     sign = {True: _font(" ✓ ", size=14, color=GOOD), False: _font(" ✗ ", size=14, color=BAD), None: ""}[table.ok]
     check = f"<b>{sign}</b>{_font(table.check, color=BAD if table.ok is False else QUIET)}"
     value = f'<td align="left">{grid(table.grid)}</td>' if table.grid else _cell(_sign(table.total), 13, ink, bold=True)
-    return (
-        f'<hr/><tr><td></td><td></td><td></td>{_cell("sum", 13, ink, bold=True, align="right")}{_cell("=", 13, ink, bold=True)}'
-        f'{value}<td align="left" width="{measure(table.check) + 24:.0f}">{check}</td></tr>'
-    )
+    equation = _cell("sum", 13, ink, bold=True, align="right") + _cell("=", 13, ink, bold=True) + value
+    check = f'<td align="left" width="{measure(table.check) + 24:.0f}">{check}</td>'
+    return f"<hr/><tr><td></td><td></td><td></td>{equation}{check}</tr>"
 
 
 def _sign(text: str) -> str:

@@ -25,17 +25,17 @@ def draw(
     *,
     timeout: float = 10.0,
 ) -> Picture:
-    """A picture of how `root` was computed, and of where its gradient comes from.
+    r"""A picture of how `root` was computed, and of where its gradient comes from.
 
     Parameters
     ----------
     root : the tensor to draw, with all it was made from.
     wrt : the input whose paths are shown; by itself the only one, where it is a number and has few paths.
     detail : "ops", a box for each operation.
-    show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows), "paths",
-        "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).
-    names : tensors by name, as in ``names={"u": u}`` or ``names=vars()``; by default the variables of the caller, unless
-        a tensor has a name of its own.
+    show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows),
+        "paths", "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).
+    names : tensors by name, as in ``names={"u": u}`` or ``names=vars()``; by default the variables of the caller,
+        unless a tensor has a name of its own.
     engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
     timeout : seconds a layout may take.
 
@@ -56,7 +56,7 @@ def draw(
     >>> z = tn.sin(x**2 + y**2)
     >>> tn.draw(z)
     <picture: Computation graph of z = sin(v₃); 7 nodes, 7 arrows>
-    >>> print("\\n".join(tn.draw(z).scene.table.rows[k].product for k in (0, 1)))
+    >>> print("\n".join(tn.draw(z).scene.table.rows[k].product for k in (0, 1)))
     −5.0865
     −0.4678
 

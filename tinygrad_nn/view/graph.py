@@ -65,8 +65,9 @@ class Graph:
     def __init__(self, root: Any, names: Mapping[str, Any] | None = None, variables: Mapping[str, Any] | None = None):
         self.root = root
         self.nodes, self.slots = _collect(root)
-        self.names = text.Names([n for n in self.nodes if not isinstance(n, Constant)], root, names or {}, variables or {})
-        self._constants = [n.index for n in self.nodes if isinstance(n, Constant)]
+        tensors = [node for node in self.nodes if not isinstance(node, Constant)]
+        self.names = text.Names(tensors, root, names or {}, variables or {})
+        self._constants = [node.index for node in self.nodes if isinstance(node, Constant)]
         self.outgoing: dict[Any, list[Slot]] = {}
         self.incoming: dict[Any, list[Slot]] = {}
         for slot in self.slots:
@@ -78,7 +79,9 @@ class Graph:
 
     def name(self, node: Any) -> str:
         """What a node is called in this picture."""
-        return f"c{text.subscript(self._constants.index(node.index) + 1)}" if isinstance(node, Constant) else self.names[node]
+        if isinstance(node, Constant):
+            return f"c{text.subscript(self._constants.index(node.index) + 1)}"
+        return self.names[node]
 
     def formula(self, node: Any) -> str:
         """The operation that made a node, with the names of its arguments; empty for a node that none has made."""
@@ -116,7 +119,8 @@ class Graph:
 
     def contributions(self, node: Any) -> list[Any]:
         """What comes back to a node through each arrow that leaves it, in the order of these arrows."""
-        return [self.sent[s.target.index, s.slot] for s in self.outgoing.get(node.index, ()) if (s.target.index, s.slot) in self.sent]
+        arrows = ((slot.target.index, slot.slot) for slot in self.outgoing.get(node.index, ()))
+        return [self.sent[arrow] for arrow in arrows if arrow in self.sent]
 
     def origin(self, node: Any) -> str:
         """The source line that made a node, as file name and number."""
@@ -176,8 +180,8 @@ def _collect(root: Any) -> tuple[list[Any], list[Slot]]:
     stack = [root]
     while stack:
         for x in stack.pop().inputs:
-            if isinstance(x, Traced) and x.index not in found:  # type: ignore[attr-defined]
-                found[x.index] = x  # type: ignore[attr-defined]
+            if isinstance(x, Traced) and x.index not in found:
+                found[x.index] = x
                 stack.append(x)
     nodes: list[Any] = []
     slots: list[Slot] = []

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import chain
-from tinygrad_nn.view import text
 from tinygrad_nn.view.graph import Graph
 from tinygrad_nn.view.heat import grid, largest
 from tinygrad_nn.view.model import PathRow, PathTable
@@ -68,7 +67,7 @@ class Lanes:
         return self._lanes.get(key, ())
 
     def passes(self, key: tuple[int, int]) -> bool:
-        """Does any path run along an arrow, with a lane or without?"""
+        """Tell whether any path runs along an arrow, with a lane or without."""
         return key in self._counts
 
     def weight(self, key: tuple[int, int]) -> float:
@@ -103,9 +102,10 @@ class Lanes:
         n = self.sum.count
         heading = f"{self.quotient} = {'sum over ' + count(n) + ' paths' if n != 1 else 'one path'}"
         if not n:
-            return PathTable(f"{self.quotient} = 0: no path leads from {self.graph.name(self.source)} to {self.graph.name(self.root)}")
+            start, end = self.graph.name(self.source), self.graph.name(self.root)
+            return PathTable(f"{self.quotient} = 0: no path leads from {start} to {end}")
         if self.blind:
-            return PathTable(heading, rest=("the numbers cannot be told any more: a value was changed since (see below)",))
+            return PathTable(heading, rest=("no numbers: a value was changed since, see below",))
         rows = tuple(self._row(k, path) for k, path in enumerate(self.paths, 1))
         total = np.asarray(self.sum.gradient)
         ok, check = self._check(total)
@@ -146,7 +146,7 @@ class Lanes:
         return " → ".join(names)
 
     def _factors(self, path: chain.Path, most: int = 8) -> str:
-        factors = []
+        factors: list[str] = []
         for derivative in path.local_derivatives:
             if not isinstance(derivative, (int, float)):
                 return ""
@@ -179,7 +179,7 @@ class Lanes:
         return lines
 
     def _check(self, total: Any) -> tuple[bool | None, str]:
-        """Is the sum of the paths the gradient of the backward pass?  The error allowed is that of adding so many up."""
+        """Compare the sum of the paths with the gradient of the backward pass, but for rounding errors."""
         g = self.graph.gradient.get(self.source.index)
         if g is None:
             return None, ""
@@ -198,7 +198,8 @@ class Lanes:
         """The table in words."""
         table = self.table()
         lines = [table.heading + "."]
-        lines += [f"Path {r.number}: {r.nodes}, {r.factors + ' = ' if r.factors else ''}{r.product}." for r in table.rows]
+        for row in table.rows:
+            lines.append(f"Path {row.number}: {row.nodes}, {row.factors + ' = ' if row.factors else ''}{row.product}.")
         lines += [f"{line}." for line in table.rest]
         if table.total:
             mark = {True: " ✓", False: " ✗", None: ""}[table.ok]

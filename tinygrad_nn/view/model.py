@@ -91,7 +91,7 @@ class PathRow:
 
 @dataclass(frozen=True)
 class PathTable:
-    """The table under the picture.  `ok` tells whether the sum of the paths equals the gradient of the backward pass."""
+    """The table under the picture; `ok` tells whether the sum of the paths is the gradient of the backward pass."""
 
     heading: str
     rows: tuple[PathRow, ...] = ()

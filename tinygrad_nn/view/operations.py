@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -9,13 +10,13 @@ import numpy as np
 
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.view import text
-from tinygrad_nn.view.graph import Constant, Graph, Slot
+from tinygrad_nn.view.graph import Graph, Slot
 from tinygrad_nn.view.heat import grid, largest
 from tinygrad_nn.view.lanes import Lanes
 from tinygrad_nn.view.model import Edge, Group, Node, Note, Row, Scene
-from tinygrad_nn.view.text import count, number, shorten
+from tinygrad_nn.view.text import number, shorten
 
-__all__ = ["Ids", "SHOW", "groups_of", "operations", "role", "warnings"]
+__all__ = ["SHOW", "Ids", "groups_of", "operations", "role", "warnings"]
 
 SHOW = ("value", "gradient", "shape", "heatmap", "local", "paths", "sums", "constants")
 DATA = {"X", "x", "A⁰"}  # names of what goes into a network
@@ -35,7 +36,7 @@ def operations(graph: Graph, lanes: Lanes | None, show: Collection[str] = SHOW) 
     groups = groups_of(graph)
     nodes = tuple(_node(graph, n, ids, groups, show, lanes) for n in graph.nodes if _shown(n, show))
     edges = tuple(_edge(graph, s, ids, show, lanes) for s in graph.slots if _shown(s.source, show))
-    labels = sorted({layer for layer in groups.values()})
+    labels = sorted(set(groups.values()))
     return Scene(
         title=f"Computation graph of {_equation(graph, graph.root)}",
         description=describe(graph, lanes),
@@ -51,7 +52,7 @@ def _shown(node: Any, show: Collection[str]) -> bool:
     return "constants" in show or node.tracked or node.op is not None
 
 
-# --- nodes -----------------------------------------------------------------------------------------------------------------
+# --- nodes ------------------------------------------------------------------------------------------------------------
 
 
 def role(graph: Graph, node: Any) -> str:
@@ -67,7 +68,7 @@ def role(graph: Graph, node: Any) -> str:
 
 
 def groups_of(graph: Graph) -> dict[Any, int]:
-    """The layer of each node, by its index: from names like W¹ and Z¹, and for what lies between them, from its user."""
+    """The layer of each node, by its index: from names like W¹ and Z¹, and for what lies between, from its user."""
     layers: dict[Any, int] = {}
     for node in reversed(graph.nodes):
         layer = text.layer_of(node.name or "")
@@ -135,7 +136,8 @@ def _array(label: str, value: Any, show: Collection[str]) -> list[Row]:
         return [Row(label, "empty")]
     if "heatmap" in show:
         heat = grid(value)
-        return [Row(label, "" if heat.exact and max(len(heat.cells), len(heat.cells[0])) <= 4 else f"±{number(largest(value))}", grid=heat)]
+        spelled = heat.exact and max(len(heat.cells), len(heat.cells[0])) <= 4
+        return [Row(label, "" if spelled else f"±{number(largest(value))}", grid=heat)]
     return [Row(label, f"{number(value.min())} … {number(value.max())}")]
 
 
@@ -168,8 +170,8 @@ def _tooltip(graph: Graph, node: Any) -> str:
     if node.op is not None:
         for slot in graph.incoming.get(node.index, ()):
             if slot.source.tracked:
-                rule = graph.rule(slot)
-                lines.append(f"rule: ∂{graph.name(slot.source)} ← {rule or 'by ' + node.op.name} (g = ∂{graph.name(node)})")
+                rule = graph.rule(slot) or f"by {node.op.name}"
+                lines.append(f"rule: ∂{graph.name(slot.source)} ← {rule} (g = ∂{graph.name(node)})")
     origin = graph.origin(node)
     if origin:
         lines.append(f"made at {origin}")
@@ -190,7 +192,7 @@ def _spelled(value: Any) -> str:
     )
 
 
-# --- edges -----------------------------------------------------------------------------------------------------------------
+# --- edges ------------------------------------------------------------------------------------------------------------
 
 
 def _edge(graph: Graph, slot: Slot, ids: Ids, show: Collection[str], lanes: Lanes | None) -> Edge:
@@ -238,19 +240,29 @@ def _slope(slot: Slot) -> float:
 
 def _array_rule(graph: Graph, slot: Slot) -> str:
     """What the arrow does to the gradient that comes back along it, with a dot in its place, as in `Wᵀ ·`."""
-    rule = graph.rule(slot, "·")
-    x, y = np.asarray(slot.source.value), np.asarray(slot.target.value)
+    node, rule = slot.target, graph.rule(slot, "·")
+    if rule is None:
+        return str(node.op.name)
+    x, y = np.shape(slot.source.value), np.shape(node.value)
     stretch = ""
-    if rule is not None:
-        rule = rule.removeprefix("· ") if rule.startswith("· ⊙") else rule
-        if slot.target.op.kind == "elementwise" and x.shape != y.shape:
-            axes = [i for i in range(y.ndim) if i < y.ndim - x.ndim or x.shape[i - (y.ndim - x.ndim)] != y.shape[i]]
-            what = {(y.ndim - 1,): "columns", (y.ndim - 2,): "rows"}.get(tuple(axes), "elements") if y.ndim > 1 else "elements"
-            stretch = f"sum over {int(np.prod([y.shape[i] for i in axes]))} {what}"
-        elif slot.target.op.kind in ("linear", "reduction") and x.size > y.size:
-            stretch = f"copied to {text.shape(x)}" if rule == "·" else ""
-    rule = slot.target.op.name if rule is None else "" if rule == "·" and stretch else "1" if rule == "·" else shorten(rule, 30)
-    return "\n".join(part for part in (rule, stretch) if part)
+    if node.op.kind == "elementwise" and x != y:
+        stretch = _stretched(x, y)
+    elif rule == "·" and np.prod(x) > np.prod(y):
+        stretch = f"copied to {text.shape(slot.source.value)}"
+    if rule == "·":
+        return stretch or "1"
+    rule = shorten(rule.removeprefix("· ") if rule.startswith("· ⊙") else rule, 30)
+    return f"{rule}\n{stretch}" if stretch else rule
+
+
+def _stretched(x: tuple[int, ...], y: tuple[int, ...]) -> str:
+    """What the way back of broadcasting shape `x` to shape `y` adds up."""
+    extra = len(y) - len(x)
+    axes = [i for i, n in enumerate(y) if i < extra or x[i - extra] != n]
+    what = "elements"
+    if len(y) == 2 and len(axes) == 1:
+        what = ("rows", "columns")[axes[0]]
+    return f"sum over {math.prod(y[i] for i in axes)} {what}"
 
 
 def _edge_tooltip(graph: Graph, slot: Slot, formula: str, result: str, lanes: Lanes | None) -> str:
@@ -269,7 +281,7 @@ def _edge_tooltip(graph: Graph, slot: Slot, formula: str, result: str, lanes: La
     return "\n".join(lines)
 
 
-# --- words -----------------------------------------------------------------------------------------------------------------
+# --- words ------------------------------------------------------------------------------------------------------------
 
 
 def warnings(graph: Graph) -> tuple[Note, ...]:
@@ -277,8 +289,10 @@ def warnings(graph: Graph) -> tuple[Note, ...]:
     notes = [Note(message, bad=True) for message in graph.broken.values()]
     stale = [graph.name(n) for n in graph.nodes if n.index in graph.stale]
     if stale:
-        what = "was changed after an operation had used it: its value now is" if len(stale) == 1 else "were changed after operations had used them: their values now are"
-        notes.append(Note(f"{_listed(stale)} {what} not the one in this graph", bad=True))
+        was, it = ("was", "it") if len(stale) == 1 else ("were", "them")
+        notes.append(
+            Note(f"{_listed(stale)} {was} changed after an operation had used {it}; the graph is of before", bad=True)
+        )
     if not graph.root.tracked:
         notes.append(Note("No gradient flows here: nothing this was made from has requires_grad=True"))
     elif np.size(graph.root.value) != 1:
@@ -296,10 +310,8 @@ def describe(graph: Graph, lanes: Lanes | None) -> str:
     """The picture in words, for readers who cannot see it."""
     made = [n for n in graph.nodes if n.op is not None]
     leaves = [n for n in graph.nodes if n.op is None]
-    lines = [
-        f"{_equation(graph, graph.root)}, computed by {count(len(made))} operation{'s' * (len(made) != 1)} "
-        f"from {count(len(leaves))} input{'s' * (len(leaves) != 1)}."
-    ]
+    size = f"{len(made)} operation{'s' * (len(made) != 1)} from {len(leaves)} input{'s' * (len(leaves) != 1)}"
+    lines = [f"{_equation(graph, graph.root)}, computed by {size}."]
     for node in graph.nodes[:12]:
         words = f"{_equation(graph, node)} is {_worded(node, graph)}"
         g = graph.gradient.get(node.index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Picture:
         engine does not write it.
         """
         path = Path(path)
-        writers = {
+        writers: dict[str, Callable[[], bytes]] = {
             ".svg": lambda: self.svg().encode(),
             ".png": lambda: self._layout("png", "-Gdpi=144"),
             ".pdf": lambda: self._layout("pdf"),
@@ -63,10 +64,10 @@ class Picture:
             ".json": lambda: self.json().encode(),
         }
         try:
-            writer = writers[path.suffix.lower()]
+            content = writers[path.suffix.lower()]
         except KeyError:
             raise ValueError(f"pictures are saved as {' '.join(writers)}, not {path.suffix or path.name!r}") from None
-        path.write_bytes(writer())
+        path.write_bytes(content())
         return path
 
     def json(self) -> str:

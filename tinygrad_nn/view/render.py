@@ -53,8 +53,8 @@ def find(engine: str | None = None, form: str = "svg") -> tuple[str, str]:
         if engine == "dot":
             what = "pdf needs" if form == "pdf" else "engine='dot' needs"
             raise RenderError(
-                f"{what} the program `dot`, which is not on the PATH: install Graphviz (https://graphviz.org/download), "
-                "or save as .svg or .png, which the embedded engine writes"
+                f"{what} the program `dot`, which is not on the PATH: install Graphviz "
+                "(https://graphviz.org/download), or save as .svg or .png, which the embedded engine writes"
             )
     program = _embedded()
     if program is None:
@@ -108,6 +108,5 @@ def layout(source: str, form: str, engine: str | None = None, timeout: float = 1
 
 # The embedded engine draws png with its own fonts; what they lack would come out as empty boxes.
 _NOT_IN_ARIMO = str.maketrans(
-    {"⊙": "·", "∘": "·", "✓": "√", "✗": "×", "⁰": "°", "⁻": "−", "⁺": "+", "₋": "−", "ₖ": "k", "ⱼ": "j", "ₙ": "n", "∥": "‖",
-     "∇": "D", "⟨": "<", "⟩": ">", "∧": "&", "∛": "³√", "∈": "in", "↦": "→", "\u2007": "  "}
-)  # fmt: skip
+    dict(zip("⊙∘✓✗⁰⁻⁺₋ₖⱼₙ∥∇⟨⟩∧↦", "◦◦√×°−+−kjn‖D<>&→", strict=True)) | {"∛": "³√", "\u2007": "  "}
+)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BAD", "FONT", "GOOD", "INK", "LANES", "PAPER", "QUIET", "ROLES", "SOFT", "LaneStyle", "Role", "lane", "tint"]
+__all__ = [
+    "BAD", "FONT", "GOOD", "INK", "LANES", "PAPER", "QUIET", "ROLES", "SOFT", "LaneStyle", "Role", "lane", "tint",
+]  # fmt: skip
 
 FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has
 PAPER, INK, QUIET, SOFT = "#ffffff", "#0f172a", "#526077", "#cbd5e1"

@@ -1,4 +1,4 @@
-"""What Graphviz leaves out of an SVG: a title and a description in words, tooltips, lanes that differ without colour."""
+"""What Graphviz leaves out of an SVG: title and description in words, tooltips, lanes that differ without colour."""
 
 from __future__ import annotations
 

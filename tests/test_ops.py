@@ -1,0 +1,482 @@
+"""Every operation of the tables, by what its entry and the laws in `tinygrad_nn/ops/__init__.py` promise."""
+
+import contextlib
+import inspect
+import itertools
+
+import numpy as np
+import pytest
+
+import tinygrad_nn as tn
+from tinygrad_nn import symbols, tensor
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, EverySlot, Op, write
+from tinygrad_nn.samples import samples_of
+
+PUBLIC = """
+exp expm1 exp2 log log1p log2 log10 sqrt cbrt square abs sign reciprocal negative sin cos tan arcsin arccos arctan sinh
+cosh tanh arcsinh arccosh arctanh sinc erf add subtract multiply divide power maximum minimum hypot arctan2 logaddexp
+where clip sigmoid log_sigmoid relu leaky_relu elu selu gelu silu softplus softsign mish hard_tanh softmax log_softmax
+logsumexp sum mean prod var std max min cumsum cumprod norm argmax matmul dot inner outer tensordot einsum kron trace
+diag diagonal tril triu inv solve det slogdet cholesky reshape ravel transpose swapaxes moveaxis squeeze expand_dims
+broadcast_to concatenate stack hstack vstack split tile repeat roll flip pad take mse cross_entropy
+binary_cross_entropy l1_loss huber_loss
+""".split()
+NOT_METHODS = {"where", "concatenate", "stack", "einsum", "mse", "cross_entropy", "binary_cross_entropy", "l1_loss",
+               "huber_loss"}  # fmt: skip
+
+ALL = {name: entry for name, entry in BY_NAME.items() if isinstance(entry, Op)}
+COMPOSED = {name: entry for name, entry in BY_NAME.items() if not isinstance(entry, Op)}
+DIFFERENTIABLE = [
+    op for op in ALL.values() if isinstance(op.vjps, EverySlot) or any(rule is not None for rule in op.vjps)
+]
+
+
+def every(ops):
+    return pytest.mark.parametrize("op", ops, ids=lambda op: op.name)
+
+
+def cases(op, dtype=np.float64):
+    """Valid inputs of `op` in this dtype, read-only, with their parameters."""
+    for arrays, params in samples_of(op):
+        if op.prepare is not None:
+            arrays = tuple(op.prepare(a) for a in arrays)
+        yield tuple(frozen(a, dtype) for a in arrays), params
+
+
+def frozen(a, dtype=np.float64):
+    if not isinstance(a, np.ndarray):
+        return a
+    a = a.astype(dtype) if a.dtype.kind == "f" else a.copy()
+    a.flags.writeable = False
+    return a
+
+
+def leaves(arrays, slots=None):
+    """The same inputs with tensors that require a gradient in the place of the floating-point ones."""
+    return [
+        tn.tensor(a, requires_grad=True) if is_float(a) and (slots is None or i in slots) else a
+        for i, a in enumerate(arrays)
+    ]
+
+
+def is_float(a):
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
+def with_rule(op, arrays):
+    return [i for i, a in enumerate(arrays) if is_float(a) and op.vjps[i] is not None]
+
+
+def as_called(op, arrays, params):
+    """The public call for a sample: what `op.bind` would make these arrays and parameters of."""
+    match op.name:
+        case "concatenate" | "stack":
+            return (arrays,), params
+        case "einsum":
+            return (params["subscripts"], *arrays), {}
+        case "getitem":
+            return (arrays[0], params["index"]), {}
+        case "index_update":
+            return (arrays[0], params["index"], arrays[1]), {}
+    return arrays, params
+
+
+def applied(op, params):
+    def f(*args):
+        return op.apply([op.prepare(a) for a in args] if op.prepare else args, params)
+
+    f.__name__ = op.name
+    return f
+
+
+@contextlib.contextmanager
+def counting_tensors(monkeypatch):
+    """A list that grows by one with every tensor made."""
+    made, init = [], tn.Tensor.__init__
+
+    def count(self, *args, **kwargs):
+        made.append(1)
+        init(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tn.Tensor, "__init__", count)
+        yield made
+
+
+# --- the list of api.md ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_name_is_a_function_and_a_method(name):
+    assert callable(getattr(tn, name))
+    assert name in dir(tn)
+    if name not in NOT_METHODS:
+        assert callable(getattr(tn.tensor([1.0, 2.0]), name))
+
+
+def test_every_operation_is_described():
+    for op in ALL.values():
+        assert op.summary, op.name
+        assert write(op, {name: name for name in op.arguments})
+        assert op.summary in inspect.getdoc(op)
+        assert repr(op).startswith(f"<operation {op.name}(")
+
+
+# --- gradients against finite differences -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@every(DIFFERENTIABLE)
+def test_gradients_of_first_and_second_order(op, dtype):
+    for arrays, params in samples_of(op):
+        f, arrays = applied(op, params), [frozen(a, dtype) for a in arrays]
+        if op.smooth:
+            assert tn.gradcheck(f, *arrays, order=op.smooth)
+        else:  # differentiable in its first argument only
+            assert tn.gradcheck(lambda g, f=f, rest=arrays[1:]: f(g, *rest), arrays[0])
+
+
+@every(DIFFERENTIABLE)
+def test_forward_mode_agrees_with_reverse_mode(op):
+    rng = np.random.default_rng(1)
+    for arrays, params in cases(op):
+        slots = with_rule(op, arrays)[: None if op.smooth else 1]
+        f, at = of_slots(op, arrays, params, slots), [arrays[i] for i in slots]
+        tangents = [rng.normal(size=a.shape) for a in at]
+        y, moved = tn.jvp(f, at, tangents)
+        again, pull = tn.vjp(f, *at)
+        u = rng.normal(size=y.shape)
+        np.testing.assert_array_equal(y, again)
+        np.testing.assert_allclose(
+            np.sum(u * moved), sum(np.sum(g * t) for g, t in zip(pull(u), tangents, strict=True)), rtol=1e-9, atol=1e-10
+        )
+
+
+def of_slots(op, arrays, params, slots):
+    """`op` as a function of some of its arguments."""
+
+    def f(*given):
+        args = list(arrays)
+        for i, x in zip(slots, given, strict=True):
+            args[i] = x
+        return op.apply(args, params)
+
+    return f
+
+
+@every([op for op in DIFFERENTIABLE if op.smooth == 2])
+def test_hessian_is_symmetric_and_the_same_forward_over_reverse(op):
+    rng = np.random.default_rng(2)
+    for arrays, params in itertools.islice(cases(op), 4):
+        slots = with_rule(op, arrays)
+        f, at = of_slots(op, arrays, params, slots), [arrays[i] for i in slots]
+        weights = rng.normal(size=np.shape(f(*at)))
+
+        def scalar(flat, f=f, at=at, weights=weights):
+            ends = np.cumsum([a.size for a in at])
+            parts = [flat[end - a.size : end].reshape(a.shape) for a, end in zip(at, ends, strict=True)]
+            return (f(*parts) * weights).sum()
+
+        flat = np.concatenate([a.ravel() for a in at])
+        hessian, direction = tn.hessian(scalar)(flat), rng.normal(size=flat.shape)
+        scale = max(1.0, np.abs(hessian).max())
+        np.testing.assert_allclose(hessian, hessian.T, atol=1e-10 * scale)
+        np.testing.assert_allclose(tn.hvp(scalar, (flat,), (direction,)), hessian @ direction, atol=1e-9 * scale)
+
+
+# --- one operation, many ways to call it -------------------------------------------------------------------------------
+
+
+@every(ALL.values())
+def test_arrays_in_arrays_out_equal_to_the_value_on_tensors(op):
+    for arrays, params in cases(op):
+        on_arrays = op.apply(arrays, params)
+        on_tensors = op.apply(leaves(arrays), params)
+        assert isinstance(on_arrays, (np.ndarray, np.generic))
+        assert not isinstance(on_arrays, np.ndarray) or on_arrays.dtype != object
+        assert isinstance(on_tensors, tn.Tensor) or not any(is_float(a) for a in arrays)
+        np.testing.assert_array_equal(on_arrays, tensor._untracked(on_tensors), strict=True)
+
+
+@every([op for op in ALL.values() if not op.name.startswith("_")])
+def test_function_method_and_numpy_call_are_one(op):
+    functions = [f for f, entry in BY_FUNCTION.items() if entry is op]
+    ways = [BY_NAME[op.name], getattr(tn, op.name), *functions]
+    for arrays, params in cases(op):
+        args, kwargs = as_called(op, arrays, params)
+        expected = op.apply(arrays, params)
+        tensors = as_called(op, tuple(leaves(arrays)), params)[0]
+        results = [way(*tensors, **kwargs) for way in ways]
+        if op.method:
+            results.append(getattr(tensors[0], op.name)(*tensors[1:], **kwargs))
+        recorded = any(is_float(a) and op.vjps[i] is not None for i, a in enumerate(arrays))
+        for y in results:
+            if op not in (ALL["one_hot"],):
+                assert isinstance(y, tn.Tensor)
+                assert y.requires_grad == recorded
+                assert (y.op is op) == recorded
+                y = y.value
+            np.testing.assert_array_equal(y, expected, strict=True)
+        for f in functions:  # on arrays the operation is what NumPy says
+            np.testing.assert_allclose(tn.ops.BY_NAME[op.name](*args, **kwargs), f(*args, **kwargs), rtol=1e-13)
+
+
+@every([op for op in ALL.values() if op.kind == "elementwise" and len(op.arguments) == 2 and any(op.vjps)])
+def test_python_numbers_are_weak(op):
+    x, low = np.array([0.5, 0.75], np.float32), np.float32(0.25)
+    for call in [lambda t: op(t, 0.25), lambda t: op(0.25, t), lambda t: op(t, 1), lambda t: op(low, t)]:
+        t = tn.tensor(x, requires_grad=True)
+        y = call(t)
+        y.sum().backward()
+        assert y.dtype == t.grad.dtype == np.float32
+
+
+# --- dtype, shape, and what must stay as it was --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@every(DIFFERENTIABLE)
+def test_dtype_and_shape_are_kept_and_inputs_unchanged(op, dtype):
+    """The inputs, and the upstream gradient, are read-only: a rule that wrote into them would raise."""
+    for arrays, params in cases(op, dtype):
+        slots = with_rule(op, arrays)
+        tensors = leaves(arrays, slots)
+        for i in slots:
+            tensors[i].value = arrays[i]
+        y = op.apply(tensors, params)
+        assert y.dtype == dtype if op.name != "astype" else params["dtype"]
+        seed = frozen(np.ones_like(y.value), y.dtype)
+        inputs = [tensors[i] for i in slots]
+        found = tn.gradients(y, inputs, seed)
+        again = tn.gradients(y, inputs, seed, create_graph=True) if op.smooth else []
+        y.backward(seed)
+        for x, *several in zip(inputs, found, *([again] if again else []), strict=True):
+            for g in (x.grad, *several):
+                assert g.dtype == dtype
+                assert g.shape == x.shape
+        assert all(a.base is not None or a.flags.owndata for a in found)
+        for x in inputs:
+            x.grad += 1  # nobody else holds it, and it may be written to
+        for x, g in zip(inputs, found, strict=True):
+            np.testing.assert_array_equal(x.grad, g + 1)
+
+
+@every(DIFFERENTIABLE)
+def test_a_first_order_backward_makes_no_tensor(op, monkeypatch):
+    for arrays, params in cases(op):
+        tensors = leaves(arrays, with_rule(op, arrays))
+        y = op.apply(tensors, params)
+        with counting_tensors(monkeypatch) as made:
+            y.backward(np.ones(y.shape))
+        assert made == []
+        with counting_tensors(monkeypatch) as made:
+            y + 1
+        assert made == [1], "the counter counts"
+
+
+# --- the laws of a rule ---------------------------------------------------------------------------------------------------
+
+
+@every(DIFFERENTIABLE)
+def test_one_rule_text_serves_arrays_and_tensors(op):
+    rng = np.random.default_rng(3)
+    for arrays, params in cases(op):
+        y = op.apply(arrays, params)
+        g = np.asarray(rng.normal(size=np.shape(y)))
+        for slot in with_rule(op, arrays)[: None if op.smooth else 1]:
+            on_arrays = op.vjps[slot](g, np.asarray(y), *arrays, **params)
+            tensors = leaves(arrays)
+            on_tensors = op.vjps[slot](tn.tensor(g, requires_grad=True), op.apply(tensors, params), *tensors, **params)
+            assert isinstance(on_arrays, (np.ndarray, np.generic))
+            assert isinstance(on_tensors, tn.Tensor)
+            np.testing.assert_allclose(on_tensors.value, on_arrays, rtol=1e-14, atol=1e-300)
+
+
+@every(DIFFERENTIABLE)
+def test_constants_of_a_rule_are_weak(op):
+    """Before any casting: float32 in, float32 out."""
+    for arrays, params in cases(op, np.float32):
+        if op.name == "astype":
+            continue
+        y = np.asarray(op.apply(arrays, params))
+        for slot in with_rule(op, arrays)[: None if op.smooth else 1]:
+            assert op.vjps[slot](np.ones_like(y), y, *arrays, **params).dtype == np.float32
+
+
+class Refusing:
+    """A trace in which nobody may look at a value."""
+
+    def add(self, node):
+        pass
+
+    def refuse(self, node, what):
+        raise AssertionError(f"{what} of {node!r} was asked for")
+
+
+@every(DIFFERENTIABLE)
+def test_rules_record_all_they_do(op):
+    """A value taken out of its tensor would be stale when the step is replayed: masks are operations too."""
+    for arrays, params in cases(op):
+        tensors = leaves(arrays)
+        y = op.apply(tensors, params)
+        ones = tn.tensor(np.ones(y.shape), requires_grad=True)
+        token = tensor._mode.set(tensor.Mode(trace=Refusing()))
+        try:
+            for slot in with_rule(op, arrays)[: None if op.smooth else 1]:
+                op.vjps[slot](ones, y, *tensors, **params)
+        finally:
+            tensor._mode.reset(token)
+
+
+# --- calls that are refused ---------------------------------------------------------------------------------------------------
+
+
+@every([op for op in ALL.values() if not op.name.startswith("_")])
+def test_out_and_unknown_keywords_are_refused_by_name(op):
+    arrays, params = next(cases(op))
+    args, kwargs = as_called(op, arrays, params)
+    for given in (args, as_called(op, tuple(leaves(arrays)), params)[0]):
+        for wrong in ("out", "colour"):
+            with pytest.raises(TypeError, match=wrong):
+                op(*given, **kwargs, **{wrong: np.empty(3)})
+
+
+def test_the_texts_of_wrong_calls():
+    t = tn.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError) as refused:
+        tn.sum(t, out=np.empty(()))
+    assert str(refused.value) == (
+        "sum does not take out= (the result is always a new array: assign what is returned); "
+        "it takes x, axis=, keepdims="
+    )
+    with pytest.raises(TypeError, match=r"^tanh does not take 2 positional arguments; it takes x$"):
+        tn.tanh(t, 1)
+    with pytest.raises(TypeError, match=r"np.exp of a tensor cannot be written into an array"):
+        np.exp(t, out=np.empty(2))
+    with pytest.raises(TypeError, match=r"np\.add\.reduce is not recorded: use the tensor functions \(tn.sum"):
+        np.add.reduce(t)
+    with pytest.raises(ValueError, match=r"reshape keeps C order here, order='F' was asked for"):
+        t.reshape(2, 1, order="F")
+
+
+# --- functions composed of operations --------------------------------------------------------------------------------------
+
+A, B, S, V = (np.random.default_rng(4).normal(size=s) for s in [(2, 3), (2, 3), (3, 3), 3])
+CALLS = {
+    "ravel": [((A,), {})],
+    "_atleast_1d": [((A,), {}), ((np.array(2.0),), {})],
+    "hstack": [(((A, B),), {}), (([V, V, V],), {}), (([np.array(1.0), V],), {})],
+    "vstack": [(((A, V),), {}), (([V, V],), {}), (([np.array(1.0), np.array(2.0)],), {})],
+    "split": [((A, 3), {"axis": 1}), ((A, [1]), {"axis": -1}), ((V, [2, 2]), {}), ((V, [-1]), {}), ((V, [2, 7]), {})],
+    "_array_split": [((V, 2), {}), ((A, 2), {"axis": 1}), ((V, 5), {}), ((V, [1]), {})],
+    "repeat": [((A, 2), {}), ((A, 2), {"axis": 0}), ((A, [1, 0, 2]), {"axis": -1})],
+    "pad": [((A, 1), {"mode": m}) for m in ("constant", "edge", "wrap")]
+    + [((A, ((0, 1), (2, 0)), m), {}) for m in ("constant", "edge", "reflect", "symmetric", "wrap")]
+    + [((A, (2, 1)), {"constant_values": 3.0}), ((A, 1), {"constant_values": ((1.0, 2.0), (3.0, 4.0))})],
+    "diagonal": [((A,), {}), ((A, 1), {}), ((A,), {"offset": -1}), ((A[None],), {"axis1": -1, "axis2": 0})],
+    "diag": [((S,), {}), ((S, 1), {}), ((A,), {"k": -1}), ((V,), {}), ((V,), {"k": -2}), ((V,), {"k": 1})],
+    "trace": [((S,), {}), ((A,), {"offset": 1}), ((A[None] * S[:, :1, None],), {"axis1": 0, "axis2": 2})],
+    "slogdet": [((S,), {}), ((np.stack([S, -S]),), {})],
+    "outer": [((A, V), {}), ((V, V), {})],
+    "tensordot": [((A, B), {}), ((A, B), {"axes": 0}), ((A, S), {"axes": 1}), ((A, B), {"axes": ([1, 0], [1, 0])}),
+                  ((A, B), {"axes": (-1, -1)})],
+    "dot": [((V, V), {}), ((A, V), {}), ((A, S), {}), ((np.array(2.0), A), {}), ((A, S[None]), {}), ((V, S[None]), {})],
+    "inner": [((V, V), {}), ((A, V), {}), ((A, S), {}), ((A, np.array(2.0)), {}), ((S[None], A), {})],
+    "kron": [((A, S), {}), ((V, A), {}), ((A, V), {}), ((V, V), {}), ((np.array(2.0), A), {}), ((A[None], V), {})],
+    "norm": [((V, o), {}) for o in (None, 1, 2, 3, np.inf, -np.inf, 1.5, -1)]
+    + [((A, o), {"axis": (0, 1)}) for o in (None, "fro", 1, -1, np.inf, -np.inf)]
+    + [((A,), {"axis": 1}), ((A, 1), {"axis": 0, "keepdims": True}), ((A, "fro"), {}), ((A[None],), {}),
+       ((S[None], np.inf), {"axis": (2, 1), "keepdims": True}), ((A,), {"keepdims": True})],
+}  # fmt: skip
+
+
+def parts(y):
+    return list(y) if isinstance(y, (list, tuple)) else [y]
+
+
+def in_tree(make, tree):
+    if isinstance(tree, (list, tuple)) and tree and isinstance(tree[0], np.ndarray):
+        return type(tree)(make(a) for a in tree)
+    return make(tree) if is_float(tree) else tree
+
+
+def test_every_composed_function_is_called_here():
+    assert CALLS.keys() == COMPOSED.keys()
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_composed_functions_agree_with_numpy_and_finite_differences(name):
+    entry = COMPOSED[name]
+    numpy = next(f for f, e in BY_FUNCTION.items() if e is entry)
+    for dtype, (args, kwargs) in itertools.product([np.float64, np.float32], CALLS[name]):
+        args = [in_tree(lambda a, dtype=dtype: frozen(a, dtype), a) for a in args]
+        expected, on_arrays = parts(numpy(*args, **kwargs)), parts(entry(*args, **kwargs))
+        tensors = [in_tree(lambda a: tn.tensor(a, requires_grad=True), a) for a in args]
+        for way in (entry, numpy, *([getattr(tensors[0], name)] if hasattr(tensors[0], name) else [])):
+            given = tensors[1:] if way not in (entry, numpy) else tensors
+            on_tensors = parts(way(*given, **kwargs))
+            assert len(on_tensors) == len(on_arrays) == len(expected)
+            for t, a, e in zip(on_tensors, on_arrays, expected, strict=True):
+                assert isinstance(t, tn.Tensor)
+                assert isinstance(a, (np.ndarray, np.generic))
+                assert t.dtype == a.dtype == e.dtype == dtype
+                assert t.shape == np.shape(a) == np.shape(e)
+                np.testing.assert_allclose(t.value, e, rtol=1e-12 if dtype is np.float64 else 1e-5)
+                np.testing.assert_array_equal(t.value, a)
+        flat = [x for a in tensors for x in parts(a) if isinstance(x, tn.Tensor)]
+
+        def f(*given, args=args, kwargs=kwargs):
+            flow = iter(given)
+            y = parts(entry(*[in_tree(lambda _: next(flow), a) for a in args], **kwargs))
+            tracked = [part.ravel() for part in y if part.requires_grad]
+            return tn.concatenate(tracked) if len(tracked) > 1 else tracked[0]
+
+        assert tn.gradcheck(f, *flat, order=2)
+
+
+# --- one entry adds an operation -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def entry():
+    """One unary operation, added by one entry and taken out of the tables again."""
+    before = dict(BY_NAME), dict(BY_FUNCTION)
+    yield tn.op(np.deg2rad, "rad({x})", lambda g, y, x: g * (np.pi / 180), summary="Degrees to radians")
+    for table, old in zip((BY_NAME, BY_FUNCTION), before, strict=True):
+        table.clear()
+        table.update(old)
+
+
+def test_one_entry_is_function_method_numpy_call_checked_and_labelled(entry):
+    x = tn.tensor([90.0, 180.0], requires_grad=True)
+    for y in (tn.deg2rad(x), x.deg2rad(), np.deg2rad(x), entry(x)):
+        assert y.op is entry
+        np.testing.assert_array_equal(y.value, np.deg2rad(x.value))
+    assert isinstance(tn.deg2rad(np.array([90.0])), np.ndarray)
+    assert "deg2rad" in dir(tn)
+    assert "deg2rad" in dir(x)
+    assert tn.gradcheck(np.deg2rad, np.array([1.0, 2.0]), order=2)
+    test_gradients_of_first_and_second_order(entry, np.float32)
+    test_forward_mode_agrees_with_reverse_mode(entry)
+    test_one_rule_text_serves_arrays_and_tensors(entry)
+    assert write(entry, {"x": "α"}) == "rad(α)"
+    assert str(symbols.derivative(entry, 0, ["x"])) == "0.01745g"
+    assert inspect.getdoc(entry).startswith("Degrees to radians: y = rad(x)")
+    with pytest.raises(TypeError, match=r"deg2rad does not take out="):
+        tn.deg2rad(x, out=np.empty(2))
+
+
+def test_the_added_operation_is_gone_again():
+    assert not hasattr(tn, "deg2rad")
+    with pytest.raises(AttributeError, match="a tensor has no attribute 'deg2rad'"):
+        tn.tensor(1.0).deg2rad()
+    with pytest.raises(TypeError, match=r"np\.deg2rad is not recorded on tensors"):
+        np.deg2rad(tn.tensor(1.0))
+
+
+def test_a_wrong_entry_is_refused():
+    with pytest.raises(ValueError, match="'tanh' is in the tables already: give yours another name= and forward"):
+        tn.op(lambda x: x, "{x}", lambda g, y, x: g, name="tanh")
+    with pytest.raises(ValueError, match=r"f has 2 array arguments \(a, b\) and 1 derivative rules"):
+        tn.op(lambda a, b: a, "f", lambda g, y, a, b: g, name="f")
+    assert "f" not in BY_NAME

@@ -1,0 +1,184 @@
+"""README and docs are true: every code block is executed, what is shown as output is what comes out, links lead somewhere.
+
+In one page all ```python blocks share their names, in an empty folder. A block of ``>>>`` lines is compared as a doctest;
+any other is a program, and a ```text block right below it is what it prints. Commands in ```sh blocks must exist.
+`python tests/test_readme.py` renews the pictures that README shows.
+"""
+
+import contextlib
+import doctest
+import io
+import os
+import re
+import shlex
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tinygrad_nn.cli import make_parser
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+PICTURES = ["chain_rule.svg"]  # in docs/images, as README's programs save them
+
+
+@dataclass
+class Block:
+    language: str
+    text: str
+    line: int
+    follows: bool  # only blank lines between the block before and this one
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced code blocks of a page."""
+    found: list[Block] = []
+    language, lines, follows = None, [], False
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+        if line.startswith("```") and language is None:
+            language, lines, start = line[3:].strip(), [], number
+        elif line.startswith("```"):
+            found.append(Block(language, "".join(f"{text}\n" for text in lines), start, follows))
+            language, follows = None, True
+        elif language is not None:
+            lines.append(line)
+        elif line.strip():
+            follows = False
+    assert language is None, f"{page.name}: the block of line {start} has no end"
+    return found
+
+
+def run_doctest(block: Block, names: dict, page: Path) -> None:
+    test = doctest.DocTestParser().get_doctest(block.text, names, page.name, str(page), block.line)
+    report: list[str] = []
+    doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append, clear_globs=False)
+    names.update(test.globs)
+    assert not report, "".join(report)
+
+
+def run_program(block: Block, names: dict, page: Path) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
+    return printed.getvalue()
+
+
+def run_page(page: Path) -> None:
+    """Execute all Python of a page in the current folder."""
+    names: dict = {"__name__": "__main__"}
+    printed = ""
+    for block in blocks(page):
+        if block.language == "python" and block.text.lstrip().startswith(">>>"):
+            run_doctest(block, names, page)
+        elif block.language == "python":
+            printed = run_program(block, names, page)
+            continue
+        elif block.language == "text" and block.follows and printed:
+            same = doctest.OutputChecker().check_output(block.text, printed, FLAGS)
+            assert same, f"{page.name}, line {block.line}: the program above prints\n{printed}"
+        printed = ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_says_its_language(page):
+    for block in blocks(page):
+        assert block.language in {"python", "sh", "text", "toml", "latex"}, f"{page.name}, line {block.line}"
+
+
+def commands(page: Path):
+    for block in blocks(page):
+        if block.language == "sh":
+            for line in block.text.splitlines():
+                words = shlex.split(line, comments=True)
+                for start in (["tinygrad-nn"], ["python3", "tinygrad_nn"], ["python", "-m", "tinygrad_nn"]):
+                    if words[: len(start)] == start:
+                        yield start, words[len(start) :]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_exist(page):
+    for start, arguments in commands(page):
+        if start == ["python3", "tinygrad_nn"] and arguments[0] == "test":
+            continue  # of the clone alone, see tinygrad_nn/_bootstrap.py
+        make_parser().parse_args(arguments)
+
+
+def test_readme_shows_commands():
+    assert len(list(commands(ROOT / "README.md"))) >= 4
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.S | re.M)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" not in target and not target.startswith("#"):
+            assert (page.parent / target.partition("#")[0]).exists(), f"{page.name} links to {target}"
+
+
+def words_of(svg: Path) -> list[str]:
+    """What a picture says, whichever engine laid it out: its title, description, labels and tooltips."""
+    said = []
+    for element in ET.parse(svg).iter():
+        tag = element.tag.rpartition("}")[2]
+        if tag in {"title", "desc", "text"}:
+            said.append(" ".join("".join(element.itertext()).split()))
+    return sorted(filter(None, said))
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_of_readme_are_what_its_code_draws(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(ROOT / "README.md")
+    shown = ROOT / "docs" / "images" / name
+    assert f"docs/images/{name}" in (ROOT / "README.md").read_text("utf-8")
+    assert words_of(shown) == words_of(tmp_path / name), f"renew it: python {Path(__file__).name}"
+
+
+# --- these tests themselves
+
+
+def page_of(tmp_path, text):
+    page = tmp_path / "page.md"
+    page.write_text(text, "utf-8")
+    return page
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "```python\n>>> 1 + 1\n3\n```\n",
+        "```python\nprint(1)\n```\n\n```text\n2\n```\n",
+        "```python\nx = 1\n```\n```python\n>>> x\n2\n```\n",
+    ],
+)
+def test_wrong_output_is_found(wrong, tmp_path):
+    with pytest.raises(AssertionError):
+        run_page(page_of(tmp_path, wrong))
+
+
+def test_errors_in_a_program_are_found(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        run_page(page_of(tmp_path, "```python\n1 / 0\n```\n"))
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        run_page(ROOT / "README.md")
+        for picture in PICTURES:
+            target = ROOT / "docs" / "images" / picture
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(Path(picture).read_bytes())
+            print(f"wrote {target}", file=sys.stderr)
+        os.chdir(ROOT)

@@ -1,0 +1,42 @@
+"""Graphs to draw, and the layout engines of this machine."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import tinygrad_nn as tn
+from tinygrad_nn.view import render
+
+ENGINES = [
+    pytest.param("dot", marks=pytest.mark.skipif(shutil.which("dot") is None, reason="no dot on this machine")),
+    pytest.param("embedded", marks=pytest.mark.skipif(render._embedded() is None, reason="no graphviz-pure")),
+]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+def founding():
+    """The founding text's z = sin(x² + y²) at t = 0.5, all results named."""
+    t = tn.tensor(0.5, requires_grad=True, name="t")
+    x = tn.exp(t).named("x")
+    y = (t**2).named("y")
+    u, v = (x**2).named("u"), (y**2).named("v")
+    return t, tn.sin((u + v).named("s")).named("z")
+
+
+@pytest.fixture
+def network():
+    """A loss of two layers, named in the founding notation."""
+    rng = np.random.default_rng(0)
+    A = tn.tensor(rng.normal(size=(2, 5)), name="X")
+    for layer, (d, above) in zip("¹²", ((2, 3), (3, 1)), strict=True):
+        W = tn.tensor(rng.normal(size=(above, d)), requires_grad=True, name=f"W{layer}")
+        b = tn.tensor(rng.normal(size=(above, 1)), requires_grad=True, name=f"b{layer}")
+        Z = (W @ A + b).named(f"Z{layer}")
+        A = tn.tanh(Z).named(f"A{layer}")
+    return tn.mse(A, rng.normal(size=(1, 5))).named("J")

@@ -54,8 +54,8 @@ def operations() -> str:
         "",
         "Made from the tables in `tinygrad_nn/ops/` by `docs/generate.py`; do not edit.",
         "",
-        "Every operation is a function `tn.<name>` of tensors or arrays (arrays in, array out), a method of tensors where",
-        "that reads well, and what the NumPy function of the same name does when it meets a tensor.",
+        "Every operation is a function `tn.<name>` of tensors or arrays (arrays in, array out), a method of tensors",
+        "where that reads well, and what the NumPy function of the same name does when it meets a tensor.",
         "`g` is the upstream gradient ∂L/∂y, `y` the result; a gradient is summed over what broadcasting repeated.",
         "The kind says what the Jacobian looks like; forward mode follows from it.",
         "",
@@ -78,7 +78,9 @@ def operations() -> str:
             if call:
                 lines += [f">>> {call}", repr(eval(call, {"np": np, "tn": tn}))]
         lines += ["```", ""]
-    numpy_names = sorted({f"np.{'linalg.' if 'linalg' in (f.__module__ or '') else ''}{f.__name__}" for f in BY_FUNCTION})
+    numpy_names = sorted(
+        {f"np.{'linalg.' if 'linalg' in (f.__module__ or '') else ''}{f.__name__}" for f in BY_FUNCTION}
+    )
     lines += ["## NumPy functions that work on tensors", "", ", ".join(f"`{n}`" for n in numpy_names), ""]
     return "\n".join(lines)
 

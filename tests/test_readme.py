@@ -1,8 +1,8 @@
-"""README and docs are true: every code block is executed, what is shown as output is what comes out, links lead somewhere.
+"""README and docs are true: every code block is executed, and what is shown as its output is what comes out.
 
-In one page all ```python blocks share their names, in an empty folder. A block of ``>>>`` lines is compared as a doctest;
-any other is a program, and a ```text block right below it is what it prints. Commands in ```sh blocks must exist.
-`python tests/test_readme.py` renews the pictures that README shows.
+In one page all ```python blocks share their names, in an empty folder. A block of ``>>>`` lines is compared as a
+doctest; any other is a program, and a ```text block right below it is what it prints. Commands in ```sh blocks must
+exist. `python tests/test_readme.py` renews the pictures that README shows.
 """
 
 import contextlib
@@ -38,7 +38,9 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """The fenced code blocks of a page."""
     found: list[Block] = []
-    language, lines, follows = None, [], False
+    language: str | None = None
+    lines: list[str] = []
+    start, follows = 0, False
     for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
         if line.startswith("```") and language is None:
             language, lines, start = line[3:].strip(), [], number

@@ -134,7 +134,7 @@ def pullback(
                 else:
                     gradients[at] = gradients[at] + part
                     owned.add(at)
-                if behind_choice or op.guard:
+                if op.guard or (index in masked and op.kind in ("elementwise", "linear")):
                     masked.add(at)
     return results
 
@@ -173,6 +173,8 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
     if grad_outputs is None or not isinstance(grad_outputs, (list, tuple)):
         grad_outputs = [grad_outputs] * len(outputs)
     seeds = [seed_for(y, g, "grad_outputs") for y, g in zip(outputs, grad_outputs, strict=True)]
+    if not create_graph:
+        seeds = [s.value if isinstance(s, Traced) else s for s in seeds]
     for i, x in enumerate(inputs):
         if not x.tracked:
             raise ValueError(

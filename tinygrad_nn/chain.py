@@ -108,10 +108,11 @@ class Edge:
     by creation.
     """
 
-    __slots__ = ("_hash", "slot", "source", "target")
+    __slots__ = ("_hash", "slot", "source", "target", "weight")
 
     def __init__(self, source: Any, target: Any, slot: int):
         self.source, self.target, self.slot = source, target, slot
+        self.weight = math.nan  # the local derivative, between numbers and once `PathSum._weighted` has computed it
         self._hash = hash((target.index, slot))
 
     @property
@@ -186,7 +187,7 @@ class Graph:
         nowhere (None).  A vertex of the new graph is a vertex of this one together with a state.
         """
         states: list[set[int]] = [set() for _ in self.nodes]
-        states[self.end:] = [{first}] if states else []
+        states[self.end :] = [{first}] if states else []
         found = []
         for a, b, edge in reversed(self.steps):
             for state in states[b]:
@@ -204,7 +205,7 @@ class Graph:
     def backward(self, one: T, carry: Carry[T], plus: Plus[T]) -> list[T | None]:
         """For each vertex the sum over all paths from it to the end of what is carried along; `one` at the end itself."""
         values: list[T | None] = [None] * len(self.nodes)
-        values[self.end:] = [one] if values else []
+        values[self.end :] = [one] if values else []
         return _sweep([(b, a, edge) for a, b, edge in reversed(self.steps)], values, carry, plus)
 
     def forward(self, one: T, carry: Carry[T], plus: Plus[T]) -> list[T | None]:
@@ -324,10 +325,13 @@ def _push(edge: Edge, v: Any) -> Any:
     return tangent_of(node.op, tangents, node.value, _inputs(node), node.params or {})
 
 
-def _slopes(edges: Iterable[Edge]) -> dict[Edge, float]:
-    """The local derivatives of edges between single numbers."""
+def _weigh(edges: Iterable[Edge]) -> None:
+    """Compute the local derivatives of edges between numbers."""
     with np.errstate(all="ignore"):
-        return {e: e.source.value.dtype.type(_rule(e, np.ones_like(e.target.value)).item()).item() for e in edges}
+        for edge in edges:
+            x, y = edge.source.value, edge.target.value
+            part = _rule(edge, np.ones(y.shape, y.dtype))
+            edge.weight = (part if part.dtype == x.dtype else part.astype(x.dtype)).item()
 
 
 # --- paths and their sum -------------------------------------------------------------------------------------------------------
@@ -398,13 +402,14 @@ class PathSum:
     paths that are not blocked come through.
     """
 
-    def __init__(self, graph: Graph, source: Any, target: Any, seed: Any, limit: int, known: dict[Edge, Any] | None = None):
+    def __init__(self, graph: Graph, source: Any, target: Any, seed: Any, limit: int):
         self._graph, self.source, self.target, self._seed, self.limit = graph, source, target, seed, limit
-        self._known = {} if known is None else known  # about single edges; shared with the sums over some of the paths
 
     def __repr__(self) -> str:
         n = str(self.count) if self.count < 10**12 else f"about 2^{self.count.bit_length() - 1}"
-        return f"<sum over {n} path{'' if self.count == 1 else 's'} from {name_of(self.source)} to {name_of(self.target)}>"
+        return (
+            f"<sum over {n} path{'' if self.count == 1 else 's'} from {name_of(self.source)} to {name_of(self.target)}>"
+        )
 
     # -- how many
 
@@ -431,7 +436,7 @@ class PathSum:
     @cached_property
     def live_count(self) -> int:
         """How many of them have no local derivative that is zero, exactly."""
-        live = self._graph.backward(1, lambda step, n: n if self._alive(step[2]) else None, _add)
+        live = self._weighted.backward(1, lambda step, n: n if self._alive(step[2]) else None, _add)
         return sum(live[v] or 0 for v in self._graph.starts)
 
     @property
@@ -474,30 +479,29 @@ class PathSum:
 
     # -- single edges
 
-    def _slope(self, edge: Edge) -> float:
-        if edge not in self._known:
-            self._known.update(_slopes(self.edges))
-        return self._known[edge]
+    @cached_property
+    def _weighted(self) -> Graph:
+        """The graph with the local derivatives on its edges."""
+        _weigh(edge for edge in self.edges if edge.weight != edge.weight)
+        return self._graph
 
     def _alive(self, edge: Edge) -> bool:
-        return self._slope(edge) != 0
+        return edge.weight != 0
 
     def _local(self, edge: Edge) -> Any:
-        return self._slope(edge)
+        return edge.weight
 
     # -- sums over all paths.  The algebra of numbers: `ArrayPathSum` has that of arrays.
 
     def _carry(self, step: Step, value: Scaled) -> Scaled | None:
         """Backward or forward across one edge, in a sum over paths: nothing where it is blocked."""
-        slope = self._slope(step[2])
-        return _times(value, slope) if slope else None
+        return _times(value, step[2].weight) if step[2].weight else None
 
     _join: Any = staticmethod(_plus)
 
     def _along(self, edge: Edge, value: Any) -> Any:
         """Backward across one edge, on one path."""
-        slope = self._slope(edge)
-        return _times(value, slope) if slope and value[0] else ZERO
+        return _times(value, edge.weight) if edge.weight and value[0] else ZERO
 
     def _shown(self, value: Any, node: Any = None) -> Any:
         """A value of the algebra as a number, or as an array of t's shape."""
@@ -509,7 +513,7 @@ class PathSum:
 
     @cached_property
     def _adjoints(self) -> list[Any]:
-        return self._graph.backward(self._seed, self._carry, self._join)
+        return self._weighted.backward(self._seed, self._carry, self._join)
 
     @cached_property
     def _total(self) -> Any:
@@ -540,10 +544,9 @@ class PathSum:
     @cached_property
     def _mass(self) -> Scaled:
         def carry(step: Step, mass: Scaled) -> Scaled | None:
-            slope = self._slope(step[2])
-            return _times(mass, abs(slope)) if slope else None
+            return _times(mass, abs(step[2].weight)) if step[2].weight else None
 
-        sums = self._graph.backward(_size(self._seed), carry, _plus)
+        sums = self._weighted.backward(_size(self._seed), carry, _plus)
         return _sum((sums[v] for v in self._graph.starts), _plus, ZERO)
 
     @cached_property
@@ -570,12 +573,12 @@ class PathSum:
 
     @cached_property
     def _flows(self) -> dict[Edge, Scaled]:
-        tangents = self._graph.forward(ONE, self._carry, _plus)
+        tangents = self._weighted.forward(ONE, self._carry, _plus)
         flows = dict.fromkeys(self.edges, ZERO)
         for a, b, edge in self._graph.steps:
-            tangent, slope, adjoint = tangents[a], self._slope(edge), self._adjoints[b]
-            if tangent and slope and adjoint:
-                m, e = _times(_times(tangent, slope), adjoint[0])
+            tangent, adjoint = tangents[a], self._adjoints[b]
+            if tangent and edge.weight and adjoint:
+                m, e = _times(_times(tangent, edge.weight), adjoint[0])
                 flows[edge] = _plus(flows[edge], (m, e + adjoint[1]))
         return flows
 
@@ -616,7 +619,7 @@ class PathSum:
 
     def _walk(self) -> Iterator[tuple[tuple[Edge, ...], Any]]:
         """Depth first from the end; what paths have in common there is multiplied once."""
-        graph = self._graph
+        graph = self._weighted
         into: list[list[Step]] = [[] for _ in graph.nodes]
         for step in graph.steps:
             into[step[1]].append(step)
@@ -650,12 +653,13 @@ class PathSum:
         return [Path(self, edges, self._shown(value)) for edges, value in self._best(k)]
 
     def _best(self, k: int) -> list[tuple[tuple[Edge, ...], Any]]:
-        graph = self._graph
+        graph = self._weighted
 
         def carry(step: Step, ways: list[Any]) -> list[Any]:
-            log = _log(math.frexp(self._slope(step[2])))
-            blocked = -math.inf  # whatever else is on the path
-            return [(blocked if blocked in (log, rest) else log + rest, step, i) for i, (rest, _, _) in enumerate(ways)]
+            log = _log((step[2].weight, 0))
+            if math.isinf(log):  # a zero on the path blocks it, whatever else is there
+                return [(min(log, way[0]), step, i) for i, way in enumerate(ways)]
+            return [(log + way[0], step, i) for i, way in enumerate(ways)]
 
         def best(a: list[Any], b: list[Any]) -> list[Any]:
             return sorted(a + b, key=itemgetter(0), reverse=True)[:k]
@@ -677,7 +681,7 @@ class PathSum:
     # -- some of the paths
 
     def _restricted(self, graph: Graph) -> PathSum:
-        return type(self)(graph, self.source, self.target, self._seed, self.limit, self._known)
+        return type(self)(graph, self.source, self.target, self._seed, self.limit)
 
     def through(self, *places: Any) -> PathSum:
         """Only the paths through at least one of these: nodes, edges, or names of nodes.
@@ -692,7 +696,9 @@ class PathSum:
                 raise ValueError(f"through: no node on these paths is called {place!r}; there are {names}")
             marked.update(found)
         graph, _ = self._graph.unfolded(
-            int(self.target in marked), lambda passed, edge: int(passed or edge in marked or edge.source in marked), bool
+            int(self.target in marked),
+            lambda passed, edge: int(passed or edge in marked or edge.source in marked),
+            bool,
         )
         return self._restricted(graph)
 
@@ -765,11 +771,14 @@ class ArrayPathSum(PathSum):
     A path is live if none of its Jacobians is zero.
     """
 
+    @cached_property
+    def _weighted(self) -> Graph:
+        return self._graph
+
     def _alive(self, edge: Edge) -> bool:
-        if edge not in self._known:
-            generic = np.random.default_rng(0).standard_normal(edge.target.value.shape)  # no Jacobian but 0 takes it to 0
-            self._known[edge] = bool(np.any(self._along(edge, generic.astype(edge.target.value.dtype))))
-        return self._known[edge]  # type: ignore[no-any-return]
+        y = edge.target.value
+        generic = np.random.default_rng(0).standard_normal(y.shape)  # no Jacobian but 0 takes it to 0
+        return bool(np.any(self._along(edge, generic.astype(y.dtype))))
 
     def _local(self, edge: Edge) -> Any:
         return local_derivative(edge)
@@ -811,7 +820,9 @@ class ArrayPathSum(PathSum):
 
     def coverage(self, k: int) -> float:
         """The part of the mass that the k largest paths hold, from 0 to 1."""
-        return _within_one(math.fsum(size for _, _, size in self._listed[: max(k, 0)]) / self.mass) if self.mass else 1.0
+        return (
+            _within_one(math.fsum(size for _, _, size in self._listed[: max(k, 0)]) / self.mass) if self.mass else 1.0
+        )
 
     def _best(self, k: int) -> list[tuple[tuple[Edge, ...], Any]]:
         return [(edges, value) for edges, value, _ in self._listed[: max(k, 0)]]
@@ -872,7 +883,8 @@ def _jacobian(edge: Edge, entry: Entry, structure: bool = False) -> tuple[Produc
     if op.name in ("matmul", "take"):  # each entry is an element of the other factor, or an index
         node.check_unchanged()
         factors = [
-            a if op.vjps[i] is None else entry(np.ones(np.shape(a)) if structure else np.asarray(a)) for i, a in enumerate(inputs)
+            a if op.vjps[i] is None else entry(np.ones(np.shape(a)) if structure else np.asarray(a))
+            for i, a in enumerate(inputs)
         ]
         return (
             lambda g: unbroadcast(op.vjps[slot](g, y, *factors, **params), x.shape),
@@ -934,12 +946,15 @@ class ElementPathSum(PathSum):
     """
 
     def __init__(self, arrays: Graph, source: Element, target: Element, seed: Scaled, limit: int):
-        self._arrays, self._known = arrays, {}
+        self._arrays = arrays
         self.source, self.target, self._seed, self.limit = source, target, seed, limit
 
     def _restricted(self, graph: Graph) -> PathSum:
-        self._graph  # noqa: B018  knows the local derivatives
-        return PathSum(graph, self.source, self.target, self._seed, self.limit, self._known)
+        return PathSum(graph, self.source, self.target, self._seed, self.limit)
+
+    @cached_property
+    def _weighted(self) -> Graph:
+        return self._graph
 
     def _sweep(self, entry: Entry, one: Any, dtype: Any, forward: bool = False, structure: bool = False) -> list[Any]:
         """Over whole arrays: from z to all before it, or from the element of t to all after it."""
@@ -953,7 +968,9 @@ class ElementPathSum(PathSum):
     def _counts(self, forward: bool = False, structure: bool = True) -> list[Any]:
         """Of paths, for each element of each array: in floats while these are exact, else in Python's integers."""
         for dtype in (np.float64, object):
-            found = self._sweep(lambda d: np.not_equal(d, 0).astype(np.int64).astype(dtype), 1, dtype, forward, structure)
+            found = self._sweep(
+                lambda d: np.not_equal(d, 0).astype(np.int64).astype(dtype), 1, dtype, forward, structure
+            )
             if all(np.max(n, initial=0) < 2**53 for n in found):
                 break
         return found
@@ -1017,9 +1034,11 @@ class ElementPathSum(PathSum):
                     tail, head = (j, i) if back else (i, j)
                     step = offsets[a] + int(tail), offsets[b] + int(head)
                     steps.append((*step, Edge(nodes[step[0]], nodes[step[1]], edge.slot)))
-                    self._known[steps[-1][2]] = float(slope[j])
+                    steps[-1][2].weight = float(slope[j])
                 if len(steps) > LARGEST:
-                    raise ValueError(f"more than {LARGEST} edges between the elements from {self.source} to {self.target}")
+                    raise ValueError(
+                        f"more than {LARGEST} edges between the elements from {self.source} to {self.target}"
+                    )
         steps.sort(key=lambda step: (step[1], step[2]))
         return Graph(nodes, steps, [0] if nodes else [], len(nodes) - 1)
 
@@ -1050,7 +1069,7 @@ class Factor:
         owner, first, last = self._owner, self._steps[0][0], self._steps[-1][1]
         kind = ArrayPathSum if isinstance(owner, ArrayPathSum) else PathSum
         graph = Graph(owner._graph.nodes, self._steps, [first], last)
-        return kind(graph, self.source, self.target, ONE, owner.limit, owner._known)
+        return kind(graph, self.source, self.target, ONE, owner.limit)
 
     @property
     def count(self) -> int:
@@ -1070,7 +1089,7 @@ class Factor:
         return [math.prod(self._value_of(part) for part in term) for term in self.terms]
 
     def _value_of(self, part: Edge | Factor) -> Any:
-        return part.value if isinstance(part, Factor) else self._paths._slope(part)
+        return part.value if isinstance(part, Factor) else part.weight
 
     def _branches(self) -> list[list[list[Step]]]:
         """Its ways, which meet only at its ends, cut into stretches; if all of them hang together, its paths."""
@@ -1175,7 +1194,11 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
     single = shape == (1, 1)
     formula = ""
     if single or edge.op.kind == "elementwise":
-        whole = write(edge.op, [n if isinstance(a, Traced) else _constant(a) for n, a in zip(names, node.inputs, strict=True)], node.params)
+        whole = write(
+            edge.op,
+            [n if isinstance(a, Traced) else _constant(a) for n, a in zip(names, node.inputs, strict=True)],
+            node.params,
+        )
         y = whole if edge.op.binds == 9 else f"({whole})"
         slope = derivative(edge.op, edge.slot, names, node.name or y, None, args, node.params)
         formula = slope.text if slope else ""
@@ -1186,14 +1209,17 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
     elif not single:
         rule = derivative(edge.op, edge.slot, names, name(node), "·", args, node.params)
         formula = rule.text if rule else ""
-    value = _slopes([edge])[edge] if single else None
-    return LocalDerivative(edge, value, formula, shape)
+    if single:
+        _weigh([edge])
+    return LocalDerivative(edge, edge.weight if single else None, formula, shape)
 
 
 def _summed(shape: tuple[int, ...], onto: tuple[int, ...]) -> str:
     """Over what un-broadcasting sums: "sum over 32 columns"."""
     padded = (1,) * (len(shape) - len(onto)) + onto
-    axes = [i for i, (n, m) in enumerate(zip(shape, padded, strict=True)) if n != m or i < len(shape) - len(onto) and n > 1]
+    axes = [
+        i for i, (n, m) in enumerate(zip(shape, padded, strict=True)) if n != m or i < len(shape) - len(onto) and n > 1
+    ]
     if not axes:
         return ""
     if len(shape) == 2 and len(axes) == 1:
@@ -1259,7 +1285,9 @@ def paths(z: Any, t: Any, gradient: Any = None, *, at: Any = None, limit: int = 
                 f"paths: at={at!r} must be the index of one element of {label(t, 't')} of shape {t.shape}, and z, of shape "
                 f"{z.shape}, a single number: take one element of it, as in paths(z[0, 3], t, at=...)"
             )
-        return ElementPathSum(graph, Element(t, int(np.ravel(places)[0])), Element(z, 0), math.frexp(float(seed.item())), limit)
+        return ElementPathSum(
+            graph, Element(t, int(np.ravel(places)[0])), Element(z, 0), math.frexp(float(seed.item())), limit
+        )
     if all(node.value.size == 1 for node in graph.nodes or [t]):
         return PathSum(graph, t, z, math.frexp(float(seed.item())) if seed.size == 1 else ZERO, limit)
     return ArrayPathSum(graph, t, z, seed, limit)

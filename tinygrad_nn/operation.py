@@ -88,6 +88,8 @@ class Op:
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Carry it out: on arrays at once, on tensors with a record of it."""
         if self.bind is not None:
+            if "out" in params:
+                raise self._wrong_call("out=")
             args, params = self.bind(*args, **params)
         elif len(args) != len(self.arguments) or (params and not params.keys() <= self.defaults.keys()):
             args, params = self._sort_out(args, params)
@@ -144,11 +146,12 @@ class Op:
         unknown = given.keys() - set(self.arguments) - self.defaults.keys()
         missing = [name for name in self.arguments if name not in given]
         if unknown or missing or twice or len(args) > n + len(self.defaults):
-            takes = ", ".join([*self.arguments, *(f"{k}=" for k in self.defaults)])
-            wrong = f"{sorted(unknown)[0]}=" if unknown else f"{len(args)} positional arguments"
-            way_out = " (the result is always a new array: assign what is returned)" if "out" in unknown else ""
-            raise TypeError(f"{self.name} does not take {wrong}{way_out}; it takes {takes}")
+            raise self._wrong_call(f"{sorted(unknown)[0]}=" if unknown else f"{len(args)} positional arguments")
         return tuple(given.pop(name) for name in self.arguments), given
+
+    def _wrong_call(self, wrong: str) -> TypeError:
+        way_out = " (the result is always a new array: assign what is returned)" if wrong == "out=" else ""
+        return TypeError(f"{self.name} does not take {wrong}{way_out}; it is {self.name}{inspect.signature(self)}")
 
     def derivable(self, slot: int) -> bool:
         """Whether there is a gradient with respect to this argument."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 import itertools
 import linecache
 import sys
@@ -331,7 +332,8 @@ class Tensor(Traced):
         """
         seed = seed_for(self, gradient, "gradient")
         watch = _refuse_non_finite_gradient if _mode.get().anomalies else None
-        found = pullback([self], [seed.value if isinstance(seed, Tensor) else seed], watch=watch)
+        seed = seed.value if isinstance(seed, Tensor) else seed
+        found = pullback([self], [seed], watch=watch)
         given: set[int] = {id(seed)}
         for node, g in found.items():
             if type(g) is not np.ndarray:
@@ -469,7 +471,9 @@ class Tensor(Traced):
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         if function in _ABOUT_VALUES:
             return function(*_untracked(args), **dict(zip(kwargs, _untracked(tuple(kwargs.values())), strict=True)))
-        return _numpy_entry(function)(*args, **kwargs)
+        if kwargs.get("out") is not None:
+            raise TypeError(_LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array"))
+        return _call_as_numpy(_numpy_entry(function), function, args, kwargs)
 
     # -- operators, written out because the way through the protocol costs a microsecond
 
@@ -575,6 +579,23 @@ def _untracked(values: Any) -> Any:
     if isinstance(values, (tuple, list)):
         return tuple(_untracked(v) for v in values)
     return values.value if isinstance(values, Tensor) else values
+
+
+def _call_as_numpy(entry: Any, function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """Call our entry as somebody called NumPy's function: its names and order of parameters, its defaults left out."""
+    if not kwargs and (not isinstance(entry, Op) or len(args) <= len(entry.arguments)):
+        return entry(*args)
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
+        return entry(*args, **kwargs)
+    given = inspect.signature(function).bind(*args, **kwargs).arguments
+    required = [name for name, p in parameters.items() if p.default is p.empty]
+    chosen = {
+        name: value
+        for name, value in given.items()
+        if name not in required and value is not parameters[name].default and value is not np._NoValue  # type: ignore[attr-defined]
+    }
+    return entry(*(given[name] for name in required if name in given), **chosen)
 
 
 def _numpy_entry(function: Any) -> Any:

@@ -14,7 +14,7 @@ import operator
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import checkpoint as checkpoints
-from tinygrad_nn.data import Batches, batches
+from tinygrad_nn.data import batches
 from tinygrad_nn.errors import NonFiniteError
 from tinygrad_nn.nn import Module
 from tinygrad_nn.operation import BY_NAME, Op
@@ -46,14 +46,14 @@ class StopTraining(Exception):  # noqa: N818  it is no error
 class History:
     """What happened in each epoch of a training; ``history.loss[0]`` is epoch 1.
 
-    `loss` is the mean over the examples of the epoch, each seen before its batch's update; `validation_loss` is measured
+    `loss` is the mean over the epoch's examples, each seen before its batch's update; `validation_loss` is measured
     after the epoch.  `metrics` holds lists by name, those on validation data as "validation_<name>".
-    `gradient_norms` has a list for each parameter: the root mean square over the epoch's batches of ‖∂J/∂w‖, before
+    `gradient_norms` has a list for each parameter: ‖∂J/∂w‖, the root mean square over the epoch's batches, before
     clipping.  `update_ratios` likewise: ‖Δw‖/‖w‖ of the epoch's first step (about 1e-3 is healthy).
-    `learning_rate` is that of the epoch's last step, `seconds` its duration.
+    `learning_rate` is that of the epoch's last step, `seconds` how long the epoch took.
 
-    `ended` says why it is over: "epochs", "patience", "callback" or "interrupted".  ``history[name]`` finds a list by the
-    name it is monitored by: "loss", "validation_loss" or a metric's.
+    `ended` says why it is over: "epochs", "patience", "callback" or "interrupted".  ``history[name]`` finds a list by
+    name: "loss", "validation_loss" or a metric's.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -71,14 +71,16 @@ class History:
 
     def __getitem__(self, name: str) -> list[float]:
         if name in ("loss", "validation_loss", "learning_rate", "seconds"):
-            return getattr(self, name)  # type: ignore[no-any-return]
+            return getattr(self, name)
         if name not in self.metrics:
-            raise KeyError(f"no {name!r} was recorded; there is {', '.join(['loss', 'validation_loss', *self.metrics])}")
+            raise KeyError(
+                f"no {name!r} was recorded; there is {', '.join(['loss', 'validation_loss', *self.metrics])}"
+            )
         return self.metrics[name]
 
     @property
     def interrupted(self) -> bool:
-        """Was it ended by Ctrl-C?"""
+        """True if Ctrl-C ended it."""
         return self.ended == "interrupted"
 
     @property
@@ -112,7 +114,7 @@ def _sign(monitor: str) -> int:
     return 1 if monitor in ("loss", "validation_loss") else -1
 
 
-# --- what is measured -----------------------------------------------------------------------------------------------------
+# --- what is measured -------------------------------------------------------------------------------------------------
 
 
 def accuracy(prediction: Any, target: Any, threshold: float = 0.5) -> float:
@@ -120,8 +122,8 @@ def accuracy(prediction: Any, target: Any, threshold: float = 0.5) -> float:
 
     Parameters
     ----------
-    prediction : (classes, N), where the largest entry of a column names its class; or (1, N), where class 1 is what lies
-        above `threshold` (0.5 for probabilities, 0 for logits).
+    prediction : (classes, N), where the largest entry of a column names its class; or (1, N), where class 1 is what
+        lies above `threshold` (0.5 for probabilities, 0 for logits).
     target : class labels (N,) or (1, N), or one-hot columns (classes, N).
 
     >>> import numpy as np
@@ -205,13 +207,15 @@ def _metrics(metrics: str | Iterable[Any] | Mapping[str, Measure], loss: Measure
         elif callable(metric):
             found[metric.__name__] = metric
         else:
-            raise ValueError(f"fit: there is no metric {metric!r}; give 'accuracy', or functions of (prediction, target)")
+            raise ValueError(
+                f"fit: there is no metric {metric!r}; give 'accuracy', or functions of (prediction, target)"
+            )
     return found
 
 
 def _fixed(data: Any) -> Data:
     """Batches that are the same in every epoch, for measuring."""
-    return batches(*data, batch_size=4096, shuffle=False) if _is_pair(data) else data
+    return batches(data[0], data[1], batch_size=4096, shuffle=False) if _is_pair(data) else data
 
 
 def _is_pair(data: Any) -> bool:
@@ -219,7 +223,7 @@ def _is_pair(data: Any) -> bool:
     return isinstance(data, tuple) and len(data) == 2 and not any(isinstance(part, (tuple, list)) for part in data)
 
 
-# --- the loop -------------------------------------------------------------------------------------------------------------
+# --- the loop ---------------------------------------------------------------------------------------------------------
 
 
 def fit(
@@ -258,11 +262,12 @@ def fit(
         ``on_epoch_end(epoch, history)`` or ``on_batch_end(epoch, batch, loss)``.  One that returns False, or raises
         `StopTraining`, ends the training.
     progress : show a bar, if the output is a terminal and tqdm (extra `progress`) is installed.
-    metrics : "accuracy", functions ``(prediction, target) -> number``, or a dict of these by name.  On the training data
-        they are measured along the way, with the predictions of the updates.
+    metrics : "accuracy", functions ``(prediction, target) -> number``, or a dict of these by name; more is better.  On
+        training data they are measured along the way, from the predictions that the updates are made with.
     schedule : a `tn.optim` learning-rate schedule of the optimiser.
     clip : the largest norm that the gradient of all parameters together may have; a longer one is shortened to it.
-    patience : stop after so many epochs without a new best, and go back to the best parameters.
+    patience : stop after so many epochs without a new best.  With it, the model has its best parameters afterwards;
+        without it, the last.
     monitor : what "best" means: "validation_loss" (the default with `validation`), "loss", or a metric's name.
     checkpoint : file to save model, optimiser and history to, after every `every`-th epoch and the last.
     resume : go on from the checkpoint if there is one: bitwise as if training had not stopped.
@@ -272,8 +277,8 @@ def fit(
 
     Raises
     ------
-    NonFiniteError : the loss or a gradient became NaN or infinite.  It names the epoch, the batch, and the operation that
-        made the first one; the model has its best parameters, and the error's `history` tells what came before.
+    NonFiniteError : the loss or a gradient became NaN or infinite.  It names the epoch, the batch, and the operation
+        that made the first one; the model has its best parameters, and the error's `history` tells what came before.
     ValueError : arguments that do not fit together.
 
     >>> import tinygrad_nn as tn
@@ -285,47 +290,219 @@ def fit(
 
     Source: the founding text's "Putting Everything Together".
     """
-    run = _Run(model, _loss(loss), optimizer, clip)
-    run.metrics = _metrics(metrics, run.loss)
-    run.monitor(monitor, validation is not None)
+    loss = _loss(loss)
     if _is_pair(data):
-        data = batches(*data, batch_size=batch_size, rng=rng)
+        data = batches(data[0], data[1], batch_size, rng=rng)
     held_out = None if validation is None else _fixed(validation)
-    if checkpoint is not None and resume:
-        run.resume(checkpoint, data, schedule)
-    hooks = _hooks(callbacks)
-    history = run.history
-    first, epochs = len(history) + 1, operator.index(epochs)
-    history.ended = "epochs"
+    run = _Run(model, loss, optimizer, data, _metrics(metrics, loss), clip, schedule)
+    run.history.monitor = _monitor(monitor, held_out is not None, run.metrics)
+    if resume and checkpoint is not None and Path(checkpoint).exists():
+        run.resume(checkpoint)
+    history, hooks = run.history, _hooks(callbacks)
+    history.ended, first = "epochs", len(history) + 1
     model.train()
     try:
-        with _bar(progress, data, range(first, epochs + 1)) as bar:
+        with _bar(progress, data, operator.index(epochs) - len(history)) as ticks:
             for epoch in range(first, epochs + 1):
-                run.epoch(epoch, data, hooks, bar, schedule)
+                measured = run.epoch(epoch, hooks["on_batch_end"] + ticks)
                 if held_out is not None:
-                    run.note("validation_", _evaluate(model, run.loss, held_out, run.metrics))
-                run.remember()
-                if schedule is not None:
-                    _advance(schedule, history)
-                waited = epoch - (history.best_epoch or 0)
-                if patience is not None and waited >= patience:
+                    found = _evaluate(model, loss, held_out, run.metrics)
+                    measured["metrics"] |= {f"validation_{name}": value for name, value in found.items()}
+                run.note(measured)
+                if patience is not None and epoch - (history.best_epoch or 0) >= patience:
                     history.ended = "patience"
-                for hook in hooks.get("on_epoch_end", ()):
+                for hook in hooks["on_epoch_end"]:
                     if hook(epoch, history) is False:
-                        raise StopTraining
-                last = epoch == epochs or history.ended != "epochs"
-                if checkpoint is not None and (last or epoch % every == 0):
-                    run.save(checkpoint, data, schedule)
-                if last:
+                        history.ended = "callback"
+                over = epoch == epochs or history.ended != "epochs"
+                if checkpoint is not None and (over or epoch % every == 0):
+                    run.save(checkpoint)
+                if over:
                     break
-        if history.ended == "patience":
-            run.go_back()
     except StopTraining:
         history.ended = "callback"
     except KeyboardInterrupt:
         history.ended = "interrupted"
-        if len(history) >= first:
-            run.go_back()
     finally:
         model.eval()
+    if history.loss and (patience is not None or history.interrupted):
+        run.go_back()
     return history
+
+
+class _Run:
+    """The state of one training."""
+
+    def __init__(
+        self, model: Module, loss: Measure, optimizer: Optimizer, data: Any, metrics: dict[str, Measure],
+        clip: float | None, schedule: Any,
+    ):  # fmt: skip
+        self.model, self.loss, self.optimizer, self.data = model, loss, optimizer, data
+        self.metrics, self.clip, self.schedule = metrics, clip, schedule
+        paths = {id(p): path for path, p in model.named_parameters()}
+        self.params = [p for group in optimizer.param_groups for p in group["params"]]
+        if not any(id(p) in paths for p in self.params):
+            raise ValueError(
+                "fit: the optimizer changes none of the model's parameters; "
+                "make it of them, as in tn.optim.Adam(model.parameters())"
+            )
+        names = [p.name or paths.get(id(p), f"parameter {i}") for i, p in enumerate(self.params)]
+        if len(set(names)) < len(names):
+            names = [paths.get(id(p), f"parameter {i}") for i, p in enumerate(self.params)]
+        self.names = names
+        self.history = History()
+        self.best = model.state_dict()
+
+    # -- one epoch
+
+    def step(self, X: Any, Y: Any) -> tuple[Any, Tensor]:
+        """Forward pass, cost, backpropagation."""
+        prediction = self.model(X)
+        J = self.loss(prediction, Y)
+        self.optimizer.zero_grad()
+        J.backward()
+        return J.value, prediction
+
+    def epoch(self, epoch: int, hooks: list[Callable]) -> dict[str, Any]:
+        """All batches once, each with an update; returns what was measured."""
+        start, params, squares, ratios = time.perf_counter(), self.params, [0.0] * len(self.params), [0.0]
+        total, batch, before = _Mean(["loss", *self.metrics]), 0, [p.value.copy() for p in params]
+        with np.errstate(all="ignore"):  # what is not finite stops the training, and with more to say than a warning
+            for batch, (X, Y) in enumerate(self.data, 1):
+                J, prediction = self.step(X, Y)
+                parts = [0.0 if p.grad is None else float(np.vdot(p.grad, p.grad)) for p in params]
+                norm = math.sqrt(sum(parts))
+                if not math.isfinite(J) or not math.isfinite(norm):
+                    self.refuse(epoch, batch, J, X, Y)
+                if self.clip is not None and norm > self.clip:
+                    for p in params:
+                        p.grad = None if p.grad is None else p.grad * (self.clip / norm)
+                self.optimizer.step()
+                squares = list(map(operator.add, squares, parts))
+                total.add(X, [J, *(measure(prediction, Y) for measure in self.metrics.values())])
+                if batch == 1:
+                    ratios = [_ratio(p.value - old, p.value) for p, old in zip(params, before, strict=True)]
+                for hook in hooks:
+                    if hook(epoch, batch, float(J)) is False:
+                        raise StopTraining
+        if not batch:
+            raise ValueError(
+                f"fit: the data gave no batch in epoch {epoch}: a generator can be gone through only once; "
+                "give tn.data.batches(X, Y, batch_size), or a list of batches"
+            )
+        return {
+            "metrics": total.means(),
+            "gradient_norms": dict(zip(self.names, (math.sqrt(s / batch) for s in squares), strict=True)),
+            "update_ratios": dict(zip(self.names, ratios, strict=True)),
+            "learning_rate": float(self.optimizer.param_groups[0].get("lr", math.nan)),
+            "seconds": time.perf_counter() - start,
+        }
+
+    def note(self, measured: dict[str, Any]) -> None:
+        """Put an epoch into the history, and keep the parameters if they are the best so far."""
+        history = self.history
+        for name in ("loss", "validation_loss"):
+            if name in measured["metrics"]:
+                history[name].append(measured["metrics"].pop(name))
+        for name, value in measured.items():
+            if isinstance(value, dict):
+                for key, number in value.items():
+                    getattr(history, name).setdefault(key, []).append(number)
+            else:
+                getattr(history, name).append(value)
+        if history.best_epoch == len(history):
+            self.best = self.model.state_dict()
+
+    def refuse(self, epoch: int, batch: int, J: Any, X: Any, Y: Any) -> None:
+        """NonFiniteError that says where it came from: the batch is done again, with every operation watched."""
+        what = "a gradient is" if math.isfinite(J) else f"the loss is {J},"
+        reason: object = "no operation, when the batch was done again"
+        try:
+            with detect_anomaly():
+                self.step(X, Y)
+        except NonFiniteError as found:
+            reason = found
+        self.go_back()
+        kept = f"epoch {self.history.best_epoch}" if self.history.loss else "the start"
+        error = NonFiniteError(
+            f"fit: {what} not finite in epoch {epoch}, batch {batch}: {reason}; the model has its best parameters, "
+            f"those of {kept}: try a smaller learning rate, or clip="
+        )
+        error.history = self.history  # type: ignore[attr-defined]
+        raise error
+
+    def go_back(self) -> None:
+        """Take the best parameters again."""
+        self.model.load_state_dict(self.best)
+
+    # -- checkpoints
+
+    def save(self, path: str | os.PathLike) -> None:
+        rng, schedule = getattr(self.data, "rng", None), self.schedule
+        extra = {
+            "history": self.history.as_dict(),
+            "best": self.best,
+            "data": None if rng is None else rng.bit_generator.state,
+            "schedule": None if schedule is None else schedule.state_dict(),
+        }
+        checkpoints.save(path, self.model, self.optimizer, extra)
+
+    def resume(self, path: str | os.PathLike) -> None:
+        """Model, optimiser, history, schedule and the order of the batches as they were."""
+        extra = checkpoints.restore(path, self.model, self.optimizer).extra
+        self.history, self.best = History(**extra["history"]), extra["best"]
+        if extra["data"] is not None:
+            self.data.rng.bit_generator.state = extra["data"]
+        if extra["schedule"] is not None:
+            self.schedule.load_state_dict(extra["schedule"])
+
+
+def _ratio(change: Any, to: Any) -> float:
+    size = float(np.linalg.norm(to))
+    return float(np.linalg.norm(change)) / size if size else 0.0
+
+
+def _monitor(monitor: str | None, validated: bool, metrics: Iterable[str]) -> str:
+    """What "best" refers to."""
+    there = ["loss", *metrics]
+    there += [f"validation_{name}" for name in there] if validated else []
+    if monitor is None:
+        return "validation_loss" if validated else "loss"
+    if monitor not in there:
+        hint = "" if validated else ", and with validation= those on validation data"
+        raise ValueError(f"fit: monitor={monitor!r} is not measured; there is {', '.join(there)}{hint}")
+    return monitor
+
+
+def _hooks(callbacks: Iterable[Any]) -> dict[str, list[Callable]]:
+    found: dict[str, list[Callable]] = {"on_epoch_end": [], "on_batch_end": []}
+    for callback in [callbacks] if callable(callbacks) else callbacks:
+        named = [name for name in found if hasattr(callback, name)]
+        if not named and not callable(callback):
+            raise TypeError(
+                f"fit: a callback of type {type(callback).__name__} can neither be called nor has it "
+                "on_epoch_end(epoch, history) or on_batch_end(epoch, batch, loss)"
+            )
+        for name in named or ["on_epoch_end"]:
+            found[name].append(getattr(callback, name, callback))
+    return found
+
+
+@contextlib.contextmanager
+def _bar(wanted: bool, data: Any, epochs: int) -> Iterator[list[Callable]]:
+    """A progress bar, as something to call after each batch; nothing to call where there is no terminal."""
+    bar = None
+    if wanted and sys.stderr.isatty():
+        with contextlib.suppress(ImportError):
+            total = epochs * len(data) if hasattr(data, "__len__") else None
+            bar = importlib.import_module("tqdm").tqdm(total=total, unit="batch", leave=False)
+    if bar is None:
+        yield []
+        return
+
+    def tick(epoch: int, batch: int, loss: float) -> None:
+        bar.set_description(f"epoch {epoch}, loss {loss:.4g}", refresh=False)
+        bar.update()
+
+    with bar:
+        yield [tick]

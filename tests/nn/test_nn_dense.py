@@ -40,7 +40,9 @@ def test_a_lone_layer_uses_plain_names():
 
 
 def test_a_sequential_numbers_its_layers():
-    model = nn.Sequential(nn.Dense(3, 4, "tanh"), nn.Dropout(0.5), nn.Sequential(nn.Dense(4, 4, "relu")), nn.Dense(4, 1))
+    model = nn.Sequential(
+        nn.Dense(3, 4, "tanh"), nn.Dropout(0.5), nn.Sequential(nn.Dense(4, 4, "relu")), nn.Dense(4, 1)
+    )
     assert named(model(np.zeros((3, 2)))) == (
         ["W¹", "b¹", "W²", "b²", "W³", "b³", "Z¹", "A¹", "dropout¹", "Z²", "A²", "Z³"]
     )

@@ -38,7 +38,8 @@ def test_filters_count_their_field_and_vectors_are_refused(name, raised):
     W = getattr(init, name)((20, 10, 5, 5), rng=0)
     assert W.shape == (20, 10, 5, 5)
     assert raised(ValueError, getattr(init, name), (3,)) == (
-        f"{name}: shape (3,) has no fan-in; expected a weight matrix (fan_out, fan_in); a bias starts with nn.init.zeros"
+        f"{name}: shape (3,) has no fan-in; expected a weight matrix (fan_out, fan_in); "
+        "a bias starts with nn.init.zeros"
     )
 
 

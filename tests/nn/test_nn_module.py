@@ -99,7 +99,8 @@ def test_a_state_of_another_model_changes_nothing(raised):
     before = layer.state_dict()
     text = raised(ValueError, layer.load_state_dict, {"W": np.zeros((3, 2)), "bias": np.zeros((3, 1))})
     assert text == (
-        "Dense.load_state_dict: b missing; bias unknown; expected W, b: make the model as it was when its state was saved"
+        "Dense.load_state_dict: b missing; bias unknown; expected W, b: "
+        "make the model as it was when its state was saved"
     )
     wrong = {"W": np.zeros((3, 2)), "b": np.zeros(3)}
     assert raised(tn.ShapeError, layer.load_state_dict, wrong) == (

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 
 import tinygrad_nn as tn
@@ -24,7 +25,7 @@ def wild(name=WILD):
     return tn.draw(tn.exp(h), names={})
 
 
-# --- SVG ---------------------------------------------------------------------------------------------------------------
+# --- SVG -------------------------------------------------------------------------------------------------------------
 
 
 def test_svg_is_xml_with_the_values_in_it(founding, engine):
@@ -48,7 +49,7 @@ def test_every_node_has_a_tooltip_with_value_gradient_rule_and_line(founding, en
     tips = {g.get("id"): g.findtext(SVG + "title") for g in root.iter(SVG + "g") if g.get("id", "").startswith("n")}
     assert len(tips) == 7
     x = tips["n2"].splitlines()
-    assert x[:3] == ["x = exp(t)", "value: 1.6487212707001282", "gradient: −3.0851222302528337"]
+    assert x[:3] == ["x = exp(t)", "value: 1.6487212707001282", "gradient: −3.085123128662587"]
     assert x[3].startswith("rule: ∂t ← g")
     assert x[4].startswith("made at line ")
     assert x[4].endswith(" of conftest.py")
@@ -67,7 +68,7 @@ def test_links_and_scripts_are_absent(founding, engine):
     assert tags <= {SVG + t for t in ("svg", "title", "desc", "g", "text", "path", "polygon", "ellipse", "polyline")}
 
 
-# --- names are text ----------------------------------------------------------------------------------------------------
+# --- names are text --------------------------------------------------------------------------------------------------
 
 
 def test_a_wild_name_draws_as_written(engine):
@@ -85,7 +86,8 @@ def test_no_name_can_break_out(engine):
     root = ET.fromstring(picture.svg())
     groups = [g.get("class", "").split()[0] for g in root.iter(SVG + "g") if g.get("class")]
     assert (groups.count("node"), groups.count("edge"), groups.count("cluster")) == (2, 1, 0)
-    assert "</table>]]>-->\\N�&#65;};[" in "".join(e.text or "" for e in root.iter(SVG + "text")).replace(" ", "")
+    drawn = "".join(e.text or "" for e in root.iter(SVG + "text"))
+    assert "".join(drawn.split()).count("</table>]]>-->\\N�&#65;};[") >= 3
 
 
 def test_names_of_layers_are_escaped_too(engine):
@@ -94,7 +96,7 @@ def test_names_of_layers_are_escaped_too(engine):
     assert '<&">"\\¹' in [e.text for e in ET.fromstring(svg).iter(SVG + "text")]
 
 
-# --- the same graph, the same bytes --------------------------------------------------------------------------------------
+# --- the same graph, the same bytes ----------------------------------------------------------------------------------
 
 
 def test_same_graph_same_bytes():
@@ -123,7 +125,7 @@ def test_bytes_do_not_depend_on_the_process(tmp_path):
     assert runs[0] == runs[1]
 
 
-# --- files -------------------------------------------------------------------------------------------------------------
+# --- files -----------------------------------------------------------------------------------------------------------
 
 
 def test_save_by_suffix(founding, engine, tmp_path):
@@ -132,7 +134,7 @@ def test_save_by_suffix(founding, engine, tmp_path):
     assert picture.save(str(tmp_path / "z.dot")).read_text("utf-8") == picture.source
     assert picture.save(tmp_path / "z.png").read_bytes().startswith(b"\x89PNG")
     assert Picture.from_json(picture.save(tmp_path / "z.JSON").read_text("utf-8")) == picture
-    with pytest.raises(ValueError, match=r"saved as \.svg .* not \.bmp"):
+    with pytest.raises(ValueError, match=r"saved as \.svg .* not '\.bmp'"):
         picture.save(tmp_path / "z.bmp")
 
 
@@ -183,7 +185,7 @@ def test_importing_the_package_loads_no_view_and_drawing_no_graphviz():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-# --- notebooks ---------------------------------------------------------------------------------------------------------
+# --- notebooks -------------------------------------------------------------------------------------------------------
 
 
 def test_notebooks_show_the_svg(founding, engine):
@@ -194,6 +196,7 @@ def test_notebooks_show_the_svg(founding, engine):
 
 
 def test_json_is_standard(founding):
-    z = tn.log(founding[0] - 0.5)  # −∞, which JSON does not know
+    with np.errstate(all="ignore"):
+        z = tn.log(founding[0] - 0.5)  # −∞, which JSON does not know
     data = json.loads(tn.draw(z).json(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
     assert data["nodes"][0]["name"] == "t"

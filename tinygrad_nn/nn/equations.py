@@ -99,14 +99,12 @@ MIXING: dict[str, tuple[Function, Function]] = {
 
 
 def _activate(name: str, Z: Array) -> Array:
-    return (SIGMA.get(name) or MIXING[name])[0](Z)
+    return np.asarray((SIGMA.get(name) or MIXING[name])[0](Z), Z.dtype)
 
 
 def _backward(name: str, G: Array, Z: Array) -> Array:
     """∂L/∂Z from G = ∂L/∂A:  G ⊗ σ′(Z)."""
-    if name in MIXING:
-        return MIXING[name][1](G, Z)
-    return G * SIGMA[name][1](Z)
+    return np.asarray(MIXING[name][1](G, Z) if name in MIXING else G * SIGMA[name][1](Z), Z.dtype)
 
 
 # --- L of one example, differentiated with respect to the output a ---------------------------------------------------

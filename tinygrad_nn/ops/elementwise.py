@@ -218,7 +218,7 @@ clip       = op(np.clip,       "clip({x}, {min}, {max})", lambda g, y, x, min, m
 sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1 - y)), name="sigmoid", kind="elementwise", summary="Logistic function 1/(1 + exp(−x)), stable")
 log_sigmoid = op(_log_sigmoid, "log σ({x})",        lambda g, y, x: g * sigmoid(-x),   name="log_sigmoid", kind="elementwise", summary="log σ(x), stable")
 softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(x),    name="softplus", kind="elementwise", summary="log(1 + exp(x)), stable")
-relu        = op(_relu,        "relu({x})",         lambda g, y, x: g * (y > 0),       name="relu", kind="elementwise", summary="Rectified linear unit max(x, 0)", hard="the gradient at 0 is 0.")
+relu        = op(_relu,        "relu({x})",         lambda g, y, x: g * (y > 0),       name="relu", kind="elementwise", guard=True, summary="Rectified linear unit max(x, 0)", hard="the gradient at 0 is 0.")
 leaky_relu  = op(lambda x, negative_slope=0.01: np.where(np.greater(x, 0), x, np.multiply(negative_slope, x)), "leaky_relu({x})", lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu", kind="elementwise", summary="x, and negative_slope·x below 0", hard="the gradient at 0 is negative_slope.")
 elu         = op(_elu,         "elu({x})",          lambda g, y, x, alpha=1.0: g * np.where(x > 0, 1.0, y + alpha), name="elu", kind="elementwise", summary="x, and alpha·(exp(x) − 1) below 0")
 selu        = op(_selu,        "selu({x})",         lambda g, y, x: g * np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA), name="selu", kind="elementwise", summary="Scaled elu (Klambauer et al. 2017)")
@@ -226,7 +226,7 @@ gelu        = op(_gelu,        "gelu({x})",         lambda g, y, x: g * (_normal
 silu        = op(_silu,        "silu({x})",         lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise", summary="x·σ(x), also called swish")
 softsign    = op(_softsign,    "softsign({x})",     lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise", summary="x/(1 + |x|)")
 mish        = op(_mish,        "mish({x})",         lambda g, y, x: g * _mish_slope(x), name="mish", kind="elementwise", summary="x·tanh(softplus(x)) (Misra 2019)")
-hard_tanh   = op(lambda x, min=-1.0, max=1.0: np.clip(x, min, max), "hard_tanh({x})", lambda g, y, x, min=-1.0, max=1.0: np.where(np.logical_and(x > min, x < max), g, 0.0), name="hard_tanh", kind="elementwise", summary="x limited to [min, max]", hard="the gradient at the bounds is 0.")
+hard_tanh   = op(lambda x, min=-1.0, max=1.0: np.clip(x, min, max), "hard_tanh({x})", lambda g, y, x, min=-1.0, max=1.0: np.where(np.logical_and(x > min, x < max), g, 0.0), name="hard_tanh", kind="elementwise", guard=True, summary="x limited to [min, max]", hard="the gradient at the bounds is 0.")
 
 # comparisons: recorded in a trace, never differentiated
 equal         = op(np.equal,         "{a} = {b}", None, None, arguments=("a", "b"), binds=0, summary="a = b")

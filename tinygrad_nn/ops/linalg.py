@@ -160,8 +160,20 @@ def _cofactor_slope(g, x):
     return sign.astype(s.dtype) * u @ turned @ v
 
 
-def _no_third(*_):
-    raise NotImplementedError("det is differentiated twice; for higher orders use slogdet (of invertible matrices)")
+def _cofactor_bend(g, h, x):
+    """The third derivative of the determinant in the directions g and h, for invertible matrices."""
+    a = _transposed(np.linalg.inv(x))
+    ag, ah = a @ _transposed(g) @ a, a @ _transposed(h) @ a
+    one, other = (np.sum(a * v, axis=(-1, -2), keepdims=True) for v in (g, h))
+    both = np.sum(ah * g, axis=(-1, -2), keepdims=True)
+    mixed = ah @ _transposed(g) @ a + ag @ _transposed(h) @ a
+    return np.expand_dims(np.linalg.det(x), (-1, -2)) * ((one * other - both) * a - one * ah - other * ag + mixed)
+
+
+def _slope_tangent(t, y, g, x):
+    parts = [] if t[0] is None else [_slope(t[0], x)]
+    parts += [] if t[1] is None else [_cofactor_bend(g, t[1], x)]
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
 def _half_lower(x):
@@ -213,8 +225,8 @@ einsum   = op(_einsum, "einsum({operands})", EverySlot(_einsum_rule), name="eins
 inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), binds=3, jvp=lambda t, y, x: -y @ t[0] @ y, samples=_matrices(), example="tn.inv(np.diag([1.0, 2.0]))", summary="Inverse matrix")
 solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, binds=2, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)), example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))", summary="Solution y of a y = b")
 det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x), jvp=lambda t, y, x: np.sum(cofactor(x) * t[0], axis=(-1, -2)), samples=_matrices(), example="tn.det(np.diag([1.0, 2.0]))", summary="Determinant", hard="exact for singular matrices, up to order 2.")
-cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda t, y, x: _slope(t[0], x), samples=_matrices(), smooth=1, summary="Cofactors: the gradient of the determinant")
-_slope   = op(_cofactor_slope, "cof′({x})[{g}]", lambda g, y, u, x: _slope(g, x), _no_third, name="_cofactor_slope", arguments=("g", "x"), defaults={}, jvp=_no_third, smooth=0, samples=_matrices((3, 3)), summary="Second derivative of the determinant")
+cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda t, y, x: _slope(t[0], x), samples=_matrices(), summary="Cofactors: the gradient of the determinant")
+_slope   = op(_cofactor_slope, "cof′({x})[{g}]", lambda g, y, u, x: _slope(g, x), lambda g, y, u, x: _cofactor_bend(g, u, x), name="_cofactor_slope", arguments=("g", "x"), defaults={}, jvp=_slope_tangent, samples=_matrices((3, 3)), summary="Second derivative of the determinant")
 _logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x)), name="_logabsdet", jvp=lambda t, y, x: np.trace(np.linalg.inv(x) @ t[0], axis1=-2, axis2=-1), samples=_matrices(), summary="Logarithm of |det x|")
 _signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", arguments=("x",), samples=_matrices(), summary="Sign of det x (no gradient)")
 cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, samples=_matrices(), prepare=lambda x: x @ np.swapaxes(x, -1, -2), example="tn.cholesky(np.diag([1.0, 4.0]))", summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", hard="the gradient is symmetric.")

@@ -57,7 +57,7 @@ def _q(text: str) -> str:
     return f'"{text}"'
 
 
-# --- nodes ------------------------------------------------------------------------------------------------------------
+# --- nodes -----------------------------------------------------------------------------------------------------------
 
 
 def _node(node: Node) -> str:
@@ -164,11 +164,11 @@ def _circle(node: Node) -> str:
 
 def _font(text: str, size: int | None = None, color: str | None = None) -> str:
     attributes = (f' point-size="{size}"' if size else "") + (f' color="{color}"' if color else "")
-    body = html_text(text).replace("  ", "&#160;&#160;") or "&#160;"
+    body = html_text(text).replace("\\", "\\\\").replace("  ", "&#160;&#160;") or "&#160;"  # \\N would be the node's id
     return f"<font{attributes}>{body}</font>" if attributes else body
 
 
-# --- edges ------------------------------------------------------------------------------------------------------------
+# --- edges -----------------------------------------------------------------------------------------------------------
 
 
 def _edge(edge: Edge, source: Node, target: Node) -> str:
@@ -221,7 +221,7 @@ def badge(k: int) -> str:
     return f'<td bgcolor="{style.lane(k).text}" cellpadding="1"><b>{_font(f" {k} ", size=9, color=PAPER)}</b></td>'
 
 
-# --- what stands under the picture ------------------------------------------------------------------------------------
+# --- what stands under the picture -----------------------------------------------------------------------------------
 
 
 def _foot(scene: Scene) -> str:

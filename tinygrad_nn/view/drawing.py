@@ -79,4 +79,4 @@ def draw(
 def _variables(frame: Any) -> dict[str, Any]:
     """The tensors that the caller's variables hold; names that begin with an underscore say nothing."""
     found = {**frame.f_globals, **frame.f_locals}
-    return {name: value for name, value in found.items() if isinstance(value, Traced) and not name.startswith("_")}
+    return {name: value for name, value in found.items() if isinstance(value, Traced) and name[0] not in "_@"}

@@ -42,6 +42,16 @@ class Slot:
     target: Any
     slot: int
 
+    @property
+    def flows(self) -> bool:
+        """True if a gradient comes back along it."""
+        return self.slot in self.target.slots
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The number of the target and the slot."""
+        return self.target.index, self.slot
+
 
 class Graph:
     """Everything that `root` was made from, found without recursion and without touching any `.grad`.
@@ -119,7 +129,7 @@ class Graph:
 
     def contributions(self, node: Any) -> list[Any]:
         """What comes back to a node through each arrow that leaves it, in the order of these arrows."""
-        arrows = ((slot.target.index, slot.slot) for slot in self.outgoing.get(node.index, ()))
+        arrows = (slot.key for slot in self.outgoing.get(node.index, ()))
         return [self.sent[arrow] for arrow in arrows if arrow in self.sent]
 
     def origin(self, node: Any) -> str:
@@ -143,17 +153,17 @@ class Graph:
         return broken, tainted
 
     def _sweep(self, tainted: set[Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        """The backward pass: gradients of all nodes, and every part that was sent."""
-        sent: dict[Any, Any] = {}
-        wanted = [n for n in self.nodes if n.tracked and n.index not in tainted]
-        if not self.root.tracked or not wanted:
+        """The backward pass: gradients of all nodes that none of the broken operations hides, and every part sent."""
+        if not self.root.tracked:
             return {}, {}
+        seed, sent = np.ones_like(self.root.value), {}
+        wanted = [n for n in self.nodes if n.tracked and n.index not in tainted and n.index not in self.broken]
 
         def watch(node: Any, slot: int, part: Any) -> None:
             sent[node.index, slot] = np.array(part)
 
-        found = pullback([self.root], [np.ones_like(self.root.value)], wanted=wanted, watch=watch)
-        return {node.index: np.asarray(g) for node, g in found.items()}, sent
+        found = pullback([self.root], [seed], wanted=wanted, watch=watch) if wanted else {}
+        return {self.root.index: seed} | {node.index: np.asarray(g) for node, g in found.items()}, sent
 
 
 def _value(x: Any) -> Any:

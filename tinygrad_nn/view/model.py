@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -137,7 +138,9 @@ def to_plain(value: Any) -> Any:
             for f in dataclasses.fields(value)
             if getattr(value, f.name) != f.default or f.default is dataclasses.MISSING
         }
-    return [to_plain(v) for v in value] if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [to_plain(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value  # JSON knows no "nan", "inf"
 
 
 def from_plain(kind: Any, plain: Any) -> Any:
@@ -157,7 +160,7 @@ def from_plain(kind: Any, plain: Any) -> Any:
             return kind(**{k: from_plain(hints[k], v) for k, v in plain.items()})  # type: ignore[operator]
         except TypeError as reason:
             raise ValueError(f"a picture's {kind.__name__.lower()} is incomplete: {reason}") from None  # type: ignore[union-attr]
-    if kind is float and type(plain) is int:
+    if kind is float and (type(plain) is int or plain in ("nan", "inf", "-inf")):
         return float(plain)
     if type(plain) is not kind:
         raise ValueError(f"a picture needs a {kind.__name__} here, got {plain!r:.60}")

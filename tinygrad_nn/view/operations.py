@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.operation import Traced
+from tinygrad_nn import chain
 from tinygrad_nn.view import text
 from tinygrad_nn.view.graph import Graph, Slot
 from tinygrad_nn.view.heat import grid, largest
@@ -27,7 +27,7 @@ class Ids:
 
     def __init__(self, graph: Graph):
         self.nodes = {node.index: f"n{i}" for i, node in enumerate(graph.nodes, 1)}
-        self.edges = {(s.target.index, s.slot): f"e{i}" for i, s in enumerate(graph.slots, 1)}
+        self.edges = {slot.key: f"e{i}" for i, slot in enumerate(graph.slots, 1)}
 
 
 def operations(graph: Graph, lanes: Lanes | None, show: Collection[str] = SHOW) -> Scene:
@@ -52,7 +52,7 @@ def _shown(node: Any, show: Collection[str]) -> bool:
     return "constants" in show or node.tracked or node.op is not None
 
 
-# --- nodes ------------------------------------------------------------------------------------------------------------
+# --- nodes -----------------------------------------------------------------------------------------------------------
 
 
 def role(graph: Graph, node: Any) -> str:
@@ -169,7 +169,7 @@ def _tooltip(graph: Graph, node: Any) -> str:
         lines.append(f"gradient: {'not computed' if g is None else _spelled(g)}")
     if node.op is not None:
         for slot in graph.incoming.get(node.index, ()):
-            if slot.source.tracked:
+            if slot.flows:
                 rule = graph.rule(slot) or f"by {node.op.name}"
                 lines.append(f"rule: ∂{graph.name(slot.source)} ← {rule} (g = ∂{graph.name(node)})")
     origin = graph.origin(node)
@@ -192,12 +192,11 @@ def _spelled(value: Any) -> str:
     )
 
 
-# --- edges ------------------------------------------------------------------------------------------------------------
+# --- edges -----------------------------------------------------------------------------------------------------------
 
 
 def _edge(graph: Graph, slot: Slot, ids: Ids, show: Collection[str], lanes: Lanes | None) -> Edge:
-    key = slot.target.index, slot.slot
-    flows = slot.source.tracked and _has_rule(slot)
+    key, flows = slot.key, slot.flows
     running = lanes.on(key) if lanes is not None else ()
     formula, result = local(graph, slot) if flows else ("", "")
     label = " = ".join(dict.fromkeys(part for part in (formula, result) if part)) if "local" in show else ""
@@ -215,10 +214,6 @@ def _edge(graph: Graph, slot: Slot, ids: Ids, show: Collection[str], lanes: Lane
     )
 
 
-def _has_rule(slot: Slot) -> bool:
-    return slot.target.op.vjps[slot.slot] is not None
-
-
 def local(graph: Graph, slot: Slot) -> tuple[str, str]:
     """The local derivative of an arrow: formula and number of a scalar one, rule and shape of an array's."""
     x, y = slot.source, slot.target
@@ -226,16 +221,8 @@ def local(graph: Graph, slot: Slot) -> tuple[str, str]:
         formula = graph.rule(slot, None) or f"∂{graph.name(y)}/∂{graph.name(x)}"
         if y.index in graph.broken:
             return shorten(formula, 26), "changed"
-        return shorten(formula, 26), number(_slope(slot))
+        return shorten(formula, 26), number(chain.local_derivative(chain.Edge(x, y, slot.slot)).value)
     return _array_rule(graph, slot), ""
-
-
-def _slope(slot: Slot) -> float:
-    node = slot.target
-    inputs = [x.value if isinstance(x, Traced) else x for x in node.inputs]
-    with np.errstate(all="ignore"):
-        part = node.op.vjps[slot.slot](np.ones_like(node.value), node.value, *inputs, **(node.params or {}))
-    return float(np.asarray(part).sum())
 
 
 def _array_rule(graph: Graph, slot: Slot) -> str:
@@ -273,15 +260,15 @@ def _edge_tooltip(graph: Graph, slot: Slot, formula: str, result: str, lanes: La
     else:
         size = np.size(slot.target.value), np.size(slot.source.value)
         lines.append(f"Jacobian of {size[0]} × {size[1]}, never built: {formula or 'the identity'}".replace("\n", ", "))
-    part = graph.sent.get((slot.target.index, slot.slot))
+    part = graph.sent.get(slot.key)
     if part is not None and part.size == 1:
         lines.append(f"sends back {number(part.item())}")
     if lanes is not None:
-        lines += lanes.flow_words((slot.target.index, slot.slot))
+        lines += lanes.flow_words(slot.key)
     return "\n".join(lines)
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
+# --- words -----------------------------------------------------------------------------------------------------------
 
 
 def warnings(graph: Graph) -> tuple[Note, ...]:

@@ -83,10 +83,10 @@ class Picture:
         return f"<picture: {self.scene.title}; {len(self.scene.nodes)} nodes, {len(self.scene.edges)} arrows>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Picture) and self.scene == other.scene
+        return isinstance(other, Picture) and self.json() == other.json()
 
     def __hash__(self) -> int:
-        return hash(self.scene)
+        return hash(self.json())
 
     def _repr_svg_(self) -> str:
         return self.svg()

@@ -21,7 +21,7 @@ logsumexp sum mean prod var std max min cumsum cumprod norm argmax matmul dot in
 diag diagonal tril triu inv solve det slogdet cholesky reshape ravel transpose swapaxes moveaxis squeeze expand_dims
 broadcast_to concatenate stack hstack vstack split tile repeat roll flip pad take mse cross_entropy
 binary_cross_entropy l1_loss huber_loss
-""".split()
+"""
 NOT_METHODS = {"where", "concatenate", "stack", "einsum", "mse", "cross_entropy", "binary_cross_entropy", "l1_loss",
                "huber_loss"}  # fmt: skip
 
@@ -111,7 +111,7 @@ def counting_tensors(monkeypatch):
 # --- the list of api.md ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize("name", PUBLIC.split())
 def test_public_name_is_a_function_and_a_method(name):
     assert callable(getattr(tn, name))
     assert name in dir(tn)
@@ -127,15 +127,15 @@ def test_every_operation_is_described():
         assert repr(op).startswith(f"<operation {op.name}(")
 
 
-# --- gradients against finite differences -----------------------------------------------------------------------------
+# --- gradients against finite differences ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, None), (np.float32, 5e-3)])
 @every(DIFFERENTIABLE)
-def test_gradients_of_first_and_second_order(op, dtype):
+def test_gradients_of_first_and_second_order(op, dtype, rtol):
     for arrays, params in samples_of(op):
         f, arrays = applied(op, params), [frozen(a, dtype) for a in arrays]
-        assert tn.gradcheck(f, *arrays, order=2)
+        assert tn.gradcheck(f, *arrays, order=2, rtol=rtol)
 
 
 @every(DIFFERENTIABLE)
@@ -186,7 +186,7 @@ def test_hessian_is_symmetric_and_the_same_forward_over_reverse(op):
         np.testing.assert_allclose(tn.hvp(scalar, (flat,), (direction,)), hessian @ direction, atol=1e-9 * scale)
 
 
-# --- one operation, many ways to call it -------------------------------------------------------------------------------
+# --- one operation, many ways to call it -----------------------------------------------------------------------------
 
 
 @every(ALL.values())
@@ -231,7 +231,7 @@ def test_python_numbers_are_weak(op):
         assert y.dtype == t.grad.dtype == np.float32
 
 
-# --- dtype, shape, and what must stay as it was --------------------------------------------------------------------------
+# --- dtype, shape, and what must stay as it was ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -274,7 +274,7 @@ def test_a_first_order_backward_makes_no_tensor(op, monkeypatch):
         assert made == [1], "the counter counts"
 
 
-# --- the laws of a rule ---------------------------------------------------------------------------------------------------
+# --- the laws of a rule ----------------------------------------------------------------------------------------------
 
 
 @every(DIFFERENTIABLE)
@@ -328,7 +328,7 @@ def test_rules_record_all_they_do(op):
             _mode.reset(token)
 
 
-# --- calls that are refused ---------------------------------------------------------------------------------------------------
+# --- calls that are refused ------------------------------------------------------------------------------------------
 
 
 @every([op for op in ALL.values() if not op.name.startswith("_")])
@@ -347,9 +347,9 @@ def test_the_texts_of_wrong_calls():
         tn.sum(t, out=np.empty(()))
     assert str(refused.value) == (
         "sum does not take out= (the result is always a new array: assign what is returned); "
-        "it takes x, axis=, keepdims="
+        "it is sum(x, axis=None, keepdims=False)"
     )
-    with pytest.raises(TypeError, match=r"^tanh does not take 2 positional arguments; it takes x$"):
+    with pytest.raises(TypeError, match=r"^tanh does not take 2 positional arguments; it is tanh\(x\)$"):
         tn.tanh(t, 1)
     with pytest.raises(TypeError, match=r"np.exp of a tensor cannot be written into an array"):
         np.exp(t, out=np.empty(2))
@@ -359,7 +359,7 @@ def test_the_texts_of_wrong_calls():
         t.reshape(2, 1, order="F")
 
 
-# --- functions composed of operations --------------------------------------------------------------------------------------
+# --- functions composed of operations --------------------------------------------------------------------------------
 
 A, B, S, V = (np.random.default_rng(4).normal(size=s) for s in [(2, 3), (2, 3), (3, 3), 3])
 CALLS = {
@@ -434,7 +434,7 @@ def test_composed_functions_agree_with_numpy_and_finite_differences(name):
         assert tn.gradcheck(f, *flat, order=2)
 
 
-# --- one entry adds an operation -----------------------------------------------------------------------------------------------
+# --- one entry adds an operation -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -456,7 +456,7 @@ def test_one_entry_is_function_method_numpy_call_checked_and_labelled(entry):
     assert "deg2rad" in dir(tn)
     assert "deg2rad" in dir(x)
     assert tn.gradcheck(np.deg2rad, np.array([1.0, 2.0]), order=2)
-    test_gradients_of_first_and_second_order(entry, np.float32)
+    test_gradients_of_first_and_second_order(entry, np.float32, 5e-3)
     test_forward_mode_agrees_with_reverse_mode(entry)
     test_one_rule_text_serves_arrays_and_tensors(entry)
     assert write(entry, {"x": "α"}) == "rad(α)"

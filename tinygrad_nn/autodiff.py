@@ -77,25 +77,24 @@ def pullback(
     gradients: dict[int, Any] = {}
     owned: set[int] = set()  # gradients made here by an addition: further parts may be added in place
     masked: set[int] = set()  # nodes in whose gradient a choice has left exact zeros
-    waiting: dict[int, Any] = {}  # nodes that have received a part, and
-    turns: list[int] = []  # the heap of their indices, negative: the youngest is next
+    waiting: dict[int, Any] = {}  # nodes that have received a part
+    turns: list[int] = []  # a heap of the indices of those that send on, negative: the youngest is next
     for node, seed in zip(outputs, seeds, strict=True):
         at = node.index
         if at in gradients:
             gradients[at] = gradients[at] + seed
         elif inside is None or at in inside:
             gradients[at], waiting[at] = seed, node
-            heappush(turns, -at)
+            if node.op is not None:
+                heappush(turns, -at)
     results: dict[Any, Any] = {}
     with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
         while turns:
             index = -heappop(turns)
             node, g = waiting.pop(index), gradients.pop(index)
             op, inputs = node.op, node.inputs
-            if op is None or node.retain or (keep is not None and index in keep):
+            if node.retain or (keep is not None and index in keep):
                 results[node] = g
-                if op is None:
-                    continue
             y, values = node, inputs
             unchanged = node.watch is None and not record
             if not record:
@@ -128,7 +127,8 @@ def pullback(
                     watch(node, slot, part)
                 if at not in gradients:
                     gradients[at], waiting[at] = part, x
-                    heappush(turns, -at)
+                    if x.op is not None:
+                        heappush(turns, -at)
                 elif at in owned and not record:
                     gradients[at] += part
                 else:
@@ -136,6 +136,8 @@ def pullback(
                     owned.add(at)
                 if op.guard or (index in masked and op.kind in ("elementwise", "linear")):
                     masked.add(at)
+    for at, g in gradients.items():  # what is left are leaves
+        results[waiting[at]] = g
     return results
 
 

@@ -61,9 +61,9 @@ class Element:
         return self.tensor.op
 
     @property
-    def index(self) -> int:
-        """The time its tensor was made."""
-        return self.tensor.index
+    def index(self) -> tuple[int, int]:
+        """When its tensor was made, and its place there."""
+        return self.tensor.index, self.place
 
     @property
     def value(self) -> Any:
@@ -76,17 +76,13 @@ class Element:
         return name_of(self.tensor) + (f"[{', '.join(map(str, self.at))}]" if self.at else "")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Element) and _key(self) == _key(other)
+        return isinstance(other, Element) and self.index == other.index
 
     def __hash__(self) -> int:
-        return hash(_key(self))
+        return hash(self.index)
 
     def __repr__(self) -> str:
         return f"<element {self.name}>"
-
-
-def _key(node: Any) -> tuple[int, int]:
-    return (node.tensor.index, node.place) if isinstance(node, Element) else (node.index, 0)
 
 
 def name_of(node: Any) -> str:
@@ -108,16 +104,13 @@ class Edge:
     by creation.
     """
 
-    __slots__ = ("_hash", "slot", "source", "target", "weight")
+    __slots__ = ("_hash", "_key", "slot", "source", "target", "weight")
 
     def __init__(self, source: Any, target: Any, slot: int):
         self.source, self.target, self.slot = source, target, slot
         self.weight = math.nan  # the local derivative, between numbers and once `PathSum._weighted` has computed it
-        self._hash = hash((target.index, slot))
-
-    @property
-    def _key(self) -> tuple[tuple[int, int], int, tuple[int, int]]:
-        return _key(self.target), self.slot, _key(self.source)
+        self._key = (target.index, slot, source.index)
+        self._hash = hash(self._key)
 
     @property
     def op(self) -> Op:
@@ -187,7 +180,7 @@ class Graph:
         nowhere (None).  A vertex of the new graph is a vertex of this one together with a state.
         """
         states: list[set[int]] = [set() for _ in self.nodes]
-        states[self.end :] = [{first}] if states else []
+        states[self.end:] = [{first}] if states else []
         found = []
         for a, b, edge in reversed(self.steps):
             for state in states[b]:
@@ -205,7 +198,7 @@ class Graph:
     def backward(self, one: T, carry: Carry[T], plus: Plus[T]) -> list[T | None]:
         """For each vertex the sum over all paths from it to the end of what is carried along; `one` at the end itself."""
         values: list[T | None] = [None] * len(self.nodes)
-        values[self.end :] = [one] if values else []
+        values[self.end:] = [one] if values else []
         return _sweep([(b, a, edge) for a, b, edge in reversed(self.steps)], values, carry, plus)
 
     def forward(self, one: T, carry: Carry[T], plus: Plus[T]) -> list[T | None]:
@@ -407,9 +400,7 @@ class PathSum:
 
     def __repr__(self) -> str:
         n = str(self.count) if self.count < 10**12 else f"about 2^{self.count.bit_length() - 1}"
-        return (
-            f"<sum over {n} path{'' if self.count == 1 else 's'} from {name_of(self.source)} to {name_of(self.target)}>"
-        )
+        return f"<sum over {n} path{'' if self.count == 1 else 's'} from {name_of(self.source)} to {name_of(self.target)}>"
 
     # -- how many
 
@@ -680,6 +671,11 @@ class PathSum:
 
     # -- some of the paths
 
+    @property
+    def _plan(self) -> Graph:
+        """Where paths are chosen."""
+        return self._graph
+
     def _restricted(self, graph: Graph) -> PathSum:
         return type(self)(graph, self.source, self.target, self._seed, self.limit)
 
@@ -690,22 +686,21 @@ class PathSum:
         """
         marked: set[Any] = set()
         for place in places:
-            found = [node for node in self.nodes if node.name == place] if isinstance(place, str) else [place]
+            found = [node for node in self._plan.nodes if node.name == place] if isinstance(place, str) else [place]
             if not found:
-                names = ", ".join(node.name for node in self.nodes if node.name) or "no names at all"
+                names = ", ".join(dict.fromkeys(node.name for node in self._plan.nodes if node.name)) or "no names"
                 raise ValueError(f"through: no node on these paths is called {place!r}; there are {names}")
             marked.update(found)
-        graph, _ = self._graph.unfolded(
-            int(self.target in marked),
-            lambda passed, edge: int(passed or edge in marked or edge.source in marked),
-            bool,
-        )
-        return self._restricted(graph)
+
+        def passed(already: int, edge: Edge) -> int:
+            return int(already or edge in marked or edge.source in marked)
+
+        at_once = bool(self._plan.nodes) and self._plan.nodes[-1] in marked
+        return self._restricted(self._plan.unfolded(int(at_once), passed, bool)[0])
 
     def of_length(self, n: int) -> PathSum:
         """Only the paths of n edges."""
-        graph, _ = self._graph.unfolded(0, lambda m, _: m + 1 if m < n else None, lambda m: m == n)
-        return self._restricted(graph)
+        return self._restricted(self._plan.unfolded(0, lambda m, _: m + 1 if m < n else None, lambda m: m == n)[0])
 
     def by_length(self) -> dict[int, Group]:
         """How many paths of each length (number of edges) there are, and what they add up to."""
@@ -719,15 +714,14 @@ class PathSum:
         """
         if isinstance(kind, (str, Op)):
             name = kind if isinstance(kind, str) else kind.name
-            marks = {edge: int(edge.op.name == name) for edge in self.edges}
-        else:
-            marks = {edge: int(bool(kind(edge))) for edge in self.edges}
-        graph, numbers = self._graph.unfolded(0, lambda n, edge: n + marks[edge], lambda n: True)
-        some, nothing = self._restricted(graph), self._nothing()
-        return {
-            n: Group(some._suffixes[v], self._shown(_sum([some._adjoints[v]], self._join, nothing)))
-            for n, v in zip(numbers, graph.starts, strict=True)
-        }
+            return self.by_kind(lambda edge: edge.op.name == name)
+        graph, numbers = self._plan.unfolded(0, lambda n, edge: n + bool(kind(edge)), lambda n: True)
+        return dict(zip(numbers, self._restricted(graph)._groups(), strict=True))
+
+    def _groups(self) -> list[Group]:
+        """The paths from each start."""
+        sums = [self._nothing() if self._adjoints[v] is None else self._adjoints[v] for v in self._graph.starts]
+        return [Group(self._suffixes[v], self._shown(part)) for v, part in zip(self._graph.starts, sums, strict=True)]
 
     # -- the factored form
 
@@ -820,9 +814,7 @@ class ArrayPathSum(PathSum):
 
     def coverage(self, k: int) -> float:
         """The part of the mass that the k largest paths hold, from 0 to 1."""
-        return (
-            _within_one(math.fsum(size for _, _, size in self._listed[: max(k, 0)]) / self.mass) if self.mass else 1.0
-        )
+        return _within_one(math.fsum(size for _, _, size in self._listed[: max(k, 0)]) / self.mass) if self.mass else 1.0
 
     def _best(self, k: int) -> list[tuple[tuple[Edge, ...], Any]]:
         return [(edges, value) for edges, value, _ in self._listed[: max(k, 0)]]
@@ -883,8 +875,7 @@ def _jacobian(edge: Edge, entry: Entry, structure: bool = False) -> tuple[Produc
     if op.name in ("matmul", "take"):  # each entry is an element of the other factor, or an index
         node.check_unchanged()
         factors = [
-            a if op.vjps[i] is None else entry(np.ones(np.shape(a)) if structure else np.asarray(a))
-            for i, a in enumerate(inputs)
+            a if op.vjps[i] is None else entry(np.ones(np.shape(a)) if structure else np.asarray(a)) for i, a in enumerate(inputs)
         ]
         return (
             lambda g: unbroadcast(op.vjps[slot](g, y, *factors, **params), x.shape),
@@ -940,111 +931,131 @@ def _written_out(edge: Edge, structure: bool) -> Any:
 class ElementPathSum(PathSum):
     """The paths from one element of t to the single number z, through single elements of all arrays between.
 
-    Counts, gradient, mass, cancellation, `element_flow` and `element_counts` come from sweeps over whole arrays, and no
-    graph of elements is built.  All else (`nodes`, `edges`, `flow`, `top`, iterating, filters ...) builds that part of
-    it which lies on the paths; its nodes are `Element`.  ValueError if it has more than 4,000,000 edges.
+    Counts, gradient, mass and their like, `element_flow`, `element_counts`, groups and filters by tensors come from
+    sweeps over whole arrays: no graph of elements is built.  All else (`nodes`, `edges`, `flow`, `top`, iterating ...)
+    builds the part of it that lies on the paths, with nodes of type `Element`; ValueError if that is too large.
     """
 
     def __init__(self, arrays: Graph, source: Element, target: Element, seed: Scaled, limit: int):
-        self._arrays = arrays
-        self.source, self.target, self._seed, self.limit = source, target, seed, limit
+        self._arrays, self.source, self.target, self._seed, self.limit = arrays, source, target, seed, limit
 
-    def _restricted(self, graph: Graph) -> PathSum:
-        return PathSum(graph, self.source, self.target, self._seed, self.limit)
+    @property
+    def _plan(self) -> Graph:
+        return self._arrays
+
+    def through(self, *places: Any) -> PathSum:
+        """Only the paths through at least one of these: tensors, their names, elements, or edges between elements."""
+        if any(isinstance(p, Element) or (isinstance(p, Edge) and isinstance(p.source, Element)) for p in places):
+            return PathSum(self._graph, self.source, self.target, self._seed, self.limit).through(*places)
+        return super().through(*places)
+
+    # -- sweeps over whole arrays
+
+    def _swept(self, entry: Entry, one: Any, structure: bool = False, forward: bool = False) -> list[Any]:
+        """From z to all before it, or forward from the element of t; `one` is an array with a single element."""
+        end = self.source if forward else self.target
+        first = np.zeros(end.tensor.shape, one.dtype)
+        first[end.at] = one[0]
+        sweep = self._arrays.forward if forward else self._arrays.backward
+        with np.errstate(all="ignore"):
+            return sweep(first, lambda step, value: _jacobian(step[2], entry, structure)[forward](value), _add)
+
+    def _counts(self, structure: bool = True, forward: bool = False) -> list[Any]:
+        """The number of paths, for each element of each array: in floats while these are exact, else in Python's integers."""
+        counts = self._swept(_is_there, np.ones(1), structure, forward)
+        if any(np.max(n, initial=0) >= 2**53 for n in counts):
+            return self._swept(lambda d: _integers(_is_there(d)), _integers(np.ones(1)), structure, forward)
+        return [_integers(n) for n in counts]
+
+    def _here(self, values: list[Any]) -> list[Any]:
+        """At the element of t, for each start."""
+        return [values[v][self.source.at] for v in self._arrays.starts]
+
+    @cached_property
+    def count(self) -> int:
+        """How many paths there are, exactly."""
+        return sum(self._here(self._counts()))
+
+    @cached_property
+    def live_count(self) -> int:
+        """How many of them have no local derivative that is zero, exactly."""
+        return sum(self._here(self._counts(structure=False)))
+
+    @cached_property
+    def _array_adjoints(self) -> list[Any]:
+        return self._swept(lambda d: d, np.array([_float(self._seed)]))
+
+    @cached_property
+    def _total(self) -> Scaled:
+        return math.frexp(sum(self._here(self._array_adjoints)))
+
+    @cached_property
+    def _mass(self) -> Scaled:
+        return math.frexp(sum(self._here(self._swept(np.abs, np.array([abs(_float(self._seed))])))))
+
+    def _groups(self) -> list[Group]:
+        sums = zip(self._here(self._counts()), self._here(self._array_adjoints), strict=True)
+        return [Group(n, float(part)) for n, part in sums]
+
+    @cached_property
+    def element_flow(self) -> dict[Any, Any]:
+        """For each array on the way, in its shape: the sum of all paths through each of its elements."""
+        tangents = self._swept(lambda d: d, np.ones(1), forward=True)
+        flows = [_blocked(v * g, v) for v, g in zip(tangents, self._array_adjoints, strict=True)]
+        return _by_node(self._arrays.nodes, flows)
+
+    @cached_property
+    def element_counts(self) -> dict[Any, Any]:
+        """For each array on the way, in its shape: how many paths go through each of its elements."""
+        pairs = zip(self._counts(forward=True), self._counts(), strict=True)
+        return _by_node(self._arrays.nodes, [before * after for before, after in pairs])
+
+    # -- the graph of elements
 
     @cached_property
     def _weighted(self) -> Graph:
         return self._graph
 
-    def _sweep(self, entry: Entry, one: Any, dtype: Any, forward: bool = False, structure: bool = False) -> list[Any]:
-        """Over whole arrays: from z to all before it, or from the element of t to all after it."""
-        tensor = self.source.tensor if forward else self.target.tensor
-        first = np.zeros(tensor.shape, dtype)
-        first[self.source.at if forward else self.target.at] = one
-        sweep = self._arrays.forward if forward else self._arrays.backward
-        with np.errstate(all="ignore"):
-            return sweep(first, lambda step, value: _jacobian(step[2], entry, structure)[forward](value), _add)
-
-    def _counts(self, forward: bool = False, structure: bool = True) -> list[Any]:
-        """Of paths, for each element of each array: in floats while these are exact, else in Python's integers."""
-        for dtype in (np.float64, object):
-            found = self._sweep(
-                lambda d: np.not_equal(d, 0).astype(np.int64).astype(dtype), 1, dtype, forward, structure
-            )
-            if all(np.max(n, initial=0) < 2**53 for n in found):
-                break
-        return found
-
-    def _here(self, values: list[Any]) -> Any:
-        return values[self._arrays.starts[0]][self.source.at] if values else 0
-
-    @cached_property
-    def count(self) -> int:
-        """How many paths there are, exactly."""
-        return int(self._here(self._counts()))
-
-    @cached_property
-    def live_count(self) -> int:
-        """How many of them have no local derivative that is zero, exactly."""
-        return int(self._here(self._counts(structure=False)))
-
-    @cached_property
-    def _array_adjoints(self) -> list[Any]:
-        return self._sweep(lambda d: d, _float(self._seed), np.float64)
-
-    @cached_property
-    def _total(self) -> Scaled:
-        return math.frexp(self._here(self._array_adjoints))
-
-    @cached_property
-    def _mass(self) -> Scaled:
-        return math.frexp(self._here(self._sweep(np.abs, abs(_float(self._seed)), np.float64)))
-
-    @cached_property
-    def element_flow(self) -> dict[Any, Any]:
-        """For each array on the way, in its shape: the sum of all paths through each of its elements."""
-        tangents = self._sweep(lambda d: d, 1.0, np.float64, forward=True)
-        values = zip(self._arrays.nodes, tangents, self._array_adjoints, strict=True)
-        return {node: _blocked(v * g, v) for node, v, g in values}
-
-    @cached_property
-    def element_counts(self) -> dict[Any, Any]:
-        """For each array on the way, in its shape: how many paths go through each of its elements."""
-        values = zip(self._arrays.nodes, self._counts(forward=True), self._counts(), strict=True)
-        return {node: _integers(before) * _integers(after) for node, before, after in values}
-
     @cached_property
     def _graph(self) -> Graph:  # type: ignore[override]
-        """The part of the graph of elements that lies on the paths."""
-        on = [np.flatnonzero(np.ravel(counts)) for counts in self.element_counts.values()]
-        offsets = np.cumsum([0, *(len(places) for places in on)]).tolist()
-        nodes = [Element(node, int(p)) for node, places in zip(self._arrays.nodes, on, strict=True) for p in places]
+        """The part of it that lies on the paths, with the local derivatives on its edges."""
+        pairs = zip(self._counts(forward=True), self._counts(), strict=True)
+        on = [np.flatnonzero(before * after) for before, after in pairs]
+        offsets = np.cumsum([0, *map(len, on)]).tolist()
+        nodes = [Element(node, int(p)) for node, some in zip(self._arrays.nodes, on, strict=True) for p in some]
         steps: list[Step] = []
         for a, b, edge in self._arrays.steps:
-            back = len(on[b]) < len(on[a])  # column by column, or row by row
-            fixed, free = (b, a) if back else (a, b)
-            ones = _jacobian(edge, lambda d: np.not_equal(d, 0).astype(float), structure=True)[not back]
-            slopes = _jacobian(edge, lambda d: d)[not back]
+            forward = len(on[a]) <= len(on[b])  # column by column, or row by row
+            fixed, free = (a, b) if forward else (b, a)
+            there, slopes = _jacobian(edge, _is_there, structure=True)[forward], _jacobian(edge, lambda d: d)[forward]
             unit = np.zeros(self._arrays.nodes[fixed].shape)
             for i, place in enumerate(on[fixed]):
                 unit.flat[place] = 1.0
-                reached, slope = np.ravel(ones(unit))[on[free]], np.ravel(slopes(unit))[on[free]]
+                reached, slope = np.ravel(there(unit))[on[free]], np.ravel(slopes(unit))[on[free]]
                 unit.flat[place] = 0.0
-                for j in np.flatnonzero(reached):
-                    tail, head = (j, i) if back else (i, j)
-                    step = offsets[a] + int(tail), offsets[b] + int(head)
-                    steps.append((*step, Edge(nodes[step[0]], nodes[step[1]], edge.slot)))
+                for j in np.flatnonzero(reached).tolist():
+                    tail, head = (offsets[a] + i, offsets[b] + j) if forward else (offsets[a] + j, offsets[b] + i)
+                    steps.append((tail, head, Edge(nodes[tail], nodes[head], edge.slot)))
                     steps[-1][2].weight = float(slope[j])
                 if len(steps) > LARGEST:
-                    raise ValueError(
-                        f"more than {LARGEST} edges between the elements from {self.source} to {self.target}"
-                    )
-        steps.sort(key=lambda step: (step[1], step[2]))
-        return Graph(nodes, steps, [0] if nodes else [], len(nodes) - 1)
+                    raise ValueError(f"{self!r}: more than {LARGEST} edges between single elements, too many to list")
+        steps.sort(key=lambda step: (step[1], step[2].slot, step[0]))
+        return Graph(nodes, steps, [i for v in self._arrays.starts for i in range(offsets[v], offsets[v + 1])], len(nodes) - 1)
+
+
+def _is_there(d: Any) -> Any:
+    return np.not_equal(d, 0).astype(np.float64)
 
 
 def _integers(counts: Any) -> Any:
     return counts if counts.dtype == object else counts.astype(np.int64).astype(object)
+
+
+def _by_node(nodes: list[Any], values: list[Any]) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for node, value in zip(nodes, values, strict=True):
+        found[node] = found[node] + value if node in found else value
+    return found
 
 
 # --- the factored form -----------------------------------------------------------------------------------------------------------
@@ -1194,11 +1205,7 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
     single = shape == (1, 1)
     formula = ""
     if single or edge.op.kind == "elementwise":
-        whole = write(
-            edge.op,
-            [n if isinstance(a, Traced) else _constant(a) for n, a in zip(names, node.inputs, strict=True)],
-            node.params,
-        )
+        whole = write(edge.op, [n if isinstance(a, Traced) else _constant(a) for n, a in zip(names, node.inputs, strict=True)], node.params)
         y = whole if edge.op.binds == 9 else f"({whole})"
         slope = derivative(edge.op, edge.slot, names, node.name or y, None, args, node.params)
         formula = slope.text if slope else ""
@@ -1217,9 +1224,7 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
 def _summed(shape: tuple[int, ...], onto: tuple[int, ...]) -> str:
     """Over what un-broadcasting sums: "sum over 32 columns"."""
     padded = (1,) * (len(shape) - len(onto)) + onto
-    axes = [
-        i for i, (n, m) in enumerate(zip(shape, padded, strict=True)) if n != m or i < len(shape) - len(onto) and n > 1
-    ]
+    axes = [i for i, (n, m) in enumerate(zip(shape, padded, strict=True)) if n != m or i < len(shape) - len(onto) and n > 1]
     if not axes:
         return ""
     if len(shape) == 2 and len(axes) == 1:
@@ -1285,9 +1290,7 @@ def paths(z: Any, t: Any, gradient: Any = None, *, at: Any = None, limit: int = 
                 f"paths: at={at!r} must be the index of one element of {label(t, 't')} of shape {t.shape}, and z, of shape "
                 f"{z.shape}, a single number: take one element of it, as in paths(z[0, 3], t, at=...)"
             )
-        return ElementPathSum(
-            graph, Element(t, int(np.ravel(places)[0])), Element(z, 0), math.frexp(float(seed.item())), limit
-        )
+        return ElementPathSum(graph, Element(t, int(np.ravel(places)[0])), Element(z, 0), math.frexp(float(seed.item())), limit)
     if all(node.value.size == 1 for node in graph.nodes or [t]):
         return PathSum(graph, t, z, math.frexp(float(seed.item())) if seed.size == 1 else ZERO, limit)
     return ArrayPathSum(graph, t, z, seed, limit)

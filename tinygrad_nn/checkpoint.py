@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import io
 import json
 import os
@@ -162,7 +163,10 @@ def _optimizer(described: dict[str, Any], parameters: dict[str, Any]) -> Any:
         if None in names:
             raise ValueError("its optimiser changes a parameter that is not the model's; make both and restore them")
         groups.append({**settings, "params": [parameters[name] for name in names]})
-    return getattr(optim, kind)(groups)
+    takes = inspect.signature(getattr(optim, kind)).parameters
+    return getattr(optim, kind)(
+        groups, **{name: groups[0][name] for name in takes if name in groups[0] and name != "params"}
+    )
 
 
 def _fill(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:

@@ -149,9 +149,9 @@ def run_demo(out: Path) -> None:
     rng = np.random.default_rng(1)
     model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, rng=rng))
     show(model.summary())
-    show("J = 1/N Σₙ −log softmax(Z²)ₙ[yₙ]   the cost: cross-entropy with the true digits y")
+    show("J = 1/N Σₙ −log softmax(Z²)ₙ[yₙ], the cross-entropy with the true digits y")
 
-    heading("The first training step, drawn", "values forward, gradients backward, names as in the equations above")
+    heading("The first training step, drawn", "values forward, gradients backward")
     J = tn.cross_entropy(model(X_train[:, :32]), tn.tensor(y_train[:32], name="y")).named("J")
     save(tn.draw(J), folder / "training_step.svg")
     show(f"J = {number(J.item())} before anything is learned; see training_step.svg")
@@ -174,7 +174,7 @@ def run_demo(out: Path) -> None:
     heading("Files", f"done in {time.perf_counter() - start:.1f} s")
     for name in ("training_step.svg", "chain_rule.svg"):
         show(str(folder / name))
-    show("Open them in a browser. Then: `examples` lists small programs to read and change.")
+    show("Open them in a browser. `examples` lists small programs to read and change.")
 
 
 def heading(title: str, rest: str) -> None:
@@ -274,7 +274,7 @@ def run_examples(name: str | None, out: Path) -> None:
         print("Examples, in reading order; `examples NAME` runs one, `examples all` runs all:\n")
         for stem, path in files.items():
             print(f"  {stem:{max(map(len, files))}}  {first_line_of_docstring(path)}")
-        print(f"\nTo read and change: {next(iter(files.values())).parent}")
+        print(f"\nTheir files: {next(iter(files.values())).parent}")
         return
     chosen = list(files) if name == "all" else [find_example(name, list(files))]
     folder = make_folder(out)

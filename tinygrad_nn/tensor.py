@@ -25,7 +25,6 @@ from tinygrad_nn.watch import Watch, clock
 
 __all__ = ["Tensor", "detect_anomaly", "no_grad", "tensor"]
 
-_HERE = str(Path(__file__).parent)
 
 
 # --- what is recorded: by default, whatever a gradient flows through -------------------------------------------------
@@ -139,11 +138,11 @@ class Tensor(Traced):
         slots, bit, foreign = 0, 1, False
         for a in args:
             if type(a) is Tensor:
+                if a.watch is not None and a.watch.exposed:
+                    a.watch.use()  # before `values` holds the array, too
                 values.append(a.value)
                 if a.tracked:
                     slots += bit
-                if a.watch is not None and a.watch.exposed:
-                    a.watch.use()
             else:
                 values.append(a)
                 if type(a) is not float and type(a) is not int:
@@ -161,8 +160,8 @@ class Tensor(Traced):
                 args = tuple([_frozen(a) for a in args])
             result = Tensor(y, True, None, op, args, params, _SLOTS.get(slots) or _slots(slots))
             frame = sys._getframe(2)  # behind this and the operator
-            if frame.f_code.co_filename not in _OUTSIDE:
-                frame = _outside(frame)
+            while frame.f_code.co_filename in _INSIDE:
+                frame = frame.f_back  # type: ignore[assignment]
             result._origin = frame.f_code, frame.f_lasti
             return result
         return _record_specially(op, args, params, y, mode, slots)
@@ -589,13 +588,15 @@ def _call_as_numpy(entry: Any, function: Any, args: tuple, kwargs: dict[str, Any
     if any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
         return entry(*args, **kwargs)
     given = inspect.signature(function).bind(*args, **kwargs).arguments
+    rest = next((name for name, p in parameters.items() if p.kind is p.VAR_KEYWORD), None)
+    further = given.pop(rest, {}) if rest else {}
     required = [name for name, p in parameters.items() if p.default is p.empty]
     chosen = {
         name: value
         for name, value in given.items()
         if name not in required and value is not parameters[name].default and value is not np._NoValue  # type: ignore[attr-defined]
     }
-    return entry(*(given[name] for name in required if name in given), **chosen)
+    return entry(*(given[name] for name in required if name in given), **chosen, **further)
 
 
 def _numpy_entry(function: Any) -> Any:
@@ -624,7 +625,9 @@ def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits
     if slots or mode.trace is not None:
         args = tuple([_frozen(a) for a in args])
         result = Tensor(y, bool(slots), None, op, args, params, slots)
-        frame = _outside(sys._getframe(2))
+        frame = sys._getframe(2)
+        while frame.f_code.co_filename in _INSIDE and frame.f_back is not None:
+            frame = frame.f_back
         result._origin = frame.f_code, frame.f_lasti
         if mode.trace is not None:
             mode.trace.add(result)
@@ -637,15 +640,7 @@ def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits
     return result
 
 
-_OUTSIDE: set[str] = set()  # files that are not of this package
-
-
-def _outside(frame: Any) -> Any:
-    """The frame of whoever called into this package."""
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
-    _OUTSIDE.add(frame.f_code.co_filename)
-    return frame
+_INSIDE = {str(path) for path in Path(__file__).parent.rglob("*.py") if "_examples" not in path.parts}
 
 
 def _share_watch(view: Tensor, args: tuple) -> None:

@@ -26,7 +26,7 @@ from tinygrad_nn.data import batches
 from tinygrad_nn.errors import NonFiniteError
 from tinygrad_nn.nn import Module
 from tinygrad_nn.operation import BY_NAME, Op
-from tinygrad_nn.optim import Optimizer
+from tinygrad_nn.optim import OneCycleLR, Optimizer, ReduceLROnPlateau, Schedule
 from tinygrad_nn.tensor import Tensor, detect_anomaly, no_grad
 
 __all__ = ["History", "StopTraining", "accuracy", "evaluate", "fit"]
@@ -149,7 +149,7 @@ def evaluate(
     >>> sorted(evaluate(model, tn.cross_entropy, tn.data.make_xor(), metrics="accuracy"))
     ['accuracy', 'loss']
     """
-    loss = _loss(loss)
+    loss = find_loss(loss)
     return _evaluate(model, loss, _fixed(data), _metrics(metrics, loss))
 
 
@@ -184,7 +184,8 @@ class _Mean:
         return {name: total / self.n for name, total in zip(self.names, self.sums, strict=True)}
 
 
-def _loss(loss: str | Measure) -> Measure:
+def find_loss(loss: str | Measure) -> Measure:
+    """The loss of this name, or the function itself; ValueError naming the nearest where there is none."""
     if callable(loss):
         return loss
     found = BY_NAME.get(loss)
@@ -239,7 +240,8 @@ def fit(
     batch_size: int | None = 32,
     rng: np.random.Generator | int | None = None,
     metrics: str | Iterable[Any] | Mapping[str, Measure] = (),
-    schedule: Any = None,
+    schedule: Schedule | None = None,
+    schedule_per: str | None = None,
     clip: float | None = None,
     patience: int | None = None,
     monitor: str | None = None,
@@ -264,7 +266,8 @@ def fit(
     progress : show a bar, if the output is a terminal and tqdm (extra `progress`) is installed.
     metrics : "accuracy", functions ``(prediction, target) -> number``, or a dict of these by name; more is better.  On
         training data they are measured along the way, from the predictions that the updates are made with.
-    schedule : a `tn.optim` learning-rate schedule of the optimiser.
+    schedule : a learning-rate schedule of `tn.optim` for this optimiser.  It goes on by one per "epoch", or per "batch", as
+        `schedule_per` says; unless given, `OneCycleLR` per batch, all others per epoch.
     clip : the largest norm that the gradient of all parameters together may have; a longer one is shortened to it.
     patience : stop after so many epochs without a new best.  With it, the model has its best parameters afterwards;
         without it, the last.
@@ -290,11 +293,12 @@ def fit(
 
     Source: the founding text's "Putting Everything Together".
     """
-    loss = _loss(loss)
+    loss = find_loss(loss)
     if _is_pair(data):
         data = batches(data[0], data[1], batch_size, rng=rng)
     held_out = None if validation is None else _fixed(validation)
-    run = _Run(model, loss, optimizer, data, _metrics(metrics, loss), clip, schedule)
+    per_batch = (schedule_per or ("batch" if isinstance(schedule, OneCycleLR) else "epoch")) == "batch"
+    run = _Run(model, loss, optimizer, data, _metrics(metrics, loss), clip, schedule, per_batch)
     run.history.monitor = _monitor(monitor, held_out is not None, run.metrics)
     if resume and checkpoint is not None and Path(checkpoint).exists():
         run.resume(checkpoint)
@@ -309,6 +313,7 @@ def fit(
                     found = _evaluate(model, loss, held_out, run.metrics)
                     measured["metrics"] |= {f"validation_{name}": value for name, value in found.items()}
                 run.note(measured)
+                run.advance()
                 if patience is not None and epoch - (history.best_epoch or 0) >= patience:
                     history.ended = "patience"
                 for hook in hooks["on_epoch_end"]:
@@ -335,10 +340,10 @@ class _Run:
 
     def __init__(
         self, model: Module, loss: Measure, optimizer: Optimizer, data: Any, metrics: dict[str, Measure],
-        clip: float | None, schedule: Any,
+        clip: float | None, schedule: Schedule | None, per_batch: bool,
     ):  # fmt: skip
         self.model, self.loss, self.optimizer, self.data = model, loss, optimizer, data
-        self.metrics, self.clip, self.schedule = metrics, clip, schedule
+        self.metrics, self.clip, self.schedule, self.per_batch = metrics, clip, schedule, per_batch
         paths = {id(p): path for path, p in model.named_parameters()}
         self.params = [p for group in optimizer.param_groups for p in group["params"]]
         if not any(id(p) in paths for p in self.params):
@@ -346,16 +351,21 @@ class _Run:
                 "fit: the optimizer changes none of the model's parameters; "
                 "make it of them, as in tn.optim.Adam(model.parameters())"
             )
+        if clip is not None and optimizer.needs_loss:
+            raise ValueError(
+                f"fit: clip={clip} cannot shorten the gradients that {type(optimizer).__name__} computes itself"
+            )
         names = [p.name or paths.get(id(p), f"parameter {i}") for i, p in enumerate(self.params)]
         if len(set(names)) < len(names):
             names = [paths.get(id(p), f"parameter {i}") for i, p in enumerate(self.params)]
         self.names = names
         self.history = History()
         self.best = model.state_dict()
+        self.before: list[np.ndarray] = []  # parameters before the step, where it is too late to ask afterwards
 
     # -- one epoch
 
-    def step(self, X: Any, Y: Any) -> tuple[Any, Tensor]:
+    def gradient(self, X: Any, Y: Any) -> tuple[Any, Tensor]:
         """Forward pass, cost, backpropagation."""
         prediction = self.model(X)
         J = self.loss(prediction, Y)
@@ -363,13 +373,25 @@ class _Run:
         J.backward()
         return J.value, prediction
 
+    def search(self, X: Any, Y: Any) -> tuple[Any, Tensor]:
+        """A whole step of an optimiser that computes the cost itself, as often as it wants."""
+        predictions = []
+
+        def cost() -> Tensor:
+            predictions.append(self.model(X))
+            return self.loss(predictions[-1], Y)  # type: ignore[no-any-return]
+
+        self.before = [p.value.copy() for p in self.params]
+        return self.optimizer.step(cost).value, predictions[0]  # type: ignore
+
     def epoch(self, epoch: int, hooks: list[Callable]) -> dict[str, Any]:
         """All batches once, each with an update; returns what was measured."""
         start, params, squares, ratios = time.perf_counter(), self.params, [0.0] * len(self.params), [0.0]
-        total, batch, before = _Mean(["loss", *self.metrics]), 0, [p.value.copy() for p in params]
+        total, batch, rate, before = _Mean(["loss", *self.metrics]), 0, 0.0, [p.value.copy() for p in params]
+        step = self.search if self.optimizer.needs_loss else self.gradient
         with np.errstate(all="ignore"):  # what is not finite stops the training, and with more to say than a warning
             for batch, (X, Y) in enumerate(self.data, 1):
-                J, prediction = self.step(X, Y)
+                J, prediction = step(X, Y)
                 parts = [0.0 if p.grad is None else float(np.vdot(p.grad, p.grad)) for p in params]
                 norm = math.sqrt(sum(parts))
                 if not math.isfinite(J) or not math.isfinite(norm):
@@ -377,7 +399,11 @@ class _Run:
                 if self.clip is not None and norm > self.clip:
                     for p in params:
                         p.grad = None if p.grad is None else p.grad * (self.clip / norm)
-                self.optimizer.step()
+                if not self.optimizer.needs_loss:
+                    self.optimizer.step()
+                rate = self.optimizer.param_groups[0]["lr"]
+                if self.per_batch and self.schedule is not None:
+                    self.schedule.step()
                 squares = list(map(operator.add, squares, parts))
                 total.add(X, [J, *(measure(prediction, Y) for measure in self.metrics.values())])
                 if batch == 1:
@@ -394,7 +420,7 @@ class _Run:
             "metrics": total.means(),
             "gradient_norms": dict(zip(self.names, (math.sqrt(s / batch) for s in squares), strict=True)),
             "update_ratios": dict(zip(self.names, ratios, strict=True)),
-            "learning_rate": float(self.optimizer.param_groups[0].get("lr", math.nan)),
+            "learning_rate": float(rate),
             "seconds": time.perf_counter() - start,
         }
 
@@ -413,13 +439,22 @@ class _Run:
         if history.best_epoch == len(history):
             self.best = self.model.state_dict()
 
+    def advance(self) -> None:
+        """The schedule's next epoch."""
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(self.history[self.history.monitor][-1])
+        elif self.schedule is not None and not self.per_batch:
+            self.schedule.step()
+
     def refuse(self, epoch: int, batch: int, J: Any, X: Any, Y: Any) -> None:
         """NonFiniteError that says where it came from: the batch is done again, with every operation watched."""
         what = "a gradient is" if math.isfinite(J) else f"the loss is {J},"
         reason: object = "no operation, when the batch was done again"
+        for p, old in zip(self.params, self.before, strict=False):
+            p.data = old
         try:
             with detect_anomaly():
-                self.step(X, Y)
+                self.gradient(X, Y)
         except NonFiniteError as found:
             reason = found
         self.go_back()

@@ -20,7 +20,7 @@ from tinygrad_nn.nn.init import Rng
 from tinygrad_nn.nn.module import Module, assign
 from tinygrad_nn.nn.report import Row
 from tinygrad_nn.operation import BY_NAME, Op, op, write
-from tinygrad_nn.ops import elementwise, reductions, shaping
+from tinygrad_nn.ops import elementwise, linalg, reductions, shaping
 from tinygrad_nn.tensor import Tensor, no_grad, tensor
 
 __all__ = ["Activation", "BatchNorm", "Dense", "Dropout", "Flatten", "LayerNorm", "Residual", "Sequential", "build"]
@@ -160,14 +160,12 @@ class Dense(Module):
         """A of this layer, or Z where there is no σ."""
         if type(A) is not Tensor:
             A = tensor(A, dtype=self.W.dtype, name="X")
+        if A.value.ndim < 2:  # adding b would make a matrix of a vector
+            raise self.misfit(A)
         try:
-            Z = self.W @ A
+            Z = self.W @ A if self.b is None else linalg.affine(self.W, A, self.b)
         except ShapeError:
             raise self.misfit(A) from None
-        if Z.value.ndim < 2:  # adding b would make a matrix of a vector
-            raise self.misfit(A)
-        if self.b is not None:
-            Z = Z + self.b
         Z.name = self._Z
         if self.activation is None:
             return Z
@@ -309,7 +307,7 @@ class Sequential(Module):
         if type(X) is not Tensor:
             X = tensor(X, dtype=self._dtype, name="X")
         for layer in self.layers:
-            X = layer(X)
+            X = layer.forward(X)
         return X
 
     def __len__(self) -> int:

@@ -38,9 +38,12 @@ class Optimizer:
         settings of their own, such as ``{"params": [...], "lr": 0.01}``.
     settings : what holds for groups that do not say otherwise.
 
+    `needs_loss` is True for optimisers whose `step` takes a function that computes the loss.
     `param_groups` is the list of groups: change ``group["lr"]`` there at any time.  `state` holds what is remembered,
     by position of the parameter.  A parameter without a gradient is left alone.
     """
+
+    needs_loss = False
 
     def __init__(self, params: Iterable[Tensor] | Iterable[Group], **settings: Any):
         self.defaults = settings
@@ -143,7 +146,9 @@ class Optimizer:
         groups, state = saved["param_groups"], {int(i): s for i, s in saved["state"].items()}
         have, given = ([len(g["params"]) for g in some] for some in (self.param_groups, groups))
         if have != given:
-            raise ValueError(f"{self._name}.load_state_dict: expected groups of {have} parameters, got groups of {given}")
+            raise ValueError(
+                f"{self._name}.load_state_dict: expected groups of {have} parameters, got groups of {given}"
+            )
         for i, mine in enumerate(self.state):
             theirs = state.get(i, {})
             if mine.keys() != theirs.keys():

@@ -22,9 +22,11 @@ def write(scene: Scene) -> str:
 
 def _lines(scene: Scene) -> Iterator[str]:
     yield "digraph picture {"
+    places = "layout=neato inputscale=72 splines=line outputorder=edgesfirst nodesep=0.35"
+    ranks = f"rankdir={scene.direction} nodesep=0.3 ranksep=0.45"
     yield (
-        f"  graph [rankdir={scene.direction} bgcolor={_q(PAPER)} pad=0.2 nodesep=0.3 ranksep=0.45 fontname={FONT} "
-        f"fontcolor={_q(INK)} labelloc=b labeljust=l tooltip={dot_string(scene.title)} charset=utf8]"
+        f"  graph [{places if any(node.at for node in scene.nodes) else ranks} bgcolor={_q(PAPER)} pad=0.2 "
+        f"fontname={FONT} fontcolor={_q(INK)} labelloc=b labeljust=l tooltip={dot_string(scene.title)} charset=utf8]"
     )
     yield f"  node [shape=plain fontname={FONT} fontsize=12 fontcolor={_q(INK)}]"
     yield f"  edge [fontname={FONT} fontsize=11 fontcolor={_q(INK)} color={_q(QUIET)} arrowsize=0.7 penwidth=1.2]"
@@ -45,8 +47,6 @@ def _lines(scene: Scene) -> Iterator[str]:
             if node.group == group.id:
                 yield f"    {_node(node)}"
         yield "  }"
-    for column in scene.columns:
-        yield f"  {{ rank=same; {'; '.join(column)} }}"
     by_id = {node.id: node for node in scene.nodes}
     for edge in scene.edges:
         yield f"  {_edge(edge, by_id[edge.source], by_id[edge.target])}"
@@ -61,17 +61,21 @@ def _q(text: str) -> str:
 
 
 def _node(node: Node) -> str:
-    label = _circle(node) if node.form == "circle" else _card(node)
-    shape = ""
-    if node.form == "circle":
+    fields = [f"id={node.id}", f"class={_q(node.role)}", f"tooltip={dot_string(node.tooltip)}"]
+    if node.form in ("circle", "sign"):
         role = ROLES[node.role]
-        dashes = ' style="filled,dashed"' if node.blocked else " style=filled"
-        pen = QUIET if node.blocked else role.line
-        shape = (
-            f" shape=circle margin=0.02 width=1 penwidth={max(1.2, role.width)} color={_q(pen)} "
-            f"fillcolor={_q(role.fill)}{dashes}"
-        )
-    return f"{node.id} [id={node.id} class={_q(node.role)}{shape} tooltip={dot_string(node.tooltip)} label={label}]"
+        line = "#94a3b8" if node.faint or node.blocked else role.line
+        width = 2.6 if node.strong else max(1.2, role.width)
+        fields += [
+            f"shape={'doublecircle' if role.border == 'double' else 'circle'} fixedsize=true",
+            f"width={0.42 if node.form == 'sign' else 0.8 if len(node.rows) < 2 else 1:g} penwidth={width:g}",
+            f"color={_q(line)} fillcolor={_q(PAPER)}",
+            f"style={_q('filled,dashed' if node.blocked else 'filled')}",
+        ]
+    if node.at:
+        fields.append(f'pos="{node.at[0]:g},{node.at[1]:g}!"')
+    write = {"circle": _circle, "sign": _circle, "text": _text}.get(node.form, _card)
+    return f"{node.id} [{' '.join(fields)} label={write(node)}]"
 
 
 def _card(node: Node) -> str:
@@ -155,11 +159,25 @@ def grid(heat: Grid, size: int = 7) -> str:
 
 
 def _circle(node: Node) -> str:
-    lines = [f"<b>{_font(node.title, size=12)}</b>"] if node.title else []
-    for row in node.rows:
-        text = _font(f"{row.label} {row.text}".strip(), size=11, color=BAD if row.bad else INK)
-        lines.append(f"<b>{text}</b>" if row.strong else text)
-    return f"<{'<br/>'.join(lines)}>"
+    ink = QUIET if node.faint or node.blocked else INK
+    if not node.rows:
+        return f"<<b>{_font(node.title, size=13, color=ink)}</b>>"
+    rows = "".join(
+        f"<tr>{_cell(row.label, 11, QUIET, padding=1, bold=row.strong)}"
+        f"{_cell(row.text, 11, BAD if row.bad else ink, padding=1, bold=row.strong)}</tr>"
+        for row in node.rows
+    )
+    return f"<<table {_BARE}>{rows}</table>>"
+
+
+def _text(node: Node) -> str:
+    """A line or two that stand by themselves, on paper, so that arrows behind do not disturb."""
+    ink = style.lane(node.lane).text if node.lane else QUIET if node.faint else INK
+    rows = "".join(
+        f"<tr>{_cell(line, size=11, color=ink, padding=1, bold=node.strong, align='center')}</tr>"
+        for line in node.title.split("\n")
+    )
+    return f'<<table {_BARE} bgcolor="{PAPER}">{rows}</table>>'
 
 
 def _font(text: str, size: int | None = None, color: str | None = None) -> str:
@@ -183,6 +201,8 @@ def _edge(edge: Edge, source: Node, target: Node) -> str:
     elif edge.kind == "blocked":
         fields += [f"color={_q('#94a3b8')}", "style=dotted"]
         ink = QUIET
+    elif edge.kind == "negative":
+        fields += [f"color={_q(SOFT if edge.faint else QUIET)}", "style=dashed"]
     elif edge.lanes:
         lanes = [style.lane(k) for k in edge.lanes]
         fields += [f"color={_q(':'.join(s.line for s in lanes))}", f"penwidth={2 if len(lanes) == 1 else 1.8}"]
@@ -196,14 +216,12 @@ def _edge(edge: Edge, source: Node, target: Node) -> str:
         fields.append(f"penwidth={0.8 + 5 * edge.weight:.2f}")
     if edge.tooltip:
         fields += [f"tooltip={dot_string(edge.tooltip)}", f"labeltooltip={dot_string(edge.tooltip)}"]
-    if edge.label or edge.lanes:
+    if edge.label or (edge.lanes and not target.at):
         fields.append(f"label={_edge_label(edge, ink)}")
     if source.group != target.group and target.group:
         fields.append("minlen=2")  # leaves room for the parameters of the next frame, so that frames stand side by side
     if source.role in ("operation", "layer") and (source.group or target.group):
         fields.append("weight=8")  # the way through the network is straight, and its parameters come from the side
-    if edge.kind == "back":
-        fields.append("constraint=false")
     return f"{edge.source} -> {edge.target} [{' '.join(fields)}]"
 
 
@@ -266,7 +284,7 @@ def _total(table: PathTable) -> str:
     sign = {True: _font(" ✓ ", size=14, color=GOOD), False: _font(" ✗ ", size=14, color=BAD), None: ""}[table.ok]
     check = f"<b>{sign}</b>{_font(table.check, color=BAD if table.ok is False else QUIET)}"
     value = f'<td align="left">{grid(table.grid)}</td>' if table.grid else _cell(_sign(table.total), 13, ink, bold=True)
-    equation = _cell("sum", 13, ink, bold=True, align="right") + _cell("=", 13, ink, bold=True) + value
+    equation = _cell(table.sum, 13, ink, bold=True, align="right") + _cell("=", 13, ink, bold=True) + value
     check = f'<td align="left" width="{measure(table.check) + 24:.0f}">{check}</td>'
     return f"<hr/><tr><td></td><td></td><td></td>{equation}{check}</tr>"
 

@@ -7,8 +7,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.view.folding import fold as folded
 from tinygrad_nn.view.graph import Graph
 from tinygrad_nn.view.lanes import Lanes, automatic
+from tinygrad_nn.view.network import layers_in
+from tinygrad_nn.view.neurons import neuron_scene
 from tinygrad_nn.view.operations import SHOW, operations
 from tinygrad_nn.view.picture import Picture
 
@@ -23,6 +26,11 @@ def draw(
     names: Mapping[str, Any] | None = None,
     engine: str | None = None,
     *,
+    fold: Collection[int] = (),
+    most: int | None = None,
+    neuron: tuple[int, int] | None = None,
+    inside: tuple[int, int] | None = None,
+    example: int = 1,
     timeout: float = 10.0,
 ) -> Picture:
     r"""A picture of how `root` was computed, and of where its gradient comes from.
@@ -31,13 +39,21 @@ def draw(
     ----------
     root : the tensor to draw, with all it was made from.
     wrt : the input whose paths are shown; by itself the only one, where it is a number and has few paths.
-    detail : "ops", a box for each operation.
+    detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", the founding text's figure
+        1, every unit of every layer.
     show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows),
         "paths", "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).
     names : tensors by name, as in ``names={"u": u}`` or ``names=vars()``; by default the variables of the caller,
         unless a tensor has a name of its own.
     engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
-    timeout : seconds a layout may take.
+    fold : numbers of dense layers that "ops" draws as one box.
+    most : how many boxes there may be before the middle is folded (250; 30 for "layers"), or how many units of a wide
+        layer "neurons" draws (5).
+    neuron : (ℓ, i): with "neurons", figure 3: unit i of layer ℓ, what it sends to all units of the next layer, and the
+        error signals that come back and add up to its own.  Units count from 1; layer 0 is the input.
+    inside : (ℓ, i): with "neurons", figure 2: inputs, weights, sum, bias and activation of this unit.
+    example : which column of the batch "neurons" shows, counted from 1.
+    timeout : seconds that a layout may take; what takes longer comes back folded, with a note.
 
     Returns
     -------
@@ -70,10 +86,14 @@ def draw(
     if detail not in ("ops", "layers", "neurons"):
         raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
     graph = Graph(root, names, _variables(sys._getframe(1)) if names is None else None)
+    if detail == "neurons":
+        return Picture(neuron_scene(graph, neuron, inside, example, most or 5), engine, timeout)
     if wrt is None and "paths" in show:
         wrt = automatic(graph)
     lanes = Lanes(graph, wrt) if wrt is not None and "paths" in show else None
-    return Picture(operations(graph, lanes, show), engine, timeout)
+    layers = [layer for layer in layers_in(graph) if detail == "layers" or layer.number in fold]
+    scene = operations(graph, lanes, show, layers)
+    return Picture(folded(scene, most or (30 if detail == "layers" else 250)), engine, timeout)
 
 
 def _variables(frame: Any) -> dict[str, Any]:

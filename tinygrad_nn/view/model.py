@@ -6,7 +6,7 @@ import dataclasses
 import math
 import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Edge", "Grid", "Group", "Node", "Note", "PathRow", "PathTable", "Row", "Scene", "from_plain", "to_plain"]
@@ -35,7 +35,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Node:
-    """A box or circle.  `role` is a key of `style.ROLES`; `blocked` says that no gradient passes."""
+    """A box, a circle, a small circle with an operator ("sign"), or a bare text.
+
+    `role` is a key of `style.ROLES`; `blocked` says that no gradient passes; `at` is its place in points, up and to the
+    right, where the picture is not left to Graphviz to lay out; `lane` the path whose colour a text has.
+    """
 
     id: str
     role: str
@@ -45,9 +49,14 @@ class Node:
     note: str = ""
     tooltip: str = ""
     group: str = ""
-    form: str = "card"  # or "circle", "sign"
+    form: str = "card"  # or "circle", "sign", "text"
     blocked: bool = False
+    strong: bool = False
+    faint: bool = False
+    lane: int = 0
+    at: tuple[float, ...] = ()
     count: int = 1  # how many nodes of the graph it stands for
+    kind: str = ""  # the operation, for counting
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ class Edge:
     slot: int
     label: str = ""
     lanes: tuple[int, ...] = ()
-    kind: str = "flow"  # or "constant" (no gradient), "back" (an error signal), "blocked"
+    kind: str = "flow"  # or "constant" (no gradient), "negative" (weight), "back" (error signal), "blocked"
     weight: float = 0.0  # share of all paths' mass, 0 to 1: the thickness
     tooltip: str = ""
     bad: bool = False
@@ -97,6 +106,7 @@ class PathTable:
     heading: str
     rows: tuple[PathRow, ...] = ()
     rest: tuple[str, ...] = ()
+    sum: str = "sum"
     total: str = ""
     ok: bool | None = None
     check: str = ""
@@ -123,7 +133,6 @@ class Scene:
     table: PathTable | None = None
     notes: tuple[Note, ...] = ()
     direction: str = "LR"
-    columns: tuple[tuple[str, ...], ...] = field(default=())  # nodes that stand above each other, in this order
 
     def with_notes(self, *notes: Note) -> Scene:
         """The same picture with further remarks."""

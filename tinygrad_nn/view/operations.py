@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from tinygrad_nn.view import text
 from tinygrad_nn.view.graph import Graph, Slot
 from tinygrad_nn.view.heat import grid, largest
 from tinygrad_nn.view.lanes import Lanes
+from tinygrad_nn.view.layers import arrow_label, equations, layer_box
 from tinygrad_nn.view.model import Edge, Group, Node, Note, Row, Scene
+from tinygrad_nn.view.network import Layer
 from tinygrad_nn.view.text import number, shorten
 
 __all__ = ["SHOW", "Ids", "groups_of", "operations", "role", "warnings"]
@@ -23,26 +25,38 @@ DATA = {"X", "x", "A⁰"}  # names of what goes into a network
 
 
 class Ids:
-    """The ids of a picture: n1, n2 ... in order of creation, e1, e2 ... in order of their targets and slots."""
+    """The ids of a picture: n1, n2 ... in order of creation, e1, e2 ... in order of their targets and slots.
 
-    def __init__(self, graph: Graph):
+    All nodes of a layer that is drawn as one box have the id of the box.
+    """
+
+    def __init__(self, graph: Graph, boxes: Sequence[Layer] = ()):
+        self.box = {node.index: layer for layer in boxes for node in layer.nodes}
         self.nodes = {node.index: f"n{i}" for i, node in enumerate(graph.nodes, 1)}
+        for layer in boxes:
+            self.nodes |= dict.fromkeys((node.index for node in layer.nodes), self.nodes[layer.Z.index])
         self.edges = {slot.key: f"e{i}" for i, slot in enumerate(graph.slots, 1)}
 
 
-def operations(graph: Graph, lanes: Lanes | None, show: Collection[str] = SHOW) -> Scene:
-    """The picture of a graph, operation by operation."""
-    ids = Ids(graph)
+def operations(
+    graph: Graph, lanes: Lanes | None, show: Collection[str] = SHOW, boxes: Sequence[Layer] = ()
+) -> Scene:
+    """The picture of a graph, operation by operation; some dense layers as one box each."""
+    ids = Ids(graph, boxes)
     groups = groups_of(graph)
-    nodes = tuple(_node(graph, n, ids, groups, show, lanes) for n in graph.nodes if _shown(n, show))
-    edges = tuple(_edge(graph, s, ids, show, lanes) for s in graph.slots if _shown(s.source, show))
-    labels = sorted(set(groups.values()))
+    nodes = tuple(_nodes(graph, ids, groups, show, lanes))
+    edges = tuple(
+        _edge(graph, slot, ids, show, lanes)
+        for slot in graph.slots
+        if _shown(slot.source, show) and ids.nodes[slot.source.index] != ids.nodes[slot.target.index]
+    )
+    frames = {node.group for node in nodes}
     return Scene(
-        title=f"Computation graph of {_equation(graph, graph.root)}",
-        description=describe(graph, lanes),
+        title=f"{'Layers' if boxes else 'Computation graph'} of {_equation(graph, graph.root)}",
+        description=describe(graph, lanes, boxes),
         nodes=nodes,
         edges=edges,
-        groups=tuple(Group(f"layer{k}", f"layer {k}") for k in labels),
+        groups=tuple(Group(f"layer{k}", f"layer {k}") for k in sorted(set(groups.values())) if f"layer{k}" in frames),
         table=lanes.table() if lanes is not None else None,
         notes=warnings(graph),
     )
@@ -50,6 +64,18 @@ def operations(graph: Graph, lanes: Lanes | None, show: Collection[str] = SHOW) 
 
 def _shown(node: Any, show: Collection[str]) -> bool:
     return "constants" in show or node.tracked or node.op is not None
+
+
+def _nodes(
+    graph: Graph, ids: Ids, groups: dict[Any, int], show: Collection[str], lanes: Lanes | None
+) -> Iterator[Node]:
+    for node in graph.nodes:
+        layer = ids.box.get(node.index)
+        if layer is not None:
+            if node is layer.Z:
+                yield layer_box(graph, layer, ids.nodes[node.index], show)
+        elif _shown(node, show):
+            yield _node(graph, node, ids, groups, show, lanes)
 
 
 # --- nodes -----------------------------------------------------------------------------------------------------------
@@ -98,6 +124,7 @@ def _node(
         note=_sum(graph, node) if "sums" in show else "",
         tooltip=_tooltip(graph, node),
         group=f"layer{layer}" if layer else "",
+        kind=node.op.name if node.op is not None else "",
     )
 
 
@@ -199,13 +226,15 @@ def _edge(graph: Graph, slot: Slot, ids: Ids, show: Collection[str], lanes: Lane
     key, flows = slot.key, slot.flows
     running = lanes.on(key) if lanes is not None else ()
     formula, result = local(graph, slot) if flows else ("", "")
-    label = " = ".join(dict.fromkeys(part for part in (formula, result) if part)) if "local" in show else ""
+    label = " = ".join(dict.fromkeys(part for part in (formula, result) if part))
+    if slot.target.index in ids.box:
+        label = arrow_label(graph, slot.source, ids.box[slot.target.index])
     return Edge(
         id=ids.edges[key],
         source=ids.nodes[slot.source.index],
         target=ids.nodes[slot.target.index],
         slot=slot.slot,
-        label=label,
+        label=label if "local" in show else "",
         lanes=running,
         kind="flow" if flows else "constant",
         weight=lanes.weight(key) if lanes is not None else 0.0,
@@ -293,13 +322,16 @@ def _listed(names: Sequence[str]) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def describe(graph: Graph, lanes: Lanes | None) -> str:
+def describe(graph: Graph, lanes: Lanes | None, boxes: Sequence[Layer] = ()) -> str:
     """The picture in words, for readers who cannot see it."""
     made = [n for n in graph.nodes if n.op is not None]
     leaves = [n for n in graph.nodes if n.op is None]
     size = f"{len(made)} operation{'s' * (len(made) != 1)} from {len(leaves)} input{'s' * (len(leaves) != 1)}"
     lines = [f"{_equation(graph, graph.root)}, computed by {size}."]
-    for node in graph.nodes[:12]:
+    lines += [f"Layer {layer.number}: {'; '.join(equations(graph, layer))}." for layer in boxes[:12]]
+    inside = {node.index for layer in boxes for node in layer.nodes}
+    others = [node for node in graph.nodes if node.index not in inside]
+    for node in others[:12]:
         words = f"{_equation(graph, node)} is {_worded(node, graph)}"
         g = graph.gradient.get(node.index)
         if g is not None and g.size == 1:
@@ -308,8 +340,8 @@ def describe(graph: Graph, lanes: Lanes | None) -> str:
         if len(parts) > 1:
             words += f", the sum of {len(parts)} contributions"
         lines.append(words + ".")
-    if len(graph.nodes) > 12:
-        lines.append(f"And {len(graph.nodes) - 12} more nodes.")
+    if len(others) > 12:
+        lines.append(f"And {len(others) - 12} more nodes.")
     if lanes is not None:
         lines += lanes.words()
     return " ".join(lines)

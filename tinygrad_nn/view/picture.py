@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_nn.view import dot, model, render, svg
+from tinygrad_nn.view.folding import fold
 from tinygrad_nn.view.model import Scene
 
 __all__ = ["Picture"]
@@ -42,11 +43,20 @@ class Picture:
         RenderError where there is no layout engine at all.
         """
         if self._drawn is None:
-            self._drawn = svg.finish(self._layout("svg"), self.scene)
+            drawn, scene = self._layout("svg")
+            self._drawn = svg.finish(drawn, scene)
         return self._drawn
 
-    def _layout(self, form: str, *options: str) -> bytes:
-        return render.layout(self.source, form, self.engine, self.timeout, *options)
+    def _layout(self, form: str, *options: str) -> tuple[bytes, Scene]:
+        """What the engine draws, and of which scene: one that takes too long is folded until it does not."""
+        scene, late = self.scene, render.LayoutTimeoutError
+        for most, part in ((60, 0.6), (20, 0.25), (8, 0.15)):
+            try:
+                return render.layout(dot.write(scene), form, self.engine, self.timeout * part, *options), scene
+            except render.LayoutTimeoutError as reason:
+                late = reason
+                scene = fold(self.scene, most, f"its layout took longer than {self.timeout:g} s")
+        raise late
 
     def save(self, path: str | Path) -> Path:
         """Write the picture to a file in the format of its suffix, and return its path.
@@ -57,8 +67,8 @@ class Picture:
         path = Path(path)
         writers: dict[str, Callable[[], bytes]] = {
             ".svg": lambda: self.svg().encode(),
-            ".png": lambda: self._layout("png", "-Gdpi=144"),
-            ".pdf": lambda: self._layout("pdf"),
+            ".png": lambda: self._layout("png", "-Gdpi=144")[0],
+            ".pdf": lambda: self._layout("pdf")[0],
             ".dot": lambda: self.source.encode(),
             ".gv": lambda: self.source.encode(),
             ".json": lambda: self.json().encode(),

@@ -32,6 +32,7 @@ ROLES = {
     "constant": Role("constant", "#64748b", "#ffffff", "#eef1f5", "dashed", 1.0),
     "operation": Role("", "#7b8aa0", "#ffffff", "#f1f5f9", "rounded", 1.0),
     "layer": Role("layer", "#7b8aa0", "#ffffff", "#e0ecf5", "rounded", 1.6),
+    "text": Role("", "#7b8aa0", "#ffffff", "#ffffff"),
     "fold": Role("folded", "#64748b", "#ffffff", "#e2e8f0", "dashed", 1.4),
 }
 

@@ -1,0 +1,65 @@
+"""Gradient clipping: a bound on the length of the whole gradient, or on each of its elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.tensor import Tensor
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+
+def _gradients(params: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Any]]:
+    return [(p, p.grad) for p in ([params] if isinstance(params, Tensor) else params) if p.grad is not None]
+
+
+def clip_grad_norm_(params: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> Any:
+    """Scale all gradients by one factor, ``min(1, max_norm/(‖g‖ + 1e-6))``, with ‖g‖ the norm of all of them as one.
+
+    Parameters
+    ----------
+    params : tensors after `backward()`; those without a gradient are passed over.
+    max_norm : the length to stay below.
+    norm_type : order of the norm, or `numpy.inf`.
+
+    Returns
+    -------
+    ‖g‖ before it was clipped.
+
+    >>> import tinygrad_nn as tn
+    >>> w = tn.tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> float(tn.optim.clip_grad_norm_([w], max_norm=1.0)), w.grad.round(4).tolist()
+    (10.0, [0.6, 0.8])
+
+    Source: R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.
+    """
+    found = _gradients(params)
+    if not found:
+        return 0.0
+    sizes = [np.abs(g) for _, g in found]
+    if norm_type == np.inf:
+        norm = np.max(np.stack([np.max(size) for size in sizes]))
+    else:
+        norm = sum(np.sum(size * size if norm_type == 2 else size**norm_type) for size in sizes) ** (1 / norm_type)
+    factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
+    for p, g in found:
+        p.grad = g * factor.astype(p.dtype)
+    return norm
+
+
+def clip_grad_value_(params: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Limit every element of every gradient to the interval from −clip_value to clip_value.
+
+    >>> import tinygrad_nn as tn
+    >>> w = tn.tensor([3.0, 0.1], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> tn.optim.clip_grad_value_([w], 1.0)
+    >>> w.grad.tolist()
+    [1.0, 0.2]
+    """
+    for p, g in _gradients(params):
+        p.grad = np.clip(g, -clip_value, clip_value)

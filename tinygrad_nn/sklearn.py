@@ -1,0 +1,388 @@
+"""Estimators for scikit-learn's pipelines, searches and scores (extra `sklearn`): rows outside, columns inside.
+
+>>> from sklearn.datasets import load_iris
+>>> from sklearn.pipeline import make_pipeline
+>>> from sklearn.preprocessing import StandardScaler
+>>> import tinygrad_nn as tn
+>>> X, y = load_iris(return_X_y=True)
+>>> network = tn.sklearn.MLPClassifier((16,), learning_rate_init=0.01, random_state=0)
+>>> bool(make_pipeline(StandardScaler(), network).fit(X, y).score(X, y) > 0.95)
+True
+"""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from tinygrad_nn import optim
+from tinygrad_nn.data import batches
+from tinygrad_nn.nn import Dense, Sequential, l2_penalty
+from tinygrad_nn.operation import BY_NAME
+from tinygrad_nn.tensor import no_grad
+from tinygrad_nn.training import History, find_loss, fit
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.metrics import accuracy_score, r2_score
+    from sklearn.model_selection import train_test_split
+    from sklearn.utils import check_random_state, compute_sample_weight
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+except ImportError:
+    raise ImportError(
+        "tinygrad_nn.sklearn needs scikit-learn 1.6 or later: pip install 'tinygrad_nn[sklearn]'"
+    ) from None
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
+
+Loss = Callable[[Any, Any], Any]
+
+
+_NAMES = {"logistic": "sigmoid"}  # scikit-learn's name
+
+
+def _weighted(loss: Loss) -> Loss:
+    """The mean of w L over examples, where w is the last row of the targets."""
+    name = getattr(loss, "name", None)
+
+    def weighted(prediction: Any, target: Any) -> Any:
+        target, w = target[:-1], target[-1:]
+        if name == "cross_entropy":
+            return loss(prediction, target * w)
+        if name == "l1_loss":
+            return loss(prediction * w, target * w)
+        if name == "mse":
+            return loss(prediction * np.sqrt(w), target * np.sqrt(w))
+        # Any other: its value is the unweighted one, its gradient that of the weighted one.
+        return loss(prediction * w + prediction.detach() * (1 - w), target)
+
+    return weighted
+
+
+def _regularised(loss: Loss, model: Sequential, alpha: float) -> Loss:
+    return lambda prediction, target: loss(prediction, target) + l2_penalty(model, alpha)
+
+
+class _MLP(BaseEstimator):
+    """What the two estimators share."""
+
+    model_: Sequential
+    optimizer_: optim.Optimizer
+    history_: History
+    loss_curve_: list[float]
+    validation_scores_: list[float]
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Callable = "relu",
+        *,
+        loss: str | Loss = "mse",
+        optimizer: str | Callable = "adam",
+        learning_rate_init: float = 0.001,
+        alpha: float = 0.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float | None = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        verbose: bool = False,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train a new network on rows X (N, features) and y, each row weighing as much as its `sample_weight`."""
+        X, y, weight = self._checked(X, y, sample_weight, fresh=True)
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        rows, held_out = np.arange(len(X)), None
+        if self.early_stopping:
+            rows, held_out = train_test_split(
+                rows, test_size=self.validation_fraction, random_state=int(rng.integers(2**31)),
+                stratify=y if isinstance(self, ClassifierMixin) else None,
+            )  # fmt: skip
+        self._learn_targets(y)
+        self._start(X, y, rng)
+        best, waited, kept = -np.inf, 0, None
+
+        def watch(epoch: int, history: History) -> bool:
+            """Whether to go on: until nothing has become better for long enough."""
+            nonlocal best, waited, kept
+            value = -history.loss[-1]
+            if held_out is not None:
+                value = self._score(
+                    y[held_out],
+                    self._decide(self._network(X[held_out])),
+                    weight if weight is None else weight[held_out],
+                )
+                self.validation_scores_.append(value)
+                kept = self.model_.state_dict() if kept is None or value > best else kept
+            waited = 0 if self.tol is None or value > best + self.tol else waited + 1
+            best = max(best, value)
+            return waited < self.n_iter_no_change
+
+        self._run(X[rows], y[rows], None if weight is None else weight[rows], self.max_iter, watch)
+        if kept is not None:
+            self.model_.load_state_dict(kept)
+        if self.tol is not None and self.history_.ended == "epochs":
+            warnings.warn(f"still learning after max_iter={self.max_iter} epochs", ConvergenceWarning, stacklevel=2)
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        fresh = not hasattr(self, "model_")
+        X, y, weight = self._checked(X, y, sample_weight, fresh)
+        if fresh:
+            self._learn_targets(y if classes is None else np.asarray(classes))
+            self._start(X, y, np.random.default_rng(check_random_state(self.random_state).randint(2**31)))
+        self._run(X, y, weight, 1, ())
+        return self
+
+    def _checked(self, X: Any, y: Any, sample_weight: Any, fresh: bool) -> tuple[Any, Any, Any]:
+        """Rows, targets and weights as arrays; a row of weight 0 is as good as absent."""
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=fresh, **self._validation)
+        class_weight, weight = getattr(self, "class_weight", None), None
+        if sample_weight is not None or class_weight is not None:
+            weight = _check_sample_weight(sample_weight, X)
+            if class_weight is not None:
+                weight = weight * compute_sample_weight(class_weight, y)
+            if (weight < 0).any():
+                raise ValueError(f"sample_weight[{np.argmax(weight < 0)}] is {weight.min()}, expected at least 0")
+            if not weight.any():
+                raise ValueError("all sample weights are zero: nothing is left to learn from")
+            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+        return X, y, weight
+
+    def _start(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
+        """A new network and a new optimiser."""
+        hidden = self.hidden_layer_sizes
+        sizes = [X.shape[1], *([hidden] if np.ndim(hidden) == 0 else hidden), len(self._targets(y[:1], X.dtype))]
+        last, activation = len(sizes) - 2, _NAMES.get(self.activation, self.activation)
+        self.model_ = Sequential(*(
+            Dense(n, m, self._output_activation() if i == last else activation, rng=rng, dtype=X.dtype)
+            for i, (n, m) in enumerate(pairwise(sizes))
+        ))  # fmt: skip
+        self.optimizer_ = self._make_optimizer(list(self.model_.parameters()))
+        self.loss_curve_, self.validation_scores_, self._rng = [], [], rng
+
+    def _make_optimizer(self, params: Any) -> Any:
+        if callable(self.optimizer):
+            return self.optimizer(params)
+        kinds = {name.lower(): getattr(optim, name) for name in optim.__all__}
+        kinds = {name: k for name, k in kinds.items() if isinstance(k, type) and issubclass(k, optim.Optimizer)}
+        if str(self.optimizer).lower() not in kinds:
+            raise ValueError(f"there is no optimizer {self.optimizer!r}; expected one of {', '.join(kinds)}")
+        return kinds[self.optimizer.lower()](params, lr=self.learning_rate_init)
+
+    def _run(self, X: np.ndarray, y: np.ndarray, weight: Any, epochs: int, callbacks: Any) -> None:
+        loss, Y = find_loss(self.loss), self._targets(y, X.dtype)
+        if weight is not None:  # it travels with its example, as one more row of targets
+            loss, Y = _weighted(loss), np.concatenate([Y, weight[np.newaxis] / weight.mean()]).astype(X.dtype)
+        if self.alpha:
+            loss = _regularised(loss, self.model_, self.alpha)
+        size = 200 if self.batch_size == "auto" else operator.index(self.batch_size)
+        data = batches(X.T, Y, min(size, len(X)), self.shuffle, self._rng)
+        self.history_ = fit(
+            self.model_, loss, self.optimizer_, data, epochs, callbacks=callbacks, progress=self.verbose
+        )  # fmt: skip
+        self.model_.zero_grad()
+        self.loss_curve_ += self.history_.loss
+        self.loss_, self.n_iter_ = self.loss_curve_[-1], len(self.loss_curve_)
+
+    # -- predicting
+
+    def predict(self, X: Any) -> np.ndarray:
+        """What the network says about each row of X (N, features)."""
+        return self._decide(self._outputs(X))
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return self._network(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
+
+    def _network(self, X: np.ndarray) -> np.ndarray:
+        """What the network says about rows, as columns (outputs, N)."""
+        with no_grad():
+            return self.model_(X.T).numpy()
+
+    # -- what the two do differently
+
+    _validation: ClassVar[dict[str, Any]] = {}
+
+    def _learn_targets(self, y: np.ndarray) -> None:
+        raise NotImplementedError
+
+    def _targets(self, y: np.ndarray, dtype: Any) -> np.ndarray:
+        """y as columns (outputs, N)."""
+        raise NotImplementedError
+
+    def _decide(self, outputs: np.ndarray) -> np.ndarray:
+        """Columns of outputs as predictions of y."""
+        raise NotImplementedError
+
+    def _score(self, y: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None) -> float:
+        raise NotImplementedError
+
+    def _output_activation(self) -> str | None:
+        return None
+
+
+class MLPClassifier(ClassifierMixin, _MLP):
+    """A network that classifies rows, as an estimator of scikit-learn.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : units of each hidden layer.
+    activation : of the hidden layers: the name of an operation of the tables ("relu", "tanh", ...), or a function.
+    loss : "cross_entropy" or "binary_cross_entropy" of logits; or another name, or function
+        ``(prediction, target) -> scalar tensor``, of softmax probabilities and one-hot columns (classes, N).
+    optimizer : the name of a `tn.optim` class ("adam", "rmsprop", ...), made with ``lr=learning_rate_init``; or a
+        function of the parameters that makes one.
+    learning_rate_init : η, for an optimiser by name.
+    alpha : adds ½ alpha ‖W‖² to the cost; biases are left alone.
+    batch_size : rows per update; "auto" is 200, or all rows where they are fewer.
+    max_iter : epochs at most.
+    shuffle : draw a new order of the rows in each epoch.
+    random_state : seed or `numpy.random.RandomState`, for first weights, order of rows, and what is set aside.
+    tol, n_iter_no_change : stop when for so many epochs the loss (with `early_stopping`: the validation score) was not
+        better by `tol` than its best; ``tol=None`` runs all epochs.
+    early_stopping, validation_fraction : set this fraction of the rows aside, and take the parameters that did best
+        there.
+    class_weight : weight of each class in the cost, as a dict, or "balanced".
+    verbose : show a progress bar, on a terminal.
+
+    After `fit`: `model_` (the `tn.nn.Sequential`, which takes columns), `optimizer_`, `classes_`, `history_` (see
+    `tn.fit`), `loss_curve_`, `loss_`, `n_iter_`, and with `early_stopping` the accuracies `validation_scores_`.
+
+    Rows of float32 are trained on in float32, all others in float64.  A `sample_weight` weighs a row in the cost, as if
+    it were there so many times.
+
+    Raises ValueError for what scikit-learn refuses, and NonFiniteError where training leaves the finite numbers.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> X, y = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array(["no", "yes", "yes", "no"])
+    >>> model = tn.sklearn.MLPClassifier((8,), "tanh", learning_rate_init=0.1, max_iter=50, tol=None, random_state=0)
+    >>> model.fit(X, y).predict([[1, 0], [1, 1]]).tolist()
+    ['yes', 'no']
+    """
+
+    classes_: np.ndarray
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Callable = "relu",
+        *,
+        loss: str | Loss = "cross_entropy",
+        optimizer: str | Callable = "adam",
+        learning_rate_init: float = 0.001,
+        alpha: float = 0.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float | None = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        class_weight: dict | str | None = None,
+        verbose: bool = False,
+    ):
+        super().__init__(
+            hidden_layer_sizes, activation, loss=loss, optimizer=optimizer, learning_rate_init=learning_rate_init,
+            alpha=alpha, batch_size=batch_size, max_iter=max_iter, shuffle=shuffle, random_state=random_state, tol=tol,
+            n_iter_no_change=n_iter_no_change, early_stopping=early_stopping, validation_fraction=validation_fraction,
+            verbose=verbose,
+        )  # fmt: skip
+        self.class_weight = class_weight
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """One epoch on these rows, of the network there is; the first call needs all `classes` that y does not have."""
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class (N, classes), in the order of `classes_`."""
+        outputs = self._outputs(X)
+        name = getattr(find_loss(self.loss), "name", None)
+        if name == "cross_entropy":
+            outputs = BY_NAME["softmax"](outputs, axis=0)
+        elif name == "binary_cross_entropy":
+            outputs = BY_NAME["sigmoid"](outputs)
+            outputs = outputs / outputs.sum(axis=0)
+        return outputs.T
+
+    def _learn_targets(self, y: np.ndarray) -> None:
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+
+    def _targets(self, y: np.ndarray, dtype: Any) -> np.ndarray:
+        columns = self.classes_[:, np.newaxis] == y
+        if not columns.any(axis=0).all():
+            stranger = y[~columns.any(axis=0)][0]
+            raise ValueError(
+                f"y holds the class {stranger!r}, which is not one of the classes {self.classes_.tolist()}"
+            )
+        return columns.astype(dtype)
+
+    def _decide(self, outputs: np.ndarray) -> np.ndarray:
+        return self.classes_[outputs.argmax(axis=0)]
+
+    def _score(self, y: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None) -> float:
+        return float(accuracy_score(y, predicted, sample_weight=weight))
+
+    def _output_activation(self) -> str | None:
+        logits = getattr(find_loss(self.loss), "name", None) in ("cross_entropy", "binary_cross_entropy")
+        return None if logits else "softmax"
+
+
+class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):
+    """A network that predicts numbers, one (N,) or several (N, d) for each row, as an estimator of scikit-learn.
+
+    Parameters are those of `MLPClassifier` without `class_weight`; `loss` ("mse", "l1_loss", "huber_loss", or a
+    function) is of predictions and targets (d, N), and scores are R².
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> X = np.linspace(-3, 3, 100)[:, np.newaxis]
+    >>> model = tn.sklearn.MLPRegressor((32,), "tanh", learning_rate_init=0.02, max_iter=300, tol=None, random_state=0)
+    >>> bool(model.fit(X, np.sin(X[:, 0])).score(X, np.sin(X[:, 0])) > 0.99)
+    True
+    """
+
+    _validation: ClassVar[dict[str, Any]] = {"multi_output": True, "y_numeric": True}
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """One epoch on these rows, of the network there is."""
+        return self._partial_fit(X, y, sample_weight)
+
+    def _learn_targets(self, y: np.ndarray) -> None:
+        self._single = y.ndim == 1 or y.shape[1] == 1
+
+    def _targets(self, y: np.ndarray, dtype: Any) -> np.ndarray:
+        return y.reshape(len(y), -1).T.astype(dtype)
+
+    def _decide(self, outputs: np.ndarray) -> np.ndarray:
+        return outputs[0] if self._single else outputs.T
+
+    def _score(self, y: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None) -> float:
+        return float(r2_score(y, predicted, sample_weight=weight))

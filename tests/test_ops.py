@@ -445,6 +445,7 @@ def entry():
     for table, old in zip((BY_NAME, BY_FUNCTION), before, strict=True):
         table.clear()
         table.update(old)
+    del tn.Tensor.deg2rad
 
 
 def test_one_entry_is_function_method_numpy_call_checked_and_labelled(entry):

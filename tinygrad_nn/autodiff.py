@@ -57,6 +57,14 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return g if g.shape == shape else np.broadcast_to(g, shape)
 
 
+def exact_zeros(g: Any, part: Any) -> Any:
+    """What the branch not taken gets: 0 · ∞ and 0 · NaN are 0 where the zero is exact.
+
+    Only the NaN is replaced: `part` still depends on g, for the next derivative.
+    """
+    return np.where(np.logical_and(g == 0, np.isnan(part)), 0.0, part)
+
+
 def pullback(
     outputs: Sequence[Any],
     seeds: Sequence[Any],
@@ -108,7 +116,7 @@ def pullback(
                         values.append(x)
             if not unchanged:
                 node.check_unchanged()
-            behind_choice = index in masked and op.kind == "elementwise"
+            behind_choice = index in masked and op.kind in ("elementwise", "linear", "multilinear")
             for slot in node.slots:
                 x = inputs[slot]
                 at = x.index
@@ -116,8 +124,8 @@ def pullback(
                     continue
                 rule = op.vjps[slot]
                 part = rule(g, y, *values, **node.params) if node.params else rule(g, y, *values)
-                if behind_choice:  # 0 · ∞ and 0 · NaN are 0 there
-                    part = np.where(g == 0, 0.0, part)
+                if behind_choice and op.kind == "elementwise":
+                    part = exact_zeros(g, part)
                 value = x.value
                 if part.shape != value.shape:
                     part = unbroadcast(part, value.shape)
@@ -134,7 +142,7 @@ def pullback(
                 else:
                     gradients[at] = gradients[at] + part
                     owned.add(at)
-                if op.guard or (index in masked and op.kind in ("elementwise", "linear")):
+                if behind_choice or op.guard:
                     masked.add(at)
     for at, g in gradients.items():  # what is left are leaves
         results[waiting[at]] = g
@@ -248,8 +256,8 @@ def tangent_of(op: Op, tangents: Sequence[Any], y: Any, inputs: Sequence[Any], p
         elif op.kind in ("elementwise", "symmetric"):  # the Jacobian equals its transpose
             t = t if t.shape == y.shape else np.broadcast_to(t, y.shape)
             part = op.vjps[slot](t, y, *inputs, **params)
-            if op.guard or op.kind == "elementwise":
-                part = np.where(t == 0, 0.0, part)
+            if op.kind == "elementwise":
+                part = exact_zeros(t, part)
         elif op.kind == "reduction":  # each row of the Jacobian is the gradient of one output element
             slopes = op.vjps[slot](np.ones_like(y), y, *inputs, **params)
             axes = {k: v for k, v in params.items() if k in ("axis", "keepdims")}

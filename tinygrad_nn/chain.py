@@ -1,10 +1,10 @@
 """The chain rule as numbers: a gradient is a sum over paths, and a path is a product of local derivatives.
 
-The founding text's "Interlude: The Chain Rule and Nested Dependencies" obtains dz/dt "by summing all paths through which
-t affects the intermediate variables" (Bauer, "Computational Graphs and Rounding Error", 1974, does so for any graph).
+The founding text's "Interlude: The Chain Rule and Nested Dependencies" obtains dz/dt "by summing all paths through
+which t affects the intermediate variables"; Bauer, "Computational Graphs and Rounding Error" (1974), for any graph.
 There are soon more paths than atoms, so they are never listed to be added up.  One sweep over the edges in topological
-order, `Graph.backward`, gives with one meaning or another of × and + the number of paths, the number of those that carry
-anything, their sum (this is backpropagation), the sum of their sizes, and the k largest.
+order, `Graph.backward`, gives with one meaning or another of × and + the number of paths, the number of those that
+carry anything, their sum (this is backpropagation), the sum of their sizes, and the k largest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
@@ -23,16 +23,16 @@ import numpy as np
 from tinygrad_nn.autodiff import history, seed_for, tangent_of, unbroadcast
 from tinygrad_nn.errors import label
 from tinygrad_nn.operation import BY_NAME, Op, Traced, write
-from tinygrad_nn.ops.reductions import spread
+from tinygrad_nn.ops import reductions
 from tinygrad_nn.symbols import derivative, number
 
 __all__ = [
-    "ArrayPathSum", "Cost", "Edge", "Element", "ElementPathSum", "Factor", "Graph", "Group", "LocalDerivative", "Path",
+    "ArrayPathSum", "Cost", "Edge", "Element", "ElementPathSum", "Factor", "Group", "LocalDerivative", "Path",
     "PathSum", "PathsLeftOut", "local_derivative", "name_of", "paths",
 ]  # fmt: skip
 
 LIMIT = 1000  # so many paths are listed if nobody says otherwise
-LARGEST = 4_000_000  # entries of a Jacobian, or edges between single elements, that are written out
+LARGEST = 1_000_000  # entries of a Jacobian, or edges between single elements, that are written out
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class PathsLeftOut(UserWarning):
     """Listing paths stopped at the limit; the message says how many were left out."""
 
 
-# --- nodes and edges -------------------------------------------------------------------------------------------------------
+# --- nodes and edges -----------------------------------------------------------------------------------------
 
 
 class Element:
@@ -89,7 +89,7 @@ def name_of(node: Any) -> str:
     """The name of a tensor or element, or else its formula, with a dot for arguments without a name."""
     if node.name or node.op is None:
         return node.name or "·"
-    arguments = [x.name or "·" if isinstance(x, Traced) else _constant(x) for x in node.inputs]  # type: ignore[attr-defined]
+    arguments = [_constant(x) if not isinstance(x, Traced) else getattr(x, "name", "") or "·" for x in node.inputs]
     return write(node.op, arguments, node.params)
 
 
@@ -104,18 +104,18 @@ class Edge:
     by creation.
     """
 
-    __slots__ = ("_hash", "_key", "slot", "source", "target", "weight")
+    __slots__ = ("_hash", "_key", "_slope", "slot", "source", "target")
 
     def __init__(self, source: Any, target: Any, slot: int):
         self.source, self.target, self.slot = source, target, slot
-        self.weight = math.nan  # the local derivative, between numbers and once `PathSum._weighted` has computed it
+        self._slope = math.nan  # the local derivative, between numbers and once `PathSum._weighted` has computed it
         self._key = (target.index, slot, source.index)
         self._hash = hash(self._key)
 
     @property
     def op(self) -> Op:
         """The operation it leads into."""
-        return self.target.op  # type: ignore[no-any-return]
+        return self.target.op
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Edge) and self._key == other._key
@@ -130,7 +130,7 @@ class Edge:
         return f"<edge {name_of(self.source)} → {name_of(self.target)}, slot {self.slot}>"
 
 
-# --- the graph between t and z, and the one sweep over it --------------------------------------------------------------------
+# --- the graph between t and z, and the one sweep over it ----------------------------------------------------
 
 Step = tuple[int, int, Edge]  # from vertex, to vertex, along which edge
 Carry = Callable[[Step, T], T | None]
@@ -165,22 +165,24 @@ class Graph:
         nodes = history([z], [t])
         at = {node.index: i for i, node in enumerate(nodes)}
         steps = [
-            (at[x.index], at[node.index], Edge(x, node, slot))
+            (at[node.inputs[slot].index], at[node.index], Edge(node.inputs[slot], node, slot))
             for node in nodes
             if node is not t
-            for slot, x in enumerate(node.inputs)
-            if isinstance(x, Traced) and x.index in at and node.op.vjps[slot] is not None  # type: ignore[attr-defined]
+            for slot in node.slots
+            if node.inputs[slot].index in at
         ]
         return cls(nodes, steps, [at[t.index]] if nodes else [], len(nodes) - 1)
 
-    def unfolded(self, first: int, advance: Callable[[int, Edge], int | None], accept: Callable[[int], bool]) -> tuple[Graph, list[int]]:  # fmt: skip
+    def unfolded(
+        self, first: int, advance: Callable[[int, Edge], int | None], accept: Callable[[int], bool]
+    ) -> tuple[Graph, list[int]]:
         """The graph of those paths that an automaton accepts, and the final state of each of its starts.
 
         The automaton reads a path from its end: from the state `first`, each edge leads to `advance(state, edge)`, or
         nowhere (None).  A vertex of the new graph is a vertex of this one together with a state.
         """
         states: list[set[int]] = [set() for _ in self.nodes]
-        states[self.end:] = [{first}] if states else []
+        states[self.end :] = [{first}] if states else []
         found = []
         for a, b, edge in reversed(self.steps):
             for state in states[b]:
@@ -196,9 +198,9 @@ class Graph:
         return Graph(nodes, steps, [new[s] for s in starts], len(nodes) - 1), [state for _, state in starts]
 
     def backward(self, one: T, carry: Carry[T], plus: Plus[T]) -> list[T | None]:
-        """For each vertex the sum over all paths from it to the end of what is carried along; `one` at the end itself."""
+        """For each vertex the sum over all paths from it to the end of what is carried along; at the end, `one`."""
         values: list[T | None] = [None] * len(self.nodes)
-        values[self.end:] = [one] if values else []
+        values[self.end :] = [one] if values else []
         return _sweep([(b, a, edge) for a, b, edge in reversed(self.steps)], values, carry, plus)
 
     def forward(self, one: T, carry: Carry[T], plus: Plus[T]) -> list[T | None]:
@@ -240,7 +242,7 @@ def _sum(values: Iterable[T | None], plus: Plus[T], nothing: T) -> T:
     return nothing if total is None else total
 
 
-# --- numbers that neither overflow nor underflow: (m, e) is m·2ᵉ, with ½ ≤ |m| < 1 --------------------------------------------
+# --- numbers that neither overflow nor underflow: (m, e) is m·2ᵉ, with ½ ≤ |m| < 1 ---------------------------
 
 Scaled = tuple[float, int]
 ZERO: Scaled = (0.0, 0)
@@ -286,11 +288,11 @@ def _within_one(x: float) -> float:
     return min(1.0, max(0.0, x)) if x == x else x
 
 
-# --- what an edge passes on ----------------------------------------------------------------------------------------------------
+# --- what an edge passes on ----------------------------------------------------------------------------------
 
 
 def _inputs(node: Any) -> list[Any]:
-    return [x.value if isinstance(x, Traced) else x for x in node.inputs]  # type: ignore[attr-defined]
+    return [x.value if isinstance(x, Traced) else x for x in node.inputs]
 
 
 def _rule(edge: Edge, g: Any) -> Any:
@@ -324,16 +326,16 @@ def _weigh(edges: Iterable[Edge]) -> None:
         for edge in edges:
             x, y = edge.source.value, edge.target.value
             part = _rule(edge, np.ones(y.shape, y.dtype))
-            edge.weight = (part if part.dtype == x.dtype else part.astype(x.dtype)).item()
+            edge._slope = (part if part.dtype == x.dtype else part.astype(x.dtype)).item()
 
 
-# --- paths and their sum -------------------------------------------------------------------------------------------------------
+# --- paths and their sum -------------------------------------------------------------------------------------
 
 
 class Group(NamedTuple):
     """Some of the paths: how many, and what they add up to."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple's own count() is not missed here
     contribution: Any
 
 
@@ -391,8 +393,8 @@ class PathSum:
     `source` is t and `target` is z.  Everything is computed when it is first asked for.  The counts need no values; all
     else does, and raises `MutationError` where one has changed since it was recorded.  Nothing touches `.grad`.
 
-    A path with a zero on it contributes exactly 0, also where another of its factors is infinite.  NaN and infinities on
-    paths that are not blocked come through.
+    A path with a zero on it is blocked: it contributes exactly 0, also where another of its factors is infinite.  NaN
+    and infinities on other paths come through.
     """
 
     def __init__(self, graph: Graph, source: Any, target: Any, seed: Any, limit: int):
@@ -400,7 +402,8 @@ class PathSum:
 
     def __repr__(self) -> str:
         n = str(self.count) if self.count < 10**12 else f"about 2^{self.count.bit_length() - 1}"
-        return f"<sum over {n} path{'' if self.count == 1 else 's'} from {name_of(self.source)} to {name_of(self.target)}>"
+        ends = f"from {name_of(self.source)} to {name_of(self.target)}"
+        return f"<sum over {n} path{'' if self.count == 1 else 's'} {ends}>"
 
     # -- how many
 
@@ -473,30 +476,30 @@ class PathSum:
     @cached_property
     def _weighted(self) -> Graph:
         """The graph with the local derivatives on its edges."""
-        _weigh(edge for edge in self.edges if edge.weight != edge.weight)
+        _weigh(edge for edge in self.edges if edge._slope != edge._slope)
         return self._graph
 
     def _alive(self, edge: Edge) -> bool:
-        return edge.weight != 0
+        return edge._slope != 0
 
     def _local(self, edge: Edge) -> Any:
-        return edge.weight
+        return edge._slope
 
     # -- sums over all paths.  The algebra of numbers: `ArrayPathSum` has that of arrays.
 
     def _carry(self, step: Step, value: Scaled) -> Scaled | None:
         """Backward or forward across one edge, in a sum over paths: nothing where it is blocked."""
-        return _times(value, step[2].weight) if step[2].weight else None
+        return _times(value, step[2]._slope) if step[2]._slope else None
 
     _join: Any = staticmethod(_plus)
 
     def _along(self, edge: Edge, value: Any) -> Any:
         """Backward across one edge, on one path."""
-        return _times(value, edge.weight) if edge.weight and value[0] else ZERO
+        return _times(value, edge._slope) if edge._slope and value[0] else ZERO
 
     def _shown(self, value: Any, node: Any = None) -> Any:
         """A value of the algebra as a number, or as an array of t's shape."""
-        shape = (node or self.source).shape
+        shape = (self.source if node is None else node).shape
         return np.full(shape, _float(value)) if shape else _float(value)
 
     def _nothing(self, node: Any = None) -> Any:
@@ -535,7 +538,7 @@ class PathSum:
     @cached_property
     def _mass(self) -> Scaled:
         def carry(step: Step, mass: Scaled) -> Scaled | None:
-            return _times(mass, abs(step[2].weight)) if step[2].weight else None
+            return _times(mass, abs(step[2]._slope)) if step[2]._slope else None
 
         sums = self._weighted.backward(_size(self._seed), carry, _plus)
         return _sum((sums[v] for v in self._graph.starts), _plus, ZERO)
@@ -568,8 +571,8 @@ class PathSum:
         flows = dict.fromkeys(self.edges, ZERO)
         for a, b, edge in self._graph.steps:
             tangent, adjoint = tangents[a], self._adjoints[b]
-            if tangent and edge.weight and adjoint:
-                m, e = _times(_times(tangent, edge.weight), adjoint[0])
+            if tangent and edge._slope and adjoint:
+                m, e = _times(_times(tangent, edge._slope), adjoint[0])
                 flows[edge] = _plus(flows[edge], (m, e + adjoint[1]))
         return flows
 
@@ -577,7 +580,7 @@ class PathSum:
     def flow(self) -> dict[Edge, Any]:
         """For each edge the sum of all paths through it, a number or an array of t's shape.
 
-        It is adjoint × local derivative × tangent, and conserved: on every cut between t and z it adds up to the gradient.
+        It is adjoint × local derivative × tangent, and conserved: on every cut it adds up to the gradient.
         """
         return {edge: self._shown(flow) for edge, flow in self._flows.items()}
 
@@ -601,8 +604,8 @@ class PathSum:
         for i, (edges, value) in enumerate(self._walk()):
             if i == self.limit:
                 warnings.warn(
-                    f"{self.limit} of {self.count} paths were listed and {self.left_out} left out: take .top(k) for the largest, "
-                    ".flow for what goes through each edge, or list more with paths(..., limit=)",
+                    f"{self.limit} of {self.count} paths were listed and {self.left_out} left out: "
+                    "take .top(k) for the largest, .flow for the sums at edges, or list more with paths(..., limit=)",
                     PathsLeftOut, stacklevel=2,
                 )  # fmt: skip
                 return
@@ -638,19 +641,19 @@ class PathSum:
     def top(self, k: int) -> list[Path]:
         """The k paths of largest |contribution|, largest first, exactly; all paths if there are fewer.
 
-        No path is listed to find them: every node keeps its k best ways to z in order, and an edge adds the logarithm of
-        its local derivative to those of the node it leads to.
+        No path is listed to find them: every node keeps its k best ways to z in order, and an edge adds the logarithm
+        of its local derivative to those of the node it leads to.
         """
         return [Path(self, edges, self._shown(value)) for edges, value in self._best(k)]
 
     def _best(self, k: int) -> list[tuple[tuple[Edge, ...], Any]]:
-        graph = self._weighted
+        graph, blocked = self._weighted, -math.inf  # by a zero, whatever else is on the path
 
         def carry(step: Step, ways: list[Any]) -> list[Any]:
-            log = _log((step[2].weight, 0))
-            if math.isinf(log):  # a zero on the path blocks it, whatever else is there
-                return [(min(log, way[0]), step, i) for i, way in enumerate(ways)]
-            return [(log + way[0], step, i) for i, way in enumerate(ways)]
+            log = _log((step[2]._slope, 0))
+            if log == blocked:
+                return [(blocked, step, i) for i in range(len(ways))]
+            return [(log + way[0] if way[0] != blocked else blocked, step, i) for i, way in enumerate(ways)]
 
         def best(a: list[Any], b: list[Any]) -> list[Any]:
             return sorted(a + b, key=itemgetter(0), reverse=True)[:k]
@@ -743,26 +746,26 @@ class PathSum:
             while branches:
                 branch = branches.pop(0)
                 term = [stretch[0][2] if len(stretch) == 1 else Factor(self, stretch) for stretch in branch]
-                inner = [i for i, part in enumerate(term) if isinstance(part, Factor)]
-                if len(inner) == 1 and all(part.op.name == "add" for part in term if isinstance(part, Edge)):
-                    i = inner[0]  # a sum within a sum
-                    branches = [branch[:i] + some + branch[i + 1 :] for some in term[i]._branches()] + branches
+                sums = [part for part in term if isinstance(part, Factor)]
+                if len(sums) == 1 and all(part.op.name == "add" for part in term if isinstance(part, Edge)):
+                    i = term.index(sums[0])  # a sum within a sum
+                    branches = [branch[:i] + some + branch[i + 1 :] for some in sums[0]._branches()] + branches
                 else:
                     factor.terms.append(term)
-                    todo += [term[i] for i in inner]
+                    todo += sums
         return factors
 
 
-# --- arrays --------------------------------------------------------------------------------------------------------------------
+# --- arrays --------------------------------------------------------------------------------------------------
 
 
 class ArrayPathSum(PathSum):
     """The same where nodes are arrays: contributions have t's shape, and the size of a path is its Euclidean norm.
 
-    The contribution of a path is the vector-Jacobian product along it; no Jacobian is built.  Sums, counts and flow need
-    no listing here either.  What depends on the size of single paths (`mass`, `cancellation`, `coverage`, `top`) does:
-    a sum over paths of norms has no shorter form.  It raises ValueError if there are more paths than `limit`.
-    A path is live if none of its Jacobians is zero.
+    The contribution of a path is the vector-Jacobian product along it; no Jacobian is built.  Sums, counts and flow
+    list no paths here either.  But norms do not multiply, so what depends on the sizes of single paths needs all of
+    them: if there are more than `limit`, `mass`, `cancellation` and `coverage` are unknown, NaN, and `top` knows only
+    the first `limit` paths, which it says by a `PathsLeftOut` warning.  A path is live if none of its Jacobians is zero.
     """
 
     @cached_property
@@ -771,7 +774,7 @@ class ArrayPathSum(PathSum):
 
     def _alive(self, edge: Edge) -> bool:
         y = edge.target.value
-        generic = np.random.default_rng(0).standard_normal(y.shape)  # no Jacobian but 0 takes it to 0
+        generic = np.random.default_rng(0).standard_normal(y.shape)  # which no Jacobian but 0 takes to 0
         return bool(np.any(self._along(edge, generic.astype(y.dtype))))
 
     def _local(self, edge: Edge) -> Any:
@@ -790,22 +793,18 @@ class ArrayPathSum(PathSum):
         return np.array(value) if np.ndim(value) else float(value)
 
     def _nothing(self, node: Any = None) -> Any:
-        return np.zeros_like((node or self.source).value)
+        return np.zeros_like((self.source if node is None else node).value)
 
     @cached_property
     def _listed(self) -> list[tuple[tuple[Edge, ...], Any, float]]:
-        """All paths with their norms, largest first."""
-        if self.count > self.limit:
-            raise ValueError(
-                f"{self!r}: the sizes of paths between arrays must be listed one by one, and limit= allows {self.limit}; raise "
-                "it, take .through(...) for some of the paths, or at= for the paths of single elements, where none is listed"
-            )
-        found = [(edges, value, float(np.linalg.norm(np.ravel(value)))) for edges, value in self._walk()]
+        """At most `limit` paths with their norms, largest first."""
+        first = itertools.islice(self._walk(), self.limit)
+        found = [(edges, value, float(np.linalg.norm(np.ravel(value)))) for edges, value in first]
         return sorted(found, key=lambda path: _log(math.frexp(path[2])), reverse=True)
 
     @cached_property
     def _mass(self) -> Scaled:
-        return math.frexp(math.fsum(size for _, _, size in self._listed))
+        return math.frexp(math.nan if self.left_out else math.fsum(size for _, _, size in self._listed))
 
     @property
     def cancellation(self) -> float:
@@ -814,14 +813,21 @@ class ArrayPathSum(PathSum):
 
     def coverage(self, k: int) -> float:
         """The part of the mass that the k largest paths hold, from 0 to 1."""
-        return _within_one(math.fsum(size for _, _, size in self._listed[: max(k, 0)]) / self.mass) if self.mass else 1.0
+        largest = math.fsum(size for _, _, size in self._listed[: max(k, 0)])
+        return _within_one(largest / self.mass) if self.mass else 1.0
 
     def _best(self, k: int) -> list[tuple[tuple[Edge, ...], Any]]:
+        if self.left_out:
+            warnings.warn(
+                f"the largest of {self.limit} paths, {self.left_out} were left out and may be larger: between arrays, only "
+                "listing tells the size of a path; take a larger limit=, or .through(...) for some of the paths",
+                PathsLeftOut, stacklevel=3,
+            )  # fmt: skip
         return [(edges, value) for edges, value, _ in self._listed[: max(k, 0)]]
 
     @cached_property
     def flow(self) -> dict[Edge, Any]:
-        """For each edge the sum of all paths through it, in t's shape: one backward sweep for each edge that some miss."""
+        """For each edge the sum of all paths through it, in t's shape: a backward sweep per edge that some miss."""
         flows: dict[Edge, Any] = {}
         for edge in self.edges:
             if self.edge_counts[edge] == self.count:
@@ -849,7 +855,7 @@ class ArrayPathSum(PathSum):
         return shares
 
 
-# --- single elements -------------------------------------------------------------------------------------------------------------
+# --- single elements -----------------------------------------------------------------------------------------
 
 Entry = Callable[[Any], Any]  # what becomes of each entry of a Jacobian
 Product = Callable[[Any], Any]
@@ -866,6 +872,8 @@ def _jacobian(edge: Edge, entry: Entry, structure: bool = False) -> tuple[Produc
     """
     node, op, slot, x = edge.target, edge.op, edge.slot, edge.source.value
     y, inputs, params = node.value, _inputs(node), node.params or {}
+    if op.name == "affine":
+        op, inputs = BY_NAME["matmul" if slot < 2 else "add"], inputs[:2]
     if op.kind == "elementwise":  # diagonal
         slopes = entry(np.ones(y.shape) if structure else np.broadcast_to(_rule(edge, np.ones_like(y)), y.shape))
         return (
@@ -874,22 +882,23 @@ def _jacobian(edge: Edge, entry: Entry, structure: bool = False) -> tuple[Produc
         )
     if op.name in ("matmul", "take"):  # each entry is an element of the other factor, or an index
         node.check_unchanged()
-        factors = [
-            a if op.vjps[i] is None else entry(np.ones(np.shape(a)) if structure else np.asarray(a)) for i, a in enumerate(inputs)
-        ]
+        factors = [np.ones(np.shape(a)) if structure else np.asarray(a) for a in inputs]
+        factors = [entry(a) if rule is not None else b for rule, a, b in zip(op.vjps, factors, inputs, strict=True)]
         return (
             lambda g: unbroadcast(op.vjps[slot](g, y, *factors, **params), x.shape),
             lambda v: op.forward(*factors[:slot], v, *factors[slot + 1 :], **params),
         )
-    if op.name in COPYING or (structure and op.name == "mean"):  # entries are 0 and 1
-        copy = BY_NAME["sum"] if op.name == "mean" else op
+    if op.name in COPYING or op.name == "mean":  # all entries that are not 0 are the same
+        copy, slope = (BY_NAME["sum"], y.size / x.size) if op.name == "mean" else (op, 1.0)
+        same = entry(np.asarray(slope))
         zeros = [np.zeros(np.shape(a), np.int64) for a in inputs]
         return (
-            lambda g: unbroadcast(copy.vjps[slot](g, y, *inputs, **params), x.shape),
-            lambda v: copy.forward(*zeros[:slot], v, *zeros[slot + 1 :], **params),
+            lambda g: unbroadcast(same * copy.vjps[slot](g, y, *inputs, **params), x.shape),
+            lambda v: same * copy.forward(*zeros[:slot], v, *zeros[slot + 1 :], **params),
         )
     if op.kind == "reduction":  # one entry for each element of x
         axis, keepdims = params.get("axis"), params.get("keepdims", False)
+        spread: Any = reductions.spread
         slopes = entry(np.ones(x.shape) if structure else np.broadcast_to(_rule(edge, np.ones_like(y)), x.shape))
         return (
             lambda g: _blocked(slopes * spread(g, x, axis, keepdims), spread(g, x, axis, keepdims)),
@@ -912,8 +921,8 @@ def _written_out(edge: Edge, structure: bool) -> Any:
     y = node.value
     if y.size * x.size > LARGEST:
         raise ValueError(
-            f"{edge!r}: the paths of single elements need the {y.size} × {x.size} Jacobian of {edge.op.name} written out, which is "
-            "too large; take fewer examples, or the paths between whole arrays (no at=)"
+            f"{edge!r}: the paths of single elements need its {y.size} × {x.size} Jacobian written out, which is too "
+            "large; take fewer examples, or the paths between whole arrays (no at=)"
         )
     rows = [row.reshape(y.shape) for row in np.eye(y.size, dtype=y.dtype)]
     matrix = np.reshape([unbroadcast(_rule(edge, row), x.shape) for row in rows], (y.size, x.size))
@@ -957,14 +966,18 @@ class ElementPathSum(PathSum):
         first = np.zeros(end.tensor.shape, one.dtype)
         first[end.at] = one[0]
         sweep = self._arrays.forward if forward else self._arrays.backward
+
+        def carry(step: Step, value: Any) -> Any:  # an array also where objects sum to an int
+            return np.asarray(_jacobian(step[2], entry, structure)[forward](value), one.dtype)
+
         with np.errstate(all="ignore"):
-            return sweep(first, lambda step, value: _jacobian(step[2], entry, structure)[forward](value), _add)
+            return sweep(first, carry, lambda a, b: np.asarray(a + b, one.dtype))
 
     def _counts(self, structure: bool = True, forward: bool = False) -> list[Any]:
-        """The number of paths, for each element of each array: in floats while these are exact, else in Python's integers."""
+        """How many paths, for each element of each array: in floats while these are exact, else in Python integers."""
         counts = self._swept(_is_there, np.ones(1), structure, forward)
         if any(np.max(n, initial=0) >= 2**53 for n in counts):
-            return self._swept(lambda d: _integers(_is_there(d)), _integers(np.ones(1)), structure, forward)
+            return self._swept(lambda d: _integers(_is_there(d)), _integers([1]), structure, forward)
         return [_integers(n) for n in counts]
 
     def _here(self, values: list[Any]) -> list[Any]:
@@ -1036,11 +1049,12 @@ class ElementPathSum(PathSum):
                 for j in np.flatnonzero(reached).tolist():
                     tail, head = (offsets[a] + i, offsets[b] + j) if forward else (offsets[a] + j, offsets[b] + i)
                     steps.append((tail, head, Edge(nodes[tail], nodes[head], edge.slot)))
-                    steps[-1][2].weight = float(slope[j])
+                    steps[-1][2]._slope = float(slope[j])
                 if len(steps) > LARGEST:
                     raise ValueError(f"{self!r}: more than {LARGEST} edges between single elements, too many to list")
         steps.sort(key=lambda step: (step[1], step[2].slot, step[0]))
-        return Graph(nodes, steps, [i for v in self._arrays.starts for i in range(offsets[v], offsets[v + 1])], len(nodes) - 1)
+        starts = [i for v in self._arrays.starts for i in range(offsets[v], offsets[v + 1])]
+        return Graph(nodes, steps, starts, len(nodes) - 1)
 
 
 def _is_there(d: Any) -> Any:
@@ -1048,7 +1062,7 @@ def _is_there(d: Any) -> Any:
 
 
 def _integers(counts: Any) -> Any:
-    return counts if counts.dtype == object else counts.astype(np.int64).astype(object)
+    return np.asarray(np.asarray(counts, np.int64), object)
 
 
 def _by_node(nodes: list[Any], values: list[Any]) -> dict[Any, Any]:
@@ -1058,16 +1072,16 @@ def _by_node(nodes: list[Any], values: list[Any]) -> dict[Any, Any]:
     return found
 
 
-# --- the factored form -----------------------------------------------------------------------------------------------------------
+# --- the factored form ---------------------------------------------------------------------------------------
 
 
 class Factor:
     """A sum of products: all paths between two nodes that every path through either goes through.
 
-    `source` and `target` are these nodes; `terms` are the ways between them that have nothing else in common, each a list
-    of edges and, nested, further factors; `products` are their values, and `value` is the sum.  Ways that cross are
-    told apart path by path; where there are more than `limit` of those, there are no terms.  Between arrays there are
-    no values (None).
+    `source` and `target` are these nodes; `terms` are the ways between them that have nothing else in common, each a
+    list of edges and, nested, further factors; `products` are their values, and `value` is the sum.  Ways that cross
+    are told apart path by path; where there are more than `limit` of those, there are no terms.  Between arrays there
+    are no values (None).
     """
 
     def __init__(self, owner: PathSum, steps: list[Step]):
@@ -1100,7 +1114,7 @@ class Factor:
         return [math.prod(self._value_of(part) for part in term) for term in self.terms]
 
     def _value_of(self, part: Edge | Factor) -> Any:
-        return part.value if isinstance(part, Factor) else part.weight
+        return part.value if isinstance(part, Factor) else part._slope
 
     def _branches(self) -> list[list[list[Step]]]:
         """Its ways, which meet only at its ends, cut into stretches; if all of them hang together, its paths."""
@@ -1135,8 +1149,9 @@ class Factor:
     def _text(self, depth: int) -> str:
         if not self.terms or not depth:
             return f"({self.count} paths)"
-        terms = ["·".join(self._text_of(part, depth - 1) for part in term) for term in self.terms]
-        return terms[0] if len(terms) == 1 else f"({' + '.join(terms)})"
+        terms = [[self._text_of(part, depth - 1) for part in term] for term in self.terms]
+        products = ["·".join(text for text in term if text != "1") or "1" for term in terms]
+        return products[0] if len(products) == 1 else f"({' + '.join(products)})"
 
     def _text_of(self, part: Edge | Factor, depth: int) -> str:
         if isinstance(part, Factor):
@@ -1159,7 +1174,7 @@ def _stretches(steps: list[Step]) -> list[list[Step]]:
     return found
 
 
-# --- what stands on an edge ----------------------------------------------------------------------------------------------------
+# --- what stands on an edge ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -1199,32 +1214,32 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
         unit[node.at] = 1
         row = _pull(Edge(x.tensor, node.tensor, edge.slot), unit)
         return LocalDerivative(edge, float(row[x.at]), "", (1, 1))
-    names = [name(a) if isinstance(a, Traced) else "[…]" for a in node.inputs]
-    args = [np.asarray(a.value) if isinstance(a, Traced) else a for a in node.inputs]  # type: ignore[attr-defined]
+    names = [name(a) if isinstance(a, Traced) else _constant(a) for a in node.inputs]
+    args = [np.asarray(a.value) if isinstance(a, Traced) else a for a in node.inputs]
     shape = (node.value.size, x.value.size)
-    single = shape == (1, 1)
-    formula = ""
-    if single or edge.op.kind == "elementwise":
-        whole = write(edge.op, [n if isinstance(a, Traced) else _constant(a) for n, a in zip(names, node.inputs, strict=True)], node.params)
-        y = whole if edge.op.binds == 9 else f"({whole})"
-        slope = derivative(edge.op, edge.slot, names, node.name or y, None, args, node.params)
-        formula = slope.text if slope else ""
+    single, elementwise = shape == (1, 1), edge.op.kind == "elementwise"
+    if single or elementwise:
+        whole = write(edge.op, names, node.params)
+        y = node.name or (whole if edge.op.binds == 9 else f"({whole})")
+        traced = derivative(edge.op, edge.slot, names, y, None, args, node.params)
+    else:
+        traced = derivative(edge.op, edge.slot, names, name(node), "·", args, node.params)
+    formula = traced.text if traced else ""
+    if single:
         formula = whole if formula == node.name else formula  # exp(t) says more than its name
-    if not single and edge.op.kind == "elementwise" and formula:
-        formula = {"1": "", "−1": "−"}.get(formula, f"⊙ {formula}")
-        formula = " ".join(part for part in (formula, _summed(node.shape, x.shape)) if part) or "·"
-    elif not single:
-        rule = derivative(edge.op, edge.slot, names, name(node), "·", args, node.params)
-        formula = rule.text if rule else ""
+    elif traced:
+        formula = {"1": "·", "−1": "−·"}.get(formula, f"⊙ {formula}") if elementwise else formula
+        summed = _summed(node.shape if elementwise else traced.shape, x.shape)
+        formula = f"{formula.removesuffix('·')}{summed}" if formula in ("·", "−·") and summed else f"{formula} {summed}".rstrip()
     if single:
         _weigh([edge])
-    return LocalDerivative(edge, edge.weight if single else None, formula, shape)
+    return LocalDerivative(edge, edge._slope if single else None, formula, shape)
 
 
 def _summed(shape: tuple[int, ...], onto: tuple[int, ...]) -> str:
     """Over what un-broadcasting sums: "sum over 32 columns"."""
     padded = (1,) * (len(shape) - len(onto)) + onto
-    axes = [i for i, (n, m) in enumerate(zip(shape, padded, strict=True)) if n != m or i < len(shape) - len(onto) and n > 1]
+    axes = [i for i, (n, m) in enumerate(zip(shape, padded, strict=True)) if n != m]
     if not axes:
         return ""
     if len(shape) == 2 and len(axes) == 1:
@@ -1232,7 +1247,7 @@ def _summed(shape: tuple[int, ...], onto: tuple[int, ...]) -> str:
     return f"sum over {' × '.join(str(shape[i]) for i in axes)} elements"
 
 
-# --- the entrance --------------------------------------------------------------------------------------------------------------
+# --- the entrance --------------------------------------------------------------------------------------------
 
 
 def paths(z: Any, t: Any, gradient: Any = None, *, at: Any = None, limit: int = LIMIT) -> PathSum:
@@ -1276,7 +1291,7 @@ def paths(z: Any, t: Any, gradient: Any = None, *, at: Any = None, limit: int = 
     Rounding Error", SIAM J. Numer. Anal. 11 (1974).
     """
     seed = seed_for(z, gradient, "gradient")
-    seed = np.asarray(seed.value if isinstance(seed, Traced) else seed)  # type: ignore[attr-defined]
+    seed = np.asarray(seed.value if isinstance(seed, Traced) else seed)
     if not t.tracked:
         raise ValueError(
             f"paths: {label(t, 't')} of shape {t.shape} does not require a gradient, so no paths start there; "
@@ -1287,10 +1302,11 @@ def paths(z: Any, t: Any, gradient: Any = None, *, at: Any = None, limit: int = 
         places = np.arange(t.size).reshape(t.shape)[at]
         if np.size(places) != 1 or z.size != 1:
             raise ValueError(
-                f"paths: at={at!r} must be the index of one element of {label(t, 't')} of shape {t.shape}, and z, of shape "
-                f"{z.shape}, a single number: take one element of it, as in paths(z[0, 3], t, at=...)"
+                f"paths: at={at!r} must be the index of one element of {label(t, 't')} of shape {t.shape}, and z, of "
+                f"shape {z.shape}, a single number: take one element of it, as in paths(z[0, 3], t, at=...)"
             )
-        return ElementPathSum(graph, Element(t, int(np.ravel(places)[0])), Element(z, 0), math.frexp(float(seed.item())), limit)
-    if all(node.value.size == 1 for node in graph.nodes or [t]):
-        return PathSum(graph, t, z, math.frexp(float(seed.item())) if seed.size == 1 else ZERO, limit)
+        ends = Element(t, int(np.ravel(places)[0])), Element(z, 0)
+        return ElementPathSum(graph, *ends, math.frexp(float(seed.item())), limit)
+    if all(node.value.size == 1 for node in (t, z, *graph.nodes)):
+        return PathSum(graph, t, z, math.frexp(float(seed.item())), limit)
     return ArrayPathSum(graph, t, z, seed, limit)

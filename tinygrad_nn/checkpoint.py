@@ -48,7 +48,7 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """What a file holds.
 
-    `state` are parameters and buffers by name; `architecture` is the model's `config()`, or None, and then `reason` says
+    `state` are parameters and buffers by name; `architecture` is the model's `config()`, or None, then `reason` says
     why; `generators` are the states of its random generators, `optimizer` is the optimiser's or None, `extra` is what
     the caller added.
     """
@@ -110,7 +110,7 @@ def load(path: str | os.PathLike) -> Any:
     found = read(path)
     if found.architecture is None:
         raise CheckpointError(
-            f"{path} cannot rebuild its model: {found.reason}; make it, then model.load(path) fills it"
+            f"{path} does not say how to rebuild its model ({found.reason}); model.load(path) fills one that you make"
         )
     with _damage_in(path):
         model = _room("nn").build(found.architecture)
@@ -156,17 +156,16 @@ def _generators(model: Any) -> list[tuple[np.random.Generator, list[str]]]:
 def _optimizer(described: dict[str, Any], parameters: dict[str, Any]) -> Any:
     """A new optimiser as described, of these parameters."""
     optim, kind = _room("optim"), described["type"]
-    if kind not in optim.__all__ or not hasattr(getattr(optim, kind), "step"):
+    make = getattr(optim, kind) if kind in optim.__all__ else None
+    if not (isinstance(make, type) and issubclass(make, optim.Optimizer)):
         raise ValueError(f"there is no optimiser {kind!r} in tn.optim")
     groups = []
     for names, settings in zip(described["params"], described["state"]["param_groups"], strict=True):
         if None in names:
             raise ValueError("its optimiser changes a parameter that is not the model's; make both and restore them")
         groups.append({**settings, "params": [parameters[name] for name in names]})
-    takes = inspect.signature(getattr(optim, kind)).parameters
-    return getattr(optim, kind)(
-        groups, **{name: groups[0][name] for name in takes if name in groups[0] and name != "params"}
-    )
+    takes = inspect.signature(make).parameters.keys() - {"params"}
+    return make(groups, **{name: value for name, value in groups[0].items() if name in takes})
 
 
 def _fill(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:

@@ -240,6 +240,24 @@ def _register(entry: Any, name: str, stands_for: Sequence[Callable]) -> None:
             )
     BY_NAME[name] = entry
     BY_FUNCTION.update(dict.fromkeys(stands_for, entry))
+    for kind in _WITH_METHODS:
+        _give_method(kind, name, entry)
+
+
+_WITH_METHODS: list[type] = []
+
+
+def give_methods(kind: type) -> None:
+    """Let instances of a class have the operations as methods: those there are, and those to come."""
+    _WITH_METHODS.append(kind)
+    for name, entry in BY_NAME.items():
+        _give_method(kind, name, entry)
+
+
+def _give_method(kind: type, name: str, entry: Any) -> None:
+    own = getattr(kind, name, None)
+    if getattr(entry, "method", True) and not name.startswith("_") and (own is None or isinstance(own, Op)):
+        setattr(kind, name, entry)
 
 
 def implements(*functions: Callable, name: str | None = None) -> Callable:

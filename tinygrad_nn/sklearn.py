@@ -5,14 +5,13 @@
 >>> from sklearn.preprocessing import StandardScaler
 >>> import tinygrad_nn as tn
 >>> X, y = load_iris(return_X_y=True)
->>> network = tn.sklearn.MLPClassifier((16,), learning_rate_init=0.01, random_state=0)
+>>> network = tn.sklearn.MLPClassifier((16,), learning_rate_init=0.01, tol=None, random_state=0)
 >>> bool(make_pipeline(StandardScaler(), network).fit(X, y).score(X, y) > 0.95)
 True
 """
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -45,7 +44,7 @@ __all__ = ["MLPClassifier", "MLPRegressor"]
 Loss = Callable[[Any, Any], Any]
 
 
-_NAMES = {"logistic": "sigmoid"}  # scikit-learn's name
+_NAMES: dict[Any, Any] = {"logistic": "sigmoid"}  # scikit-learn's name
 
 
 def _weighted(loss: Loss) -> Loss:
@@ -70,7 +69,7 @@ def _regularised(loss: Loss, model: Sequential, alpha: float) -> Loss:
     return lambda prediction, target: loss(prediction, target) + l2_penalty(model, alpha)
 
 
-class _MLP(BaseEstimator):
+class _MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """What the two estimators share."""
 
     model_: Sequential
@@ -177,7 +176,7 @@ class _MLP(BaseEstimator):
 
     def _start(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> None:
         """A new network and a new optimiser."""
-        hidden = self.hidden_layer_sizes
+        hidden: Any = self.hidden_layer_sizes
         sizes = [X.shape[1], *([hidden] if np.ndim(hidden) == 0 else hidden), len(self._targets(y[:1], X.dtype))]
         last, activation = len(sizes) - 2, _NAMES.get(self.activation, self.activation)
         self.model_ = Sequential(*(
@@ -202,7 +201,7 @@ class _MLP(BaseEstimator):
             loss, Y = _weighted(loss), np.concatenate([Y, weight[np.newaxis] / weight.mean()]).astype(X.dtype)
         if self.alpha:
             loss = _regularised(loss, self.model_, self.alpha)
-        size = 200 if self.batch_size == "auto" else operator.index(self.batch_size)
+        size: Any = 200 if self.batch_size == "auto" else self.batch_size
         data = batches(X.T, Y, min(size, len(X)), self.shuffle, self._rng)
         self.history_ = fit(
             self.model_, loss, self.optimizer_, data, epochs, callbacks=callbacks, progress=self.verbose
@@ -248,7 +247,7 @@ class _MLP(BaseEstimator):
         return None
 
 
-class MLPClassifier(ClassifierMixin, _MLP):
+class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
     """A network that classifies rows, as an estimator of scikit-learn.
 
     Parameters
@@ -356,7 +355,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
         return None if logits else "softmax"
 
 
-class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):
+class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):  # type: ignore[misc]
     """A network that predicts numbers, one (N,) or several (N, d) for each row, as an estimator of scikit-learn.
 
     Parameters are those of `MLPClassifier` without `class_weight`; `loss` ("mse", "l1_loss", "huber_loss", or a

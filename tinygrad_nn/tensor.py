@@ -18,13 +18,12 @@ import numpy as np
 from tinygrad_nn import describe as _describe  # noqa: F401  gives the operations their documentation
 from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.errors import MutationError, NonFiniteError, label
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced, give_methods
 from tinygrad_nn.ops import elementwise, linalg, shaping
 from tinygrad_nn.symbols import reads
 from tinygrad_nn.watch import Watch, clock
 
 __all__ = ["Tensor", "detect_anomaly", "no_grad", "tensor"]
-
 
 
 # --- what is recorded: by default, whatever a gradient flows through -------------------------------------------------
@@ -552,20 +551,8 @@ class Tensor(Traced):
 
     __hash__ = object.__hash__
 
-    def __getattr__(self, name: str) -> Any:
-        """Methods of operations that were added after this class was made."""
-        entry = BY_NAME.get(name)
-        if isinstance(entry, Op) and entry.method and not name.startswith("_"):
-            return entry.__get__(self)
-        raise AttributeError(f"a tensor has no attribute {name!r}")
 
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *(n for n, e in BY_NAME.items() if isinstance(e, Op) and e.method)})
-
-
-for _name, _entry in BY_NAME.items():
-    if getattr(_entry, "method", True) and not _name.startswith("_") and not hasattr(Tensor, _name):
-        setattr(Tensor, _name, _entry)
+give_methods(Tensor)
 
 _STORE_SUBSCR = __import__("opcode").opmap["STORE_SUBSCR"]
 _LEAVES_GRAPH = "{} cannot {}: that would silently leave the graph; take .data or .detach() to leave it on purpose"

@@ -266,8 +266,9 @@ def fit(
     progress : show a bar, if the output is a terminal and tqdm (extra `progress`) is installed.
     metrics : "accuracy", functions ``(prediction, target) -> number``, or a dict of these by name; more is better.  On
         training data they are measured along the way, from the predictions that the updates are made with.
-    schedule : a learning-rate schedule of `tn.optim` for this optimiser.  It goes on by one per "epoch", or per "batch", as
-        `schedule_per` says; unless given, `OneCycleLR` per batch, all others per epoch.
+    schedule : a learning-rate schedule of `tn.optim` for this optimiser.
+    schedule_per : "epoch" or "batch": when it goes on by one.  Unless given, `OneCycleLR` does per batch, all others
+        per epoch.
     clip : the largest norm that the gradient of all parameters together may have; a longer one is shortened to it.
     patience : stop after so many epochs without a new best.  With it, the model has its best parameters afterwards;
         without it, the last.
@@ -379,10 +380,11 @@ class _Run:
 
         def cost() -> Tensor:
             predictions.append(self.model(X))
-            return self.loss(predictions[-1], Y)  # type: ignore[no-any-return]
+            return self.loss(predictions[-1], Y)
 
         self.before = [p.value.copy() for p in self.params]
-        return self.optimizer.step(cost).value, predictions[0]  # type: ignore
+        step: Any = self.optimizer.step
+        return step(cost).value, predictions[0]
 
     def epoch(self, epoch: int, hooks: list[Callable]) -> dict[str, Any]:
         """All batches once, each with an update; returns what was measured."""
@@ -488,7 +490,7 @@ class _Run:
         self.history, self.best = History(**extra["history"]), extra["best"]
         if extra["data"] is not None:
             self.data.rng.bit_generator.state = extra["data"]
-        if extra["schedule"] is not None:
+        if self.schedule is not None and extra["schedule"] is not None:
             self.schedule.load_state_dict(extra["schedule"])
 
 

@@ -1,7 +1,8 @@
 """Whether a value has changed since it was used: no gradient is silently wrong.
 
-An operation's rules read its inputs again in the backward pass.  Whoever writes into them in between is noticed: changes
-through a tensor are timed, and arrays that were given out are compared with a copy, for as long as somebody holds them.
+The rules of an operation read its inputs again in the backward pass.  Whoever writes to them meanwhile is noticed:
+changes through a tensor are timed, and arrays that were given out are compared with a copy, for as long as somebody
+holds them.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Watch:
             self.exposed.append([array, array.copy() if known else None])
 
     def change(self) -> None:
+        """The value changes now."""
         self.changed = next(clock)
         for entry in self.exposed:
             entry[1] = None

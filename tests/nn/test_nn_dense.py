@@ -36,7 +36,7 @@ def test_a_lone_layer_uses_plain_names():
     layer = nn.Dense(3, 2, "tanh")
     A = layer(np.zeros((3, 1)))
     assert named(A) == ["W", "b", "Z", "A"]
-    assert A.inputs[0].inputs[0].inputs[1].name == "X"
+    assert [x.name for x in A.inputs[0].inputs] == ["W", "X", "b"]
 
 
 def test_a_sequential_numbers_its_layers():
@@ -155,6 +155,14 @@ def test_an_operation_added_by_hand_is_an_activation_by_name():
     assert nn.build(layer.config())(np.zeros((1, 1))).item() == 0
 
 
+def test_the_activation_can_be_changed_later():
+    layer = nn.Dense(2, 3, "tanh", rng=0)
+    layer.activation = tn.relu
+    A = RNG.normal(size=(2, 4))
+    assert np.array_equal(layer(A).data, np.maximum(layer.W.data @ A, 0))
+    assert layer.config()["activation"] == "relu"
+
+
 def test_default_initialisation_fits_the_activation():
     limits = {"tanh": 6 / 300, None: 6 / 300, "relu": 6 / 100, "gelu": 6 / 100}
     for activation, square in limits.items():
@@ -233,6 +241,7 @@ def test_settings_out_of_range(raised):
     assert raised(TypeError, nn.Dense, 2, 3.0) == "Dense: out_features=3.0 is of type float, expected an int"
     assert raised(ValueError, nn.Dense, 2, 3, "rleu") == "Dense: there is no activation 'rleu'; did you mean 'relu'?"
     assert "expected one of abs, " in raised(ValueError, nn.Dense, 2, 3, "quux")
+    assert raised(ValueError, nn.Dense, 2, 3, tn.add).startswith("Dense: there is no activation <operation add(a, b)>")
     assert raised(ValueError, nn.Dense, 2, 3, "less").startswith("Dense: there is no activation 'less'")
     assert raised(ValueError, nn.Dense, 2, 3, init="best").startswith("Dense: there is no init 'best'; expected one of")
     assert raised(TypeError, nn.Dense, 2, 3, dtype=int) == (

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.nn.layers import Activation, Dense, Flatten, Sequential
 from tinygrad_nn.nn.module import Module
+from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["augmented", "backpropagation", "forward_pass"]
@@ -146,12 +147,11 @@ def _layers(model: Module) -> list[list[Any]]:
 
 
 def _named(module: Dense | Activation) -> str:
-    if module.activation is None:
-        return "identity"
-    name = module._activation_name
+    sigma = module.activation
+    name = "identity" if sigma is None else sigma.name if isinstance(sigma, Op) else ""
     if name not in SIGMA and name not in MIXING:
         raise ValueError(f"σ′ of {module._describe()} is not written out in nn.equations.SIGMA; add it there")
-    return name or ""
+    return name
 
 
 def _parameters(layer: Dense) -> tuple[Array, Array]:

@@ -40,21 +40,19 @@ def _at(name: str, level: int) -> str:
 # --- what the layers share -------------------------------------------------------------------------------------------
 
 
-def _activation(given: str | Activate | None, asker: str) -> tuple[Activate | None, str | None]:
-    """The function that an activation names, and its name in the tables if it has one."""
+def _activation(given: str | Activate | None, asker: str) -> Activate | None:
+    """The function that an activation names."""
     if given is None or given in ("identity", "linear"):
-        return None, None
-    if isinstance(given, Op):
-        return given, given.name
-    if callable(given):
-        return given, None
-    entry = BY_NAME.get(given)
+        return None
+    if callable(given) and not isinstance(given, Op):
+        return given
+    entry = given if isinstance(given, Op) else BY_NAME.get(given)
     if not _may_activate(entry):
         names = sorted(name for name, e in BY_NAME.items() if _may_activate(e) and not name.startswith("_"))
         near = difflib.get_close_matches(str(given), names, n=1)
         way_out = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names)}"
         raise ValueError(f"{asker}: there is no activation {given!r}; {way_out}")
-    return entry, given
+    return entry
 
 
 def _may_activate(entry: Any) -> bool:
@@ -140,10 +138,10 @@ class Dense(Module):
     ):
         self.in_features = _count(in_features, "in_features", "Dense")
         self.out_features = _count(out_features, "out_features", "Dense")
-        self.activation, self._activation_name = _activation(activation, "Dense")
+        self.activation = _activation(activation, "Dense")
         dtype = _float(dtype, "Dense")
         if init is None:
-            init = _INITIAL.get(self._activation_name or "", "glorot_uniform")
+            init = _INITIAL.get(_called(self.activation), "glorot_uniform")
         if isinstance(init, str) and init not in initialisers.__all__:
             raise ValueError(f"Dense: there is no init {init!r}; expected one of {', '.join(initialisers.__all__)}")
         draw = getattr(initialisers, init) if isinstance(init, str) else init
@@ -162,14 +160,15 @@ class Dense(Module):
             A = tensor(A, dtype=self.W.dtype, name="X")
         if A.value.ndim < 2:  # adding b would make a matrix of a vector
             raise self.misfit(A)
-        try:
-            Z = self.W @ A if self.b is None else linalg.affine(self.W, A, self.b)
+        W, b, sigma = self.W, self.b, self.activation
+        try:  # recorded at once, as small networks feel each call in between
+            Z = W @ A if b is None else W.__record__(linalg.affine, (W, A, b))
         except ShapeError:
             raise self.misfit(A) from None
         Z.name = self._Z
-        if self.activation is None:
+        if sigma is None:
             return Z
-        A = self.activation(Z)
+        A = Z.__record__(sigma, (Z,)) if type(sigma) is Op else sigma(Z)
         A.name = self._A
         return A
 
@@ -207,32 +206,35 @@ class Dense(Module):
         return {
             "in_features": self.in_features,
             "out_features": self.out_features,
-            "activation": _name_of(self.activation, self._activation_name, "Dense"),
+            "activation": _described(self.activation, "Dense"),
             "bias": self.b is not None,
             "init": self._init if self._init in initialisers.__all__ else None,
             "dtype": self.W.dtype.name,
         }
 
     def _describe(self) -> str:
-        sigma = "" if self.activation is None else f", {self._activation_name or _called(self.activation)}"
+        sigma = "" if self.activation is None else f", {_called(self.activation)}"
         return f"Dense({self.in_features}, {self.out_features}{sigma}{', bias=False' * (self.b is None)})"
 
 
-def _called(function: Any) -> str:
-    return getattr(function, "__name__", type(function).__name__)
+def _called(function: Activate | None) -> str:
+    return "identity" if function is None else getattr(function, "__name__", type(function).__name__)
 
 
 def _applied(function: Activate, to: str) -> str:
     return write(function, [to]) if isinstance(function, Op) else f"{_called(function)}({to})"
 
 
-def _name_of(function: Activate | None, name: str | None, asker: str) -> str | None:
-    if function is not None and name is None:
-        raise ValueError(
-            f"{asker}: the activation {_called(function)} is not an operation of the tables, so a description cannot "
-            "name it; add it with tn.op, or take an activation by name"
-        )
-    return name
+def _described(function: Activate | None, asker: str) -> str | None:
+    """The name by which a description can give the activation."""
+    if function is None:
+        return None
+    if isinstance(function, Op):
+        return function.name
+    raise ValueError(
+        f"{asker}: the activation {_called(function)} is not an operation of the tables, so a description cannot "
+        "name it; add it with tn.op, or take an activation by name"
+    )
 
 
 class Activation(Module):
@@ -244,7 +246,7 @@ class Activation(Module):
     """
 
     def __init__(self, activation: str | Activate):
-        self.activation, self._activation_name = _activation(activation, "Activation")
+        self.activation = _activation(activation, "Activation")
         self._A = "A"
 
     def forward(self, Z: Any) -> Any:
@@ -264,12 +266,10 @@ class Activation(Module):
         return Row(((self._A, source if self.activation is None else _applied(self.activation, source), ""),))
 
     def _settings(self) -> dict[str, Any]:
-        name = _name_of(self.activation, self._activation_name, "Activation")
-        return {"activation": name or "identity"}
+        return {"activation": _described(self.activation, "Activation")}
 
     def _describe(self) -> str:
-        named = "identity" if self.activation is None else self._activation_name or _called(self.activation)
-        return f"Activation({named})"
+        return f"Activation({_called(self.activation)})"
 
 
 class Sequential(Module):

@@ -116,8 +116,10 @@ def _sinc_derivative(x, order=1):
 
 
 def _power_base(g, y, x, n):
-    """n·xⁿ⁻¹, and 0 for n = 0, where xⁿ⁻¹ is not asked for."""
-    return g * (n * x ** (n - 1 + (n == 0)))
+    """n·xⁿ⁻¹, and 0 for n = 0 at x = 0, where xⁿ⁻¹ is not asked for."""
+    if isinstance(n, (int, float)):
+        return g * (n * x ** (n - 1 + (n == 0)))
+    return g * (n * x ** (n - 1 + (n == 0) * (x == 0)))
 
 
 def _power_exponent(g, y, x, n):
@@ -130,11 +132,16 @@ def _chosen(g, first, tie):
     return np.where(first, g, np.where(tie, g * 0.5, 0.0))
 
 
-def _turn(a, b):
-    """b / (a² + b²), and 0 at the origin."""
+def _slope_of_length(g, y, a):
+    """g·a/y, and 0 at the origin, at every order."""
+    return g * (y != 0) * (a / (y + (y == 0)))
+
+
+def _turn(g, a, b):
+    """g·b/(a² + b²), and 0 at the origin, at every order."""
     r = np.hypot(a, b)
-    r = r + (r == 0)
-    return b / r / r
+    safe = r + (r == 0)
+    return g * (r != 0) * (b / safe / safe)
 
 
 def _within(g, x, min, max):
@@ -202,8 +209,8 @@ tanh       = op(np.tanh,       "tanh({x})",    lambda g, y, x: g * (1 - y * y), 
 arcsinh    = op(np.arcsinh,    "arcsinh({x})", lambda g, y, x: g / np.hypot(x, 1.0),             summary="Inverse hyperbolic sine")
 arccosh    = op(np.arccosh,    "arccosh({x})", lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)), summary="Inverse hyperbolic cosine", domain=(1.2, 3))
 arctanh    = op(np.arctanh,    "arctanh({x})", lambda g, y, x: g / ((1 - x) * (1 + x)),          summary="Inverse hyperbolic tangent", domain=(-0.8, 0.8))
-hypot      = op(np.hypot,      "hypot({a}, {b})",   lambda g, y, a, b: g * (a / (y + (y == 0))), lambda g, y, a, b: g * (b / (y + (y == 0))), summary="√(a² + b²)", domain=(0.3, 2), hard="the gradient at (0, 0) is 0.")
-arctan2    = op(np.arctan2,    "arctan2({a}, {b})", lambda g, y, a, b: g * _turn(a, b),          lambda g, y, a, b: -g * _turn(b, a), summary="Angle of the point (b, a)", domain=(0.3, 2), hard="the gradient at (0, 0) is 0.")
+hypot      = op(np.hypot,      "hypot({a}, {b})",   lambda g, y, a, b: _slope_of_length(g, y, a), lambda g, y, a, b: _slope_of_length(g, y, b), summary="√(a² + b²)", domain=(0.3, 2), hard="the gradient at (0, 0) is 0.")
+arctan2    = op(np.arctan2,    "arctan2({a}, {b})", lambda g, y, a, b: _turn(g, a, b),              lambda g, y, a, b: _turn(-g, b, a), summary="Angle of the point (b, a)", domain=(0.3, 2), hard="the gradient at (0, 0) is 0.")
 sinc       = op(_sinc,         "sinc({x})",    lambda g, y, x: g * _sinc_slope(x, order=1),      summary="sin(πx)/(πx)", name="sinc", kind="elementwise", stands_for=(np.sinc,))
 _sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=1: g * _sinc_slope(x, order=order + 1), name="_sinc_slope", kind="elementwise", summary="Derivative of sinc of any order")
 erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erf", kind="elementwise", summary="Error function")

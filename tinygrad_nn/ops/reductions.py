@@ -152,12 +152,12 @@ def _vector_norm(x, ord=2, axis=None, keepdims=False):
 
 
 def _vector_norm_rule(g, y, x, ord=2, axis=None, keepdims=False):
-    """Written with y > 0 in the denominator: the zero vector gets 0."""
+    """The zero vector gets 0, at every order."""
     if np.isinf(ord):
         return np.sign(x) * _extreme_rule(g, y, np.abs(x), axis, keepdims)
-    g, y = spread(g, x, axis, keepdims), spread(y, x, axis, keepdims)
     if ord == 1:
-        return g * np.sign(x)
+        return spread(g, x, axis, keepdims) * np.sign(x)
+    g, y = spread(g * (y != 0), x, axis, keepdims), spread(y, x, axis, keepdims)
     safe = y + (y == 0)
     if ord == 2:
         return g * (x / safe)
@@ -223,8 +223,8 @@ def _log_softmax(x, axis=0):
 
 
 def _logsumexp_rule(g, y, x, axis=None, keepdims=False):
-    y = spread(y, x, axis, keepdims)
-    return spread(g, x, axis, keepdims) * np.exp(x - np.where(np.isfinite(y), y, 0.0))
+    y = np.where(y == -np.inf, 0.0, y)  # all weights of nothing but −∞ are 0
+    return spread(g, x, axis, keepdims) * np.exp(x - spread(y, x, axis, keepdims))
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

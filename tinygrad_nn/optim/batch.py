@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.errors import NonFiniteError
+from tinygrad_nn.ops import reductions
 from tinygrad_nn.optim.flat import Flat
 from tinygrad_nn.tensor import Tensor, no_grad
 
@@ -74,33 +76,56 @@ class _Objective:
     def hessian_product(self, x: np.ndarray, v: np.ndarray) -> np.ndarray:
         """H v, as the gradient of ⟨∂J/∂w, v⟩."""
         self._go_to(x)
-        params = self.flat.params
         if self.graph is None:
-            self.graph = gradients(self.loss(), params, create_graph=True)
-        parts = [(g * piece.astype(g.dtype)).sum() for g, piece in zip(self.graph, self.flat.split(v), strict=True)]
+            self.graph = gradients(self.loss(), self.flat.params, create_graph=True)
+        return self._product(self.graph, v)
+
+    def _product(self, slopes: list[Tensor], v: np.ndarray) -> np.ndarray:
+        pieces = self.flat.split(np.ravel(v))
+        parts = [reductions.sum(g * piece.astype(g.dtype)) for g, piece in zip(slopes, pieces, strict=True)]
         moving = [part for part in parts if part.requires_grad]
         if not moving:
-            return np.zeros_like(v)
-        return self.flat.join(gradients(moving, params)).astype(np.float64)
+            return np.zeros(self.flat.size)
+        return self.flat.join(gradients(moving, self.flat.params)).astype(np.float64)
 
     def hessian(self, x: np.ndarray) -> np.ndarray:
         return np.stack([self.hessian_product(x, column) for column in np.eye(self.flat.size)])
 
-    def constraint(self, given: Mapping[str, Any], with_gradient: bool) -> dict[str, Any]:
-        """The constraint as a function of the vector; its Jacobian is one gradient for each of its numbers."""
+    # -- constraints, as functions of the vector
 
-        def values(x: np.ndarray) -> np.ndarray:
+    def values_of(self, constraint: Callable[[], Tensor], x: np.ndarray) -> np.ndarray:
+        self._go_to(x)
+        with no_grad():
+            return np.atleast_1d(constraint().numpy()).astype(np.float64)
+
+    def jacobian_of(self, constraint: Callable[[], Tensor], x: np.ndarray) -> np.ndarray:
+        """One gradient for each number of the constraint."""
+        self._go_to(x)
+        c = constraint()
+        units = np.eye(c.size).reshape(-1, *c.shape)
+        return np.stack([self.flat.join(gradients(c, self.flat.params, grad_outputs=u)) for u in units])
+
+    def curvature_of(self, constraint: Callable[[], Tensor], x: np.ndarray, v: np.ndarray) -> Any:
+        """The Hessian of ⟨v, c⟩, as products: computed when asked for, with the parameters back at x."""
+
+        def product(u: np.ndarray) -> np.ndarray:
             self._go_to(x)
-            with no_grad():
-                return np.atleast_1d(given["fun"]().numpy()).astype(np.float64)
+            c = constraint()
+            slopes = gradients(c, self.flat.params, grad_outputs=np.reshape(v, c.shape), create_graph=True)
+            return self._product(slopes, u)
 
-        def jacobian(x: np.ndarray) -> np.ndarray:
-            self._go_to(x)
-            c = given["fun"]()
-            units = np.eye(c.size).reshape(-1, *c.shape)
-            return np.stack([self.flat.join(gradients(c, self.flat.params, grad_outputs=u)) for u in units])
+        operator = importlib.import_module("scipy.sparse.linalg").LinearOperator
+        return operator((self.flat.size,) * 2, matvec=product, dtype=np.float64)
 
-        return {"type": given["type"], "fun": values} | ({"jac": jacobian} if with_gradient else {})
+    def constraint(self, given: Mapping[str, Any], name: str) -> Any:
+        """The constraint in the form that SciPy's method takes."""
+        value, jacobian, curvature = (
+            partial(f, given["fun"]) for f in (self.values_of, self.jacobian_of, self.curvature_of)
+        )
+        if name == "trust-constr":
+            optimize, high = _scipy_optimize(), 0.0 if given["type"] == "eq" else np.inf
+            return optimize.NonlinearConstraint(value, 0.0, high, jac=jacobian, hess=curvature)
+        return {"type": given["type"], "fun": value} | ({} if name in _WITHOUT_GRADIENT else {"jac": jacobian})
 
 
 def minimize(
@@ -184,7 +209,7 @@ def minimize(
         objective.within = lambda x: bool(((x >= low) & (x <= high)).all())
         x0 = np.clip(x0, low, high)
     if constraints:
-        keywords["constraints"] = [objective.constraint(c, with_gradient) for c in constraints]
+        keywords["constraints"] = [objective.constraint(c, name) for c in constraints]
 
     history = [objective.loss_at(x0)]
     if not np.isfinite(history[0]):
@@ -197,7 +222,8 @@ def minimize(
 
     function = objective.loss_and_gradient if with_gradient else objective.loss_at
     try:
-        result = optimize.minimize(function, x0, callback=after_iteration, **keywords)
+        with np.errstate(all="ignore"):  # a trial point may lie where the loss is infinite
+            result = optimize.minimize(function, x0, callback=after_iteration, **keywords)
     except _Stop:
         assert objective.x is not None
         result = optimize.OptimizeResult(
@@ -224,7 +250,7 @@ def _scipy_optimize() -> Any:
 
 def _limits(bounds: Any, flat: Flat) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest value of each element of the vector."""
-    if len(bounds) == 2 and all(b is None or np.ndim(b) == 0 for b in bounds):
+    if len(bounds) == 2 and all(b is None or np.isscalar(b) for b in bounds):
         bounds = [bounds] * len(flat.params)
     if len(bounds) != len(flat.params):
         raise ValueError(

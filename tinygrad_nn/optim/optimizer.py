@@ -19,7 +19,7 @@ class State(dict[str, np.ndarray]):
     """What is remembered about one parameter: arrays by name, which stay the same arrays for ever."""
 
     def __missing__(self, key: str) -> np.ndarray:
-        raise KeyError(
+        raise RuntimeError(
             f"nothing is remembered as {key!r}: the setting that needs it was off when the optimiser was made; "
             "make a new optimiser with it on"
         )

@@ -68,7 +68,7 @@ def _node(node: Node) -> str:
         width = 2.6 if node.strong else max(1.2, role.width)
         fields += [
             f"shape={'doublecircle' if role.border == 'double' else 'circle'} fixedsize=true",
-            f"width={0.42 if node.form == 'sign' else 0.8 if len(node.rows) < 2 else 1:g} penwidth={width:g}",
+            f"width={_diameter(node):g} penwidth={width:g}",
             f"color={_q(line)} fillcolor={_q(PAPER)}",
             f"style={_q('filled,dashed' if node.blocked else 'filled')}",
         ]
@@ -110,10 +110,12 @@ def _title(node: Node, role: style.Role) -> str:
 
 
 def _row(row: Row) -> str:
+    if not row.label:
+        return f"<tr>{_cell(row.text, color=BAD if row.bad else INK, bold=row.strong, span=_SPAN + 1)}</tr>"
     label = _cell(row.label, size=11, color=QUIET, bold=row.strong)
     if row.grid is not None:
         scale = _cell(row.text, size=10, color=QUIET, padding=2) if row.text else ""
-        content = f'<table {_BARE} cellpadding="2"><tr><td>{grid(row.grid)}</td>{scale}</tr></table>'
+        content = f'<table {_BARE} cellpadding="2"><tr><td align="left">{grid(row.grid)}</td>{scale}</tr></table>'
         return f'<tr>{label}<td align="left" cellpadding="1" colspan="{_SPAN}">{content}</td></tr>'
     return f"<tr>{label}{_cell(row.text, color=BAD if row.bad else INK, bold=row.strong, span=_SPAN)}</tr>"
 
@@ -140,22 +142,36 @@ def _cell(
 
 def grid(heat: Grid, size: int = 7) -> str:
     """A heat-map as a table of coloured cells; the numbers themselves where there are few."""
-    spelled = heat.exact and len(heat.cells) <= 4 and len(heat.cells[0]) <= 4
-    lines = []
+    if heat.exact and len(heat.cells) <= 4 and len(heat.cells[0]) <= 4:
+        return _numbers(heat)
+    width, height = size * len(heat.cells[0]) + 2, size * len(heat.cells) + 2
+    square = f'fixedsize="true" width="{size}" height="{size}"'
+    rows = []
+    for line in heat.cells:
+        cells = (f'<td bgcolor="{style.tint(x, heat.scale)}" {square}></td>' for x in line)
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    frame = f'border="1" color="{SOFT}" fixedsize="true" width="{width}" height="{height}"'
+    return f'<table {frame} cellborder="0" cellspacing="0" cellpadding="0">{"".join(rows)}</table>'
+
+
+def _numbers(heat: Grid) -> str:
+    rows = []
     for line in heat.cells:
         cells = []
         for x in line:
-            color = style.tint(x, heat.scale)
-            if spelled:
-                ink = PAPER if abs(x) > 0.62 * heat.scale or x != x else INK
-                text = _font(number(x), size=10, color=ink)
-                cells.append(f'<td bgcolor="{color}" align="left" cellpadding="3">{text}</td>')
-            else:
-                cells.append(f'<td bgcolor="{color}" fixedsize="true" width="{size}" height="{size}"></td>')
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    space = 1 if spelled else 0
-    frame = f'border="1" cellborder="0" cellspacing="{space}" cellpadding="0" color="{SOFT}"'
-    return f"<table {frame}>{''.join(lines)}</table>"
+            ink = PAPER if abs(x) > 0.62 * heat.scale or x != x else INK
+            text = _font(number(x), size=10, color=ink)
+            cells.append(f'<td bgcolor="{style.tint(x, heat.scale)}" align="left" cellpadding="3">{text}</td>')
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return f'<table border="1" color="{SOFT}" cellborder="0" cellspacing="1" cellpadding="0">{"".join(rows)}</table>'
+
+
+def _diameter(node: Node) -> float:
+    """In inches; wide enough for what is written in it."""
+    if node.form == "sign":
+        return 0.42
+    widest = max((measure(f"{row.label} {row.text}", 11) for row in node.rows), default=0.0) + 14
+    return round(max(0.8 if len(node.rows) < 2 else 1.0, widest / 72), 2)
 
 
 def _circle(node: Node) -> str:
@@ -171,13 +187,14 @@ def _circle(node: Node) -> str:
 
 
 def _text(node: Node) -> str:
-    """A line or two that stand by themselves, on paper, so that arrows behind do not disturb."""
+    """A line or two that stand by themselves; on an arrow they get paper behind them."""
     ink = style.lane(node.lane).text if node.lane else QUIET if node.faint else INK
     rows = "".join(
         f"<tr>{_cell(line, size=11, color=ink, padding=1, bold=node.strong, align='center')}</tr>"
         for line in node.title.split("\n")
     )
-    return f'<<table {_BARE} bgcolor="{PAPER}">{rows}</table>>'
+    paper = f' bgcolor="{PAPER}"' if node.kind == "label" else ""
+    return f"<<table {_BARE}{paper}>{rows}</table>>"
 
 
 def _font(text: str, size: int | None = None, color: str | None = None) -> str:
@@ -212,7 +229,7 @@ def _edge(edge: Edge, source: Node, target: Node) -> str:
     elif edge.faint:
         fields += [f"color={_q(SOFT)}"]
         ink = QUIET
-    if edge.weight:
+    if edge.weight and not edge.lanes:
         fields.append(f"penwidth={0.8 + 5 * edge.weight:.2f}")
     if edge.tooltip:
         fields += [f"tooltip={dot_string(edge.tooltip)}", f"labeltooltip={dot_string(edge.tooltip)}"]
@@ -263,14 +280,18 @@ def _table(table: PathTable) -> list[str]:
 
 
 def _path(row: PathRow) -> str:
-    look = style.lane(row.number)
+    """A row of the table; what is left out (number 0) has no colour."""
+    look, ink = style.lane(row.number), style.lane(row.number).text if row.number else QUIET
+    mark = (
+        f'<td><table {_BARE} cellpadding="1"><tr>{badge(row.number)}</tr></table></td>' if row.number else "<td></td>"
+    )
     cells = [
-        f'<td><table {_BARE} cellpadding="1"><tr>{badge(row.number)}</tr></table></td>',
-        _cell(look.sample, color=look.line),
-        _cell(row.nodes, size=13, color=look.text, padding=4),
-        _cell(row.factors, size=13, color=look.text, padding=4),
-        _cell("=", size=13, color=look.text),
-        f'<td align="left">{grid(row.grid)}</td>' if row.grid else _cell(_sign(row.product), size=13, color=look.text),
+        mark,
+        _cell(look.sample, color=look.line) if row.number else "<td></td>",
+        _cell(row.nodes, size=13, color=ink, padding=4),
+        _cell(row.factors, size=13, color=ink, padding=4),
+        _cell("=", size=13, color=ink),
+        f'<td align="left">{grid(row.grid)}</td>' if row.grid else _cell(_sign(row.product), size=13, color=ink),
     ]
     if row.share:
         cells.append(_cell(row.share, color=QUIET))

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.view.folding import fold as folded
 from tinygrad_nn.view.graph import Graph
 from tinygrad_nn.view.lanes import Lanes, automatic
 from tinygrad_nn.view.network import layers_in
@@ -38,7 +37,8 @@ def draw(
     Parameters
     ----------
     root : the tensor to draw, with all it was made from.
-    wrt : the input whose paths are shown; by itself the only one, where it is a number and has few paths.
+    wrt : the input whose paths are shown, or a `tn.paths(root, ...)` to show these; by itself the only input, where it
+        is a number and has few paths.
     detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", the founding text's figure
         1, every unit of every layer.
     show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows),
@@ -47,7 +47,7 @@ def draw(
         unless a tensor has a name of its own.
     engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
     fold : numbers of dense layers that "ops" draws as one box.
-    most : how many boxes there may be before the middle is folded (250; 30 for "layers"), or how many units of a wide
+    most : how many boxes there may be before the middle is folded (250; 16 for "layers"), or how many units of a wide
         layer "neurons" draws (5).
     neuron : (ℓ, i): with "neurons", figure 3: unit i of layer ℓ, what it sends to all units of the next layer, and the
         error signals that come back and add up to its own.  Units count from 1; layer 0 is the input.
@@ -92,8 +92,8 @@ def draw(
         wrt = automatic(graph)
     lanes = Lanes(graph, wrt) if wrt is not None and "paths" in show else None
     layers = [layer for layer in layers_in(graph) if detail == "layers" or layer.number in fold]
-    scene = operations(graph, lanes, show, layers)
-    return Picture(folded(scene, most or (30 if detail == "layers" else 250)), engine, timeout)
+    scene = operations(graph, lanes, show, layers, most or (16 if detail == "layers" else 250))
+    return Picture(scene, engine, timeout)
 
 
 def _variables(frame: Any) -> dict[str, Any]:

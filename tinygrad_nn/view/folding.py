@@ -32,7 +32,7 @@ def fold(scene: Scene, most: int, why: str = "") -> Scene:
     edges = _edges(scene, inside, box.id)
     groups = {node.group for node in nodes}
     total = sum(node.count for node in scene.nodes)
-    note = f"Folded: {box.count:,} of {total:,} nodes are the box “{box.title}”; all path figures are those of the whole graph"
+    note = f"Folded: {box.count:,} of {total:,} nodes are drawn as one box; path figures are those of the whole graph"
     return dataclasses.replace(
         scene,
         nodes=tuple(nodes),
@@ -83,7 +83,7 @@ def _cut(crossing: list[int], near: int, range_down: bool) -> int:
 def _box(middle: list[Node]) -> Node:
     kinds = Counter()  # type: Counter[str]
     for node in middle:
-        kinds[node.kind or node.role] += node.count
+        kinds[node.kind or node.role] += 1 if node.kind == "layer" else node.count
     total = sum(node.count for node in middle)
     shown = [f"{n:,} × {kind}" for kind, n in kinds.most_common(6)]
     rows = [Row("", text) for text in shown] + ([Row("", f"{len(kinds) - 6} more kinds")] if len(kinds) > 6 else [])

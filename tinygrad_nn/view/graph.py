@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.autodiff import pullback
+from tinygrad_nn.chain import Element
 from tinygrad_nn.errors import MutationError
 from tinygrad_nn.operation import Traced, write
 from tinygrad_nn.symbols import derivative
@@ -88,7 +89,10 @@ class Graph:
         self.gradient, self.sent = self._sweep(tainted)
 
     def name(self, node: Any) -> str:
-        """What a node is called in this picture."""
+        """What a node is called in this picture; or an element of one, as in ``X[3, 0]``."""
+        if isinstance(node, Element):
+            at = f"[{', '.join(map(str, node.at))}]" if node.at else ""
+            return self.name(node.tensor) + at
         if isinstance(node, Constant):
             return f"c{text.subscript(self._constants.index(node.index) + 1)}"
         return self.names[node]

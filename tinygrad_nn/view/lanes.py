@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +17,9 @@ from tinygrad_nn.view.text import count, number
 
 __all__ = ["MOST", "Lanes", "automatic"]
 
-MOST = 8  # paths that get a lane of their own
+MOST = 8  # so many paths get a lane each
+LARGEST = 3  # of more paths, so many get one
+LISTED = 20_000  # paths between single elements are told apart up to here
 
 
 def automatic(graph: Graph) -> Any:
@@ -30,37 +33,51 @@ def automatic(graph: Graph) -> Any:
 class Lanes:
     """The paths from `source` to the root of a graph.
 
-    Few paths get a lane each, in the order in which they leave; of many, the `most` largest.
+    Few paths get a lane each, in the order in which they leave; of many, the largest, and arrows are as thick as what
+    all paths together carry through them.
     """
 
-    def __init__(self, graph: Graph, source: Any, most: int = MOST):
-        self.graph, self.source = graph, source
-        self.root = graph.root
-        self.sum = chain.paths(graph.root, source, *([np.ones_like(graph.root.value)] if graph.root.value.ndim else []))
+    def __init__(self, graph: Graph, source: Any):
+        self.graph, self.root = graph, graph.root
+        if isinstance(source, chain.PathSum):
+            self.sum = source
+        else:
+            self.sum = chain.paths(graph.root, source, np.ones_like(graph.root.value))
+        self.source = self.sum.source
         self.blind = bool(graph.broken)  # a value was changed: there are counts, and no numbers
-        self.few = self.sum.count <= most
-        self.paths: list[chain.Path] = [] if self.blind else self.sum.top(most)
-        if self.few:
-            self.paths.sort(key=lambda path: [self._place(edge) for edge in path.edges])
+        self.few = self.sum.count <= MOST
+        self.single = isinstance(self.sum, chain.ElementPathSum)  # paths through single elements of arrays
+        self.paths = [] if self.blind else self._best()
+
+    def _best(self) -> list[chain.Path]:
+        """The paths that get lanes; none where there are too many between arrays to tell which are largest."""
+        if not self.few and (self.sum.count > LISTED if self.single else isinstance(self.sum, chain.ArrayPathSum)):
+            return []
+        found = self.sum.top(MOST if self.few else LARGEST)
+        return sorted(found, key=lambda path: [edge for edge in path.edges]) if self.few else found
 
     def _place(self, edge: chain.Edge) -> tuple[int, int]:
-        return edge.target.index, edge.slot
+        """The arrow that an edge is part of."""
+        target = edge.target.tensor if isinstance(edge.target, chain.Element) else edge.target
+        return target.index, edge.slot
 
     @cached_property
     def _lanes(self) -> dict[tuple[int, int], tuple[int, ...]]:
-        found: dict[tuple[int, int], tuple[int, ...]] = {}
+        found: dict[tuple[int, int], dict[int, None]] = {}
         for k, path in enumerate(self.paths, 1):
             for edge in path.edges:
-                found[self._place(edge)] = (*found.get(self._place(edge), ()), k)
-        return found
+                found.setdefault(self._place(edge), {})[k] = None
+        return {place: tuple(numbers) for place, numbers in found.items()}
 
     @cached_property
     def _counts(self) -> dict[tuple[int, int], int]:
-        return {self._place(edge): n for edge, n in self.sum.edge_counts.items()}
+        return {} if self.single else {self._place(edge): n for edge, n in self.sum.edge_counts.items()}
 
     @cached_property
     def _flows(self) -> dict[tuple[int, int], Any]:
-        return {} if self.blind else {self._place(edge): flow for edge, flow in self.sum.flow.items()}
+        if self.blind or self.single:
+            return {}
+        return {self._place(edge): flow for edge, flow in self.sum.flow.items()}
 
     def on(self, key: tuple[int, int]) -> tuple[int, ...]:
         """The numbers of the paths along an arrow."""
@@ -68,18 +85,26 @@ class Lanes:
 
     def passes(self, key: tuple[int, int]) -> bool:
         """Tell whether any path runs along an arrow, with a lane or without."""
-        return key in self._counts
+        return key in (self._lanes if self.single else self._counts)
+
+    @cached_property
+    def _sizes(self) -> dict[tuple[int, int], float]:
+        return {key: largest(flow) for key, flow in self._flows.items()}
+
+    @cached_property
+    def _widest(self) -> float:
+        return max((size for size in self._sizes.values() if math.isfinite(size)), default=0.0)
 
     def weight(self, key: tuple[int, int]) -> float:
         """How thick an arrow is, from 0 to 1, where there are too many paths for a lane each."""
-        if self.few or key not in self._flows:
+        if self.few or not self._widest or key not in self._sizes:
             return 0.0
-        widest = max(largest(flow) for flow in self._flows.values())
-        share = largest(self._flows[key]) / widest if widest and math.isfinite(widest) else 0.0
-        return round(min(1.0, share), 3)
+        return round(min(1.0, self._sizes[key] / self._widest), 3)
 
     def flow_words(self, key: tuple[int, int]) -> list[str]:
         """How many paths run along an arrow, and what they carry together."""
+        if self.single:
+            return []
         if key not in self._counts:
             return ["on no path"]
         n = self._counts[key]
@@ -106,7 +131,7 @@ class Lanes:
             return PathTable(f"{self.quotient} = 0: no path leads from {start} to {end}")
         if self.blind:
             return PathTable(heading, rest=("no numbers: a value was changed since, see below",))
-        rows = tuple(self._row(k, path) for k, path in enumerate(self.paths, 1))
+        rows = tuple(self._row(k, path) for k, path in enumerate(self.paths, 1)) + tuple(self._others())
         total = np.asarray(self.sum.gradient)
         ok, check = self._check(total)
         single = total.size == 1
@@ -127,7 +152,7 @@ class Lanes:
     def _row(self, k: int, path: chain.Path) -> PathRow:
         p = np.asarray(path.contribution)
         single = p.size == 1
-        share = "" if single or math.isnan(path.share) else f"{number(round(100 * path.share, 2))} %"
+        share = "" if single or math.isnan(path.share) else _percent(path.share)
         return PathRow(
             number=k,
             nodes=self.way(path),
@@ -156,36 +181,45 @@ class Lanes:
             factors = [*factors[: most // 2], "…", *factors[-(most // 2) :]]
         return " × ".join(factors)
 
+    def _others(self) -> Iterator[PathRow]:
+        """The paths without a lane, added up together."""
+        n = self.sum.count - len(self.paths)
+        if n:
+            left = np.asarray(self.sum.gradient) - sum(np.asarray(path.contribution) for path in self.paths)
+            more = "… and " if self.paths else ""
+            nodes = f"{more}{count(n)} {'more ' if more else ''}path{'s' * (n != 1)}, added up, not listed"
+            if left.size == 1:
+                yield PathRow(0, nodes, "", number(left.item()), float(left.item()))
+            else:
+                yield PathRow(0, nodes, "", "array", grid=grid(left, self._scale))
+
     def _rest(self) -> list[str]:
-        """What the table leaves out, exactly, and how much the paths cancel."""
-        s = self.sum
-        if self.few:
-            if np.size(s.gradient) == 1 and s.cancellation > 0.5 and s.count > 1:
-                return [f"Σ|p| = {number(s.mass)}, of which {number(round(100 * s.cancellation, 4))} % cancel"]
-            return []
-        left = np.asarray(s.gradient) - sum(np.asarray(path.contribution) for path in self.paths)
-        rest = f", together {number(left.item())}" if left.size == 1 else ""
-        lines = [f"… and {count(s.count - len(self.paths))} more paths{rest} (counted and added up, not listed)"]
-        if not math.isnan(s.mass):
-            k = len(self.paths)
+        """How much the paths cancel, and what it would have cost to list them."""
+        s, lines = self.sum, []
+        if np.size(s.gradient) == 1 and s.count > 1 and (not self.few or s.cancellation > 0.5):
+            lines.append(f"Σ|p| = {number(s.mass)}, of which {_percent(s.cancellation)} cancel")
+            if self.paths and not self.few:
+                lines[0] += f"; the {len(self.paths)} largest carry {_percent(s.coverage(len(self.paths)))}"
+        if not self.few and not self.single:
+            cost = s.cost
             lines.append(
-                f"Σ|p| = {number(s.mass)}, of which {number(round(100 * s.cancellation, 4))} % cancel; "
-                f"the {k} largest carry {number(round(100 * s.coverage(k), 2))} %"
+                f"Multiplications path by path: {count(cost.enumeration)}; by backpropagation: {count(cost.backpropagation)}"
             )
-        cost = s.cost
-        lines.append(
-            f"path by path: {count(cost.enumeration)} multiplications; backpropagation: {count(cost.backpropagation)}"
-        )
         return lines
 
     def _check(self, total: Any) -> tuple[bool | None, str]:
         """Compare the sum of the paths with the gradient of the backward pass, but for rounding errors."""
-        g = self.graph.gradient.get(self.source.index)
+        if isinstance(self.source, chain.Element):
+            g = self.graph.gradient.get(self.source.tensor.index)
+            g = None if g is None else g[self.source.at]
+        else:
+            g = self.graph.gradient.get(self.source.index)
         if g is None:
             return None, ""
         unit = np.finfo(g.dtype).eps
-        mass = self.sum.mass if np.isfinite(self.sum.mass) else 0.0
-        allowed = 64 * unit * len(self.sum.nodes) * max(mass, largest(g)) + 1e-300
+        mass = 0.0 if isinstance(self.sum, chain.ArrayPathSum) else self.sum.mass
+        mass = mass if math.isfinite(mass) else 0.0
+        allowed = 64 * unit * len(self.graph.nodes) * max(mass, largest(g)) + 1e-300
         with np.errstate(all="ignore"):
             same = bool(np.all((np.abs(total - g) <= allowed) | (total == g) | (np.isnan(total) & np.isnan(g))))
         if same:
@@ -205,3 +239,10 @@ class Lanes:
             mark = {True: " ✓", False: " ✗", None: ""}[table.ok]
             lines.append(f"Sum: {table.total}{mark}{', ' + table.check if table.check else ''}.")
         return lines
+
+
+def _percent(part: float) -> str:
+    """A part as percent; never 100 unless it is all, and never 0 unless it is nothing."""
+    if 0.9999 < part < 1:
+        return "nearly 100 %"
+    return f"{number(100 * part if part < 1e-3 else round(100 * part, 2))} %"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from typing import Any
 
@@ -26,7 +27,7 @@ def equations(graph: Graph, layer: Layer) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def layer_box(graph: Graph, layer: Layer, id: str, show: Collection[str]) -> Node:  # noqa: A002  it is one
+def layer_box(graph: Graph, layer: Layer, outline: Node, show: Collection[str]) -> Node:
     """The box of a layer: equations, shapes, activations, error signals and the norms of the gradients of W and b."""
     size = layer.W.value.size + (0 if layer.b is None else layer.b.value.size)
     rows = [Row("", equation, strong=False) for equation in equations(graph, layer)]
@@ -52,17 +53,14 @@ def layer_box(graph: Graph, layer: Layer, id: str, show: Collection[str]) -> Nod
                 rows.append(Row(f"‖{label}‖", number(np.linalg.norm(g.ravel()))))
     dead = _blocked(graph, layer)
     if dead:
-        rows.append(Row("blocked", f"{dead} of {layer.units} units get no gradient from any example"))
-    return Node(
-        id=id,
-        role="layer",
+        rows.append(Row("blocked", f"{dead} of {layer.units} units"))
+    return dataclasses.replace(
+        outline,
         name=f"layer {layer.number}",
         title=f"layer {layer.number}" + (f", {layer.sigma}" if layer.sigma else ""),
         rows=tuple(rows),
         tooltip="\n".join([f"layer {layer.number}", *equations(graph, layer), f"{size:,} parameters",
                            f"made at {graph.origin(layer.Z)}"]),
-        kind="layer",
-        count=len(layer.nodes),
     )  # fmt: skip
 
 
@@ -86,7 +84,7 @@ def _blocked(graph: Graph, layer: Layer) -> int:
 
 def arrow_label(graph: Graph, source: Any, target: Layer) -> str:
     """What runs along an arrow into a layer: the activations forward, and back the error signals through Wᵀ."""
-    forward = f"{shorten(graph.name(source), 12)}  {text.shape(source.value)}"
+    forward = f"{shorten(graph.name(source), 12)} {text.shape(source.value)}"
     if not source.tracked:
         return forward
-    return f"{forward}\n{graph.name(target.W)}ᵀ ∂{graph.name(target.Z)}"
+    return f"{forward} →\n← {graph.name(target.W)}ᵀ ∂{graph.name(target.Z)}"

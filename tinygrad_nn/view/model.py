@@ -88,7 +88,10 @@ class Group:
 
 @dataclass(frozen=True)
 class PathRow:
-    """One path of the table: the nodes it visits, the factors on the way, and their product."""
+    """One path of the table: the nodes it visits, the factors on the way, and their product.
+
+    Number 0 is for all the others together.
+    """
 
     number: int
     nodes: str

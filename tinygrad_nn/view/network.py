@@ -162,9 +162,11 @@ class Network:
             return None
         with np.errstate(all="ignore"):
             rule = layer.A.op.vjps[0]
-            return self._column(rule(np.ones_like(layer.A.value), layer.A.value, layer.Z.value, **(layer.A.params or {})))
+            return self._column(
+                rule(np.ones_like(layer.A.value), layer.A.value, layer.Z.value, **(layer.A.params or {}))
+            )
 
     def blocked(self, level: int, unit: int) -> bool:
-        """Does no gradient pass this unit?"""
+        """Tell whether σ′(z) of a unit is 0, so that no gradient passes."""
         slope = self.slope(level) if level else None
         return slope is not None and slope[unit] == 0

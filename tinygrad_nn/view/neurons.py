@@ -48,10 +48,12 @@ class Sheet:
         for step in (0.0, -0.08, 0.08, -0.14, 0.14, 0.2, -0.2, 0.26, 0.32):
             p = part + step
             place = x0 + (x1 - x0) * p + normal[0], y0 + (y1 - y0) * p + normal[1]
-            if all(abs(place[0] - x) > (width + w) / 2 or abs(place[1] - y) > (height + h) / 2 for x, y, w, h in self.texts):
+            if all(
+                abs(place[0] - x) > (width + w) / 2 or abs(place[1] - y) > (height + h) / 2 for x, y, w, h in self.texts
+            ):
                 break
         self.texts.append((*place, width, height))
-        self.add(Node(f"t{len(self.nodes)}", "text", "", text, form="text", **fields), *place)
+        self.add(Node(f"t{len(self.nodes)}", "text", "", text, form="text", kind="label", **fields), *place)
 
     def head(self, text: str, x: float, rows: int, strong: bool = False) -> None:
         """Write above a column."""
@@ -113,12 +115,14 @@ def _unit(network: Network, level: int, i: int, **fields: Any) -> Node:
     )
 
 
-def _rest(network: Network, level: int, shown: list[int]) -> Node:
-    """The units that are not drawn, as one box with what they are together."""
+def _rest(network: Network, level: int, shown: list[int], sent: Any = None) -> Node:
+    """The units that are not drawn, as one box with what they are, or send back, together."""
     left = np.setdiff1d(np.arange(network.width(level)), shown)
     delta = network.delta(level)
     rows = []
-    if delta is not None:
+    if sent is not None:
+        rows.append(Row("Σ w δ", number(sent[left].sum()), float(sent[left].sum())))
+    elif delta is not None:
         rows.append(Row("Σ|δ|", number(np.abs(delta[left]).sum())))
     blocked = sum(network.blocked(level, int(i)) for i in left)
     if blocked:
@@ -129,8 +133,13 @@ def _rest(network: Network, level: int, shown: list[int]) -> Node:
     )
 
 
+def _weight(k: int, j: int) -> str:
+    """The weight of unit k for unit j of the layer below: w₁₂, or w₁₂,₃ where that would be read wrongly."""
+    return f"w{subscript(k)}{',' if max(k, j) > 9 else ''}{subscript(j)}"
+
+
 def _column(
-    sheet: Sheet, level: int, shown: list[int], x: float, strong: int | None = None, faint: bool = False
+    sheet: Sheet, level: int, shown: list[int], x: float, strong: int | None = None, faint: bool = False, sent: Any = None
 ) -> dict[int, str]:
     """A layer as a column of circles, in order from top to bottom; the ids of its units, and of the rest under −1."""
     network = sheet.network
@@ -141,7 +150,7 @@ def _column(
         unit = _unit(network, level, i, strong=i == strong, faint=faint and i != strong)
         ids[i] = sheet.add(unit, x, top - row * DOWN)
     if total > len(shown):
-        ids[-1] = sheet.add(_rest(network, level, shown), x, top - len(shown) * DOWN)
+        ids[-1] = sheet.add(_rest(network, level, shown, sent), x, top - len(shown) * DOWN)
     return ids
 
 
@@ -190,7 +199,7 @@ def _connect(sheet: Sheet, level: int, below: dict[int, str], above: dict[int, s
                 sheet.join(source, target, faint=True)
                 continue
             w = float(W[k, j])
-            name = f"w{subscript(k + 1)}{',' if max(k, j) > 8 else ''}{subscript(j + 1)}{superscript(level)}"
+            name = _weight(k + 1, j + 1) + superscript(level)
             sheet.join(
                 source, target,
                 kind="blocked" if dead else "negative" if w < 0 else "flow",
@@ -220,7 +229,10 @@ def _loss(sheet: Sheet, outputs: dict[int, str]) -> None:
 def _scene(sheet: Sheet, title: str, notes: list[str], table: PathTable | None = None, words: str = "") -> Scene:
     network = sheet.network
     if network.batch > 1:
-        notes = [*notes, f"Numbers of example {network.example} of {network.batch}; δ = N ∂J/∂z as in the founding text"]
+        notes = [
+            *notes,
+            f"Numbers of example {network.example} of {network.batch}; δ = N ∂J/∂z as in the founding text",
+        ]
     return Scene(
         title=title,
         description=words or _words(network, title),
@@ -257,7 +269,7 @@ def fan_out(network: Network, level: int, unit: int, most: int = MOST) -> Scene:
     shown = _strongest(sent if sent is not None else W, most)
     neighbours = _chosen(network, level, most=3, always=i)
     left = _column(sheet, level, neighbours, 0, strong=i, faint=True)
-    right = _column(sheet, above, shown, ACROSS * 1.35)
+    right = _column(sheet, above, shown, ACROSS * 1.35, sent=sent)
     sheet.head(_heading(network, level), 0, len(left))
     sheet.head(_heading(network, above), ACROSS * 1.35, len(right))
     for j, source in left.items():
@@ -300,13 +312,15 @@ def _signals(network: Network, level: int, i: int, W: Any, delta: Any, shown: li
         for lane, k in enumerate(shown, 1)
     )  # fmt: skip
     left = np.setdiff1d(np.arange(len(W)), shown)
-    rest = [f"… and {len(left)} more units, together {number(sent[left].sum())}"] if len(left) else []
+    if len(left):
+        others = float(sent[left].sum())
+        rows += (PathRow(0, f"… and {len(left)} more units, together", "", number(others), others),)
     total = float(sent.sum())
     error, slope = network.delta(level), network.slope(level) if level else None
     if slope is None:
         ok = None if error is None else _same(total, error[i], sent)
         check = "" if error is None else f"equals ∂L/∂x{k_i} of the backward pass"
-        return PathTable(f"∂L/∂x{k_i} = sum over k of w(k,{i + 1}) δ(k)", rows, tuple(rest), "sum", number(total), ok, check)
+        return PathTable(f"∂L/∂x{k_i} = sum over k of w(k,{i + 1}) δ(k)", rows, (), "sum", number(total), ok, check)
     z, d, product = network.z(level)[i], f"δ{k_i}", total * float(slope[i])
     ok = _same(product, error[i], sent)
     check = f"× σ′({number(z)}) = {number(slope[i])} gives {d} = {number(product)}"
@@ -314,7 +328,7 @@ def _signals(network: Network, level: int, i: int, W: Any, delta: Any, shown: li
     if not ok:
         check += f"; the backward pass gives {number(error[i])}"
     heading = f"{d} of layer {level} = σ′(z{k_i}) · sum over k of w(k,{i + 1}) δ(k)"
-    return PathTable(heading, rows, tuple(rest), "sum", number(total), ok, check)
+    return PathTable(heading, rows, (), "sum", number(total), ok, check)
 
 
 def _bracketed(x: Any) -> str:
@@ -328,7 +342,7 @@ def _same(x: float, y: Any, terms: Any) -> bool:
 
 def _table_words(table: PathTable) -> str:
     rows = " ".join(f"{row.nodes}: {row.factors} = {row.product}." for row in table.rows)
-    return f"{table.heading}: {rows} {' '.join(table.rest)} {table.sum} {table.total} {table.check}."
+    return f"{table.heading}: {rows} {table.sum} {table.total} {table.check}."
 
 
 # --- figure 2: inside a neuron -----------------------------------------------------------------------------------------
@@ -342,26 +356,26 @@ def inside(network: Network, level: int, unit: int, most: int = MOST) -> Scene:
     delta, b = network.delta(level), network.b(level)
     shown = _strongest(w * a, most)
     total = len(shown) + (len(shown) < len(w))
-    top, x = (total - 1) / 2 * DOWN * 0.8, [0.0, 120.0, 270.0, 420.0, 545.0]
+    top, x = (total - 1) / 2 * DOWN * 0.96, [0.0, 120.0, 270.0, 420.0, 545.0]
     k = subscript(unit)
     before = "x" if level == 1 else "a"
     middle = sheet.add(Node("sum", "operation", "Σ", "Σ", form="sign", strong=True, tooltip="sum"), x[2], 0)
     for lane, j in enumerate(shown, 1):
-        y = top - (lane - 1) * DOWN * 0.8
+        y = top - (lane - 1) * DOWN * 0.96
         value = Row(f"{before}{subscript(j + 1)}", number(a[j]), float(a[j]))
         role = "input" if level == 1 else "operation"
         source = sheet.add(Node(f"a{j + 1}", role, value.label, "", (value,), form="circle"), x[0], y)
         times = sheet.add(Node(f"x{j + 1}", "parameter", "×", "×", form="sign", tooltip="times"), x[1], y)
         sheet.join(source, times, lanes=(lane,))
         sheet.join(times, middle, lanes=(lane,))
-        name = f"w{k}{',' if max(unit, j + 1) > 9 else ''}{subscript(j + 1)}"
+        name = _weight(unit, j + 1)
         sheet.add(Node(f"w{j + 1}", "text", name, f"{name} = {number(w[j])}", form="text"), x[1], y + 26)
         sheet.say(number(w[j] * a[j]), times, middle, 0.4, lane=lane)
     if total > len(shown):
         left = np.setdiff1d(np.arange(len(w)), shown)
         title = f"… {len(left)} more"
         rows = (Row("Σ w a", number((w * a)[left].sum())),)
-        rest = sheet.add(Node("rest", "fold", title, title, rows, count=len(left)), x[0] + 40, top - len(shown) * DOWN * 0.8)
+        rest = sheet.add(Node("rest", "fold", title, title, rows, count=len(left)), x[1], top - len(shown) * DOWN * 0.96)
         sheet.join(rest, middle)
     if b is not None:
         bias = Node("bias", "parameter", "b", "", (Row(f"b{k}", number(b[i]), float(b[i])),), form="circle")
@@ -385,7 +399,7 @@ def _weights(network: Network, level: int, i: int, a: Any, delta: Any, shown: li
     layer, k, before = network.layers[level - 1], subscript(i + 1), "x" if level == 1 else "a"
     parts = delta[i] * a
     rows = tuple(
-        PathRow(lane, f"∂L/∂w{k}{subscript(j + 1)} = δ{k} {before}{subscript(j + 1)}",
+        PathRow(lane, f"∂L/∂{_weight(i + 1, j + 1)} = δ{k} {before}{subscript(j + 1)}",
                 f"{number(delta[i])} × {_bracketed(a[j])}", number(parts[j]), float(parts[j]))
         for lane, j in enumerate(shown, 1)
     )  # fmt: skip
@@ -396,11 +410,15 @@ def _weights(network: Network, level: int, i: int, a: Any, delta: Any, shown: li
     g = network.graph.gradient.get(layer.W.index)
     if g is not None and network.batch == 1:
         ok = all(_same(parts[j], g[i, j], parts) for j in range(len(parts)))
-        rest.append("✓ equal to the gradient of W of the backward pass" if ok else "✗ not the gradient of the backward pass")
+        rest.append(
+            "✓ equal to the gradient of W of the backward pass" if ok else "✗ not the gradient of the backward pass"
+        )
     return PathTable(f"What the weights of unit {i + 1} of layer {level} are told", rows, tuple(rest))
 
 
-def _check_unit(network: Network, level: int, unit: int, first: int = 0, last: int | None = None, why: str = "") -> None:
+def _check_unit(
+    network: Network, level: int, unit: int, first: int = 0, last: int | None = None, why: str = ""
+) -> None:
     last = len(network) if last is None else last
     if not first <= level <= last:
         raise ValueError(f"there is no such figure for layer {level}, only for {first} to {last}: {why}")

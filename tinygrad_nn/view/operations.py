@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn import chain
 from tinygrad_nn.view import text
+from tinygrad_nn.view.folding import fold
 from tinygrad_nn.view.graph import Graph, Slot
 from tinygrad_nn.view.heat import grid, largest
 from tinygrad_nn.view.lanes import Lanes
@@ -33,49 +35,63 @@ class Ids:
     def __init__(self, graph: Graph, boxes: Sequence[Layer] = ()):
         self.box = {node.index: layer for layer in boxes for node in layer.nodes}
         self.nodes = {node.index: f"n{i}" for i, node in enumerate(graph.nodes, 1)}
+        self.layers = {self.nodes[layer.Z.index]: layer for layer in boxes}
         for layer in boxes:
             self.nodes |= dict.fromkeys((node.index for node in layer.nodes), self.nodes[layer.Z.index])
         self.edges = {slot.key: f"e{i}" for i, slot in enumerate(graph.slots, 1)}
 
 
 def operations(
-    graph: Graph, lanes: Lanes | None, show: Collection[str] = SHOW, boxes: Sequence[Layer] = ()
+    graph: Graph,
+    lanes: Lanes | None,
+    show: Collection[str] = SHOW,
+    boxes: Sequence[Layer] = (),
+    most: int | None = None,
 ) -> Scene:
-    """The picture of a graph, operation by operation; some dense layers as one box each."""
+    """The picture of a graph, operation by operation; some dense layers as one box each.
+
+    First the bare picture, which is folded if it has more than `most` boxes; then what is left of it gets its words.
+    """
     ids = Ids(graph, boxes)
-    groups = groups_of(graph)
-    nodes = tuple(_nodes(graph, ids, groups, show, lanes))
-    edges = tuple(
-        _edge(graph, slot, ids, show, lanes)
-        for slot in graph.slots
-        if _shown(slot.source, show) and ids.nodes[slot.source.index] != ids.nodes[slot.target.index]
-    )
-    frames = {node.group for node in nodes}
-    return Scene(
-        title=f"{'Layers' if boxes else 'Computation graph'} of {_equation(graph, graph.root)}",
+    layer = groups_of(graph)
+    bare = Scene(
+        title=f"{'Layers' if boxes else 'Computation graph'} of {equation(graph, graph.root)}",
         description=describe(graph, lanes, boxes),
-        nodes=nodes,
-        edges=edges,
-        groups=tuple(Group(f"layer{k}", f"layer {k}") for k in sorted(set(groups.values())) if f"layer{k}" in frames),
+        nodes=tuple(_outline(graph, node, ids, layer) for node in graph.nodes if _drawn(node, ids, show)),
+        edges=tuple(_line(slot, ids, lanes) for slot in graph.slots if _drawn_between(slot, ids, show)),
+        groups=tuple(Group(f"layer{k}", f"layer {k}") for k in sorted(set(layer.values()))),
         table=lanes.table() if lanes is not None else None,
         notes=warnings(graph),
     )
+    bare = fold(bare, most or len(bare.nodes))
+    nodes = {ids.nodes[node.index]: node for node in graph.nodes if node.index not in ids.box}
+    slots = {ids.edges[slot.key]: slot for slot in graph.slots}
+    frames = {node.group for node in bare.nodes}
+    filled = []
+    for outline in bare.nodes:
+        if outline.id in nodes:
+            outline = _filled(graph, nodes[outline.id], outline, show, lanes)
+        elif outline.id in ids.layers:
+            outline = layer_box(graph, ids.layers[outline.id], outline, show)
+        filled.append(outline)
+    return dataclasses.replace(
+        bare,
+        nodes=tuple(filled),
+        edges=tuple(e if e.count > 1 else _labelled(graph, slots[e.id], e, ids, show, lanes) for e in bare.edges),
+        groups=tuple(group for group in bare.groups if group.id in frames),
+    )
 
 
-def _shown(node: Any, show: Collection[str]) -> bool:
+def _drawn(node: Any, ids: Ids, show: Collection[str]) -> bool:
+    if node.index in ids.box:
+        return node is ids.box[node.index].Z
     return "constants" in show or node.tracked or node.op is not None
 
 
-def _nodes(
-    graph: Graph, ids: Ids, groups: dict[Any, int], show: Collection[str], lanes: Lanes | None
-) -> Iterator[Node]:
-    for node in graph.nodes:
-        layer = ids.box.get(node.index)
-        if layer is not None:
-            if node is layer.Z:
-                yield layer_box(graph, layer, ids.nodes[node.index], show)
-        elif _shown(node, show):
-            yield _node(graph, node, ids, groups, show, lanes)
+def _drawn_between(slot: Slot, ids: Ids, show: Collection[str]) -> bool:
+    if ids.nodes[slot.source.index] == ids.nodes[slot.target.index]:
+        return False
+    return slot.source.index in ids.box or _drawn(slot.source, ids, show)
 
 
 # --- nodes -----------------------------------------------------------------------------------------------------------
@@ -106,25 +122,29 @@ def groups_of(graph: Graph) -> dict[Any, int]:
     return layers
 
 
-def _equation(graph: Graph, node: Any) -> str:
+def equation(graph: Graph, node: Any) -> str:
+    """A node by name and formula, as in ``z = sin(s)``."""
     name, formula = graph.name(node), graph.formula(node)
     return f"{name} = {formula}" if formula and formula != name else name
 
 
-def _node(
-    graph: Graph, node: Any, ids: Ids, groups: dict[Any, int], show: Collection[str], lanes: Lanes | None
-) -> Node:
-    layer = groups.get(node.index)
+def _outline(graph: Graph, node: Any, ids: Ids, layers: dict[Any, int]) -> Node:
+    name, layer = graph.name(node), layers.get(node.index)
+    if node.index in ids.box:
+        return Node(ids.nodes[node.index], "layer", name, name, kind="layer", count=len(ids.box[node.index].nodes))
     return Node(
-        id=ids.nodes[node.index],
-        role=role(graph, node),
-        name=graph.name(node),
-        title=shorten(_equation(graph, node), 44),
+        ids.nodes[node.index], role(graph, node), name, name,
+        group=f"layer{layer}" if layer else "", kind=node.op.name if node.op is not None else "",
+    )  # fmt: skip
+
+
+def _filled(graph: Graph, node: Any, outline: Node, show: Collection[str], lanes: Lanes | None) -> Node:
+    return dataclasses.replace(
+        outline,
+        title=shorten(equation(graph, node), 44),
         rows=tuple(_rows(graph, node, show, lanes)),
         note=_sum(graph, node) if "sums" in show else "",
         tooltip=_tooltip(graph, node),
-        group=f"layer{layer}" if layer else "",
-        kind=node.op.name if node.op is not None else "",
     )
 
 
@@ -186,7 +206,7 @@ def _sum(graph: Graph, node: Any) -> str:
 
 def _tooltip(graph: Graph, node: Any) -> str:
     value = np.asarray(node.value)
-    lines = [shorten(_equation(graph, node), 200)]
+    lines = [shorten(equation(graph, node), 200)]
     if node.index in graph.stale:
         lines.append("value: changed since an operation used it")
     else:
@@ -222,24 +242,29 @@ def _spelled(value: Any) -> str:
 # --- edges -----------------------------------------------------------------------------------------------------------
 
 
-def _edge(graph: Graph, slot: Slot, ids: Ids, show: Collection[str], lanes: Lanes | None) -> Edge:
-    key, flows = slot.key, slot.flows
-    running = lanes.on(key) if lanes is not None else ()
-    formula, result = local(graph, slot) if flows else ("", "")
-    label = " = ".join(dict.fromkeys(part for part in (formula, result) if part))
-    if slot.target.index in ids.box:
-        label = arrow_label(graph, slot.source, ids.box[slot.target.index])
+def _line(slot: Slot, ids: Ids, lanes: Lanes | None) -> Edge:
+    running = lanes.on(slot.key) if lanes is not None else ()
     return Edge(
-        id=ids.edges[key],
+        id=ids.edges[slot.key],
         source=ids.nodes[slot.source.index],
         target=ids.nodes[slot.target.index],
         slot=slot.slot,
-        label=label if "local" in show else "",
         lanes=running,
-        kind="flow" if flows else "constant",
-        weight=lanes.weight(key) if lanes is not None else 0.0,
-        tooltip=_edge_tooltip(graph, slot, formula, result, lanes) if flows else "no gradient flows here",
+        kind="flow" if slot.flows else "constant",
+        weight=lanes.weight(slot.key) if lanes is not None else 0.0,
         faint=lanes is not None and not running,
+    )
+
+
+def _labelled(graph: Graph, slot: Slot, edge: Edge, ids: Ids, show: Collection[str], lanes: Lanes | None) -> Edge:
+    formula, result = local(graph, slot) if slot.flows else ("", "")
+    label = " = ".join(dict.fromkeys(part for part in (formula, result) if part))
+    if slot.target.index in ids.box:
+        label = arrow_label(graph, slot.source, ids.box[slot.target.index])
+    return dataclasses.replace(
+        edge,
+        label=label if "local" in show else "",
+        tooltip=_edge_tooltip(graph, slot, formula, result, lanes) if slot.flows else "no gradient flows here",
     )
 
 
@@ -327,12 +352,12 @@ def describe(graph: Graph, lanes: Lanes | None, boxes: Sequence[Layer] = ()) -> 
     made = [n for n in graph.nodes if n.op is not None]
     leaves = [n for n in graph.nodes if n.op is None]
     size = f"{len(made)} operation{'s' * (len(made) != 1)} from {len(leaves)} input{'s' * (len(leaves) != 1)}"
-    lines = [f"{_equation(graph, graph.root)}, computed by {size}."]
+    lines = [f"{equation(graph, graph.root)}, computed by {size}."]
     lines += [f"Layer {layer.number}: {'; '.join(equations(graph, layer))}." for layer in boxes[:12]]
     inside = {node.index for layer in boxes for node in layer.nodes}
     others = [node for node in graph.nodes if node.index not in inside]
     for node in others[:12]:
-        words = f"{_equation(graph, node)} is {_worded(node, graph)}"
+        words = f"{equation(graph, node)} is {_worded(node, graph)}"
         g = graph.gradient.get(node.index)
         if g is not None and g.size == 1:
             words += f", gradient {number(g.item())}"

@@ -49,7 +49,7 @@ class Picture:
 
     def _layout(self, form: str, *options: str) -> tuple[bytes, Scene]:
         """What the engine draws, and of which scene: one that takes too long is folded until it does not."""
-        scene, late = self.scene, render.LayoutTimeoutError
+        scene, late = self.scene, render.LayoutTimeoutError("")
         for most, part in ((60, 0.6), (20, 0.25), (8, 0.15)):
             try:
                 return render.layout(dot.write(scene), form, self.engine, self.timeout * part, *options), scene

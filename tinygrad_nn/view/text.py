@@ -153,7 +153,7 @@ _WIDTHS = dict(
 def measure(text: str, size: float = 12.0, bold: bool = False) -> float:
     """How wide a line will be, in points: Arial's own widths for ASCII, generous ones for the rest.
 
-    The embedded engine cannot measure what lies beyond ASCII, so the boxes are told.
+    The embedded engine cannot measure what lies beyond ASCII (it takes the bytes for letters), so the boxes are told.
     """
     total = 0
     for c in text:
@@ -164,7 +164,7 @@ def measure(text: str, size: float = 12.0, bold: bool = False) -> float:
         elif c in "→⊙…—←⇒∞" or unicodedata.east_asian_width(c) in "WF":
             total += 1000
         else:
-            total += 600 if unicodedata.category(c) not in ("No", "Lm") else 360
+            total += 600
     return total * size / 1000 * (1.08 if bold else 1.0)
 
 

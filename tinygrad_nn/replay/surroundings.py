@@ -1,0 +1,265 @@
+"""What a step depends on besides its arguments: globals, closures, attributes.  Watched, so that no replay is stale.
+
+While the step is recorded, a profile hook sees which functions run.  Whatever their code can name (the global `lr`, the
+attribute `self.training`, the items of a dict of settings) is a `Place`, with the value it had.  Before each replay the
+places are compared; if one of them holds something else, the step is recorded anew.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.operation import Op, Traced
+
+__all__ = ["Place", "Surroundings"]
+
+_ABSENT = object()
+_PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic)  # compared by value
+_WITHOUT_PLACES = (*_PLAIN, np.ndarray, np.ufunc, np.dtype, Traced, Op, FunctionType, CodeType)
+_CONTAINERS = (list, tuple, dict, set)
+_ITEMS = 10_000  # of longer containers only the length is watched
+# Modules whose functions depend on nothing but their arguments.
+_LIBRARIES = sys.stdlib_module_names | {"numpy", "scipy"}
+_CORE = ("autodiff", "errors", "operation", "ops", "replay", "samples", "symbols", "tensor", "watch")
+
+
+def _is_library(module: str) -> bool:
+    top, _, rest = module.partition(".")
+    return top in _LIBRARIES or (top == "tinygrad_nn" and (not rest or rest.split(".")[0] in _CORE))
+
+
+class Place:
+    """Somewhere a value is found: an attribute, a cell, an item, the length or all numbers of a container."""
+
+    __slots__ = ("holder", "key", "kind", "name", "value")
+
+    def __init__(self, kind: str, holder: Any, key: Any, name: str):
+        self.kind, self.holder, self.key, self.name = kind, holder, key, name
+        self.value = self.now()
+
+    def now(self) -> Any:
+        """What is found there at present."""
+        holder = self.holder() if isinstance(self.holder, weakref.ref) else self.holder
+        try:
+            match self.kind:
+                case "attribute":
+                    return getattr(holder, self.key)
+                case "cell":
+                    return holder.cell_contents
+                case "item":
+                    return holder[self.key]
+                case "length":
+                    return len(holder)
+                case _:
+                    return list(holder)
+        except (AttributeError, LookupError, ValueError):
+            return _ABSENT
+
+    def same(self) -> bool:
+        """Does it hold what it held?"""
+        return _same(self.now(), self.value)
+
+    def differs(self, holder: str, value: str, key: str) -> str:
+        """The quickest Python, with these names, that is false as long as nothing has been touched."""
+        match self.kind:
+            case "attribute":
+                return f"{holder}.{self.key} is not {value}"
+            case "cell":
+                return f"{holder}.cell_contents is not {value}"
+            case "item":
+                return f"{holder}[{key}] is not {value}"
+            case "length":
+                return f"len({holder}) != {value}"
+            case _:
+                return f"{holder} != {value}"
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return isinstance(a, _PLAIN) and type(a) is type(b) and bool(a == b)
+
+
+def _weakly(x: Any) -> Any:
+    try:
+        return weakref.ref(x)
+    except TypeError:
+        return x
+
+
+class Surroundings:
+    """The places that the functions of one recorded run can read."""
+
+    def __init__(self, function: Callable) -> None:
+        self.places: list[Place] = []
+        self._found: dict[tuple, Place] = {}
+        self._objects: dict[tuple[int, str], tuple[Any, str, str]] = {}  # looked into: object, its name, attribute
+        self._containers: set[tuple[int, int]] = set()
+        self._generators: dict[int, tuple[str, np.random.Generator, Any]] = {}
+        self._global_generators = _global_generators()
+        self._function = function
+        self._closures: set[CodeType] = set()
+        self._inner: set[CodeType] = set()  # of functions that the run makes: their cells are its own variables
+
+    def watching(self, run: Callable[[], Any]) -> Any:
+        """What `run` returns; meanwhile, note what the functions that it calls can see."""
+        self._look_at_cells(self._function)
+        before = sys.getprofile()
+        sys.setprofile(self._entered)
+        try:
+            result = run()
+        finally:
+            sys.setprofile(before)
+        if self._closures:
+            for found in gc.get_referrers(*self._closures):
+                if isinstance(found, FunctionType) and found.__code__ in self._closures:
+                    self._look_at_cells(found)
+        self._keep_what_is_still_there()
+        return result
+
+    def _look_at_cells(self, function: Any) -> None:
+        code = getattr(function, "__code__", None)
+        names = getattr(code, "co_freevars", ())
+        for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
+            self._add("cell", cell, None, name, code)
+
+    def _entered(self, frame: FrameType, event: str, _: Any) -> None:
+        code, module = frame.f_code, frame.f_globals.get("__name__", "")
+        if event != "call" or _is_library(module):
+            return
+        self._inner.update(c for c in code.co_consts if isinstance(c, CodeType))
+        if code.co_freevars and code not in self._inner and code is not getattr(self._function, "__code__", None):
+            self._closures.add(code)
+        if not module.startswith("tinygrad_nn."):
+            for name in code.co_names:
+                if name in frame.f_globals:
+                    self._add("item", frame.f_globals, name, name, code)
+        for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+            value = frame.f_locals.get(name)
+            if not isinstance(value, _CONTAINERS):  # made on the way, or found where they are kept
+                self._look_into(value, name, code)
+
+    def _add(self, kind: str, holder: Any, key: Any, name: str, code: Any) -> None:
+        at = kind, id(holder), key
+        place = self._found.get(at)
+        if place is None or (isinstance(place.holder, weakref.ref) and place.holder() is not holder):
+            place = Place(kind, _weakly(holder) if kind == "attribute" else holder, key, name)
+            if place.value is _ABSENT or (isinstance(place.value, ModuleType) and _is_library(place.value.__name__)):
+                return
+            self._found[at] = place
+        self._look_into(place.value, name, code)
+
+    def _look_into(self, value: Any, name: str, code: Any) -> None:
+        """The places within a value: the items of a container, those attributes of an object that the code can name."""
+        if isinstance(value, np.random.Generator):
+            self._generators.setdefault(id(value), (name, value, value.bit_generator.state))
+        elif isinstance(value, _CONTAINERS):
+            if (id(value), id(code)) not in self._containers:
+                self._containers.add((id(value), id(code)))
+                self._look_into_container(value, name, code)
+        elif not isinstance(value, _WITHOUT_PLACES) and not (isinstance(value, ModuleType) and _is_library(value.__name__)):
+            for attribute in code.co_names:
+                seen = self._objects.get((id(value), attribute))
+                if seen is None or _strongly(seen[0]) is not value:
+                    self._objects[id(value), attribute] = _weakly(value), name, attribute
+                    if _is_data(value, attribute):
+                        self._add("attribute", value, attribute, f"{name}.{attribute}", code)
+
+    def _look_into_container(self, value: Any, name: str, code: Any) -> None:
+        if isinstance(value, tuple):  # always holds the same
+            for i, x in enumerate(value):
+                self._look_into(x, f"{name}[{i}]", code)
+            return
+        self._add("length", value, None, f"the length of {name}", code)
+        if isinstance(value, set) or len(value) > _ITEMS:
+            return
+        if isinstance(value, list) and all(isinstance(x, _PLAIN) for x in value):
+            self._add("numbers", value, None, name, code)
+            return
+        for key in list(value) if isinstance(value, dict) else range(len(value)):
+            self._add("item", value, key, f"{name}[{key!r}]", code)
+
+    def _keep_what_is_still_there(self) -> None:
+        """Objects that the run made for itself are gone, or go as soon as nobody here holds them."""
+        places, before = list(self._found.values()), -1
+        self._found.clear()
+        while len(places) != before:
+            before = len(places)
+            places = [p for p in places if _strongly(p.holder) is not None]
+        for place in places:
+            place.holder = _strongly(place.holder)
+        self.places = places
+
+    # -- afterwards
+
+    def changed_by_the_step(self) -> str | None:
+        """What the run itself has changed; a replay would not."""
+        for place in self.places:
+            if not place.same():
+                return place.name
+        known = {(id(p.holder), p.key) for p in self.places if p.kind == "attribute"}
+        for weak, name, attribute in self._objects.values():
+            value = _strongly(weak)
+            if (id(value), attribute) not in known and _holds_results(getattr(value, "__dict__", {}).get(attribute)):
+                return f"{name}.{attribute}"
+        return None
+
+    def drawn_from(self) -> str | None:
+        """The generator of random numbers that the run drew from by itself, and not by an operation on tensors."""
+        for name, generator, state in self._generators.values():
+            if generator.bit_generator.state != state:
+                generator.bit_generator.state = state
+                return name
+        return None if _global_generators() == self._global_generators else "the global generator"
+
+    def same(self) -> bool:
+        """Does every place hold what it held?  Then what it holds now is what the next look compares with."""
+        if not all(place.same() for place in self.places):
+            return False
+        for place in self.places:
+            place.value = place.now()
+        return True
+
+    def place_of(self, array: Any) -> Place | None:
+        """Where an array was found."""
+        return next((p for p in self.places if p.value is array), None)
+
+    def arrays(self) -> Iterator[np.ndarray]:
+        """All arrays in view."""
+        return (p.value for p in self.places if isinstance(p.value, np.ndarray))
+
+
+def _strongly(x: Any) -> Any:
+    return x() if isinstance(x, weakref.ref) else x
+
+
+def _is_data(value: Any, attribute: str) -> bool:
+    """Is it a plain attribute, of the object or its class?  (What a property returns, its function reads elsewhere.)"""
+    if attribute in getattr(value, "__dict__", {}):
+        return True
+    for kind in type(value).__mro__:
+        if attribute in vars(kind):
+            found = vars(kind)[attribute]
+            return type(found).__name__ == "member_descriptor" or not (callable(found) or hasattr(found, "__get__"))
+    return False
+
+
+def _holds_results(value: Any) -> bool:
+    """Is it, or does it hold, a value that only a recorded run knows?"""
+    inside = value if isinstance(value, (list, tuple)) else [value]
+    return any(isinstance(x, Traced) and isinstance(x.value, Traced) for x in inside)
+
+
+def _global_generators() -> Any:
+    state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002  to notice that somebody draws from it
+    return state["pos"], state["key"].tobytes(), random.getstate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,77 @@ def operations() -> str:
     return "\n".join(lines)
 
 
-PAGES = {"operations.md": operations}
+WHEN = {
+    "SGD": "the yardstick; with momentum and a schedule often the best in the end",
+    "Adagrad": "sparse features, convex problems; its steps only get smaller",
+    "Adadelta": "when no learning rate is known",
+    "RMSprop": "noisy gradients whose scale drifts; recurrent networks",
+    "Adam": "the first thing to try",
+    "AdamW": "Adam with weight decay that means what it says",
+    "NAdam": "Adam that looks ahead; often a little quicker",
+    "Rprop": "full batches only: robust, no learning rate to find",
+    "IDBD": "online learning with inputs of unlike relevance",
+    "OnlineLBFGS": "convex problems in batches, where curvature pays",
+}
+
+
+def optimisers() -> str:
+    """The page of update rules, schedules and batch methods."""
+    lines = [
+        "# Optimisers",
+        "",
+        "Made from the docstrings in `tinygrad_nn/optim/` by `docs/generate.py`; do not edit.",
+        "",
+        "One class per rule; `w` a parameter, `g` its gradient, `η` the learning rate `lr`. Options, defaults and",
+        "results are PyTorch's where PyTorch has the rule.",
+        "",
+        "| rule | in words | when to use |",
+        "|---|---|---|",
+    ]
+    classes = {name: getattr(tn.optim, name) for name in WHEN}
+    for name, rule in classes.items():
+        lines.append(f"| [{name}](#{name.lower()}) | {inspect.getdoc(rule).splitlines()[0]} | {WHEN[name]} |")
+    lines.append("")
+    for name, rule in classes.items():
+        lines += [f"## {name}", "", f"`{_call_of(rule)}`", "", *_page_of(inspect.getdoc(rule)), ""]
+    lines += ["## Learning-rate schedules", "", "| schedule | what it does |", "|---|---|"]
+    for name in tn.optim.__all__:
+        member = getattr(tn.optim, name)
+        if inspect.isclass(member) and issubclass(member, tn.optim.Schedule) and member is not tn.optim.Schedule:
+            lines.append(f"| `{name}` | {inspect.getdoc(member).splitlines()[0]} |")
+    lines += ["", "## Batch methods through SciPy", "", *_page_of(inspect.getdoc(tn.optim.minimize)), ""]
+    return "\n".join(lines)
+
+
+def _call_of(function: object) -> str:
+    """Name, parameters and defaults, without the types."""
+    parts = [
+        p.name if p.default is p.empty else f"{p.name}={p.default!r}"
+        for p in inspect.signature(function).parameters.values()
+    ]
+    return f"{function.__name__}({', '.join(parts)})"
+
+
+def _page_of(doc: str) -> list[str]:
+    """A docstring as Markdown: formulas and examples in fences, parameters as a list."""
+    lines: list[str] = []
+    for block in doc.split("\n\n"):
+        first, *rest = block.split("\n")
+        if first.strip() == "::":
+            continue
+        if block.startswith("    ") and lines[-1:] == [""] and not first.lstrip().startswith("-"):
+            lines += ["```text", block, "```", ""]
+        elif first.startswith(">>>"):
+            lines += ["```python", block, "```", ""]
+        elif rest and set(rest[0]) == {"-"}:
+            lines += [f"{first}:", ""]
+            lines += [re.sub(r"^(\w[\w, ]*) :", r"- `\1`:", line) for line in rest[1:]] + [""]
+        else:
+            lines += [*(line for line in block.split("\n") if line.strip() != "::"), ""]
+    return lines[:-1]
+
+
+PAGES = {"operations.md": operations, "optimisers.md": optimisers}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

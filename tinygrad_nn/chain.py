@@ -765,7 +765,7 @@ class ArrayPathSum(PathSum):
     The contribution of a path is the vector-Jacobian product along it; no Jacobian is built.  Sums, counts and flow
     list no paths here either.  But norms do not multiply, so what depends on the sizes of single paths needs all of
     them: if there are more than `limit`, `mass`, `cancellation` and `coverage` are unknown, NaN, and `top` knows only
-    the first `limit` paths, which it says by a `PathsLeftOut` warning.  A path is live if none of its Jacobians is zero.
+    the first `limit` paths, which a `PathsLeftOut` warning says.  A path is live if none of its Jacobians is zero.
     """
 
     @cached_property
@@ -819,8 +819,8 @@ class ArrayPathSum(PathSum):
     def _best(self, k: int) -> list[tuple[tuple[Edge, ...], Any]]:
         if self.left_out:
             warnings.warn(
-                f"the largest of {self.limit} paths, {self.left_out} were left out and may be larger: between arrays, only "
-                "listing tells the size of a path; take a larger limit=, or .through(...) for some of the paths",
+                f"the largest of {self.limit} paths, {self.left_out} were left out and may be larger: between arrays "
+                "the size of a path is known once it is listed; take a larger limit= or .through(...) for some of them",
                 PathsLeftOut, stacklevel=3,
             )  # fmt: skip
         return [(edges, value) for edges, value, _ in self._listed[: max(k, 0)]]
@@ -1230,7 +1230,7 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
     elif traced:
         formula = {"1": "·", "−1": "−·"}.get(formula, f"⊙ {formula}") if elementwise else formula
         summed = _summed(node.shape if elementwise else traced.shape, x.shape)
-        formula = f"{formula.removesuffix('·')}{summed}" if formula in ("·", "−·") and summed else f"{formula} {summed}".rstrip()
+        formula = ", ".join(part for part in (formula, summed) if part and (part != "·" or not summed))
     if single:
         _weigh([edge])
     return LocalDerivative(edge, edge._slope if single else None, formula, shape)

@@ -16,10 +16,11 @@ import numpy as np
 from tinygrad_nn.tensor import Tensor, no_grad, tensor
 
 try:
-    from matplotlib.animation import PillowWriter
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.colors import to_rgb
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 except ImportError:
     raise ImportError("tinygrad_nn.plot needs matplotlib: pip install 'tinygrad_nn[plot]'") from None
 
@@ -64,7 +65,7 @@ def _outputs(model: Any, X: np.ndarray) -> np.ndarray:
 def history(history: Any) -> Figure:
     """The loss, the metrics, the gradient norms and the update-to-weight ratios of a `History`, epoch by epoch.
 
-    Metrics have a panel only if there are any.  Validation is dashed, and a dot marks the best epoch.
+    A panel is there only if something is in it, and a dot marks the best epoch.
     """
     panels: list[tuple[str, dict[str, list[float]], bool]] = [
         ("loss", {"loss": history.loss, "validation_loss": history.validation_loss}, True),
@@ -75,20 +76,12 @@ def history(history: Any) -> Figure:
     panels = [panel for panel in panels if any(panel[1].values())]
     figure = Figure(figsize=(3.6 * len(panels), 3.2), layout="constrained")
     for ax, (title, lines, logarithmic) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        colour = 0
-        for name, values in lines.items():
-            if values:
-                validation = name.startswith("validation_")
-                style = {
-                    "color": COLOURS[(colour - validation) % len(COLOURS)],
-                    "linestyle": "--" if validation else "-",
-                }
-                colour += not validation
-                epochs = range(1, len(values) + 1)
-                ax.plot(epochs, values, label=name.replace("_", " "), **style)
-                if name == history.monitor and history.best_epoch is not None:
-                    ax.plot(history.best_epoch, values[history.best_epoch - 1], "o", color=style["color"])
+        for i, (name, values) in enumerate((name, values) for name, values in lines.items() if values):
+            ax.plot(range(1, len(values) + 1), values, label=name.replace("_", " "), **_style(i))
+            if name == history.monitor and history.best_epoch is not None:
+                ax.plot(history.best_epoch, values[history.best_epoch - 1], "o", color=_style(i)["color"])
         ax.set(title=title, xlabel="epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if logarithmic and all(v > 0 for values in lines.values() for v in values):
             ax.set_yscale("log")
         ax.legend(fontsize=7)
@@ -272,8 +265,7 @@ def contour_path(
     """
     ax = _axes(ax, (6.0, 4.6))
     _draw_surface(ax, surface, paths, x, y, levels)
-    for line, path in zip(_draw_lines(ax, paths), paths.values(), strict=True):
-        line.set_data(*np.asarray(path).T)
+    _draw_lines(ax, paths)
     return ax
 
 
@@ -292,19 +284,39 @@ def descent_gif(
 
     `frames` pictures at most show the steps, all within `seconds`.  Returns the file's path.
     """
-    figure = Figure(figsize=(6.0, 4.6), layout="constrained")
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ImportError("plot.descent_gif needs pillow: pip install 'tinygrad_nn[gif]'") from None
+    figure = Figure(figsize=(6.0, 4.6), dpi=80, layout="constrained")
+    canvas: Any = FigureCanvasAgg(figure)
     ax = figure.add_subplot()
     _draw_surface(ax, surface, paths, x, y, levels)
-    lines = _draw_lines(ax, paths)
+    moving = [*_draw_lines(ax, paths), ax.set_title(" ")]
+    for artist in moving:
+        artist.set_animated(True)
+    canvas.draw()
+    still = canvas.copy_from_bbox(figure.bbox)
+    # one palette for all frames: greys, and each line's colour fading into white
+    greys, fades = np.linspace(0, 255, 64)[:, np.newaxis], np.linspace(0, 1, 20)[:, np.newaxis]
+    colours = [255 * (1 - fades * (1 - np.array(to_rgb(COLOURS[i % len(COLOURS)])))) for i in range(min(len(paths), 8))]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.concatenate([np.repeat(greys, 3, axis=1), *colours]).astype(np.uint8).tobytes())
     steps = max(len(path) for path in paths.values())
-    shown = np.unique(np.linspace(1, steps, min(frames, steps)).astype(int))
-    writer = PillowWriter(fps=max(1, round(len(shown) / seconds)))
-    with writer.saving(figure, str(file), dpi=80):
-        for n in [*shown, *[steps] * (len(shown) // 5)]:  # a pause at the end
-            for line, path in zip(lines, paths.values(), strict=True):
-                line.set_data(*np.asarray(path)[:n].T)
-            ax.set_title(f"step {n - 1}")
-            writer.grab_frame()
+    shown, images = np.unique(np.linspace(1, steps, min(frames, steps)).astype(int)), []
+    for n in shown:
+        canvas.restore_region(still)
+        for line, path in zip(moving, paths.values(), strict=False):
+            line.set_data(*np.asarray(path)[:n].T)
+        moving[-1].set_text(f"step {n - 1}")
+        for artist in moving:
+            ax.draw_artist(artist)
+        pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
+    each = int(1000 * seconds / len(images))
+    durations = [each] * (len(images) - 1) + [1500]  # milliseconds; a pause at the end
+    images[0].save(file, save_all=True, append_images=images[1:], duration=durations, loop=0)
     return Path(file)
 
 
@@ -324,10 +336,10 @@ def _draw_surface(ax: Axes, surface: Surface, paths: Paths, x: Any, y: Any, leve
 
 def _draw_lines(ax: Axes, paths: Paths) -> list[Any]:
     lines = []
-    for i, name in enumerate(paths):
+    for i, (name, path) in enumerate(paths.items()):
         marker: dict[str, Any] = {"marker": _MARKERS[i % len(_MARKERS)], "markersize": 6, "markevery": [-1]}
-        lines += ax.plot([], [], label=name, linewidth=1.6, **marker, **_style(i))
+        lines += ax.plot(*np.asarray(path).T, label=name, linewidth=1.6, **marker, **_style(i))
     start = np.asarray(next(iter(paths.values())))[0]
     ax.plot(*start, "kx", markersize=8)
-    ax.legend(loc="upper left", fontsize=8)
+    ax.legend(fontsize=8)
     return lines

@@ -338,7 +338,7 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
     def _targets(self, y: np.ndarray, dtype: Any) -> np.ndarray:
         columns = self.classes_[:, np.newaxis] == y
         if not columns.any(axis=0).all():
-            stranger = y[~columns.any(axis=0)][0]
+            stranger = y[~columns.any(axis=0)].tolist()[0]
             raise ValueError(
                 f"y holds the class {stranger!r}, which is not one of the classes {self.classes_.tolist()}"
             )

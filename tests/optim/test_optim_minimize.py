@@ -221,6 +221,9 @@ def test_errors(raised):
         assert raised(tn.NonFiniteError, optim.minimize, lambda: tn.log(w).sum(), [w]) == (
             "minimize: the loss is nan at the start; begin where it is finite"
         )
+    assert raised(TypeError, optim.minimize, lambda: 1.0, params) == (
+        "minimize: loss() returned float, expected a tensor computed from the params"
+    )
     assert "does not require a gradient" in raised(ValueError, optim.minimize, lambda: w.sum(), [tn.tensor([1.0])])
     assert "item() needs a single element" in raised(
         ValueError, optim.minimize, lambda: bowl(params) * np.ones(2), params

@@ -18,13 +18,11 @@ def parameters(dtype=np.float64):
     return [tn.tensor(start, requires_grad=True, dtype=dtype) for start in START]
 
 
-def train(optimizer, params, steps=STEPS, schedule=None):
+def train(optimizer, params, steps=STEPS):
     for _ in range(steps):
         optimizer.zero_grad()
         cost(tn, *params).backward()
         optimizer.step()
-        if schedule is not None:
-            schedule.step()
     return [p.numpy() for p in params]
 
 
@@ -172,11 +170,15 @@ def test_idbd_keeps_within_its_precautions():
     assert (optimizer.state[0]["log_rate"] >= -10).all()
 
 
-def test_idbd_wants_a_curvature_for_each_parameter():
+def test_idbd_wants_a_curvature_for_each_parameter(raised):
     params = parameters()
     cost(tn, *params).backward()
-    with pytest.raises(ValueError, match="shorter"):
-        optim.IDBD(params).step([np.ones((3, 2))])
+    optimizer = optim.IDBD(params)
+    assert raised(ValueError, optimizer.step, [np.ones((3, 2))]) == (
+        "IDBD: 1 curvatures for 2 parameters, expected one for each"
+    )
+    optimizer.step([np.ones((3, 2)), None])
+    assert all("curvature" not in state for state in optimizer.state)
 
 
 def test_curvature_of_a_network_is_the_gauss_newton_diagonal():
@@ -397,6 +399,15 @@ def test_what_is_no_parameter(raised):
         "Adam: parameter 0 of shape (1,) is the result of multiply; expected tensors you made with requires_grad=True"
     )
     assert raised(ValueError, optim.Adam, [w, w]) == "Adam: parameter 1 of shape (1,) is given twice"
+
+
+def test_groups_with_other_settings(raised):
+    w = [tn.tensor([1.0], requires_grad=True)]
+    expected = "expected params and any of lr, theta"
+    assert raised(ValueError, optim.IDBD, [{"params": w, "rate": 1}]) == (
+        f"IDBD: a group knows no setting 'rate'; {expected}"
+    )
+    assert raised(ValueError, optim.IDBD, [{"lr": 1}]) == f"IDBD: a group needs 'params'; {expected}"
 
 
 def test_settings_out_of_range(raised):

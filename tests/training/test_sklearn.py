@@ -177,7 +177,8 @@ def test_weights_that_make_no_sense(iris, raised):
     assert "sample_weight[3] is -1.0, expected at least 0" in raised(
         ValueError, classifier().fit, X, y, sample_weight=np.where(np.arange(150) == 3, -1.0, 1)
     )
-    assert "all sample weights are zero" in raised(ValueError, classifier().fit, X, y, sample_weight=np.zeros(150))
+    nothing = raised(ValueError, classifier().fit, X, y, sample_weight=np.zeros(150))
+    assert "zero" in nothing  # by scikit-learn, where it is new enough
 
 
 def test_partial_fit(iris):
@@ -223,7 +224,8 @@ def test_it_stops_when_nothing_gets_better(iris):
     model = classifier(tol=1e-2, n_iter_no_change=3, max_iter=500).fit(*iris)
     assert model.n_iter_ < 500
     curve = np.array(model.loss_curve_)
-    assert (curve[-3:] > curve[:-3].min() - 1e-2).all()
+    assert (np.diff(curve)[-3:] > -1e-2).all()
+    assert np.diff(curve)[-4] < -1e-2
     assert model.loss_ == curve[-1]
 
 

@@ -39,13 +39,19 @@ class _Objective:
     """The loss as a function of one vector: each point is computed once, whoever asks for what."""
 
     def __init__(self, loss: Callable[[], Tensor], flat: Flat):
-        self.loss, self.flat = loss, flat
+        self._loss, self.flat = loss, flat
         self.x: np.ndarray | None = None
         self.value = np.nan
         self.slope: np.ndarray | None = None
         self.graph: list[Tensor] | None = None
         self.best: tuple[float, np.ndarray] | None = None
         self.within: Callable[[np.ndarray], bool] = lambda x: True
+
+    def loss(self) -> Tensor:
+        J = self._loss()
+        if not isinstance(J, Tensor):
+            raise TypeError(f"minimize: loss() returned {type(J).__name__}, expected a tensor computed from the params")
+        return J
 
     def _go_to(self, x: np.ndarray) -> None:
         if self.x is None or not np.array_equal(x, self.x):

@@ -75,6 +75,10 @@ class Optimizer:
         Raises TypeError for what is not a tensor, ValueError for a tensor that is not a leaf with
         ``requires_grad=True`` or is here already, and for a setting out of range.
         """
+        unknown = group.keys() - self.defaults.keys() - {"params", "name", "initial_lr"}
+        if unknown or "params" not in group:
+            wrong = f"knows no setting {sorted(unknown)[0]!r}" if unknown else "needs 'params'"
+            raise ValueError(f"{self._name}: a group {wrong}; expected params and any of {', '.join(self.defaults)}")
         params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for i, p in enumerate(params):
@@ -115,8 +119,9 @@ class Optimizer:
                     change, new = rule(p.value, g, state, group)
                     p.value -= change
                     p.changed()
-                    for name, value in new.items():
-                        state[name][...] = value
+                    if new:
+                        for name, value in new.items():
+                            state[name][...] = value
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

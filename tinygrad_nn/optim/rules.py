@@ -520,8 +520,12 @@ class IDBD(Optimizer):
 
     def step(self, curvature: Iterable[Any] | None = None) -> None:
         """Apply the rule once, with the curvature ∂²J/∂w² of each parameter, in its shape, or with g² for it."""
-        for state, c in zip(self.state, [] if curvature is None else curvature, strict=curvature is not None):
-            state["curvature"] = np.asarray(c, state["h"].dtype)
+        given = [None] * len(self.state) if curvature is None else list(curvature)
+        if len(given) != len(self.state):
+            raise ValueError(f"IDBD: {len(given)} curvatures for {len(self.state)} parameters, expected one for each")
+        for state, c in zip(self.state, given, strict=True):
+            if c is not None:
+                state["curvature"] = np.asarray(c, state["h"].dtype)
         super().step()
         for state in self.state:
             state.pop("curvature", None)

@@ -18,13 +18,15 @@ import numpy as np
 
 from tinygrad_nn.errors import label
 from tinygrad_nn.operation import Op, Traced
+from tinygrad_nn.replay.shortcuts import SHORTCUTS, NotShort
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.watch import clock
 
-__all__ = ["CompileError", "Memory", "Node", "StandIn", "Trace", "cast", "map_leaves", "nodes_in", "store"]
+__all__ = ["CompileError", "Memory", "Node", "StandIn", "Trace", "cast", "leaves", "map_leaves", "nodes_in"]
 
 _HERE = str(Path(__file__).parent.parent)
 _NUMPY = str(Path(np.__file__).parent)
+_PLUMBING = tuple(str(Path(_HERE) / name) for name in ("replay", "tensor.py", "operation.py")) + (_NUMPY,)
 
 
 class CompileError(RuntimeError):
@@ -34,9 +36,17 @@ class CompileError(RuntimeError):
 def line_outside() -> tuple[str, int]:
     """File and line of the code that called into this package."""
     frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith((_HERE, _NUMPY, "<")):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_HERE, _NUMPY)):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
+
+
+def made_by_the_package() -> bool:
+    """Is it a derivative rule or a layer that brings in the array, and not the code around?"""
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PLUMBING):
+        frame = frame.f_back
+    return frame.f_code.co_filename.startswith(_HERE)
 
 
 def written(line: tuple[str, int]) -> str:
@@ -53,15 +63,20 @@ def refusal(what: str, way_out: str) -> CompileError:
 
 
 class Memory:
-    """An array that is there before the step begins: a tensor's value or gradient, an argument, something captured."""
+    """An array that no recorded call made: a tensor's value or gradient, an argument, something captured."""
+
+    node: Node  # its first value
+    handle: StandIn  # what stands in for it
+    kind: str  # "argument", "value" or "grad" of a tensor, "found" in the surroundings, "constant"
+    place: Any = None  # where it was found
 
     def __init__(self, array: Any, tensor: Tensor | None = None, field: str = "", argument: int | None = None):
         self.array, self.tensor, self.field, self.argument = array, tensor, field, argument
         self.written = False
+        self.trusted = made_by_the_package()
 
-    def now(self) -> Any:
-        """The array that it is at present, where that can be asked."""
-        return self.array if self.tensor is None or self.argument is not None else getattr(self.tensor, self.field)
+    def __repr__(self) -> str:
+        return f"<memory of {self.tensor if self.tensor is not None else self.array!r}>"
 
 
 class Node:
@@ -89,11 +104,6 @@ class Node:
         while node.base is not None:
             node = node.base
         return node
-
-
-def store(old: Any, new: Any) -> Any:
-    """The function of a node that puts a value into a memory."""
-    return new
 
 
 def cast(x: Any, dtype: Any) -> Any:
@@ -348,13 +358,12 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
             if self._how is None or self._how[1] is not item:
                 raise refusal("a change in place through a view", "change the array itself, or make a copy first")
             self._of[self._how[2][1]] = value
-        elif self.memory is not None:
-            self._node = trace.record(store, (self._node, value.node), {}, "store", memory=self.memory)
-            self.memory.written = True
-            if self.memory.tensor is not None and self.memory.field == "value":
-                self.memory.tensor.changed()
         else:
             self._node = value.node
+            if self.memory is not None:
+                self.memory.written = True
+                if self.memory.tensor is not None and self.memory.field == "value":
+                    self.memory.tensor.changed()
 
     # -- somebody else, in another thread, who meets a stand-in
 
@@ -393,7 +402,8 @@ class Trace:
             memory = memory or Memory(array)
             self.memories.append(memory)
             node = self._append(Node(None, (), {}, array, memory=memory))
-            found = self._known[id(array)] = StandIn(self, node, memory=memory)
+            found = self._known[id(array)] = memory.handle = StandIn(self, node, memory=memory)
+            memory.node = node
         return found
 
     def see(self, value: Any) -> Any:
@@ -478,13 +488,11 @@ class Trace:
         node = self.record(func, args, kwargs, name or getattr(func, "__name__", "call"))
         return self._given(node, handles)
 
-    def record(
-        self, func: Callable, args: tuple, kwargs: dict[str, Any], name: str, memory: Memory | None = None
-    ) -> Node:
+    def record(self, func: Callable, args: tuple, kwargs: dict[str, Any], name: str) -> Node:
         """The node of this call: the one that is there already, if the same has been computed before."""
         draws = _draws((args, kwargs))
         try:
-            key = None if draws or func is store else (func, _key(args), _key(kwargs))
+            key = None if draws else (func, _key(args), _key(kwargs))
             if key in self._same:
                 return self._same[key]
         except TypeError:  # not hashable
@@ -496,11 +504,11 @@ class Trace:
                 f"{name} returns a {type(sample).__name__} here, which is not an array",
                 "it cannot be replayed; use the tensor functions",
             )
-        node = Node(func, args, kwargs, sample, memory=memory, name=name, pure=not draws)
+        node = Node(func, args, kwargs, sample, name=name, pure=not draws)
         for x in node.inputs():
-            if x.sample is sample and func is not store:
+            if x.sample is sample:
                 return x
-            if func is not store and isinstance(sample, np.ndarray) and isinstance(x.sample, np.ndarray):
+            if isinstance(sample, np.ndarray) and isinstance(x.sample, np.ndarray):
                 if np.may_share_memory(sample, x.sample):
                     node.base = x
         self._append(node)

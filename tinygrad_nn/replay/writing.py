@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.replay.planning import BLOCK, Buffer, Chain, Plan, elementwise, is_reduction
-from tinygrad_nn.replay.recording import Memory, Node, cast, map_leaves
+from tinygrad_nn.replay.recording import Node, cast
 
 __all__ = ["Writer", "blocks"]
 
@@ -63,20 +63,26 @@ def _identifier(text: str) -> str:
 
 
 class Writer:
-    """Writes the program of a plan; `source` is its text, `namespace` what the text refers to."""
+    """Writes the source of a program; `namespace` is what the source refers to."""
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, namespace: dict[str, Any]):
         self.plan = plan
-        self.namespace: dict[str, Any] = {"empty": np.empty, "blocks": blocks}
+        self.namespace = {"empty": np.empty, "blocks": blocks, **namespace}
         self.start: list[str] = []  # of bind
-        self.body: list[str] = []  # of replay
         self.functions: list[str] = []  # of chains, within bind
+        self.body: list[str] = []  # of replay
         self.names: dict[Any, str] = {}  # of nodes and buffers
         self.static: set[Any] = set()  # those whose memory stays the same
-        self._taken: set[str] = {"args", "kwargs", "bind", "replay", "MISS", *self.namespace}
+        self._taken: set[str] = {"args", "kwargs", "bind", "replay", *self.namespace}
         self._constants: dict[Any, str] = {}
         self._ones: dict[Any, str] = {}
         self._line: Any = None
+
+    def source(self, parameters: Sequence[str], end: Sequence[str]) -> str:
+        """The whole: `bind` takes what may be another array at the next binding."""
+        inner = ["def replay(args, kwargs):", *_indent(self.body)]
+        lines = [f"def bind({', '.join(parameters)}):", *_indent([*self.start, "", *self.functions, *inner, *end])]
+        return "\n".join(line if line.strip() else "" for line in lines) + "\n"
 
     # -- names
 
@@ -184,7 +190,8 @@ class Writer:
 
     # -- calls
 
-    def program(self) -> None:
+    def calls(self) -> None:
+        """Everything that is computed."""
         for chain in self.plan.chains:
             if len(chain.calls) > 1 or (chain.shape is not None and self._many_blocks(chain)):
                 self._blocked(chain)
@@ -307,7 +314,7 @@ class Writer:
                 name = self.name(x)
                 if isinstance(place, Buffer) and place.block:
                     scratch[name] = place
-                elif x.sample.ndim and name in used:
+                elif name in used and (x.sample.ndim or not self.is_static(x)):
                     arrays[name] = arrays.get(name, True) and self.is_static(x)
         name = self.new_name("chain")
         given = ", ".join([*arrays, *scratch])
@@ -326,6 +333,10 @@ class Writer:
             self.body.append(f"{name}({parts})")
         else:
             self.body.append(f"{name}({cut})")
+
+
+def _indent(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
 
 
 def _skeleton(like: Any) -> Any:

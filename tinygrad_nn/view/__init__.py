@@ -2,5 +2,6 @@
 
 from tinygrad_nn.view.drawing import draw
 from tinygrad_nn.view.picture import Picture
+from tinygrad_nn.view.words import explain
 
-__all__ = ["Picture", "draw"]
+__all__ = ["Picture", "draw", "explain"]

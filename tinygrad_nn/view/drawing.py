@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.view.graph import Graph
+from tinygrad_nn.view.graph import Graph, variables_of
 from tinygrad_nn.view.lanes import Lanes, automatic
 from tinygrad_nn.view.network import layers_in
 from tinygrad_nn.view.neurons import neuron_scene
@@ -85,7 +85,7 @@ def draw(
         raise ValueError(f"show: there is no {sorted(unknown)[0]!r}; there are {', '.join((*SHOW, 'grad'))}")
     if detail not in ("ops", "layers", "neurons"):
         raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
-    graph = Graph(root, names, _variables(sys._getframe(1)) if names is None else None)
+    graph = Graph(root, names, variables_of(sys._getframe(1)) if names is None else None)
     if detail == "neurons":
         return Picture(neuron_scene(graph, neuron, inside, example, most or 5), engine, timeout)
     if wrt is None and "paths" in show:
@@ -94,9 +94,3 @@ def draw(
     layers = [layer for layer in layers_in(graph) if detail == "layers" or layer.number in fold]
     scene = operations(graph, lanes, show, layers, most or (16 if detail == "layers" else 250))
     return Picture(scene, engine, timeout)
-
-
-def _variables(frame: Any) -> dict[str, Any]:
-    """The tensors that the caller's variables hold; names that begin with an underscore say nothing."""
-    found = {**frame.f_globals, **frame.f_locals}
-    return {name: value for name, value in found.items() if isinstance(value, Traced) and name[0] not in "_@"}

@@ -16,7 +16,7 @@ from tinygrad_nn.operation import Traced, write
 from tinygrad_nn.symbols import derivative
 from tinygrad_nn.view import text
 
-__all__ = ["Constant", "Graph", "Slot"]
+__all__ = ["Constant", "Graph", "Slot", "variables_of"]
 
 
 class Constant:
@@ -118,18 +118,25 @@ class Graph:
             return "" if x is None else text.number(x) if isinstance(x, (int, float, np.number, np.bool_)) else str(x)
         return next((self.name(s.source) for s in self.incoming.get(node.index, ()) if s.slot == slot), "[…]")
 
-    def rule(self, slot: Slot, upstream: str | None = "g") -> str | None:
+    def rule(self, slot: Slot, upstream: str = "g") -> str | None:
         """The derivative rule of a slot, written with the names of this picture; None where there is none."""
+        found = self._derivative(slot, upstream)
+        return None if found is None else found.text
+
+    def slope(self, slot: Slot) -> tuple[str, int] | None:
+        """The local derivative of a slot between single numbers as a formula, and how tightly that holds together."""
+        found = self._derivative(slot, None)
+        if found is None:
+            return None
+        if found.text == self.name(slot.target) and slot.target.op.binds == 9:  # exp′ = exp
+            return self.formula(slot.target), 9
+        return (f"[{found.text}]", 9) if found.binds == 0 else (found.text, found.binds)
+
+    def _derivative(self, slot: Slot, upstream: str | None) -> Any:
         node = slot.target
         args = [np.asarray(x.value) if isinstance(x, Traced) else x for x in node.inputs]
         written = [self._argument(x, node, i) or "·" for i, x in enumerate(node.inputs)]
-        name = self.name(node)
-        found = derivative(node.op, slot.slot, written, name, upstream, args, node.params)
-        if found is None:
-            return None
-        if found.text == name and node.op.binds == 9:  # exp′ = exp
-            return self.formula(node)
-        return f"[{found.text}]" if found.binds == 0 else found.text
+        return derivative(node.op, slot.slot, written, self.name(node), upstream, args, node.params)
 
     def contributions(self, node: Any) -> list[Any]:
         """What comes back to a node through each arrow that leaves it, in the order of these arrows."""
@@ -222,3 +229,9 @@ def _stale(nodes: Sequence[Any]) -> set[Any]:
                 if watch.changed > node.index:
                     stale.add(x.index)
     return stale
+
+
+def variables_of(frame: Any) -> dict[str, Any]:
+    """The tensors that the variables of a caller hold; names that begin with an underscore say nothing."""
+    found = {**frame.f_globals, **frame.f_locals}
+    return {name: value for name, value in found.items() if isinstance(value, Traced) and name[0] not in "_@"}

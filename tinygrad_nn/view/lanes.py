@@ -85,7 +85,9 @@ class Lanes:
 
     def passes(self, key: tuple[int, int]) -> bool:
         """Tell whether any path runs along an arrow, with a lane or without."""
-        return key in (self._lanes if self.single else self._counts)
+        if self.single:
+            return key in self._lanes or not self.paths
+        return key in self._counts
 
     @cached_property
     def _sizes(self) -> dict[tuple[int, int], float]:
@@ -197,7 +199,8 @@ class Lanes:
         """How much the paths cancel, and what it would have cost to list them."""
         s, lines = self.sum, []
         if np.size(s.gradient) == 1 and s.count > 1 and (not self.few or s.cancellation > 0.5):
-            lines.append(f"Σ|p| = {number(s.mass)}, of which {_percent(s.cancellation)} cancel")
+            lost = f", of which {_percent(s.cancellation)} cancel" if s.cancellation else ""
+            lines.append(f"Σ|p| = {number(s.mass)}{lost}")
             if self.paths and not self.few:
                 lines[0] += f"; the {len(self.paths)} largest carry {_percent(s.coverage(len(self.paths)))}"
         if not self.few and not self.single:

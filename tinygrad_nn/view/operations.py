@@ -252,7 +252,7 @@ def _line(slot: Slot, ids: Ids, lanes: Lanes | None) -> Edge:
         lanes=running,
         kind="flow" if slot.flows else "constant",
         weight=lanes.weight(slot.key) if lanes is not None else 0.0,
-        faint=lanes is not None and not running,
+        faint=lanes is not None and not lanes.passes(slot.key),
     )
 
 
@@ -272,7 +272,7 @@ def local(graph: Graph, slot: Slot) -> tuple[str, str]:
     """The local derivative of an arrow: formula and number of a scalar one, rule and shape of an array's."""
     x, y = slot.source, slot.target
     if np.size(x.value) == 1 and np.size(y.value) == 1:
-        formula = graph.rule(slot, None) or f"∂{graph.name(y)}/∂{graph.name(x)}"
+        formula = (graph.slope(slot) or (f"∂{graph.name(y)}/∂{graph.name(x)}", 9))[0]
         if y.index in graph.broken:
             return shorten(formula, 26), "changed"
         return shorten(formula, 26), number(chain.local_derivative(chain.Edge(x, y, slot.slot)).value)

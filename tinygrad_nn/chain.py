@@ -143,8 +143,28 @@ class Graph:
     A vertex stands for a node; several stand for the same node once the graph is unfolded.
     """
 
-    def __init__(self, nodes: list[Any], steps: list[Step], starts: list[int], end: int):
-        """Keep of these only what lies on a path.  The steps come sorted by the vertex they lead to."""
+    def __init__(self, nodes: list[Any], steps: list[Step], starts: list[int]):
+        """The steps come sorted by the vertex they lead to; the last vertex is the end."""
+        self.nodes, self.steps, self.starts, self.end = nodes, steps, starts, len(nodes) - 1
+        self._back = [(b, a, edge) for a, b, edge in reversed(steps)]
+
+    @classmethod
+    def between(cls, t: Any, z: Any) -> Graph:
+        """All paths from t to z."""
+        nodes = history([z], [t])
+        at = {node.index: i for i, node in enumerate(nodes)}
+        steps = [
+            (at[x.index], i, Edge(x, node, slot))
+            for i, node in enumerate(nodes)
+            if node is not t
+            for slot in node.slots
+            if (x := node.inputs[slot]).index in at
+        ]
+        return cls(nodes, steps, [at[t.index]] if nodes else [])
+
+    @classmethod
+    def pruned(cls, nodes: list[Any], steps: list[Step], starts: list[int], end: int) -> Graph:
+        """Only what lies on a path from one of these starts to this end."""
         forth, back = set(starts), {end}
         for a, b, _ in steps:
             if a in forth:
@@ -154,24 +174,8 @@ class Graph:
                 back.add(a)
         kept = sorted(forth & back)
         new = {v: i for i, v in enumerate(kept)}
-        self.nodes = [nodes[v] for v in kept]
-        self.steps = [(new[a], new[b], edge) for a, b, edge in steps if a in new and b in new]
-        self.starts = [new[v] for v in starts if v in new]
-        self.end = len(kept) - 1  # -1: there is no path
-
-    @classmethod
-    def between(cls, t: Any, z: Any) -> Graph:
-        """All paths from t to z."""
-        nodes = history([z], [t])
-        at = {node.index: i for i, node in enumerate(nodes)}
-        steps = [
-            (at[node.inputs[slot].index], at[node.index], Edge(node.inputs[slot], node, slot))
-            for node in nodes
-            if node is not t
-            for slot in node.slots
-            if node.inputs[slot].index in at
-        ]
-        return cls(nodes, steps, [at[t.index]] if nodes else [], len(nodes) - 1)
+        steps = [(new[a], new[b], edge) for a, b, edge in steps if a in new and b in new]
+        return cls([nodes[v] for v in kept], steps, [new[v] for v in starts if v in new])
 
     def unfolded(
         self, first: int, advance: Callable[[int, Edge], int | None], accept: Callable[[int], bool]
@@ -195,13 +199,14 @@ class Graph:
         starts = [(v, state) for v in self.starts for state in sorted(states[v]) if accept(state)]
         steps = [(new[a, p], new[b, q], edge) for b, q, edge, a, p in sorted(found)]
         nodes = [self.nodes[v] for v, _ in vertices]
-        return Graph(nodes, steps, [new[s] for s in starts], len(nodes) - 1), [state for _, state in starts]
+        graph = Graph.pruned(nodes, steps, [new[s] for s in starts], len(nodes) - 1)
+        return graph, [state for _, state in starts]
 
     def backward(self, one: T, carry: Carry[T], plus: Plus[T]) -> list[T | None]:
         """For each vertex the sum over all paths from it to the end of what is carried along; at the end, `one`."""
         values: list[T | None] = [None] * len(self.nodes)
         values[self.end :] = [one] if values else []
-        return _sweep([(b, a, edge) for a, b, edge in reversed(self.steps)], values, carry, plus)
+        return _sweep(self._back, values, carry, plus)
 
     def forward(self, one: T, carry: Carry[T], plus: Plus[T]) -> list[T | None]:
         """For each vertex the sum over all paths from the starts to it of what is carried along."""
@@ -323,10 +328,15 @@ def _push(edge: Edge, v: Any) -> Any:
 def _weigh(edges: Iterable[Edge]) -> None:
     """Compute the local derivatives of edges between numbers."""
     with np.errstate(all="ignore"):
-        for edge in edges:
-            x, y = edge.source.value, edge.target.value
-            part = _rule(edge, np.ones(y.shape, y.dtype))
-            edge._slope = (part if part.dtype == x.dtype else part.astype(x.dtype)).item()
+        for _, into in itertools.groupby(edges, lambda edge: edge._key[0]):
+            first = next(into)
+            node = first.target
+            node.check_unchanged()
+            y, inputs, params = node.value, _inputs(node), node.params or {}
+            one = np.ones(y.shape, y.dtype) if y.ndim else y.dtype.type(1)
+            for edge in (first, *into):
+                part, dtype = node.op.vjps[edge.slot](one, y, *inputs, **params), edge.source.value.dtype
+                edge._slope = (part if part.dtype == dtype else part.astype(dtype)).item()
 
 
 # --- paths and their sum -------------------------------------------------------------------------------------
@@ -651,9 +661,9 @@ class PathSum:
 
         def carry(step: Step, ways: list[Any]) -> list[Any]:
             log = _log((step[2]._slope, 0))
-            if log == blocked:
-                return [(blocked, step, i) for i in range(len(ways))]
-            return [(log + way[0] if way[0] != blocked else blocked, step, i) for i, way in enumerate(ways)]
+            if math.isinf(log):  # ∞ as well as 0 leaves a blocked path blocked
+                return [(min(log, way[0]) if blocked in (log, way[0]) else log, step, i) for i, way in enumerate(ways)]
+            return [(log + way[0], step, i) for i, way in enumerate(ways)]
 
         def best(a: list[Any], b: list[Any]) -> list[Any]:
             return sorted(a + b, key=itemgetter(0), reverse=True)[:k]
@@ -837,7 +847,7 @@ class ArrayPathSum(PathSum):
             for a, b, same in self._graph.steps:
                 if same == edge:
                     values[a] = self._along(edge, self._adjoints[b])
-            _sweep([(b, a, e) for a, b, e in reversed(self._graph.steps)], values, self._carry, _add)
+            _sweep(self._graph._back, values, self._carry, _add)
             flows[edge] = self._shown(_sum((values[v] for v in self._graph.starts), _add, self._nothing()))
         return flows
 
@@ -1054,7 +1064,7 @@ class ElementPathSum(PathSum):
                     raise ValueError(f"{self!r}: more than {LARGEST} edges between single elements, too many to list")
         steps.sort(key=lambda step: (step[1], step[2].slot, step[0]))
         starts = [i for v in self._arrays.starts for i in range(offsets[v], offsets[v + 1])]
-        return Graph(nodes, steps, starts, len(nodes) - 1)
+        return Graph(nodes, steps, starts)
 
 
 def _is_there(d: Any) -> Any:
@@ -1093,7 +1103,7 @@ class Factor:
     def _paths(self) -> PathSum:
         owner, first, last = self._owner, self._steps[0][0], self._steps[-1][1]
         kind = ArrayPathSum if isinstance(owner, ArrayPathSum) else PathSum
-        graph = Graph(owner._graph.nodes, self._steps, [first], last)
+        graph = Graph.pruned(owner._graph.nodes, self._steps, [first], last)
         return kind(graph, self.source, self.target, ONE, owner.limit)
 
     @property

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import inspect
 import itertools
 import linecache
+import os
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar, Token
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -159,7 +158,7 @@ class Tensor(Traced):
                 args = tuple([_frozen(a) for a in args])
             result = Tensor(y, True, None, op, args, params, _SLOTS.get(slots) or _slots(slots))
             frame = sys._getframe(2)  # behind this and the operator
-            while frame.f_code.co_filename in _INSIDE:
+            while _INSIDE[frame.f_code.co_filename]:
                 frame = frame.f_back  # type: ignore[assignment]
             result._origin = frame.f_code, frame.f_lasti
             return result
@@ -591,6 +590,8 @@ def _numpy_entry(function: Any) -> Any:
     entry = BY_FUNCTION.get(function)
     if entry is not None:
         return entry
+    import difflib  # nobody else needs it
+
     name = getattr(function, "__name__", str(function))
     public = [n for n in BY_NAME if not n.startswith("_")]
     near = difflib.get_close_matches(name, public, n=1, cutoff=0.5)
@@ -613,7 +614,7 @@ def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits
         args = tuple([_frozen(a) for a in args])
         result = Tensor(y, bool(slots), None, op, args, params, slots)
         frame = sys._getframe(2)
-        while frame.f_code.co_filename in _INSIDE and frame.f_back is not None:
+        while _INSIDE[frame.f_code.co_filename] and frame.f_back is not None:
             frame = frame.f_back
         result._origin = frame.f_code, frame.f_lasti
         if mode.trace is not None:
@@ -627,7 +628,16 @@ def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits
     return result
 
 
-_INSIDE = {str(path) for path in Path(__file__).parent.rglob("*.py") if "_examples" not in path.parts}
+class _Files(dict):
+    """Whether a file is of this package, looked up once for each."""
+
+    def __missing__(self, file: str) -> bool:
+        self[file] = file.startswith(_HERE) and "_examples" not in file
+        return self[file]
+
+
+_HERE = os.path.dirname(__file__)
+_INSIDE = _Files()
 
 
 def _share_watch(view: Tensor, args: tuple) -> None:
@@ -670,7 +680,7 @@ def _at(node: Tensor) -> str:
         return ""
     file, _, line = node.origin.rpartition(":")
     text = linecache.getline(file, int(line)).strip()
-    return f" (line {line} of {Path(file).name}{': ' + text if text else ''})"
+    return f" (line {line} of {os.path.basename(file)}{': ' + text if text else ''})"
 
 
 def _call(op: Op, args: tuple) -> str:

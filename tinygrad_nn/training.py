@@ -221,7 +221,7 @@ def _fixed(data: Any) -> Data:
 
 def _is_pair(data: Any) -> bool:
     """(X, Y), rather than a sequence of batches, which are tuples themselves."""
-    return isinstance(data, tuple) and len(data) == 2 and not any(isinstance(part, (tuple, list)) for part in data)
+    return isinstance(data, (tuple, list)) and len(data) == 2 and not any(isinstance(part, (tuple, list)) for part in data)
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------------

@@ -72,6 +72,7 @@ def test_dropout_is_the_identity_in_prediction_and_for_p_0():
 def test_dropout_keeps_float32():
     assert nn.Dropout(0.3)(np.ones((2, 2), np.float32)).dtype == np.float32
     assert nn.Dropout(0.3)(tn.tensor(np.ones((2, 2), np.float32))).dtype == np.float32
+    assert nn.Dropout(0.3)(np.ones((2, 2), int)).dtype == np.float64
 
 
 def test_dropout_wants_a_probability(raised):

@@ -410,9 +410,8 @@ class Flatten(Module):
 
 def _drawn(x, p=0.5, rng=None):  # type: ignore[no-untyped-def]
     """1/(1 − p) where an element is kept, 0 where it is dropped."""
-    x = np.asarray(x)
-    kept = rng.random(x.shape) >= p
-    return kept * x.dtype.type(1 / (1 - p) if p < 1 else 0)
+    kind = x.dtype.type if x.dtype.kind == "f" else np.float64
+    return (rng.random(x.shape) >= p) * kind(1 / (1 - p) if p < 1 else 0)
 
 
 # An operation without a derivative, so that a replayed step draws anew instead of dropping the same units for ever.

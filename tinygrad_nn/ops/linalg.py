@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections import namedtuple
 
 import numpy as np
@@ -59,6 +58,9 @@ def _affine_samples(rng):
 # --- einsum ----------------------------------------------------------------------------------------------------------
 
 
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
 def _bind_einsum(subscripts, *operands, optimize=None):
     """Every index written out: the ellipsis as letters not used otherwise, and the output."""
     if not isinstance(subscripts, str):
@@ -67,7 +69,7 @@ def _bind_einsum(subscripts, *operands, optimize=None):
     terms = inputs.split(",")
     if len(terms) != len(operands):
         raise ValueError(f"einsum: {inputs!r} names {len(terms)} operands, {len(operands)} are given")
-    free = [c for c in string.ascii_letters[::-1] if c not in subscripts]
+    free = [c for c in _LETTERS[::-1] if c not in subscripts]
     extra = max((np.ndim(x) - len(t) + 3 for t, x in zip(terms, operands, strict=True) if "..." in t), default=0)
     dots = "".join(free[:extra][::-1])
     for i, (term, x) in enumerate(zip(terms, operands, strict=True)):

@@ -436,7 +436,8 @@ class Trace:
         """Give the tensors their arrays back; returns what their gradients have become."""
         gradients = {}
         for at, (tensor, value, grad) in self.lifted.items():
-            gradients[at] = tensor.grad
+            now = tensor.grad
+            gradients[at] = self.stand_in(now) if isinstance(now, np.ndarray) and now is not grad else now
             tensor.value, tensor.grad = value, grad
         return gradients
 

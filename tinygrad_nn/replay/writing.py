@@ -5,18 +5,21 @@
         W1_dot = W1.dot
 
         def replay(args, kwargs):            # each time
-            (X,) = args
+            ...                              # return MISS if something is not as it was
             W1_dot(X, t1)
             add(t1, b1, t1)
+            ...
 
 So a replay costs what its NumPy calls cost.  The source is what `print(compiled.program)` shows.
 """
 
 from __future__ import annotations
 
+import inspect
 import keyword
 import linecache
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,69 +28,89 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.replay.planning import BLOCK, Buffer, Chain, Plan, elementwise, is_reduction
-from tinygrad_nn.replay.recording import Node, cast
+from tinygrad_nn.replay.recording import Memory, Node, cast
+from tinygrad_nn.replay.step import Result, Step
+from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.watch import clock
 
-__all__ = ["Writer", "blocks"]
+__all__ = ["MISS", "Writer", "blocks"]
 
+MISS = object()  # what a replay returns that finds something changed, before it has done anything
 _KEYWORD_OUT = {np.maximum, np.minimum}  # a third positional argument is deprecated there
 _SIMPLE = (int, float, bool, str, type(None), type(Ellipsis))
 
 
-def blocks(shape: tuple[int, ...], strides: tuple[int, ...], arrays: Sequence[Any], scratch: Sequence[Any]) -> list[tuple]:
-    """Views of the arrays that go together, for one block of the shape after the other."""
+# --- blocks ----------------------------------------------------------------------------------------------------------
+
+
+def _cut(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, int]:
+    """Along which axis to cut, and into pieces of which length: so that a block is one stretch of memory."""
     axis = max(range(len(shape)), key=lambda i: (shape[i] > 1, strides[i]))
-    rows = block_rows(shape, axis, arrays[0].itemsize)
+    row = itemsize * int(np.prod(shape)) // shape[axis]
+    return axis, max(1, BLOCK // row)
+
+
+def blocks(
+    shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int, arrays: Sequence[Any], scratch: Sequence[Any]
+) -> list[tuple]:
+    """Views of the arrays that go together, for one block of the shape after the other."""
+    axis, rows = _cut(shape, strides, itemsize)
     found = []
     for start in range(0, shape[axis], rows):
-        part = [_part(a, axis - len(shape), start, start + rows, shape[axis]) for a in arrays]
         n = min(rows, shape[axis] - start)
-        found.append((*part, *(_part(s, axis - len(shape), 0, n, rows) for s in scratch)))
+        views = [_stretch(a, axis - len(shape), shape[axis], start, n) for a in arrays]
+        found.append((*views, *(_stretch(s, axis - len(shape), s.shape[axis], 0, n) for s in scratch)))
     return found
 
 
-def block_rows(shape: tuple[int, ...], axis: int, itemsize: int) -> int:
-    row = itemsize * int(np.prod(shape)) // shape[axis]
-    return max(1, BLOCK // row)
-
-
-def _part(array: Any, axis: int, start: int, stop: int, n: int) -> Any:
-    """A stretch along an axis counted from the end, unless the array is broadcast along it."""
-    if array.ndim < -axis or array.shape[axis] != n:
+def _stretch(array: Any, axis: int, length: int, start: int, n: int) -> Any:
+    """A part along an axis counted from the end, unless the array is broadcast along it."""
+    if array.ndim < -axis or array.shape[axis] != length:
         return array
-    return array[(..., slice(start, stop), *(slice(None),) * (-axis - 1))]
+    return array[(..., slice(start, start + n), *(slice(None),) * (-axis - 1))]
 
 
-def _identifier(text: str) -> str:
-    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", text)).strip("_")
-    return f"_{name}" if name[:1].isdigit() or keyword.iskeyword(name) else name
+# --- the source ------------------------------------------------------------------------------------------------------
 
 
 class Writer:
-    """Writes the source of a program; `namespace` is what the source refers to."""
+    """Writes the source of a step's program; `namespace` is what the source refers to.
 
-    def __init__(self, plan: Plan, namespace: dict[str, Any]):
-        self.plan = plan
-        self.namespace = {"empty": np.empty, "blocks": blocks, **namespace}
+    `moving` are the memories that were found to be another array at another call: these are looked up each time.
+    """
+
+    def __init__(self, step: Step, plan: Plan, function: Callable, moving: set[Memory]):
+        self.step, self.plan, self.moving = step, plan, moving
+        self.namespace: dict[str, Any] = {"empty": np.empty, "blocks": blocks, "ndarray": np.ndarray, "MISS": MISS}
         self.start: list[str] = []  # of bind
         self.functions: list[str] = []  # of chains, within bind
         self.body: list[str] = []  # of replay
         self.names: dict[Any, str] = {}  # of nodes and buffers
         self.static: set[Any] = set()  # those whose memory stays the same
-        self._taken: set[str] = {"args", "kwargs", "bind", "replay", *self.namespace}
+        self.bound: list[Memory] = []  # what bind takes
+        self._taken: set[str] = {"args", "kwargs", "bind", "replay", *self.namespace, *keyword.kwlist}
         self._constants: dict[Any, str] = {}
-        self._ones: dict[Any, str] = {}
         self._line: Any = None
+        self._arguments(function)
+        self._memories()
+        self._surroundings()
+        self._gradients_before()
+        self._calls()
+        self._end()
+        self.source = self._assembled()
 
-    def source(self, parameters: Sequence[str], end: Sequence[str]) -> str:
-        """The whole: `bind` takes what may be another array at the next binding."""
-        inner = ["def replay(args, kwargs):", *_indent(self.body)]
-        lines = [f"def bind({', '.join(parameters)}):", *_indent([*self.start, "", *self.functions, *inner, *end])]
-        return "\n".join(line if line.strip() else "" for line in lines) + "\n"
+    def _assembled(self) -> str:
+        replay = ["def replay(args, kwargs):", *_indent(self.body)]
+        inner = [*self.start, "", *self.functions, *replay, "", "return replay"]
+        head = f"def bind({', '.join(self.names[m.node] for m in self.bound)}):"
+        return "\n".join(line.rstrip() for line in [head, *_indent(inner)]) + "\n"
 
     # -- names
 
     def new_name(self, wish: str) -> str:
-        wish = _identifier(wish) or "x"
+        """A name that nothing has yet."""
+        wish = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", wish)).strip("_") or "x"
+        wish = f"_{wish}" if wish[0].isdigit() else wish
         name, n = wish, 1
         while name in self._taken:
             n += 1
@@ -95,29 +118,37 @@ class Writer:
         self._taken.add(name)
         return name
 
-    def constant(self, value: Any, wish: str = "c") -> str:
-        """A name for an object."""
-        at = id(value)
-        if at not in self._constants:
-            self._constants[at] = self.new_name(wish)
-            self.namespace[self._constants[at]] = value
-        return self._constants[at]
-
-    def function(self, func: Callable, wish: str = "") -> str:
-        owner = getattr(func, "__self__", None)
-        key = (owner, func.__name__) if isinstance(owner, np.ufunc) else func
+    def once(self, key: Any, wish: str, text: str = "", value: Any = None) -> str:
+        """The name of something that is made once: by a line of `bind`, or here."""
         if key not in self._constants:
-            wish = wish or (f"{owner.__name__}_" if isinstance(owner, np.ufunc) else "") + getattr(func, "__name__", "f")
-            self._constants[key] = self.new_name(wish)
-            self.namespace[self._constants[key]] = func
+            name = self._constants[key] = self.new_name(wish)
+            if text:
+                self.start.append(f"{name} = {text}")
+            else:
+                self.namespace[name] = value
         return self._constants[key]
+
+    def constant(self, value: Any, wish: str = "c") -> str:
+        """The name of an object."""
+        return self.once(id(value), wish, value=value)
+
+    def function(self, func: Any, wish: str = "") -> str:
+        """The name of a function."""
+        owner = getattr(func, "__self__", None)
+        if isinstance(owner, np.ufunc):
+            return self.once((owner, func.__name__), f"{owner.__name__}_{func.__name__}", value=func)
+        return self.once(func, wish or getattr(func, "__name__", "f"), value=func)
+
+    def dtype(self, dtype: Any) -> str:
+        """The name of a dtype."""
+        return self.once(("dtype", dtype.str), dtype.name, value=dtype)
 
     def text(self, tree: Any) -> str:
         """Arguments as Python."""
         if isinstance(tree, Node):
             return self.name(tree)
         if type(tree) is tuple:
-            return "(" + "".join(self.text(x) + ", " for x in tree) + ")"
+            return "(" + "".join(f"{self.text(x)}, " for x in tree) + ")"
         if type(tree) is list:
             return "[" + ", ".join(map(self.text, tree)) + "]"
         if type(tree) is dict:
@@ -128,80 +159,189 @@ class Writer:
             return f"float('{tree}')"
         return repr(tree) if type(tree) in _SIMPLE else self.constant(tree)
 
-    def define(self, node: Any, name: str, static: bool) -> None:
-        self.names[node] = name
-        if static:
-            self.static.add(node)
-
     def name(self, node: Node) -> str:
         """The variable that holds a node; views come into being where they are first needed."""
+        place = self.plan.place.get(node)
+        if isinstance(place, Node):
+            return self.name(place)
+        if isinstance(place, Buffer):
+            return self.buffer(place)
         if node not in self.names:
-            place = self.plan.place.get(node)
-            if isinstance(place, Node):
-                return self.name(place)
-            if isinstance(place, Buffer):
-                return self.buffer(place)
             assert node.base is not None, node.name
-            static = all(self.is_static(x) for x in node.inputs())
-            name = self.new_name("v")
-            text = f"{name} = {self.call(node)}"
-            (self.start if static else self.body).append(text)
-            self.define(node, name, static)
+            static = all([self.is_static(x) for x in node.inputs()])
+            call = self.call(node)
+            self.names[node] = name = self.new_name(f"v{sum(n.base is not None for n in self.names if isinstance(n, Node)) + 1}")
+            (self.start if static else self.body).append(f"{name} = {call}")
+            if static:
+                self.static.add(node)
         return self.names[node]
 
     def is_static(self, node: Node) -> bool:
+        """Is it the same memory at each replay?"""
         self.name(node)
         place = self.plan.place.get(node)
-        if isinstance(place, Buffer):
-            return True
-        return place in self.static if isinstance(place, Node) else node in self.static
+        return isinstance(place, Buffer) or (node if place is None else place) in self.static
 
     def buffer(self, buffer: Buffer) -> str:
+        """The variable that holds a buffer."""
         if buffer not in self.names:
-            name = self.new_name("s" if buffer.block else "t")
-            like = buffer.like
-            shape, dtype = np.shape(like), self.dtype(like.dtype)
-            if buffer.block or np.empty(shape, like.dtype).strides == like.strides:
-                if not buffer.block:
-                    self.start.append(f"{name} = empty({shape}, {dtype})")
+            like, kind = buffer.like, "s" if buffer.block else "t"
+            count = sum(isinstance(b, Buffer) and b.block == buffer.block for b in self.names)
+            self.names[buffer] = name = self.new_name(f"{kind}{count + 1}")
+            shape = like.shape
+            if buffer.block:
+                axis, rows = _cut(shape, like.strides, like.itemsize)
+                shape = (*shape[:axis], min(rows, shape[axis]), *shape[axis + 1 :])
+            if buffer.block or _in_rows(like):
+                self.start.append(f"{name} = empty({shape}, {self.dtype(like.dtype)})")
             else:
-                self.start.append(f"{name} = empty_like({self.constant(_skeleton(like), 'layout')})")
-                self.namespace["empty_like"] = np.empty_like
-            self.define(buffer, name, True)
+                self.start.append(f"{name} = {self.function(np.empty_like)}({self.constant(skeleton(like), 'layout')})")
         return self.names[buffer]
-
-    def dtype(self, dtype: Any) -> str:
-        if dtype.str not in self._constants:
-            self._constants[dtype.str] = self.new_name(dtype.name)
-            self.namespace[self._constants[dtype.str]] = dtype
-        return self._constants[dtype.str]
 
     def number(self, value: Any, dtype: Any) -> str:
         """A constant operand as an array of no dimensions: that spares NumPy the conversion at each call."""
-        array = np.array(value, dtype)
-        key = ("number", array.dtype.str, array.tobytes())
-        if key not in self._constants:
-            name = self._constants[key] = self.new_name(f"c{len([k for k in self._constants if type(k) is tuple])}")
-            self.namespace["array"] = np.array
-            self.start.append(f"{name} = array({array.item()!r}, {self.dtype(array.dtype)})")
-            if array.dtype.kind == "f" and not np.isfinite(array):
-                self.start[-1] = f"{name} = array(float('{array.item()}'), {self.dtype(array.dtype)})"
-        return self._constants[key]
+        x = np.array(value, dtype)
+        self.namespace["array"] = np.array
+        count = sum(isinstance(key, tuple) and key[0] == "number" for key in self._constants)
+        text = f"array({self.text(x.item())}, {self.dtype(x.dtype)})"
+        return self.once(("number", x.dtype.str, x.tobytes()), f"c{count + 1}", text)
 
-    # -- calls
+    # -- before the calls
 
-    def calls(self) -> None:
-        """Everything that is computed."""
+    def _arguments(self, function: Callable) -> None:
+        """Are the arguments of the kind that was recorded?"""
+        try:
+            signature = [*inspect.signature(function).parameters]
+        except (TypeError, ValueError):
+            signature = []
+        wrong: list[str] = []
+        for path, x in self.step.arguments:
+            if path == "args":
+                wrong.append(f"len(args) != {len(x)}")
+            elif path == "kwargs":
+                wrong.append(f"kwargs.keys() != {self.text(x.keys() and set(x))}" if x else "kwargs")
+            elif type(x) in (tuple, list):
+                wrong.append(f"type({path}) is not {type(x).__name__} or len({path}) != {len(x)}")
+            elif type(x) is dict:
+                wrong.append(f"type({path}) is not dict or [*{path}] != {[*x]!r}")
+            elif isinstance(x, (np.ndarray, np.generic, Tensor)):
+                self._wrong(wrong)
+                place = re.fullmatch(r"args\[(\d+)\]|kwargs\['(\w+)'\]", path)
+                wish = "x"
+                if place:
+                    wish = place[2] or (signature[int(place[1])] if int(place[1]) < len(signature) else "x")
+                name = self.names[path] = self.new_name(wish)
+                self.body.append(f"{name} = {path}")
+                kind = self.constant(type(x), type(x).__name__)
+                wrong.append(f"type({name}) is not {kind} or {name}.shape != {x.shape}")
+                wrong.append(f"{name}.dtype is not {self.dtype(x.dtype)} and {name}.dtype != {self.dtype(x.dtype)}")
+                if type(x) is Tensor:
+                    wrong.append(f"{name}.tracked is not {x.tracked}")
+            else:
+                wrong.append(f"{path} is not {self.text(x)}" if x is None or type(x) is bool else f"{path} is not {self.constant(x)}")
+        self._wrong(wrong)
+
+    def _wrong(self, conditions: list[str]) -> None:
+        if conditions:
+            self.body += [f"if {' or '.join(conditions)}:", "    return MISS"]
+            conditions.clear()
+
+    def _tensor(self, tensor: Tensor) -> str:
+        """The name of a tensor: an argument's variable, or a constant."""
+        for path, x in self.step.arguments:
+            if x is tensor:
+                return self.names[path]
+        return self.constant(tensor, f"{tensor.name or 'p'}_")
+
+    def _memories(self) -> None:
+        """Names for what the calls start from."""
+        needed, wrong = set(self.plan.live), []
+        for memory in self.step.memories:
+            node = memory.node
+            if node not in needed:
+                continue
+            if memory.kind == "argument":
+                assert memory.argument is not None
+                name = self.names[self.step.arguments[memory.argument][0]]
+                if memory.tensor is not None:
+                    field = name if memory.field == "value" else f"{name}_grad"
+                    field = self.new_name(f"{field}_value" if memory.field == "value" else field)
+                    self.body.append(f"{field} = {name}.{memory.field}")
+                    name = field
+                self.names[node] = name
+                continue
+            if memory.kind == "constant":
+                self.names[node] = self.constant(memory.array, "k")
+                self.static.add(node)
+                continue
+            if memory.tensor is not None:
+                wish = (memory.tensor.name or "p") + ("_grad" if memory.kind == "grad" else "")
+                text = f"{self._tensor(memory.tensor)}.{memory.field}"
+            elif memory.place is not None:
+                wish, text = memory.place.name.rpartition(".")[2], self._expression(memory.place)
+            else:  # a view of something that is found
+                wish, text = "k", ""
+            name = self.names[node] = self.new_name(wish)
+            if memory in self.moving or memory.kind == "grad":
+                self.body.append(f"{name} = {text}")
+                if memory.place is not None:
+                    self._wrong([f"type({name}) is not ndarray or {name}.shape != {memory.array.shape} or {name}.dtype != {self.dtype(memory.array.dtype)}"])
+            else:
+                self.bound.append(memory)
+                self.static.add(node)
+                if text:
+                    wrong.append(f"{text} is not {name}")
+        self._wrong(wrong)
+
+    def _expression(self, place: Any) -> str:
+        holder = self.constant(place.holder, "o")
+        return {"attribute": f"{holder}.{place.key}", "cell": f"{holder}.cell_contents"}.get(
+            place.kind, f"{holder}[{self.text(place.key)}]"
+        )
+
+    def _surroundings(self) -> None:
+        """Has something changed that the recorded run could see?"""
+        looked_up = {id(m.place) for m in self.step.memories if m.place is not None and m.node in self.names}
+        wrong = []
+        for place in self.step.surroundings.places:
+            if id(place) in looked_up:
+                continue
+            holder, value = self.constant(place.holder, "o"), self.constant(place.value)
+            if place.kind in ("length", "numbers"):
+                wrong.append(f"len({holder}) != {place.value}" if place.kind == "length" else f"{holder} != {value}")
+            else:
+                wrong.append(f"{self._expression(place)} is not {value}")
+        for tensor, _, _ in self.step.tensors:
+            if tensor.index < self.step.started and not any(x is tensor for _, x in self.step.arguments):
+                wrong.append(f"{self._tensor(tensor)}.tracked is not {tensor.tracked}")
+        wrong += [f"{self._tensor(t)}.grad is {'not ' * none}None" for t, none in self.step.without_gradient]
+        if self.step.copied:
+            self.namespace["as_they_were"] = self.step.as_they_were
+            wrong.append("not as_they_were()")
+        self._wrong(wrong)
+
+    def _gradients_before(self) -> None:
+        """Who still holds a gradient of an earlier replay shall keep it: then another buffer is due."""
+        self.given_out = []
+        self.namespace["getrefcount"] = sys.getrefcount
+        for tensor, node in self.step.gradients:
+            if node is not None and isinstance(self.plan.place.get(node), Buffer):
+                self.given_out.append((self._tensor(tensor), self.name(node)))
+        if self.given_out:
+            self.body.append("".join(f"{tensor}.grad = " for tensor, _ in self.given_out) + "None")
+            self.body += ["if references() != at_rest:", "    return MISS"]
+            count = " + ".join(f"getrefcount({name})" for _, name in self.given_out)
+            self.functions += ["def references():", f"    return {count}", "", "at_rest = references()", ""]
+
+    # -- the calls
+
+    def _calls(self) -> None:
         for chain in self.plan.chains:
-            if len(chain.calls) > 1 or (chain.shape is not None and self._many_blocks(chain)):
+            self._comment(chain.calls[0])
+            if len(chain.calls) > 1:
                 self._blocked(chain)
             else:
-                (call,) = chain.calls
-                self._comment(call)
-                self.body += self.statements(call)
-
-    def _many_blocks(self, chain: Chain) -> bool:
-        return False  # one call alone gains nothing
+                self.body += self.statements(chain.calls[0])
 
     def _comment(self, call: Node) -> None:
         if call.line != self._line:
@@ -213,147 +353,166 @@ class Writer:
         """What computes a call into its place."""
         if call not in self.plan.place:
             text = self.call(call)
-            name = self.new_name("r")
-            self.define(call, name, False)
+            self.names[call] = name = self.new_name("r")
             return [f"{name} = {text}"]
-        out = self.name(call)
-        func = call.func
+        out, func = self.name(call), call.func
         if func is np.where:
             condition, a, b = (self.operand(call, i) for i in range(3))
             copyto = self.function(np.copyto)
-            first = [] if b == out else [f"{copyto}({out}, {b})"]
-            return [*first, f"{copyto}({out}, {a}, where={condition})"]
+            return [f"{copyto}({out}, {b})"] * (b != out) + [f"{copyto}({out}, {a}, where={condition})"]
         if func is cast:
             return [f"{self.function(np.copyto)}({out}, {self.name(call.args[0])}, 'unsafe')"]
         if elementwise(call):
             given = ", ".join(self.operand(call, i) for i in range(len(call.args)))
-            return [f"{self.function(func)}({given}, {'out=' * (func in _KEYWORD_OUT)}{out})"]  # type: ignore[arg-type]
+            return [f"{self.function(func)}({given}, {'out=' * (func in _KEYWORD_OUT)}{out})"]
         if func is np.matmul and _for_blas(call):
             a, b = call.args
             return [f"{self.method(a, 'dot')}({self.name(b)}, {out})"]
         if is_reduction(call):
             return [self.reduction(call, out)]
-        return [self.call(call, f"out={out}")]
+        return [self.call(call, out)]
 
     def operand(self, call: Node, i: int) -> str:
+        """An operand of an elementwise call."""
         x = call.args[i]
         if isinstance(x, Node):
             return self.name(x)
         if isinstance(x, np.generic):
             return self.number(x, x.dtype)
         if isinstance(call.func, np.ufunc) and type(x) in (int, float, bool):
-            given = tuple([a.sample.dtype if isinstance(a, Node) else getattr(a, "dtype", type(a)) for a in call.args])
-            return self.number(x, call.func.resolve_dtypes((*given, None))[i])
-        if call.func is np.where and type(x) in (int, float):
-            return self.number(x, call.sample.dtype)
-        return self.text(x)
+            kinds = [a.sample.dtype if isinstance(a, Node) else getattr(a, "dtype", type(a)) for a in call.args]
+            return self.number(x, call.func.resolve_dtypes((*kinds, None))[i])
+        return self.number(x, call.sample.dtype) if call.func is np.where and type(x) in (int, float) else self.text(x)
 
     def method(self, node: Node, method: str) -> str:
         """A method of an array, bound beforehand where the array stays the same."""
         name = self.name(node)
-        if not self.is_static(node):
-            return f"{name}.{method}"
-        key = (name, method)
-        if key not in self._constants:
-            self._constants[key] = self.new_name(f"{name}_{method}")
-            self.start.append(f"{self._constants[key]} = {name}.{method}")
-        return self._constants[key]
+        return self.once((name, method), f"{name}_{method}", f"{name}.{method}") if self.is_static(node) else f"{name}.{method}"
 
     def reduction(self, call: Node, out: str) -> str:
+        """A sum, a maximum ...; a product with a vector of ones is the quickest sum of rows."""
+        func: Any = call.func
         (x,), axis, keepdims = call.args, call.kwargs.get("axis"), call.kwargs.get("keepdims", False)
         axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
-        if call.func.__self__ is np.add and axis in (1, -1) and _rows_for_blas(x.sample):  # type: ignore[union-attr]
-            return f"{self.method(x, 'dot')}({self.ones(x)}, {self.flat(out, call) if keepdims else out})"
-        return f"{self.function(call.func)}({self.name(x)}, {self.text(axis)}, None, {out}, {keepdims})"  # type: ignore[arg-type]
+        if func.__self__ is np.add and axis in (1, -1) and _rows_for_blas(x.sample):
+            n, dtype = x.sample.shape[1], x.sample.dtype
+            ones = self.once(("ones", n, dtype.str), f"ones_{n}", f"{self.function(np.ones)}({n}, {self.dtype(dtype)})")
+            if keepdims:
+                flat = f"{out}.reshape(-1)"
+                out = self.once((out, "flat"), f"{out}_flat", flat) if self.is_static(call) else flat
+            return f"{self.method(x, 'dot')}({ones}, {out})"
+        return f"{self.function(func)}({self.name(x)}, {self.text(axis)}, None, {out}, {keepdims})"
 
-    def ones(self, x: Node) -> str:
-        """A vector of ones: a product with it is the quickest sum of rows."""
-        n, dtype = x.sample.shape[1], x.sample.dtype
-        if (n, dtype.str) not in self._ones:
-            name = self._ones[n, dtype.str] = self.new_name(f"ones_{n}")
-            self.namespace["ones"] = np.ones
-            self.start.append(f"{name} = ones({n}, {self.dtype(dtype)})")
-        return self._ones[n, dtype.str]
-
-    def flat(self, out: str, call: Node) -> str:
-        place = self.plan.place[call]
-        if not (isinstance(place, Buffer) or place in self.static):
-            return f"{out}.reshape(-1)"
-        key = (out, "flat")
-        if key not in self._constants:
-            self._constants[key] = self.new_name(f"{out}_flat")
-            self.start.append(f"{self._constants[key]} = {out}.reshape(-1)")
-        return self._constants[key]
-
-    def call(self, node: Node, *more: str) -> str:
-        given = [self.text(x) for x in node.args]
-        given += [f"{k}={self.text(x)}" for k, x in node.kwargs.items()]
-        assert node.func is not None
-        return f"{self.function(node.func, _identifier(node.name))}({', '.join([*given, *more])})"
-
-    # -- chains
+    def call(self, node: Node, out: str = "") -> str:
+        """Any other call."""
+        given = [self.text(x) for x in node.args] + [f"{k}={self.text(x)}" for k, x in node.kwargs.items()]
+        return f"{self.function(node.func, node.name)}({', '.join(given + [f'out={out}'] * bool(out))})"
 
     def _blocked(self, chain: Chain) -> None:
-        """A function of one chain, that is given the blocks."""
-        first = chain.calls[0]
-        self._comment(first)
-        for call in chain.calls:
-            for x in call.inputs():
-                if x not in chain.calls:
-                    self.name(x)
+        """A chain becomes a function, that is given the blocks."""
+        assert chain.shape is not None
         lines = [line for call in chain.calls for line in self.statements(call)]
-        used = {word for line in lines for word in re.findall(r"\w+", line)}
-        shape = chain.shape
-        assert shape is not None
-        strides = first.sample.strides
         arrays: dict[str, bool] = {}
-        scratch: dict[str, Buffer] = {}
-        for call in chain.calls:
-            for x in (*call.inputs(), call):
-                place = self.plan.place.get(x)
-                name = self.name(x)
-                if isinstance(place, Buffer) and place.block:
-                    scratch[name] = place
-                elif name in used and (x.sample.ndim or not self.is_static(x)):
-                    arrays[name] = arrays.get(name, True) and self.is_static(x)
-        name = self.new_name("chain")
-        given = ", ".join([*arrays, *scratch])
-        self.functions += [f"def {name}(blocks):", f"    for {given}, in blocks:", *(f"        {line}" for line in lines), ""]
-        axis = max(range(len(shape)), key=lambda i: (shape[i] > 1, strides[i]))
-        for s, buffer in scratch.items():
-            part = list(shape)
-            part[axis] = min(shape[axis], block_rows(shape, axis, first.sample.itemsize))
-            line = f"{s} = empty({tuple(part)}, {self.dtype(buffer.like.dtype)})"
-            if line not in self.start:
-                self.start.append(line)
-        cut = f"blocks({shape}, {strides}, [{', '.join(arrays)}], [{', '.join(scratch)}])"
+        scratch: dict[str, None] = {}
+        for x in (x for call in chain.calls for x in (*call.inputs(), call)):
+            place = self.plan.place.get(x)
+            if isinstance(place, Buffer) and place.block:
+                scratch[self.name(x)] = None
+            elif x.sample.ndim or not self.is_static(x):
+                arrays[self.name(x)] = self.is_static(x)
+        name, like = self.new_name("chain"), chain.calls[0].sample
+        variables = ", ".join([*arrays, *scratch])
+        self.functions += [f"def {name}(blocks):", f"    for {variables}, in blocks:", *_indent(_indent(lines)), ""]
+        cut = f"blocks({like.shape}, {like.strides}, {like.itemsize}, [{', '.join(arrays)}], [{', '.join(scratch)}])"
         if all(arrays.values()):
-            parts = self.new_name("blocks")
-            self.start.append(f"{parts} = {cut}")
-            self.body.append(f"{name}({parts})")
-        else:
-            self.body.append(f"{name}({cut})")
+            parts = self.new_name(f"{name}_blocks")
+            self.functions += [f"{parts} = {cut}", ""]
+            cut = parts
+        self.body.append(f"{name}({cut})")
+
+    # -- after the calls
+
+    def _end(self) -> None:
+        """Results first: they may be what is about to be overwritten."""
+        result = self._returned(self.step.result)
+        simple = result == "None" or result in self._constants.values()
+        if not simple:
+            self.body.append(f"result = {result}")
+        saved = {}
+        for _, value in self.plan.stores:
+            if value.root() in self.plan.written:
+                saved[value] = self.new_name("old")
+                self.body.append(f"{saved[value]} = {self.name(value)}.copy()")
+        for memory, value in self.plan.stores:
+            self.body.append(f"{self.function(np.copyto)}({self.name(memory)}, {saved.get(value) or self.name(value)})")
+        given = dict(self.given_out)
+        for tensor, node in self.step.gradients:
+            name = self._tensor(tensor)
+            if node is None:
+                self.body.append(f"{name}.grad = None")
+            elif given.get(name) == self.name(node):
+                self.body.append(f"{name}.grad = {self.name(node)}")
+            else:
+                self.body.append(f"{name}.grad = {self.function(np.array)}({self.name(node)})")
+        self._changes()
+        self.body.append(f"return {result if simple else 'result'}")
+
+    def _changes(self) -> None:
+        """Tensors that were written to know it, so that a graph recorded before does not use the new values."""
+        watches = []
+        for memory in self.step.memories:
+            if memory.node in self.plan.written and memory.field == "value":
+                assert memory.tensor is not None
+                name = self._tensor(memory.tensor)
+                if memory.kind == "argument":
+                    self.body.append(f"{name}.changed()")
+                else:
+                    watches.append(self.once((name, "watch"), f"{name}watch", f"{name}.watch"))
+        if watches:
+            self.namespace["clock"] = clock
+            self.body.append("".join(f"{w}.changed = " for w in watches) + "next(clock)")
+            self.body.append(f"if {' or '.join(f'{w}.exposed' for w in watches)}:")
+            self.body += [f"    {w}.change()" for w in watches]
+
+    def _returned(self, tree: Any) -> str:
+        """What the step returns, as Python: fresh arrays, that nobody else will write to."""
+        if isinstance(tree, Result):
+            name = self.name(tree.node)
+            text = f"{name}[()]" if isinstance(tree.node.sample, np.generic) else f"{name}.copy()"
+            if not tree.tensor:
+                return text
+            return f"{self.constant(Tensor, 'Tensor')}({text}, False, {tree.name!r})"
+        if type(tree) is tuple:
+            return "(" + "".join(f"{self._returned(x)}, " for x in tree) + ")"
+        if type(tree) is list:
+            return "[" + ", ".join(map(self._returned, tree)) + "]"
+        if type(tree) is dict:
+            return "{" + ", ".join(f"{self.text(k)}: {self._returned(x)}" for k, x in tree.items()) + "}"
+        return self._tensor(tree) if type(tree) is Tensor else self.text(tree)
 
 
 def _indent(lines: Sequence[str]) -> list[str]:
     return [f"    {line}" for line in lines]
 
 
-def _skeleton(like: Any) -> Any:
-    """An array of this layout that takes no memory to speak of."""
-    return np.lib.stride_tricks.as_strided(np.empty(1, like.dtype), like.shape, like.strides)
+def _in_rows(x: Any) -> bool:
+    return np.empty(x.shape, np.bool_).strides == tuple(s // x.itemsize for s in x.strides)
+
+
+def skeleton(x: Any) -> Any:
+    """An array of the same layout that takes no memory to speak of."""
+    if not isinstance(x, np.ndarray):
+        return x
+    return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.strides)
 
 
 def _for_blas(call: Node) -> bool:
     """A product of matrices or vectors: `ndarray.dot` does the same with half the overhead."""
-    arrays = [x.sample if isinstance(x, Node) else x for x in (*call.args, call)]
-    kinds = {getattr(a, "dtype", None) for a in arrays}
-    return (
-        kinds in ({np.dtype(np.float32)}, {np.dtype(np.float64)})
-        and all(isinstance(x, Node) for x in call.args)
-        and all(a.ndim in (1, 2) and a.size for a in arrays[:2])
-        and (arrays[2].ndim == 0 or arrays[2].flags.c_contiguous)
-    )
+    if not all(isinstance(x, Node) for x in call.args):
+        return False
+    a, b, y = (x.sample for x in (*call.args, call))
+    one_kind = a.dtype == b.dtype == y.dtype and y.dtype in (np.float32, np.float64)
+    return one_kind and a.ndim in (1, 2) and b.ndim in (1, 2) and bool(a.size and b.size) and (not y.ndim or y.flags.c_contiguous)
 
 
 def _rows_for_blas(x: Any) -> bool:

@@ -81,7 +81,8 @@ def _node(node: Node) -> str:
 def _card(node: Node) -> str:
     """A table: name or formula, then value, gradient and whatever else there is to say."""
     role = ROLES[node.role]
-    line = QUIET if node.blocked else role.line
+    line = style.lane(2).line if node.strong else QUIET if node.blocked else role.line
+    width = role.width + 1.6 * node.strong
     form = {"square": "", "dashed": ' style="rounded,dashed"'}.get(role.border, ' style="rounded"')
     if node.blocked:
         form = ' style="rounded,dashed"'
@@ -92,8 +93,8 @@ def _card(node: Node) -> str:
     if node.note:
         body += f"<hr/><tr>{_cell(node.note, size=11, padding=4)}</tr>"
     table = (
-        f'<table border="{role.width:g}" cellborder="0" cellspacing="0" cellpadding="0" color="{line}" '
-        f'bgcolor="{role.fill}"{form}>{body}</table>'
+        f'<table border="{width:g}" cellborder="0" cellspacing="0" cellpadding="0" color="{line}" '
+        f'bgcolor="{style.FIRED if node.faint else role.fill}"{form}>{body}</table>'
     )
     if role.border == "double":
         table = (
@@ -117,7 +118,8 @@ def _row(row: Row) -> str:
         scale = _cell(row.text, size=10, color=QUIET, padding=2) if row.text else ""
         content = f'<table {_BARE} cellpadding="2"><tr><td align="left">{grid(row.grid)}</td>{scale}</tr></table>'
         return f'<tr>{label}<td align="left" cellpadding="1" colspan="{_SPAN}">{content}</td></tr>'
-    return f"<tr>{label}{_cell(row.text, color=BAD if row.bad else INK, bold=row.strong, span=_SPAN)}</tr>"
+    ink = BAD if row.bad else INK
+    return f"<tr>{label}{_cell(row.text, color=ink, bold=row.strong, span=_SPAN, room=row.room)}</tr>"
 
 
 def _cell(
@@ -128,13 +130,14 @@ def _cell(
     bold: bool = False,
     align: str = "left",
     span: int = 1,
+    room: float = 0.0,
 ) -> str:
     """A cell of one line, wide enough for it on any machine.
 
     Bold and plain cells of one row stand on different lines, by a quirk of Graphviz: a row is all one or the other.
     """
     body = _font(text, size, color)
-    width = measure(text, size, bold) + 2 * padding
+    width = max(measure(text, size, bold), room) + 2 * padding
     body = f"<b>{body}</b>" if bold else body
     spanned = f' colspan="{span}"' if span > 1 else ""
     return f'<td align="{align}" cellpadding="{padding}" width="{width:.0f}"{spanned}>{body}</td>'
@@ -224,8 +227,10 @@ def _edge(edge: Edge, source: Node, target: Node) -> str:
         lanes = [style.lane(k) for k in edge.lanes]
         fields += [f"color={_q(':'.join(s.line for s in lanes))}", f"penwidth={2 if len(lanes) == 1 else 1.8}"]
         if len(lanes) == 1:
-            fields.append(f"style={lanes[0].dot}")
+            fields.append(f"style={'solid' if edge.kind == 'sends' else lanes[0].dot}")
             ink = lanes[0].text
+        if edge.kind == "sends":
+            fields += ["dir=both", "arrowhead=none", "arrowtail=normal"]
     elif edge.faint:
         fields += [f"color={_q(SOFT)}"]
         ink = QUIET
@@ -244,10 +249,10 @@ def _edge(edge: Edge, source: Node, target: Node) -> str:
 
 def _edge_label(edge: Edge, ink: str) -> str:
     """The numbers of the paths, on their colours, and the local derivative."""
-    cells = [badge(k) for k in edge.lanes]
+    cells = [badge(k) for k in edge.lanes] if edge.kind == "flow" else []
     if edge.label:
         lines = "<br/>".join(_font(line, size=11, color=ink) for line in edge.label.split("\n"))
-        cells.append(f'<td align="left" cellpadding="2">{lines}</td>')
+        cells.append(f'<td align="left" cellpadding="2" width="{edge.room + 4:.0f}">{lines}</td>')
     return f'<<table border="0" cellborder="0" cellspacing="1" cellpadding="1"><tr>{"".join(cells)}</tr></table>>'
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.view.film import Film, film
 from tinygrad_nn.view.graph import Graph, variables_of
 from tinygrad_nn.view.lanes import Lanes, automatic
 from tinygrad_nn.view.network import layers_in
@@ -30,8 +31,10 @@ def draw(
     neuron: tuple[int, int] | None = None,
     inside: tuple[int, int] | None = None,
     example: int = 1,
+    steps: bool = False,
+    mistake: str | None = None,
     timeout: float = 10.0,
-) -> Picture:
+) -> Picture | Film:
     r"""A picture of how `root` was computed, and of where its gradient comes from.
 
     Parameters
@@ -53,6 +56,9 @@ def draw(
         error signals that come back and add up to its own.  Units count from 1; layer 0 is the input.
     inside : (ℓ, i): with "neurons", figure 2: inputs, weights, sum, bias and activation of this unit.
     example : which column of the batch "neurons" shows, counted from 1.
+    steps : the backward pass as a `Film`: which node fires, what it sends, who is still waiting.
+    mistake : with `steps`, one of the two classic ones, with its wrong numbers in red: "assign" (parts replace each
+        other instead of being added) or "order" (a node fires before all its parts have come).
     timeout : seconds that a layout may take; what takes longer comes back folded, with a note.
 
     Returns
@@ -86,6 +92,8 @@ def draw(
     if detail not in ("ops", "layers", "neurons"):
         raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
     graph = Graph(root, names, variables_of(sys._getframe(1)) if names is None else None)
+    if steps or mistake is not None:
+        return film(graph, mistake, show, engine, timeout)
     if detail == "neurons":
         return Picture(neuron_scene(graph, neuron, inside, example, most or 5), engine, timeout)
     if wrt is None and "paths" in show:

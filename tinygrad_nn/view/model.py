@@ -31,6 +31,7 @@ class Row:
     grid: Grid | None = None
     strong: bool = False
     bad: bool = False
+    room: float = 0.0  # points to keep free for longer texts of other frames
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,13 @@ class Edge:
     slot: int
     label: str = ""
     lanes: tuple[int, ...] = ()
-    kind: str = "flow"  # or "constant" (no gradient), "negative" (weight), "back" (error signal), "blocked"
+    kind: str = "flow"  # or "constant" (no gradient), "negative" (weight), "back" (error signal), "sends" (a step), "blocked"
     weight: float = 0.0  # share of all paths' mass, 0 to 1: the thickness
     tooltip: str = ""
     bad: bool = False
     faint: bool = False
     count: int = 1
+    room: float = 0.0
 
 
 @dataclass(frozen=True)

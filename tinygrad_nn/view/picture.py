@@ -47,6 +47,10 @@ class Picture:
             self._drawn = svg.finish(drawn, scene)
         return self._drawn
 
+    def png(self) -> bytes:
+        """The picture as pixels, at 144 to the inch."""
+        return self._layout("png", "-Gdpi=144")[0]
+
     def _layout(self, form: str, *options: str) -> tuple[bytes, Scene]:
         """What the engine draws, and of which scene: one that takes too long is folded until it does not."""
         scene, late = self.scene, render.LayoutTimeoutError("")
@@ -67,7 +71,7 @@ class Picture:
         path = Path(path)
         writers: dict[str, Callable[[], bytes]] = {
             ".svg": lambda: self.svg().encode(),
-            ".png": lambda: self._layout("png", "-Gdpi=144")[0],
+            ".png": self.png,
             ".pdf": lambda: self._layout("pdf")[0],
             ".dot": lambda: self.source.encode(),
             ".gv": lambda: self.source.encode(),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
-    "BAD", "FONT", "GOOD", "INK", "LANES", "PAPER", "QUIET", "ROLES", "SOFT", "LaneStyle", "Role", "lane", "tint",
+    "BAD", "FIRED", "FONT", "GOOD", "INK", "LANES", "PAPER", "QUIET", "ROLES", "SOFT", "LaneStyle", "Role", "lane", "tint",
 ]  # fmt: skip
 
 FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has
-PAPER, INK, QUIET, SOFT = "#ffffff", "#0f172a", "#526077", "#cbd5e1"
+PAPER, INK, QUIET, SOFT, FIRED = "#ffffff", "#0f172a", "#526077", "#cbd5e1", "#eef2f7"
 BAD, GOOD = "#b3261e", "#00694f"
 
 

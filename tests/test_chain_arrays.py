@@ -217,6 +217,16 @@ def test_many_paths_of_arrays():
     assert sum(group.count for group in p.by_kind("tanh").values()) == 2**40
 
 
+def test_an_operation_without_forward_mode():
+    odd = tn.Op("odd", lambda x: x[::-1] * 2, "odd({x})", (lambda g, y, x: 2 * g[::-1],), arguments=("x",))
+    x = leaf([1.0, 2.0, 3.0])
+    z = np.sum(odd(x) * x)
+    p = paths(z, x)
+    assert sum(p.edge_shares[edge] for edge in p.edges if edge.source is x) == pytest.approx(1)
+    q = paths(z, x, at=0)
+    assert (q.count, q.gradient) == (2, tn.gradients(z, x)[0][0])
+
+
 def test_upstream_gradient_of_an_array():
     x = leaf([1.0, 2.0, 3.0])
     g = np.array([1.0, -1.0, 0.5])

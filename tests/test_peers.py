@@ -196,13 +196,20 @@ for arrays in [(A, B), (V, W, V), (C, C)]:
     call("vstack", *arrays)
 call("hstack", S, V)
 call("vstack", V, A)
-for cut in (2, 4, [1], [1, 3], [2, 2], [-1], [1, 9], np.array([1, 2])):
+for cut in (2, 4, [1], [1, 3], [2, 2], [1, 9], np.array([1, 2])):
     call("split", normal(4, 4), rest=(cut,))
     call("split", normal(3, 4), rest=(cut,), axis=-1)
 for reps in (2, (2,), (2, 1), (1, 2), (3, 1, 2), (2, 1, 1, 2), 0, (0, 2), [2, 2]):
     call("tile", A, rest=(reps,))
 call("tile", S, rest=(3,))
-for repeats, kwargs in [(2, {}), (0, {}), (3, {"axis": 0}), (2, {"axis": -1}), ([1, 2, 0], {"axis": 1}), ([2], {"axis": 1})]:
+for repeats, kwargs in [
+    (2, {}),
+    (0, {}),
+    (3, {"axis": 0}),
+    (2, {"axis": -1}),
+    ([1, 2, 0], {"axis": 1}),
+    ([2], {"axis": 1}),
+]:
     call("repeat", A, rest=(repeats,), **kwargs)
 for shift, axis in [(1, None), (-4, None), (2, 0), ((1, 2), (0, 1)), (1, (0, 1)), ((1, 2), (1, 1)), (7, -1), (0, 0)]:
     call("roll", A, rest=(shift,), axis=axis)
@@ -215,7 +222,15 @@ call("pad", A, rest=(1, "constant"), constant_values=2.5)
 call("pad", A, rest=(1,), constant_values=((1, 2), (3, 4)))
 call("pad", V, rest=(5,), mode="wrap")
 call("pad", V, rest=(5,), mode="reflect")
-for indices, axis in [(0, 0), ([0, 1, 1], 0), ([[0, -1], [2, 2]], 1), ([5, 0, -1, -1], None), (2, None), ([], 0), ([1], -1)]:
+for indices, axis in [
+    (0, 0),
+    ([0, 1, 1], 0),
+    ([[0, -1], [2, 2]], 1),
+    ([5, 0, -1, -1], None),
+    (2, None),
+    ([], 0),
+    ([1], -1),
+]:
     call("take", A, rest=(np.array(indices, dtype=int),), axis=axis)
 for index in INDICES:
     call("getitem", C, rest=(index,))

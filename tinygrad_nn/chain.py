@@ -858,10 +858,13 @@ class ArrayPathSum(PathSum):
         The tangent that meets the adjoints starts as g at t.
         """
         g, shares = np.asarray(self.gradient), dict.fromkeys(self.edges, 0.0)
-        with np.errstate(all="ignore"):
-            tangents = self._graph.forward(g / np.vdot(g, g), lambda step, v: _push(step[2], v), _add)
-            for a, b, edge in self._graph.steps:
-                shares[edge] += float(np.vdot(_push(edge, tangents[a]), self._adjoints[b]))
+        try:
+            with np.errstate(all="ignore"):
+                tangents = self._graph.forward(g / np.vdot(g, g), lambda step, v: _push(step[2], v), _add)
+                for a, b, edge in self._graph.steps:
+                    shares[edge] += float(np.vdot(_push(edge, tangents[a]), self._adjoints[b]))
+        except NotImplementedError:  # an operation without a forward mode
+            return {edge: self.share(flow) for edge, flow in self.flow.items()}
         return shares
 
 
@@ -1274,9 +1277,9 @@ def paths(z: Any, t: Any, gradient: Any = None, *, at: Any = None, limit: int = 
 
     Returns
     -------
-    A `PathSum`; an `ArrayPathSum` if there are arrays on the way, an `ElementPathSum` with `at`.  If z does not depend
-    on t there are 0 paths, and the gradient is 0; from z to itself there is one, without edges, and the gradient is 1.
-    Constants, and arguments without a derivative, lie on no path.
+    A `PathSum`; an `ArrayPathSum` if there are arrays on the way, whose paths lead through whole arrays; with `at` an
+    `ElementPathSum`.  If z does not depend on t there are 0 paths, and the gradient is 0; from z to itself there is
+    one, without edges, and the gradient is 1.  Constants, and arguments without a derivative, lie on no path.
 
     Raises
     ------

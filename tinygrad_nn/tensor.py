@@ -132,6 +132,9 @@ class Tensor(Traced):
 
     def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None = None) -> Tensor:
         """Compute `op` on these arguments, one of them a tensor, and remember it where a gradient flows."""
+        mode, forward = _mode.get(), op.forward
+        if mode.trace is not None:
+            forward, args = mode.trace.taken(op, args)
         values = []
         slots, bit, foreign = 0, 1, False
         for a in args:
@@ -147,10 +150,9 @@ class Tensor(Traced):
                     foreign = True
             bit += bit
         try:
-            y = op.forward(*values, **params) if params else op.forward(*values)
+            y = forward(*values, **params) if params else forward(*values)
         except (ValueError, IndexError) as reason:
             raise op.explain(reason, args) from None
-        mode = _mode.get()
         if mode.usual and not op.special:
             if not slots:
                 return Tensor(y)
@@ -184,9 +186,18 @@ class Tensor(Traced):
 
     # -- the value
 
+    def _seen(self) -> Any:
+        """The value; while a step is being compiled, what stands in for it and takes notes."""
+        trace = _mode.get().trace
+        if trace is not None:
+            trace.lift(self)
+        return self.value
+
     @property
     def data(self) -> np.ndarray:
         """The array itself.  Read it, assign it, write into it: a gradient that this would spoil is refused."""
+        if isinstance(self._seen(), Traced):
+            return self.value
         if isinstance(self.value, np.generic):
             self.value = np.asarray(self.value)
         if self.watch is None:
@@ -197,8 +208,10 @@ class Tensor(Traced):
     @data.setter
     def data(self, new: Any) -> None:
         if isinstance(new, Tensor):
-            new = new.value
-        if new is not self.value:  # else: p.data -= ... has just written into it
+            new = new._seen()
+        if isinstance(self._seen(), Traced):
+            self.value[...] = new
+        elif new is not self.value:  # else: p.data -= ... has just written into it
             old, new = self.value, np.asarray(new)
             if new.shape != old.shape:
                 raise ValueError(
@@ -276,7 +289,7 @@ class Tensor(Traced):
 
     def detach(self) -> Tensor:
         """The same value without its history: a constant.  It shares memory with this tensor."""
-        result = Tensor(self.value, name=self.name)
+        result = Tensor(self._seen(), name=self.name)
         if self.watch is None:
             self.watch = Watch()
         result.watch = self.watch
@@ -291,7 +304,7 @@ class Tensor(Traced):
         """The values as another dtype; a gradient flows through floating-point ones."""
         dtype = np.dtype(dtype)
         if dtype.kind != "f":
-            return Tensor(self.value.astype(dtype))
+            return Tensor(self._seen().astype(dtype))
         return elementwise.astype(self, dtype)
 
     @property
@@ -333,7 +346,7 @@ class Tensor(Traced):
         found = pullback([self], [seed], watch=watch)
         given: set[int] = {id(seed)}
         for node, g in found.items():
-            if type(g) is not np.ndarray:
+            if isinstance(g, np.generic):
                 g = np.asarray(g)
             if node.grad is not None and node.op is None:
                 node.grad = node.grad + g
@@ -361,7 +374,7 @@ class Tensor(Traced):
                 f"assignment into {label(self, 'a tensor')} of shape {self.shape} cannot be recorded: "
                 "use t = tn.index_update(t, index, values), or assign within tn.no_grad()"
             )
-        self.data[shaping.plain_index(index)] = values.value if isinstance(values, Tensor) else values
+        self.data[shaping.plain_index(index)] = values._seen() if isinstance(values, Tensor) else values
         self.changed()
 
     def __len__(self) -> int:
@@ -406,7 +419,8 @@ class Tensor(Traced):
 
     def as_index(self) -> Any:
         """The value, where the tensor is used as an index."""
-        self._refuse_in_trace("an index")
+        if isinstance(self._seen(), Traced):
+            return self.value.as_index()
         if self.value.dtype.kind not in "iub":
             raise IndexError(f"an index must have an integer or bool dtype, this tensor has {self.dtype}")
         return np.array(self.value)
@@ -608,17 +622,15 @@ def _slots(bits: int) -> tuple[int, ...]:
 
 
 def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits: int) -> Tensor:
-    """The rest of `__record__`: operations with gaps or views, no_grad, detect_anomaly, traces."""
+    """The rest of `__record__`: operations with gaps or views, no_grad, detect_anomaly."""
     slots = tuple([s for s in _slots(bits) if op.vjps[s] is not None]) if mode.grad else ()
-    if slots or mode.trace is not None:
+    if slots:
         args = tuple([_frozen(a) for a in args])
         result = Tensor(y, bool(slots), None, op, args, params, slots)
         frame = sys._getframe(2)
         while _INSIDE[frame.f_code.co_filename] and frame.f_back is not None:
             frame = frame.f_back
         result._origin = frame.f_code, frame.f_lasti
-        if mode.trace is not None:
-            mode.trace.add(result)
     else:
         result = Tensor(y)
     if op.view and getattr(y, "base", None) is not None:
@@ -747,9 +759,12 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
     >>> tn.tensor([1, 2], name="x")
     tensor([1., 2.], name='x')
     """
+    trace = _mode.get().trace
+    if trace is not None:
+        data = trace.see(data)
     if isinstance(data, Tensor):
-        value = np.array(data.value, dtype=dtype)
-    elif isinstance(data, (np.ndarray, np.generic)):
+        data = data.value
+    if isinstance(data, (np.ndarray, np.generic)):
         value = np.array(data, dtype=dtype)
     elif hasattr(data, "__array_function__"):  # another kind of array, kept as it is
         value = data.copy() if dtype is None else data.astype(dtype)

@@ -55,9 +55,8 @@ def _huber(prediction, target, delta=1.0):
 
 def _one_hot(labels, classes=0, dtype=np.float64):
     """Column n is 1 in the row of its label."""
-    y = np.zeros((classes, *np.shape(labels)), dtype)
-    np.put_along_axis(y, np.expand_dims(labels, 0), 1, axis=0)
-    return y
+    labels = np.asarray(labels)
+    return (labels == np.arange(classes).reshape((-1,) + (1,) * labels.ndim)).astype(dtype)
 
 
 def _labels_of(logits, target):
@@ -77,8 +76,8 @@ def _labels_of(logits, target):
             + (f" (first value {target.ravel()[0]!r} at index 0)" if target.size else "")
             + "; target.astype(int) converts"
         )
-    wrong = (target < 0) | (target >= logits.shape[0])
-    if np.any(wrong):
+    if target.size and (target.min() < 0 or target.max() >= logits.shape[0]):
+        wrong = (target < 0) | (target >= logits.shape[0])
         where = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))
         raise ValueError(
             f"cross_entropy: label {target[where] if target.ndim else target} at index {where[0] if len(where) == 1 else where} "
@@ -90,10 +89,11 @@ def _labels_of(logits, target):
 def _cross_entropy(logits, target):
     logits, target = fit(logits), fit(target)
     if _labels_of(logits, target):
-        picked = np.take_along_axis(_log_softmax(logits), np.expand_dims(target, 0), axis=0)
+        log_p = _log_softmax(logits)
+        picked = log_p[target, np.arange(len(target))] if logits.ndim == 2 else log_p[one_hot(target, len(log_p), bool)]
         return -np.sum(picked) / _examples(logits)
     log_p = _log_softmax(logits)
-    return -np.sum(np.where(target == 0, 0, target * log_p)) / _examples(logits)
+    return -np.sum(target * np.where(target == 0, 0, log_p)) / _examples(logits)
 
 
 def _cross_entropy_logits(g, y, logits, target):

@@ -223,8 +223,11 @@ def _log_softmax(x, axis=0):
 
 
 def _logsumexp_rule(g, y, x, axis=None, keepdims=False):
+    """The weights exp(x − y), made to add up to 1: y may be a large number, and so rounded."""
     y = np.where(y == -np.inf, 0.0, y)  # all weights of nothing but −∞ are 0
-    return spread(g, x, axis, keepdims) * np.exp(x - spread(y, x, axis, keepdims))
+    weights = np.exp(x - spread(y, x, axis, keepdims))
+    total = np.sum(weights, axis=axis, keepdims=True)
+    return spread(g, x, axis, keepdims) / (total + (total == 0)) * weights
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

@@ -26,7 +26,6 @@ __all__ = ["CompileError", "Memory", "Node", "StandIn", "Trace", "cast", "leaves
 
 _HERE = str(Path(__file__).parent.parent)
 _NUMPY = str(Path(np.__file__).parent)
-_PLUMBING = tuple(str(Path(_HERE) / name) for name in ("replay", "tensor.py", "operation.py")) + (_NUMPY,)
 
 
 class CompileError(RuntimeError):
@@ -39,14 +38,6 @@ def line_outside() -> tuple[str, int]:
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_HERE, _NUMPY)):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
-
-
-def made_by_the_package() -> bool:
-    """Is it a derivative rule or a layer that brings in the array, and not the code around?"""
-    frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PLUMBING):
-        frame = frame.f_back
-    return frame.f_code.co_filename.startswith(_HERE)
 
 
 def written(line: tuple[str, int]) -> str:
@@ -67,13 +58,14 @@ class Memory:
 
     node: Node  # its first value
     handle: StandIn  # what stands in for it
-    kind: str  # "argument", "value" or "grad" of a tensor, "found" in the surroundings, "constant"
-    place: Any = None  # where it was found
 
-    def __init__(self, array: Any, tensor: Tensor | None = None, field: str = "", argument: int | None = None):
-        self.array, self.tensor, self.field, self.argument = array, tensor, field, argument
+    def __init__(
+        self, array: Any, kind: str = "constant", tensor: Tensor | None = None, argument: int | None = None, place: Any = None
+    ):
+        self.array = array
+        self.kind = kind  # "argument", "value" or "grad" of a tensor, "found" in the surroundings, "constant"
+        self.tensor, self.argument, self.place = tensor, argument, place
         self.written = False
-        self.trusted = made_by_the_package()
 
     def __repr__(self) -> str:
         return f"<memory of {self.tensor if self.tensor is not None else self.array!r}>"
@@ -362,7 +354,7 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
             self._node = value.node
             if self.memory is not None:
                 self.memory.written = True
-                if self.memory.tensor is not None and self.memory.field == "value":
+                if self.memory.tensor is not None and self.memory.kind == "value":
                     self.memory.tensor.changed()
 
     # -- somebody else, in another thread, who meets a stand-in
@@ -428,9 +420,9 @@ class Trace:
             tensor.value = np.asarray(tensor.value)
         value, grad = tensor.value, tensor.grad
         self.lifted[id(tensor)] = tensor, value, grad
-        tensor.value = self.stand_in(value, Memory(value, tensor, "value", argument))
+        tensor.value = self.stand_in(value, Memory(value, "value", tensor, argument))
         if grad is not None:
-            tensor.grad = self.stand_in(grad, Memory(grad, tensor, "grad", argument))
+            tensor.grad = self.stand_in(grad, Memory(grad, "grad", tensor, argument))
 
     def let_go(self) -> dict[int, Any]:
         """Give the tensors their arrays back; returns what their gradients have become."""

@@ -76,31 +76,25 @@ class Step:
 
     Attributes: `arguments`, all parts of the arguments with their paths; `memories`; `result`, with `Result` leaves;
     `written`, memory -> final value; `gradients`, what `.grad` becomes; `without_gradient`, for each tensor of which it
-    matters, whether its `.grad` was None.
+    may matter, whether its `.grad` was None.
     """
 
-    def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, entering: dict[int, bool]):
+    def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode):
         self.arguments = [*parts(args, "args"), *parts(kwargs, "kwargs")]
         self._record(function, args, kwargs, mode)
-        self._note_gradients(entering)
         self._check()
-        for memory in self.memories:
-            memory.kind = self._kind(memory)
-        self.written = {
-            m.node: m.handle.node
-            for m in self.memories
-            if m.written and m.kind != "constant" and m.handle.node is not m.node
-        }
+        self.written = {m.node: m.handle.node for m in self.memories if m.written and m.handle.node is not m.node}
+        self._note_gradients()
 
     def _record(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode) -> None:
         trace = Trace(lambda: _mode.get().trace is trace)
-        self.surroundings = Surroundings(function)
+        self.surroundings = Surroundings(function, trace)
         at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
 
         def given(x: Any) -> Any:
             if type(x) is Tensor:
                 trace.lift(x, at[id(x)])
-            return trace.stand_in(x, Memory(x, argument=at[id(x)])) if is_array(x) else x
+            return trace.stand_in(x, Memory(x, "argument", argument=at[id(x)])) if is_array(x) else x
 
         def returned(x: Any) -> Any:
             if type(x) is Tensor and x.index > trace.start:
@@ -117,21 +111,11 @@ class Step:
         finally:
             self._after = trace.let_go()
             _mode.reset(token)
-        self.started, self.memories, self.tensors = trace.start, trace.memories, list(trace.lifted.values())
-
-    def _note_gradients(self, entering: dict[int, bool]) -> None:
-        entering = entering | {id(x): x.grad is not None for _, x in self.arguments if type(x) is Tensor}
-        self.gradients: list[tuple[Tensor, Node | None]] = []
-        self.without_gradient: list[tuple[Tensor, bool]] = []
-        for tensor, _, before in self.tensors:
-            if tensor.index > self.started:
-                continue
-            now = self._after[id(tensor)]
-            kept = now is before or (isinstance(now, StandIn) and now.memory is not None and now.memory.array is before)
-            if not kept:
-                self.gradients.append((tensor, None if now is None else now.node))
-            if before is not None or not entering.get(id(tensor)):  # else the step itself has forgotten it
-                self.without_gradient.append((tensor, before is None))
+        for memory in trace.memories:
+            if memory.tensor is not None and memory.tensor.index > trace.start:
+                memory.kind, memory.tensor, memory.written = "constant", None, False
+        self.memories = trace.memories
+        self.tensors = [(t, grad) for t, _, grad in trace.lifted.values() if t.index < trace.start]
 
     def _check(self) -> None:
         """CompileError for what a replay would leave out."""
@@ -148,13 +132,12 @@ class Step:
                 "and pass them as an argument"
             )
 
-    def _kind(self, memory: Memory) -> str:
-        """Where the array comes from."""
-        if memory.argument is not None:
-            return "argument"
-        if memory.tensor is not None:
-            return "constant" if memory.tensor.index > self.started else memory.field
-        memory.place = self.surroundings.place_of(memory.array)
-        whole = getattr(memory.array, "base", None)
-        found = memory.place is not None or (whole is not None and self.surroundings.place_of(whole) is not None)
-        return "found" if found else "constant"
+    def _note_gradients(self) -> None:
+        self.gradients: list[tuple[Tensor, Node | None]] = []
+        self.without_gradient: list[tuple[Tensor, bool]] = []
+        for tensor, before in self.tensors:
+            now = self._after[id(tensor)]
+            kept = now is before or (isinstance(now, StandIn) and now.memory is not None and now.memory.array is before)
+            if not kept:
+                self.gradients.append((tensor, None if now is None else now.node))
+            self.without_gradient.append((tensor, before is None))

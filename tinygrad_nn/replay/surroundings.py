@@ -1,8 +1,9 @@
 """What a step depends on besides its arguments: globals, closures, attributes.  Watched, so that no replay is stale.
 
-While the step is recorded, a profile hook sees which functions run.  Whatever their code can name (the global `lr`, the
-attribute `self.training`, the items of a dict of settings) is a `Place`, with the value it had.  Before each replay the
-places are compared; if one of them holds something else, the step is recorded anew.
+While the step is recorded, a profile hook sees which functions are about to run.  Whatever their code can name (the
+global `lr`, the attribute `self.training`, the items of a dict of settings) is a `Place`, with the value it has.  Arrays
+and tensors found there get their stand-ins before anything can read them; everything else is compared before each
+replay, and when one of the places holds something else the step is recorded anew.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import gc
 import random
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.operation import Op, Traced
+from tinygrad_nn.replay.recording import Memory, StandIn, Trace
+from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Place", "Surroundings"]
 
@@ -33,7 +36,7 @@ _CORE = ("autodiff", "errors", "operation", "ops", "replay", "samples", "symbols
 
 def _is_library(module: str) -> bool:
     top, _, rest = module.partition(".")
-    return top in _LIBRARIES or (top == "tinygrad_nn" and (not rest or rest.split(".")[0] in _CORE))
+    return top in _LIBRARIES - {"__main__"} or (top == "tinygrad_nn" and (not rest or rest.split(".")[0] in _CORE))
 
 
 class Place:
@@ -47,7 +50,7 @@ class Place:
 
     def now(self) -> Any:
         """What is found there at present."""
-        holder = self.holder() if isinstance(self.holder, weakref.ref) else self.holder
+        holder = _strongly(self.holder)
         try:
             match self.kind:
                 case "attribute":
@@ -63,23 +66,22 @@ class Place:
         except (AttributeError, LookupError, ValueError):
             return _ABSENT
 
+    def put(self, value: Any) -> bool:
+        """Have this value found there, if that can be."""
+        holder = _strongly(self.holder)
+        if self.kind == "cell":
+            holder.cell_contents = value
+        elif self.kind == "item":
+            holder[self.key] = value
+        elif self.key in getattr(holder, "__dict__", ()) and not isinstance(holder, type):
+            holder.__dict__[self.key] = value
+        else:
+            return False
+        return True
+
     def same(self) -> bool:
         """Does it hold what it held?"""
         return _same(self.now(), self.value)
-
-    def differs(self, holder: str, value: str, key: str) -> str:
-        """The quickest Python, with these names, that is false as long as nothing has been touched."""
-        match self.kind:
-            case "attribute":
-                return f"{holder}.{self.key} is not {value}"
-            case "cell":
-                return f"{holder}.cell_contents is not {value}"
-            case "item":
-                return f"{holder}[{key}] is not {value}"
-            case "length":
-                return f"len({holder}) != {value}"
-            case _:
-                return f"{holder} != {value}"
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -97,49 +99,49 @@ def _weakly(x: Any) -> Any:
         return x
 
 
+def _strongly(x: Any) -> Any:
+    return x() if isinstance(x, weakref.ref) else x
+
+
 class Surroundings:
     """The places that the functions of one recorded run can read."""
 
-    def __init__(self, function: Callable) -> None:
+    def __init__(self, function: Callable, trace: Trace) -> None:
         self.places: list[Place] = []
+        self._function, self._trace = function, trace
         self._found: dict[tuple, Place] = {}
         self._objects: dict[tuple[int, str], tuple[Any, str, str]] = {}  # looked into: object, its name, attribute
         self._containers: set[tuple[int, int]] = set()
+        self._swapped: list[tuple[Place, Any]] = []
         self._generators: dict[int, tuple[str, np.random.Generator, Any]] = {}
         self._global_generators = _global_generators()
-        self._function = function
         self._closures: set[CodeType] = set()
         self._inner: set[CodeType] = set()  # of functions that the run makes: their cells are its own variables
 
     def watching(self, run: Callable[[], Any]) -> Any:
-        """What `run` returns; meanwhile, note what the functions that it calls can see."""
+        """What `run` returns; meanwhile, look at what the functions that it calls can see."""
         self._look_at_cells(self._function)
         before = sys.getprofile()
         sys.setprofile(self._entered)
         try:
-            result = run()
+            return run()
         finally:
             sys.setprofile(before)
-        if self._closures:
-            for found in gc.get_referrers(*self._closures):
-                if isinstance(found, FunctionType) and found.__code__ in self._closures:
-                    self._look_at_cells(found)
-        self._keep_what_is_still_there()
-        return result
-
-    def _look_at_cells(self, function: Any) -> None:
-        code = getattr(function, "__code__", None)
-        names = getattr(code, "co_freevars", ())
-        for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
-            self._add("cell", cell, None, name, code)
+            self._keep_what_is_still_there()
+            for place, stand_in in self._swapped:
+                if place.now() is stand_in:
+                    place.put(place.value)
 
     def _entered(self, frame: FrameType, event: str, _: Any) -> None:
         code, module = frame.f_code, frame.f_globals.get("__name__", "")
         if event != "call" or _is_library(module):
             return
         self._inner.update(c for c in code.co_consts if isinstance(c, CodeType))
-        if code.co_freevars and code not in self._inner and code is not getattr(self._function, "__code__", None):
+        if code.co_freevars and code not in self._inner and code not in self._closures:
             self._closures.add(code)
+            for function in gc.get_referrers(code):
+                if isinstance(function, FunctionType) and function is not self._function:
+                    self._look_at_cells(function)
         if not module.startswith("tinygrad_nn."):
             for name in code.co_names:
                 if name in frame.f_globals:
@@ -149,19 +151,43 @@ class Surroundings:
             if not isinstance(value, _CONTAINERS):  # made on the way, or found where they are kept
                 self._look_into(value, name, code)
 
+    def _look_at_cells(self, function: Any) -> None:
+        code = getattr(function, "__code__", None)
+        names = getattr(code, "co_freevars", ())
+        for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
+            self._add("cell", cell, None, name, code)
+
     def _add(self, kind: str, holder: Any, key: Any, name: str, code: Any) -> None:
         at = kind, id(holder), key
         place = self._found.get(at)
         if place is None or (isinstance(place.holder, weakref.ref) and place.holder() is not holder):
             place = Place(kind, _weakly(holder) if kind == "attribute" else holder, key, name)
-            if place.value is _ABSENT or (isinstance(place.value, ModuleType) and _is_library(place.value.__name__)):
+            value = place.value
+            if value is _ABSENT or isinstance(value, StandIn):
+                return
+            if isinstance(value, ModuleType) and _is_library(value.__name__):
                 return
             self._found[at] = place
+            stand_in = self._stand_in(value, place)
+            if stand_in is not value and place.put(stand_in):
+                self._swapped.append((place, stand_in))
         self._look_into(place.value, name, code)
+
+    def _stand_in(self, value: Any, place: Place | None) -> Any:
+        """What the step shall find in place of an array, or of a tuple that holds arrays."""
+        if type(value) is np.ndarray and value.dtype.kind in "fiub":
+            return self._trace.stand_in(value, Memory(value, "found", place=place))
+        if type(value) is tuple and any(isinstance(x, (np.ndarray, tuple)) for x in value):
+            inside = tuple([self._stand_in(x, None) for x in value])
+            return value if all(x is y for x, y in zip(inside, value, strict=True)) else inside
+        return value
 
     def _look_into(self, value: Any, name: str, code: Any) -> None:
         """The places within a value: the items of a container, those attributes of an object that the code can name."""
-        if isinstance(value, np.random.Generator):
+        if isinstance(value, Tensor):
+            if value.op is None:
+                self._trace.lift(value)
+        elif isinstance(value, np.random.Generator):
             self._generators.setdefault(id(value), (name, value, value.bit_generator.state))
         elif isinstance(value, _CONTAINERS):
             if (id(value), id(code)) not in self._containers:
@@ -190,7 +216,7 @@ class Surroundings:
             self._add("item", value, key, f"{name}[{key!r}]", code)
 
     def _keep_what_is_still_there(self) -> None:
-        """Objects that the run made for itself are gone, or go as soon as nobody here holds them."""
+        """Objects that the run made for itself go as soon as nobody here holds them."""
         places, before = list(self._found.values()), -1
         self._found.clear()
         while len(places) != before:
@@ -204,9 +230,12 @@ class Surroundings:
 
     def changed_by_the_step(self) -> str | None:
         """What the run itself has changed; a replay would not."""
-        for place in self.places:
-            if not place.same():
-                return place.name
+        changed = [place for place in self.places if not place.same()]
+        for place in changed:
+            if _holds_results(place.now()):
+                place.put(place.value)
+        if changed:
+            return changed[0].name
         known = {(id(p.holder), p.key) for p in self.places if p.kind == "attribute"}
         for weak, name, attribute in self._objects.values():
             value = _strongly(weak)
@@ -222,25 +251,14 @@ class Surroundings:
                 return name
         return None if _global_generators() == self._global_generators else "the global generator"
 
-    def same(self) -> bool:
-        """Does every place hold what it held?  Then what it holds now is what the next look compares with."""
-        if not all(place.same() for place in self.places):
+    def same(self, but: set[int]) -> bool:
+        """Does every place, except for those with these ids, hold what it held?  That is then what is compared with."""
+        watched = [place for place in self.places if id(place) not in but]
+        if not all(place.same() for place in watched):
             return False
-        for place in self.places:
+        for place in watched:
             place.value = place.now()
         return True
-
-    def place_of(self, array: Any) -> Place | None:
-        """Where an array was found."""
-        return next((p for p in self.places if p.value is array), None)
-
-    def arrays(self) -> Iterator[np.ndarray]:
-        """All arrays in view."""
-        return (p.value for p in self.places if isinstance(p.value, np.ndarray))
-
-
-def _strongly(x: Any) -> Any:
-    return x() if isinstance(x, weakref.ref) else x
 
 
 def _is_data(value: Any, attribute: str) -> bool:

@@ -260,15 +260,11 @@ class Writer:
             node = memory.node
             if node not in needed:
                 continue
-            if memory.kind == "argument":
-                assert memory.argument is not None
-                name = self.names[self.step.arguments[memory.argument][0]]
+            if memory.argument is not None:
+                self.names[node] = name = self.names[self.step.arguments[memory.argument][0]]
                 if memory.tensor is not None:
-                    field = name if memory.field == "value" else f"{name}_grad"
-                    field = self.new_name(f"{field}_value" if memory.field == "value" else field)
-                    self.body.append(f"{field} = {name}.{memory.field}")
-                    name = field
-                self.names[node] = name
+                    self.names[node] = self.new_name(f"{name}_{memory.kind}")
+                    self.body.append(f"{self.names[node]} = {name}.{memory.kind}")
                 continue
             if memory.kind == "constant":
                 self.names[node] = self.constant(memory.array, "k")
@@ -276,7 +272,7 @@ class Writer:
                 continue
             if memory.tensor is not None:
                 wish = (memory.tensor.name or "p") + ("_grad" if memory.kind == "grad" else "")
-                text = f"{self._tensor(memory.tensor)}.{memory.field}"
+                text = f"{self._tensor(memory.tensor)}.{memory.kind}"
             elif memory.place is not None:
                 wish, text = memory.place.name.rpartition(".")[2], self._expression(memory.place)
             else:  # a view of something that is found
@@ -311,14 +307,15 @@ class Writer:
                 wrong.append(f"len({holder}) != {place.value}" if place.kind == "length" else f"{holder} != {value}")
             else:
                 wrong.append(f"{self._expression(place)} is not {value}")
-        for tensor, _, _ in self.step.tensors:
-            if tensor.index < self.step.started and not any(x is tensor for _, x in self.step.arguments):
-                wrong.append(f"{self._tensor(tensor)}.tracked is not {tensor.tracked}")
-        wrong += [f"{self._tensor(t)}.grad is {'not ' * none}None" for t, none in self.step.without_gradient]
-        if self.step.copied:
-            self.namespace["as_they_were"] = self.step.as_they_were
-            wrong.append("not as_they_were()")
+        for tensor, _ in self.step.tensors:
+            wrong.append(f"{self._tensor(tensor)}.tracked is not {tensor.tracked}")
+        wrong += [f"{self._tensor(t)}.grad is {'not ' * none}None" for t, none in self.taken_for_granted()]
         self._wrong(wrong)
+
+    def taken_for_granted(self) -> list[tuple[Tensor, bool]]:
+        """Tensors with whether their gradient is None, where that matters: where none was there, or it was used."""
+        used = {id(m.tensor) for m in self.step.memories if m.kind == "grad" and m.node in self.plan.live}
+        return [(t, none) for t, none in self.step.without_gradient if none or id(t) in used]
 
     def _gradients_before(self) -> None:
         """Who still holds a gradient of an earlier replay shall keep it: then another buffer is due."""
@@ -461,10 +458,10 @@ class Writer:
         """Tensors that were written to know it, so that a graph recorded before does not use the new values."""
         watches = []
         for memory in self.step.memories:
-            if memory.node in self.plan.written and memory.field == "value":
+            if memory.node in self.plan.written and memory.kind == "value":
                 assert memory.tensor is not None
                 name = self._tensor(memory.tensor)
-                if memory.kind == "argument":
+                if memory.argument is not None:
                     self.body.append(f"{name}.changed()")
                 else:
                     watches.append(self.once((name, "watch"), f"{name}watch", f"{name}.watch"))

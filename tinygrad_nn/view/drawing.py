@@ -42,8 +42,8 @@ def draw(
     root : the tensor to draw, with all it was made from.
     wrt : the input whose paths are shown, or a `tn.paths(root, ...)` to show these; by itself the only input, where it
         is a number and has few paths.
-    detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", the founding text's figure
-        1, every unit of every layer.
+    detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", the founding text's
+        figure 1, every unit of every layer.
     show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows),
         "paths", "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).
     names : tensors by name, as in ``names={"u": u}`` or ``names=vars()``; by default the variables of the caller,

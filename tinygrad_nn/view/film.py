@@ -1,4 +1,4 @@
-"""The backward pass step by step: which node fires, what it sends, who is still waiting, and the two classic mistakes."""
+"""The backward pass step by step: who fires, what it sends, who still waits, and the two classic mistakes."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ class Film:
         """A page with all frames."""
         title = html_text(self.title)
         body = self.svg().split("?>", 1)[1]
-        return f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>\n<body>{body}</body></html>\n'
+        head = f'<meta charset="utf-8">\n<title>{title}</title>'
+        return f'<!doctype html>\n<html lang="en">\n{head}\n<body>{body}</body>\n</html>\n'
 
     def save(self, path: str | Path) -> Path:
         """Write to a file in the format of its suffix: .svg .gif .html.  ValueError for another one."""
@@ -127,7 +128,7 @@ class Film:
         return self.svg()
 
 
-# --- the backward pass, and how it goes wrong ----------------------------------------------------------------------------
+# --- the backward pass, and how it goes wrong ------------------------------------------------------------------------
 
 
 def _part(slot: Slot, g: Any) -> Any:
@@ -184,7 +185,9 @@ def film(
     if mistake is not None and mistake not in MISTAKES:
         raise ValueError(f"mistake must be 'assign' or 'order', not {mistake!r}")
     if not graph.root.tracked or graph.broken:
-        raise ValueError("there is no backward pass to show: " + (next(iter(graph.broken.values()), "") or "no gradient flows here"))
+        raise ValueError(
+            "there is no backward pass to show: " + (next(iter(graph.broken.values()), "") or "no gradient flows here")
+        )
     base = operations(graph, None, [part for part in show if part not in ("gradient", "sums", "paths")])
     states = list(_run(graph, mistake))
     left = 0
@@ -205,10 +208,15 @@ def _caption(graph: Graph, state: State) -> str:
         return f"The backward pass begins: the gradient of {graph.name(graph.root)} by itself is 1"
     node, name = state.turn, graph.name(state.turn)
     to = [f"{_amount(part)} to {graph.name(_source(graph, key))}" for key, part in state.sent.items()]
+    added = {_source(graph, key).index: _source(graph, key) for key in state.sent}
+    sums = [
+        f"{graph.name(x)} now has {_amount(state.gradient[x.index])}"
+        for x in added.values() if state.received[x.index] > 1
+    ]  # fmt: skip
     expected = _expected(graph, node)
     got = state.received.get(node.index, 0)
     full = f"has received {got} of {expected}, and " if expected else ""
-    return f"{name} {full}fires: it sends {', '.join(to)}"
+    return f"{name} {full}fires: it sends {', '.join([*to, *sums])}"
 
 
 def _source(graph: Graph, key: tuple[Any, int]) -> Any:
@@ -224,9 +232,7 @@ def _amount(value: Any) -> str:
     return number(value.item()) if np.size(value) == 1 else f"an array of {shape(value)}, ±{number(largest(value))}"
 
 
-def _frame(
-    graph: Graph, base: Scene, states: list[State], state: State, mistake: str | None, last: bool
-) -> Scene:
+def _frame(graph: Graph, base: Scene, states: list[State], state: State, mistake: str | None, last: bool) -> Scene:
     """One frame: every box as large as in all the others, so that nothing moves."""
     ids = Ids(graph)
     nodes = {ids.nodes[node.index]: node for node in graph.nodes}
@@ -258,7 +264,12 @@ def _box(graph: Graph, node: Node, tensor: Any, states: list[State], state: Stat
     rows = (
         *node.rows,
         Row(label if len(label) <= 12 else "gradient", "–" if g is None else _amount(g), bad=wrong, room=room),
-        Row("received", status, bad=tensor.index in state.late, room=measure("9 of 9, too late" if states[-1].late else "9 of 9")),
+        Row(
+            "received",
+            status,
+            bad=tensor.index in state.late,
+            room=measure("9 of 9, too late" if states[-1].late else "9 of 9"),
+        ),
     )
     turn = state.turn is not None and tensor.index == state.turn.index
     return dataclasses.replace(node, rows=rows, strong=turn, faint=not turn and tensor.index in state.fired)

@@ -54,7 +54,7 @@ class Lanes:
         if not self.few and (self.sum.count > LISTED if self.single else isinstance(self.sum, chain.ArrayPathSum)):
             return []
         found = self.sum.top(MOST if self.few else LARGEST)
-        return sorted(found, key=lambda path: [edge for edge in path.edges]) if self.few else found
+        return sorted(found, key=lambda path: path.edges) if self.few else found
 
     def _place(self, edge: chain.Edge) -> tuple[int, int]:
         """The arrow that an edge is part of."""
@@ -205,9 +205,8 @@ class Lanes:
                 lines[0] += f"; the {len(self.paths)} largest carry {_percent(s.coverage(len(self.paths)))}"
         if not self.few and not self.single:
             cost = s.cost
-            lines.append(
-                f"Multiplications path by path: {count(cost.enumeration)}; by backpropagation: {count(cost.backpropagation)}"
-            )
+            one_by_one, together = count(cost.enumeration), count(cost.backpropagation)
+            lines.append(f"Multiplications path by path: {one_by_one}; by backpropagation: {together}")
         return lines
 
     def _check(self, total: Any) -> tuple[bool | None, str]:

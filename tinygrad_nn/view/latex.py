@@ -21,7 +21,10 @@ _SYMBOLS = {
     "#": r"\#", "$": r"\$", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\sim", "\\": r"\backslash", "^": r"\hat{\ }",
     "|": r"\vert", "\"": "''", "`": "`", "<": "<", ">": ">",
 }  # fmt: skip
-_UPPER, _LOWER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)), dict(zip("₀₁₂₃₄₅₆₇₈₉₋ₖ", "0123456789-k", strict=True))
+_UPPER, _LOWER = (
+    dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)),
+    dict(zip("₀₁₂₃₄₅₆₇₈₉₋ₖ", "0123456789-k", strict=True)),
+)
 _FUNCTIONS = {
     "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "exp", "log", "max", "min", "det",
 }  # fmt: skip
@@ -92,7 +95,8 @@ def _word(token: str) -> str:
 
 _TEXT = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
 }  # fmt: skip
 

@@ -70,7 +70,9 @@ class Edge:
     slot: int
     label: str = ""
     lanes: tuple[int, ...] = ()
-    kind: str = "flow"  # or "constant" (no gradient), "negative" (weight), "back" (error signal), "sends" (a step), "blocked"
+    kind: str = (
+        "flow"  # or "constant" (no gradient), "negative" (weight), "back" (error signal), "sends" (a step), "blocked"
+    )
     weight: float = 0.0  # share of all paths' mass, 0 to 1: the thickness
     tooltip: str = ""
     bad: bool = False

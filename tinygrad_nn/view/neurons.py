@@ -69,7 +69,7 @@ def _placed(node: Node, x: float, y: float) -> Node:
 
 
 def _chosen(network: Network, level: int, most: int, always: int | None = None) -> list[int]:
-    """The units to draw: all of a narrow layer; of a wide one those with the strongest error signals, in their order."""
+    """The units to draw: all of a narrow layer, of a wide one those with the strongest error signals; in order."""
     width = network.width(level)
     if width <= most + 1:
         return list(range(width))
@@ -139,7 +139,13 @@ def _weight(k: int, j: int) -> str:
 
 
 def _column(
-    sheet: Sheet, level: int, shown: list[int], x: float, strong: int | None = None, faint: bool = False, sent: Any = None
+    sheet: Sheet,
+    level: int,
+    shown: list[int],
+    x: float,
+    strong: int | None = None,
+    faint: bool = False,
+    sent: Any = None,
 ) -> dict[int, str]:
     """A layer as a column of circles, in order from top to bottom; the ids of its units, and of the rest under −1."""
     network = sheet.network
@@ -255,7 +261,7 @@ def _words(network: Network, title: str) -> str:
     return " ".join(lines)
 
 
-# --- figure 3: the fan-out of one neuron, and the error signals that come back -----------------------------------------
+# --- figure 3: the fan-out of one neuron, and the error signals that come back ---------------------------------------
 
 
 def fan_out(network: Network, level: int, unit: int, most: int = MOST) -> Scene:
@@ -345,7 +351,7 @@ def _table_words(table: PathTable) -> str:
     return f"{table.heading}: {rows} {table.sum} {table.total} {table.check}."
 
 
-# --- figure 2: inside a neuron -----------------------------------------------------------------------------------------
+# --- figure 2: inside a neuron ---------------------------------------------------------------------------------------
 
 
 def inside(network: Network, level: int, unit: int, most: int = MOST) -> Scene:
@@ -375,7 +381,9 @@ def inside(network: Network, level: int, unit: int, most: int = MOST) -> Scene:
         left = np.setdiff1d(np.arange(len(w)), shown)
         title = f"… {len(left)} more"
         rows = (Row("Σ w a", number((w * a)[left].sum())),)
-        rest = sheet.add(Node("rest", "fold", title, title, rows, count=len(left)), x[1], top - len(shown) * DOWN * 0.96)
+        rest = sheet.add(
+            Node("rest", "fold", title, title, rows, count=len(left)), x[1], top - len(shown) * DOWN * 0.96
+        )
         sheet.join(rest, middle)
     if b is not None:
         bias = Node("bias", "parameter", "b", "", (Row(f"b{k}", number(b[i]), float(b[i])),), form="circle")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tinygrad_nn.view import dot, model, render, svg
+from tinygrad_nn.view import dot, model, plain, render, svg, tikz
 from tinygrad_nn.view.folding import fold
 from tinygrad_nn.view.model import Scene
 
@@ -65,8 +66,8 @@ class Picture:
     def save(self, path: str | Path) -> Path:
         """Write the picture to a file in the format of its suffix, and return its path.
 
-        .svg .png .pdf .dot (also .gv) .json.  ValueError for another suffix, RenderError where the
-        engine does not write it.
+        .svg .png .pdf .dot (also .gv) .json .html .tex (TikZ, for the class standalone) .txt.  ValueError for another
+        suffix, RenderError where the engine does not write it.
         """
         path = Path(path)
         writers: dict[str, Callable[[], bytes]] = {
@@ -76,6 +77,9 @@ class Picture:
             ".dot": lambda: self.source.encode(),
             ".gv": lambda: self.source.encode(),
             ".json": lambda: self.json().encode(),
+            ".html": lambda: self.html().encode(),
+            ".tex": lambda: self.tex().encode(),
+            ".txt": lambda: self.text().encode(),
         }
         try:
             content = writers[path.suffix.lower()]
@@ -83,6 +87,22 @@ class Picture:
             raise ValueError(f"pictures are saved as {' '.join(writers)}, not {path.suffix or path.name!r}") from None
         path.write_bytes(content())
         return path
+
+    def text(self) -> str:
+        """What the picture says, line by line."""
+        return plain.text(self.scene)
+
+    def html(self) -> str:
+        """A page with the picture, and its text to unfold."""
+        return plain.page(self.scene, self.svg())
+
+    def tex(self) -> str:
+        """A LaTeX document of the class standalone that draws the picture with TikZ."""
+        bare = dataclasses.replace(self.scene, table=None, notes=())
+        laid_out, scene = Picture(bare, self.engine, self.timeout)._layout("json")
+        return tikz.write(
+            dataclasses.replace(scene, table=self.scene.table, notes=self.scene.notes + scene.notes), laid_out
+        )
 
     def json(self) -> str:
         """The picture model; `Picture.from_json` makes the same picture of it."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
-    "BAD", "FIRED", "FONT", "GOOD", "INK", "LANES", "PAPER", "QUIET", "ROLES", "SOFT", "LaneStyle", "Role", "lane", "tint",
+    "BAD", "FIRED", "FONT", "GOOD", "INK", "LANES", "PAPER", "QUIET", "ROLES", "SOFT", "LaneStyle", "Role",
+    "lane", "tint",
 ]  # fmt: skip
 
 FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has

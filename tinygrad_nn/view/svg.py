@@ -22,7 +22,7 @@ def finish(drawn: bytes, scene: Scene) -> str:
     root = ET.fromstring(drawn)
     tooltips = {node.id: node.tooltip for node in scene.nodes} | {edge.id: edge.tooltip for edge in scene.edges}
     tooltips |= {group.id: group.tooltip or group.label for group in scene.groups}
-    lanes = {edge.id: edge.lanes for edge in scene.edges}
+    lanes = {edge.id: edge.lanes for edge in scene.edges if edge.kind != "sends"}
     for element in list(root.iter()):
         _plain(element)
         if element.tag == f"{{{SVG}}}g" and element.get("id"):

@@ -185,16 +185,16 @@ class Derivation:
         q = self.lanes.quotient
         lines = [written, _product([x for x in numbers if x[0] != "1"] or [("1", 9)]), number(self.sum.gradient)]
         cost = self.sum.cost
-        words = (
-            f"{count(cost.enumeration)} multiplications path by path, {count(cost.backpropagation)} by backpropagation,"
-            " which shares what paths have in common",
-        )
+        words: tuple[str, ...] = ()
+        if cost.enumeration > cost.backpropagation:
+            one_by_one, together = count(cost.enumeration), count(cost.backpropagation)
+            words = (f"Multiplications: {one_by_one} path by path, {together} by backpropagation, which shares them",)
         return Section("Factored", (), ((q, *dict.fromkeys(lines)),), words)
 
     def _expression(self, part: Any, write: Any) -> tuple[str, int]:
         """A factor as text, and how tightly it holds together."""
         if isinstance(part, chain.Edge):
-            return write(part)  # type: ignore[no-any-return]
+            return write(part)
         terms = []
         for term in part.terms:
             written = [self._expression(x, write) for x in reversed(term)]

@@ -1,9 +1,9 @@
 """Every optimiser of the package on the digits: same network, same first weights, same batches.
 
 A network of 64-32-10 neurons sees each of 1,442 images eight times, in batches of 64; Rprop, as noise would turn its
-signs, in one batch of all. To be seen: the curves of the cost, from Rprop with its eight steps and plain gradient descent
-to the adaptive rules and online L-BFGS. Each rule has the rate that suits it; with another, the order changes. The
-legend ranks them by accuracy on unseen images.
+signs, in one batch of all. To be seen: the curves of the cost, from Rprop with its eight steps and plain gradient
+descent to the adaptive rules and online L-BFGS. Each rule has the rate that suits it; with another, the order changes.
+The legend ranks them by accuracy on unseen images.
 """
 
 import sys

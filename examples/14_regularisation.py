@@ -23,6 +23,18 @@ def wide(shape, rng=None, dtype=float):
     return tn.nn.init.normal(shape, rng, dtype, std=2.0)
 
 
+def train(penalty):
+    model = tn.nn.Sequential(tn.nn.Dense(1, 40, "tanh", init=wide, rng=0), tn.nn.Dense(40, 1, rng=1))
+    optimizer = tn.optim.Adam(model.parameters(), lr=0.02)
+    schedule = tn.optim.CosineAnnealingLR(optimizer, 1500)
+
+    def loss(prediction, target):
+        return tn.mse(prediction, target) + penalty(model)
+
+    tn.fit(model, loss, optimizer, (X, Y), epochs=1500, batch_size=None, schedule=schedule)
+    return model
+
+
 penalties = {
     "none": lambda model: 0.0,
     "L2, λ = 0.003": lambda model: tn.nn.l2_penalty(model, 0.003),
@@ -31,13 +43,7 @@ penalties = {
 figure = Figure((10, 5.5), layout="constrained")
 axes = figure.subplots(2, 3, sharex="row", sharey="row")
 for (name, penalty), curve, bars in zip(penalties.items(), *axes, strict=True):
-    model = tn.nn.Sequential(tn.nn.Dense(1, 40, "tanh", init=wide, rng=0), tn.nn.Dense(40, 1, rng=1))
-    optimizer = tn.optim.Adam(model.parameters(), lr=0.02)
-    schedule = tn.optim.CosineAnnealingLR(optimizer, 1500)
-    tn.fit(
-        model, lambda prediction, target: tn.mse(prediction, target) + penalty(model), optimizer, (X, Y), 1500,
-        batch_size=None, schedule=schedule,
-    )  # fmt: skip
+    model = train(penalty)
     w = np.concatenate([p.numpy().ravel() for p in tn.nn.weights(model)])
     error = float(np.mean((model(x).numpy() - np.sin(x)) ** 2) ** 0.5)
     print(f"{name:14}  distance from the sine {error:.3f}   weights below 0.01: {np.mean(np.abs(w) < 0.01):4.0%}")

@@ -1,9 +1,9 @@
 """Gradient checking: a derivative rule with a mistake in it is found by comparing with finite differences.
 
 The swish σ(z)·z is entered twice, once with its derivative and once with the product rule's second term forgotten. To
-be seen: `gradcheck` passes the first and refuses the second, naming the operation and the element; and why the step h of
-(f(x + h) − f(x − h))/2h matters: the difference from the right derivative falls with h² until the rounding of f takes
-over, while the difference from the wrong one stays at the size of the mistake whatever h is. checking.png shows both.
+be seen: `gradcheck` passes the first and refuses the second, naming the operation and the elements; and how the step h
+of (f(x + h) − f(x − h))/2h matters: the difference from the right derivative falls with h² until the rounding of f
+takes over, while the difference from the wrong one stays at the size of the mistake. checking.png shows both.
 """
 
 import sys

@@ -152,7 +152,7 @@ point("tn.logaddexp(x, y)", [1000, 1000.6931471805599, -inf, inf], x=[1000.0, 10
       y=[-1000.0, 1000.0, -inf, inf], dx=[1, 0.5, 0.5, 0.5], dy=[0, 0.5, 0.5, 0.5])  # fmt: skip
 point("tn.logsumexp(x)", 1000.6931471805599, x=[1000.0, 1000.0, -1000.0], dx=[0.5, 0.5, 0])
 point("tn.logsumexp(x)", 1, x=[1.0, -inf], dx=[1, 0])
-point("tn.logsumexp(x)", -inf, x=[-inf, -inf], dx=[0, 0])
+point("tn.logsumexp(x)", -inf, x=[-inf, -inf], dx=[nan, nan], why="no weight is larger than another: 0/0")
 point("tn.softmax(x)", [1, 0, 0], x=[1000.0, -1000.0, -inf], dx=[0, 0, 0])
 point("tn.log_softmax(x)", [0, -2000], x=[1000.0, -1000.0], dx=[-1, 1])
 point("tn.cross_entropy(x, np.array([1]))", 2000, x=[[1000.0], [-1000.0]], dx=[[1], [-1]])

@@ -309,6 +309,9 @@ class Refusing:
     def add(self, node):
         pass
 
+    def taken(self, op, args):
+        return op.forward, args
+
     def refuse(self, node, what):
         raise AssertionError(f"{what} of {node!r} was asked for")
 

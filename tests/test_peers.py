@@ -61,7 +61,8 @@ EINSUM = [("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)), ("ba", (2, 3
           ("i,i->i", (3,), (3,)), ("ij,kl->il", (2, 3), (2, 4)), ("...ij,...jk->...ik", (5, 2, 3), (5, 3, 4)),
           ("...ij,jk", (5, 2, 3), (3, 4)), ("i...,i...->...", (2, 3), (2, 3)), ("...,...", (2, 3), (3,)),
           ("ij,jk,kl->il", (2, 3), (3, 4), (4, 2)), ("iij,j->i", (2, 2, 3), (3,)), ("iii->i", (3, 3, 3)),
-          ("ij,->ij", (2, 3), ()), ("bhqd,bhkd->bhqk", (2, 2, 3, 4), (2, 2, 5, 4)), ("a b , b c -> a c", (2, 3), (3, 2)),
+          ("ij,->ij", (2, 3), ()), ("bhqd,bhkd->bhqk", (2, 1, 3, 4), (2, 1, 5, 4)),
+          ("a b , b c -> a c", (2, 3), (3, 2)),
           ("...ii->...", (2, 3, 3)), ("ij,ij,ij->i", (2, 3), (2, 3), (2, 3)), ("i,j,k->", (2,), (3,), (4,)),
           ("...i->...", (2, 3)), ("ijij->ij", (2, 3, 2, 3)), ("ij,ji->", (2, 3), (3, 2))]  # fmt: skip
 INDICES = [0, -1, (1, -2), slice(None), slice(None, None, -1), slice(-1, None, -2), (Ellipsis, 1), (None, 1), Ellipsis,
@@ -69,7 +70,8 @@ INDICES = [0, -1, (1, -2), slice(None), slice(None, None, -1), slice(-1, None, -
            (slice(None), [0, 0]), ([0, 1, 0], slice(None), [3, 3, 3]), (slice(None), slice(None), [1, 1]),
            (Ellipsis, [0, 3, 0]), ([1, 1], None, [0, 0]), np.arange(24).reshape(2, 3, 4) % 3 == 0,
            (slice(None), np.array([True, False, True])), np.array([True, False]), [], (1, Ellipsis, -1), (1, 1, 1),
-           (np.int64(1), np.array(2)), ([[0], [1]], [[0, 2]]), (np.array([True, True]), [0, 1]), slice(2, 1)]  # fmt: skip
+           (np.int64(1), np.array(2)), ([[0], [1]], [[0, 2]]), (np.array([True, True]), [0, 1]),
+           slice(2, 1)]  # fmt: skip
 NORMS = [(V, {}), (A, {}), (C, {}), (A, {"axis": 1}), (A, {"axis": (0, 1)}), (C, {"axis": (2, 0)})]
 NORMS += [(V, {"ord": o}) for o in (1, 2, 3, 0.5, 2.5, -1, -2, np.inf, -np.inf)]
 NORMS += [(A, {"ord": o, "axis": -1, "keepdims": True}) for o in (1, 2, 3, np.inf, -np.inf)]
@@ -95,7 +97,7 @@ for name in ("sum", "mean", "prod", "max", "min"):
     for kwargs in AXES:
         call(name, C, **kwargs)
     call(name, C, rest=(1,))
-    call(name, S, **{})
+    call(name, S)
     call(name, V, axis=0)
 for name in ("var", "std"):
     for kwargs in AXES:
@@ -284,7 +286,8 @@ def jax_functions():
     special = {
         "erf": jax.scipy.special.erf, "logsumexp": jax.scipy.special.logsumexp, "log_sigmoid": nn.log_sigmoid,
         "gelu": lambda x: nn.gelu(x, approximate=False), "softsign": nn.soft_sign, "softplus": nn.softplus,
-        "hard_tanh": lambda x, min=-1, max=1: jnp.clip(x, min, max), "mish": nn.mish, "silu": nn.silu, "selu": nn.selu,
+        "hard_tanh": lambda x, **bounds: jnp.clip(x, **{"min": -1, "max": 1, **bounds}), "mish": nn.mish,
+        "silu": nn.silu, "selu": nn.selu,
         "elu": nn.elu, "leaky_relu": nn.leaky_relu, "relu": nn.relu, "sigmoid": nn.sigmoid, "softmax": nn.softmax,
         "log_softmax": nn.log_softmax, "getitem": lambda x, i: x[tuple(map(at, i)) if isinstance(i, tuple) else at(i)],
         "einsum": lambda *xs, subscripts: jnp.einsum(subscripts, *xs), "negative": jnp.negative,
@@ -295,12 +298,18 @@ def jax_functions():
     for name in ("norm", "inv", "det", "solve"):
         special[name] = getattr(jnp.linalg, name)
     for name in ("concatenate", "stack", "hstack", "vstack"):
-        special[name] = lambda *xs, f=getattr(jnp, name), **kwargs: f(xs, **kwargs)
-    for name in ("concatenate", "stack"):
-        special[name] = lambda *xs, f=getattr(jnp, name), **kwargs: f(
-            [x for x in xs if not isinstance(x, int)], *[x for x in xs if isinstance(x, int)], **kwargs
-        )
+        special[name] = joined(getattr(jnp, name))
     return special, jnp
+
+
+def joined(f):
+    """As a function of the arrays one by one, with the axis behind them."""
+
+    def call(*given, **kwargs):
+        arrays = [x for x in given if not isinstance(x, int)]
+        return f(arrays, *given[len(arrays) :], **kwargs)
+
+    return call
 
 
 def at(index):
@@ -317,6 +326,10 @@ def ours(name, arrays, rest, kwargs):
         case "slogdet":
             return tn.slogdet(*arrays).logabsdet
     return getattr(tn, name)(*arrays, *rest, **kwargs)
+
+
+def slots_of(arrays):
+    return tuple(range(len(arrays)))
 
 
 def parts(y):
@@ -351,13 +364,14 @@ def test_value_and_derivatives_are_those_of_jax(name):
         def scalar(*xs, weights=weights, theirs=theirs):
             return sum(jnp.sum(w * y) for w, y in zip(weights, theirs(*xs), strict=True))
 
-        numbers = tuple(range(len(inputs)))
-        slope = jax.grad(scalar, numbers)
+        slope = jax.grad(scalar, slots_of(inputs))
 
         def projected(*xs, slope=slope, again=again):
             return sum(jnp.sum(u * g) for u, g in zip(again, slope(*xs), strict=True))
 
-        everything = jax.jit(lambda *xs, p=projected, s=slope, f=theirs: (f(*xs), s(*xs), jax.grad(p, numbers)(*xs)))
+        everything = jax.jit(
+            lambda *xs, p=projected, s=slope, f=theirs: (f(*xs), s(*xs), jax.grad(p, slots_of(xs))(*xs))
+        )
         their_y, their_g, their_h = everything(*inputs)
 
         # ours

@@ -173,7 +173,20 @@ def write(op: Op, arguments: dict[str, str] | Sequence[str], params: dict[str, A
             arguments = {op.arguments[0]: ", ".join(arguments)}
         else:
             arguments = dict(zip(op.arguments, arguments, strict=True))
-    return op.formula.format(**op.parameters(params), **arguments)
+    spelled = {name: _spell(value) for name, value in op.parameters(params).items()}
+    return op.formula.format(**spelled, **arguments)
+
+
+def _spell(value: Any) -> str:
+    """A parameter as it is written in code: an index as it stands in brackets."""
+    if isinstance(value, tuple):
+        return ", ".join(_spell(v) for v in value)
+    if isinstance(value, slice):
+        parts = ["" if v is None else str(v) for v in (value.start, value.stop, value.step)]
+        return ":".join(parts if parts[2] else parts[:2])
+    if isinstance(value, np.ndarray):
+        return str(value.tolist()) if value.size <= 4 else "…"
+    return "…" if value is Ellipsis else str(value)
 
 
 def op(

@@ -626,7 +626,7 @@ def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits
     slots = tuple([s for s in _slots(bits) if op.vjps[s] is not None]) if mode.grad else ()
     if slots:
         args = tuple([_frozen(a) for a in args])
-        result = Tensor(y, bool(slots), None, op, args, params, slots)
+        result = Tensor(y, True, None, op, args, params, slots)
         frame = sys._getframe(2)
         while _INSIDE[frame.f_code.co_filename] and frame.f_back is not None:
             frame = frame.f_back

@@ -19,7 +19,7 @@ def quiet():
 
 def fit(x):
     """Lists and Python numbers as an array, arrays as they are."""
-    return x if isinstance(x, (np.ndarray, np.generic)) else np.asarray(x)
+    return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 # --- functions that NumPy does not have, or not stably ---------------------------------------------------------------

@@ -222,14 +222,6 @@ def _log_softmax(x, axis=0):
         return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
-def _logsumexp_rule(g, y, x, axis=None, keepdims=False):
-    """The weights exp(x − y), made to add up to 1: y may be a large number, and so rounded."""
-    y = np.where(y == -np.inf, 0.0, y)  # all weights of nothing but −∞ are 0
-    weights = np.exp(x - spread(y, x, axis, keepdims))
-    total = np.sum(weights, axis=axis, keepdims=True)
-    return spread(g, x, axis, keepdims) / (total + (total == 0)) * weights
-
-
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 sum     = op(np.sum,  "Σ {x}",    lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g, x, axis, keepdims), x.shape), kind="linear", binds=2, summary="Sum")
@@ -244,7 +236,7 @@ cumprod = op(np.cumprod, "cumprod({x})", _cumprod_rule, jvp=lambda t, *rest, **p
 vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", summary="Norm of vectors: (Σ|x|^ord)^(1/ord)", hard="the gradient at the zero vector is 0.")
 softmax     = op(_softmax,     "softmax({x})",     lambda g, y, x, axis=0: y * (g - np.sum(g * y, axis=axis, keepdims=True)), name="softmax", kind="symmetric", summary="exp(x) / Σ exp(x) along axis, stable")
 log_softmax = op(_log_softmax, "log softmax({x})", lambda g, y, x, axis=0: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True), name="log_softmax", jvp=lambda t, y, x, axis=0: t[0] - np.sum(np.exp(y) * t[0], axis=axis, keepdims=True), summary="log softmax(x) along axis, stable")
-logsumexp   = op(_logsumexp,   "logsumexp({x})",   _logsumexp_rule, name="logsumexp", kind="reduction", summary="log Σ exp(x), stable")
+logsumexp   = op(_logsumexp,   "logsumexp({x})",   lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * softmax(x, axis=axis), name="logsumexp", kind="reduction", summary="log Σ exp(x), stable")
 argmax  = op(np.argmax, "argmax({x})", None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Index of the largest element (no gradient)")
 argmin  = op(np.argmin, "argmin({x})", None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Index of the smallest element (no gradient)")
 any     = op(np.any,    "any({x})",    None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Is any element true?")

@@ -76,7 +76,6 @@ class Plan:
     nodes that are computed from where others live.
     """
 
-    nodes: list[Node]
     results: list[Node]
     gradients: list[Node]
     written: dict[Node, Node]  # memory -> the value that it ends with

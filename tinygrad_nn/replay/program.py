@@ -55,11 +55,18 @@ class Program:
 
     def bind(self) -> None:
         """Bind the names to the arrays of this moment."""
+        for memory in self.step.memories:
+            if memory.tensor is not None and memory.tensor.watch is None:
+                memory.tensor.watch = Watch()
         self.replay = self._namespace["bind"](*(memory.array for memory in self._bound))
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         return self.context.run(self.replay, args, kwargs)
 
+    def fits(self, args: tuple, kwargs: dict[str, Any]) -> bool:
+        """Would a replay give what the step would give?  Then make ready for it."""
+        given = [x for _, x in (*parts(args, "args"), *parts(kwargs, "kwargs"))]
+        return self.step.fits(given, self._granted)
 
 class Compiled:
     """A compiled step: call it as the function it was made from.  `program` is what ran last; print it."""
@@ -81,10 +88,23 @@ class Compiled:
         if mode.trace is not None or mode.anomalies:
             return self.function(*args, **kwargs)
         with self._lock:
-            self.program = Program(self.function, args, kwargs, mode)
-            result = self.program.run(args, kwargs)
-            if result is MISS: raise RuntimeError
+            program = self._chosen(args, kwargs, mode)
+            result = program.run(args, kwargs)
+            if result is MISS:
+                raise AssertionError(f"a program that fits does not run:\n{program.source}")
             return result
+
+    def _chosen(self, args: tuple, kwargs: dict[str, Any], mode: Mode) -> Program:
+        key = mode.grad, *[(path, signature(x)) for path, x in (*parts(args, "args"), *parts(kwargs, "kwargs"))]
+        programs = self._programs.setdefault(key, [])
+        program = next((p for p in programs if p.fits(args, kwargs)), None)
+        if program is None:
+            program = Program(self.function, args, kwargs, mode)
+            programs.append(program)
+        program.mode = mode
+        program.bind()
+        self.program = program
+        return program
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)

@@ -141,3 +141,10 @@ class Step:
             if not kept:
                 self.gradients.append((tensor, None if now is None else now.node))
             self.without_gradient.append((tensor, before is None))
+
+    def fits(self, given: list[Any], granted: list[tuple[Tensor, bool]]) -> bool:
+        """Is everything as it was recorded?  (The arguments have the same signature.)"""
+        if any((tensor.grad is None) is not none for tensor, none in granted):
+            return False
+        looked_up = {id(m.place) for m in self.memories if m.place is not None}
+        return self.surroundings.same(looked_up)

@@ -101,7 +101,8 @@ class Writer:
 
     def _assembled(self) -> str:
         replay = ["def replay(args, kwargs):", *_indent(self.body)]
-        inner = [*self.start, "", *self.functions, *replay, "", "return replay"]
+        rest = ["at_rest = references()", ""] if self.given_out else []
+        inner = [*self.start, "", *self.functions, *rest, *replay, "", "return replay"]
         head = f"def bind({', '.join(self.names[m.node] for m in self.bound)}):"
         return "\n".join(line.rstrip() for line in [head, *_indent(inner)]) + "\n"
 
@@ -328,7 +329,7 @@ class Writer:
             self.body.append("".join(f"{tensor}.grad = " for tensor, _ in self.given_out) + "None")
             self.body += ["if references() != at_rest:", "    return MISS"]
             count = " + ".join(f"getrefcount({name})" for _, name in self.given_out)
-            self.functions += ["def references():", f"    return {count}", "", "at_rest = references()", ""]
+            self.functions += ["def references():", f"    return {count}", ""]
 
     # -- the calls
 

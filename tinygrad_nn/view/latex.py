@@ -96,7 +96,7 @@ def _word(token: str) -> str:
 _TEXT = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}",
+    "|": r"\textbar{}", "[": "{[}", "]": "{]}",
     '"': r"\textquotedbl{}",
 }  # fmt: skip
 

@@ -81,14 +81,6 @@ def _colors(scene: Scene) -> dict[str, str]:
     codes = {style.SOFT, style.QUIET, style.INK, style.BAD, style.GOOD, style.PAPER}
     codes |= {part for role in ROLES.values() for part in (role.line, role.fill)}
     codes |= {part for k in range(1, 1 + len(style.LANES)) for part in (style.lane(k).line, style.lane(k).text)}
-    for node in scene.nodes:
-        for row in node.rows:
-            if row.grid is not None:
-                codes |= {style.tint(x, row.grid.scale) for line in row.grid.cells for x in line}
-    if scene.table is not None:
-        for grid in [scene.table.grid, *(row.grid for row in scene.table.rows)]:
-            if grid is not None:
-                codes |= {style.tint(x, grid.scale) for line in grid.cells for x in line}
     return {_color(code): code for code in codes}
 
 
@@ -148,12 +140,13 @@ def _heat(grid: Grid) -> str:
             + "\\\\".join(lines)
             + "\\end{tabular}}}\\right)$"
         )
-    squares = "".join(
-        f"\\fill[{_color(style.tint(x, grid.scale))}] ({7 * j},{-7 * i}) rectangle ({7 * j + 7},{-7 * i - 7});"
-        for i, line in enumerate(grid.cells)
-        for j, x in enumerate(line)
-    )
-    return f"\\begin{{tikzpicture}}[x=1bp, y=1bp, baseline=(current bounding box.center)]{squares}\\end{{tikzpicture}}"
+    lines = [
+        "\\hbox{"
+        + "".join(f"\\textcolor[HTML]{{{style.tint(x, grid.scale)[1:].upper()}}}{{\\rule{{7bp}}{{7bp}}}}" for x in line)
+        + "}"
+        for line in grid.cells
+    ]
+    return f"$\\vcenter{{\\offinterlineskip{''.join(lines)}}}$"
 
 
 # --- edges -----------------------------------------------------------------------------------------------------------

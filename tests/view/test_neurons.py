@@ -1,0 +1,179 @@
+"""The founding text's figures with numbers: the network, inside a neuron, and its fan-out."""
+
+import numpy as np
+import pytest
+
+import tinygrad_nn as tn
+
+
+@pytest.fixture
+def relu_network():
+    """The network of acceptance/chain_rule.md."""
+    W1 = tn.tensor([[1.0, -2.0], [0.5, 1.0], [-1.0, 0.5]], requires_grad=True, name="W¹")
+    b1 = tn.tensor([[1.0], [0.5], [-0.5]], requires_grad=True, name="b¹")
+    W2 = tn.tensor([[2.0, -1.0, 0.5], [1.0, 1.0, -2.0]], requires_grad=True, name="W²")
+    x = tn.tensor([[1.0], [0.5]], requires_grad=True, name="x")
+    o = W2 @ tn.relu(W1 @ x + b1)
+    return tn.mse(o, np.array([[1.0], [0.0]])).named("L")
+
+
+@pytest.fixture(scope="module")
+def wide():
+    model = tn.nn.Sequential(tn.nn.Dense(20, 30, "relu", rng=0), tn.nn.Dense(30, 12, rng=1))
+    rng = np.random.default_rng(2)
+    return tn.mse(model(rng.normal(size=(20, 7))), rng.normal(size=(12, 7)))
+
+
+def unit(picture, level, i):
+    (found,) = (n for n in picture.scene.nodes if n.id == f"u{level}_{i}")
+    return found
+
+
+def numbers(node):
+    return {row.label: row.text for row in node.rows}
+
+
+# --- figure 1 ----------------------------------------------------------------------------------------------------------
+
+
+def test_network_shows_every_unit_with_its_numbers(relu_network):
+    picture = tn.draw(relu_network, detail="neurons")
+    assert numbers(unit(picture, 0, 1)) == {"x₁": "1", "∂x₁": "3"}
+    assert numbers(unit(picture, 1, 1)) == {"z₁": "1", "a₁": "1", "δ₁": "1.5"}
+    assert numbers(unit(picture, 1, 2)) == {"z₂": "1.5", "a₂": "1.5", "δ₂": "3"}
+    assert numbers(unit(picture, 1, 3)) == {"z₃": "−1.25", "a₃": "0", "δ₃": "0"}
+    assert numbers(unit(picture, 2, 1)) == {"z₁": "0.5", "ŷ₁": "0.5", "δ₁": "−0.5"}
+    assert numbers(unit(picture, 2, 2)) == {"z₂": "2.5", "ŷ₂": "2.5", "δ₂": "2.5"}
+    assert picture.scene.title == "Network 2–3–2"
+
+
+def test_dead_units_are_drawn_blocked(relu_network):
+    picture = tn.draw(relu_network, detail="neurons")
+    assert [n.blocked for n in picture.scene.nodes if n.id.startswith("u1")] == [False, False, True]
+    assert {e.kind for e in picture.scene.edges if e.target == "u1_3"} == {"blocked"}
+    assert "style=dotted" in picture.source
+
+
+def test_units_keep_their_order_from_top_to_bottom(relu_network):
+    places = [n.at[1] for n in tn.draw(relu_network, detail="neurons").scene.nodes if n.id.startswith("u1")]
+    assert places == sorted(places, reverse=True)
+
+
+def test_negative_weights_are_dashed(relu_network):
+    picture = tn.draw(relu_network, detail="neurons")
+    (arrow,) = (e for e in picture.scene.edges if (e.source, e.target) == ("u0_2", "u1_1"))
+    assert arrow.kind == "negative"
+    assert arrow.tooltip == "w₁₂¹ = −2, carries −1"
+
+
+# --- figure 3 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("neuron", "factors", "products", "total", "check"),
+    [
+        (
+            (1, 1),
+            ["2 × (−0.5)", "1 × 2.5"],
+            ["−1", "2.5"],
+            "1.5",
+            "× σ′(1) = 1 gives δ₁ = 1.5, as in the backward pass",
+        ),
+        (
+            (1, 2),
+            ["−1 × (−0.5)", "1 × 2.5"],
+            ["0.5", "2.5"],
+            "3",
+            "× σ′(1.5) = 1 gives δ₂ = 3, as in the backward pass",
+        ),
+        ((1, 3), ["0.5 × (−0.5)", "−2 × 2.5"], ["−0.25", "−5"], "−5.25", "× σ′(−1.25) = 0 gives δ₃ = 0, blocked"),
+        ((0, 1), ["1 × 1.5", "0.5 × 3", "−1 × 0"], ["1.5", "1.5", "0"], "3", "equals ∂L/∂x₁ of the backward pass"),
+    ],
+)
+def test_error_signals_come_back_and_add_up(relu_network, neuron, factors, products, total, check):
+    table = tn.draw(relu_network, detail="neurons", neuron=neuron).scene.table
+    assert [row.factors for row in table.rows] == factors
+    assert [row.product for row in table.rows] == products
+    assert (table.total, table.ok, table.check) == (total, True, check)
+
+
+def test_fan_out_has_an_arrow_forth_and_one_back_for_each_unit_above(relu_network):
+    picture = tn.draw(relu_network, detail="neurons", neuron=(1, 1))
+    assert [(e.source, e.target, e.kind) for e in picture.scene.edges if e.lanes] == [
+        ("u1_1", "u2_1", "flow"), ("u2_1", "u1_1", "back"), ("u1_1", "u2_2", "flow"), ("u2_2", "u1_1", "back"),
+    ]  # fmt: skip
+
+
+def test_wide_layers_show_the_strongest_and_the_exact_rest(wide):
+    picture = tn.draw(wide, detail="neurons", neuron=(1, 3))
+    *shown, rest = picture.scene.table.rows
+    W = next(n for n in tn.chain.paths(wide, find(wide, "W²")).nodes if n.name == "W²").value
+    delta = 7 * tn.gradients(wide, find(wide, "Z²"))[0][:, 0]
+    sent = W[:, 2] * delta
+    assert sorted(abs(row.value) for row in shown) == sorted(sorted(abs(sent))[-5:])
+    assert rest.nodes == "… and 7 more units, together"
+    assert rest.value == pytest.approx(sent.sum() - sum(row.value for row in shown), abs=1e-12)
+    assert picture.scene.table.ok is True
+    (box,) = (n for n in picture.scene.nodes if n.id == "rest2")
+    assert box.title == "… 7 more"
+    assert box.rows[0].value == pytest.approx(rest.value)
+
+
+def find(root, name):
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.name == name:
+            return node
+        stack += [x for x in node.inputs if isinstance(x, tn.Tensor)]
+    raise LookupError(name)
+
+
+# --- figure 2 ----------------------------------------------------------------------------------------------------------
+
+
+def test_inside_a_neuron(relu_network):
+    picture = tn.draw(relu_network, detail="neurons", inside=(1, 1))
+    names = [n.title for n in picture.scene.nodes if n.form in ("sign", "text")]
+    for text in ("×", "Σ", "σ", "w₁₁ = 1", "w₁₂ = −2", "z₁ = 1", "δ₁ = 1.5", "relu"):
+        assert text in names
+    assert [row.product for row in picture.scene.table.rows] == ["1.5", "0.75"]  # ∂L/∂W¹[0]
+    assert picture.scene.table.rest[-1].startswith("✓")
+
+
+# --- examples, errors, engines -------------------------------------------------------------------------------------------
+
+
+def test_examples_of_a_batch(wide):
+    first, second = (tn.draw(wide, detail="neurons", example=n) for n in (1, 2))
+    assert first.source != second.source
+    assert "example 2 of 7" in second.scene.notes[-1].text
+
+
+def test_variables_need_no_names():
+    W = tn.tensor(np.eye(2), requires_grad=True)
+    picture = tn.draw(tn.tanh(W @ np.ones((2, 1))).sum(), detail="neurons", names={})
+    assert picture.scene.title == "Network 2–2"
+
+
+def test_wrong_questions_are_answered(relu_network, founding):
+    with pytest.raises(ValueError, match="finds none here"):
+        tn.draw(founding[1], detail="neurons")
+    with pytest.raises(ValueError, match="layer 1 has units 1 to 3, not 4"):
+        tn.draw(relu_network, detail="neurons", neuron=(1, 4))
+    with pytest.raises(ValueError, match="no such figure for layer 2, only for 0 to 1"):
+        tn.draw(relu_network, detail="neurons", neuron=(2, 1))
+    with pytest.raises(ValueError, match="no such figure for layer 0, only for 1 to 2"):
+        tn.draw(relu_network, detail="neurons", inside=(0, 1))
+    with pytest.raises(ValueError, match="the batch has examples 1 to 1"):
+        tn.draw(relu_network, detail="neurons", example=2)
+    W = tn.tensor(np.eye(2), requires_grad=True)
+    with pytest.raises(ValueError, match="between layers 1 and 2 there is something else"):
+        tn.draw((W @ ((W @ np.eye(2)) * 2)).sum(), detail="neurons")
+
+
+@pytest.mark.parametrize("options", [{}, {"neuron": (1, 1)}, {"inside": (1, 3)}], ids=str)
+def test_figures_render(relu_network, engine, options, tmp_path):
+    picture = tn.draw(relu_network, detail="neurons", engine=engine, **options)
+    assert "−1.25" in picture.svg() or options == {"inside": (1, 1)}
+    assert picture.save(tmp_path / "n.png").stat().st_size > 3000

@@ -1,6 +1,6 @@
-"""Softmax with log-likelihood against sigmoids with squared error: who recovers from being surely wrong?
+"""Softmax with log-likelihood against sigmoids with squared error: who recovers from a bad start.
 
-Two networks of 64-32-10 neurons read digits from the same first weights, in which the output layer is twenty times too
+Two networks of 64-32-10 neurons read digits from the same first weights, in which the output layer is ten times too
 large: its first answers are wrong, and sure of it. With squared error δ = (a − y*) ⊗ σ′(z), and where a sigmoid is
 saturated σ′(z) is almost 0, so the worst errors teach least. With softmax and log-likelihood the derivative of the
 activation cancels: δ = a − y*. To be seen: the size of δ at the output in the first epochs, and that the one network
@@ -23,7 +23,7 @@ Y_train, Y_test = tn.data.one_hot(y_train, 10), tn.data.one_hot(y_test, 10)
 def train(loss, activation):
     rng = np.random.default_rng(0)
     model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, activation, rng=rng))
-    model[1].W.data *= 20
+    model[1].W.data *= 10
     sizes = []
 
     def look(epoch, history):
@@ -32,7 +32,7 @@ def train(loss, activation):
 
     look(0, None)
     history = tn.fit(
-        model, loss, tn.optim.SGD(model.parameters(), lr=0.1), (X_train, Y_train), 15,
+        model, loss, tn.optim.SGD(model.parameters(), lr=0.01), (X_train, Y_train), 15,
         validation=(X_test, Y_test), metrics="accuracy", callbacks=look, rng=1,
     )  # fmt: skip
     return sizes, history["validation_accuracy"]

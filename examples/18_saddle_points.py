@@ -1,10 +1,10 @@
 """Second order: at a critical point the eigenvalues of the Hessian tell a minimum from a saddle.
 
-J = ¼w₁⁴ − ½w₁² + ½w₂² has three points where the gradient is zero. To be seen: at (±1, 0) both eigenvalues are positive,
-so all ways lead up: minima. At (0, 0) one is negative: a saddle, from which J falls along the eigenvector drawn. Newton's
-step solves H Δw = −∇J and so runs to the nearest critical point of any kind, here the saddle; gradient descent from the
-same start rolls off it. Below, the same question for the XOR network: at zero weights its Hessian has eigenvalues of
-both signs and several zeros, directions in which the cost is flat to second order: a saddle on a plateau.
+J = ¼w₁⁴ − ½w₁² + ½w₂² has three points where the gradient is zero. To be seen: at (±1, 0) both eigenvalues are
+positive, so all ways lead up: minima. At (0, 0) one is negative: a saddle, from which J falls along the eigenvector
+drawn. Newton's step solves H Δw = −∇J and so runs to a critical point of any kind, here the saddle; gradient descent
+from the same start rolls past it. The same question for an XOR network: at zero weights and output ½ all eigenvalues
+but one are 0. That is a plateau, where gradient descent stays for long.
 """
 
 import sys
@@ -52,5 +52,5 @@ def cost(w):  # a 2-2-1 network, its 9 parameters in one vector
 
 
 eigenvalues = np.linalg.eigvalsh(tn.hessian(cost)(np.append(np.zeros(8), 0.5)))
-print("XOR network at zero weights:", np.array2string(eigenvalues, precision=2, suppress_small=True))
+print("XOR network at zero weights: eigenvalues", np.array2string(eigenvalues, precision=2, suppress_small=True))
 print(f"picture: {out / 'saddle.png'}")

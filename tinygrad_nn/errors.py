@@ -45,7 +45,8 @@ def misfit(op: Any, args: Sequence[Any], reason: Exception) -> ShapeError | None
     if op.kind == "elementwise" and len(shapes) > 1:
         differing = _broadcast_misfit(shapes)
         return ShapeError(f"{asked}: {differing}{_transpose_that_fits(names, shapes)}") if differing else None
-    return ShapeError(f"{asked}: {reason}") if isinstance(reason, ValueError) and "shape" in str(reason) else None
+    of_shapes = isinstance(reason, ValueError) and any(word in str(reason) for word in ("shape", "dimension"))
+    return ShapeError(f"{asked}: {reason}") if of_shapes and not isinstance(reason, np.exceptions.AxisError) else None
 
 
 def _matmul_misfit(names: Sequence[str], a: tuple, b: tuple) -> str:

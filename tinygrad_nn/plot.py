@@ -330,7 +330,7 @@ def _draw_surface(ax: Axes, surface: Surface, paths: Paths, x: Any, y: Any, leve
     heights = np.asarray(surface(*grid))
     at = np.quantile(heights, np.linspace(0, 1, levels) ** 1.5)  # as many points of the plane between any two
     ax.contourf(*grid, heights, levels=np.unique(at), cmap="Greys", alpha=0.45)
-    ax.contour(*grid, heights, levels=np.unique(at), colors="grey", linewidths=0.4)
+    ax.contour(*grid, heights, levels=np.unique(at), colors="grey", linewidths=0.4, linestyles="solid")
     ax.set(xlim=limits[0], ylim=limits[1], xlabel="w₁", ylabel="w₂")
 
 

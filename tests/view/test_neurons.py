@@ -33,7 +33,7 @@ def numbers(node):
     return {row.label: row.text for row in node.rows}
 
 
-# --- figure 1 ----------------------------------------------------------------------------------------------------------
+# --- figure 1 --------------------------------------------------------------------------------------------------------
 
 
 def test_network_shows_every_unit_with_its_numbers(relu_network):
@@ -66,7 +66,7 @@ def test_negative_weights_are_dashed(relu_network):
     assert arrow.tooltip == "w₁₂¹ = −2, carries −1"
 
 
-# --- figure 3 ----------------------------------------------------------------------------------------------------------
+# --- figure 3 --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def find(root, name):
     raise LookupError(name)
 
 
-# --- figure 2 ----------------------------------------------------------------------------------------------------------
+# --- figure 2 --------------------------------------------------------------------------------------------------------
 
 
 def test_inside_a_neuron(relu_network):
@@ -141,7 +141,7 @@ def test_inside_a_neuron(relu_network):
     assert picture.scene.table.rest[-1].startswith("✓")
 
 
-# --- examples, errors, engines -------------------------------------------------------------------------------------------
+# --- examples, errors, engines ---------------------------------------------------------------------------------------
 
 
 def test_examples_of_a_batch(wide):

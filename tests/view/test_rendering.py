@@ -192,7 +192,16 @@ def test_notebooks_show_the_svg(founding, engine):
     picture = tn.draw(founding[1], engine=engine)
     bundle = picture._repr_mimebundle_()
     assert bundle["image/svg+xml"] == picture._repr_svg_() == picture.svg()
+    assert bundle["text/html"] == picture._repr_html_() == picture.svg().split("\n", 1)[1].strip()
     assert bundle["text/plain"] == repr(picture)
+
+
+def test_a_notebook_without_engine_shows_the_text(founding, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(render, "_embedded", lambda: None)
+    (text,) = tn.draw(founding[1])._repr_mimebundle_().values()
+    assert "x = exp(t)" in text
+    assert "pip install graphviz-pure" in text
 
 
 def test_json_is_standard(founding):

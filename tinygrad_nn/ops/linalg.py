@@ -84,7 +84,8 @@ def _bind_einsum(subscripts, *operands, optimize=None):
 
 
 def _einsum(*operands, subscripts):
-    return np.einsum(subscripts, *operands, optimize=len(operands) > 2)
+    y = np.einsum(subscripts, *operands, optimize=len(operands) > 2)
+    return y if len(operands) > 1 or y.base is None else y.copy()  # a transpose or a diagonal comes as a view
 
 
 def _einsum_rule(g, y, *operands, slot, subscripts=""):

@@ -15,7 +15,7 @@ def _examples(x):
     return (x.shape[-1] or 1) if x.ndim > 1 else 1
 
 
-def _check(name, prediction, target):
+def _check(prediction, target):
     """Losses never broadcast: (n, 1) against (n,) would silently become (n, n)."""
     p, t = np.shape(prediction), np.shape(target)
     if p == t:
@@ -26,25 +26,25 @@ def _check(name, prediction, target):
         way_out = f"; target.reshape{p} fits"
     else:
         way_out = ""
-    raise ShapeError(f"{name}: prediction has shape {p}, target has shape {t}: losses never broadcast{way_out}")
+    raise ShapeError(f"the shapes must be equal: losses never broadcast{way_out}")
 
 
 # --- squared, absolute, Huber ----------------------------------------------------------------------------------------
 
 
 def _mse(prediction, target):
-    _check("mse", prediction, target)
+    _check(prediction, target)
     error = np.subtract(prediction, target).ravel()
     return error.dot(error) / (2 * _examples(fit(prediction)))
 
 
 def _l1(prediction, target):
-    _check("l1_loss", prediction, target)
+    _check(prediction, target)
     return np.sum(np.abs(np.subtract(prediction, target))) / _examples(fit(prediction))
 
 
 def _huber(prediction, target, delta=1.0):
-    _check("huber_loss", prediction, target)
+    _check(prediction, target)
     size = np.abs(np.subtract(prediction, target))
     inside = np.minimum(size, delta)
     return np.sum(inside * (size - 0.5 * inside)) / _examples(fit(prediction))
@@ -67,13 +67,12 @@ def _labels_of(logits, target):
     if target.shape != logits.shape[1:]:
         turned = "; target.T fits (examples are columns)" if target.T.shape == logits.shape else ""
         raise ShapeError(
-            f"cross_entropy: logits have shape {logits.shape}, target has shape {target.shape}: expected class labels of "
-            f"shape {logits.shape[1:]} or one-hot columns of shape {logits.shape}{turned}"
+            f"expected class labels of shape {logits.shape[1:]} or one-hot columns of shape {logits.shape}{turned}"
         )
     if target.dtype.kind not in "iu":
         raise ValueError(
             f"cross_entropy: class labels must be integers, target has dtype {target.dtype}"
-            + (f" (first value {target.ravel()[0]!r} at index 0)" if target.size else "")
+            + (f" (first value {target.ravel()[0]} at index 0)" if target.size else "")
             + "; target.astype(int) converts"
         )
     if target.size and (target.min() < 0 or target.max() >= logits.shape[0]):
@@ -104,7 +103,7 @@ def _cross_entropy_logits(g, y, logits, target):
 
 
 def _binary_cross_entropy(logits, target):
-    _check("binary_cross_entropy", logits, target)
+    _check(logits, target)
     logits, target = fit(logits), fit(target)
     if target.size and not ((target >= 0) & (target <= 1)).all():
         at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~((target >= 0) & (target <= 1)))))

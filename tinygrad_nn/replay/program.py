@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import itertools
 import threading
 import types
 from collections.abc import Callable
@@ -13,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay.planning import Plan
-from tinygrad_nn.replay.recording import CompileError, Memory, Node, cast, map_leaves, written
-from tinygrad_nn.replay.step import Result, Step, map_tree, parts, signature
-from tinygrad_nn.replay.writing import MISS, Writer, skeleton
-from tinygrad_nn.tensor import Mode, Tensor, _mode
+from tinygrad_nn.replay.planning import Buffer, Plan
+from tinygrad_nn.replay.recording import CompileError, Memory, Node, written
+from tinygrad_nn.replay.step import Result, Step, difference, map_tree, parts, signature
+from tinygrad_nn.replay.writing import MISS, Writer
+from tinygrad_nn.tensor import Mode, _mode
 from tinygrad_nn.watch import Watch
 
 __all__ = ["Compiled", "Program", "compile"]
@@ -25,89 +24,146 @@ __all__ = ["Compiled", "Program", "compile"]
 _PROGRAMS = 64  # so many are kept for one function
 
 
+def _planned(function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode) -> tuple[Step, Plan]:
+    step = Step(function, args, kwargs, mode)
+    results: list[Node] = []
+    map_tree(step.result, lambda x: results.append(x.node) if isinstance(x, Result) else None)
+    return step, Plan(results, [node for _, node in step.gradients if node is not None], step.written)
+
+
 class Program:
-    """One recorded step, for one kind of arguments; `print` it to see the calls that a replay makes."""
+    """One recorded step, for one kind of arguments: print it to see the calls that a replay makes.
+
+    `source` is the whole of the Python that runs, `plan` says which results share memory.
+    """
 
     def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode):
         self.function, self.mode = function, mode
-        self.step = Step(function, args, kwargs, mode)
-        results: list[Node] = []
-        map_tree(self.step.result, lambda x: results.append(x.node) if isinstance(x, Result) else None)
-        gradients = [node for _, node in self.step.gradients if node is not None]
-        self.plan = Plan(results, gradients, self.step.written)
+        self.step, self.plan = _planned(function, args, kwargs, mode)
         self.confirmed = False
-        self.moving: set[Memory] = set()
-        self.context = copy_context()
-        self.context.run(np.seterr, all="ignore")
-        self.write()
+        self._moved: list[Memory] = []
+        self._context = copy_context()
+        self._context.run(np.seterr, all="ignore")  # once, instead of at each call that makes an infinity on purpose
+        self._write()
+        self.step.forget(self.plan.live)
 
-    def __repr__(self) -> str:
-        return self.source
-
-    def write(self) -> None:
+    def _write(self) -> None:
         """Make Python of the plan."""
-        writer = Writer(self.step, self.plan, self.function, self.moving)
-        self.source, self._bound, self._granted = writer.source, writer.bound, writer.taken_for_granted()
-        self._namespace = writer.namespace
+        writer = Writer(self.step, self.plan, self.function, set(self._moved))
+        self.source, self._listing = writer.source, writer.listing
+        self._bound, self._granted, self._namespace = writer.bound, writer.granted, writer.namespace
         name = f"<program of {getattr(self.function, '__name__', 'step')}>"
         exec(builtins.compile(self.source, name, "exec"), self._namespace)
-        self.bind()
+        self._bind()
 
-    def bind(self) -> None:
-        """Bind the names to the arrays of this moment."""
+    def _bind(self) -> None:
+        """Give the names the arrays of this moment."""
         for memory in self.step.memories:
             if memory.tensor is not None and memory.tensor.watch is None:
                 memory.tensor.watch = Watch()
-        self.replay = self._namespace["bind"](*(memory.array for memory in self._bound))
+        self._replay = self._namespace["bind"](*(memory.array for memory in self._bound))
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        return self.context.run(self.replay, args, kwargs)
+        """Replay; MISS if that would not be what the step does now."""
+        return self._context.run(self._replay, args, kwargs)
 
     def fits(self, args: tuple, kwargs: dict[str, Any]) -> bool:
-        """Would a replay give what the step would give?  Then make ready for it."""
-        given = [x for _, x in (*parts(args, "args"), *parts(kwargs, "kwargs"))]
-        return self.step.fits(given, self._granted)
+        """Would a replay be right, with arguments of this kind?  If so, make ready for it."""
+        moved = self.step.moved([x for _, x in (*parts(args, "args"), *parts(kwargs, "kwargs"))], self._granted)
+        if moved is None:
+            return False
+        if moved:
+            self._moved += moved
+            self._write()
+        else:
+            self._bind()
+        return True
+
+    def confirm(self, args: tuple, kwargs: dict[str, Any]) -> None:
+        """Record the step once more: CompileError if it does something else now."""
+        _, plan = _planned(self.function, args, kwargs, self.mode)
+        differing = difference(self.plan.live, plan.live)
+        if differing is not None:
+            node, what = differing
+            raise CompileError(
+                f"from one call to the next the step does something else ({written(node.line)}): {what}; what changes must be an "
+                "argument, or kept in a tensor"
+            )
+        self.confirmed = True
+
+    def equals(self, other: Program) -> bool:
+        """Do both compute the same?"""
+        return difference(self.plan.live, other.plan.live) is None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the buffers."""
+        return sum(b.like.nbytes for b in {*self.plan.place.values()} if isinstance(b, Buffer) and not b.block)
+
+    def __repr__(self) -> str:
+        calls = sum(len(chain.calls) for chain in self.plan.chains)
+        buffers = len({b for b in self.plan.place.values() if isinstance(b, Buffer)})
+        return f"# {calls} calls, {buffers} buffers of {self.nbytes:,} bytes together\n{self._listing}"
+
 
 class Compiled:
-    """A compiled step: call it as the function it was made from.  `program` is what ran last; print it."""
+    """A compiled step: call it as the function that it was made from.
+
+    `program` is what ran last (None before the first call): print it.  `function` is the step as it was written.
+    """
 
     def __init__(self, function: Callable):
         functools.update_wrapper(self, function)
         self.function = function
         self.program: Program | None = None
-        self._programs: dict[Any, list[Program]] = {}
+        self._quick: Program | None = None  # what is tried first
+        self._programs: list[tuple[Any, Program]] = []
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        program, mode = self.program, _mode.get()
+        program, mode = self._quick, _mode.get()
         if program is not None and program.mode is mode:
             with self._lock:
-                result = program.context.run(program.replay, args, kwargs)
+                result = program.run(args, kwargs)
             if result is not MISS:
                 return result
         if mode.trace is not None or mode.anomalies:
             return self.function(*args, **kwargs)
         with self._lock:
-            program = self._chosen(args, kwargs, mode)
-            result = program.run(args, kwargs)
-            if result is MISS:
-                raise AssertionError(f"a program that fits does not run:\n{program.source}")
-            return result
+            return self._otherwise(args, kwargs, mode)
 
-    def _chosen(self, args: tuple, kwargs: dict[str, Any], mode: Mode) -> Program:
-        key = mode.grad, *[(path, signature(x)) for path, x in (*parts(args, "args"), *parts(kwargs, "kwargs"))]
-        programs = self._programs.setdefault(key, [])
-        program = next((p for p in programs if p.fits(args, kwargs)), None)
-        if program is None:
-            program = Program(self.function, args, kwargs, mode)
-            programs.append(program)
-        program.mode = mode
-        program.bind()
-        self.program = program
-        return program
+    def _otherwise(self, args: tuple, kwargs: dict[str, Any], mode: Mode) -> Any:
+        """Run another program than the last, or a new one."""
+        key = mode.grad, *((path, signature(x)) for path, x in (*parts(args, "args"), *parts(kwargs, "kwargs")))
+        known = [program for kind, program in self._programs if kind == key]
+        result = MISS
+        for program in known:
+            if program.confirmed:
+                result = program.run(args, kwargs)
+                if result is not MISS:
+                    break
+        else:
+            for program in known:
+                if program.fits(args, kwargs):
+                    if not program.confirmed:
+                        program.confirm(args, kwargs)
+                    break
+            else:
+                program = Program(self.function, args, kwargs, mode)
+                program.confirmed = any(program.equals(other) for other in known)
+                self._programs.append((key, program))
+                del self._programs[:-_PROGRAMS]
+            result = program.run(args, kwargs)
+            assert result is not MISS, program.source
+        program.mode, self.program = mode, program
+        self._quick = program if program.confirmed else None
+        return result
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self.function, '__qualname__', self.function)}>"
 
 
 def compile(step: Callable) -> Compiled:  # noqa: A001  the public name

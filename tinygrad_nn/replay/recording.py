@@ -67,6 +67,12 @@ class Memory:
         self.tensor, self.argument, self.place = tensor, argument, place
         self.written = False
 
+    def now(self) -> Any:
+        """The array that it is at present, where it is looked for between calls."""
+        if self.kind == "value" and self.tensor is not None:
+            return self.tensor.value
+        return self.array if self.place is None else self.place.now()
+
     def __repr__(self) -> str:
         return f"<memory of {self.tensor if self.tensor is not None else self.array!r}>"
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay.recording import CompileError, Memory, Node, StandIn, Trace
+from tinygrad_nn.replay.recording import CompileError, Memory, Node, StandIn, Trace, leaves
 from tinygrad_nn.replay.surroundings import Surroundings
 from tinygrad_nn.tensor import Mode, Tensor, _mode
 
-__all__ = ["Result", "Step", "map_tree", "parts", "signature"]
+__all__ = ["Owner", "Result", "Step", "difference", "map_tree", "parts", "signature", "skeleton"]
 
 _BY_VALUE = (int, float, complex, str, bytes, bool, type(None), np.dtype, slice, type(Ellipsis))
+Owner = Tensor | int  # a tensor, or the number of the argument that it is
 
 
 # --- nested arguments and results ------------------------------------------------------------------------------------
@@ -61,11 +62,23 @@ def signature(x: Any) -> Any:
     return kind, id(x)
 
 
+def skeleton(x: Any) -> Any:
+    """An array of the same layout that takes no memory to speak of."""
+    return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.strides) if isinstance(x, np.ndarray) else x
+
+
 class Result:
     """A leaf of what the step returns, that is computed: as a tensor of this name, or as an array."""
 
     def __init__(self, node: Node, tensor: bool = False, name: str | None = None):
         self.node, self.tensor, self.name = node, tensor, name
+
+
+class Given:
+    """A leaf of what the step returns: one of its arguments, a tensor."""
+
+    def __init__(self, argument: int):
+        self.argument = argument
 
 
 # --- the step --------------------------------------------------------------------------------------------------------
@@ -74,31 +87,31 @@ class Result:
 class Step:
     """A function recorded while it ran once with these arguments.
 
-    Attributes: `arguments`, all parts of the arguments with their paths; `memories`; `result`, with `Result` leaves;
-    `written`, memory -> final value; `gradients`, what `.grad` becomes; `without_gradient`, for each tensor of which it
+    `arguments` are all parts of the arguments with their paths; `result` has `Result` and `Given` leaves; `written` says
+    which value a memory ends with; `gradients`, what becomes of `.grad`; `without_gradient`, for each tensor of which it
     may matter, whether its `.grad` was None.
     """
 
     def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode):
         self.arguments = [*parts(args, "args"), *parts(kwargs, "kwargs")]
+        self._at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
         self._record(function, args, kwargs, mode)
         self._check()
-        self.written = {m.node: m.handle.node for m in self.memories if m.written and m.handle.node is not m.node}
-        self._note_gradients()
 
     def _record(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode) -> None:
         trace = Trace(lambda: _mode.get().trace is trace)
         self.surroundings = Surroundings(function, trace)
-        at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
 
         def given(x: Any) -> Any:
             if type(x) is Tensor:
-                trace.lift(x, at[id(x)])
-            return trace.stand_in(x, Memory(x, "argument", argument=at[id(x)])) if is_array(x) else x
+                trace.lift(x, self._at[id(x)])
+            return trace.stand_in(x, Memory(x, "argument", argument=self._at[id(x)])) if is_array(x) else x
 
         def returned(x: Any) -> Any:
-            if type(x) is Tensor and x.index > trace.start:
-                return Result(trace.see(x).value.node, True, x.name)
+            if type(x) is Tensor:
+                if id(x) in self._at:
+                    return Given(self._at[id(x)])
+                return Result(trace.see(x).value.node, True, x.name) if x.index > trace.start else x
             x = trace.stand_in(x) if is_array(x) else x
             return Result(x.node) if isinstance(x, StandIn) else x
 
@@ -109,13 +122,29 @@ class Step:
                 result = self.surroundings.watching(lambda: function(*args, **kwargs))
                 self.result = map_tree(result, returned)
         finally:
-            self._after = trace.let_go()
+            after = trace.let_go()
             _mode.reset(token)
-        for memory in trace.memories:
-            if memory.tensor is not None and memory.tensor.index > trace.start:
-                memory.kind, memory.tensor, memory.written = "constant", None, False
         self.memories = trace.memories
-        self.tensors = [(t, grad) for t, _, grad in trace.lifted.values() if t.index < trace.start]
+        for memory in self.memories:
+            if memory.tensor is not None and memory.tensor.index > trace.start:  # the step has made it
+                memory.kind, memory.tensor, memory.written = "constant", None, False
+            elif memory.argument is not None:
+                memory.tensor = None
+        self.written = {m.node: m.handle.node for m in self.memories if m.written and m.handle.node is not m.node}
+        self._note_tensors([(t, grad, after[id(t)]) for t, _, grad in trace.lifted.values() if t.index < trace.start])
+
+    def _note_tensors(self, tensors: list[tuple[Tensor, Any, Any]]) -> None:
+        self.gradients: list[tuple[Owner, Node | None]] = []
+        self.without_gradient: list[tuple[Owner, bool]] = []
+        self.tracked: list[tuple[Tensor, bool]] = []
+        for tensor, before, after in tensors:
+            owner: Owner = self._at.get(id(tensor), tensor)
+            same = isinstance(after, StandIn) and after.memory is not None and after.memory.array is before
+            if not same and after is not before:
+                self.gradients.append((owner, None if after is None else after.node))
+            self.without_gradient.append((owner, before is None))
+            if isinstance(owner, Tensor):
+                self.tracked.append((tensor, tensor.tracked))
 
     def _check(self) -> None:
         """CompileError for what a replay would leave out."""
@@ -132,19 +161,74 @@ class Step:
                 "and pass them as an argument"
             )
 
-    def _note_gradients(self) -> None:
-        self.gradients: list[tuple[Tensor, Node | None]] = []
-        self.without_gradient: list[tuple[Tensor, bool]] = []
-        for tensor, before in self.tensors:
-            now = self._after[id(tensor)]
-            kept = now is before or (isinstance(now, StandIn) and now.memory is not None and now.memory.array is before)
-            if not kept:
-                self.gradients.append((tensor, None if now is None else now.node))
-            self.without_gradient.append((tensor, before is None))
+    def forget(self, nodes: Iterable[Node]) -> None:
+        """Let the arrays of the recorded call go; what stays has their layout."""
+        for node in nodes:
+            node.sample = skeleton(node.sample)
+        self._at = {}
+        self.memories = [m for m in self.memories if m.node in set(nodes)]
+        for memory in self.memories:
+            if memory.argument is not None or memory.kind == "grad":
+                memory.array = skeleton(memory.array)
+        self.arguments = [(path, _layout_of(x)) for path, x in self.arguments]
+        self.surroundings.forget()
 
-    def fits(self, given: list[Any], granted: list[tuple[Tensor, bool]]) -> bool:
-        """Is everything as it was recorded?  (The arguments have the same signature.)"""
-        if any((tensor.grad is None) is not none for tensor, none in granted):
-            return False
-        looked_up = {id(m.place) for m in self.memories if m.place is not None}
-        return self.surroundings.same(looked_up)
+    # -- another call
+
+    def moved(self, given: list[Any], granted: list[tuple[Owner, bool]]) -> list[Memory] | None:
+        """The memories that are other arrays now; None if a replay would not be what the step does with these arguments."""
+        for owner, none in granted:
+            tensor = given[owner] if isinstance(owner, int) else owner
+            if (tensor.grad is None) is not none:
+                return None
+        if any(tensor.tracked is not tracked for tensor, tracked in self.tracked):
+            return None
+        if not self.surroundings.same({id(m.place) for m in self.memories}):
+            return None
+        moved = []
+        for memory in self.memories:
+            now = memory.now()
+            if now is not memory.array:
+                if type(now) is not np.ndarray or now.shape != memory.array.shape or now.dtype != memory.array.dtype:
+                    return None
+                memory.array = now
+                moved.append(memory)
+        return moved
+
+
+def _layout_of(x: Any) -> Any:
+    if type(x) is Tensor:
+        return Tensor(skeleton(x.value), x.tracked)
+    return skeleton(x) if is_array(x) else x
+
+
+# --- are two recordings the same? ------------------------------------------------------------------------------------
+
+
+def difference(a: Sequence[Node], b: Sequence[Node]) -> tuple[Node, str] | None:
+    """Where two recordings first differ, and in what."""
+    at = {node: i for nodes in (a, b) for i, node in enumerate(nodes)}
+    for x, y in zip(a, b, strict=False):
+        if x.memory is not None and y.memory is not None:
+            if not _same_memory(x.memory, y.memory):
+                return y, "it reads another array"
+        elif x.func != y.func or x.sample.shape != y.sample.shape or x.sample.dtype != y.sample.dtype:
+            return y, f"{x.name} the first time, {y.name} the second"
+        else:
+            mine, other = ([at[v] if isinstance(v, Node) else v for v in leaves((n.args, n.kwargs))] for n in (x, y))
+            if len(mine) != len(other):
+                return y, f"{y.name} gets other arguments"
+            for v, w in zip(mine, other, strict=True):
+                if not (v is w or (type(v) is type(w) and v == w) or (v != v and w != w)):
+                    return y, f"{y.name} gets {v!r} the first time, {w!r} the second"
+    if len(a) != len(b):
+        return max(a, b, key=len)[min(len(a), len(b))], "it makes more calls the one time than the other"
+    return None
+
+
+def _same_memory(a: Memory, b: Memory) -> bool:
+    if (a.kind, a.argument) != (b.kind, b.argument) or a.tensor is not b.tensor:
+        return False
+    if a.kind == "constant":
+        return a.array.dtype == b.array.dtype and np.array_equal(a.array, b.array, equal_nan=a.array.dtype.kind == "f")
+    return True

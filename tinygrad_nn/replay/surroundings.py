@@ -251,6 +251,13 @@ class Surroundings:
                 return name
         return None if _global_generators() == self._global_generators else "the global generator"
 
+    def forget(self) -> None:
+        """Nothing but the places is needed any more."""
+        self._objects.clear()
+        self._swapped.clear()
+        self._generators.clear()
+        del self._trace, self._function
+
     def same(self, but: set[int]) -> bool:
         """Does every place, except for those with these ids, hold what it held?  That is then what is compared with."""
         watched = [place for place in self.places if id(place) not in but]

@@ -29,7 +29,7 @@ import numpy as np
 
 from tinygrad_nn.replay.planning import BLOCK, Buffer, Chain, Plan, elementwise, is_reduction
 from tinygrad_nn.replay.recording import Memory, Node, cast
-from tinygrad_nn.replay.step import Result, Step
+from tinygrad_nn.replay.step import Given, Owner, Result, Step, skeleton
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.watch import clock
 
@@ -101,6 +101,7 @@ class Writer:
 
     def _assembled(self) -> str:
         replay = ["def replay(args, kwargs):", *_indent(self.body)]
+        self.listing = "\n".join(replay)
         rest = ["at_rest = references()", ""] if self.given_out else []
         inner = [*self.start, "", *self.functions, *rest, *replay, "", "return replay"]
         head = f"def bind({', '.join(self.names[m.node] for m in self.bound)}):"
@@ -247,12 +248,11 @@ class Writer:
             self.body += [f"if {' or '.join(conditions)}:", "    return MISS"]
             conditions.clear()
 
-    def _tensor(self, tensor: Tensor) -> str:
+    def owner(self, owner: Owner) -> str:
         """The name of a tensor: an argument's variable, or a constant."""
-        for path, x in self.step.arguments:
-            if x is tensor:
-                return self.names[path]
-        return self.constant(tensor, f"{tensor.name or 'p'}_")
+        if isinstance(owner, int):
+            return self.names[self.step.arguments[owner][0]]
+        return self.constant(owner, f"{owner.name or 'p'}_tensor")
 
     def _memories(self) -> None:
         """Names for what the calls start from."""
@@ -262,8 +262,8 @@ class Writer:
             if node not in needed:
                 continue
             if memory.argument is not None:
-                self.names[node] = name = self.names[self.step.arguments[memory.argument][0]]
-                if memory.tensor is not None:
+                self.names[node] = name = self.owner(memory.argument)
+                if memory.kind != "argument":
                     self.names[node] = self.new_name(f"{name}_{memory.kind}")
                     self.body.append(f"{self.names[node]} = {name}.{memory.kind}")
                 continue
@@ -273,7 +273,7 @@ class Writer:
                 continue
             if memory.tensor is not None:
                 wish = (memory.tensor.name or "p") + ("_grad" if memory.kind == "grad" else "")
-                text = f"{self._tensor(memory.tensor)}.{memory.kind}"
+                text = f"{self.owner(memory.tensor)}.{memory.kind}"
             elif memory.place is not None:
                 wish, text = memory.place.name.rpartition(".")[2], self._expression(memory.place)
             else:  # a view of something that is found
@@ -298,25 +298,26 @@ class Writer:
 
     def _surroundings(self) -> None:
         """Has something changed that the recorded run could see?"""
-        looked_up = {id(m.place) for m in self.step.memories if m.place is not None and m.node in self.names}
-        wrong = []
+        looked_up = {id(m.place) for m in self.step.memories if m.node in self.names}
+        changed = []
         for place in self.step.surroundings.places:
-            if id(place) in looked_up:
-                continue
-            holder, value = self.constant(place.holder, "o"), self.constant(place.value)
-            if place.kind in ("length", "numbers"):
-                wrong.append(f"len({holder}) != {place.value}" if place.kind == "length" else f"{holder} != {value}")
-            else:
-                wrong.append(f"{self._expression(place)} is not {value}")
-        for tensor, _ in self.step.tensors:
-            wrong.append(f"{self._tensor(tensor)}.tracked is not {tensor.tracked}")
-        wrong += [f"{self._tensor(t)}.grad is {'not ' * none}None" for t, none in self.taken_for_granted()]
-        self._wrong(wrong)
-
-    def taken_for_granted(self) -> list[tuple[Tensor, bool]]:
-        """Tensors with whether their gradient is None, where that matters: where none was there, or it was used."""
-        used = {id(m.tensor) for m in self.step.memories if m.kind == "grad" and m.node in self.plan.live}
-        return [(t, none) for t, none in self.step.without_gradient if none or id(t) in used]
+            if id(place) not in looked_up:
+                holder, value = self.constant(place.holder, place.name.rpartition(".")[0] or "o"), self.constant(place.value)
+                if place.kind == "length":
+                    changed.append(f"len({holder}) != {place.value}")
+                elif place.kind == "numbers":
+                    changed.append(f"{holder} != {value}")
+                else:
+                    changed.append(f"{self._expression(place)} is not {value}")
+        changed += [f"{self.owner(tensor)}.tracked is not {tracked}" for tensor, tracked in self.step.tracked]
+        used = [(m.tensor if m.argument is None else m.argument) for m in self.step.memories if m.kind == "grad" and m.node in self.names]
+        self.granted = [(t, none) for t, none in self.step.without_gradient if none or any(t is x for x in used)]
+        changed += [f"{self.owner(t)}.grad is {'not ' * none}None" for t, none in self.granted if not isinstance(t, int)]
+        if changed:
+            self.functions += ["def changed():", "    return (", f"        {changed[0]}"]
+            self.functions += [*(f"        or {condition}" for condition in changed[1:]), "    )", ""]
+        wrong = [f"{self.owner(t)}.grad is {'not ' * none}None" for t, none in self.granted if isinstance(t, int)]
+        self._wrong([*wrong, *["changed()"][: len(changed)]])
 
     def _gradients_before(self) -> None:
         """Who still holds a gradient of an earlier replay shall keep it: then another buffer is due."""
@@ -324,7 +325,7 @@ class Writer:
         self.namespace["getrefcount"] = sys.getrefcount
         for tensor, node in self.step.gradients:
             if node is not None and isinstance(self.plan.place.get(node), Buffer):
-                self.given_out.append((self._tensor(tensor), self.name(node)))
+                self.given_out.append((self.owner(tensor), self.name(node)))
         if self.given_out:
             self.body.append("".join(f"{tensor}.grad = " for tensor, _ in self.given_out) + "None")
             self.body += ["if references() != at_rest:", "    return MISS"]
@@ -403,6 +404,8 @@ class Writer:
 
     def call(self, node: Node, out: str = "") -> str:
         """Any other call."""
+        if node.func is np.transpose and not node.kwargs and len(node.args) == 1:
+            return f"{self.name(node.args[0])}.T"
         given = [self.text(x) for x in node.args] + [f"{k}={self.text(x)}" for k, x in node.kwargs.items()]
         return f"{self.function(node.func, node.name)}({', '.join(given + [f'out={out}'] * bool(out))})"
 
@@ -445,7 +448,7 @@ class Writer:
             self.body.append(f"{self.function(np.copyto)}({self.name(memory)}, {saved.get(value) or self.name(value)})")
         given = dict(self.given_out)
         for tensor, node in self.step.gradients:
-            name = self._tensor(tensor)
+            name = self.owner(tensor)
             if node is None:
                 self.body.append(f"{name}.grad = None")
             elif given.get(name) == self.name(node):
@@ -460,12 +463,11 @@ class Writer:
         watches = []
         for memory in self.step.memories:
             if memory.node in self.plan.written and memory.kind == "value":
-                assert memory.tensor is not None
-                name = self._tensor(memory.tensor)
                 if memory.argument is not None:
-                    self.body.append(f"{name}.changed()")
-                else:
-                    watches.append(self.once((name, "watch"), f"{name}watch", f"{name}.watch"))
+                    self.body.append(f"{self.owner(memory.argument)}.changed()")
+                elif memory.tensor is not None:
+                    name = self.owner(memory.tensor)
+                    watches.append(self.once((name, "watch"), name.removesuffix("tensor") + "watch", f"{name}.watch"))
         if watches:
             self.namespace["clock"] = clock
             self.body.append("".join(f"{w}.changed = " for w in watches) + "next(clock)")
@@ -480,13 +482,15 @@ class Writer:
             if not tree.tensor:
                 return text
             return f"{self.constant(Tensor, 'Tensor')}({text}, False, {tree.name!r})"
+        if isinstance(tree, Given):
+            return self.owner(tree.argument)
         if type(tree) is tuple:
             return "(" + "".join(f"{self._returned(x)}, " for x in tree) + ")"
         if type(tree) is list:
             return "[" + ", ".join(map(self._returned, tree)) + "]"
         if type(tree) is dict:
             return "{" + ", ".join(f"{self.text(k)}: {self._returned(x)}" for k, x in tree.items()) + "}"
-        return self._tensor(tree) if type(tree) is Tensor else self.text(tree)
+        return self.text(tree)
 
 
 def _indent(lines: Sequence[str]) -> list[str]:
@@ -495,13 +499,6 @@ def _indent(lines: Sequence[str]) -> list[str]:
 
 def _in_rows(x: Any) -> bool:
     return np.empty(x.shape, np.bool_).strides == tuple(s // x.itemsize for s in x.strides)
-
-
-def skeleton(x: Any) -> Any:
-    """An array of the same layout that takes no memory to speak of."""
-    if not isinstance(x, np.ndarray):
-        return x
-    return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.strides)
 
 
 def _for_blas(call: Node) -> bool:

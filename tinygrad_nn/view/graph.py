@@ -95,7 +95,7 @@ class Graph:
             return self.name(node.tensor) + at
         if isinstance(node, Constant):
             return f"c{text.subscript(self._constants.index(node.index) + 1)}"
-        return self.names[node]
+        return self.names.get(node) or node.name or "t"
 
     def formula(self, node: Any) -> str:
         """The operation that made a node, with the names of its arguments; empty for a node that none has made."""

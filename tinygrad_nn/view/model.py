@@ -69,6 +69,7 @@ class Edge:
     target: str
     slot: int
     label: str = ""
+    detail: str = ""  # in small letters below: the size of the Jacobian
     lanes: tuple[int, ...] = ()
     kind: str = (
         "flow"  # or "constant" (no gradient), "negative" (weight), "back" (error signal), "sends" (a step), "blocked"

@@ -48,14 +48,14 @@ def layers_in(graph: Graph) -> list[Layer]:
     """
     found: list[Layer] = []
     for node in graph.nodes:
-        if node.op is None or node.op.name != "matmul" or not _is_parameter(node.inputs[0]):
+        if node.op is None or node.op.name not in ("matmul", "affine") or not _is_parameter(node.inputs[0]):
             continue
-        W, before = node.inputs
+        W, before, *biases = node.inputs
         if np.ndim(W.value) != 2:
             continue
-        own, b, Z = [W, node], None, node
+        own, b, Z = [W, *biases, node], biases[0] if biases else None, node
         user = _only_user(graph, node)
-        if user is not None and user.op.name == "add":
+        if b is None and user is not None and user.op.name == "add":
             other = user.inputs[1] if user.inputs[0] is node else user.inputs[0]
             if _is_parameter(other) and np.shape(other.value)[:1] in ((W.value.shape[0],), ()):
                 b, Z = other, user
@@ -169,4 +169,4 @@ class Network:
     def blocked(self, level: int, unit: int) -> bool:
         """Tell whether σ′(z) of a unit is 0, so that no gradient passes."""
         slope = self.slope(level) if level else None
-        return slope is not None and slope[unit] == 0
+        return slope is not None and bool(slope[unit] == 0)

@@ -62,7 +62,9 @@ class Sheet:
 
 
 def _placed(node: Node, x: float, y: float) -> Node:
-    return Node(**{**{f: getattr(node, f) for f in Node.__dataclass_fields__}, "at": (round(x, 1), round(y, 1))})
+    return Node(
+        **{**{f: getattr(node, f) for f in Node.__dataclass_fields__}, "at": (round(float(x), 1), round(float(y), 1))}
+    )
 
 
 # --- units -----------------------------------------------------------------------------------------------------------
@@ -343,7 +345,7 @@ def _bracketed(x: Any) -> str:
 
 
 def _same(x: float, y: Any, terms: Any) -> bool:
-    return abs(x - float(y)) <= 1e3 * np.finfo(np.asarray(y).dtype).eps * float(np.abs(terms).sum()) + 1e-300
+    return bool(abs(x - float(y)) <= 1e3 * np.finfo(np.asarray(y).dtype).eps * float(np.abs(terms).sum()) + 1e-300)
 
 
 def _table_words(table: PathTable) -> str:

@@ -261,9 +261,12 @@ def _labelled(graph: Graph, slot: Slot, edge: Edge, ids: Ids, show: Collection[s
     label = " = ".join(dict.fromkeys(part for part in (formula, result) if part))
     if slot.target.index in ids.box:
         label = arrow_label(graph, slot.source, ids.box[slot.target.index])
+    sizes = np.size(slot.target.value), np.size(slot.source.value)
+    arrays = slot.flows and sizes != (1, 1) and slot.target.index not in ids.box and slot.source.index not in ids.box
     return dataclasses.replace(
         edge,
         label=label if "local" in show else "",
+        detail=f"Jacobian {sizes[0]:,} × {sizes[1]:,}" if arrays and "local" in show else "",
         tooltip=_edge_tooltip(graph, slot, formula, result, lanes) if slot.flows else "no gradient flows here",
     )
 
@@ -286,13 +289,13 @@ def _array_rule(graph: Graph, slot: Slot) -> str:
         return str(node.op.name)
     x, y = np.shape(slot.source.value), np.shape(node.value)
     stretch = ""
-    if node.op.kind == "elementwise" and x != y:
+    if x != y and (node.op.kind == "elementwise" or (rule == "·" and math.prod(x) < math.prod(y))):
         stretch = _stretched(x, y)
     elif rule == "·" and np.prod(x) > np.prod(y):
         stretch = f"copied to {text.shape(slot.source.value)}"
     if rule == "·":
         return stretch or "1"
-    rule = shorten(rule.removeprefix("· ") if rule.startswith("· ⊙") else rule, 30)
+    rule = shorten(rule.removeprefix("· ") if rule.startswith("· ⊙") else rule, 40)
     return f"{rule}\n{stretch}" if stretch else rule
 
 
@@ -312,8 +315,10 @@ def _edge_tooltip(graph: Graph, slot: Slot, formula: str, result: str, lanes: La
     if result:
         lines.append(f"∂{y}/∂{x} = {formula} = {result}")
     else:
-        size = np.size(slot.target.value), np.size(slot.source.value)
-        lines.append(f"Jacobian of {size[0]} × {size[1]}, never built: {formula or 'the identity'}".replace("\n", ", "))
+        sizes = np.size(slot.target.value), np.size(slot.source.value)
+        lines.append(
+            f"Jacobian {sizes[0]:,} × {sizes[1]:,}, never built: {formula or 'the identity'}".replace("\n", ", ")
+        )
     part = graph.sent.get(slot.key)
     if part is not None and part.size == 1:
         lines.append(f"sends back {number(part.item())}")
@@ -327,7 +332,10 @@ def _edge_tooltip(graph: Graph, slot: Slot, formula: str, result: str, lanes: La
 
 def warnings(graph: Graph) -> tuple[Note, ...]:
     """What is wrong with the graph, and what one should know about its gradients."""
-    notes = [Note(message, bad=True) for message in graph.broken.values()]
+    messages = list(graph.broken.values())
+    notes = [Note(message, bad=True) for message in messages[:2]]
+    if len(messages) > 2:
+        notes.append(Note(f"The same holds for {len(messages) - 2} more operations", bad=True))
     stale = [graph.name(n) for n in graph.nodes if n.index in graph.stale]
     if stale:
         was, it = ("was", "it") if len(stale) == 1 else ("were", "them")

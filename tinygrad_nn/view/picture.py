@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tinygrad_nn.view import dot, model, plain, render, svg, tikz
+from tinygrad_nn.view import dotfile, model, plain, render, svg, tikz
 from tinygrad_nn.view.folding import fold
 from tinygrad_nn.view.model import Scene
 
@@ -36,7 +36,7 @@ class Picture:
     @property
     def source(self) -> str:
         """The DOT text.  The same graph gives the same bytes."""
-        return dot.write(self.scene)
+        return dotfile.write(self.scene)
 
     def svg(self) -> str:
         """The picture as an SVG document with title, description and tooltips.
@@ -57,7 +57,7 @@ class Picture:
         scene, late = self.scene, render.LayoutTimeoutError("")
         for most, part in ((60, 0.6), (20, 0.25), (8, 0.15)):
             try:
-                return render.layout(dot.write(scene), form, self.engine, self.timeout * part, *options), scene
+                return render.layout(dotfile.write(scene), form, self.engine, self.timeout * part, *options), scene
             except render.LayoutTimeoutError as reason:
                 late = reason
                 scene = fold(self.scene, most, f"its layout took longer than {self.timeout:g} s")
@@ -125,5 +125,13 @@ class Picture:
     def _repr_svg_(self) -> str:
         return self.svg()
 
+    def _repr_html_(self) -> str:
+        """The SVG within the page itself, where tooltips work (as an image they do not)."""
+        return self.svg().split("?>", 1)[1].strip()
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+        """Everything a notebook can show; where no engine draws it, what the picture says."""
+        try:
+            return {"text/html": self._repr_html_(), "image/svg+xml": self.svg(), "text/plain": repr(self)}
+        except render.RenderError as reason:
+            return {"text/plain": f"{self.text()}\n({reason})"}

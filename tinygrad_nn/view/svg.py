@@ -29,6 +29,7 @@ def finish(drawn: bytes, scene: Scene) -> str:
             _describe(element, tooltips)
             _dash(element, lanes.get(element.get("id", ""), ()))
     root.set("role", "img")
+    root.set("style", "max-width:100%;height:auto")
     root.set("font-family", FONTS)
     for position, (tag, words) in enumerate((("title", scene.title), ("desc", scene.description))):
         entry = ET.Element(f"{{{SVG}}}{tag}")

@@ -204,5 +204,6 @@ class Names:
                     k += 1
                 self._names[node.index] = f"v{subscript(k)}"
 
-    def __getitem__(self, node: Any) -> str:
-        return self._names[node.index]
+    def get(self, node: Any) -> str:
+        """The name of a node; empty for one of another graph."""
+        return self._names.get(node.index, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from tinygrad_nn.view import style
@@ -252,6 +253,8 @@ def _edge_label(edge: Edge, ink: str) -> str:
     cells = [badge(k) for k in edge.lanes] if edge.kind == "flow" else []
     if edge.label:
         lines = "<br/>".join(_font(line, size=11, color=ink) for line in edge.label.split("\n"))
+        if edge.detail:
+            lines += f"<br/>{_font(edge.detail, size=8, color=QUIET)}"
         cells.append(f'<td align="left" cellpadding="2" width="{edge.room + 4:.0f}">{lines}</td>')
     return f'<<table border="0" cellborder="0" cellspacing="1" cellpadding="1"><tr>{"".join(cells)}</tr></table>>'
 
@@ -267,7 +270,7 @@ def badge(k: int) -> str:
 def _foot(scene: Scene) -> str:
     parts = _table(scene.table) if scene.table else []
     for note in scene.notes:
-        for i, line in enumerate(note.text.split("\n")):
+        for i, line in enumerate(textwrap.wrap(note.text, 110)):
             mark = f"<b>{_font('! ' if not i else '  ', size=12, color=BAD)}</b>" if note.bad else ""
             text = _font(line, size=12, color=BAD if note.bad else QUIET)
             parts.append(f'<tr><td align="left" cellpadding="2">{mark}{text}</td></tr>')

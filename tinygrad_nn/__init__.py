@@ -19,7 +19,7 @@ from tinygrad_nn.transforms import grad, hessian, hvp, jacobian, jvp, value_and_
 __version__ = "0.1.0"
 
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
-_ROOMS = ("chain", "data", "nn", "optim", "sklearn", "view")
+_ROOMS = ("chain", "checkpoint", "data", "nn", "optim", "plot", "replay", "sklearn", "training", "view")
 _LATER = {
     "paths": "chain",
     "draw": "view",

@@ -195,7 +195,7 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
     results = [found[x] if x in found else np.zeros_like(x.value) for x in inputs]
     if create_graph:
         return [g if isinstance(g, Traced) else type(x)(g) for g, x in zip(results, inputs, strict=True)]
-    return [g.copy() for g in results]
+    return [np.asarray(g) if isinstance(g, np.generic) else g.copy() for g in results]
 
 
 def seed_for(output: Any, gradient: Any, keyword: str) -> Any:

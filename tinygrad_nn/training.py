@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import checkpoint as checkpoints
+from tinygrad_nn import replay
 from tinygrad_nn.data import batches
 from tinygrad_nn.errors import NonFiniteError
 from tinygrad_nn.nn import Module
@@ -52,8 +53,8 @@ class History:
     clipping.  `update_ratios` likewise: ‖Δw‖/‖w‖ of the epoch's first step (about 1e-3 is healthy).
     `learning_rate` is that of the epoch's last step, `seconds` how long the epoch took.
 
-    `ended` says why it is over: "epochs", "patience", "callback" or "interrupted".  ``history[name]`` finds a list by
-    name: "loss", "validation_loss" or a metric's.
+    `ended` says why it is over: "epochs", "patience", "callback" or "interrupted"; `note` says why steps could not be
+    compiled.  ``history[name]`` finds a list by name: "loss", "validation_loss" or a metric's.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -65,6 +66,7 @@ class History:
     seconds: list[float] = field(default_factory=list)
     monitor: str = "loss"
     ended: str = ""
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -221,7 +223,9 @@ def _fixed(data: Any) -> Data:
 
 def _is_pair(data: Any) -> bool:
     """(X, Y), rather than a sequence of batches, which are tuples themselves."""
-    return isinstance(data, (tuple, list)) and len(data) == 2 and not any(isinstance(part, (tuple, list)) for part in data)
+    return (
+        isinstance(data, (tuple, list)) and len(data) == 2 and not any(isinstance(part, (tuple, list)) for part in data)
+    )
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------------
@@ -248,6 +252,7 @@ def fit(
     checkpoint: str | os.PathLike | None = None,
     every: int = 1,
     resume: bool = False,
+    compile: bool | str = "auto",  # noqa: A002  tn.compile
 ) -> History:
     """Train `model`; returns what happened.
 
@@ -275,6 +280,9 @@ def fit(
     monitor : what "best" means: "validation_loss" (the default with `validation`), "loss", or a metric's name.
     checkpoint : file to save model, optimiser and history to, after every `every`-th epoch and the last.
     resume : go on from the checkpoint if there is one: bitwise as if training had not stopped.
+    compile : replay steps with `tn.compile`, for batches of the first one's shape.  With "auto", a step that cannot be
+        replayed is carried out as it is, and the history's `note` says why; with True that is an error, and with False
+        nothing is compiled.
 
     Ctrl-C ends the training early: the history so far is returned, with ``history.interrupted``, and the model has its
     best parameters (those of the moment, where no epoch was finished).
@@ -299,7 +307,7 @@ def fit(
         data = batches(data[0], data[1], batch_size, rng=rng)
     held_out = None if validation is None else _fixed(validation)
     per_batch = (schedule_per or ("batch" if isinstance(schedule, OneCycleLR) else "epoch")) == "batch"
-    run = _Run(model, loss, optimizer, data, _metrics(metrics, loss), clip, schedule, per_batch)
+    run = _Run(model, loss, optimizer, data, _metrics(metrics, loss), clip, schedule, per_batch, compile)
     run.history.monitor = _monitor(monitor, held_out is not None, run.metrics)
     if resume and checkpoint is not None and Path(checkpoint).exists():
         run.resume(checkpoint)
@@ -336,12 +344,39 @@ def fit(
     return history
 
 
+class _Replayed:
+    """A step that is replayed on batches of the usual shape, which is that of the first; others are not worth recording.
+
+    If it cannot be replayed it is carried out as it is.
+    """
+
+    def __init__(self, function: Callable, must: bool, run: _Run):
+        self.function, self.must, self.run = function, must, run
+        self.call: Callable = replay.compile(function)
+        self.shapes: Any = None
+
+    def __call__(self, *batch: Any) -> Any:
+        shapes = [part.shape for part in batch]
+        if self.shapes is None:
+            self.shapes = shapes
+        if shapes != self.shapes:
+            return self.function(*batch)
+        try:
+            return self.call(*batch)
+        except replay.CompileError as reason:
+            if self.must:
+                raise
+            self.run.history.note = f"not compiled: {reason}"
+            self.call = self.function
+            return self.function(*batch)
+
+
 class _Run:
     """The state of one training."""
 
     def __init__(
         self, model: Module, loss: Measure, optimizer: Optimizer, data: Any, metrics: dict[str, Measure],
-        clip: float | None, schedule: Schedule | None, per_batch: bool,
+        clip: float | None, schedule: Schedule | None, per_batch: bool, compiled: bool | str,
     ):  # fmt: skip
         self.model, self.loss, self.optimizer, self.data = model, loss, optimizer, data
         self.metrics, self.clip, self.schedule, self.per_batch = metrics, clip, schedule, per_batch
@@ -362,19 +397,23 @@ class _Run:
         self.names = names
         self.history = History()
         self.best = model.state_dict()
+        self.measure: Callable = self.gradient
+        self.update: Callable = optimizer.step
+        if compiled:
+            must = compiled is True
+            self.measure, self.update = (_Replayed(f, must, self) for f in (self.gradient, optimizer.step))
         self.before: list[np.ndarray] = []  # parameters before the step, where it is too late to ask afterwards
 
-    # -- one epoch
+    # -- one batch
 
-    def gradient(self, X: Any, Y: Any) -> tuple[Any, Tensor]:
+    def gradient(self, X: Any, Y: Any) -> tuple[Any, Any]:
         """Forward pass, cost, backpropagation."""
         prediction = self.model(X)
         J = self.loss(prediction, Y)
-        self.optimizer.zero_grad()
         J.backward()
-        return J.value, prediction
+        return J, prediction if self.metrics else None
 
-    def search(self, X: Any, Y: Any) -> tuple[Any, Tensor]:
+    def search(self, X: Any, Y: Any) -> tuple[Any, Any]:
         """A whole step of an optimiser that computes the cost itself, as often as it wants."""
         predictions = []
 
@@ -384,35 +423,49 @@ class _Run:
 
         self.before = [p.value.copy() for p in self.params]
         step: Any = self.optimizer.step
-        return step(cost).value, predictions[0]
+        return step(cost), predictions[0]
+
+    def step(self, X: Any, Y: Any) -> tuple[float, Any, list[float]]:
+        """One update; returns J, the prediction, and ‖∂J/∂w‖² of each parameter, all before it.
+
+        Raises FloatingPointError if one of these is not finite.
+        """
+        self.optimizer.zero_grad()
+        J, prediction = (self.search if self.optimizer.needs_loss else self.measure)(X, Y)
+        squares = [0.0 if p.grad is None else float(np.vdot(p.grad, p.grad)) for p in self.params]
+        cost, norm = float(J.value), math.sqrt(sum(squares))
+        if not math.isfinite(cost) or not math.isfinite(norm):
+            raise FloatingPointError("a gradient is" if math.isfinite(cost) else f"the loss is {cost},")
+        if self.clip is not None and norm > self.clip:
+            for p in self.params:
+                p.grad = None if p.grad is None else p.grad * (self.clip / norm)
+        if not self.optimizer.needs_loss:
+            self.update()
+        return cost, prediction, squares
+
+    # -- one epoch
 
     def epoch(self, epoch: int, hooks: list[Callable]) -> dict[str, Any]:
         """All batches once, each with an update; returns what was measured."""
-        start, params, squares, ratios = time.perf_counter(), self.params, [0.0] * len(self.params), [0.0]
-        total, batch, rate, before = _Mean(["loss", *self.metrics]), 0, 0.0, [p.value.copy() for p in params]
-        step = self.search if self.optimizer.needs_loss else self.gradient
-        with np.errstate(all="ignore"):  # what is not finite stops the training, and with more to say than a warning
-            for batch, (X, Y) in enumerate(self.data, 1):
-                J, prediction = step(X, Y)
-                parts = [0.0 if p.grad is None else float(np.vdot(p.grad, p.grad)) for p in params]
-                norm = math.sqrt(sum(parts))
-                if not math.isfinite(J) or not math.isfinite(norm):
-                    self.refuse(epoch, batch, J, X, Y)
-                if self.clip is not None and norm > self.clip:
-                    for p in params:
-                        p.grad = None if p.grad is None else p.grad * (self.clip / norm)
-                if not self.optimizer.needs_loss:
-                    self.optimizer.step()
-                rate = self.optimizer.param_groups[0]["lr"]
-                if self.per_batch and self.schedule is not None:
-                    self.schedule.step()
-                squares = list(map(operator.add, squares, parts))
-                total.add(X, [J, *(measure(prediction, Y) for measure in self.metrics.values())])
-                if batch == 1:
-                    ratios = [_ratio(p.value - old, p.value) for p, old in zip(params, before, strict=True)]
-                for hook in hooks:
-                    if hook(epoch, batch, float(J)) is False:
-                        raise StopTraining
+        start, params, batch, rate = time.perf_counter(), self.params, 0, 0.0
+        total, squares, ratios = _Mean(["loss", *self.metrics]), [0.0] * len(params), [0.0]
+        before = [p.value.copy() for p in params]
+        for batch, (X, Y) in enumerate(self.data, 1):
+            try:
+                with np.errstate(all="ignore"):  # what is not finite has more to say than a warning
+                    J, prediction, parts = self.step(X, Y)
+            except FloatingPointError as what:
+                raise self.refusal(f"{what} not finite in epoch {epoch}, batch {batch}", X, Y) from None
+            rate = self.optimizer.param_groups[0]["lr"]
+            if self.per_batch and self.schedule is not None:
+                self.schedule.step()
+            squares = list(map(operator.add, squares, parts))
+            total.add(X, [J, *(measure(prediction, Y) for measure in self.metrics.values())])
+            if batch == 1:
+                ratios = [_ratio(p.value - old, p.value) for p, old in zip(params, before, strict=True)]
+            for hook in hooks:
+                if hook(epoch, batch, J) is False:
+                    raise StopTraining
         if not batch:
             raise ValueError(
                 f"fit: the data gave no batch in epoch {epoch}: a generator can be gone through only once; "
@@ -448,25 +501,24 @@ class _Run:
         elif self.schedule is not None and not self.per_batch:
             self.schedule.step()
 
-    def refuse(self, epoch: int, batch: int, J: Any, X: Any, Y: Any) -> None:
-        """NonFiniteError that says where it came from: the batch is done again, with every operation watched."""
-        what = "a gradient is" if math.isfinite(J) else f"the loss is {J},"
+    def refusal(self, what: str, X: Any, Y: Any) -> NonFiniteError:
+        """The error that says where it came from: the batch is done again, with every operation watched."""
         reason: object = "no operation, when the batch was done again"
         for p, old in zip(self.params, self.before, strict=False):
             p.data = old
         try:
-            with detect_anomaly():
+            with np.errstate(all="ignore"), detect_anomaly():
                 self.gradient(X, Y)
         except NonFiniteError as found:
             reason = found
         self.go_back()
         kept = f"epoch {self.history.best_epoch}" if self.history.loss else "the start"
         error = NonFiniteError(
-            f"fit: {what} not finite in epoch {epoch}, batch {batch}: {reason}; the model has its best parameters, "
+            f"fit: {what}: {reason}; the model has its best parameters, "
             f"those of {kept}: try a smaller learning rate, or clip="
         )
         error.history = self.history  # type: ignore[attr-defined]
-        raise error
+        return error
 
     def go_back(self) -> None:
         """Take the best parameters again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from tinygrad_nn.autodiff import pullback, pushforward
 from tinygrad_nn.errors import ShapeError
-from tinygrad_nn.tensor import Tensor, tensor
+from tinygrad_nn.tensor import Mode, Tensor, _mode, tensor
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -40,6 +41,25 @@ def _rebuild(tree: Any, leaves: Any) -> Any:
     return next(leaves)
 
 
+def _leaves_like(like: Any, tree: Any, what: str) -> list[Any]:
+    """The leaves of a tree in the order of another, whose structure it must have."""
+    if isinstance(like, dict) and isinstance(tree, dict) and tree.keys() == like.keys():
+        return [leaf for key in like for leaf in _leaves_like(like[key], tree[key], what)]
+    if isinstance(like, (list, tuple)) and isinstance(tree, (list, tuple)) and len(tree) == len(like):
+        return [leaf for a, b in zip(like, tree, strict=True) for leaf in _leaves_like(a, b, what)]
+    if isinstance(like, (dict, list, tuple)):
+        parts = f"the keys {list(like)}" if isinstance(like, dict) else f"{len(like)} parts"
+        raise ValueError(
+            f"the {what} must have the structure of what it belongs to, a {type(like).__name__} of {parts}"
+        )
+    return [tree]
+
+
+def _as_tuple(given: Any) -> tuple:
+    """One value for each argument; a single one may come without brackets."""
+    return tuple(given) if isinstance(given, (list, tuple)) else (given,)
+
+
 def _fresh(x: Any) -> Tensor:
     """A tensor to differentiate by: new, so that nested transforms cannot confuse their variables."""
     if isinstance(x, Tensor) and x.tracked:
@@ -47,32 +67,48 @@ def _fresh(x: Any) -> Tensor:
     return tensor(x, requires_grad=True)
 
 
+def _output(y: Any) -> Tensor:
+    if isinstance(y, Tensor):
+        return y
+    value = np.asarray(y)
+    if value.dtype.kind not in "fiub":
+        raise TypeError(f"the function returned {y!r:.60}, which is no array of numbers: is a `return` missing?")
+    return Tensor(value)
+
+
 class _Call:
     """One call of `f` with its chosen arguments replaced by fresh tensors."""
 
     def __init__(self, f: Callable, args: Sequence[Any], argnums: int | tuple[int, ...], kwargs: dict, has_aux: bool):
-        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        self.single = not isinstance(argnums, (list, tuple))
+        numbers = [operator.index(i) for i in _as_tuple(argnums)]
         for i in numbers:
             if not -len(args) <= i < len(args):
                 raise ValueError(f"argnums names argument {i}, the function was called with {len(args)} arguments")
-        self.args, self.single = list(args), isinstance(argnums, int)
+        self.args = list(args)
         self.numbers = [i % len(args) for i in numbers]
+        if len(set(self.numbers)) < len(self.numbers):
+            raise ValueError(f"argnums {argnums} names an argument twice")
         self.variables: list[Tensor] = []
-        for i in self.numbers:
-            fresh = [_fresh(x) for x in _leaves(args[i])]
-            self.variables += fresh
-            self.args[i] = _rebuild(args[i], iter(fresh))
-        token = _depth.set(_depth.get() + 1)
+        depth, mode = _depth.set(_depth.get() + 1), _mode.get()
+        recording = _mode.set(Mode(True, mode.anomalies, mode.trace))  # also for a caller within no_grad
         try:
-            result = f(*self.args, **kwargs)
+            for i in self.numbers:
+                fresh = [_fresh(x) for x in _leaves(args[i])]
+                self.variables += fresh
+                self.args[i] = _rebuild(args[i], iter(fresh))
+            self.output = f(*self.args, **kwargs)
         finally:
-            _depth.reset(token)
-        self.aux: Any = None
-        self.output: Any = result
-        if has_aux:
-            self.output, self.aux = result
-        self.outputs = [y if isinstance(y, Tensor) else Tensor(np.asarray(y)) for y in _leaves(self.output)]
+            _mode.reset(recording)
+            _depth.reset(depth)
         self.record = _depth.get() > 0 or any(isinstance(x, Tensor) and x.tracked for a in args for x in _leaves(a))
+        self.aux: Any = None
+        if has_aux:
+            if not isinstance(self.output, tuple) or len(self.output) != 2:
+                raise TypeError("has_aux=True is for a function that returns two things: (value, anything)")
+            self.output, aux = self.output
+            self.aux = _rebuild(aux, (self.given(x) if isinstance(x, Tensor) else x for x in _leaves(aux)))
+        self.outputs = [_output(y) for y in _leaves(self.output)]
 
     def scalar(self) -> Tensor:
         if len(self.outputs) != 1 or self.outputs[0].size != 1:
@@ -83,15 +119,13 @@ class _Call:
             )
         return self.outputs[0]
 
-    def pull(self, seeds: Sequence[Any], record: bool | None = None) -> list[Any]:
-        record = self.record if record is None else record
-        tracked = [(y, s) for y, s in zip(self.outputs, seeds, strict=True) if y.tracked]
-        found = pullback([y for y, _ in tracked], [s for _, s in tracked], wanted=self.variables, record=record)
+    def pull(self, seeds: Sequence[Any]) -> list[Any]:
+        tracked = [(y, s) for y, s in zip(self.outputs, seeds, strict=True) if y.tracked and s is not None]
+        found = pullback([y for y, _ in tracked], [s for _, s in tracked], wanted=self.variables, record=self.record)
         return [found[x] if x in found else np.zeros_like(x.value) for x in self.variables]
 
-    def push(self, tangents: Sequence[Any], record: bool | None = None) -> list[Any]:
-        record = self.record if record is None else record
-        moved = pushforward(self.outputs, self.variables, tangents, record=record)
+    def push(self, tangents: Sequence[Any]) -> list[Any]:
+        moved = pushforward(self.outputs, self.variables, tangents, record=self.record)
         return [np.zeros_like(y.value) if t is None else t for y, t in zip(self.outputs, moved, strict=True)]
 
     def arranged(self, results: Sequence[Any]) -> Any:
@@ -104,7 +138,8 @@ class _Call:
         """To an outer transform a tensor, to everybody else an array."""
         if self.record:
             return value if isinstance(value, Tensor) else Tensor(value)
-        return np.array(value.value if isinstance(value, Tensor) else value)
+        value = value.value if isinstance(value, Tensor) else value
+        return np.asarray(value) if isinstance(value, np.generic) else value.copy()
 
     def value(self) -> Any:
         return _rebuild(self.output, iter([self.given(y) for y in self.outputs]))
@@ -178,7 +213,10 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
 
     def pull(cotangent: Any) -> tuple:
-        seeds = [_matching(u, y, "cotangent") for u, y in zip(_leaves(cotangent), call.outputs, strict=True)]
+        seeds = [
+            _matching(u, y, "cotangent")
+            for u, y in zip(_leaves_like(call.output, cotangent, "cotangent"), call.outputs, strict=True)
+        ]
         outer = call.record or any(isinstance(u, Tensor) and u.tracked for u in seeds)
         call.record = outer
         return call.arranged(call.pull(seeds))
@@ -193,10 +231,11 @@ def jvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
     >>> tn.jvp(lambda x: x**3, (2.0,), (1.0,))
     (array(8.), array(12.))
     """
+    primals, tangents = _as_tuple(primals), _as_tuple(tangents)
     if len(primals) != len(tangents):
         raise ValueError(f"jvp: {len(primals)} primals and {len(tangents)} tangents: give one tangent for each primal")
     call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
-    given = [leaf for t in tangents for leaf in _leaves(t)]
+    given = _leaves_like(primals, tangents, "tangent")
     if any(isinstance(t, Tensor) and t.tracked for t in given):
         call.record = True
     moves = [_matching(t, x, "tangent") for t, x in zip(given, call.variables, strict=True)]
@@ -217,6 +256,8 @@ def _matching(given: Any, x: Tensor, what: str) -> Any:
 def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     """The function that returns ∂f/∂x of shape ``f(x).shape + x.shape``, row by row, from one recording.
 
+    Of a function that returns a list, tuple or dict of arrays, it returns one Jacobian for each.
+
     >>> import numpy as np, tinygrad_nn as tn
     >>> tn.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
     array([[2., 0.],
@@ -226,29 +267,31 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     @_named_like(f, "Jacobian")
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, argnums, kwargs, False)
-        if len(call.outputs) != 1:
-            raise ValueError(
-                f"jacobian: the function returned {len(call.outputs)} arrays; return one, as by tn.concatenate"
-            )
-        (y,) = call.outputs
-        rows = []
-        for i in range(y.size):
-            seed = np.zeros_like(y.value).reshape(-1)
-            seed[i] = 1
-            rows.append(call.pull([seed.reshape(y.shape)]))
-        if not rows:
-            return call.arranged([np.zeros(y.shape + x.shape, x.dtype) for x in call.variables])
-        columns = zip(*rows, strict=True)
-        stacked = [
-            np.reshape(np.stack(list(c)), y.shape + x.shape) for c, x in zip(columns, call.variables, strict=True)
-        ]
-        return call.arranged(stacked)
+        return _rebuild(call.output, iter([_block(call, k) for k in range(len(call.outputs))]))
 
     return jacobian_of
 
 
-def hessian(f: Callable, argnums: int = 0) -> Callable:
+def _block(call: _Call, k: int) -> Any:
+    """The Jacobian of the k-th output."""
+    y, rows = call.outputs[k], []
+    for i in range(y.size):
+        seeds: list[Any] = [None] * len(call.outputs)
+        seeds[k] = np.zeros_like(y.value)
+        seeds[k].flat[i] = 1
+        rows.append(call.pull(seeds))
+    if not rows:
+        return call.arranged([np.zeros(y.shape + x.shape, x.dtype) for x in call.variables])
+    columns = zip(*rows, strict=True)
+    return call.arranged(
+        [np.reshape(np.stack(column), y.shape + x.shape) for column, x in zip(columns, call.variables, strict=True)]
+    )
+
+
+def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     """The function that returns the second derivatives ∂²f/∂x∂x of a scalar function, of shape x.shape + x.shape.
+
+    Of several arguments, or one that is a list, tuple or dict of arrays, it returns the blocks: ``h[i][j]`` is ∂²f/∂xᵢ∂xⱼ.
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> tn.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
@@ -267,7 +310,7 @@ def hvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     >>> tn.hvp(lambda x: x[0] ** 2 * x[1], (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([4., 2.])
     """
-    primals, tangents = tuple(primals), tuple(tangents)
+    primals, tangents = _as_tuple(primals), _as_tuple(tangents)
     slope = grad(f, argnums=tuple(range(len(primals))))
     _, moved = jvp(slope, primals, tangents)
     return moved[0] if len(primals) == 1 else moved

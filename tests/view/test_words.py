@@ -133,7 +133,7 @@ def balanced(text):
 
 
 FORMULAS = ["cos(v₃)·2x²", "−a·b / 2", "W¹ᵀ ·", "· ⊙ (1 − A¹ ⊙ A¹)", "∂z/∂x·∂x/∂t + ∂z/∂y", "σ(x)",
-            "x^(−0.5)", "1.5e−4", "ŷ₁", "where(x > 0, 1, 0)"]  # fmt: skip
+            "x^(−0.5)", "1.5e−4", "ŷ₁", "A¹^2", "x²′", 'x²"', "where(x > 0, 1, 0)"]  # fmt: skip
 
 
 @pytest.mark.parametrize("formula", FORMULAS)

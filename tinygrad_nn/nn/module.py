@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from tinygrad_nn import checkpoint
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.nn.report import Report, Row, report
 from tinygrad_nn.tensor import Tensor
@@ -139,6 +142,28 @@ class Module:
         for path, tensor in mine.items():
             tensor.value[...] = values[path]
             tensor.changed()
+
+    def save(self, path: str | PathLike[str], optimizer: Any = None, extra: Any = None) -> Path:
+        """Write the module, and an optimiser if given, to a .safetensors or .npz file; see `checkpoint.save`.
+
+        >>> import tempfile, tinygrad_nn as tn
+        >>> model = tn.nn.Sequential(tn.nn.Dense(2, 3, "tanh"), tn.nn.Dense(3, 1))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = model.save(f"{folder}/model.npz")
+        ...     again = tn.nn.load(path)
+        >>> bool((again[0].W.data == model[0].W.data).all())
+        True
+        """
+        return checkpoint.save(path, self, optimizer, extra)
+
+    def load(self, path: str | PathLike[str], optimizer: Any = None) -> Self:
+        """Read a file that `save` wrote into this module, and an optimiser if given; returns the module.
+
+        Raises CheckpointError, naming what differs, for a damaged file, other shapes or another architecture; the
+        module is then left as it was.
+        """
+        checkpoint.restore(path, self, optimizer)
+        return self
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

@@ -6,6 +6,6 @@ included; `surroundings` sees what else the step depends on; `planning` decides 
 """
 
 from tinygrad_nn.replay.program import Compiled, Program, compile  # noqa: A004  the public name is tn.compile
-from tinygrad_nn.replay.recording import CompileError
+from tinygrad_nn.replay.recording import CompileError, at_each_replay
 
-__all__ = ["CompileError", "Compiled", "Program", "compile"]
+__all__ = ["CompileError", "Compiled", "Program", "at_each_replay", "compile"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay.recording import Node, cast
+from tinygrad_nn.replay.recording import Node, cast, look_up
 
 __all__ = ["Buffer", "Chain", "Plan", "elementwise", "operands", "takes_out"]
 
@@ -47,7 +47,7 @@ def takes_out(node: Node) -> bool:
     if isinstance(node.sample, (tuple, list)) or node.sample.dtype.hasobject:
         return False
     gufunc = isinstance(node.func, np.ufunc) and node.func.nout == 1 and not node.kwargs
-    return elementwise(node) or gufunc or is_reduction(node) or node.func in _TAKE_OUT
+    return elementwise(node) or gufunc or is_reduction(node) or node.func is look_up or node.func in _TAKE_OUT
 
 
 @dataclass(eq=False)
@@ -79,6 +79,7 @@ class Plan:
     results: list[Node]
     gradients: list[Node]
     written: dict[Node, Node]  # memory -> the value that it ends with
+    effects: list[Node] = field(default_factory=list)  # calls that are made for what they do
 
     chains: list[Chain] = field(default_factory=list)
     place: dict[Node, Buffer | Node] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class Plan:
 
     def _needed(self) -> list[Node]:
         found: set[Node] = set()
-        stack = [*self.results, *self.gradients, *self.written.values(), *self.written]
+        stack = [*self.results, *self.gradients, *self.written.values(), *self.written, *self.effects]
         while stack:
             node = stack.pop()
             if node not in found:

@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_nn.replay.planning import Buffer, Plan
 from tinygrad_nn.replay.recording import CompileError, Memory, Node, written
 from tinygrad_nn.replay.step import Result, Step, difference, map_tree, parts, signature
+from tinygrad_nn.replay.surroundings import Key
 from tinygrad_nn.replay.writing import MISS, Writer
 from tinygrad_nn.tensor import Mode, _mode
 from tinygrad_nn.watch import Watch
@@ -24,11 +25,14 @@ __all__ = ["Compiled", "Program", "compile"]
 _PROGRAMS = 64  # so many are kept for one function
 
 
-def _planned(function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode) -> tuple[Step, Plan]:
-    step = Step(function, args, kwargs, mode)
+def _planned(
+    function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, changing: set[Key]
+) -> tuple[Step, Plan]:
+    step = Step(function, args, kwargs, mode, changing)
     results: list[Node] = []
     map_tree(step.result, lambda x: results.append(x.node) if isinstance(x, Result) else None)
-    return step, Plan(results, [node for _, node in step.gradients if node is not None], step.written)
+    gradients = [node for _, node in step.gradients if node is not None]
+    return step, Plan(results, gradients, step.written, step.effects)
 
 
 class Program:
@@ -37,9 +41,9 @@ class Program:
     `source` is the whole of the Python that runs, `plan` says which results share memory.
     """
 
-    def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode):
-        self.function, self.mode = function, mode
-        self.step, self.plan = _planned(function, args, kwargs, mode)
+    def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, changing: set[Key]):
+        self.function, self.mode, self._changing = function, mode, set(changing)
+        self.step, self.plan = _planned(function, args, kwargs, mode, changing)
         self.confirmed = False
         self._moved: list[Memory] = []
         self._context = copy_context()
@@ -81,7 +85,7 @@ class Program:
 
     def confirm(self, args: tuple, kwargs: dict[str, Any]) -> None:
         """Record the step once more: CompileError if it does something else now."""
-        _, plan = _planned(self.function, args, kwargs, self.mode)
+        _, plan = _planned(self.function, args, kwargs, self.mode, self._changing)
         differing = difference(self.plan.live, plan.live)
         if differing is not None:
             node, what = differing
@@ -118,6 +122,8 @@ class Compiled:
         self.program: Program | None = None
         self._quick: Program | None = None  # what is tried first
         self._programs: list[tuple[Any, Program]] = []
+        self._changing: set[Key] = set()  # places of numbers that are looked up at each replay, as they change
+        self._fixed: set[Key] = set()  # those that change, and that the step branches on
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -149,7 +155,7 @@ class Compiled:
                         program.confirm(args, kwargs)
                     break
             else:
-                program = Program(self.function, args, kwargs, mode)
+                program = self._record(known, args, kwargs, mode)
                 program.confirmed = any(program.equals(other) for other in known)
                 self._programs.append((key, program))
                 del self._programs[:-_PROGRAMS]
@@ -158,6 +164,19 @@ class Compiled:
         program.mode, self.program = mode, program
         self._quick = program if program.confirmed else None
         return result
+
+    def _record(self, known: list[Program], args: tuple, kwargs: dict[str, Any], mode: Mode) -> Program:
+        """A new program.  Numbers that have changed since the last one are looked up from now on, if nobody branches on them."""
+        for program in known:
+            self._changing |= program.step.surroundings.changed_numbers() - self._fixed
+        try:
+            return Program(self.function, args, kwargs, mode, self._changing)
+        except CompileError:
+            if not self._changing:
+                raise
+            self._fixed |= self._changing
+            self._changing.clear()
+            return Program(self.function, args, kwargs, mode, self._changing)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)

@@ -6,6 +6,7 @@ then runs as ever, and each NumPy function it calls leaves a `Node`.  So nothing
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import linecache
@@ -19,10 +20,13 @@ import numpy as np
 from tinygrad_nn.errors import label
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.replay.shortcuts import SHORTCUTS, NotShort
-from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.tensor import Tensor, _mode
 from tinygrad_nn.watch import clock
 
-__all__ = ["CompileError", "Memory", "Node", "StandIn", "Trace", "cast", "leaves", "map_leaves", "nodes_in"]
+__all__ = [
+    "CompileError", "Memory", "Node", "Number", "StandIn", "Trace", "at_each_replay", "cast", "leaves", "look_up", "map_leaves",
+    "nodes_in",
+]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)
 _NUMPY = str(Path(np.__file__).parent)
@@ -44,6 +48,17 @@ def written(line: tuple[str, int]) -> str:
     """A line, for messages."""
     text = linecache.getline(*line).strip()
     return f"line {line[1]} of {Path(line[0]).name}" + (f": {text}" if text else "")
+
+
+@contextlib.contextmanager
+def unwatched() -> Iterator[None]:
+    """What is called here is called again by each replay, so it may depend on whatever it likes."""
+    before = sys.getprofile()
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
 
 
 def refusal(what: str, way_out: str) -> CompileError:
@@ -289,7 +304,7 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     def __pow__(self, other: Any) -> Any:
         """As NumPy, which has short ways for some exponents."""
         short = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
-        if isinstance(other, (int, float)) and other in short and self.dtype.kind == "f":
+        if isinstance(other, (int, float)) and other in short and self.ndim and self.dtype.kind == "f":
             return short[other](self)
         return np.power(self, other)
 
@@ -372,6 +387,76 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         return self.memory.array if self.memory is not None else self._node.sample
 
 
+class Number(StandIn):
+    """Stands in for a Python number that is looked up at each replay; like it, it leaves the dtype of arrays alone."""
+
+    __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not any(isinstance(x, Tensor) for x in inputs):
+            kinds = tuple([float if isinstance(x, Number) else getattr(x, "dtype", type(x)) for x in inputs])
+            wanted = ufunc.resolve_dtypes(kinds + (None,) * ufunc.nout)
+            inputs = tuple([x.astype(w) if isinstance(x, Number) else x for x, w in zip(inputs, wanted, strict=False)])
+        return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+
+    def astype(self, dtype: Any, copy: bool = True, **_: Any) -> StandIn:
+        """As an array of no dimensions, which is a number no more."""
+        same = np.dtype(dtype) == self.dtype
+        return StandIn(self._trace, self.node) if same else self._call(cast, self, np.dtype(dtype))
+
+
+def _among_numbers(name: str) -> Callable:
+    """The operator of arrays; among numbers its result is a number again."""
+    operator = getattr(StandIn, name)
+
+    def operate(self: Number, *others: Any) -> Any:
+        result = operator(self, *others)
+        among = all(isinstance(x, (int, float, Number)) for x in others) and type(result) is StandIn
+        return Number(self._trace, result.node) if among and result.dtype.kind == "f" else result
+
+    return operate
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "radd", "rsub", "rmul", "rtruediv", "rpow", "neg", "abs"):
+    setattr(Number, f"__{_name}__", _among_numbers(f"__{_name}__"))
+
+
+def tensor_of(array: Any, name: str | None) -> Tensor:
+    return Tensor(np.array(array)[()], name=name)
+
+
+def look_up(place: Any) -> Any:
+    """Stands for: the number that is found at a place."""
+
+
+def at_each_replay(function: Callable) -> Callable:
+    """Decorator for what a compiled step shall do anew each time, and not record: going on in a schedule, a log.
+
+    While a step is recorded, the call is put off to the replay, where tensors and arrays among its arguments are copies;
+    it returns None then.  Outside of compiled steps nothing changes.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> @tn.replay.at_each_replay
+    ... def log(loss):
+    ...     print(f"{loss.item():.2f}")
+    >>> @tn.compile
+    ... def step(x):
+    ...     log(tn.sum(x))
+    >>> for n in (1.0, 2.0, 3.0):
+    ...     step(np.array([n, 0.5]))
+    1.50
+    2.50
+    3.50
+    """
+
+    @functools.wraps(function)
+    def perhaps_later(*args: Any, **kwargs: Any) -> Any:
+        trace = _mode.get().trace
+        return function(*args, **kwargs) if trace is None else trace.later(function, args, kwargs)
+
+    return perhaps_later
+
+
 def _real(x: Any) -> Any:
     return x._real() if isinstance(x, StandIn) else x
 
@@ -388,6 +473,8 @@ class Trace:
         self.memories: list[Memory] = []
         self.lifted: dict[int, tuple[Tensor, Any, Any]] = {}  # tensors whose arrays have a stand-in, and those arrays
         self.start = next(clock)
+        self.effects: list[Node] = []  # calls that are made for what they do
+        self._numbers: list[tuple[Number, Any]] = []
         self._same: dict[Any, Node] = {}
         self._known: dict[int, StandIn] = {}
 
@@ -411,6 +498,32 @@ class Trace:
         if isinstance(value, Tensor):
             self.lift(value)
         return value
+
+    def number(self, place: Any) -> Number:
+        """The stand-in of a number that is looked up at each replay."""
+        number = Number(self, self._looked_up(place))
+        self._numbers.append((number, place))
+        return number
+
+    def _looked_up(self, place: Any) -> Node:
+        return self._append(Node(look_up, (place,), {}, np.asarray(place.value), name="look_up", pure=False))
+
+    def later(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
+        """Have a replay call this, at this point of the program; numbers may have changed by it."""
+
+        def given(x: Any) -> Any:
+            if isinstance(x, Tensor) and (x.index > self.start or x.tracked):
+                return self._apart(tensor_of, self.see(x).value.node, x.name)
+            return self._apart(np.array, x.node) if isinstance(x, StandIn) else x
+
+        args, kwargs = map_leaves((args, kwargs), given)
+        self.effects.append(self._apart(function, *args, **kwargs))
+        for number, place in self._numbers:
+            number._node = self._looked_up(place)
+
+    def _apart(self, func: Callable, *args: Any, **kwargs: Any) -> Node:
+        """A call that is not carried out now."""
+        return self._append(Node(func, args, kwargs, np.zeros(()), name=func.__name__, pure=False))
 
     def lift(self, tensor: Tensor, argument: int | None = None) -> None:
         """From now on the tensor's value and gradient are stand-ins, until the recording ends."""
@@ -496,8 +609,9 @@ class Trace:
                 return self._same[key]
         except TypeError:  # not hashable
             key = None
-        plain = map_leaves((args, kwargs), _independent if draws else _node_sample)
-        sample = func(*plain[0], **plain[1])
+        plain_args, plain_kwargs = map_leaves((args, kwargs), _independent if draws else _node_sample)
+        with unwatched():
+            sample = func(*plain_args, **plain_kwargs)
         if sample is None or not isinstance(sample, (np.ndarray, np.generic, tuple, list)):
             raise refusal(
                 f"{name} returns a {type(sample).__name__} here, which is not an array",

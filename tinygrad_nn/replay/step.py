@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.replay.recording import CompileError, Memory, Node, StandIn, Trace, leaves
-from tinygrad_nn.replay.surroundings import Surroundings
+from tinygrad_nn.replay.surroundings import Key, Surroundings
 from tinygrad_nn.tensor import Mode, Tensor, _mode
 
 __all__ = ["Owner", "Result", "Step", "difference", "map_tree", "parts", "signature", "skeleton"]
@@ -92,15 +92,17 @@ class Step:
     may matter, whether its `.grad` was None.
     """
 
-    def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode):
+    def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, changing: set[Key]):
         self.arguments = [*parts(args, "args"), *parts(kwargs, "kwargs")]
         self._at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
-        self._record(function, args, kwargs, mode)
+        self._record(function, args, kwargs, mode, changing)
         self._check()
 
-    def _record(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode) -> None:
+    def _record(
+        self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, changing: set[Key]
+    ) -> None:
         trace = Trace(lambda: _mode.get().trace is trace)
-        self.surroundings = Surroundings(function, trace)
+        self.surroundings = Surroundings(function, trace, changing)
 
         def given(x: Any) -> Any:
             if type(x) is Tensor:
@@ -124,7 +126,7 @@ class Step:
         finally:
             after = trace.let_go()
             _mode.reset(token)
-        self.memories = trace.memories
+        self.memories, self.effects = trace.memories, trace.effects
         for memory in self.memories:
             if memory.tensor is not None and memory.tensor.index > trace.start:  # the step has made it
                 memory.kind, memory.tensor, memory.written = "constant", None, False
@@ -183,7 +185,10 @@ class Step:
                 return None
         if any(tensor.tracked is not tracked for tensor, tracked in self.tracked):
             return None
-        if not self.surroundings.same({id(m.place) for m in self.memories}):
+        numbers = self.surroundings.numbers
+        if not self.surroundings.same({*(id(m.place) for m in self.memories), *map(id, numbers)}):
+            return None
+        if any(type(place.now()) is not float for place in numbers):
             return None
         moved = []
         for memory in self.memories:

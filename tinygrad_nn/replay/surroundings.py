@@ -22,8 +22,9 @@ from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.replay.recording import Memory, StandIn, Trace
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["Place", "Surroundings"]
+__all__ = ["Key", "Place", "Surroundings"]
 
+Key = tuple[str, int, Any]
 _ABSENT = object()
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic)  # compared by value
 _WITHOUT_PLACES = (*_PLAIN, np.ndarray, np.ufunc, np.dtype, Traced, Op, FunctionType, CodeType)
@@ -83,6 +84,17 @@ class Place:
         """Does it hold what it held?"""
         return _same(self.now(), self.value)
 
+    @property
+    def at(self) -> Key:
+        """What it can be recognised by."""
+        return self.kind, id(_strongly(self.holder)), self.key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and self.at == other.at
+
+    def __hash__(self) -> int:
+        return hash(self.at)
+
 
 def _same(a: Any, b: Any) -> bool:
     if a is b:
@@ -106,9 +118,10 @@ def _strongly(x: Any) -> Any:
 class Surroundings:
     """The places that the functions of one recorded run can read."""
 
-    def __init__(self, function: Callable, trace: Trace) -> None:
+    def __init__(self, function: Callable, trace: Trace, changing: set[Key]) -> None:
         self.places: list[Place] = []
-        self._function, self._trace = function, trace
+        self.numbers: list[Place] = []  # those that are looked up at each replay
+        self._function, self._trace, self._changing = function, trace, changing
         self._found: dict[tuple, Place] = {}
         self._objects: dict[tuple[int, str], tuple[Any, str, str]] = {}  # looked into: object, its name, attribute
         self._containers: set[tuple[int, int]] = set()
@@ -171,10 +184,14 @@ class Surroundings:
             stand_in = self._stand_in(value, place)
             if stand_in is not value and place.put(stand_in):
                 self._swapped.append((place, stand_in))
-        self._look_into(place.value, name, code)
+        if kind not in ("length", "numbers"):
+            self._look_into(place.value, name, code)
 
     def _stand_in(self, value: Any, place: Place | None) -> Any:
-        """What the step shall find in place of an array, or of a tuple that holds arrays."""
+        """What the step shall find in place of an array, a tuple that holds arrays, or a number that changes."""
+        if type(value) is float and place is not None and place.at in self._changing:
+            self.numbers.append(place)
+            return self._trace.number(place)
         if type(value) is np.ndarray and value.dtype.kind in "fiub":
             return self._trace.stand_in(value, Memory(value, "found", place=place))
         if type(value) is tuple and any(isinstance(x, (np.ndarray, tuple)) for x in value):
@@ -257,6 +274,10 @@ class Surroundings:
         self._swapped.clear()
         self._generators.clear()
         del self._trace, self._function
+
+    def changed_numbers(self) -> set[Key]:
+        """Places that hold another number now."""
+        return {p.at for p in self.places if type(p.value) is float and type(p.now()) is float and not p.same()}
 
     def same(self, but: set[int]) -> bool:
         """Does every place, except for those with these ids, hold what it held?  That is then what is compared with."""

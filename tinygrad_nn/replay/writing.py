@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.replay.planning import BLOCK, Buffer, Chain, Plan, elementwise, is_reduction
-from tinygrad_nn.replay.recording import Memory, Node, cast
+from tinygrad_nn.replay.recording import Memory, Node, cast, look_up
 from tinygrad_nn.replay.step import Given, Owner, Result, Step, skeleton
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.watch import clock
@@ -299,7 +299,8 @@ class Writer:
     def _surroundings(self) -> None:
         """Has something changed that the recorded run could see?"""
         looked_up = {id(m.place) for m in self.step.memories if m.node in self.names}
-        changed = []
+        looked_up |= {id(place) for place in self.step.surroundings.numbers}
+        changed = [f"type({self._expression(place)}) is not float" for place in self.step.surroundings.numbers]
         for place in self.step.surroundings.places:
             if id(place) not in looked_up:
                 holder, value = self.constant(place.holder, place.name.rpartition(".")[0] or "o"), self.constant(place.value)
@@ -352,6 +353,8 @@ class Writer:
         """What computes a call into its place."""
         if call not in self.plan.place:
             text = self.call(call)
+            if call in self.plan.effects:
+                return [text]
             self.names[call] = name = self.new_name("r")
             return [f"{name} = {text}"]
         out, func = self.name(call), call.func
@@ -359,6 +362,8 @@ class Writer:
             condition, a, b = (self.operand(call, i) for i in range(3))
             copyto = self.function(np.copyto)
             return [f"{copyto}({out}, {b})"] * (b != out) + [f"{copyto}({out}, {a}, where={condition})"]
+        if func is look_up:
+            return [f"{out}[()] = {self._expression(call.args[0])}"]
         if func is cast:
             return [f"{self.function(np.copyto)}({out}, {self.name(call.args[0])}, 'unsafe')"]
         if elementwise(call):
@@ -511,4 +516,4 @@ def _for_blas(call: Node) -> bool:
 
 
 def _rows_for_blas(x: Any) -> bool:
-    return x.ndim == 2 and x.size > 0 and x.dtype in (np.float32, np.float64) and x.flags.forc
+    return x.ndim == 2 and x.size > 0 and x.dtype == np.float32 and x.flags.forc

@@ -117,7 +117,9 @@ def _row(row: Row) -> str:
     label = _cell(row.label, size=11, color=QUIET, bold=row.strong)
     if row.grid is not None:
         scale = _cell(row.text, size=10, color=QUIET, padding=2) if row.text else ""
-        content = f'<table {_BARE} cellpadding="2"><tr><td align="left">{grid(row.grid)}</td>{scale}</tr></table>'
+        stretch = "<td></td>" * (_SPAN - 2)  # takes the room that is left
+        cells = f'<td align="left">{grid(row.grid)}</td>{scale}{stretch}'
+        content = f'<table {_BARE} cellpadding="2"><tr>{cells}</tr></table>'
         return f'<tr>{label}<td align="left" cellpadding="1" colspan="{_SPAN}">{content}</td></tr>'
     ink = BAD if row.bad else INK
     return f"<tr>{label}{_cell(row.text, color=ink, bold=row.strong, span=_SPAN, room=row.room)}</tr>"
@@ -260,8 +262,9 @@ def _edge_label(edge: Edge, ink: str) -> str:
 
 
 def badge(k: int) -> str:
-    """The number of a path, white on its colour."""
-    return f'<td bgcolor="{style.lane(k).text}" cellpadding="1"><b>{_font(f" {k} ", size=9, color=PAPER)}</b></td>'
+    """The number of a path, white on its colour; not stretched by what stands beside it."""
+    cell = f'<td bgcolor="{style.lane(k).text}" width="13" height="15"><b>{_font(str(k), size=9, color=PAPER)}</b></td>'
+    return f'<td><table {_BARE} cellpadding="0" fixedsize="true" width="13" height="15"><tr>{cell}</tr></table></td>'
 
 
 # --- what stands under the picture -----------------------------------------------------------------------------------

@@ -101,15 +101,18 @@ class Graph:
         """The operation that made a node, with the names of its arguments; empty for a node that none has made."""
         if node.op is None:
             return ""
+        op = node.op
         written = [self._argument(x, node, i) for i, x in enumerate(node.inputs)]
-        symbol = {"square": "{x}²", "power": "{x}^{n}"}.get(node.op.name)
-        if symbol and written[-1].lstrip("−").isdigit():
-            return written[0] + (text.superscript(written[1]) if node.op.name == "power" else "²")
-        if node.op.name == "multiply" and not (np.ndim(node.value) and all(np.ndim(_value(x)) for x in node.inputs)):
-            a, b = (f"({w})" if w.startswith("−") and i else w for i, w in enumerate(written))
-            return f"{a}·{b}"
+        if op.binds < 9:
+            written = [f"({w})" if w.startswith("−") and i else w for i, w in enumerate(written)]
+        power = {"square": "2", "power": written[-1]}.get(op.name, "")
+        if power.strip("(−)").isdigit():
+            base = f"({written[0]})" if written[0][-1:] in "⁰¹²³⁴⁵⁶⁷⁸⁹" else written[0]
+            return base + text.superscript(power.strip("()"))
+        if op.name == "multiply" and not (np.ndim(node.value) and all(np.ndim(_value(x)) for x in node.inputs)):
+            return "·".join(written)
         params = {k: _parameter(v) for k, v in (node.params or {}).items()}
-        return write(node.op, written, params)
+        return write(op, written, params)
 
     def _argument(self, x: Any, node: Any, slot: int) -> str:
         if isinstance(x, Traced):

@@ -103,6 +103,20 @@ class Lanes:
             return 0.0
         return round(min(1.0, self._sizes[key] / self._widest), 3)
 
+    def through(self, node: Any) -> tuple[int, Any]:
+        """How many paths go through a node, and what they carry: a number, or an array of it by element; or None."""
+        if isinstance(self.sum, chain.ElementPathSum):
+            counts = self.sum.element_counts.get(node)
+            return (
+                (0, None)
+                if counts is None
+                else (int(np.sum(counts)), None if self.blind else self.sum.element_flow[node])
+            )
+        n = self.sum.node_counts.get(node, 0)
+        if not n or self.blind or isinstance(self.sum, chain.ArrayPathSum):
+            return n, None
+        return n, self.sum.node_flow[node]
+
     def flow_words(self, key: tuple[int, int]) -> list[str]:
         """How many paths run along an arrow, and what they carry together."""
         if self.single:
@@ -141,10 +155,10 @@ class Lanes:
             heading,
             rows,
             rest=tuple(self._rest()),
-            total=number(total.item()) if single else "array",
+            total=number(total.item()) if single else "array" if total.size else "empty",
             ok=ok,
             check=check,
-            grid=None if single else grid(total, self._scale),
+            grid=None if single or not total.size else grid(total, self._scale),
         )
 
     @cached_property
@@ -159,9 +173,9 @@ class Lanes:
             number=k,
             nodes=self.way(path),
             factors=self._factors(path),
-            product=number(p.item()) if single else "array",
+            product=number(p.item()) if single else "array" if p.size else "empty",
             value=float(p.item()) if single else None,
-            grid=None if single else grid(p, self._scale),
+            grid=None if single or not p.size else grid(p, self._scale),
             share=share,
         )
 
@@ -186,7 +200,7 @@ class Lanes:
     def _others(self) -> Iterator[PathRow]:
         """The paths without a lane, added up together."""
         n = self.sum.count - len(self.paths)
-        if n:
+        if n and np.size(self.sum.gradient):
             left = np.asarray(self.sum.gradient) - sum(np.asarray(path.contribution) for path in self.paths)
             more = "… and " if self.paths else ""
             nodes = f"{more}{count(n)} {'more ' if more else ''}path{'s' * (n != 1)}, added up, not listed"
@@ -198,9 +212,15 @@ class Lanes:
     def _rest(self) -> list[str]:
         """How much the paths cancel, and what it would have cost to list them."""
         s, lines = self.sum, []
-        if np.size(s.gradient) == 1 and s.count > 1 and (not self.few or s.cancellation > 0.5):
+        if (
+            np.size(s.gradient) == 1
+            and s.count > 1
+            and (not self.few or s.cancellation > 0.5 or s.live_count < s.count)
+        ):
             lost = f", of which {_percent(s.cancellation)} cancel" if s.cancellation else ""
             lines.append(f"Σ|p| = {number(s.mass)}{lost}")
+            if s.live_count < s.count:
+                lines[0] += f"; {count(s.live_count)} of the {count(s.count)} paths are live (no factor is 0)"
             if self.paths and not self.few:
                 lines[0] += f"; the {len(self.paths)} largest carry {_percent(s.coverage(len(self.paths)))}"
         if not self.few and not self.single:

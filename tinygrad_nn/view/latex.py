@@ -54,7 +54,7 @@ def math(text: str) -> str:
                 raised += table.get(text[i], r"\top ")
                 i += 1
             if raised:
-                parts.append(f"{kind}{{{raised}}}")
+                parts.append(_raised(parts, f"{kind}{{{raised}}}"))
         if i >= len(text):
             break
         if text[i] in _UPPER or text[i] in _LOWER or text[i] == "ᵀ":
@@ -67,8 +67,14 @@ def math(text: str) -> str:
         match = _TOKEN.match(text, i)
         token = match.group() if match else text[i]
         i += len(token)
-        parts.append(_token(token))
+        parts.append(_raised(parts, _token(token)))
     return "".join(parts).strip()
+
+
+def _raised(parts: list[str], part: str) -> str:
+    """TeX refuses a second superscript on one letter: it gets an empty one to stand on."""
+    twice = parts and part[:1] in "^_'" and parts[-1][:1] in "^_'" and (part[0] == "_") == (parts[-1][0] == "_")
+    return "{}" + part if twice else part
 
 
 def _token(token: str) -> str:

@@ -11,9 +11,10 @@ import numpy as np
 from tinygrad_nn.view import text
 from tinygrad_nn.view.graph import Graph
 from tinygrad_nn.view.heat import grid, largest
+from tinygrad_nn.view.lanes import Lanes
 from tinygrad_nn.view.model import Node, Row
 from tinygrad_nn.view.network import Layer
-from tinygrad_nn.view.text import number, shorten
+from tinygrad_nn.view.text import count, number, shorten
 
 __all__ = ["equations", "layer_box"]
 
@@ -27,8 +28,8 @@ def equations(graph: Graph, layer: Layer) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def layer_box(graph: Graph, layer: Layer, outline: Node, show: Collection[str]) -> Node:
-    """The box of a layer: equations, shapes, activations, error signals and the norms of the gradients of W and b."""
+def layer_box(graph: Graph, layer: Layer, outline: Node, show: Collection[str], lanes: Lanes | None) -> Node:
+    """The box of a layer: equations, shapes, activations, gradients, and how many paths carry how much through it."""
     size = layer.W.value.size + (0 if layer.b is None else layer.b.value.size)
     rows = [Row("", equation, strong=False) for equation in equations(graph, layer)]
     rows.append(Row("units", f"{layer.fan_in} → {layer.units}, {size:,} parameters"))
@@ -51,6 +52,7 @@ def layer_box(graph: Graph, layer: Layer, outline: Node, show: Collection[str]) 
                 rows.append(_heat(label, g))
             else:
                 rows.append(Row(f"‖{label}‖", number(np.linalg.norm(g.ravel()))))
+    rows += _paths(layer, lanes)
     dead = _blocked(graph, layer)
     if dead:
         rows.append(Row("blocked", f"{dead} of {layer.units} units"))
@@ -70,6 +72,19 @@ def _heat(label: str, value: Any) -> Row:
     heat = grid(value, rows=6, columns=14)
     spelled = heat.exact and max(len(heat.cells), len(heat.cells[0])) <= 4
     return Row(label, "" if spelled else f"{text.shape(value)}, ±{number(largest(value))}", grid=heat)
+
+
+def _paths(layer: Layer, lanes: Lanes | None) -> list[Row]:
+    """How many of the paths go through a layer, and what they carry together, unit by unit where that is known."""
+    if lanes is None:
+        return []
+    n, flow = lanes.through(layer.A)
+    rows = [Row("paths", count(n))]
+    if flow is not None:
+        rows.append(Row("carry", number(np.sum(flow)), float(np.sum(flow))))
+        if np.size(flow) > 1:
+            rows.append(_heat("by unit", np.asarray(flow)))
+    return rows
 
 
 def _blocked(graph: Graph, layer: Layer) -> int:

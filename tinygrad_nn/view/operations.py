@@ -72,7 +72,7 @@ def operations(
         if outline.id in nodes:
             outline = _filled(graph, nodes[outline.id], outline, show, lanes)
         elif outline.id in ids.layers:
-            outline = layer_box(graph, ids.layers[outline.id], outline, show)
+            outline = layer_box(graph, ids.layers[outline.id], outline, show, lanes)
         filled.append(outline)
     return dataclasses.replace(
         bare,

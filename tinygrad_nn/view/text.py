@@ -32,7 +32,7 @@ def number(x: Any) -> str:
         return str(bool(x))
     if isinstance(x, int) and abs(x) >= 10**15:
         return _large(x)
-    value = float(x)
+    value = float(x.item() if isinstance(x, np.ndarray) else x)
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

@@ -208,7 +208,7 @@ class Derivation:
         if not ok:
             return Section("Check", (f"✗ {words}",))
         g = self.sum.gradient
-        worth = number(g) if np.ndim(g) == 0 else "the same array"
+        worth = number(g) if np.size(g) == 1 else "the same array"
         return Section("Check", (f"✓ the backward pass gives {worth}",))
 
     # -- pieces

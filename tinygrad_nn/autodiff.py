@@ -8,6 +8,7 @@ there is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from heapq import heappop, heappush
 from typing import Any
 
@@ -57,6 +58,10 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return g if g.shape == shape else np.broadcast_to(g, shape)
 
 
+# `detect_anomaly` sets a function (node, slot, part) here that sees every part sent.
+watching: ContextVar[Callable[[Any, int, Any], None] | None] = ContextVar("watching", default=None)
+
+
 def exact_zeros(g: Any, part: Any) -> Any:
     """What the branch not taken gets: 0 · ∞ and 0 · NaN are 0 where the zero is exact.
 
@@ -79,6 +84,7 @@ def pullback(
     With `record`, the rules see the nodes themselves instead of their arrays, and so leave a graph behind.
     `watch(node, slot, part)` sees every part sent.
     """
+    watch = watch or watching.get()
     inside = keep = None  # all nodes
     if wanted is not None:
         inside, keep = {node.index for node in history(outputs, wanted)}, {node.index for node in wanted}
@@ -180,8 +186,18 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
     """
     outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
     inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-    if grad_outputs is None or not isinstance(grad_outputs, (list, tuple)):
-        grad_outputs = [grad_outputs] * len(outputs)
+    if len(outputs) == 1 or grad_outputs is None:  # one output may have its gradient as a plain list of numbers
+        several = isinstance(grad_outputs, (list, tuple)) and len(grad_outputs) == 1
+        grad_outputs = grad_outputs if several else [grad_outputs] * len(outputs)
+    if not isinstance(grad_outputs, (list, tuple)) or len(grad_outputs) != len(outputs):
+        raise ValueError(f"gradients: {len(outputs)} outputs need grad_outputs= a list of {len(outputs)} arrays")
+    for role, values in (("outputs", outputs), ("inputs", inputs)):
+        for i, value in enumerate(values):
+            if not isinstance(value, Traced):
+                raise TypeError(
+                    f"gradients: {role}[{i}] is of type {type(value).__name__}, expected a recorded tensor; "
+                    "tn.grad differentiates functions of arrays"
+                )
     seeds = [seed_for(y, g, "grad_outputs") for y, g in zip(outputs, grad_outputs, strict=True)]
     if not create_graph:
         seeds = [s.value if isinstance(s, Traced) else s for s in seeds]
@@ -194,8 +210,12 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
     found = pullback(outputs, seeds, wanted=inputs, record=create_graph)
     results = [found[x] if x in found else np.zeros_like(x.value) for x in inputs]
     if create_graph:
-        return [g if isinstance(g, Traced) else type(x)(g) for g, x in zip(results, inputs, strict=True)]
-    return [np.asarray(g) if isinstance(g, np.generic) else g.copy() for g in results]
+        # A constant gradient depends on nothing, but may be differentiated again: that gives zeros.
+        return [
+            g if isinstance(g, Traced) and g.tracked else type(x)(np.array(getattr(g, "value", g)), True)
+            for g, x in zip(results, inputs, strict=True)
+        ]
+    return [np.array(g) for g in results]
 
 
 def seed_for(output: Any, gradient: Any, keyword: str) -> Any:
@@ -224,6 +244,7 @@ def pushforward(
     outputs: Sequence[Any], inputs: Sequence[Any], tangents: Sequence[Any], record: bool = False
 ) -> list[Any]:
     """Jacobian-vector products: how the outputs move when the inputs move by `tangents`.  None where one does not."""
+    watch = watching.get()
     moving: dict[int, Any] = {x.index: t for x, t in zip(inputs, tangents, strict=True)}
     with np.errstate(all="ignore"):
         for node in history(outputs, inputs):
@@ -235,6 +256,8 @@ def pushforward(
             along = [moving.get(x.index) if isinstance(x, Traced) else None for x in node.inputs]
             tangent = tangent_of(node.op, along, y, values, node.params or {})
             if tangent is not None:
+                if watch is not None:
+                    watch(node, -1, tangent)
                 moving[node.index] = tangent
     return [moving.get(node.index) for node in outputs]
 

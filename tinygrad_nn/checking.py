@@ -86,6 +86,11 @@ def _derivative(f: Callable, given: list[Any]) -> Callable:
     return slope
 
 
+def _precision(*values: Any) -> float:
+    """The rounding error of the coarsest floating-point type among these."""
+    return max(float(np.finfo(v.dtype).eps) for v in values if hasattr(v, "dtype") and v.dtype.kind == "f")
+
+
 def _check_first(f: Callable, given: list[Any], name: str, eps: Any, rtol: Any, atol: Any) -> None:
     y = f(*given)
     weights = _weights(y, 0)
@@ -96,11 +101,11 @@ def _check_first(f: Callable, given: list[Any], name: str, eps: Any, rtol: Any, 
         got = [np.zeros_like(x.value) for _, x in leaves]
     wrong = []
     for (i, x), g in zip(leaves, got, strict=True):
-        precision = float(np.finfo(x.dtype).eps)
+        precision = _precision(x, y)
         step = eps if eps is not None else precision ** (1 / 3)
         relative = rtol if rtol is not None else 20 * precision ** (2 / 3)
         absolute = atol if atol is not None else 20 * precision ** (2 / 3)
-        expected, rounding = _differences(f, given, i, weights, step)
+        expected, rounding = _differences(f, given, i, weights, step, precision)
         allowed = absolute + relative * np.abs(expected).max(initial=0.0) + (rounding if atol is None else 0.0)
         error = np.abs(g - expected) / allowed
         wrong += [(error[at], i, x, at, g[at], expected[at]) for at in np.ndindex(x.shape) if not error[at] <= 1]
@@ -110,11 +115,10 @@ def _check_first(f: Callable, given: list[Any], name: str, eps: Any, rtol: Any, 
 
 
 def _differences(
-    f: Callable, given: list[Any], i: int, weights: np.ndarray, step: float
+    f: Callable, given: list[Any], i: int, weights: np.ndarray, step: float, precision: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Central differences of ⟨weights, f⟩ with respect to input i, and how much rounding may have done to them."""
     x = given[i]
-    precision = float(np.finfo(x.dtype).eps)
     result, rounding = np.zeros(x.shape), np.zeros(x.shape)
     for at in np.ndindex(x.shape):
         sums, places = [], []
@@ -134,7 +138,7 @@ def _differences(
 def _entry(f: Callable, given: list[Any], wrong: tuple) -> tuple:
     """The element of the Jacobian that is to blame: argument, its index, index of the output, got, expected."""
     _, i, x, at, *_ = wrong
-    h = float(np.finfo(x.dtype).eps) ** (1 / 3) * max(1.0, abs(float(x.value[at])))
+    h = _precision(x, f(*given)) ** (1 / 3) * max(1.0, abs(float(x.value[at])))
     ends = []
     for sign in (1.0, -1.0):
         moved = np.array(x.value)

@@ -247,7 +247,11 @@ def op(
 def _register(entry: Any, name: str, stands_for: Sequence[Callable]) -> None:
     rivals = [BY_NAME.get(name), *(BY_FUNCTION.get(f) for f in stands_for)]
     for old in rivals:
-        if old is not None and old.__module__ != entry.__module__ and old.__module__.startswith("tinygrad_nn.ops"):
+        if (
+            old is not None
+            and old.__module__ != entry.__module__
+            and (old.__module__ or "").startswith("tinygrad_nn.ops")
+        ):
             raise ValueError(
                 f"{old.__name__!r} is in the tables already: give yours another name= and forward function"
             )

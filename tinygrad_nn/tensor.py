@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import describe as _describe  # noqa: F401  gives the operations their documentation
-from tinygrad_nn.autodiff import pullback, seed_for
+from tinygrad_nn.autodiff import pullback, seed_for, watching
 from tinygrad_nn.errors import MutationError, NonFiniteError, label
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced, give_methods
 from tinygrad_nn.ops import elementwise, linalg, shaping
@@ -89,6 +89,18 @@ class detect_anomaly(_Switch):  # noqa: N801  PyTorch's name
     tinygrad_nn.errors.NonFiniteError: the gradient of sqrt(x) with respect to x is not finite: ...
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._watchers: list[Token] = []
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._watchers.append(watching.set(_refuse_non_finite_gradient))
+
+    def __exit__(self, *error: object) -> None:
+        watching.reset(self._watchers.pop())
+        super().__exit__(*error)
+
     def _changed(self, mode: Mode) -> Mode:
         return Mode(mode.grad, True, mode.trace)
 
@@ -127,6 +139,9 @@ class Tensor(Traced):
         self.watch: Watch | None = None
         self._origin: Any = None
         self.index = next(clock)
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Tensor is final: write functions of tensors, or modules that hold them")
 
     # -- recording
 
@@ -341,15 +356,14 @@ class Tensor(Traced):
         Source: the founding text's "Backpropagation via the Chain Rule".
         """
         seed = seed_for(self, gradient, "gradient")
-        watch = _refuse_non_finite_gradient if _mode.get().anomalies else None
         seed = seed.value if isinstance(seed, Tensor) else seed
-        found = pullback([self], [seed], watch=watch)
+        found = pullback([self], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
             if isinstance(g, np.generic):
                 g = np.asarray(g)
             if node.grad is not None and node.op is None:
-                node.grad = node.grad + g
+                node.grad = np.asarray(node.grad + g)
             else:  # copied only where somebody else holds the array, too
                 node.grad = g if g.base is None and id(g) not in given else g.copy()
             given.add(id(g))
@@ -449,6 +463,9 @@ class Tensor(Traced):
         return f"tensor({', '.join(parts)})"
 
     # -- copies
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         self._refuse_copy("deep copy")
@@ -712,13 +729,15 @@ def _refuse_non_finite(result: Tensor, op: Op, args: tuple) -> None:
 
 
 def _refuse_non_finite_gradient(node: Tensor, slot: int, part: Any) -> None:
-    if not np.isfinite(part).all():
-        assert node.op is not None
-        x = label(node.inputs[slot], node.op.arguments[min(slot, len(node.op.arguments) - 1)])
-        raise NonFiniteError(
-            f"the gradient of {_call(node.op, node.inputs)} with respect to {x} is not finite: "
-            f"{_first_bad(part)}{_at(node)}"
-        )
+    part = part.value if isinstance(part, Tensor) else part
+    if np.isfinite(part).all():
+        return
+    assert node.op is not None
+    call = _call(node.op, node.inputs)
+    if slot < 0:
+        raise NonFiniteError(f"the tangent of {call} is not finite: {_first_bad(part)}{_at(node)}")
+    x = label(node.inputs[slot], node.op.arguments[min(slot, len(node.op.arguments) - 1)])
+    raise NonFiniteError(f"the gradient of {call} with respect to {x} is not finite: {_first_bad(part)}{_at(node)}")
 
 
 def _first_bad(values: Any) -> str:

@@ -345,7 +345,7 @@ def fit(
 
 
 class _Replayed:
-    """A step that is replayed on batches of the usual shape, which is that of the first; others are not worth recording.
+    """A step that is replayed on batches of the usual shape, which is the first one's; others are not worth recording.
 
     If it cannot be replayed it is carried out as it is.
     """
@@ -450,22 +450,22 @@ class _Run:
         start, params, batch, rate = time.perf_counter(), self.params, 0, 0.0
         total, squares, ratios = _Mean(["loss", *self.metrics]), [0.0] * len(params), [0.0]
         before = [p.value.copy() for p in params]
-        for batch, (X, Y) in enumerate(self.data, 1):
-            try:
-                with np.errstate(all="ignore"):  # what is not finite has more to say than a warning
+        with np.errstate(all="ignore"):  # what is not finite is refused, which says more than a warning
+            for batch, (X, Y) in enumerate(self.data, 1):
+                try:
                     J, prediction, parts = self.step(X, Y)
-            except FloatingPointError as what:
-                raise self.refusal(f"{what} not finite in epoch {epoch}, batch {batch}", X, Y) from None
-            rate = self.optimizer.param_groups[0]["lr"]
-            if self.per_batch and self.schedule is not None:
-                self.schedule.step()
-            squares = list(map(operator.add, squares, parts))
-            total.add(X, [J, *(measure(prediction, Y) for measure in self.metrics.values())])
-            if batch == 1:
-                ratios = [_ratio(p.value - old, p.value) for p, old in zip(params, before, strict=True)]
-            for hook in hooks:
-                if hook(epoch, batch, J) is False:
-                    raise StopTraining
+                except FloatingPointError as what:
+                    raise self.refusal(f"{what} not finite in epoch {epoch}, batch {batch}", X, Y) from None
+                rate = self.optimizer.param_groups[0]["lr"]
+                if self.per_batch and self.schedule is not None:
+                    self.schedule.step()
+                squares = list(map(operator.add, squares, parts))
+                total.add(X, [J, *(measure(prediction, Y) for measure in self.metrics.values())])
+                if batch == 1:
+                    ratios = [_ratio(p.value - old, p.value) for p, old in zip(params, before, strict=True)]
+                for hook in hooks:
+                    if hook(epoch, batch, J) is False:
+                        raise StopTraining
         if not batch:
             raise ValueError(
                 f"fit: the data gave no batch in epoch {epoch}: a generator can be gone through only once; "

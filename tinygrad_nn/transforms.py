@@ -211,14 +211,12 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     (array([ 2., 40.]),)
     """
     call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
+    recorded = call.record
 
     def pull(cotangent: Any) -> tuple:
-        seeds = [
-            _matching(u, y, "cotangent")
-            for u, y in zip(_leaves_like(call.output, cotangent, "cotangent"), call.outputs, strict=True)
-        ]
-        outer = call.record or any(isinstance(u, Tensor) and u.tracked for u in seeds)
-        call.record = outer
+        given = _leaves_like(call.output, cotangent, "cotangent")
+        seeds = [_matching(u, y, "cotangent") for u, y in zip(given, call.outputs, strict=True)]
+        call.record = recorded or any(isinstance(u, Tensor) and u.tracked for u in seeds)
         return call.arranged(call.pull(seeds))
 
     return (call.value(), pull, call.aux) if has_aux else (call.value(), pull)
@@ -291,7 +289,7 @@ def _block(call: _Call, k: int) -> Any:
 def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     """The function that returns the second derivatives ∂²f/∂x∂x of a scalar function, of shape x.shape + x.shape.
 
-    Of several arguments, or one that is a list, tuple or dict of arrays, it returns the blocks: ``h[i][j]`` is ∂²f/∂xᵢ∂xⱼ.
+    Of several arguments, or one that is a list, tuple or dict of arrays, it returns blocks: ``h[i][j]`` is ∂²f/∂xᵢ∂xⱼ.
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> tn.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))

@@ -1,5 +1,7 @@
 """Whatever can be computed can be drawn, played and explained: every operation, odd values, random graphs."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -63,7 +65,7 @@ def test_odd_values_and_names(case, engine):
     with np.errstate(all="ignore"):
         y = ODD[case]()
     picture = check(y, next(n for n in Graph(y).nodes if n.tracked))
-    picture.engine = engine
+    picture = dataclasses.replace(picture, engine=engine)
     assert picture.svg()
     assert picture.tex().isascii()
     assert tn.draw(y, steps=True, engine=engine).svg()

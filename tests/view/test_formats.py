@@ -1,5 +1,6 @@
 """Pictures as JSON, TikZ, HTML and plain text; how numbers and names are written."""
 
+import dataclasses
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -35,7 +36,7 @@ def test_json_that_is_no_picture_is_refused():
 
 
 def test_tex_is_ascii_and_closed(picture, engine, tmp_path):
-    picture.engine = engine
+    picture = dataclasses.replace(picture, engine=engine)
     text = picture.save(tmp_path / "p.tex").read_text("utf-8")
     assert text.isascii()
     assert text.startswith("\\documentclass[border=6pt]{standalone}")

@@ -20,9 +20,9 @@ def texts(svg):
     return "".join(" ".join(ET.fromstring(svg).itertext()).split())
 
 
-def wild(name=WILD):
+def wild(name=WILD, engine=None):
     h = tn.tensor(3.0, requires_grad=True, name=name)
-    return tn.draw(tn.exp(h), names={})
+    return tn.draw(tn.exp(h), names={}, engine=engine)
 
 
 # --- SVG -------------------------------------------------------------------------------------------------------------
@@ -72,8 +72,7 @@ def test_links_and_scripts_are_absent(founding, engine):
 
 
 def test_a_wild_name_draws_as_written(engine):
-    picture = wild()
-    picture.engine = engine
+    picture = wild(engine=engine)
     root = ET.fromstring(picture.svg())
     assert WILD in [e.text for e in root.iter(SVG + "text")]
     assert any((e.text or "").startswith(WILD) for e in root.iter(SVG + "title"))
@@ -81,8 +80,7 @@ def test_a_wild_name_draws_as_written(engine):
 
 
 def test_no_name_can_break_out(engine):
-    picture = wild(WILDER)
-    picture.engine = engine
+    picture = wild(WILDER, engine)
     root = ET.fromstring(picture.svg())
     groups = [g.get("class", "").split()[0] for g in root.iter(SVG + "g") if g.get("class")]
     assert (groups.count("node"), groups.count("edge"), groups.count("cluster")) == (2, 1, 0)

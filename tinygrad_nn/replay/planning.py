@@ -19,8 +19,9 @@ from tinygrad_nn.replay.recording import Node, cast, look_up
 
 __all__ = ["Buffer", "Chain", "Plan", "elementwise", "operands", "takes_out"]
 
-LARGE = 1 << 18  # bytes of an array from which on chains run over blocks
-BLOCK = 1 << 16  # bytes of a block
+LARGE = 1 << 19  # bytes of an array from which on chains run over blocks
+BLOCK = 1 << 18  # bytes of a block
+TWO_THREADS = 1 << 22  # bytes that a chain writes, from which on two threads share it
 _END = np.inf  # after everything
 _TAKE_OUT = {np.concatenate, np.stack, np.take, np.cumsum, np.cumprod, np.einsum, np.argmax, np.argmin, np.round}
 

@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay.planning import BLOCK, Buffer, Chain, Plan, elementwise, is_reduction
+from tinygrad_nn.replay.helping import THREADS, share
+from tinygrad_nn.replay.planning import BLOCK, TWO_THREADS, Buffer, Chain, Plan, elementwise, is_reduction
 from tinygrad_nn.replay.recording import Memory, Node, cast, look_up
 from tinygrad_nn.replay.step import Given, Owner, Result, Step, skeleton
 from tinygrad_nn.tensor import Tensor
@@ -428,13 +429,24 @@ class Writer:
                 arrays[self.name(x)] = self.is_static(x)
         name, like = self.new_name("chain"), chain.calls[0].sample
         variables = ", ".join([*arrays, *scratch])
-        self.functions += [f"def {name}(blocks):", f"    for {variables}, in blocks:", *_indent(_indent(lines)), ""]
-        cut = f"blocks({like.shape}, {like.strides}, {like.itemsize}, [{', '.join(arrays)}], [{', '.join(scratch)}])"
+        lines = ["for turn in turns:", f"    {variables}, = blocks[turn]", *_indent(lines)]
+        self.functions += [f"def {name}(blocks, turns):", *_indent(lines), ""]
+        threads = 2 if THREADS > 1 and len(chain.calls) * like.nbytes >= TWO_THREADS else 1
+        cuts = []
+        for i in range(threads):
+            own = [f"empty_like({s})" for s in scratch] if i else scratch
+            cuts.append(f"blocks({like.shape}, {like.strides}, {like.itemsize}, [{', '.join(arrays)}], [{', '.join(own)}])")
         if all(arrays.values()):
-            parts = self.new_name(f"{name}_blocks")
-            self.functions += [f"{parts} = {cut}", ""]
-            cut = parts
-        self.body.append(f"{name}({cut})")
+            for i, cut in enumerate(cuts):
+                cuts[i] = self.new_name(f"{name}_blocks")
+                self.functions.append(f"{cuts[i]} = {cut}")
+            self.functions.append("")
+        if threads == 2:
+            self.namespace |= {"empty_like": np.empty_like, "share": share}
+            self.body.append(f"share({name}, {', '.join(cuts)})")
+        else:
+            count = -(-like.shape[_cut(like.shape, like.strides, like.itemsize)[0]] // _cut(like.shape, like.strides, like.itemsize)[1])
+            self.body.append(f"{name}({cuts[0]}, range({count}))")
 
     # -- after the calls
 

@@ -161,7 +161,7 @@ def _run(graph: Graph, mistake: str | None) -> Iterator[State]:
         late = set(state.late)
         fired = state.fired | {node.index}
         for slot in slots:
-            part = _part(slot, gradient[node.index])
+            part = graph.sent[slot.key] if mistake is None else _part(slot, gradient[node.index])
             at = slot.source.index
             sent[slot.key] = part
             received[at] = received.get(at, 0) + 1

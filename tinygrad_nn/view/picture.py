@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from tinygrad_nn.view.model import Scene
 __all__ = ["Picture"]
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
     """A drawing that never changes: the model of what it says, and how to render it.
 
@@ -22,16 +25,16 @@ class Picture:
     ----------
     scene : the picture model.
     engine : "dot", "embedded", or None for `dot` where it is on the PATH, else the embedded one.
-    timeout : seconds that one layout may take; a larger picture comes back folded, with a note.
+    timeout : seconds that a layout may take; a larger picture comes back folded, with a note.
     """
 
-    __slots__ = ("_drawn", "engine", "scene", "timeout")
+    scene: Scene
+    engine: str | None = None
+    timeout: float = 10.0
 
-    def __init__(self, scene: Scene, engine: str | None = None, timeout: float = 10.0):
-        if engine not in (None, *render.ENGINES):
-            raise ValueError(f"engine must be 'dot', 'embedded' or None, not {engine!r}")
-        self.scene, self.engine, self.timeout = scene, engine, timeout
-        self._drawn: str | None = None
+    def __post_init__(self) -> None:
+        if self.engine not in (None, *render.ENGINES):
+            raise ValueError(f"engine must be 'dot', 'embedded' or None, not {self.engine!r}")
 
     @property
     def source(self) -> str:
@@ -43,10 +46,11 @@ class Picture:
 
         RenderError where there is no layout engine at all.
         """
-        if self._drawn is None:
-            drawn, scene = self._layout("svg")
-            self._drawn = svg.finish(drawn, scene)
         return self._drawn
+
+    @cached_property
+    def _drawn(self) -> str:
+        return svg.finish(*self._layout("svg"))
 
     def png(self) -> bytes:
         """The picture as pixels, at 144 to the inch."""

@@ -58,7 +58,7 @@ def test_second_derivatives():
 # --- nesting ----------------------------------------------------------------------------------------------------------
 
 FORWARD = {"jvp": lambda f: lambda x: tn.jvp(f, (x,), (1.0,))[1], "jacobian": tn.jacobian}
-REVERSE = {"grad": tn.grad, "vjp": lambda f: lambda x: tn.vjp(f, x)[1](1.0)[0], "value": lambda f: lambda x: tn.value_and_grad(f)(x)[1]}  # fmt: skip
+REVERSE = {"grad": tn.grad, "vjp": lambda f: lambda x: tn.vjp(f, x)[1](1.0)[0]}
 ONCE = {**FORWARD, **REVERSE}
 
 
@@ -106,7 +106,7 @@ def test_pullback_and_tangents_depend_on_outer_variables():
     np.testing.assert_allclose(slope, 4 * math.cos(0.3))
     slope = tn.grad(lambda x: tn.jvp(np.exp, (x,), (x - 1.0,))[1])(1.0)
     np.testing.assert_allclose(slope, math.e)
-    y, pull = tn.vjp(np.sin, 0.3)
+    _, pull = tn.vjp(np.sin, 0.3)
     u = tn.tensor(2.0, requires_grad=True)
     (g,) = pull(u)
     g.backward()
@@ -200,7 +200,7 @@ def test_arguments_may_be_trees(tree):
     for g, e in zip(flat(slope), expected, strict=True):
         np.testing.assert_allclose(g, e)
         assert isinstance(g, np.ndarray)
-    y, pull = tn.vjp(of_tree, tree)
+    _, pull = tn.vjp(of_tree, tree)
     for g, e in zip(flat(pull(2.0)[0]), expected, strict=True):
         np.testing.assert_allclose(g, 2 * e)
     _, moved = tn.jvp(of_tree, (tree,), (tree,))
@@ -299,7 +299,6 @@ def test_numbers_and_empty_arrays():
 
 def test_functions_that_do_not_depend_on_their_argument():
     assert tn.grad(lambda x: 3.0)(1.0) == 0
-    assert tn.grad(lambda x: x, argnums=1)(1.0, 2.0) == 0 if False else True
     assert tn.jvp(lambda x: 3.0, (1.0,), (1.0,)) == (3, 0)
     np.testing.assert_array_equal(tn.grad(lambda x, y: x * 2, argnums=1)(1.0, X), np.zeros(3))
     np.testing.assert_array_equal(tn.hessian(lambda x: x.sum())(X), np.zeros((3, 3)))
@@ -436,7 +435,7 @@ def test_gradcheck_takes_what_functions_take():
     assert tn.gradcheck(lambda x: x.astype(np.float32) * 2, X)
     assert tn.gradcheck(np.sin, tn.tensor(X, name="angle"), eps=1e-4, rtol=1e-6, atol=1e-8)
     assert tn.gradcheck(lambda x: tn.take(x, [0, 0]), X)
-    assert tn.gradcheck(lambda: None, np.zeros(0)) if False else True
+    assert tn.gradcheck(np.sin, np.zeros((0, 2)))
     with pytest.raises(ValueError, match="none of the inputs is floating-point"):
         tn.gradcheck(lambda n: n, 3)
     with pytest.raises(tn.GradientCheckError, match="angle"):

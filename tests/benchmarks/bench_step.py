@@ -36,9 +36,10 @@ def main(cases: list[str], names: list[str]) -> None:
     for case in cases:
         steps = {name: RIVALS[name](*CASES[case]) for name in names if available(name)}
         times = time_in_turns(steps)
-        base = min(times[n][1] for n in times if n.startswith("numpy")) if any(n.startswith("numpy") for n in times) else 1.0
+        base = min((times[n][1] for n in times if n.startswith("numpy")), default=1.0)
         for name, (median, best) in times.items():
-            print(f"{case:2} {name:14} median {median:11.1f} µs   best {best:11.1f} µs   best / NumPy {best / base:6.2f}")
+            ratio = f"best / NumPy {best / base:6.2f}"
+            print(f"{case:2} {name:14} median {median:11.1f} µs   best {best:11.1f} µs   {ratio}")
 
 
 if __name__ == "__main__":

@@ -53,11 +53,15 @@ def takes_out(node: Node) -> bool:
 
 @dataclass(eq=False)
 class Buffer:
-    """Memory for results of one layout; with `block`, for one block of them."""
+    """Memory for results of one layout; or, with a number, scratch memory for one block of them."""
 
     like: Any
-    block: bool = False
-    name: str = ""
+    number: int | None = None  # chains use the same scratch memory one after the other
+
+    @property
+    def block(self) -> bool:
+        """Is it for a block only?"""
+        return self.number is not None
 
 
 @dataclass(eq=False)
@@ -155,6 +159,7 @@ class Plan:
             ending[last].append(node)
         for chain in self.chains:
             scratch: dict[Any, list[Buffer]] = defaultdict(list)
+            numbers: dict[Any, int] = defaultdict(int)
             later = []
             for call in chain.calls:
                 over = [x for x in ending[call.index] if isinstance(self.place.get(x), Buffer)]
@@ -166,8 +171,11 @@ class Plan:
                     if taken is not None:
                         over.remove(taken)
                         self.place[call] = self.place[taken]
+                    elif stock[kind]:
+                        self.place[call] = stock[kind].pop()
                     else:
-                        self.place[call] = stock[kind].pop() if stock[kind] else Buffer(call.sample, passes)
+                        self.place[call] = Buffer(call.sample, numbers[kind] if passes else None)
+                        numbers[kind] += passes
                 for x in over:
                     buffer = self.place[x]
                     assert isinstance(buffer, Buffer)

@@ -8,6 +8,7 @@ replay, and when one of the places holds something else the step is recorded ane
 
 from __future__ import annotations
 
+import dis
 import gc
 import random
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operation import Op, Traced
-from tinygrad_nn.replay.recording import Memory, StandIn, Trace
+from tinygrad_nn.replay.recording import Memory, StandIn, Trace, written
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Key", "Place", "Surroundings"]
@@ -43,10 +44,11 @@ def _is_library(module: str) -> bool:
 class Place:
     """Somewhere a value is found: an attribute, a cell, an item, the length or all numbers of a container."""
 
-    __slots__ = ("holder", "key", "kind", "name", "value")
+    __slots__ = ("codes", "holder", "key", "kind", "name", "value")
 
     def __init__(self, kind: str, holder: Any, key: Any, name: str):
         self.kind, self.holder, self.key, self.name = kind, holder, key, name
+        self.codes: list[CodeType] = []  # of the functions that can name it
         self.value = self.now()
 
     def now(self) -> Any:
@@ -123,10 +125,10 @@ class Surroundings:
         self.numbers: list[Place] = []  # those that are looked up at each replay
         self._function, self._trace, self._changing = function, trace, changing
         self._found: dict[tuple, Place] = {}
-        self._objects: dict[tuple[int, str], tuple[Any, str, str]] = {}  # looked into: object, its name, attribute
+        self._objects: dict[tuple[int, str], tuple[Any, str, str, CodeType]] = {}  # looked into: object, its name, attribute
         self._containers: set[tuple[int, int]] = set()
         self._swapped: list[tuple[Place, Any]] = []
-        self._generators: dict[int, tuple[str, np.random.Generator, Any]] = {}
+        self._generators: dict[int, tuple[str, np.random.Generator, Any, CodeType]] = {}
         self._global_generators = _global_generators()
         self._closures: set[CodeType] = set()
         self._inner: set[CodeType] = set()  # of functions that the run makes: their cells are its own variables
@@ -184,6 +186,7 @@ class Surroundings:
             stand_in = self._stand_in(value, place)
             if stand_in is not value and place.put(stand_in):
                 self._swapped.append((place, stand_in))
+        place.codes.append(code)
         if kind not in ("length", "numbers"):
             self._look_into(place.value, name, code)
 
@@ -205,7 +208,7 @@ class Surroundings:
             if value.op is None:
                 self._trace.lift(value)
         elif isinstance(value, np.random.Generator):
-            self._generators.setdefault(id(value), (name, value, value.bit_generator.state))
+            self._generators.setdefault(id(value), (name, value, value.bit_generator.state, code))
         elif isinstance(value, _CONTAINERS):
             if (id(value), id(code)) not in self._containers:
                 self._containers.add((id(value), id(code)))
@@ -214,7 +217,7 @@ class Surroundings:
             for attribute in code.co_names:
                 seen = self._objects.get((id(value), attribute))
                 if seen is None or _strongly(seen[0]) is not value:
-                    self._objects[id(value), attribute] = _weakly(value), name, attribute
+                    self._objects[id(value), attribute] = _weakly(value), name, attribute, code
                     if _is_data(value, attribute):
                         self._add("attribute", value, attribute, f"{name}.{attribute}", code)
 
@@ -246,26 +249,26 @@ class Surroundings:
     # -- afterwards
 
     def changed_by_the_step(self) -> str | None:
-        """What the run itself has changed; a replay would not."""
+        """What the run itself has changed, and where; a replay would not."""
         changed = [place for place in self.places if not place.same()]
         for place in changed:
             if _holds_results(place.now()):
                 place.put(place.value)
         if changed:
-            return changed[0].name
+            return f"{changed[0].name}{_where(changed[0])}"
         known = {(id(p.holder), p.key) for p in self.places if p.kind == "attribute"}
-        for weak, name, attribute in self._objects.values():
+        for weak, name, attribute, code in self._objects.values():
             value = _strongly(weak)
             if (id(value), attribute) not in known and _holds_results(getattr(value, "__dict__", {}).get(attribute)):
-                return f"{name}.{attribute}"
+                return f"{name}.{attribute}{_line_in([code], attribute)}"
         return None
 
     def drawn_from(self) -> str | None:
         """The generator of random numbers that the run drew from by itself, and not by an operation on tensors."""
-        for name, generator, state in self._generators.values():
+        for name, generator, state, code in self._generators.values():
             if generator.bit_generator.state != state:
                 generator.bit_generator.state = state
-                return name
+                return f"{name}{_line_in([code], name.rpartition('.')[2])}"
         return None if _global_generators() == self._global_generators else "the global generator"
 
     def forget(self) -> None:
@@ -298,6 +301,20 @@ def _is_data(value: Any, attribute: str) -> bool:
             found = vars(kind)[attribute]
             return type(found).__name__ == "member_descriptor" or not (callable(found) or hasattr(found, "__get__"))
     return False
+
+
+def _where(place: Place) -> str:
+    return _line_in(place.codes, place.key if isinstance(place.key, str) else place.name.rpartition(" ")[2])
+
+
+def _line_in(codes: list[CodeType], name: str) -> str:
+    """The line that stores a name, or at least reads it, for messages."""
+    found = [(not i.opname.startswith("STORE"), code, i) for code in codes for i in dis.get_instructions(code) if i.argval == name]
+    if not found:
+        return ""
+    _, code, instruction = min(found, key=lambda x: x[0])
+    line = instruction.positions.lineno if instruction.positions else None
+    return f" ({written((code.co_filename, line or code.co_firstlineno))})"
 
 
 def _holds_results(value: Any) -> bool:

@@ -90,6 +90,7 @@ class Writer:
         self.static: set[Any] = set()  # those whose memory stays the same
         self.bound: list[Memory] = []  # what bind takes
         self._taken: set[str] = {"args", "kwargs", "bind", "replay", *self.namespace, *keyword.kwlist}
+        self.scratch: dict[str, tuple[Any, int]] = {}  # dtype and size of the memory for blocks
         self._constants: dict[Any, str] = {}
         self._line: Any = None
         self._arguments(function)
@@ -104,7 +105,8 @@ class Writer:
         replay = ["def replay(args, kwargs):", *_indent(self.body)]
         self.listing = "\n".join(replay)
         rest = ["at_rest = references()", ""] if self.given_out else []
-        inner = [*self.start, "", *self.functions, *rest, *replay, "", "return replay"]
+        scratch = [f"{name} = empty({n}, {self.dtype(dtype)})" for name, (dtype, n) in self.scratch.items()]
+        inner = [*scratch, *self.start, "", *self.functions, *rest, *replay, "", "return replay"]
         head = f"def bind({', '.join(self.names[m.node] for m in self.bound)}):"
         return "\n".join(line.rstrip() for line in [head, *_indent(inner)]) + "\n"
 
@@ -191,12 +193,14 @@ class Writer:
             like, kind = buffer.like, "s" if buffer.block else "t"
             count = sum(isinstance(b, Buffer) and b.block == buffer.block for b in self.names)
             self.names[buffer] = name = self.new_name(f"{kind}{count + 1}")
-            shape = like.shape
             if buffer.block:
-                axis, rows = _cut(shape, like.strides, like.itemsize)
-                shape = (*shape[:axis], min(rows, shape[axis]), *shape[axis + 1 :])
-            if buffer.block or _in_rows(like):
-                self.start.append(f"{name} = empty({shape}, {self.dtype(like.dtype)})")
+                axis, rows = _cut(like.shape, like.strides, like.itemsize)
+                shape = (*like.shape[:axis], min(rows, like.shape[axis]), *like.shape[axis + 1 :])
+                scratch = self.once(("scratch", like.dtype.str, buffer.number), "scratch", value=None)
+                self.scratch[scratch] = like.dtype, max(int(np.prod(shape)), self.scratch.get(scratch, (None, 0))[1])
+                self.start.append(f"{name} = {scratch}[:{int(np.prod(shape))}].reshape({shape})")
+            elif _in_rows(like):
+                self.start.append(f"{name} = empty({like.shape}, {self.dtype(like.dtype)})")
             else:
                 self.start.append(f"{name} = {self.function(np.empty_like)}({self.constant(skeleton(like), 'layout')})")
         return self.names[buffer]
@@ -434,7 +438,7 @@ class Writer:
         threads = 2 if THREADS > 1 and len(chain.calls) * like.nbytes >= TWO_THREADS else 1
         cuts = []
         for i in range(threads):
-            own = [f"empty_like({s})" for s in scratch] if i else scratch
+            own = [self.once((s, "too"), f"{s}_too", f"{self.function(np.empty_like)}({s})") for s in scratch] if i else scratch
             cuts.append(f"blocks({like.shape}, {like.strides}, {like.itemsize}, [{', '.join(arrays)}], [{', '.join(own)}])")
         if all(arrays.values()):
             for i, cut in enumerate(cuts):
@@ -442,7 +446,7 @@ class Writer:
                 self.functions.append(f"{cuts[i]} = {cut}")
             self.functions.append("")
         if threads == 2:
-            self.namespace |= {"empty_like": np.empty_like, "share": share}
+            self.namespace["share"] = share
             self.body.append(f"share({name}, {', '.join(cuts)})")
         else:
             count = -(-like.shape[_cut(like.shape, like.strides, like.itemsize)[0]] // _cut(like.shape, like.strides, like.itemsize)[1])

@@ -18,6 +18,8 @@ from tinygrad_nn.view import text
 
 __all__ = ["Constant", "Graph", "Slot", "variables_of"]
 
+_UPSTREAM = "\ue000"  # stands for the upstream gradient until it is known how that is written
+
 
 class Constant:
     """An array that entered the graph without being a tensor; it looks like a node without history."""
@@ -79,6 +81,7 @@ class Graph:
         tensors = [node for node in self.nodes if not isinstance(node, Constant)]
         self.names = text.Names(tensors, root, names or {}, variables or {})
         self._constants = [node.index for node in self.nodes if isinstance(node, Constant)]
+        self._rules: dict[Any, str | None] = {}
         self.outgoing: dict[Any, list[Slot]] = {}
         self.incoming: dict[Any, list[Slot]] = {}
         for slot in self.slots:
@@ -123,8 +126,11 @@ class Graph:
 
     def rule(self, slot: Slot, upstream: str = "g") -> str | None:
         """The derivative rule of a slot, written with the names of this picture; None where there is none."""
-        found = self._derivative(slot, upstream)
-        return None if found is None else found.text
+        if slot.key not in self._rules:
+            found = self._derivative(slot, _UPSTREAM)
+            self._rules[slot.key] = None if found is None else found.text
+        rule = self._rules[slot.key]
+        return None if rule is None else rule.replace(_UPSTREAM, upstream)
 
     def slope(self, slot: Slot) -> tuple[str, int] | None:
         """The local derivative of a slot between single numbers as a formula, and how tightly that holds together."""
@@ -138,6 +144,8 @@ class Graph:
     def _derivative(self, slot: Slot, upstream: str | None) -> Any:
         node = slot.target
         args = [np.asarray(x.value) if isinstance(x, Traced) else x for x in node.inputs]
+        if node.op.kind == "multilinear" and not node.params:  # what products of large matrices are is no matter here
+            args = [a[(slice(0, 2),) * a.ndim] if isinstance(a, np.ndarray) else a for a in args]
         written = [self._argument(x, node, i) or "·" for i, x in enumerate(node.inputs)]
         return derivative(node.op, slot.slot, written, self.name(node), upstream, args, node.params)
 

@@ -149,7 +149,7 @@ class Lanes:
             return PathTable(heading, rest=("no numbers: a value was changed since, see below",))
         rows = tuple(self._row(k, path) for k, path in enumerate(self.paths, 1)) + tuple(self._others())
         total = np.asarray(self.sum.gradient)
-        ok, check = self._check(total)
+        ok, check = self.check(total)
         single = total.size == 1
         return PathTable(
             heading,
@@ -229,7 +229,7 @@ class Lanes:
             lines.append(f"Multiplications path by path: {one_by_one}; by backpropagation: {together}")
         return lines
 
-    def _check(self, total: Any) -> tuple[bool | None, str]:
+    def check(self, total: Any) -> tuple[bool | None, str]:
         """Compare the sum of the paths with the gradient of the backward pass, but for rounding errors."""
         if isinstance(self.source, chain.Element):
             g = self.graph.gradient.get(self.source.tensor.index)

@@ -202,7 +202,7 @@ class Derivation:
         return (terms[0], 2) if len(terms) == 1 else (_joined(terms), 1)
 
     def _check(self) -> Section:
-        ok, words = self.lanes._check(np.asarray(self.sum.gradient))
+        ok, words = self.lanes.check(np.asarray(self.sum.gradient))
         if ok is None:
             return Section("Check", ("the backward pass gives nothing to compare with",))
         if not ok:

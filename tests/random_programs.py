@@ -1,7 +1,7 @@
-"""Random programs over all differentiable operations, the same from every seed, for our tensors and for those of others.
+"""Random programs over all differentiable operations, the same from every seed, for our tensors and those of others.
 
-`program(seed)` draws inputs of 0 to 4 axes and a graph of operations on them, with reuse, sharing and broadcasting.  Each
-step is drawn until its value is tame: finite, not large, away from kinks.
+`program(seed)` draws inputs of 0 to 4 axes and a graph of operations on them, with reuse, sharing and broadcasting.
+Each step is drawn until its value is tame: finite, not large, away from kinks.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ class Step:
     def carry_out(self, xp, values):
         arrays = [values[i] for i in self.sources]
         match self.name:
-            case "scaled":  # numbers on either side
+            case "numbers":
                 return self.rest[0](arrays[0])
+            case "regular":  # a matrix that can be inverted
+                return 0.3 * arrays[0] + constant(xp, 3 * np.eye(arrays[0].shape[-1]))
             case "concatenate" | "stack" | "hstack" | "vstack":
                 return getattr(xp, self.name)(arrays, **self.params)
             case "einsum":
@@ -40,8 +42,7 @@ class Step:
             case "index_update":
                 return xp.index_update(arrays[0], self.rest[0], arrays[1])
             case "where":
-                condition = self.rest[0] if self.rest else arrays[0] > arrays[1]
-                return xp.where(condition, *arrays)
+                return xp.where(*self.rest or [arrays[0] > arrays[1]], *arrays)
         return getattr(xp, self.name)(*arrays, *self.rest, **self.params)
 
 
@@ -59,7 +60,7 @@ class Program:
             values.append(step.carry_out(xp, values))
         total = 0.0
         for at, weights in self.outputs:
-            total = total + xp.sum(values[at] * xp.constant(weights) if hasattr(xp, "constant") else values[at] * weights)
+            total = total + xp.sum(values[at] * constant(xp, weights))
         return total
 
     @property
@@ -67,12 +68,16 @@ class Program:
         return {step.name for step in self.steps}
 
 
+def constant(xp, value):
+    return xp.constant(value) if hasattr(xp, "constant") else value
+
+
 def program(seed: int, length: int | None = None) -> tuple[Program, list[np.ndarray]]:
     """A random program and its inputs, float64 arrays."""
     return Author(seed).write(length)
 
 
-# --- what each operation asks of its arguments --------------------------------------------------------------------------
+# --- what each operation asks of its arguments ------------------------------------------------------------------------
 
 ANYWHERE = """negative square sin cos arctan sinh cosh tanh arcsinh sinc erf sigmoid log_sigmoid gelu silu softplus mish
 exp expm1 exp2"""
@@ -81,9 +86,9 @@ POSITIVE = "log log1p log2 log10 sqrt cbrt reciprocal"
 INSIDE = "arcsin arccos arctanh tan"
 TWO = "add subtract multiply add multiply hypot logaddexp arctan2 divide power maximum minimum"
 NUMBERS = [
-    lambda x: x * 2.5, lambda x: 3 - x, lambda x: x / 3, lambda x: x**2, lambda x: x**3, lambda x: -x, lambda x: 0.5 * x + x,
-    lambda x: 2**x, lambda x: (x * x + 1) ** -1.5, lambda x: (x * x + 0.5) ** 0.5, lambda x: 1 / (x * x + 1),
-    lambda x: abs(x + 30), lambda x: x @ x if x.ndim == 1 else x * x,
+    lambda x: x * 2.5, lambda x: 3 - x, lambda x: x / 3, lambda x: x**2, lambda x: x**3, lambda x: -x,
+    lambda x: 0.5 * x + x, lambda x: 2**x, lambda x: (x * x + 1) ** -1.5, lambda x: (x * x + 0.5) ** 0.5,
+    lambda x: 1 / (x * x + 1), lambda x: abs(x + 30), lambda x: x @ x if x.ndim == 1 else x * x,
 ]  # fmt: skip
 
 
@@ -93,7 +98,9 @@ class Author:
     def __init__(self, seed: int):
         self.seed, self.rng = seed, np.random.default_rng(seed)
         self.steps: list[Step] = []
-        self.kinds = [getattr(self, name) for name in dir(self) if name.startswith("draw_")]
+        often = {"draw_unary": 6, "draw_two": 5, "draw_positive": 2, "draw_kinked": 2, "draw_sum": 2}
+        names = [name for name in dir(self) if name.startswith("draw_")]
+        self.kinds = [getattr(self, name) for name in names for _ in range(often.get(name, 1))]
         sizes = self.rng.choice([1, 2, 3], size=4, p=[0.2, 0.4, 0.4])
         self.inputs = []
         for _ in range(self.rng.integers(1, 4)):
@@ -152,10 +159,10 @@ class Author:
         return len(self.values) - 1
 
     def positive(self, at):
-        return self.add("scaled", at, rest=(lambda x: x * x + 0.5,))
+        return self.add("numbers", at, rest=(lambda x: x * x + 0.5,))
 
     def inside(self, at):
-        return self.add("scaled", self.add("sin", at), rest=(lambda x: 0.8 * x,))
+        return self.add("numbers", self.add("sin", at), rest=(lambda x: 0.8 * x,))
 
     def gap(self, a, b):
         return np.abs(a - b).min(initial=np.inf)
@@ -163,7 +170,9 @@ class Author:
     # -- elementwise
 
     def draw_unary(self):
-        self.add(self.one_of(*ANYWHERE.split()), self.pick(lambda x: np.abs(x).max() < 5))
+        name, at = self.one_of(*ANYWHERE.split()), self.pick(lambda x: np.abs(x).max() < 5)
+        # PyTorch's second derivative of sinc is NaN at 0 and loses its digits near it
+        self.add(name, at, margin=np.abs(self.values[at]).min() / 10 if name == "sinc" else None)
 
     def draw_kinked(self):
         at = self.pick()
@@ -176,26 +185,22 @@ class Author:
         self.add(self.one_of(*INSIDE.split()), self.inside(self.pick()))
 
     def draw_above_one(self):
-        self.add("arccosh", self.add("scaled", self.pick(), rest=(lambda x: x * x + 1.5,)))
+        self.add("arccosh", self.add("numbers", self.pick(), rest=(lambda x: x * x + 1.5,)))
 
     def draw_numbers(self):
-        self.add("scaled", self.pick(), rest=(self.one_of(*NUMBERS),))
-
-    def draw_binary(self):
-        self.draw_two()
+        self.add("numbers", self.pick(), rest=(self.one_of(*NUMBERS),))
 
     def draw_two(self):
         a = self.pick()
         b = self.pick(lambda x: fit(x, self.values[a]))
-        name = self.one_of(*TWO.split())
-        margin = None
+        name, margin = self.one_of(*TWO.split()), None
         if name in ("divide", "arctan2", "hypot"):
             b = self.positive(b)
         if name == "power":
             a = self.positive(a)
         if name in ("maximum", "minimum"):
             margin = self.gap(self.values[a], self.values[b])
-        self.add(name, *self.one_of((a, b), (b, a)) if margin or name in ("add", "multiply") else (a, b), margin=margin)
+        self.add(name, a, b, margin=margin)
 
     def draw_choice(self):
         a = self.pick()
@@ -315,7 +320,7 @@ class Author:
         at = self.pick(lambda x: x.ndim)
         axis = self.axis(self.values[at])
         n = self.values[at].shape[axis]
-        self.add("split", at, rest=(self.one_of(n, [1], [1, 2]), axis, int(self.rng.integers(0, min(n, 2)))))
+        self.add("split", at, rest=(self.one_of(n, [1], [1, min(n, 2)]), axis, int(self.rng.integers(0, min(n, 2)))))
 
     def draw_padding(self):
         at = self.pick(lambda x: 0 < x.ndim < 3 and min(x.shape) > 1)
@@ -331,18 +336,13 @@ class Author:
         self.add("take", at, rest=(np.array(indices),), axis=axis)
 
     def index(self, x):
-        parts: list = []
+        kept: list = []
         for n in x.shape:
-            n = int(n)
-            parts.append(
-                self.one_of(
-                    int(self.rng.integers(-n, n)), slice(None), slice(None, None, -1), slice(0, n, 2), slice(-1, None),
-                    None, self.rng.integers(-n, n, 2), self.rng.integers(0, n, 2), Ellipsis,
-                )  # fmt: skip
-            )
-        kept = []
-        for part in parts:  # one ellipsis; after None an axis of its own
-            if part is Ellipsis and Ellipsis in [p for p in kept if p is Ellipsis]:
+            part = self.one_of(
+                int(self.rng.integers(-n, n)), slice(None), slice(None, None, -1), slice(0, n, 2), slice(-1, None),
+                None, self.rng.integers(-n, n, 2), self.rng.integers(0, n, 2), Ellipsis,
+            )  # fmt: skip
+            if part is Ellipsis and any(p is Ellipsis for p in kept):
                 part = slice(None)
             kept += [None, slice(None)] if part is None else [part]
         return tuple(kept)
@@ -390,9 +390,9 @@ class Author:
             term = ""
             for n in self.values[at].shape:
                 known = [c for c in sizes if sizes[c] == n]
-                letter = self.one_of(*known) if known and self.rng.random() < 0.7 else names[len(sizes)] if len(sizes) < 8 else None
-                if letter is None:
+                if len(sizes) == len(names):
                     raise Unsuitable
+                letter = self.one_of(*known) if known and self.rng.random() < 0.7 else names[len(sizes)]
                 sizes[letter] = n
                 term += letter
             terms.append(term)
@@ -402,22 +402,19 @@ class Author:
     def draw_inverse(self):
         at = self.pick(lambda x: x.ndim > 1 and x.shape[-1] == x.shape[-2] and np.abs(x).max() < 4)
         n = self.values[at].shape[-1]
-        eye = 3 * np.eye(n)
-        square = self.add("add", self.add("scaled", at, rest=(lambda x: x * 0.3,)), self.constant(eye))
+        square = self.add("regular", at)
         if np.linalg.cond(self.values[square]).max() > 20:
             raise Unsuitable
         choice = self.one_of("inv", "det", "slogdet", "solve", "cholesky")
         if choice == "solve":
-            self.add(choice, square, self.pick(lambda x: x.ndim > 1 and x.shape[-2] == n and fit_leading(self.values[at], x)))
+            self.add(
+                choice, square, self.pick(lambda x: x.ndim > 1 and x.shape[-2] == n and fit_leading(self.values[at], x))
+            )
         elif choice == "cholesky":
             turned = self.add("swapaxes", square, rest=(-1, -2))
             self.add(choice, self.add("matmul", square, turned))
         else:
             self.add(choice, square)
-
-    def constant(self, value):
-        """A constant as one of the values: an input that does not move is an input all the same."""
-        return self.add("constant_like", self.pick(), rest=(value,))
 
     # -- losses
 
@@ -429,11 +426,8 @@ class Author:
             lambda: self.add("mse", a, b),
             lambda: self.add("l1_loss", a, b, margin=size.min()),
             lambda: self.add("huber_loss", a, b, margin=np.abs(size - 1).min()),
-            lambda: self.add("binary_cross_entropy", a, self.inside_of_one(b)),
+            lambda: self.add("binary_cross_entropy", a, self.add("sigmoid", b)),
         )()
-
-    def inside_of_one(self, at):
-        return self.add("sigmoid", at)
 
     def draw_labels(self):
         at = self.pick(lambda x: x.ndim == 2 and x.shape[0] > 1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from peers import jax_names
 
 import tinygrad_nn as tn
 
@@ -261,71 +262,16 @@ call("leaky_relu", normal(5), negative_slope=0.3)
 call("hard_tanh", normal(5), min=-0.2, max=0.4)
 
 
-def jax_functions():
-    """JAX's spelling of our names, where it is another or there is none."""
-    jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)
-    import jax.numpy as jnp
-    from jax import nn
-
-    def examples(x):
-        return (x.shape[-1] if x.ndim > 1 else 1) or 1
-
-    def cross_entropy(z, target):
-        if target.ndim < z.ndim:
-            target = jnp.moveaxis(jax.nn.one_hot(target, z.shape[0]), -1, 0)
-        return -jnp.sum(target * nn.log_softmax(z, axis=0)) / examples(z)
-
-    def bce(z, t):
-        return -jnp.sum(t * nn.log_sigmoid(z) + (1 - t) * nn.log_sigmoid(-z)) / examples(z)
-
-    def huber(p, t, delta=1.0):
-        e = jnp.abs(p - t)
-        return jnp.sum(jnp.where(e <= delta, 0.5 * e * e, delta * (e - 0.5 * delta))) / examples(p)
-
-    special = {
-        "erf": jax.scipy.special.erf, "logsumexp": jax.scipy.special.logsumexp, "log_sigmoid": nn.log_sigmoid,
-        "gelu": lambda x: nn.gelu(x, approximate=False), "softsign": nn.soft_sign, "softplus": nn.softplus,
-        "hard_tanh": lambda x, **bounds: jnp.clip(x, **{"min": -1, "max": 1, **bounds}), "mish": nn.mish,
-        "silu": nn.silu, "selu": nn.selu,
-        "elu": nn.elu, "leaky_relu": nn.leaky_relu, "relu": nn.relu, "sigmoid": nn.sigmoid, "softmax": nn.softmax,
-        "log_softmax": nn.log_softmax, "getitem": lambda x, i: x[tuple(map(at, i)) if isinstance(i, tuple) else at(i)],
-        "einsum": lambda *xs, subscripts: jnp.einsum(subscripts, *xs), "negative": jnp.negative,
-        "mse": lambda p, t: jnp.sum((p - t) ** 2) / (2 * examples(p)), "cross_entropy": cross_entropy,
-        "l1_loss": lambda p, t: jnp.sum(jnp.abs(p - t)) / examples(p), "huber_loss": huber, "binary_cross_entropy": bce,
-        "slogdet": lambda x: jnp.linalg.slogdet(x)[1], "cholesky": lambda x: jnp.linalg.cholesky(x),
-    }  # fmt: skip
-    for name in ("norm", "inv", "det", "solve"):
-        special[name] = getattr(jnp.linalg, name)
-    for name in ("concatenate", "stack", "hstack", "vstack"):
-        special[name] = joined(getattr(jnp, name))
-    return special, jnp
-
-
-def joined(f):
-    """As a function of the arrays one by one, with the axis behind them."""
-
-    def call(*given, **kwargs):
-        arrays = [x for x in given if not isinstance(x, int)]
-        return f(arrays, *given[len(arrays) :], **kwargs)
-
-    return call
-
-
-def at(index):
-    """Lists are not indices in JAX."""
-    return np.array(index, dtype=None if np.size(index) else int) if isinstance(index, list) else index
-
-
-def ours(name, arrays, rest, kwargs):
+def called(xp, name, arrays, rest, kwargs):
+    """One call, spelled as in NumPy."""
     match name:
         case "einsum":
-            return tn.einsum(kwargs["subscripts"], *arrays)
+            return xp.einsum(kwargs["subscripts"], *arrays)
         case "concatenate" | "stack" | "hstack" | "vstack":
-            return getattr(tn, name)(arrays, *rest, **kwargs)
+            return getattr(xp, name)(arrays, *rest, **kwargs)
         case "slogdet":
-            return tn.slogdet(*arrays).logabsdet
-    return getattr(tn, name)(*arrays, *rest, **kwargs)
+            return xp.slogdet(*arrays)[1]
+    return getattr(xp, name)(*arrays, *rest, **kwargs)
 
 
 def slots_of(arrays):
@@ -338,51 +284,41 @@ def parts(y):
 
 @pytest.mark.parametrize("name", sorted({name for name, *_ in CALLS}))
 def test_value_and_derivatives_are_those_of_jax(name):
-    special, jnp = jax_functions()
+    xp = jax_names()
     import jax
+    import jax.numpy as jnp
 
     for _, arrays, rest, kwargs in (c for c in CALLS if c[0] == name):
-        f = special.get(name) or getattr(jnp, name)
         slots = [i for i, a in enumerate(arrays) if np.asarray(a).dtype.kind == "f"]
         rng = np.random.default_rng(0)
 
-        def filled(given, arrays=arrays, slots=slots):
+        def f(xp, *given, arrays=arrays, rest=rest, kwargs=kwargs, slots=slots):
             args = [np.asarray(a) for a in arrays]
             for i, x in zip(slots, given, strict=True):
                 args[i] = x
-            return args
-
-        # theirs
-        def theirs(*xs, f=f, rest=rest, kwargs=kwargs, filled=filled):
-            given = dict(kwargs)
-            return parts(f(*filled(xs), *(at(r) if name != "getitem" else r for r in rest), **given))
+            return parts(called(xp, name, args, rest, kwargs))
 
         inputs = [np.asarray(arrays[i]) for i in slots]
-        weights = [rng.normal(size=y.shape) for y in jax.eval_shape(theirs, *inputs)]
+        weights = [rng.normal(size=y.shape) for y in jax.eval_shape(lambda *xs, f=f: f(xp, *xs), *inputs)]
         again = [rng.normal(size=x.shape) for x in inputs]
 
-        def scalar(*xs, weights=weights, theirs=theirs):
-            return sum(jnp.sum(w * y) for w, y in zip(weights, theirs(*xs), strict=True))
+        def everything(*xs, f=f, weights=weights, again=again):
+            """Value, gradients of Σ⟨w, y⟩, and gradients of Σ⟨u, these⟩."""
+            slope = jax.grad(
+                lambda *xs: sum(jnp.sum(w * y) for w, y in zip(weights, f(xp, *xs), strict=True)), slots_of(xs)
+            )
+            twice = jax.grad(
+                lambda *xs: sum(jnp.sum(u * g) for u, g in zip(again, slope(*xs), strict=True)), slots_of(xs)
+            )
+            return f(xp, *xs), slope(*xs), twice(*xs)
 
-        slope = jax.grad(scalar, slots_of(inputs))
-
-        def projected(*xs, slope=slope, again=again):
-            return sum(jnp.sum(u * g) for u, g in zip(again, slope(*xs), strict=True))
-
-        everything = jax.jit(
-            lambda *xs, p=projected, s=slope, f=theirs: (f(*xs), s(*xs), jax.grad(p, slots_of(xs))(*xs))
-        )
-        their_y, their_g, their_h = everything(*inputs)
-
-        # ours
+        expected = jax.jit(everything)(*inputs)
         tensors = [tn.tensor(x, requires_grad=True) for x in inputs]
-        y = parts(ours(name, filled(tensors), rest, kwargs))
-        assert [t.shape for t in y] == [t.shape for t in their_y], (name, rest, kwargs)
-        total = sum((t * w).sum() for t, w in zip(y, weights, strict=True))
-        g = tn.gradients(total, tensors, create_graph=True)
-        total = sum((t * u).sum() for t, u in zip(g, again, strict=True))
-        h = tn.gradients(total, tensors) if total.requires_grad else [np.zeros(x.shape) for x in inputs]
-        for kind, mine, expected in [("value", y, their_y), ("first", g, their_g), ("second", h, their_h)]:
-            for a, b in zip(mine, expected, strict=True):
-                a = a.value if isinstance(a, tn.Tensor) else a
-                np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8, err_msg=f"{kind}: {name} {rest} {kwargs}")
+        y = f(tn, *tensors)
+        g = tn.gradients(sum((t * w).sum() for t, w in zip(y, weights, strict=True)), tensors, create_graph=True)
+        h = tn.gradients(sum((t * u).sum() for t, u in zip(g, again, strict=True)), tensors)
+        for kind, ours, theirs in zip(("value", "first", "second"), (y, g, h), expected, strict=True):
+            for a, b in zip(ours, theirs, strict=True):
+                a, text = a.value if isinstance(a, tn.Tensor) else a, f"{kind}: {name} {rest} {kwargs}"
+                assert np.shape(a) == np.shape(b), text
+                np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8, err_msg=text)

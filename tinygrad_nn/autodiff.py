@@ -91,24 +91,28 @@ def pullback(
     gradients: dict[int, Any] = {}
     owned: set[int] = set()  # gradients made here by an addition: further parts may be added in place
     masked: set[int] = set()  # nodes in whose gradient a choice has left exact zeros
-    waiting: dict[int, Any] = {}  # nodes that have received a part
-    turns: list[int] = []  # a heap of the indices of those that send on, negative: the youngest is next
+    turns: list[tuple[int, Any]] = []  # a heap of the nodes that send on, by negative index: the youngest is next
+    leaves: list[Any] = []  # those that only receive
     for node, seed in zip(outputs, seeds, strict=True):
         at = node.index
         if at in gradients:
             gradients[at] = gradients[at] + seed
         elif inside is None or at in inside:
-            gradients[at], waiting[at] = seed, node
-            if node.op is not None:
-                heappush(turns, -at)
+            gradients[at] = seed
+            if node.op is None:
+                leaves.append(node)
+            else:
+                heappush(turns, (-at, node))
     results: dict[Any, Any] = {}
     with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
         while turns:
-            index = -heappop(turns)
-            node, g = waiting.pop(index), gradients.pop(index)
-            op, inputs = node.op, node.inputs
+            node = heappop(turns)[1]
+            index, op, inputs = node.index, node.op, node.inputs
+            g = gradients.pop(index)
             if node.retain or (keep is not None and index in keep):
                 results[node] = g
+            if inside is not None and not any(inputs[slot].index in inside for slot in node.slots):
+                continue
             y, values = node, inputs
             unchanged = node.watch is None and not record
             if not record:
@@ -140,9 +144,11 @@ def pullback(
                 if watch is not None:
                     watch(node, slot, part)
                 if at not in gradients:
-                    gradients[at], waiting[at] = part, x
-                    if x.op is not None:
-                        heappush(turns, -at)
+                    gradients[at] = part
+                    if x.op is None:
+                        leaves.append(x)
+                    else:
+                        heappush(turns, (-at, x))
                 elif at in owned and not record:
                     gradients[at] += part
                 else:
@@ -150,8 +156,8 @@ def pullback(
                     owned.add(at)
                 if behind_choice or op.guard:
                     masked.add(at)
-    for at, g in gradients.items():  # what is left are leaves
-        results[waiting[at]] = g
+    for leaf in leaves:
+        results[leaf] = gradients[leaf.index]
     return results
 
 

@@ -143,7 +143,7 @@ def derivative(
     try:
         out = np.asarray(op.compute(args, params))
         inputs = [
-            Symbol(name, np.asarray(a)) if not isinstance(a, (int, float)) and a is not None else a
+            Symbol(name, np.asarray(a)) if type(a) not in (int, float) and a is not None else a
             for name, a in zip(names, args, strict=True)
         ]
         upstream = 1.0 if g is None else Symbol(g, np.ones_like(out))

@@ -173,7 +173,7 @@ class Tensor(Traced):
                 return Tensor(y)
             if foreign:
                 args = tuple([_frozen(a) for a in args])
-            result = Tensor(y, True, None, op, args, params, _SLOTS.get(slots) or _slots(slots))
+            result = Tensor(y, True, None, op, args, params, _SLOTS[slots])
             frame = sys._getframe(2)  # behind this and the operator
             while _INSIDE[frame.f_code.co_filename]:
                 frame = frame.f_back  # type: ignore[assignment]
@@ -360,12 +360,12 @@ class Tensor(Traced):
         found = pullback([self], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
+            if node.grad is not None and node.op is None:
+                g = node.grad + g
             if isinstance(g, np.generic):
                 g = np.asarray(g)
-            if node.grad is not None and node.op is None:
-                node.grad = np.asarray(node.grad + g)
-            else:  # copied only where somebody else holds the array, too
-                node.grad = g if g.base is None and id(g) not in given else g.copy()
+            held = g.base is not None or id(g) in given  # by somebody else, too
+            node.grad = g.copy() if held else g
             given.add(id(g))
 
     def zero_grad(self) -> None:
@@ -611,7 +611,7 @@ def _call_as_numpy(entry: Any, function: Any, args: tuple, kwargs: dict[str, Any
     chosen = {
         name: value
         for name, value in given.items()
-        if name not in required and value is not parameters[name].default and value is not np._NoValue  # type: ignore[attr-defined]
+        if name not in required and value is not parameters[name].default and value is not np._NoValue
     }
     return entry(*(given[name] for name in required if name in given), **chosen, **further)
 
@@ -630,17 +630,20 @@ def _numpy_entry(function: Any) -> Any:
     raise TypeError(f"np.{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph")
 
 
-_SLOTS: dict[int, tuple[int, ...]] = {}
-
-
-def _slots(bits: int) -> tuple[int, ...]:
+class _Slots(dict):
     """The numbers of the bits that are set: one tuple for all the nodes of the same pattern."""
-    return _SLOTS.setdefault(bits, tuple(i for i in range(bits.bit_length()) if bits >> i & 1))
+
+    def __missing__(self, bits: int) -> tuple[int, ...]:
+        self[bits] = tuple(i for i in range(bits.bit_length()) if bits >> i & 1)
+        return self[bits]
+
+
+_SLOTS = _Slots()
 
 
 def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits: int) -> Tensor:
     """The rest of `__record__`: operations with gaps or views, no_grad, detect_anomaly."""
-    slots = tuple([s for s in _slots(bits) if op.vjps[s] is not None]) if mode.grad else ()
+    slots = tuple([s for s in _SLOTS[bits] if op.vjps[s] is not None]) if mode.grad else ()
     if slots:
         args = tuple([_frozen(a) for a in args])
         result = Tensor(y, True, None, op, args, params, slots)

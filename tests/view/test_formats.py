@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -99,3 +101,16 @@ def test_counts():
 def test_text_of_users_is_cleaned_and_shortened():
     assert clean("a\x00b\nc\ud800") == "a b c\ufffd"
     assert shorten("x" * 100, 20) == "xxxxxxxxxxxxx … xxxxx"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+@pytest.mark.parametrize("name", ["t", '<b>&"x_{1}^#$%~\\'])
+def test_latex_compiles(name, tmp_path):
+    t = tn.tensor(0.5, requires_grad=True, name=name)
+    z = (np.exp(t) * t).named("z")
+    tn.draw(z, wrt=t).save(tmp_path / "picture.tex")
+    (tmp_path / "words.tex").write_text(tn.explain(z, t, format="latex"), "utf-8")
+    for file in ("picture", "words"):
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", file]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stdout[-800:]

@@ -16,7 +16,7 @@ def _transposed(x):
     return x.T if x.ndim == 2 else np.swapaxes(x, -1, -2)
 
 
-def _matmul_a(g, y, a, b):
+def _matmul_a(g, y, a, b, *_):
     if b.ndim == 1:  # y = a b, with a column b: every row of a meets it
         return np.expand_dims(g, -1) * b
     if a.ndim == 1:  # y = aᵀ b
@@ -24,7 +24,7 @@ def _matmul_a(g, y, a, b):
     return g @ _transposed(b)
 
 
-def _matmul_b(g, y, a, b):
+def _matmul_b(g, y, a, b, *_):
     if a.ndim == 1:
         return np.expand_dims(g, -1) * a if b.ndim == 1 else np.expand_dims(a, -1) * np.expand_dims(g, -2)
     if b.ndim == 1:
@@ -222,8 +222,8 @@ def _einsum_samples(rng):
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-matmul   = op(np.matmul, "{a} {b}", _matmul_a, _matmul_b, kind="multilinear", binds=2, samples=_matmul_samples, example="tn.matmul(np.eye(2), np.array([1.0, 2.0]))", summary="Matrix product, of every pair of ranks")
-affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W, A), lambda g, Z, W, A, b: _matmul_b(g, Z, W, A), lambda g, Z, W, A, b: g, name="affine", binds=1, jvp=_affine_tangent, samples=_affine_samples, example="tn.affine(np.eye(2), np.ones((2, 3)), np.array([[1.0], [2.0]]))", summary="Pre-activation of a layer of neurons: Z = W A + b 1ᵀ, examples as columns")
+matmul   = op(np.matmul, "{a} {b}", _matmul_a, _matmul_b, arguments=("a", "b"), kind="multilinear", binds=2, samples=_matmul_samples, example="tn.matmul(np.eye(2), np.array([1.0, 2.0]))", summary="Matrix product, of every pair of ranks")
+affine   = op(_affine, "{W} {A} + {b}", _matmul_a, _matmul_b, lambda g, Z, W, A, b: g, name="affine", arguments=("W", "A", "b"), binds=1, jvp=_affine_tangent, samples=_affine_samples, example="tn.affine(np.eye(2), np.ones((2, 3)), np.array([[1.0], [2.0]]))", summary="Pre-activation of a layer of neurons: Z = W A + b 1ᵀ, examples as columns")
 einsum   = op(_einsum, "einsum({operands})", EverySlot(_einsum_rule), name="einsum", kind="multilinear", method=False, arguments=("operands",), defaults={"subscripts": ""}, bind=_bind_einsum, samples=_einsum_samples, stands_for=(np.einsum,), example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))", summary="Sum of products by Einstein's notation")
 inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), binds=3, jvp=lambda t, y, x: -y @ t[0] @ y, samples=_matrices(), example="tn.inv(np.diag([1.0, 2.0]))", summary="Inverse matrix")
 solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, binds=2, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)), example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))", summary="Solution y of a y = b")

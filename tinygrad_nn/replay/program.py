@@ -186,4 +186,47 @@ class Compiled:
 
 
 def compile(step: Callable) -> Compiled:  # noqa: A001  the public name
+    """The same step, recorded at its first calls and then replayed in place on buffers made beforehand.
+
+    A training step is compiled whole: forward pass, backward pass, and the optimiser's update.  In float64 the results
+    are those of the step itself, bit for bit.  Works as a decorator, on functions and methods, with keyword arguments.
+
+    Parameters
+    ----------
+    step : a function of arrays and tensors (also in nested lists, tuples and dicts); other arguments must be hashable or
+        are recognised as objects.  It is recorded anew for other shapes, dtypes and values of other arguments.
+
+    Returns
+    -------
+    A function like `step`.  The tensors it returns have no history.  What it returns is the caller's own.  Parameters
+    are updated in place, and their `.grad` is set.  `print(compiled.program)` shows the calls that the last replay made.
+
+    Globals, closures and attributes that the step reads may change between calls: arrays and tensors are read anew, numbers
+    that change often are looked up at each call, and for anything else the step is recorded anew.  Warnings of
+    floating-point arithmetic are off during a replay; within `tn.detect_anomaly()` the step runs as it was written.
+
+    Raises
+    ------
+    CompileError : the step does what a replay cannot repeat, and the message names the line: a choice by the value of a
+        tensor, a shape that depends on values, a value read out to Python, a change of a Python object, random numbers
+        drawn by NumPy itself.  `tn.replay.at_each_replay` marks functions that shall be called anew.
+
+    Example
+    -------
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> w = tn.tensor(np.zeros((1, 2)), requires_grad=True, name="w")
+    >>> optimizer = tn.optim.SGD([w], lr=0.5)
+    >>> @tn.compile
+    ... def step(x, y):
+    ...     optimizer.zero_grad()
+    ...     loss = tn.mse(w @ x, y)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> x, y = np.array([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]]), np.array([[3.0, 5.0, 7.0]])
+    >>> for _ in range(100):
+    ...     loss = step(x, y)
+    >>> w.numpy().round(2).tolist()
+    [[2.0, 1.01]]
+    """
     return Compiled(step)

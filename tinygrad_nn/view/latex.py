@@ -103,7 +103,7 @@ _TEXT = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "[": "{[}", "]": "{]}",
-    '"': r"\textquotedbl{}",
+    '"': r"{\ttfamily\char34}",
 }  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def escape(text: str) -> str:
     r"""Text outside of formulas.  What ASCII does not have is set as a formula, or named by its code.
 
     >>> escape('<b>&"x'), escape("50 % ✓")
-    ('\\textless{}b\\textgreater{}\\&\\textquotedbl{}x', '50 \\% $\\surd$')
+    ('\\textless{}b\\textgreater{}\\&{\\ttfamily\\char34}x', '50 \\% $\\surd$')
     """
     written = []
     for c in clean(text):
@@ -133,7 +133,4 @@ def escape(text: str) -> str:
 def document(body: str, *packages: str, options: str = "border=6pt") -> str:
     """A document of the class `standalone`, which is as large as what it shows."""
     used = "\n".join(rf"\usepackage{{{package}}}" for package in ("amsmath", *packages))
-    return (
-        f"\\documentclass[{options}]{{standalone}}\n\\usepackage[T1]{{fontenc}}\n{used}\n"
-        f"\\begin{{document}}\n{body}\n\\end{{document}}\n"
-    )
+    return f"\\documentclass[{options}]{{standalone}}\n{used}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"

@@ -32,12 +32,12 @@ above.legend()
 
 
 def follow(lr, idbd=False):
-    """The unit's mean squared error over the last 2,000 examples, and its learning rates."""
+    """The unit's mean squared error over the last 1,000 examples, and its learning rates."""
     rng, target = np.random.default_rng(0), np.append(np.ones(5), np.zeros(15))
     w = tn.tensor(np.zeros((1, 20)), requires_grad=True)
     optimizer = tn.optim.IDBD([w], lr=lr, theta=0.005) if idbd else tn.optim.SGD([w], lr=lr)
     errors, rates = [], [np.full(20, lr)]
-    for n in range(5000):
+    for n in range(4000):
         target[rng.integers(5)] *= 1 if n % 20 else -1
         x = rng.standard_normal((20, 1))
         optimizer.zero_grad()

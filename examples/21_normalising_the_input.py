@@ -26,11 +26,12 @@ inputs = {"raw": raw, "normalised": tn.data.Standardizer().fit_transform(raw)}
 figure = Figure((11, 3.8), layout="constrained")
 raw_ax, normal_ax, costs = figure.subplots(1, 3)
 for (name, X), ax, style in zip(inputs.items(), (raw_ax, normal_ax), ("--", "-"), strict=True):
+    H, b, c = X @ X.T / 100, X @ Y[0] / 100, Y[0] @ Y[0] / 100
 
-    def cost(w1, w2, X=X):
-        return sum((w1 * x1 + w2 * x2 - y) ** 2 for x1, x2, y in zip(*X, Y[0], strict=True)) / 200
+    def cost(w1, w2, H=H, b=b, c=c):  # 1/N Σₙ ½(wᵀxₙ − yₙ)², multiplied out
+        return (H[0, 0] * w1 * w1 + H[1, 1] * w2 * w2 + c) / 2 + H[0, 1] * w1 * w2 - b[0] * w1 - b[1] * w2
 
-    eigenvalues = np.linalg.eigvalsh(X @ X.T / 100)
+    eigenvalues = np.linalg.eigvalsh(H)
     rate = 1 / eigenvalues.max()
     path = plot.descend(
         cost, {f"η = {rate:.3g}": lambda params, rate=rate: tn.optim.SGD(params, lr=rate)}, (2.0, 2.0), 50

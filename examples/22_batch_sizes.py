@@ -20,10 +20,10 @@ X_train, y_train, X_test, y_test = tn.data.load_digits()
 figure = Figure((10, 3.8), layout="constrained")
 per_epoch, per_second = figure.subplots(1, 2, sharey=True)
 for name, size, rate, epochs, style in (
-    ("online (1)", 1, 0.02, 3, "o-"),
+    ("online (1)", 1, 0.02, 2, "o-"),
     ("mini-batch (8)", 8, 0.1, 6, "s--"),
     ("mini-batch (64)", 64, 0.4, 20, "^-."),
-    ("full batch (1442)", None, 1.0, 60, "-"),
+    ("full batch (1442)", None, 1.0, 40, "-"),
 ):
     rng = np.random.default_rng(0)
     model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, rng=rng))

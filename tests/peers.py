@@ -8,7 +8,7 @@ import pytest
 IN_TORCH = """
 exp expm1 exp2 log log1p log2 log10 sqrt square abs sign reciprocal negative sin cos tan arcsin arccos arctan sinh cosh
 tanh arcsinh arccosh arctanh sinc erf sigmoid relu add subtract multiply divide hypot arctan2 logaddexp maximum minimum
-matmul einsum kron
+matmul einsum
 """
 MOVES = "reshape ravel transpose swapaxes moveaxis squeeze expand_dims broadcast_to tile repeat roll flip take diagonal"
 IN_JAX = "log_sigmoid mish silu selu elu leaky_relu relu sigmoid softmax log_softmax softplus"
@@ -106,6 +106,7 @@ def torch_names():
         hstack=lambda arrays: torch.hstack(list(arrays)), vstack=lambda arrays: torch.vstack(list(arrays)),
         diag=lambda x, k=0: torch.diag(x, k), trace=lambda x, k=0: moved(np.diagonal)(x, k).sum(-1),
         outer=lambda a, b: torch.outer(a.reshape(-1), b.reshape(-1)),
+        kron=lambda a, b: torch.kron(a.contiguous(), b.contiguous()),
         inner=lambda a, b: torch.inner(a, b), tensordot=lambda a, b, axes: torch.tensordot(a, b, axes),
         mse=lambda p, t: ((p - t) ** 2).sum() / (2 * examples(p)),
         l1_loss=lambda p, t: (p - t).abs().sum() / examples(p),

@@ -53,6 +53,7 @@ FORWARD = {
     "einsum(p.T)": lambda p, c: tn.einsum("ij->ji", p) * p,
     "stack(p, p * p)": lambda p, c: tn.stack([p, p * p]),
     "inv(p)": lambda p, c: tn.inv(p),
+    "squeeze(p) * p": lambda p, c: tn.squeeze(p) * p,
 }
 
 
@@ -191,6 +192,38 @@ def test_a_change_between_forward_and_backward_is_harmless_or_refused(change):
         else:
             np.testing.assert_allclose(p.grad, expected.grad)
     assert refused == 0 if change in HARMLESS else refused > 0
+
+
+SAME_MEMORY = {
+    "T": lambda p: p.T, "[...]": lambda p: p[...], "[::-1]": lambda p: p[::-1], "reshape": lambda p: p.reshape(2, 2),
+    "ravel": lambda p: p.ravel(), "squeeze": lambda p: p.squeeze(), "expand_dims": lambda p: tn.expand_dims(p, 0),
+    "moveaxis": lambda p: tn.moveaxis(p, 0, 0), "flip": lambda p: tn.flip(p), "split": lambda p: tn.split(p, 1)[0],
+    "diagonal": lambda p: p.diagonal(), "einsum": lambda p: tn.einsum("ii->i", p), "+": lambda p: +p,
+    "astype": lambda p: p.astype(float), "concatenate": lambda p: tn.concatenate([p]), "detach": lambda p: p.detach(),
+    "take": lambda p: tn.take(p, [0, 1], axis=0), "clip": lambda p: p.clip(None, None), "pad": lambda p: tn.pad(p, 0),
+    "sum": lambda p: p.sum(axis=()), "views of views": lambda p: p.T.reshape(2, 2)[::-1].squeeze(),
+    "own operation": lambda p: SAME(p),
+}  # fmt: skip
+SAME = tn.Op("same", lambda x: x, "{x}", (lambda g, y, x: g,), kind="elementwise", arguments=("x",))
+
+
+@pytest.mark.parametrize("other", SAME_MEMORY.values(), ids=SAME_MEMORY)
+@pytest.mark.parametrize("held", [False, True])
+def test_writing_through_what_may_share_memory(other, held):
+    """Whoever writes to a result, if that is a view of its input, changes the input: noticed, or not so."""
+    p = leaf()
+    q = other(p)
+    array = q.data if held else None
+    y = (p * p * q.sum()).sum()
+    (array if held else q.data)[...] = 5.0
+    try:
+        y.backward()
+    except tn.MutationError:
+        return
+    assert (p.data == ARRAY).all(), "a write that reached p must be refused"
+    expected = leaf()
+    (expected * expected * other(expected).sum()).sum().backward()
+    np.testing.assert_allclose(p.grad, expected.grad)
 
 
 def test_the_text_of_a_refusal():

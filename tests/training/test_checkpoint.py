@@ -111,6 +111,13 @@ def test_extra_comes_back(tmp_path, network, suffix):
     assert found["arrays"]["empty"].shape == (0, 2)
 
 
+def test_keys_with_slashes_do_not_collide(tmp_path, network):
+    extra = {"a/b": np.zeros(1), "a": {"b": np.ones(2)}}
+    found = checkpoint.read(checkpoint.save(tmp_path / "m.npz", network(), extra=extra)).extra
+    assert found["a/b"].tolist() == [0.0]
+    assert found["a"]["b"].tolist() == [1.0, 1.0]
+
+
 def test_generators_of_any_kind_come_back_and_stay_shared(tmp_path):
     rng = np.random.Generator(np.random.MT19937(5))
     model = tn.nn.Sequential(tn.nn.Dropout(0.5, rng=rng), tn.nn.Dropout(0.5, rng=rng))
@@ -133,6 +140,20 @@ def test_a_module_of_ones_own_is_restored_not_rebuilt(tmp_path, raised, same):
     text = raised(CheckpointError, checkpoint.load, path)
     assert "line.npz does not say how to rebuild its model (Line " in text
     assert text.endswith("model.load(path) fills one that you make")
+
+
+def test_an_activation_that_is_not_there_is_named(tmp_path, raised):
+    tn.op(lambda x: x * x * x, "{x}³", lambda g, y, x: g * (3 * x * x), name="_cube_of_this_test", kind="elementwise")
+    path = checkpoint.save(tmp_path / "m.npz", tn.nn.Dense(2, 2, "_cube_of_this_test"))
+    del tn.operation.BY_NAME["_cube_of_this_test"]
+    text = raised(CheckpointError, checkpoint.load, path)
+    assert "m.npz cannot be rebuilt here: Dense: there is no activation '_cube_of_this_test'" in text
+
+
+def test_a_model_comes_back_in_the_mode_it_was_in(tmp_path, network):
+    for mode in (True, False):
+        copy = checkpoint.load(checkpoint.save(tmp_path / "m.npz", network(dropout=0.5).train(mode)))
+        assert {module.training for module in copy.modules()} == {mode}
 
 
 def test_repr_says_what_is_inside(tmp_path, network):
@@ -306,7 +327,11 @@ def test_another_optimizer_is_refused_and_changes_nothing(tmp_path, network, moo
 
 
 def test_what_a_file_cannot_hold_is_refused_before_anything_is_written(tmp_path, network, raised):
-    for extra, text in [({"f": print}, "extra/f is of type"), ([np.array(["a"])], "extra/0 has dtype <U1")]:
+    for extra, text in [
+        ({"f": print}, "extra/f is of type builtin_function_or_method, a checkpoint holds numbers, texts, arrays,"),
+        ([np.array(["a"])], "extra/0 has dtype <U1, a checkpoint holds real numbers of up to 8 bytes"),
+        ({1: "a", "1": "b"}, "extra has keys that a checkpoint cannot tell apart: 1, '1'"),
+    ]:
         assert text in raised(TypeError, checkpoint.save, tmp_path / "m.npz", network(), None, extra)
     assert "ends in '.pt', expected .safetensors or .npz" in raised(ValueError, checkpoint.save, "m.pt", network())
     assert os.listdir(tmp_path) == []

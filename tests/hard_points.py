@@ -62,6 +62,8 @@ THEME = "clip passes the gradient at its bounds"
 point("tn.clip(x, 0.0, 1.0)", [0, 0, 0.5, 1, 1], x=[-1.0, 0.0, 0.5, 1.0, 2.0], dx=[0, 1, 1, 1, 0])
 point("tn.clip(x, y, 1.0)", [0, 0.5, 1], x=[-1.0, 0.5, 2.0], y=[0.0, 0.0, 0.0], dx=[0, 1, 0], dy=[1, 0, 0],
       why="beyond a bound the gradient is the bound's")  # fmt: skip
+point("tn.clip(x, y, z)", [1, 1, 1], x=[0.0, 1.5, 3.0], y=[2.0, 2.0, 2.0], z=[1.0, 1.0, 1.0],
+      dx=[0, 0, 0], dy=[0, 0, 0], dz=[1, 1, 1], why="of bounds that cross, the upper one comes out")  # fmt: skip
 point("tn.clip(x, None, 1.0)", [-inf, 1], x=[-inf, inf], dx=[1, 0])
 
 THEME = "an infinite slope is an answer"

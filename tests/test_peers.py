@@ -199,7 +199,7 @@ for arrays in [(A, B), (V, W, V), (C, C)]:
     call("vstack", *arrays)
 call("hstack", S, V)
 call("vstack", V, A)
-for cut in (2, 4, [1], [1, 3], [2, 2], [1, 9], np.array([1, 2])):
+for cut in (2, 4, [1], [1, 3], [2, 2], np.array([1, 2])):
     call("split", normal(4, 4), rest=(cut,))
     call("split", normal(3, 4), rest=(cut,), axis=-1)
 for reps in (2, (2,), (2, 1), (1, 2), (3, 1, 2), (2, 1, 1, 2), 0, (0, 2), [2, 2]):
@@ -247,6 +247,7 @@ call("clip", A, rest=(-0.5, None))
 call("clip", A, min=-0.3)
 call("clip", A, rest=(np.full(3, -0.5), np.full((2, 1), 0.5)))
 call("clip", A, normal(3) - 1, normal(2, 1) + 1)
+call("clip", A, normal(3) + 1, normal(2, 1) - 1)
 for shape in [(3, 5), (3,), (), (4, 1)]:
     call("mse", normal(*shape), normal(*shape))
     call("l1_loss", normal(*shape), normal(*shape))

@@ -161,6 +161,11 @@ def pullback(
     return results
 
 
+def copied(g: Any) -> Any:
+    """An array of one's own; other kinds of arrays stay what they are."""
+    return np.array(g) if isinstance(g, (np.ndarray, np.generic)) else g.copy()
+
+
 def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph: bool = False) -> list[Any]:
     """Gradients of `outputs` with respect to `inputs`; no `.grad` is touched.
 
@@ -218,10 +223,10 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
     if create_graph:
         # A constant gradient depends on nothing, but may be differentiated again: that gives zeros.
         return [
-            g if isinstance(g, Traced) and g.tracked else type(x)(np.array(getattr(g, "value", g)), True)
+            g if isinstance(g, Traced) and g.tracked else type(x)(copied(getattr(g, "value", g)), True)
             for g, x in zip(results, inputs, strict=True)
         ]
-    return [np.array(g) for g in results]
+    return [copied(g) for g in results]
 
 
 def seed_for(output: Any, gradient: Any, keyword: str) -> Any:

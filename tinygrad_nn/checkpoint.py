@@ -48,12 +48,13 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """What a file holds.
 
-    `state` are parameters and buffers by name; `architecture` is the model's `config()`, or None, then `reason` says
-    why; `generators` are the states of its random generators, `optimizer` is the optimiser's or None, `extra` is what
-    the caller added.
+    `state` are parameters and buffers by name, `training` is the mode the model was in, `architecture` its `config()`,
+    or None, and then `reason` says why, `generators` are the states of its random generators, `optimizer` is the
+    optimiser's or None, and `extra` is what the caller added.
     """
 
     state: dict[str, np.ndarray]
+    training: bool
     architecture: dict[str, Any] | None
     reason: str | None
     generators: list[dict[str, Any]]
@@ -89,17 +90,20 @@ def save(path: str | os.PathLike, model: Any, optimizer: Any = None, extra: Any 
     architecture, reason = _architecture(model)
     content = {
         "state": model.state_dict(),
+        "training": model.training,
         "architecture": architecture,
         "reason": reason,
         "generators": [{"of": of, "state": rng.bit_generator.state} for rng, of in _generators(model)],
-        "optimizer": optimizer and {
+        "optimizer": None,
+        "extra": extra,
+    }
+    if optimizer is not None:
+        content["optimizer"] = {
             "type": type(optimizer).__name__,
             "params": [[names.get(id(p)) for p in group["params"]] for group in optimizer.param_groups],
             "state": optimizer.state_dict(),
-        },
-        "extra": extra,
-    }  # fmt: skip
-    return _write(Path(path), content)
+        }
+    return _write(complete(path), content)
 
 
 def load(path: str | os.PathLike) -> Any:
@@ -112,10 +116,11 @@ def load(path: str | os.PathLike) -> Any:
         raise CheckpointError(
             f"{path} does not say how to rebuild its model ({found.reason}); model.load(path) fills one that you make"
         )
-    with _damage_in(path):
+    with _trouble(path, "cannot be rebuilt here: {}"):
         model = _room("nn").build(found.architecture)
         optimizer = found.optimizer and _optimizer(found.optimizer, dict(model.named_parameters()))
     _fill(path, found, model, optimizer)
+    model.train(found.training)
     return (model, optimizer) if optimizer else model
 
 
@@ -175,7 +180,7 @@ def _fill(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:
         _refuse_difference(path, found.architecture, mine)
     _refuse_difference(path, _shapes(found.state), _shapes(model.state_dict()))
     modules = dict(model.named_modules())
-    with _damage_in(path):
+    with _trouble(path):
         generators = [(entry["of"], _generator(entry["state"])) for entry in found.generators]
         drawing = {name: "random" for of, _ in generators for name in of}
     _refuse_difference(path, drawing, {name: "random" for _, of in _generators(model) for name in of})
@@ -238,10 +243,10 @@ def read(path: str | os.PathLike) -> Checkpoint:
 
     Raises CheckpointError for a file that was cut short or damaged, is of another version, or is not a checkpoint.
     """
-    path = Path(path)
-    _, parse = _form(path)
+    path = complete(path)
+    _, parse = _FORMS[path.suffix]
     data = path.read_bytes()
-    with _damage_in(path):
+    with _trouble(path):
         labels, arrays = parse(data)
         version = dict(labels).get("tinygrad_nn")
     if version is None:
@@ -251,7 +256,7 @@ def read(path: str | os.PathLike) -> Checkpoint:
             f"{path} is a checkpoint of version {version}, this tinygrad_nn reads version {VERSION}: "
             "read it with the release that wrote it"
         )
-    with _damage_in(path):
+    with _trouble(path):
         if labels["checksum"] != _checksum(labels["content"], arrays):
             raise ValueError("its checksum is wrong")
         found = Checkpoint(**_join(json.loads(labels["content"]), arrays))
@@ -261,9 +266,7 @@ def read(path: str | os.PathLike) -> Checkpoint:
 
 
 def _write(path: Path, content: dict[str, Any]) -> Path:
-    if not path.suffix:
-        path = path.with_name(f"{path.name}.safetensors")
-    compose, _ = _form(path)
+    compose, _ = _FORMS[path.suffix]
     arrays: dict[str, np.ndarray] = {}
     text = json.dumps(_split(content, "", arrays))
     data = compose({"tinygrad_nn": VERSION, "checksum": _checksum(text, arrays), "content": text}, arrays)
@@ -287,17 +290,18 @@ def _write(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
+_DAMAGED = "is not a whole checkpoint ({}): it was cut short or damaged, or is another kind of file"
+
+
 @contextlib.contextmanager
-def _damage_in(path: Any) -> Iterator[None]:
-    """Whatever a parser says about damaged content, as one error."""
+def _trouble(path: Any, text: str = _DAMAGED) -> Iterator[None]:
+    """Whatever a parser says about content that it cannot make sense of, as one error."""
     try:
         yield
     except (CheckpointError, ImportError):
         raise
     except Exception as reason:
-        raise CheckpointError(
-            f"{path} is not a whole checkpoint ({reason}): it was cut short or damaged, or is another kind of file"
-        ) from None
+        raise CheckpointError(f"{path} {text.format(reason)}") from None
 
 
 def _split(tree: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -305,9 +309,13 @@ def _split(tree: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(tree, (np.ndarray, np.generic)):
         if tree.dtype.kind not in "fiub" or tree.dtype.itemsize > 8:
             raise TypeError(f"save: {name} has dtype {tree.dtype}, a checkpoint holds real numbers of up to 8 bytes")
+        while name in arrays:  # a key may hold a slash
+            name += "'"
         arrays[name] = np.array(tree, order="C")
         return {_ARRAY: name}
     if isinstance(tree, dict):
+        if _ARRAY in tree or len(set(map(str, tree))) < len(tree):
+            raise TypeError(f"save: {name} has keys that a checkpoint cannot tell apart: {', '.join(map(repr, tree))}")
         return {str(key): _split(value, f"{name}/{key}".lstrip("/"), arrays) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
         return [_split(value, f"{name}/{i}", arrays) for i, value in enumerate(tree)]
@@ -331,11 +339,14 @@ def _checksum(text: str, arrays: dict[str, np.ndarray]) -> int:
     return total
 
 
-def _form(path: Path) -> tuple[Callable, Callable]:
-    """How to compose and how to parse a file of this suffix."""
+def complete(path: str | os.PathLike) -> Path:
+    """The path with its suffix, which is .safetensors unless it says otherwise; ValueError for one that is no form."""
+    path = Path(path)
+    if not path.suffix:
+        path = path.with_name(f"{path.name}.safetensors")
     if path.suffix not in _FORMS:
         raise ValueError(f"{path} ends in {path.suffix!r}, expected {' or '.join(_FORMS)}")
-    return _FORMS[path.suffix]
+    return path
 
 
 def _compose_npz(labels: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
@@ -371,4 +382,8 @@ def _safetensors() -> Any:
         ) from None
 
 
-_FORMS = {".safetensors": (_compose_safetensors, _parse_safetensors), ".npz": (_compose_npz, _parse_npz)}
+# suffix: (how to compose a file, how to parse one)
+_FORMS: dict[str, tuple[Callable, Callable]] = {
+    ".safetensors": (_compose_safetensors, _parse_safetensors),
+    ".npz": (_compose_npz, _parse_npz),
+}

@@ -69,7 +69,7 @@ class Op:
     arguments: tuple[str, ...] = ()
     defaults: dict[str, Any] = field(default_factory=dict)
     binds: int = 9  # how tightly the formula holds together: 1 sum, 2 product, 3 power, 9 function call
-    view: bool = False  # the output may share memory with the input
+    view: bool = True  # the output may share memory with an input
     guard: bool = False  # passes exact zeros to the branch not taken: what lies behind must not make them NaN
     method: bool = True
     domain: tuple = (-2.0, 2.0)  # where the automatic checks draw the inputs: one interval, or one for each argument
@@ -238,8 +238,11 @@ def op(
     stands_for = fields.pop("stands_for", ())
     if isinstance(forward, np.ufunc) or (forward.__module__ or "").startswith("numpy"):
         stands_for = (forward, *stands_for)
+    module = sys._getframe(1).f_globals.get("__name__")
+    if isinstance(forward, np.ufunc) or str(module).startswith("tinygrad_nn."):
+        fields.setdefault("view", False)  # of an operation of somebody else it is not known
     new = Op(name, forward, formula, slots, **fields)
-    object.__setattr__(new, "__module__", sys._getframe(1).f_globals.get("__name__"))
+    object.__setattr__(new, "__module__", module)
     _register(new, name, stands_for)
     return new
 

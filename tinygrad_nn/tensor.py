@@ -653,7 +653,7 @@ def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits
         result._origin = frame.f_code, frame.f_lasti
     else:
         result = Tensor(y)
-    if op.view and getattr(y, "base", None) is not None:
+    if op.view and isinstance(y, np.ndarray):
         _share_watch(result, args)
     if mode.anomalies:
         _refuse_non_finite(result, op, args)
@@ -674,10 +674,12 @@ _INSIDE = _Files()
 
 def _share_watch(view: Tensor, args: tuple) -> None:
     """A view changes with what it is a view of."""
-    source = next(a for a in args if type(a) is Tensor)
-    if source.watch is None:
-        source.watch = Watch()
-    view.watch = source.watch
+    for source in args:
+        if type(source) is Tensor and np.may_share_memory(source.value, view.value):
+            if source.watch is None:
+                source.watch = Watch()
+            view.watch = source.watch
+            return
 
 
 def _frozen(a: Any) -> Any:

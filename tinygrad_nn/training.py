@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -280,9 +279,9 @@ def fit(
     monitor : what "best" means: "validation_loss" (the default with `validation`), "loss", or a metric's name.
     checkpoint : file to save model, optimiser and history to, after every `every`-th epoch and the last.
     resume : go on from the checkpoint if there is one: bitwise as if training had not stopped.
-    compile : replay steps with `tn.compile`, for batches of the first one's shape.  With "auto", a step that cannot be
-        replayed is carried out as it is, and the history's `note` says why; with True that is an error, and with False
-        nothing is compiled.
+    compile : replay steps with `tn.compile`, for batches of the first one's shape.  "auto" does where `epochs` make it
+        worth recording them, and carries out as it is a step that cannot be replayed: the history's `note` says why.
+        With True that is an error, and with False nothing is compiled.
 
     Ctrl-C ends the training early: the history so far is returned, with ``history.interrupted``, and the model has its
     best parameters (those of the moment, where no epoch was finished).
@@ -303,13 +302,16 @@ def fit(
     Source: the founding text's "Putting Everything Together".
     """
     loss = find_loss(loss)
+    _check(schedule_per, clip=clip, patience=patience, every=every)
     if _is_pair(data):
         data = batches(data[0], data[1], batch_size, rng=rng)
     held_out = None if validation is None else _fixed(validation)
+    if compile == "auto" and hasattr(data, "__len__") and epochs * len(data) < _WORTH_RECORDING:
+        compile = False  # noqa: A001
     per_batch = (schedule_per or ("batch" if isinstance(schedule, OneCycleLR) else "epoch")) == "batch"
     run = _Run(model, loss, optimizer, data, _metrics(metrics, loss), clip, schedule, per_batch, compile)
     run.history.monitor = _monitor(monitor, held_out is not None, run.metrics)
-    if resume and checkpoint is not None and Path(checkpoint).exists():
+    if resume and checkpoint is not None and checkpoints.complete(checkpoint).exists():
         run.resume(checkpoint)
     history, hooks = run.history, _hooks(callbacks)
     history.ended, first = "epochs", len(history) + 1
@@ -325,9 +327,8 @@ def fit(
                 run.advance()
                 if patience is not None and epoch - (history.best_epoch or 0) >= patience:
                     history.ended = "patience"
-                for hook in hooks["on_epoch_end"]:
-                    if hook(epoch, history) is False:
-                        history.ended = "callback"
+                if _stops(hooks["on_epoch_end"], epoch, history):
+                    history.ended = "callback"
                 over = epoch == epochs or history.ended != "epochs"
                 if checkpoint is not None and (over or epoch % every == 0):
                     run.save(checkpoint)
@@ -342,6 +343,9 @@ def fit(
     if history.loss and (patience is not None or history.interrupted):
         run.go_back()
     return history
+
+
+_WORTH_RECORDING = 300  # steps; of all epochs, so that a resumed training takes the same way as one that went through
 
 
 class _Replayed:
@@ -463,9 +467,8 @@ class _Run:
                 total.add(X, [J, *(measure(prediction, Y) for measure in self.metrics.values())])
                 if batch == 1:
                     ratios = [_ratio(p.value - old, p.value) for p, old in zip(params, before, strict=True)]
-                for hook in hooks:
-                    if hook(epoch, batch, J) is False:
-                        raise StopTraining
+                if _stops(hooks, epoch, batch, J):
+                    raise StopTraining
         if not batch:
             raise ValueError(
                 f"fit: the data gave no batch in epoch {epoch}: a generator can be gone through only once; "
@@ -538,6 +541,11 @@ class _Run:
 
     def resume(self, path: str | os.PathLike) -> None:
         """Model, optimiser, history, schedule and the order of the batches as they were."""
+        if "history" not in (checkpoints.read(path).extra or ()):
+            raise ValueError(
+                f"fit: {path} was not written by fit, so it has no history to resume; "
+                "load it with model.load(path, optimizer), and leave out resume="
+            )
         extra = checkpoints.restore(path, self.model, self.optimizer).extra
         self.history, self.best = History(**extra["history"]), extra["best"]
         if extra["data"] is not None:
@@ -549,6 +557,25 @@ class _Run:
 def _ratio(change: Any, to: Any) -> float:
     size = float(np.linalg.norm(to))
     return float(np.linalg.norm(change)) / size if size else 0.0
+
+
+def _check(schedule_per: str | None, **settings: float | None) -> None:
+    for name, value in settings.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"fit: {name}={value}, expected more than 0; leave it out to do without")
+    if schedule_per not in (None, "epoch", "batch"):
+        raise ValueError(f"fit: schedule_per={schedule_per!r}, expected 'epoch' or 'batch'")
+
+
+def _stops(hooks: list[Callable], *args: Any) -> bool:
+    """Call all hooks; True if one of them wants to stop."""
+    stop = False
+    for hook in hooks:
+        try:
+            stop |= hook(*args) is False
+        except StopTraining:
+            stop = True
+    return stop
 
 
 def _monitor(monitor: str | None, validated: bool, metrics: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.autodiff import pullback, pushforward
+from tinygrad_nn.autodiff import copied, pullback, pushforward
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.tensor import Mode, Tensor, _mode, tensor
 
@@ -139,7 +139,7 @@ class _Call:
         if self.record:
             return value if isinstance(value, Tensor) else Tensor(value)
         value = value.value if isinstance(value, Tensor) else value
-        return np.asarray(value) if isinstance(value, np.generic) else value.copy()
+        return copied(value)
 
     def value(self) -> Any:
         return _rebuild(self.output, iter([self.given(y) for y in self.outputs]))

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
+from tinygrad_nn import checkpoint
 from tinygrad_nn.training import History, StopTraining, accuracy, evaluate
+
+
+@pytest.fixture(autouse=True, params=["eager", "replayed"])
+def way(request, monkeypatch):
+    """All that is tested here holds for both."""
+    monkeypatch.setattr(tn.training, "_WORTH_RECORDING", math.inf if request.param == "eager" else 0)
+    return request.param
 
 
 @pytest.fixture
@@ -121,6 +129,9 @@ def test_arguments_that_do_not_fit(start, network, moons, raised):
         (ValueError, {"monitor": "validation_loss"}, "is not measured; there is loss, and with validation= those on"),
         (TypeError, {"callbacks": [3]}, "a callback of type int can neither be called nor has it on_epoch_end(epoch,"),
         (TypeError, {"epochs": 1.5}, "float"),
+        (ValueError, {"patience": 0}, "patience=0, expected more than 0; leave it out to do without"),
+        (ValueError, {"clip": -1.0}, "clip=-1.0, expected more than 0"),
+        (ValueError, {"schedule_per": "step"}, "schedule_per='step', expected 'epoch' or 'batch'"),
     ]:
         assert text in raised(error, tn.fit, **{**good, **wrong})
 
@@ -130,6 +141,35 @@ def test_a_generator_is_used_up_after_one_epoch(start, raised):
     assert "the data gave no batch in epoch 2: a generator can be gone through only once" in raised(
         ValueError, tn.fit, model, tn.cross_entropy, optimizer, (batch for batch in data), 2
     )
+
+
+def test_what_cannot_be_replayed_is_carried_out_as_it_is(start, same, way):
+    def moody(prediction, target):
+        J = tn.cross_entropy(prediction, target)
+        return J if J.item() < 1 else 2 * J
+
+    models = []
+    for choice in (False, "auto"):
+        model, optimizer, data = start()
+        history = tn.fit(model, moody, optimizer, data, 2, compile=choice)
+        assert history.note.startswith("not compiled: item() of a value") is (choice == "auto" and way == "replayed")
+        models.append(model)
+    assert same(*models)
+    with pytest.raises(tn.replay.CompileError, match="item"):
+        tn.fit(model, moody, optimizer, data, 1, compile=True)
+
+
+def test_long_trainings_are_worth_recording(start, monkeypatch):
+    monkeypatch.undo()
+    recorded = []
+    monkeypatch.setattr(tn.replay, "compile", lambda f: recorded.append(f.__name__) or f)
+    model, optimizer, data = start(batch_size=48)
+    tn.fit(model, tn.cross_entropy, optimizer, data, 149)
+    assert recorded == []
+    tn.fit(model, tn.cross_entropy, optimizer, data, 150)
+    assert recorded == ["gradient", "step"]
+    tn.fit(model, tn.cross_entropy, optimizer, data, 150, compile=False)
+    assert len(recorded) == 2
 
 
 # --- what is measured ------------------------------------------------------------------------------------------------
@@ -502,15 +542,39 @@ def test_a_resumed_training_is_bitwise_the_training_through(tmp_path, start, moo
     assert history == whole
 
 
+def test_resume_wants_a_file_that_fit_wrote(tmp_path, start, raised, same):
+    model, optimizer, data = start()
+    model.save(tmp_path / "m.npz", optimizer)
+    mine, optimizer, data = start()
+    mine[0].W.data += 1
+    before = mine.state_dict()
+    text = raised(
+        ValueError, tn.fit, mine, tn.mse, optimizer, data, 1, checkpoint=tmp_path / "m.npz", resume=True
+    )  # fmt: skip
+    assert "m.npz was not written by fit, so it has no history to resume" in text
+    assert same(mine, before)
+
+
+def test_a_name_without_a_suffix_is_resumed_too(tmp_path, start):
+    for epochs in (2, 3):
+        model, optimizer, data = start()
+        history = tn.fit(
+            model, tn.cross_entropy, optimizer, data, epochs, checkpoint=tmp_path / "run", resume=True
+        )  # fmt: skip
+        assert len(history) == epochs
+    assert (tmp_path / "run.safetensors").exists()
+    assert history.loss[1] == checkpoint.read(tmp_path / "run").extra["history"]["loss"][1]
+
+
 def test_a_loaded_model_and_optimizer_go_on_bitwise(tmp_path, start, same):
     through, optimizer, data = start(dropout=0.3)
     tn.fit(through, tn.cross_entropy, optimizer, data, 4)
     model, optimizer, data = start(dropout=0.3)
     tn.fit(model, tn.cross_entropy, optimizer, data, 2)
-    path = tn.training.checkpoints.save(tmp_path / "half.npz", model, optimizer, data.rng.bit_generator.state)
-    loaded, optimizer = tn.training.checkpoints.load(path)
+    path = checkpoint.save(tmp_path / "half.npz", model, optimizer, data.rng.bit_generator.state)
+    loaded, optimizer = checkpoint.load(path)
     *_, data = start()
-    data.rng.bit_generator.state = tn.training.checkpoints.read(path).extra
+    data.rng.bit_generator.state = checkpoint.read(path).extra
     tn.fit(loaded, tn.cross_entropy, optimizer, data, 2)
     assert same(loaded, through)
 
@@ -520,11 +584,11 @@ def test_checkpoints_are_written_every_so_often_and_at_the_end(tmp_path, start):
     path, written = tmp_path / "run.npz", []
     tn.fit(
         model, tn.cross_entropy, optimizer, data, 5, checkpoint=path, every=2,
-        callbacks=lambda epoch, history: written.append(path.exists() and tn.training.checkpoints.read(path).extra),
+        callbacks=lambda epoch, history: written.append(path.exists() and checkpoint.read(path).extra),
     )  # fmt: skip
     epochs = [bool(extra) and len(extra["history"]["loss"]) for extra in written]
     assert epochs == [False, False, 2, 2, 4]  # as it was before each epoch's own file
-    assert len(tn.training.checkpoints.read(path).extra["history"]["loss"]) == 5
+    assert len(checkpoint.read(path).extra["history"]["loss"]) == 5
 
 
 # --- the progress bar ------------------------------------------------------------------------------------------------

@@ -150,6 +150,15 @@ def _within(g, x, min, max):
     return g if max is None else np.where(x <= max, g, 0.0)
 
 
+def _to_min(g, x, min, max):
+    return np.where(x < min if max is None else np.logical_and(x < min, min <= max), g, 0.0)
+
+
+def _to_max(g, x, min, max):
+    """A max below min is what comes out, as from NumPy's."""
+    return np.where(x > max if min is None else np.logical_or(x > max, max < min), g, 0.0)
+
+
 def _bind_clip(x, min=None, max=None, *, a_min=None, a_max=None):
     return (x, a_min if min is None else min, a_max if max is None else max), {}
 
@@ -219,7 +228,7 @@ erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqr
 where      = op(np.where,      "where({condition}, {a}, {b})", None, lambda g, y, condition, a, b: np.where(condition, g, 0.0), lambda g, y, condition, a, b: np.where(condition, 0.0, g), kind="elementwise", guard=True, method=False, arguments=("condition", "a", "b"), example="tn.where(np.array([True, False]), 1.0, 2.0)", summary="Choice by condition")
 maximum    = op(np.maximum,    "max({a}, {b})", lambda g, y, a, b: _chosen(g, a > b, a == b), lambda g, y, a, b: _chosen(g, b > a, a == b), guard=True, summary="Larger of two", hard="a tie halves the gradient.")
 minimum    = op(np.minimum,    "min({a}, {b})", lambda g, y, a, b: _chosen(g, a < b, a == b), lambda g, y, a, b: _chosen(g, b < a, a == b), guard=True, summary="Smaller of two", hard="a tie halves the gradient.")
-clip       = op(np.clip,       "clip({x}, {min}, {max})", lambda g, y, x, min, max: _within(g, x, min, max), lambda g, y, x, min, max: np.where(x < min, g, 0.0), lambda g, y, x, min, max: np.where(x > max, g, 0.0), kind="elementwise", guard=True, bind=_bind_clip, domain=((-2, 2), (-1.2, -1), (1, 1.2)), example="tn.clip(np.array([-2.0, 0.5]), -1, 1)", summary="Limit to an interval", hard="the bounds pass the gradient.")
+clip       = op(np.clip,       "clip({x}, {min}, {max})", lambda g, y, x, min, max: _within(g, x, min, max), lambda g, y, x, min, max: _to_min(g, x, min, max), lambda g, y, x, min, max: _to_max(g, x, min, max), kind="elementwise", guard=True, bind=_bind_clip, domain=((-2, 2), (-1.2, -1), (1, 1.2)), example="tn.clip(np.array([-2.0, 0.5]), -1, 1)", summary="Limit to an interval", hard="the bounds pass the gradient.")
 
 # activations
 sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1 - y)), name="sigmoid", kind="elementwise", summary="Logistic function 1/(1 + exp(−x)), stable")

@@ -36,6 +36,10 @@ def _bind_broadcast_to(x, shape):
     return (x,), {"shape": _ints((shape,))}
 
 
+def _squeeze(x, axis=None):
+    return np.squeeze(x, axis)[...]  # a view, also where there is nothing to squeeze
+
+
 def _bind_tile(x, reps):
     return (x,), {"reps": _ints((reps,))}
 
@@ -155,7 +159,7 @@ reshape      = op(np.reshape,      "reshape({x})",   lambda g, y, x, shape=(): n
 transpose    = op(np.transpose,    "{x}ᵀ",           lambda g, y, x, axes=None: np.transpose(g) if axes is None else np.transpose(g, tuple(np.argsort([a % x.ndim for a in axes]).tolist())), kind="linear", view=True, binds=3, bind=_bind_transpose, example="tn.transpose(np.array([[1.0, 2.0], [3.0, 4.0]]))", summary="Axes in another order")
 swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, axis2=1: np.swapaxes(g, axis1, axis2), kind="linear", view=True, example="tn.swapaxes(np.array([[1.0, 2.0]]), 0, 1)", summary="Two axes exchanged")
 moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), kind="linear", view=True, example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)", summary="Axes moved to new places")
-squeeze      = op(np.squeeze,      "squeeze({x})",   lambda g, y, x, axis=None: np.reshape(g, x.shape), kind="linear", view=True, example="tn.squeeze(np.array([[1.0, 2.0]]))", summary="Axes of length 1 left out")
+squeeze      = op(_squeeze,        "squeeze({x})",   lambda g, y, x, axis=None: np.reshape(g, x.shape), name="squeeze", stands_for=(np.squeeze,), kind="linear", view=True, example="tn.squeeze(np.array([[1.0, 2.0]]))", summary="Axes of length 1 left out")
 expand_dims  = op(np.expand_dims,  "expand({x})",    lambda g, y, x, axis=0: np.reshape(g, x.shape), kind="linear", view=True, example="tn.expand_dims(np.array([1.0, 2.0]), 0)", summary="New axes of length 1")
 broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, kind="linear", view=True, bind=_bind_broadcast_to, example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))", summary="Repeated along new or stretched axes")
 concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", EverySlot(_part), name="concatenate", kind="linear", method=False, arguments=("arrays",), defaults={"axis": 0}, bind=_bind_concatenate, stands_for=(np.concatenate,), example="tn.concatenate([np.array([1.0]), np.array([2.0, 3.0])])", summary="Joined along an axis")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.replay.nodes import CompileError, Memory, Node, written
 from tinygrad_nn.replay.planning import Buffer, Plan
-from tinygrad_nn.replay.recording import CompileError, Memory, Node, written
 from tinygrad_nn.replay.step import Result, Step, difference, map_tree, parts, signature
 from tinygrad_nn.replay.surroundings import Key
 from tinygrad_nn.replay.writing import MISS, Writer
@@ -25,39 +25,35 @@ __all__ = ["Compiled", "Program", "compile"]
 _PROGRAMS = 64  # so many are kept for one function
 
 
-def _planned(
-    function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, changing: set[Key]
-) -> tuple[Step, Plan]:
-    step = Step(function, args, kwargs, mode, changing)
-    results: list[Node] = []
-    map_tree(step.result, lambda x: results.append(x.node) if isinstance(x, Result) else None)
-    gradients = [node for _, node in step.gradients if node is not None]
-    return step, Plan(results, gradients, step.written, step.effects)
-
-
 class Program:
     """One recorded step, for one kind of arguments: print it to see the calls that a replay makes.
 
-    `source` is the whole of the Python that runs, `plan` says which results share memory.
+    `source` is all the Python that runs, `plan` says which results share memory.
     """
 
     def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, changing: set[Key]):
         self.function, self.mode, self._changing = function, mode, set(changing)
-        self.step, self.plan = _planned(function, args, kwargs, mode, changing)
-        self.confirmed = False
+        self.step, self.plan = self._planned(args, kwargs)
+        self.confirmed = False  # whether the step has come out the same a second time
         self._moved: list[Memory] = []
         self._context = copy_context()
-        self._context.run(np.seterr, all="ignore")  # once, instead of at each call that makes an infinity on purpose
+        self._context.run(np.seterr, all="ignore")  # once, and not at each call that makes an infinity on purpose
         self._write()
         self.step.forget(self.plan.live)
 
+    def _planned(self, args: tuple, kwargs: dict[str, Any]) -> tuple[Step, Plan]:
+        step = Step(self.function, args, kwargs, self.mode, self._changing)
+        results: list[Node] = []
+        map_tree(step.result, lambda x: results.append(x.node) if isinstance(x, Result) else None)
+        gradients = [node for _, node in step.gradients if node is not None]
+        return step, Plan(results, gradients, step.written, step.effects, step.earlier)
+
     def _write(self) -> None:
         """Make Python of the plan."""
-        writer = Writer(self.step, self.plan, self.function, set(self._moved))
-        self.source, self._listing = writer.source, writer.listing
-        self._bound, self._granted, self._namespace = writer.bound, writer.granted, writer.namespace
+        self._writer = Writer(self.step, self.plan, self.function, set(self._moved))
+        self.source = self._writer.source
         name = f"<program of {getattr(self.function, '__name__', 'step')}>"
-        exec(builtins.compile(self.source, name, "exec"), self._namespace)
+        exec(builtins.compile(self.source, name, "exec"), self._writer.namespace)
         self._bind()
 
     def _bind(self) -> None:
@@ -65,19 +61,20 @@ class Program:
         for memory in self.step.memories:
             if memory.tensor is not None and memory.tensor.watch is None:
                 memory.tensor.watch = Watch()
-        self._replay = self._namespace["bind"](*(memory.array for memory in self._bound))
+        self._writer.namespace.update((name, place.value) for name, place in self._writer.compared.items())
+        self._replay = self._writer.namespace["bind"](*(memory.array for memory in self._writer.bound))
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Replay; MISS if that would not be what the step does now."""
         return self._context.run(self._replay, args, kwargs)
 
     def fits(self, args: tuple, kwargs: dict[str, Any]) -> bool:
-        """Would a replay be right, with arguments of this kind?  If so, make ready for it."""
-        moved = self.step.moved([x for _, x in (*parts(args, "args"), *parts(kwargs, "kwargs"))], self._granted)
+        """Whether a replay is right for arguments of this kind; if so, it is made ready."""
+        moved = self.step.moved([x for _, x in parts(args, kwargs)], self._writer.granted)
         if moved is None:
             return False
+        self._moved += moved
         if moved:
-            self._moved += moved
             self._write()
         else:
             self._bind()
@@ -85,18 +82,17 @@ class Program:
 
     def confirm(self, args: tuple, kwargs: dict[str, Any]) -> None:
         """Record the step once more: CompileError if it does something else now."""
-        _, plan = _planned(self.function, args, kwargs, self.mode, self._changing)
-        differing = difference(self.plan.live, plan.live)
+        differing = difference(self.plan.live, self._planned(args, kwargs)[1].live)
         if differing is not None:
             node, what = differing
             raise CompileError(
-                f"from one call to the next the step does something else ({written(node.line)}): {what}; what changes must be an "
-                "argument, or kept in a tensor"
+                f"from one call to the next the step does something else ({written(node.line)}): {what}; what changes must "
+                "be an argument, or kept in a tensor"
             )
         self.confirmed = True
 
     def equals(self, other: Program) -> bool:
-        """Do both compute the same?"""
+        """Whether both compute the same."""
         return difference(self.plan.live, other.plan.live) is None
 
     @property
@@ -107,7 +103,7 @@ class Program:
     def __repr__(self) -> str:
         calls = sum(len(chain.calls) for chain in self.plan.chains)
         buffers = len({b for b in self.plan.place.values() if isinstance(b, Buffer)})
-        return f"# {calls} calls, {buffers} buffers of {self.nbytes:,} bytes together\n{self._listing}"
+        return f"# {calls} calls, {buffers} buffers of {self.nbytes:,} bytes together\n{self._writer.listing}"
 
 
 class Compiled:
@@ -127,6 +123,7 @@ class Compiled:
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Replay the step, or record it."""
         program, mode = self._quick, _mode.get()
         if program is not None and program.mode is mode:
             with self._lock:
@@ -140,7 +137,7 @@ class Compiled:
 
     def _otherwise(self, args: tuple, kwargs: dict[str, Any], mode: Mode) -> Any:
         """Run another program than the last, or a new one."""
-        key = mode.grad, *((path, signature(x)) for path, x in (*parts(args, "args"), *parts(kwargs, "kwargs")))
+        key = mode.grad, signature(parts(args, kwargs))
         known = [program for kind, program in self._programs if kind == key]
         result = MISS
         for program in known:
@@ -149,32 +146,35 @@ class Compiled:
                 if result is not MISS:
                     break
         else:
-            for program in known:
-                if program.fits(args, kwargs):
-                    if not program.confirmed:
-                        program.confirm(args, kwargs)
-                    break
-            else:
-                program = self._record(known, args, kwargs, mode)
-                program.confirmed = any(program.equals(other) for other in known)
-                self._programs.append((key, program))
-                del self._programs[:-_PROGRAMS]
+            program = self._fitting(key, known, args, kwargs, mode)
             result = program.run(args, kwargs)
             assert result is not MISS, program.source
         program.mode, self.program = mode, program
         self._quick = program if program.confirmed else None
         return result
 
-    def _record(self, known: list[Program], args: tuple, kwargs: dict[str, Any], mode: Mode) -> Program:
-        """A new program.  Numbers that have changed since the last one are looked up from now on, if nobody branches on them."""
+    def _fitting(self, key: Any, known: list[Program], args: tuple, kwargs: dict[str, Any], mode: Mode) -> Program:
+        """A program that is right for these arguments; the second time it is recorded once more, to see if it stays so."""
+        for program in known:
+            if program.fits(args, kwargs):
+                if not program.confirmed:
+                    program.confirm(args, kwargs)
+                return program
         for program in known:
             self._changing |= program.step.surroundings.changed_numbers() - self._fixed
+        program = self._recorded(args, kwargs, mode)
+        program.confirmed = any(program.equals(other) for other in known)
+        self._programs.append((key, program))
+        del self._programs[:-_PROGRAMS]
+        return program
+
+    def _recorded(self, args: tuple, kwargs: dict[str, Any], mode: Mode) -> Program:
         try:
             return Program(self.function, args, kwargs, mode, self._changing)
         except CompileError:
             if not self._changing:
                 raise
-            self._fixed |= self._changing
+            self._fixed |= self._changing  # perhaps it branches on one of them
             self._changing.clear()
             return Program(self.function, args, kwargs, mode, self._changing)
 
@@ -193,29 +193,30 @@ def compile(step: Callable) -> Compiled:  # noqa: A001  the public name
 
     Parameters
     ----------
-    step : a function of arrays and tensors (also in nested lists, tuples and dicts); other arguments must be hashable or
-        are recognised as objects.  It is recorded anew for other shapes, dtypes and values of other arguments.
+    step : a function of arrays and tensors, also in nested lists, tuples and dicts.  It is recorded anew for other
+        shapes and dtypes, and for other values of other arguments.
 
     Returns
     -------
-    A function like `step`.  The tensors it returns have no history.  What it returns is the caller's own.  Parameters
-    are updated in place, and their `.grad` is set.  `print(compiled.program)` shows the calls that the last replay made.
+    A function like `step`.  What it returns is the caller's own, and tensors come without history.  Parameters are
+    updated in place, and their `.grad` is set.  `print(compiled.program)` shows the calls that the last replay made.
 
-    Globals, closures and attributes that the step reads may change between calls: arrays and tensors are read anew, numbers
-    that change often are looked up at each call, and for anything else the step is recorded anew.  Warnings of
-    floating-point arithmetic are off during a replay; within `tn.detect_anomaly()` the step runs as it was written.
+    Globals, closures and attributes that the step reads may change between calls: arrays and tensors are read anew,
+    numbers that keep changing are looked up at each call, and for anything else the step is recorded anew.  The first
+    two calls record, and must come out the same.  Warnings of floating-point arithmetic are off during a replay; within
+    `tn.detect_anomaly()` the step runs as it was written.
 
     Raises
     ------
-    CompileError : the step does what a replay cannot repeat, and the message names the line: a choice by the value of a
-        tensor, a shape that depends on values, a value read out to Python, a change of a Python object, random numbers
-        drawn by NumPy itself.  `tn.replay.at_each_replay` marks functions that shall be called anew.
+    CompileError : the step does what a replay could not repeat, and the message names the line: a choice by the value
+        of a tensor, a shape that depends on values, a value read out to Python, a change of a Python object, random
+        numbers drawn by NumPy itself.  `tn.replay.at_each_replay` marks functions that shall be called anew.
 
     Example
     -------
     >>> import numpy as np, tinygrad_nn as tn
     >>> w = tn.tensor(np.zeros((1, 2)), requires_grad=True, name="w")
-    >>> optimizer = tn.optim.SGD([w], lr=0.5)
+    >>> optimizer = tn.optim.SGD([w], lr=0.3)
     >>> @tn.compile
     ... def step(x, y):
     ...     optimizer.zero_grad()
@@ -224,9 +225,9 @@ def compile(step: Callable) -> Compiled:  # noqa: A001  the public name
     ...     optimizer.step()
     ...     return loss
     >>> x, y = np.array([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]]), np.array([[3.0, 5.0, 7.0]])
-    >>> for _ in range(100):
+    >>> for _ in range(200):
     ...     loss = step(x, y)
     >>> w.numpy().round(2).tolist()
-    [[2.0, 1.01]]
+    [[2.0, 1.0]]
     """
     return Compiled(step)

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay.recording import CompileError, Memory, Node, StandIn, Trace, leaves
+from tinygrad_nn.replay.nodes import CompileError, Memory, Node, leaves
+from tinygrad_nn.replay.recording import StandIn, Trace
 from tinygrad_nn.replay.surroundings import Key, Surroundings
 from tinygrad_nn.tensor import Mode, Tensor, _mode
 
-__all__ = ["Owner", "Result", "Step", "difference", "map_tree", "parts", "signature", "skeleton"]
+__all__ = ["BY_VALUE", "Given", "Owner", "Result", "Step", "difference", "map_tree", "parts", "signature", "skeleton"]
 
-_BY_VALUE = (int, float, complex, str, bytes, bool, type(None), np.dtype, slice, type(Ellipsis))
+BY_VALUE = (int, float, complex, str, bytes, bool, type(None), np.dtype, slice, type(Ellipsis))
 Owner = Tensor | int  # a tensor, or the number of the argument that it is
 
 
 # --- nested arguments and results ------------------------------------------------------------------------------------
 
 
-def parts(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """All parts of nested tuples, lists and dicts, each with the Python that leads to it, the whole before its parts."""
+def parts(args: Any, kwargs: Any) -> list[tuple[str, Any]]:
+    """All parts of nested arguments, each with the Python that leads to it, the whole before its parts."""
+    return [*_parts(args, "args"), *_parts(kwargs, "kwargs")]
+
+
+def _parts(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield path, tree
     if type(tree) in (tuple, list):
         for i, x in enumerate(tree):
-            yield from parts(x, f"{path}[{i}]")
+            yield from _parts(x, f"{path}[{i}]")
     elif type(tree) is dict:
         for key, x in tree.items():
-            yield from parts(x, f"{path}[{key!r}]")
+            yield from _parts(x, f"{path}[{key!r}]")
 
 
 def map_tree(tree: Any, change: Callable[[Any], Any]) -> Any:
@@ -41,11 +47,17 @@ def map_tree(tree: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def is_array(x: Any) -> bool:
+    """Whether it is an array or a NumPy scalar."""
     return isinstance(x, (np.ndarray, np.generic))
 
 
-def signature(x: Any) -> Any:
-    """What two calls must have in common in one part of their arguments to run the same program."""
+def signature(arguments: Sequence[tuple[str, Any]]) -> tuple:
+    """What two calls must have in common to run the same program."""
+    first = {id(x): i for i, (_, x) in reversed([*enumerate(arguments)])}
+    return tuple([(path, _kind(x), first[id(x)] if is_array(x) or type(x) is Tensor else 0) for path, x in arguments])
+
+
+def _kind(x: Any) -> Any:
     kind = type(x)
     if is_array(x):
         return kind, x.shape, x.dtype.str
@@ -55,10 +67,12 @@ def signature(x: Any) -> Any:
         return kind, len(x)
     if kind is dict:
         return kind, *x
-    if isinstance(x, _BY_VALUE):
+    if isinstance(x, BY_VALUE):
         return kind, x
     if kind in (set, bytearray):
-        raise CompileError(f"an argument is a {kind.__name__}, and a change in it would go unnoticed: pass a tuple or an array")
+        raise CompileError(
+            f"an argument is a {kind.__name__}, and a change in it would go unnoticed: pass a tuple or an array"
+        )
     return kind, id(x)
 
 
@@ -75,7 +89,7 @@ class Result:
 
 
 class Given:
-    """A leaf of what the step returns: one of its arguments, a tensor."""
+    """A leaf of what the step returns: a tensor that is one of its arguments."""
 
     def __init__(self, argument: int):
         self.argument = argument
@@ -85,23 +99,21 @@ class Given:
 
 
 class Step:
-    """A function recorded while it ran once with these arguments.
+    """A function, recorded while it ran once with these arguments.
 
     `arguments` are all parts of the arguments with their paths; `result` has `Result` and `Given` leaves; `written` says
-    which value a memory ends with; `gradients`, what becomes of `.grad`; `without_gradient`, for each tensor of which it
-    may matter, whether its `.grad` was None.
+    which value a memory ends with; `gradients`, what becomes of `.grad`, and `earlier`, what it was before;
+    `without_gradient`, whether there was none at first; `tracked`, which tensors gradients flow through.
     """
 
     def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, changing: set[Key]):
-        self.arguments = [*parts(args, "args"), *parts(kwargs, "kwargs")]
+        self.arguments = parts(args, kwargs)
         self._at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
         self._record(function, args, kwargs, mode, changing)
         self._check()
 
-    def _record(
-        self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, changing: set[Key]
-    ) -> None:
-        trace = Trace(lambda: _mode.get().trace is trace)
+    def _record(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, changing: set[Key]) -> None:
+        trace = Trace()
         self.surroundings = Surroundings(function, trace, changing)
 
         def given(x: Any) -> Any:
@@ -138,57 +150,74 @@ class Step:
     def _note_tensors(self, tensors: list[tuple[Tensor, Any, Any]]) -> None:
         self.gradients: list[tuple[Owner, Node | None]] = []
         self.without_gradient: list[tuple[Owner, bool]] = []
+        self.earlier: dict[Node, Node] = {}
         self.tracked: list[tuple[Tensor, bool]] = []
         for tensor, before, after in tensors:
             owner: Owner = self._at.get(id(tensor), tensor)
             same = isinstance(after, StandIn) and after.memory is not None and after.memory.array is before
             if not same and after is not before:
                 self.gradients.append((owner, None if after is None else after.node))
+                if before is not None and after is not None:
+                    self.earlier[after.node] = next(m.node for m in self.memories if m.array is before)
             self.without_gradient.append((owner, before is None))
             if isinstance(owner, Tensor):
                 self.tracked.append((tensor, tensor.tracked))
 
     def _check(self) -> None:
-        """CompileError for what a replay would leave out."""
+        """CompileError for what a replay would leave out, or could not know."""
         changed = self.surroundings.changed_by_the_step()
         if changed is not None:
             raise CompileError(
-                f"the step changes {changed}, and a replay would not: return what it finds out, and keep what it updates in a "
-                "tensor"
+                f"the step changes {changed}, and a replay would not: return what it finds out, keep what it updates in a "
+                "tensor, and mark what it does to Python objects with tn.replay.at_each_replay"
             )
         drawn = self.surroundings.drawn_from()
         if drawn is not None:
             raise CompileError(
-                f"the step draws random numbers from {drawn}, and a replay would use the same ones again: draw before the step, "
-                "and pass them as an argument"
+                f"the step draws random numbers from {drawn}, and a replay would use the same ones again: draw before the "
+                "step, and pass them as an argument"
             )
+        kept = [m for m in self.memories if m.kind in ("value", "found") and isinstance(m.array, np.ndarray)]
+        for a, b in itertools.combinations(kept, 2):
+            if (a.written or b.written) and np.may_share_memory(a.array, b.array):
+                names = [m.tensor.name if m.tensor is not None and m.tensor.name else "an array" for m in (a, b)]
+                raise CompileError(
+                    f"{names[0]} and {names[1]}, of shapes {a.array.shape} and {b.array.shape}, share memory that the step "
+                    "writes to: give each an array of its own"
+                )
 
     def forget(self, nodes: Iterable[Node]) -> None:
         """Let the arrays of the recorded call go; what stays has their layout."""
-        for node in nodes:
+        kept = set(nodes)
+        for node in kept:
             node.sample = skeleton(node.sample)
-        self._at = {}
-        self.memories = [m for m in self.memories if m.node in set(nodes)]
+        self.memories = [m for m in self.memories if m.node in kept]
         for memory in self.memories:
+            del memory.handle
             if memory.argument is not None or memory.kind == "grad":
                 memory.array = skeleton(memory.array)
-        self.arguments = [(path, _layout_of(x)) for path, x in self.arguments]
+        self.arguments = [(path, _outline(x)) for path, x in self.arguments]
+        self._at.clear()
         self.surroundings.forget()
 
     # -- another call
 
     def moved(self, given: list[Any], granted: list[tuple[Owner, bool]]) -> list[Memory] | None:
-        """The memories that are other arrays now; None if a replay would not be what the step does with these arguments."""
+        """The memories that are other arrays now; None if a replay would not be what the step does with these arguments.
+
+        `granted` says for which tensors it matters whether they have a gradient.
+        """
         for owner, none in granted:
-            tensor = given[owner] if isinstance(owner, int) else owner
-            if (tensor.grad is None) is not none:
+            if ((given[owner] if isinstance(owner, int) else owner).grad is None) is not none:
                 return None
         if any(tensor.tracked is not tracked for tensor, tracked in self.tracked):
             return None
-        numbers = self.surroundings.numbers
-        if not self.surroundings.same({*(id(m.place) for m in self.memories), *map(id, numbers)}):
+        if any(given[argument] is not found for argument, found in self.surroundings.aliases):
             return None
+        numbers = self.surroundings.numbers
         if any(type(place.now()) is not float for place in numbers):
+            return None
+        if not self.surroundings.same({id(m.place) for m in self.memories} | {id(place) for place in numbers}):
             return None
         moved = []
         for memory in self.memories:
@@ -201,7 +230,7 @@ class Step:
         return moved
 
 
-def _layout_of(x: Any) -> Any:
+def _outline(x: Any) -> Any:
     if type(x) is Tensor:
         return Tensor(skeleton(x.value), x.tracked)
     return skeleton(x) if is_array(x) else x

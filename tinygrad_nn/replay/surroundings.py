@@ -20,25 +20,33 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operation import Op, Traced
-from tinygrad_nn.replay.recording import Memory, StandIn, Trace, written
+from tinygrad_nn.replay.nodes import Memory, written
+from tinygrad_nn.replay.recording import StandIn, Trace
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Key", "Place", "Surroundings"]
 
-Key = tuple[str, int, Any]
+Key = tuple[str, int, Any]  # by which a place is recognised
 _ABSENT = object()
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic)  # compared by value
 _WITHOUT_PLACES = (*_PLAIN, np.ndarray, np.ufunc, np.dtype, Traced, Op, FunctionType, CodeType)
 _CONTAINERS = (list, tuple, dict, set)
 _ITEMS = 10_000  # of longer containers only the length is watched
 # Modules whose functions depend on nothing but their arguments.
-_LIBRARIES = sys.stdlib_module_names | {"numpy", "scipy"}
+_LIBRARIES = sys.stdlib_module_names - {"__main__"} | {"numpy", "scipy"}
 _CORE = ("autodiff", "errors", "operation", "ops", "replay", "samples", "symbols", "tensor", "watch")
 
 
 def _is_library(module: str) -> bool:
     top, _, rest = module.partition(".")
-    return top in _LIBRARIES - {"__main__"} or (top == "tinygrad_nn" and (not rest or rest.split(".")[0] in _CORE))
+    return top in _LIBRARIES or (top == "tinygrad_nn" and (not rest or rest.split(".")[0] in _CORE))
+
+
+def _is_library_module(value: Any) -> bool:
+    return isinstance(value, ModuleType) and _is_library(value.__name__)
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
 
 
 class Place:
@@ -83,12 +91,12 @@ class Place:
         return True
 
     def same(self) -> bool:
-        """Does it hold what it held?"""
+        """Whether it holds what it held."""
         return _same(self.now(), self.value)
 
     @property
     def at(self) -> Key:
-        """What it can be recognised by."""
+        """By which it is recognised."""
         return self.kind, id(_strongly(self.holder)), self.key
 
     def __eq__(self, other: object) -> bool:
@@ -96,6 +104,10 @@ class Place:
 
     def __hash__(self) -> int:
         return hash(self.at)
+
+    def where(self) -> str:
+        """The line of the step that has to do with it."""
+        return _line_that_names(self.codes, self.key if isinstance(self.key, str) else self.name.rpartition(" ")[2])
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -117,18 +129,38 @@ def _strongly(x: Any) -> Any:
     return x() if isinstance(x, weakref.ref) else x
 
 
+def _line_that_names(codes: list[CodeType], name: str) -> str:
+    """Where a name is stored, or else read."""
+    found = [(not i.opname.startswith("STORE"), code, i) for code in codes for i in dis.get_instructions(code)]
+    found = [entry for entry in found if entry[2].argval == name]
+    if not found:
+        return ""
+    _, code, instruction = min(found, key=lambda entry: entry[0])
+    line = instruction.positions.lineno if instruction.positions else None
+    return f" ({written((code.co_filename, line or code.co_firstlineno))})"
+
+
+# --- all places of one recorded run ----------------------------------------------------------------------------------
+
+
 class Surroundings:
-    """The places that the functions of one recorded run can read."""
+    """The places that the functions of one recorded run can read.
+
+    `numbers` are those in `changing`, which are looked up at each replay; `aliases`, arguments that are found there, too.
+    """
 
     def __init__(self, function: Callable, trace: Trace, changing: set[Key]) -> None:
         self.places: list[Place] = []
-        self.numbers: list[Place] = []  # those that are looked up at each replay
+        self.numbers: list[Place] = []
+        self.aliases: list[tuple[int, Any]] = []
         self._function, self._trace, self._changing = function, trace, changing
-        self._found: dict[tuple, Place] = {}
-        self._objects: dict[tuple[int, str], tuple[Any, str, str, CodeType]] = {}  # looked into: object, its name, attribute
+        self._found: dict[Key, Place] = {}
+        self._attributes: dict[
+            tuple[int, str], tuple[Any, str, CodeType]
+        ] = {}  # looked for: object, its name, and by whom
         self._containers: set[tuple[int, int]] = set()
         self._swapped: list[tuple[Place, Any]] = []
-        self._generators: dict[int, tuple[str, np.random.Generator, Any, CodeType]] = {}
+        self._generators: dict[int, tuple[np.random.Generator, Any, str, CodeType]] = {}
         self._global_generators = _global_generators()
         self._closures: set[CodeType] = set()
         self._inner: set[CodeType] = set()  # of functions that the run makes: their cells are its own variables
@@ -175,12 +207,10 @@ class Surroundings:
     def _add(self, kind: str, holder: Any, key: Any, name: str, code: Any) -> None:
         at = kind, id(holder), key
         place = self._found.get(at)
-        if place is None or (isinstance(place.holder, weakref.ref) and place.holder() is not holder):
+        if place is None or _strongly(place.holder) is not holder:
             place = Place(kind, _weakly(holder) if kind == "attribute" else holder, key, name)
             value = place.value
-            if value is _ABSENT or isinstance(value, StandIn):
-                return
-            if isinstance(value, ModuleType) and _is_library(value.__name__):
+            if value is _ABSENT or isinstance(value, StandIn) or _is_library_module(value):
                 return
             self._found[at] = place
             stand_in = self._stand_in(value, place)
@@ -188,6 +218,7 @@ class Surroundings:
                 self._swapped.append((place, stand_in))
         place.codes.append(code)
         if kind not in ("length", "numbers"):
+            self._meet(place.value)
             self._look_into(place.value, name, code)
 
     def _stand_in(self, value: Any, place: Place | None) -> Any:
@@ -196,11 +227,19 @@ class Surroundings:
             self.numbers.append(place)
             return self._trace.number(place)
         if type(value) is np.ndarray and value.dtype.kind in "fiub":
-            return self._trace.stand_in(value, Memory(value, "found", place=place))
+            stand_in = self._trace.stand_in(value, Memory(value, "found", place=place))
+            self._meet(stand_in)
+            return stand_in
         if type(value) is tuple and any(isinstance(x, (np.ndarray, tuple)) for x in value):
             inside = tuple([self._stand_in(x, None) for x in value])
             return value if all(x is y for x, y in zip(inside, value, strict=True)) else inside
         return value
+
+    def _meet(self, value: Any) -> None:
+        """A replay with another argument would not be right where the argument is found in a place, too."""
+        memory = getattr(value.value if isinstance(value, Tensor) else value, "memory", None)
+        if isinstance(memory, Memory) and memory.argument is not None:
+            self.aliases.append((memory.argument, value if isinstance(value, Tensor) else memory.array))
 
     def _look_into(self, value: Any, name: str, code: Any) -> None:
         """The places within a value: the items of a container, those attributes of an object that the code can name."""
@@ -208,22 +247,23 @@ class Surroundings:
             if value.op is None:
                 self._trace.lift(value)
         elif isinstance(value, np.random.Generator):
-            self._generators.setdefault(id(value), (name, value, value.bit_generator.state, code))
+            self._generators.setdefault(id(value), (value, value.bit_generator.state, name, code))
         elif isinstance(value, _CONTAINERS):
             if (id(value), id(code)) not in self._containers:
                 self._containers.add((id(value), id(code)))
                 self._look_into_container(value, name, code)
-        elif not isinstance(value, _WITHOUT_PLACES) and not (isinstance(value, ModuleType) and _is_library(value.__name__)):
+        elif not isinstance(value, _WITHOUT_PLACES) and not _is_library_module(value):
             for attribute in code.co_names:
-                seen = self._objects.get((id(value), attribute))
+                seen = self._attributes.get((id(value), attribute))
                 if seen is None or _strongly(seen[0]) is not value:
-                    self._objects[id(value), attribute] = _weakly(value), name, attribute, code
+                    self._attributes[id(value), attribute] = _weakly(value), f"{name}.{attribute}", code
                     if _is_data(value, attribute):
                         self._add("attribute", value, attribute, f"{name}.{attribute}", code)
 
     def _look_into_container(self, value: Any, name: str, code: Any) -> None:
         if isinstance(value, tuple):  # always holds the same
             for i, x in enumerate(value):
+                self._meet(x)
                 self._look_into(x, f"{name}[{i}]", code)
             return
         self._add("length", value, None, f"the length of {name}", code)
@@ -249,41 +289,40 @@ class Surroundings:
     # -- afterwards
 
     def changed_by_the_step(self) -> str | None:
-        """What the run itself has changed, and where; a replay would not."""
+        """What the run itself has changed, and where: a replay would not."""
         changed = [place for place in self.places if not place.same()]
         for place in changed:
             if _holds_results(place.now()):
                 place.put(place.value)
         if changed:
-            return f"{changed[0].name}{_where(changed[0])}"
+            return f"{changed[0].name}{changed[0].where()}"
         known = {(id(p.holder), p.key) for p in self.places if p.kind == "attribute"}
-        for weak, name, attribute, code in self._objects.values():
-            value = _strongly(weak)
-            if (id(value), attribute) not in known and _holds_results(getattr(value, "__dict__", {}).get(attribute)):
-                return f"{name}.{attribute}{_line_in([code], attribute)}"
+        for (at, attribute), (weak, name, code) in self._attributes.items():
+            made = getattr(_strongly(weak), "__dict__", {}).get(attribute)
+            if (at, attribute) not in known and _holds_results(made):
+                return f"{name}{_line_that_names([code], attribute)}"
         return None
 
     def drawn_from(self) -> str | None:
         """The generator of random numbers that the run drew from by itself, and not by an operation on tensors."""
-        for name, generator, state, code in self._generators.values():
+        for generator, state, name, code in self._generators.values():
             if generator.bit_generator.state != state:
                 generator.bit_generator.state = state
-                return f"{name}{_line_in([code], name.rpartition('.')[2])}"
+                return f"{name}{_line_that_names([code], name.rpartition('.')[2])}"
         return None if _global_generators() == self._global_generators else "the global generator"
 
     def forget(self) -> None:
         """Nothing but the places is needed any more."""
-        self._objects.clear()
-        self._swapped.clear()
-        self._generators.clear()
         del self._trace, self._function
+        for container in (self._attributes, self._swapped, self._generators, self._closures, self._inner):
+            container.clear()  # type: ignore[attr-defined]
 
     def changed_numbers(self) -> set[Key]:
-        """Places that hold another number now."""
+        """The places that hold another number now."""
         return {p.at for p in self.places if type(p.value) is float and type(p.now()) is float and not p.same()}
 
     def same(self, but: set[int]) -> bool:
-        """Does every place, except for those with these ids, hold what it held?  That is then what is compared with."""
+        """Whether every place, except for those with these ids, holds what it held; what it holds is compared from now on."""
         watched = [place for place in self.places if id(place) not in but]
         if not all(place.same() for place in watched):
             return False
@@ -293,7 +332,7 @@ class Surroundings:
 
 
 def _is_data(value: Any, attribute: str) -> bool:
-    """Is it a plain attribute, of the object or its class?  (What a property returns, its function reads elsewhere.)"""
+    """Whether it is a plain attribute, of the object or its class.  (What a property returns, its function reads.)"""
     if attribute in getattr(value, "__dict__", {}):
         return True
     for kind in type(value).__mro__:
@@ -303,22 +342,8 @@ def _is_data(value: Any, attribute: str) -> bool:
     return False
 
 
-def _where(place: Place) -> str:
-    return _line_in(place.codes, place.key if isinstance(place.key, str) else place.name.rpartition(" ")[2])
-
-
-def _line_in(codes: list[CodeType], name: str) -> str:
-    """The line that stores a name, or at least reads it, for messages."""
-    found = [(not i.opname.startswith("STORE"), code, i) for code in codes for i in dis.get_instructions(code) if i.argval == name]
-    if not found:
-        return ""
-    _, code, instruction = min(found, key=lambda x: x[0])
-    line = instruction.positions.lineno if instruction.positions else None
-    return f" ({written((code.co_filename, line or code.co_firstlineno))})"
-
-
 def _holds_results(value: Any) -> bool:
-    """Is it, or does it hold, a value that only a recorded run knows?"""
+    """Whether it is, or holds, a value that only a recorded run knows."""
     inside = value if isinstance(value, (list, tuple)) else [value]
     return any(isinstance(x, Traced) and isinstance(x.value, Traced) for x in inside)
 

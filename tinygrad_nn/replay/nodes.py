@@ -1,0 +1,149 @@
+"""What is recorded of a step: calls, and the memories they start from."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.tensor import Tensor
+
+__all__ = ["CompileError", "Memory", "Node", "cast", "item", "leaves", "look_up", "map_leaves", "refusal", "written"]
+
+_HERE = str(Path(__file__).parent.parent)
+_NUMPY = str(Path(np.__file__).parent)
+
+
+# --- errors that name the line ---------------------------------------------------------------------------------------
+
+
+class CompileError(RuntimeError):
+    """A step that cannot be replayed: something in it would go stale; the message says what, and in which line."""
+
+
+def line_outside() -> tuple[str, int]:
+    """File and line of the code that called into this package."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_HERE, _NUMPY)):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def written(line: tuple[str, int]) -> str:
+    """A line, for messages."""
+    text = linecache.getline(*line).strip()
+    return f"line {line[1]} of {Path(line[0]).name}" + (f": {text}" if text else "")
+
+
+def refusal(what: str, way_out: str) -> CompileError:
+    """The error for something that the step is about to do."""
+    return CompileError(f"{what} ({written(line_outside())}): {way_out}")
+
+
+# --- memories and calls ----------------------------------------------------------------------------------------------
+
+
+class Memory:
+    """An array that no recorded call has made.
+
+    `kind` says where it is from: "argument"; "value" or "grad" of a tensor (itself the argument of that number, if one is
+    given); "found" at a place in the surroundings; or "constant", made by the step itself of nothing that changes.
+    """
+
+    node: Node  # its first value
+    handle: Any  # what stands in for it
+    written = False  # whether the step changes it
+
+    def __init__(
+        self, array: Any, kind: str = "constant", *, tensor: Tensor | None = None, argument: int | None = None,
+        place: Any = None,
+    ):  # fmt: skip
+        self.array, self.kind, self.tensor, self.argument, self.place = array, kind, tensor, argument, place
+
+    def now(self) -> Any:
+        """The array that it is at present, where that can change between calls."""
+        if self.kind == "value" and self.tensor is not None:
+            return self.tensor.value
+        return self.array if self.place is None else self.place.now()
+
+
+class Node:
+    """One value: what a memory holds at first, or what a call returns.
+
+    `sample` is the value in the recorded run, `base` the node whose memory it is a view of, `line` where in the step it
+    arose.  Calls that are not `pure` are never left out for being the same as another.
+    """
+
+    __slots__ = ("args", "base", "func", "index", "kwargs", "line", "memory", "name", "pure", "sample")
+
+    def __init__(
+        self, func: Any, args: tuple, kwargs: dict[str, Any], sample: Any, name: str, *, pure: bool = True,
+        memory: Memory | None = None,
+    ):  # fmt: skip
+        self.func, self.args, self.kwargs, self.sample, self.name = func, args, kwargs, sample, name
+        self.pure, self.memory = pure, memory
+        self.base: Node | None = None
+        self.line = line_outside()
+        self.index = -1
+
+    def inputs(self) -> list[Node]:
+        """The nodes among the arguments."""
+        return [x for x in leaves((self.args, self.kwargs)) if isinstance(x, Node)]
+
+    def root(self) -> Node:
+        """What owns the memory."""
+        node = self
+        while node.base is not None:
+            node = node.base
+        return node
+
+
+def map_leaves(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """The same nested tuples, lists, dicts and slices, with changed leaves."""
+    if type(tree) is tuple or type(tree) is list:
+        return type(tree)([map_leaves(x, change) for x in tree])
+    if type(tree) is dict:
+        return {key: map_leaves(x, change) for key, x in tree.items()}
+    if type(tree) is slice:
+        return slice(map_leaves(tree.start, change), map_leaves(tree.stop, change), map_leaves(tree.step, change))
+    return change(tree)
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """The leaves of nested tuples, lists, dicts and slices."""
+    found: list[Any] = []
+    map_leaves(tree, found.append)
+    return iter(found)
+
+
+# --- functions of nodes that NumPy has no name for -------------------------------------------------------------------
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Another dtype."""
+    return x.astype(dtype)
+
+
+def item(x: Any, index: Any) -> Any:
+    """Indexing."""
+    return x[index]
+
+
+def updated(x: Any, index: Any, value: Any) -> Any:
+    """A copy of x with x[index] = value."""
+    y = np.array(x)
+    y[index] = value
+    return y
+
+
+def look_up(place: Any) -> Any:
+    """The number that is found at a place: written out in the program."""
+
+
+def tensor_of(array: Any, name: str | None) -> Tensor:
+    """A tensor of a copy."""
+    return Tensor(np.array(array)[()], name=name)

@@ -55,9 +55,18 @@ class Program:
     outputs: list[tuple[int, np.ndarray]]  # which values count, and with which weights
 
     def __call__(self, xp, *inputs):
+        return self.total(xp, self.run(xp, inputs))
+
+    def run(self, xp, inputs, watch=lambda values: None):
+        """All values, inputs first; `watch` sees them after every step."""
         values = list(inputs)
         for step in self.steps:
+            watch(values)
             values.append(step.carry_out(xp, values))
+        watch(values)
+        return values
+
+    def total(self, xp, values):
         total = 0.0
         for at, weights in self.outputs:
             total = total + xp.sum(values[at] * constant(xp, weights))

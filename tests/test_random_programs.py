@@ -87,6 +87,41 @@ def test_hessians_of_programs_are_symmetric():
         np.testing.assert_allclose(hessian, hessian.T, atol=1e-10 * max(1.0, np.abs(hessian).max(initial=0)))
 
 
+HOLDS = {
+    "data": lambda t: t.data, "transposed data": lambda t: t.data.T, "detach": lambda t: t.detach(), "T": lambda t: t.T,
+    "[...]": lambda t: t[...], "reshape": lambda t: t.reshape(-1), "nothing": lambda t: t,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("hold", HOLDS.values(), ids=HOLDS)
+def test_writes_between_forward_and_backward_are_noticed_or_harmless(hold):
+    """Somewhere in a program somebody takes hold of a value, and writes to it before backward()."""
+    outcomes = {"refused": 0, "right": 0}
+    for seed in range(60):
+        f, inputs = program(seed, length=8)
+        expected, at = derivatives(f, inputs)[1], seed % (len(inputs) + len(f.steps))
+        held = []
+
+        def watch(values, at=at, held=held):
+            if len(values) == at + 1 or (at < len(values) and not held):
+                held.append(hold(values[at]))
+
+        leaves = [tn.tensor(x, requires_grad=True) for x in inputs]
+        total = f.total(tn, f.run(tn, leaves, watch))
+        array = held[0].data if isinstance(held[0], tn.Tensor) else held[0]
+        if not array.flags.writeable:
+            continue
+        array[...] = 0.5 * array + 0.3
+        try:
+            total.backward()
+        except tn.MutationError:
+            outcomes["refused"] += 1
+        else:
+            outcomes["right"] += 1
+            close([np.zeros(x.shape) if x.grad is None else x.grad for x in leaves], expected, "after a write", f)
+    assert min(outcomes.values()) > 5
+
+
 def torch_derivatives(f, inputs):
     xp = torch_names()
     import torch

@@ -66,7 +66,7 @@ def test_arguments_and_parameters_change():
         pair(X, Y)
     pair.a.data, pair.b.data = np.asfortranarray(START), np.asfortranarray(START)
     pair(X, Y, times=2)
-    assert len(pair.compiled._programs) == 2
+    assert len(pair.compiled._programs) <= 2
 
 
 def test_a_global_number_changes():
@@ -79,7 +79,7 @@ def test_a_global_number_changes():
             if i == 5:
                 rate = float(f"{rate}")  # an equal number, but another object
                 pair(X, Y)
-        assert len(pair.compiled._programs) == 2
+        assert len(pair.compiled._programs) <= 2
     finally:
         rate = 0.1
 

@@ -88,7 +88,7 @@ def assert_equal_training(optimiser, layers, loss, batch, steps=50, rtol=0.0):
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_every_optimiser_bit_for_bit(name):
     compiled = assert_equal_training(OPTIMISERS[name], dense(4, 8, 3), tn.mse, real)
-    assert len(compiled._programs) == 2  # without gradients at the first call, with them at all others
+    assert len(compiled._programs) == 1
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -129,7 +129,7 @@ def test_large_layers_in_blocks_and_two_threads_bit_for_bit(loss):
 
 def test_batches_of_changing_size():
     compiled = assert_equal_training(OPTIMISERS["Adam"], dense(4, 8, 3), tn.mse, lambda i: real(i, n=5 + i % 3))
-    assert len(compiled._programs) == 4
+    assert len(compiled._programs) == 3
 
 
 def test_clipped_gradients():
@@ -167,7 +167,7 @@ def test_a_schedule_that_goes_on_outside():
             runs.append([J.item(), *(p.value for p in model.parameters())])
         for a, b in zip(*runs, strict=True):
             np.testing.assert_array_equal(b, a, err_msg=name)
-        assert len(step._programs) == 2
+        assert len(step._programs) <= 2
 
 
 def test_a_schedule_within_the_step():

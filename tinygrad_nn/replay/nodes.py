@@ -12,7 +12,10 @@ import numpy as np
 
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["CompileError", "Memory", "Node", "cast", "item", "leaves", "look_up", "map_leaves", "refusal", "written"]
+__all__ = [
+    "CompileError", "Memory", "Node", "cast", "item", "leaves", "look_up", "map_leaves", "refusal", "skeleton",
+    "tensor_of", "updated", "written",
+]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)
 _NUMPY = str(Path(np.__file__).parent)
@@ -74,11 +77,14 @@ class Memory:
 class Node:
     """One value: what a memory holds at first, or what a call returns.
 
-    `sample` is the value in the recorded run, `base` the node whose memory it is a view of, `line` where in the step it
-    arose.  Calls that are not `pure` are never left out for being the same as another.
+    `sample` is the value in the recorded run, or, when that is `gone`, an array of its layout; `held` is how many stand-ins
+    it has.  `base` is the node whose memory it is a view of, `line` where in the step it arose.  Calls that are not `pure`
+    are never left out for being the same as another.
     """
 
-    __slots__ = ("args", "base", "func", "index", "kwargs", "line", "memory", "name", "pure", "sample")
+    __slots__ = (
+        "args", "base", "func", "gone", "held", "index", "kwargs", "line", "memory", "name", "pure", "sample",
+    )  # fmt: skip
 
     def __init__(
         self, func: Any, args: tuple, kwargs: dict[str, Any], sample: Any, name: str, *, pure: bool = True,
@@ -88,7 +94,7 @@ class Node:
         self.pure, self.memory = pure, memory
         self.base: Node | None = None
         self.line = line_outside()
-        self.index = -1
+        self.index, self.held, self.gone = -1, 0, False
 
     def inputs(self) -> list[Node]:
         """The nodes among the arguments."""
@@ -100,6 +106,11 @@ class Node:
         while node.base is not None:
             node = node.base
         return node
+
+
+def skeleton(x: Any) -> Any:
+    """An array of the same layout that takes no memory to speak of."""
+    return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.strides) if isinstance(x, np.ndarray) else x
 
 
 def map_leaves(tree: Any, change: Callable[[Any], Any]) -> Any:

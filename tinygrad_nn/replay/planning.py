@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay.nodes import Node, cast, look_up
+from tinygrad_nn.replay.nodes import Node, cast, look_up, skeleton
 
 __all__ = ["BLOCK", "TWO_THREADS", "Buffer", "Chain", "Plan", "elementwise", "is_reduction", "takes_out"]
 
@@ -176,7 +176,7 @@ class Plan:
                     elif stock[kind]:
                         self.place[call] = stock[kind].pop()
                     else:
-                        self.place[call] = Buffer(call.sample, numbers[kind] if passes else None)
+                        self.place[call] = Buffer(skeleton(call.sample), numbers[kind] if passes else None)
                         numbers[kind] += passes
                 for x in over:
                     buffer = self.place[x]

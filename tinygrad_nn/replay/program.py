@@ -64,6 +64,10 @@ class Program:
         self._writer.namespace.update((name, place.value) for name, place in self._writer.compared.items())
         self._replay = self._writer.namespace["bind"](*(memory.array for memory in self._writer.bound))
 
+    def unbind(self) -> None:
+        """Let the buffers go, until it fits again."""
+        self._replay = lambda args, kwargs: MISS
+
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Replay; MISS if that would not be what the step does now."""
         return self._context.run(self._replay, args, kwargs)
@@ -162,10 +166,12 @@ class Compiled:
                 return program
         for program in known:
             self._changing |= program.step.surroundings.changed_numbers() - self._fixed
+            program.unbind()
         program = self._recorded(args, kwargs, mode)
         program.confirmed = any(program.equals(other) for other in known)
+        # One that computes the same took more for granted, such as that there are no gradients at first.
+        self._programs = [(k, p) for k, p in self._programs if k != key or not p.equals(program)][1 - _PROGRAMS :]
         self._programs.append((key, program))
-        del self._programs[:-_PROGRAMS]
         return program
 
     def _recorded(self, args: tuple, kwargs: dict[str, Any], mode: Mode) -> Program:

@@ -19,7 +19,8 @@ import numpy as np
 from tinygrad_nn.errors import label
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.replay.nodes import (
-    CompileError, Memory, Node, cast, item, leaves, look_up, map_leaves, refusal, tensor_of, updated,
+    CompileError, Memory, Node, cast, item, leaves, look_up, map_leaves, refusal, skeleton, tensor_of,
+    updated,
 )  # fmt: skip
 from tinygrad_nn.replay.shortcuts import SHORTCUTS, NotShort
 from tinygrad_nn.tensor import Tensor, _mode
@@ -48,8 +49,18 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __init__(self, trace: Trace, node: Node, of: StandIn | None = None, memory: Memory | None = None):
         self._trace, self._node, self.memory = trace, node, memory
+        node.held += 1
         self._of = of  # what it is a view of,
         self._how = (node.base, node.func, node.args, node.kwargs) if of is not None else None  # and how
+
+    def __del__(self) -> None:
+        self._trace.release(self._node)
+
+    def stand_for(self, node: Node) -> None:
+        """From now on another value."""
+        node.held += 1
+        self._trace.release(self._node)
+        self._node = node
 
     @property
     def node(self) -> Node:
@@ -59,7 +70,7 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
             new = self._of.node
             args, kwargs = map_leaves((args, kwargs), lambda x: new if x is old else x)
             self._how = new, func, args, kwargs
-            self._node = self._trace.record(func, args, kwargs, self._node.name)
+            self.stand_for(self._trace.record(func, args, kwargs, self._node.name))
         return self._node
 
     @property
@@ -228,7 +239,7 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
                 raise refusal("a change in place through a view", "change the array itself, or make a copy first")
             self._of[self._how[2][1]] = value
             return
-        self._node = value.node
+        self.stand_for(value.node)
         if self.memory is not None:
             self.memory.written = True
             if self.memory.tensor is not None and self.memory.kind == "value":
@@ -361,6 +372,13 @@ class Trace:
             tensor.value, tensor.grad = value, grad
         return gradients
 
+    def close(self) -> None:
+        """The recording is over: the stand-ins go, and with them the arrays."""
+        for memory in self.memories:
+            del memory.handle
+        for container in (self._known, self._same, self._numbers, self.lifted):
+            container.clear()
+
     def number(self, place: Any) -> Number:
         """The stand-in of a number that is looked up at each replay."""
         number = Number(self, self._looked_up(place))
@@ -431,12 +449,10 @@ class Trace:
         try:
             key = None if draws else (func, _key(args), _key(kwargs))
             if key in self._same:
-                return self._same[key]
+                return self._revived(self._same[key])
         except TypeError:  # not hashable
             key = None
-        plain_args, plain_kwargs = map_leaves((args, kwargs), _plain)
-        with _unwatched():
-            sample = func(*plain_args, **plain_kwargs)
+        sample = self._computed(func, args, kwargs)
         if not isinstance(sample, (np.ndarray, np.generic, tuple, list)):
             raise refusal(
                 f"{name} gives a {type(sample).__name__} here, which is no array",
@@ -451,6 +467,31 @@ class Trace:
         if key is not None:
             self._same[key] = node
         return self._append(node)
+
+    def _computed(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+        for x in leaves((args, kwargs)):
+            if isinstance(x, Node):
+                self._revived(x)
+        plain_args, plain_kwargs = map_leaves((args, kwargs), _plain)
+        with _unwatched():
+            return func(*plain_args, **plain_kwargs)
+
+    def release(self, node: Node) -> None:
+        """A stand-in of this value is gone; with the last one goes the array, which is likely not to be needed any more."""
+        node.held -= 1
+        if not node.held and node.func is not None and node.pure and isinstance(node.sample, np.ndarray):
+            node.sample, node.gone = skeleton(node.sample), True
+
+    def _revived(self, node: Node) -> Node:
+        """The node, with the value that it had in the recorded run."""
+        stack = [node] if node.gone else []
+        while stack:
+            gone = [x for x in stack[-1].inputs() if x.gone]
+            stack += gone
+            if not gone:
+                node = stack.pop()
+                node.sample, node.gone = self._computed(node.func, node.args, node.kwargs), False
+        return node
 
     def _append(self, node: Node) -> Node:
         node.index = len(self.nodes)
@@ -468,7 +509,7 @@ class Trace:
         args, kwargs = map_leaves((args, kwargs), given)
         self.effects.append(self._apart(function, *args, **kwargs))
         for number, place in self._numbers:
-            number._node = self._looked_up(place)
+            number.stand_for(self._looked_up(place))
 
     def _apart(self, func: Callable, *args: Any, **kwargs: Any) -> Node:
         """A call that is not carried out now."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay.nodes import CompileError, Memory, Node, leaves
+from tinygrad_nn.replay.nodes import CompileError, Memory, Node, leaves, skeleton
 from tinygrad_nn.replay.recording import StandIn, Trace
 from tinygrad_nn.replay.surroundings import Key, Surroundings
 from tinygrad_nn.tensor import Mode, Tensor, _mode
 
-__all__ = ["BY_VALUE", "Given", "Owner", "Result", "Step", "difference", "map_tree", "parts", "signature", "skeleton"]
+__all__ = ["BY_VALUE", "Given", "Owner", "Result", "Step", "difference", "map_tree", "parts", "signature"]
 
 BY_VALUE = (int, float, complex, str, bytes, bool, type(None), np.dtype, slice, type(Ellipsis))
 Owner = Tensor | int  # a tensor, or the number of the argument that it is
@@ -74,11 +74,6 @@ def _kind(x: Any) -> Any:
             f"an argument is a {kind.__name__}, and a change in it would go unnoticed: pass a tuple or an array"
         )
     return kind, id(x)
-
-
-def skeleton(x: Any) -> Any:
-    """An array of the same layout that takes no memory to speak of."""
-    return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.strides) if isinstance(x, np.ndarray) else x
 
 
 class Result:
@@ -146,6 +141,7 @@ class Step:
                 memory.tensor = None
         self.written = {m.node: m.handle.node for m in self.memories if m.written and m.handle.node is not m.node}
         self._note_tensors([(t, grad, after[id(t)]) for t, _, grad in trace.lifted.values() if t.index < trace.start])
+        trace.close()
 
     def _note_tensors(self, tensors: list[tuple[Tensor, Any, Any]]) -> None:
         self.gradients: list[tuple[Owner, Node | None]] = []
@@ -193,7 +189,6 @@ class Step:
             node.sample = skeleton(node.sample)
         self.memories = [m for m in self.memories if m.node in kept]
         for memory in self.memories:
-            del memory.handle
             if memory.argument is not None or memory.kind == "grad":
                 memory.array = skeleton(memory.array)
         self.arguments = [(path, _outline(x)) for path, x in self.arguments]

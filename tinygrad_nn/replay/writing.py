@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.replay.blocks import THREADS, blocks, cut, share
-from tinygrad_nn.replay.nodes import Memory, Node, cast, look_up
+from tinygrad_nn.replay.nodes import Memory, Node, cast, look_up, skeleton
 from tinygrad_nn.replay.planning import TWO_THREADS, Buffer, Chain, Plan, elementwise, is_reduction
-from tinygrad_nn.replay.step import BY_VALUE, Given, Owner, Result, Step, skeleton
+from tinygrad_nn.replay.step import BY_VALUE, Given, Owner, Result, Step
 from tinygrad_nn.replay.surroundings import Place
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.watch import clock

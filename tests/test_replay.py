@@ -102,7 +102,7 @@ def test_captured_arrays_change_in_place_and_are_replaced():
     x[0] += 3
     pair(times=2)
     for _ in range(4):
-        x = x + 0.1  # noqa: PLR1704
+        x = x + 0.1
         pair()
     x = X[:, :3].copy()
     y = Y[:, :3].copy()

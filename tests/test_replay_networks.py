@@ -1,5 +1,7 @@
 """A compiled step is the step: every optimiser, loss, layer and activation, 50 steps on batches that change."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,20 @@ OPTIMISERS = {
     "Rprop": lambda p: optim.Rprop(p),
     "IDBD": lambda p: optim.IDBD(p),
 }
-ACTIVATIONS = ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign", "mish", "hard_tanh"]
+ACTIVATIONS = [
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "softplus",
+    "softsign",
+    "mish",
+    "hard_tanh",
+]
 LAYERS = {
     "softmax": lambda: [nn.Dense(4, 8, "tanh", rng=0), nn.Dense(8, 3, "softmax", rng=1)],
     "Dropout": lambda: [nn.Dense(4, 8, "tanh", rng=0), nn.Dropout(0.3, rng=5), nn.Dense(8, 3, rng=1)],
@@ -34,7 +49,7 @@ LAYERS = {
 
 def dense(*sizes, activation="tanh", dtype=np.float64):
     last = len(sizes) - 2
-    pairs = [*enumerate(zip(sizes, sizes[1:], strict=False))]
+    pairs = [*enumerate(itertools.pairwise(sizes))]
     return lambda: [nn.Dense(a, b, activation if i < last else None, rng=i, dtype=dtype) for i, (a, b) in pairs]
 
 
@@ -122,7 +137,11 @@ def test_float32_stays_float32_and_agrees_to_rounding(optimiser):
 def test_large_layers_in_blocks_and_two_threads_bit_for_bit(loss):
     batch = real if loss is tn.mse else labelled
     compiled = assert_equal_training(
-        OPTIMISERS["Adam"], dense(300, 900, 700, 10, activation="sigmoid"), loss, lambda i: batch(i, 300, 10, 150), steps=5
+        OPTIMISERS["Adam"],
+        dense(300, 900, 700, 10, activation="sigmoid"),
+        loss,
+        lambda i: batch(i, 300, 10, 150),
+        steps=5,
     )
     assert "chain" in compiled.program.source
 
@@ -198,7 +217,7 @@ def test_training_and_prediction_mode():
     predict = tn.compile(lambda X: model(X))
     X = real(0)[0]
     drawn = [predict(X).numpy() for _ in range(4)]
-    assert all(not np.array_equal(a, b) for a, b in zip(drawn, drawn[1:], strict=False))
+    assert all(not np.array_equal(a, b) for a, b in itertools.pairwise(drawn))
     model.eval()
     np.testing.assert_array_equal(predict(X).value, model(X).value)
     np.testing.assert_array_equal(predict(X).value, model(X).value)
@@ -255,7 +274,7 @@ def test_updates_by_hand_and_by_an_average():
 
 
 def test_two_compiled_functions_share_parameters():
-    model, optimizer, step = training(OPTIMISERS["Adam"], dense(4, 8, 3), tn.mse)
+    model, _, step = training(OPTIMISERS["Adam"], dense(4, 8, 3), tn.mse)
     train, evaluate = tn.compile(step), tn.compile(lambda X, Y: tn.mse(model(X), Y))
     for i in range(6):
         train(*real(i))

@@ -1,7 +1,8 @@
 """Compile: a step written in ordinary eager code, recorded once and then replayed in place on buffers made beforehand.
 
 `recording` runs the step on stand-ins and notes its NumPy calls as `nodes`, those of the backward pass and of the
-optimiser included; `surroundings` sees what else the step depends on; `planning` decides what is needed and where results
+optimiser included; `surroundings` sees what else the step depends on; `planning` decides what is needed and where
+results
 live; `writing` makes Python source of it; `program` runs that, and finds out when it must not.
 """
 

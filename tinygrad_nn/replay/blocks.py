@@ -1,4 +1,4 @@
-"""Large arrays in pieces that stay in the cache, and a second thread for them: NumPy lets go of the interpreter lock."""
+"""Large arrays in pieces that stay in the cache, and a second thread for them: NumPy releases the interpreter lock."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ _helper = _Helper()
 
 
 def share(chain: Callable, mine: Sequence[Any], yours: Sequence[Any]) -> None:
-    """Call ``chain(blocks, turns)`` in two threads, which take turns at the blocks, each with its own scratch memory."""
+    """Call ``chain(blocks, turns)`` in two threads that take turns at the blocks, each with its own scratch memory."""
     turns = iter(range(len(mine)))
     job = _Job(chain, yours, turns)
     _helper.take(job)

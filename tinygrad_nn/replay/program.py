@@ -90,7 +90,8 @@ class Program:
         if differing is not None:
             node, what = differing
             raise CompileError(
-                f"from one call to the next the step does something else ({written(node.line)}): {what}; what changes must "
+                f"from one call to the next the step does something else ({written(node.line)}): {what}; what "
+                f"changes must "
                 "be an argument, or kept in a tensor"
             )
         self.confirmed = True
@@ -158,7 +159,7 @@ class Compiled:
         return result
 
     def _fitting(self, key: Any, known: list[Program], args: tuple, kwargs: dict[str, Any], mode: Mode) -> Program:
-        """A program that is right for these arguments; the second time it is recorded once more, to see if it stays so."""
+        """A program that is right for these arguments; the second time it is recorded again, to see if it stays so."""
         for program in known:
             if program.fits(args, kwargs):
                 if not program.confirmed:

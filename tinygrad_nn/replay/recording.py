@@ -1,7 +1,8 @@
 """A step is recorded by running it once, on stand-ins that compute and take notes.
 
 Every array that the step can reach is replaced by a `StandIn`.  Ordinary code (layers, losses, derivative rules,
-optimisers) then runs as ever, and each NumPy function that it calls leaves a `Node`.  So nothing in this package knows a
+optimisers) then runs as ever, and each NumPy function that it calls leaves a `Node`.  So nothing in this package
+knows a
 derivative, a layer or an update rule.
 """
 
@@ -130,7 +131,8 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         """The error for reading the value."""
         return refusal(
             f"{what} of a value that the step computes",
-            "it is known only when the step is replayed; write a choice with tn.where, or keep this line out of tn.compile",
+            "it is known only when the step is replayed; write a choice with tn.where, or keep this line out of "
+            "tn.compile",
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -204,7 +206,8 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         target = out[0] if isinstance(out, tuple) else out
         if not isinstance(target, StandIn):
             raise refusal(
-                f"writing into an array of shape {np.shape(target)} that was not found in a global, closure or attribute",
+                f"writing into an array of shape {np.shape(target)} that was not found in a global, closure or "
+                f"attribute",
                 "keep what a compiled step updates in a tensor, and assign to its .data",
             )
         target.write(result)
@@ -311,7 +314,7 @@ def at_each_replay(function: Callable) -> Callable:
 
 
 class Trace:
-    """One recorded run: its `nodes` in order, its `memories`, and the `effects`, calls that are made for what they do."""
+    """One recorded run: its `nodes` in order, its `memories`, and the `effects`, calls made for what they do."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -324,7 +327,7 @@ class Trace:
         self._known: dict[int, StandIn] = {}
 
     def running(self) -> bool:
-        """Is it this thread that records?"""
+        """Whether it is this thread that records."""
         return _mode.get().trace is self
 
     # -- what comes from outside
@@ -361,7 +364,7 @@ class Trace:
         self.lifted[id(tensor)] = tensor, value, grad
         tensor.value = self.stand_in(value, Memory(value, "value", tensor=tensor, argument=argument))
         if grad is not None:
-            tensor.grad = self.stand_in(grad, Memory(grad, "grad", tensor=tensor, argument=argument))
+            tensor.grad = self.stand_in(grad, Memory(grad, "grad", tensor=tensor, argument=argument))  # type: ignore[assignment]
 
     def let_go(self) -> dict[int, Any]:
         """Give the tensors their arrays back; returns what their gradients have become."""
@@ -428,7 +431,8 @@ class Trace:
             with contextlib.suppress(NotShort):
                 return SHORTCUTS[func](*args, **kwargs)
         handles = [x for x in leaves((args, kwargs)) if isinstance(x, StandIn)]
-        return self._given(self.record(func, *map_leaves((args, kwargs), self._node_of), name), handles)
+        args, kwargs = map_leaves((args, kwargs), self._node_of)
+        return self._given(self.record(func, args, kwargs, name), handles)
 
     def _node_of(self, x: Any) -> Any:
         x = self.stand_in(x) if isinstance(x, np.ndarray) else x

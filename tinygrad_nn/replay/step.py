@@ -96,7 +96,8 @@ class Given:
 class Step:
     """A function, recorded while it ran once with these arguments.
 
-    `arguments` are all parts of the arguments with their paths; `result` has `Result` and `Given` leaves; `written` says
+    `arguments` are all parts of the arguments with their paths; `result` has `Result` and `Given` leaves; `written`
+    says
     which value a memory ends with; `gradients`, what becomes of `.grad`, and `earlier`, what it was before;
     `without_gradient`, whether there was none at first; `tracked`, which tensors gradients flow through.
     """
@@ -164,13 +165,15 @@ class Step:
         changed = self.surroundings.changed_by_the_step()
         if changed is not None:
             raise CompileError(
-                f"the step changes {changed}, and a replay would not: return what it finds out, keep what it updates in a "
+                f"the step changes {changed}, and a replay would not: return what it finds out, keep what it "
+                f"updates in a "
                 "tensor, and mark what it does to Python objects with tn.replay.at_each_replay"
             )
         drawn = self.surroundings.drawn_from()
         if drawn is not None:
             raise CompileError(
-                f"the step draws random numbers from {drawn}, and a replay would use the same ones again: draw before the "
+                f"the step draws random numbers from {drawn}, and a replay would use the same ones again: draw "
+                f"before the "
                 "step, and pass them as an argument"
             )
         kept = [m for m in self.memories if m.kind in ("value", "found") and isinstance(m.array, np.ndarray)]
@@ -178,7 +181,8 @@ class Step:
             if (a.written or b.written) and np.may_share_memory(a.array, b.array):
                 names = [m.tensor.name if m.tensor is not None and m.tensor.name else "an array" for m in (a, b)]
                 raise CompileError(
-                    f"{names[0]} and {names[1]}, of shapes {a.array.shape} and {b.array.shape}, share memory that the step "
+                    f"{names[0]} and {names[1]}, of shapes {a.array.shape} and {b.array.shape}, share memory that the "
+                    f"step "
                     "writes to: give each an array of its own"
                 )
 
@@ -198,7 +202,7 @@ class Step:
     # -- another call
 
     def moved(self, given: list[Any], granted: list[tuple[Owner, bool]]) -> list[Memory] | None:
-        """The memories that are other arrays now; None if a replay would not be what the step does with these arguments.
+        """The memories that are other arrays now; None if a replay would not do what the step does.
 
         `granted` says for which tensors it matters whether they have a gradient.
         """

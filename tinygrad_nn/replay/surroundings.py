@@ -1,7 +1,8 @@
 """What a step depends on besides its arguments: globals, closures, attributes.  Watched, so that no replay is stale.
 
 While the step is recorded, a profile hook sees which functions are about to run.  Whatever their code can name (the
-global `lr`, the attribute `self.training`, the items of a dict of settings) is a `Place`, with the value it has.  Arrays
+global `lr`, the attribute `self.training`, the items of a dict of settings) is a `Place`, with the value it has.
+Arrays
 and tensors found there get their stand-ins before anything can read them; everything else is compared before each
 replay, and when one of the places holds something else the step is recorded anew.
 """
@@ -146,7 +147,8 @@ def _line_that_names(codes: list[CodeType], name: str) -> str:
 class Surroundings:
     """The places that the functions of one recorded run can read.
 
-    `numbers` are those in `changing`, which are looked up at each replay; `aliases`, arguments that are found there, too.
+    `numbers` are those in `changing`, which are looked up at each replay; `aliases`, arguments that are found there,
+    too.
     """
 
     def __init__(self, function: Callable, trace: Trace, changing: set[Key]) -> None:
@@ -315,14 +317,14 @@ class Surroundings:
         """Nothing but the places is needed any more."""
         del self._trace, self._function
         for container in (self._attributes, self._swapped, self._generators, self._closures, self._inner):
-            container.clear()  # type: ignore[attr-defined]
+            container.clear()
 
     def changed_numbers(self) -> set[Key]:
         """The places that hold another number now."""
         return {p.at for p in self.places if type(p.value) is float and type(p.now()) is float and not p.same()}
 
     def same(self, but: set[int]) -> bool:
-        """Whether every place, except for those with these ids, holds what it held; what it holds is compared from now on."""
+        """Whether every place, but for those with these ids, holds what it held; that is compared from now on."""
         watched = [place for place in self.places if id(place) not in but]
         if not all(place.same() for place in watched):
             return False
@@ -332,7 +334,7 @@ class Surroundings:
 
 
 def _is_data(value: Any, attribute: str) -> bool:
-    """Whether it is a plain attribute, of the object or its class.  (What a property returns, its function reads.)"""
+    """Whether it is a plain attribute, of the object or its class (what a property returns, its function reads)."""
     if attribute in getattr(value, "__dict__", {}):
         return True
     for kind in type(value).__mro__:

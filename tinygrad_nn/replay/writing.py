@@ -46,7 +46,8 @@ class Writer:
     """Writes the source of a step's program; `namespace` is what the source refers to.
 
     `moving` are the memories that were found to be another array at another call: these are looked up each time.
-    Afterwards `listing` is the part that runs at each call, `bound` the memories that `bind` takes, `compared` the names
+    Afterwards `listing` is the part that runs at each call, `bound` the memories that `bind` takes, `compared` the
+    names
     of what places are compared with, and `granted` the tensors that must have, or not have, a gradient.
     """
 
@@ -167,7 +168,7 @@ class Writer:
         if isinstance(place, Buffer):
             return self._buffer(place)
         if node not in self._names:
-            static = all([self._is_static(x) for x in node.inputs()])
+            static = all(self._is_static(x) for x in node.inputs())
             call = self._call(node)
             count = sum(isinstance(x, Node) and x.base is not None for x in self._names)
             self._names[node] = name = self._new_name(f"v{count + 1}")
@@ -236,7 +237,7 @@ class Writer:
                 kind_name, dtype = self._constant(kind, kind.__name__), self._dtype(x.dtype)
                 wrong.append(f"type({name}) is not {kind_name} or {name}.shape != {x.shape}")
                 wrong.append(f"{name}.dtype is not {dtype} and {name}.dtype != {dtype}")
-                if kind is Tensor:
+                if isinstance(x, Tensor):
                     wrong.append(f"{name}.tracked is not {x.tracked}")
                 if id(x) in first:
                     wrong.append(f"{name} is not {first[id(x)]}")

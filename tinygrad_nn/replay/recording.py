@@ -20,7 +20,17 @@ import numpy as np
 from tinygrad_nn.errors import label
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.replay.nodes import (
-    CompileError, Memory, Node, cast, item, leaves, look_up, map_leaves, refusal, skeleton, tensor_of,
+    CompileError,
+    Memory,
+    Node,
+    cast,
+    item,
+    leaves,
+    look_up,
+    map_leaves,
+    refusal,
+    skeleton,
+    tensor_of,
     updated,
 )  # fmt: skip
 from tinygrad_nn.replay.shortcuts import SHORTCUTS, NotShort
@@ -481,7 +491,7 @@ class Trace:
             return func(*plain_args, **plain_kwargs)
 
     def release(self, node: Node) -> None:
-        """A stand-in of this value is gone; with the last one goes the array, which is likely not to be needed any more."""
+        """A stand-in of this value is gone; with the last one goes the array, which is hardly needed any more."""
         node.held -= 1
         if not node.held and node.func is not None and node.pure and isinstance(node.sample, np.ndarray):
             node.sample, node.gone = skeleton(node.sample), True

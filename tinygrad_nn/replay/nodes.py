@@ -79,8 +79,8 @@ class Node:
     """One value: what a memory holds at first, or what a call returns.
 
     `sample` is the value in the recorded run, or, when that is `gone`, an array of its layout; `held` is how many
-    stand-ins it has.  `base` is the node whose memory it is a view of, `line` where in the step it arose.  Calls that are
-    not `pure` are never left out for being the same as another.
+    stand-ins it has.  `base` is the node whose memory it is a view of, `line` where in the step it arose.  Calls that
+    are not `pure` are never left out for being the same as another.
     """
 
     __slots__ = (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +158,36 @@ def _page_of(doc: str) -> list[str]:
     return lines[:-1]
 
 
-PAGES = {"operations.md": operations, "optimisers.md": optimisers}
+def hard_points() -> str:
+    """The page of values and gradients at the hard points, from the table that the tests go through."""
+    spec = importlib.util.spec_from_file_location("hard_points", HERE.parent / "tests" / "hard_points.py")
+    table = importlib.util.module_from_spec(spec)
+    sys.modules["hard_points"] = table  # a dataclass looks its module up
+    spec.loader.exec_module(table)
+    lines = [
+        "# Hard points",
+        "",
+        "Made from `tests/hard_points.py` by `docs/generate.py`; do not edit. Every row is a test.",
+        "Gradients are those of the sum of the value.",
+    ]
+    theme = None
+    for p in table.POINTS:
+        if p.why != theme:
+            theme = p.why
+            header = "| expression | at | value | gradient |"
+            lines += ["", f"## {theme[0].upper()}{theme[1:]}", "", header, "|---|---|---|---|"]
+        at = ", ".join(f"{k} = {_short(v)}" for k, v in p.inputs.items())
+        slopes = ", ".join(f"∂{k}: {_short(v)}" for k, v in p.gradients.items())
+        lines.append("| " + " | ".join(_code(cell) for cell in (p.expression, at, _short(p.value), slopes)) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _short(value: object) -> str:
+    text = re.sub(r"(\d\.\d{4})\d+", r"\1", str(value))
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+PAGES = {"operations.md": operations, "optimisers.md": optimisers, "hard_points.md": hard_points}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

@@ -1147,3 +1147,8 @@ def test_detect_anomaly_lets_the_guarded_pass():
 
     slope()
     np.testing.assert_array_equal(x.grad, [0, 0.25])
+
+
+def test_the_class_called_with_numbers_makes_an_array_of_them():
+    assert tn.Tensor([1, 2]).dtype == np.float64
+    assert tn.Tensor([[1.0], [2.0]]).shape == (2, 1)

@@ -127,7 +127,8 @@ class Tensor(Traced):
         self, value: Any, tracked: bool = False, name: str | None = None,
         op: Op | None = None, inputs: tuple = (), params: dict[str, Any] | None = None, slots: tuple[int, ...] = (),
     ):  # fmt: skip
-        self.value = value
+        # A custom operation may return a Python number, and somebody may call the class instead of `tensor`.
+        self.value = value if hasattr(value, "dtype") else np.array(value, dtype=np.float64)
         self.tracked = tracked
         self.name = name
         self.op = op

@@ -65,7 +65,8 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         self._how = (node.base, node.func, node.args, node.kwargs) if of is not None else None  # and how
 
     def __del__(self) -> None:
-        self._trace.release(self._node)
+        if not sys.is_finalizing():  # then NumPy may be gone
+            self._trace.release(self._node)
 
     def stand_for(self, node: Node) -> None:
         """From now on another value."""

@@ -170,12 +170,15 @@ class Surroundings:
     def watching(self, run: Callable[[], Any]) -> Any:
         """What `run` returns; meanwhile, look at what the functions that it calls can see."""
         self._look_at_cells(self._function)
-        before = sys.getprofile()
+        before, collects = sys.getprofile(), gc.isenabled()
+        gc.disable()  # what somebody has the collector call is no part of the step
         sys.setprofile(self._entered)
         try:
             return run()
         finally:
             sys.setprofile(before)
+            if collects:
+                gc.enable()
             self._keep_what_is_still_there()
             for place, stand_in in self._swapped:
                 if place.now() is stand_in:

@@ -261,8 +261,8 @@ def _adam(p: Any, g: Any, state: Memory, group: Group) -> New:
     if group["amsgrad"]:
         v = new["v_max"] = np.maximum(state["v_max"], v)
     # η m̂/(√v̂ + ε) with √(1 − β₂ᵗ) taken out of the fraction: numbers are cheaper than arrays
-    root = np.sqrt(1 - beta2**t)
-    step = _like(p, group["lr"] * root / (1 - beta1**t)) * m / (np.sqrt(v) + _like(p, group["eps"] * root))
+    root = np.sqrt(1 - np.power(beta2, t))  # not **: that has other last digits for numbers than for arrays
+    step = _like(p, group["lr"] * root / (1 - np.power(beta1, t))) * m / (np.sqrt(v) + _like(p, group["eps"] * root))
     if decay and group["decoupled_weight_decay"]:
         step = step + _like(p, group["lr"] * decay) * p
     return step, new
@@ -342,13 +342,13 @@ def _nadam(p: Any, g: Any, state: Memory, group: Group) -> New:
     if decay and not group["decoupled_weight_decay"]:
         g = g + decay * p
     t = state["t"] + 1
-    mu = beta1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"]))
-    mu_next = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * group["momentum_decay"]))
+    mu = beta1 * (1 - 0.5 * np.power(0.96, t * group["momentum_decay"]))
+    mu_next = beta1 * (1 - 0.5 * np.power(0.96, (t + 1) * group["momentum_decay"]))
     product = state["mu_product"] * mu
     m = beta1 * state["m"] + (1 - beta1) * g
     v = beta2 * state["v"] + (1 - beta2) * (g * g)
     ahead = _like(p, lr * mu_next / (1 - product * mu_next)) * m + _like(p, lr * (1 - mu) / (1 - product)) * g
-    step = ahead / (np.sqrt(v / _like(p, 1 - beta2**t)) + group["eps"])
+    step = ahead / (np.sqrt(v / _like(p, 1 - np.power(beta2, t))) + group["eps"])
     if decay and group["decoupled_weight_decay"]:
         step = step + _like(p, lr * decay) * p
     return step, {"m": m, "v": v, "t": t, "mu_product": product}

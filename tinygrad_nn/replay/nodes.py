@@ -13,8 +13,8 @@ import numpy as np
 from tinygrad_nn.tensor import Tensor
 
 __all__ = [
-    "CompileError", "Memory", "Node", "cast", "item", "leaves", "look_up", "map_leaves", "refusal", "skeleton",
-    "tensor_of", "updated", "written",
+    "CompileError", "Memory", "Node", "cast", "item", "leaves", "look_up", "map_leaves", "power_of_numbers",
+    "refusal", "skeleton", "tensor_of", "updated", "written",
 ]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)
@@ -78,20 +78,22 @@ class Memory:
 class Node:
     """One value: what a memory holds at first, or what a call returns.
 
-    `sample` is the value in the recorded run, or, when that is `gone`, an array of its layout; `held` is how many
-    stand-ins it has.  `base` is the node whose memory it is a view of, `line` where in the step it arose.  Calls that
-    are not `pure` are never left out for being the same as another.
+    `sample` is the value in the recorded run (an array, also where NumPy gives a `scalar`), or, when that is `gone`,
+    an array of its layout; `held` is how many stand-ins it has.  `base` is the node whose memory it is a view of,
+    `line` where in the step it arose.  Calls that are not `pure` are never left out for being the same as another.
     """
 
     __slots__ = (
-        "args", "base", "func", "gone", "held", "index", "kwargs", "line", "memory", "name", "pure", "sample",
+        "args", "base", "func", "gone", "held", "index", "kwargs", "line", "memory", "name", "pure", "sample", "scalar",
     )  # fmt: skip
 
     def __init__(
         self, func: Any, args: tuple, kwargs: dict[str, Any], sample: Any, name: str, *, pure: bool = True,
         memory: Memory | None = None,
     ):  # fmt: skip
-        self.func, self.args, self.kwargs, self.sample, self.name = func, args, kwargs, sample, name
+        self.func, self.args, self.kwargs, self.name = func, args, kwargs, name
+        self.scalar = isinstance(sample, np.generic)
+        self.sample = np.asarray(sample) if self.scalar else sample
         self.pure, self.memory = pure, memory
         self.base: Node | None = None
         self.line = line_outside()
@@ -150,6 +152,11 @@ def updated(x: Any, index: Any, value: Any) -> Any:
     y = np.array(x)
     y[index] = value
     return y
+
+
+def power_of_numbers(a: Any, b: Any) -> Any:
+    """a ** b, where NumPy has another routine for single numbers than for arrays, with other last digits."""
+    return (a[()] if isinstance(a, np.ndarray) else a) ** (b[()] if isinstance(b, np.ndarray) else b)
 
 
 def look_up(place: Any) -> Any:

@@ -62,7 +62,8 @@ class Program:
             if memory.tensor is not None and memory.tensor.watch is None:
                 memory.tensor.watch = Watch()
         self._writer.namespace.update((name, place.value) for name, place in self._writer.compared.items())
-        self._replay = self._writer.namespace["bind"](*(memory.array for memory in self._writer.bound))
+        self._replay, references = self._writer.namespace["bind"](*(memory.array for memory in self._writer.bound))
+        self._writer.namespace["at_rest"] = references()  # of the gradients, as long as nobody else holds one
 
     def unbind(self) -> None:
         """Let the buffers go, until it fits again."""

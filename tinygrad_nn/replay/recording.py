@@ -28,6 +28,7 @@ from tinygrad_nn.replay.nodes import (
     leaves,
     look_up,
     map_leaves,
+    power_of_numbers,
     refusal,
     skeleton,
     tensor_of,
@@ -130,11 +131,17 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         return np.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def __pow__(self, other: Any) -> Any:
-        """As arrays do it, which have short ways for some exponents."""
+        """As arrays do it, which have short ways for some exponents, and as single numbers do it."""
+        if _single(self) and _single(other):
+            return self._call(power_of_numbers, self, other)
         short = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
         if isinstance(other, (int, float)) and other in short and self.ndim and self.dtype.kind == "f":
             return short[other](self)
         return np.power(self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        """As above."""
+        return self._call(power_of_numbers if _single(self) and _single(other) else np.power, other, self)
 
     # -- what would take the value out of the recording
 
@@ -274,6 +281,11 @@ class Number(StandIn):
             wanted = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
             inputs = tuple([x.astype(w) if isinstance(x, Number) else x for x, w in zip(inputs, wanted, strict=False)])
         return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+
+
+def _single(x: Any) -> bool:
+    """Whether it is a number, of Python or NumPy, and not an array of no dimensions."""
+    return isinstance(x, (int, float, np.generic, Number)) or (isinstance(x, StandIn) and x.node.scalar)
 
 
 def _among_numbers(name: str) -> Callable:
@@ -505,7 +517,7 @@ class Trace:
             stack += gone
             if not gone:
                 node = stack.pop()
-                node.sample, node.gone = self._computed(node.func, node.args, node.kwargs), False
+                node.sample, node.gone = np.asarray(self._computed(node.func, node.args, node.kwargs)), False
         return node
 
     def _append(self, node: Node) -> Node:

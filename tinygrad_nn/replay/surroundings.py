@@ -191,8 +191,9 @@ class Surroundings:
         self._inner.update(c for c in code.co_consts if isinstance(c, CodeType))
         if code.co_freevars and code not in self._inner and code not in self._closures:
             self._closures.add(code)
-            for function in gc.get_referrers(code):
-                if isinstance(function, FunctionType) and function is not self._function:
+            known = getattr(self._function, "__code__", None) is code and _is_that_of(frame, self._function)
+            for function in [] if known else gc.get_referrers(code):
+                if isinstance(function, FunctionType) and _is_that_of(frame, function):
                     self._look_at_cells(function)
         if not module.startswith("tinygrad_nn."):
             for name in code.co_names:
@@ -334,6 +335,13 @@ class Surroundings:
         for place in watched:
             place.value = place.now()
         return True
+
+
+def _is_that_of(frame: FrameType, function: Any) -> bool:
+    """Whether a frame runs this function, and not another one that was made by the same `def`."""
+    names, cells = function.__code__.co_freevars, function.__closure__ or ()
+    found = [Place("cell", cell, None, name).value for name, cell in zip(names, cells, strict=False)]
+    return all(value is frame.f_locals.get(name, _ABSENT) for name, value in zip(names, found, strict=False))
 
 
 def _is_data(value: Any, attribute: str) -> bool:

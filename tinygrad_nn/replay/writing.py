@@ -88,8 +88,9 @@ class Writer:
         replay = ["def replay(args, kwargs):", *_indent(self._body)]
         self.listing = "\n".join(replay)
         scratch = [f"{name} = empty({n}, {self._dtype(dtype)})" for name, (dtype, n) in self._scratch.items()]
-        at_rest = ["at_rest = references()", ""] if self._given_out else []
-        inner = [*scratch, *self._start, "", *self._functions, *at_rest, *replay, "", "return replay"]
+        count = " + ".join(f"getrefcount({name})" for _, name in self._given_out) or "0"
+        references = ["def references():", f"    return {count}", ""]
+        inner = [*scratch, *self._start, "", *self._functions, *references, *replay, "", "return replay, references"]
         head = f"def bind({', '.join(self._names[m.node] for m in self.bound)}):"
         return "\n".join(line.rstrip() for line in [head, *_indent(inner)]) + "\n"
 
@@ -327,8 +328,6 @@ class Writer:
             self.namespace["getrefcount"] = sys.getrefcount
             self._body.append("".join(f"{owner}.grad = " for owner, _ in self._given_out) + "None")
             self._unless(["references() != at_rest"])
-            count = " + ".join(f"getrefcount({name})" for _, name in self._given_out)
-            self._functions += ["def references():", f"    return {count}", ""]
 
     # -- the calls
 
@@ -495,7 +494,7 @@ class Writer:
         """What the step returns, as Python: fresh arrays, that nobody else will write to."""
         if isinstance(tree, Result):
             name = self._name(tree.node)
-            text = f"{name}[()]" if isinstance(tree.node.sample, np.generic) else f"{name}.copy()"
+            text = f"{name}[()]" if tree.node.scalar else f"{name}.copy()"
             return f"{self._function(Tensor)}({text}, False, {tree.name!r})" if tree.tensor else text
         if isinstance(tree, Given):
             return self._owner(tree.argument)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Any
 
@@ -50,12 +51,29 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     extra = g.ndim - len(shape)
     if extra < 0:
         return np.broadcast_to(g, shape)
-    axes = tuple([i for i, n in enumerate(g.shape) if i < extra or (shape[i - extra] == 1 and n != 1)])
+    axes = _repeated(g.shape, shape)
+    if axes == (1,) and not extra and g.dtype.char in "fd" and (type(g) is np.ndarray or not g.tracked) and g.ndim == 2:
+        ones = _ones(g.shape[1], g.dtype)  # BLAS is the quickest to sum rows: every bias takes this way
+        return g.dot(ones) if type(g) is np.ndarray else np.matmul(g, ones)
     if axes:  # `np.sum` takes a Python detour that small arrays feel
         g = np.add.reduce(g, axis=axes, keepdims=True) if type(g) is np.ndarray else np.sum(g, axes, keepdims=True)
     if extra:
         g = np.reshape(g, g.shape[extra:])
     return g if g.shape == shape else np.broadcast_to(g, shape)
+
+
+@lru_cache(maxsize=1000)
+def _repeated(long: tuple[int, ...], short: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes along which broadcasting repeats an array of shape `short` to make one of shape `long`."""
+    extra = len(long) - len(short)
+    return tuple([i for i, n in enumerate(long) if i < extra or (short[i - extra] == 1 and n != 1)])
+
+
+@lru_cache(maxsize=1000)
+def _ones(n: int, dtype: np.dtype) -> np.ndarray:
+    column = np.ones((n, 1), dtype)
+    column.flags.writeable = False
+    return column
 
 
 # `detect_anomaly` sets a function (node, slot, part) here that sees every part sent.

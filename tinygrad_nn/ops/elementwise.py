@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import math
 
 import numpy as np
@@ -25,28 +26,34 @@ def fit(x):
 # --- functions that NumPy does not have, or not stably ---------------------------------------------------------------
 
 
-def _sigmoid(x, out=None):
+_QUIET = contextvars.copy_context()
+_QUIET.run(np.seterr, over="ignore")
+
+
+def _sigmoid(x):
+    y = np.negative(x)
+    if type(y) is np.ndarray:  # in a context made once, which is quicker than to change the present one and back
+        y = _QUIET.copy().run(np.exp, y)
+        return np.reciprocal(np.add(y, 1.0, y), y)
     with quiet():
-        y = np.exp(np.negative(x, out=out), out=out)
-        return np.reciprocal(np.add(y, 1.0, out=out), out=out)
+        return np.reciprocal(np.exp(y) + 1.0)
 
 
-def _softplus(x, out=None):
+def _softplus(x):
+    return _logaddexp(x, 0.0)
+
+
+def _log_sigmoid(x):
+    return -_softplus(-fit(x))
+
+
+def _logaddexp(a, b):
     with quiet():
-        return np.logaddexp(x, 0.0, out=out)
+        return np.logaddexp(a, b)
 
 
-def _log_sigmoid(x, out=None):
-    return np.negative(_softplus(np.negative(x, out=out), out=out), out=out)
-
-
-def _logaddexp(a, b, out=None):
-    with quiet():
-        return np.logaddexp(a, b, out=out)
-
-
-def _relu(x, out=None):
-    return np.maximum(x, 0, out=out)
+def _relu(x):
+    return np.maximum(x, 0)
 
 
 def _elu(x, alpha=1.0):

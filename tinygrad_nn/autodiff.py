@@ -125,12 +125,14 @@ def pullback(
     with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
         while turns:
             node = heappop(turns)[1]
-            index, op, inputs = node.index, node.op, node.inputs
+            index, op, inputs, slots, params = node.index, node.op, node.inputs, node.slots, node.params
             g = gradients.pop(index)
             if node.retain or (keep is not None and index in keep):
                 results[node] = g
-            if inside is not None and not any(inputs[slot].index in inside for slot in node.slots):
-                continue
+            if inside is not None:
+                slots = [slot for slot in slots if inputs[slot].index in inside]
+                if not slots:
+                    continue
             y, values = node, inputs
             unchanged = node.watch is None and not record
             if not record:
@@ -145,13 +147,11 @@ def pullback(
             if not unchanged:
                 node.check_unchanged()
             behind_choice = index in masked and op.kind in ("elementwise", "linear", "multilinear")
-            for slot in node.slots:
-                x = inputs[slot]
-                at = x.index
-                if inside is not None and at not in inside:
-                    continue
-                rule = op.vjps[slot]
-                part = rule(g, y, *values, **node.params) if node.params else rule(g, y, *values)
+            if behind_choice or op.guard:
+                masked.update(inputs[slot].index for slot in slots)
+            for slot in slots:
+                rule, x = op.vjps[slot], inputs[slot]
+                part = rule(g, y, *values, **params) if params else rule(g, y, *values)
                 if behind_choice and op.kind == "elementwise":
                     part = exact_zeros(g, part)
                 value = x.value
@@ -161,6 +161,7 @@ def pullback(
                     part = part.astype(value.dtype)
                 if watch is not None:
                     watch(node, slot, part)
+                at = x.index
                 if at not in gradients:
                     gradients[at] = part
                     if x.op is None:
@@ -172,8 +173,6 @@ def pullback(
                 else:
                     gradients[at] = gradients[at] + part
                     owned.add(at)
-                if behind_choice or op.guard:
-                    masked.add(at)
     for leaf in leaves:
         results[leaf] = gradients[leaf.index]
     return results

@@ -198,7 +198,9 @@ class Tensor(Traced):
         """Say that the array was written to in place (an optimiser does)."""
         if self.watch is None:
             self.watch = Watch()
-        self.watch.change()
+        self.watch.changed = next(clock)
+        if self.watch.exposed:
+            self.watch.change()
 
     # -- the value
 

@@ -4,7 +4,7 @@ from tinygrad_nn.optim.batch import minimize
 from tinygrad_nn.optim.clipping import clip_grad_norm_, clip_grad_value_
 from tinygrad_nn.optim.curvatures import curvature
 from tinygrad_nn.optim.online_lbfgs import OnlineLBFGS
-from tinygrad_nn.optim.optimizer import Optimizer
+from tinygrad_nn.optim.optimizer import Optimizer, elementwise
 from tinygrad_nn.optim.rules import IDBD, SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, RMSprop, Rprop
 from tinygrad_nn.optim.schedules import (
     CosineAnnealingLR,
@@ -21,5 +21,6 @@ from tinygrad_nn.optim.schedules import (
 __all__ = [
     "IDBD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LinearLR",
     "MultiStepLR", "NAdam", "OneCycleLR", "OnlineLBFGS", "Optimizer", "RMSprop", "ReduceLROnPlateau", "Rprop",
-    "Schedule", "SequentialLR", "StepLR", "clip_grad_norm_", "clip_grad_value_", "curvature", "minimize",
+    "Schedule", "SequentialLR", "StepLR", "clip_grad_norm_", "clip_grad_value_", "curvature", "elementwise",
+    "minimize",
 ]  # fmt: skip

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.replay import at_each_replay
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["Group", "Optimizer", "State"]
+__all__ = ["Group", "Optimizer", "State", "elementwise"]
 
 Group = dict[str, Any]
 
@@ -25,12 +27,137 @@ class State(dict[str, np.ndarray]):
         )
 
 
+# --- parameters that are stepped together ----------------------------------------------------------------------------
+
+
+class Alone:
+    """A parameter that is stepped by itself."""
+
+    def __init__(self, p: Tensor, state: State):
+        self.p, self.state = p, state
+
+    def step(self, rule: Callable, group: Group) -> None:
+        """Apply the rule, if there is a gradient."""
+        p, g = self.p, self.p.grad
+        if g is not None:
+            change, new = rule(p.value, g, self.state, group)
+            p.value -= change
+            p.changed()
+            for name, value in new.items():
+                self.state[name][...] = value
+
+
+def elementwise(rule: Callable) -> Callable:
+    """Decorator of a rule that treats each element by itself, so that small parameters can be stepped as one vector.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> class SignMomentum(tn.optim.Optimizer):
+    ...     @staticmethod
+    ...     @tn.optim.elementwise
+    ...     def rule(p, g, state, group):
+    ...         velocity = 0.9 * state["velocity"] + g
+    ...         return group["lr"] * np.sign(velocity), {"velocity": velocity}
+    ...
+    ...     def _initial(self, p, group):
+    ...         return {"velocity": np.zeros_like(p)}
+    >>> w, b = (tn.tensor(value, requires_grad=True) for value in ([1.0, 2.0], 3.0))
+    >>> optimizer = SignMomentum([w, b], lr=0.5)
+    >>> (w.sum() + b * b).backward()
+    >>> optimizer.step()
+    >>> w.tolist(), b.item()
+    ([0.5, 1.5], 2.5)
+    """
+    rule.elementwise = True  # type: ignore[attr-defined]
+    return rule
+
+
+class Pack:
+    """Small parameters of one dtype, stepped as one vector: a call of NumPy costs as much as hundreds of its elements.
+
+    The rule treats each element by itself, so that the result is the same to the last bit.  What is remembered of each
+    parameter is a stretch of one vector, too; single numbers, such as the count of steps, are the elements of another,
+    and while all are `alike` the first of them stands for all.
+    """
+
+    def __init__(self, params: Sequence[Tensor], states: Sequence[State]):
+        self.params, self.states = params, states
+        self.dtype, self.shapes = params[0].dtype, [p.shape for p in params]
+        ends = list(accumulate([p.size for p in params], initial=0))
+        self.parts = [slice(*ends[i : i + 2]) for i in range(len(params))]
+        self.vectors, self.single, self.alike = State(), set(), True
+        for name in states[0]:
+            arrays = [state[name] for state in states]
+            self.vectors[name] = vector = np.concatenate([a.ravel() for a in arrays])
+            if any(a.shape != p.shape for a, p in zip(arrays, params, strict=True)):
+                self.single.add(name)
+            for i, (state, part) in enumerate(zip(states, self.parts, strict=True)):
+                part = slice(i, i + 1) if name in self.single else part
+                state[name] = vector[part].reshape(state[name].shape)
+
+    def step(self, rule: Callable, group: Group) -> None:
+        """Apply the rule to all at once, or, where that cannot be, to each that has a gradient."""
+        gradients, values, dtype = [], [], self.dtype
+        for p, shape in zip(self.params, self.shapes, strict=True):
+            g: Any = p.grad
+            if getattr(g, "shape", None) != shape or g.dtype != dtype:
+                return self._step_one_by_one(rule, group)
+            gradients.append(g.ravel())
+            values.append(p.value.ravel())
+        if not self.alike:
+            return self._step_one_by_one(rule, group)
+        state = self.vectors
+        if self.single:
+            state = State({name: v[:1].reshape(()) if name in self.single else v for name, v in state.items()})
+        change, new = rule(np.concatenate(values), np.concatenate(gradients), state, group)
+        for p, part, shape in zip(self.params, self.parts, self.shapes, strict=True):
+            p.value -= change[part].reshape(shape)
+            p.changed()
+        for name, value in new.items():
+            self.vectors[name][...] = value
+
+    def _step_one_by_one(self, rule: Callable, group: Group) -> None:
+        if self.alike and 0 < sum(p.grad is None for p in self.params) < len(self.params):
+            _set_apart(self)
+        for p, state in zip(self.params, self.states, strict=True):
+            Alone(p, state).step(rule, group)
+
+    def compare(self) -> None:
+        """See whether the single numbers are alike."""
+        self.alike = all((self.vectors[name] == self.vectors[name][0]).all() for name in self.single)
+
+
+@at_each_replay  # a step that is being recorded must not change what it reads
+def _set_apart(pack: Pack) -> None:
+    pack.alike = False
+
+
+SMALL = 1 << 14  # elements; larger ones would feel the copies
+
+
+def _together(params: Sequence[Tensor], states: Sequence[State]) -> list[Alone | Pack]:
+    """In which company parameters are stepped: where nothing is remembered, there is little to share."""
+    found: list[Alone | Pack] = []
+    packs: dict[np.dtype, list[tuple[Tensor, State]]] = {}
+    for p, state in zip(params, states, strict=True):
+        if state and p.size <= SMALL:
+            packs.setdefault(p.dtype, []).append((p, state))
+        else:
+            found.append(Alone(p, state))
+    for members in packs.values():
+        found.append(Pack(*zip(*members, strict=True)) if len(members) > 1 else Alone(*members[0]))
+    return found
+
+
+# --- the optimiser ---------------------------------------------------------------------------------------------------
+
+
 class Optimizer:
     """Base of the optimisers: `step()` changes each parameter by what the rule says about its gradient.
 
     A rule is one pure function, ``rule(p, g, state, group) -> (change, new_state)``: parameter, gradient and state
     are arrays, `group` holds the settings, and the parameter becomes ``p − change``.  Rules are written with operators
-    and NumPy functions alone, so that they run on tensors just as well, and a recorded step can replay them.
+    and NumPy functions alone, so that they run on tensors just as well, and a recorded step can replay them.  A rule
+    that treats each element by itself may say so with the decorator `elementwise`: small networks then train faster.
 
     Parameters
     ----------
@@ -49,7 +176,7 @@ class Optimizer:
         self.defaults = settings
         self.param_groups: list[Group] = []
         self.state: list[State] = []
-        self._members: list[tuple[Group, list[tuple[Tensor, State]]]] = []
+        self._members: list[tuple[Group, list[Alone | Pack]]] = []
         given = [params] if isinstance(params, Tensor) else list(params)
         if not given:
             raise ValueError(f"{self._name}: there are no parameters; does the model hold any with requires_grad=True?")
@@ -100,7 +227,8 @@ class Optimizer:
         states = [State(self._initial(p.value, group)) for p in params]
         self.param_groups.append(group)
         self.state += states
-        self._members.append((group, list(zip(params, states, strict=True))))
+        alone: list[Alone | Pack] = [Alone(p, state) for p, state in zip(params, states, strict=True)]
+        self._members.append((group, _together(params, states) if hasattr(self.rule, "elementwise") else alone))
 
     def _check(self, group: Group) -> None:
         for name, value in group.items():
@@ -113,15 +241,8 @@ class Optimizer:
         """Apply the rule once to every parameter that has a gradient, in place."""
         rule = self.rule
         for group, members in self._members:
-            for p, state in members:
-                g = p.grad
-                if g is not None:
-                    change, new = rule(p.value, g, state, group)
-                    p.value -= change
-                    p.changed()
-                    if new:
-                        for name, value in new.items():
-                            state[name][...] = value
+            for member in members:
+                member.step(rule, group)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -170,6 +291,8 @@ class Optimizer:
         for i, mine in enumerate(self.state):
             for name, array in mine.items():
                 array[...] = state[i][name]
+        for pack in (m for _, members in self._members for m in members if isinstance(m, Pack)):
+            pack.compare()
         for group, settings in zip(self.param_groups, groups, strict=True):
             group.update({k: v for k, v in settings.items() if k != "params"})
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.optim.optimizer import Group, Optimizer
+from tinygrad_nn.optim.optimizer import Group, Optimizer, elementwise
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["IDBD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "RMSprop", "Rprop"]
@@ -40,6 +40,7 @@ def _slope(p: Any, g: Any, group: Group) -> Any:
 # --- gradient descent ------------------------------------------------------------------------------------------------
 
 
+@elementwise
 def _sgd(p: Any, g: Any, state: Memory, group: Group) -> New:
     lr = group["lr"]
     if type(lr) is not float:
@@ -111,6 +112,7 @@ class SGD(Optimizer):
 # --- steps divided by the size of past gradients ---------------------------------------------------------------------
 
 
+@elementwise
 def _adagrad(p: Any, g: Any, state: Memory, group: Group) -> New:
     g = _slope(p, g, group)
     total = state["sum"] + g * g
@@ -153,6 +155,7 @@ class Adagrad(Optimizer):
         return {"sum": np.full_like(p, group["initial_accumulator_value"]), "t": _COUNTER.copy()}
 
 
+@elementwise
 def _adadelta(p: Any, g: Any, state: Memory, group: Group) -> New:
     g, rho, eps = _slope(p, g, group), group["rho"], group["eps"]
     squares = rho * state["squares"] + (1 - rho) * (g * g)
@@ -194,6 +197,7 @@ class Adadelta(Optimizer):
         return {"squares": np.zeros_like(p), "steps": np.zeros_like(p)}
 
 
+@elementwise
 def _rmsprop(p: Any, g: Any, state: Memory, group: Group) -> New:
     g, alpha = _slope(p, g, group), group["alpha"]
     new = {"squares": alpha * state["squares"] + (1 - alpha) * (g * g)}
@@ -248,6 +252,7 @@ class RMSprop(Optimizer):
 # --- Adam and its kin ------------------------------------------------------------------------------------------------
 
 
+@elementwise
 def _adam(p: Any, g: Any, state: Memory, group: Group) -> New:
     if group["maximize"]:
         g = -g
@@ -335,6 +340,7 @@ class AdamW(Adam):
         )  # fmt: skip
 
 
+@elementwise
 def _nadam(p: Any, g: Any, state: Memory, group: Group) -> New:
     if group["maximize"]:
         g = -g
@@ -394,6 +400,7 @@ class NAdam(Optimizer):
 # --- a step size of its own for each parameter -----------------------------------------------------------------------
 
 
+@elementwise
 def _rprop(p: Any, g: Any, state: Memory, group: Group) -> New:
     if group["maximize"]:
         g = -g

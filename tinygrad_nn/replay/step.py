@@ -134,7 +134,7 @@ class Step:
         finally:
             after = trace.let_go()
             _mode.reset(token)
-        self.memories, self.effects = trace.memories, trace.effects
+        self.memories, self.effects, self._calls = trace.memories, trace.effects, trace.nodes
         for memory in self.memories:
             if memory.tensor is not None and memory.tensor.index > trace.start:  # the step has made it
                 memory.kind, memory.tensor, memory.written = "constant", None, False
@@ -178,13 +178,19 @@ class Step:
             )
         kept = [m for m in self.memories if m.kind in ("value", "found") and isinstance(m.array, np.ndarray)]
         for a, b in itertools.combinations(kept, 2):
-            if (a.written or b.written) and np.may_share_memory(a.array, b.array):
+            if (a.written or b.written) and np.may_share_memory(a.array, b.array) and self._uses(a) and self._uses(b):
                 names = [m.tensor.name if m.tensor is not None and m.tensor.name else "an array" for m in (a, b)]
                 raise CompileError(
                     f"{names[0]} and {names[1]}, of shapes {a.array.shape} and {b.array.shape}, share memory that the "
                     f"step "
                     "writes to: give each an array of its own"
                 )
+
+    def _uses(self, memory: Memory) -> bool:
+        """Whether the step reads or writes it, or gives it out."""
+        given_out = [*leaves(self.result), *(node for _, node in self.gradients)]
+        read = any(memory.node in call.inputs() for call in self._calls)
+        return memory.written or read or any(memory.node in (x, getattr(x, "node", None)) for x in given_out)
 
     def forget(self, nodes: Iterable[Node]) -> None:
         """Let the arrays of the recorded call go; what stays has their layout."""
@@ -197,6 +203,7 @@ class Step:
                 memory.array = skeleton(memory.array)
         self.arguments = [(path, _outline(x)) for path, x in self.arguments]
         self._at.clear()
+        self._calls.clear()
         self.surroundings.forget()
 
     # -- another call

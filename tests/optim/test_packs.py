@@ -1,0 +1,153 @@
+"""Small parameters stepped as one vector: to the last bit what each would be by itself."""
+
+import numpy as np
+import pytest
+
+import tinygrad_nn as tn
+from tinygrad_nn.optim import optimizer as module
+
+SHAPES = [(3, 2), (3, 1), (), (4,)]
+RULES = {
+    "momentum": lambda ps: tn.optim.SGD(ps, lr=0.1, momentum=0.9, dampening=0.5),
+    "Nesterov": lambda ps: tn.optim.SGD(ps, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "Adagrad": lambda ps: tn.optim.Adagrad(ps, lr_decay=0.1, weight_decay=0.1),
+    "Adadelta": lambda ps: tn.optim.Adadelta(ps),
+    "RMSprop": lambda ps: tn.optim.RMSprop(ps, momentum=0.9, centered=True),
+    "Adam": lambda ps: tn.optim.Adam(ps, lr=0.1, weight_decay=0.1, amsgrad=True),
+    "AdamW": lambda ps: tn.optim.AdamW(ps, lr=0.1),
+    "NAdam": lambda ps: tn.optim.NAdam(ps, lr=0.1),
+    "Rprop": lambda ps: tn.optim.Rprop(ps),
+}
+
+
+def parameters(dtype=np.float64, shapes=SHAPES):
+    rng = np.random.default_rng(0)
+    return [
+        tn.tensor(rng.standard_normal(s).astype(dtype), requires_grad=True, name=f"p{i}") for i, s in enumerate(shapes)
+    ]
+
+
+def one_each(make, ps):
+    """An optimiser of its own for each parameter."""
+    return [make([p]) for p in ps]
+
+
+def give_gradients(some, others, rng, missing=()):
+    for i, (p, q) in enumerate(zip(some, others, strict=True)):
+        p.grad = None if i in missing else rng.standard_normal(p.shape).astype(p.dtype)
+        q.grad = None if i in missing else p.grad.copy()
+
+
+def assert_equal(packed, ps, alone, qs):
+    for i, (p, q) in enumerate(zip(ps, qs, strict=True)):
+        np.testing.assert_array_equal(p.value, q.value, err_msg=p.name)
+        assert p.dtype == q.dtype
+        for name, array in alone[i].state[0].items():
+            np.testing.assert_array_equal(packed.state[i][name], array, err_msg=f"{name} of {p.name}")
+            assert packed.state[i][name].shape == array.shape
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", RULES)
+def test_bitwise_as_alone(name, dtype):
+    ps, qs, rng = parameters(dtype), parameters(dtype), np.random.default_rng(1)
+    packed, alone = RULES[name](ps), one_each(RULES[name], qs)
+    assert isinstance(packed._members[0][1][0], module.Pack)
+    for _ in range(10):
+        give_gradients(ps, qs, rng)
+        packed.step()
+        for optimizer in alone:
+            optimizer.step()
+        assert_equal(packed, ps, alone, qs)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_missing_gradients(name):
+    """Each parameter counts its own steps, from the moment on when one is left out."""
+    ps, qs, rng = parameters(), parameters(), np.random.default_rng(1)
+    packed, alone = RULES[name](ps), one_each(RULES[name], qs)
+    for missing in [(), (0, 1, 2, 3), (), (1,), (), (0, 2), ()]:
+        give_gradients(ps, qs, rng, missing)
+        packed.step()
+        for optimizer in alone:
+            optimizer.step()
+        assert_equal(packed, ps, alone, qs)
+    loaded, rs = RULES[name](parameters()), [tn.tensor(p.numpy(), requires_grad=True) for p in ps]
+    loaded = RULES[name](rs)
+    loaded.load_state_dict(packed.state_dict())
+    give_gradients(ps, rs, rng)
+    packed.step()
+    loaded.step()
+    for p, r in zip(ps, rs, strict=True):
+        np.testing.assert_array_equal(p.value, r.value)
+
+
+def test_missing_gradients_in_a_compiled_step():
+    def training():
+        ps = parameters(shapes=[(3, 2), (3, 1), (4,)])
+        optimizer = tn.optim.Adam(ps, lr=0.1)
+
+        def step(x, y):
+            optimizer.zero_grad()
+            tn.mse(ps[0] @ x + ps[1], y).backward()  # without ps[2]
+            optimizer.step()
+
+        return ps, optimizer, step
+
+    rng = np.random.default_rng(1)
+    ps, packed, step = training()
+    qs, twin, other = training()
+    compiled = tn.compile(other)
+    for _ in range(6):
+        x, y = rng.standard_normal((2, 5)), rng.standard_normal((3, 5))
+        step(x, y)
+        compiled(x, y)
+        for p, q in zip(ps, qs, strict=True):
+            np.testing.assert_array_equal(p.value, q.value)
+    assert [s["t"] for s in twin.state] == [s["t"] for s in packed.state] == [6, 6, 0]
+
+
+def test_gradients_of_another_dtype_or_shape_are_left_to_numpy():
+    ps, qs, rng = parameters(np.float32), parameters(np.float32), np.random.default_rng(1)
+    packed, alone = RULES["Adam"](ps), one_each(RULES["Adam"], qs)
+    give_gradients(ps, qs, rng)
+    ps[1].grad = qs[1].grad = np.ones((3, 1))
+    ps[0].grad = qs[0].grad = np.float32(2.0)
+    packed.step()
+    for optimizer in alone:
+        optimizer.step()
+    assert_equal(packed, ps, alone, qs)
+
+
+def test_large_parameters_and_rules_that_do_not_say_so_are_stepped_alone():
+    large = tn.tensor(np.zeros(module.SMALL + 1), requires_grad=True)
+    members = tn.optim.Adam([large, *parameters()])._members[0][1]
+    assert [type(m) for m in members] == [module.Alone, module.Pack]
+
+    class ByNorm(tn.optim.Adam):
+        @staticmethod
+        def rule(p, g, state, group):
+            return group["lr"] * g / np.linalg.norm(g), {}
+
+    ps = parameters()
+    optimizer = ByNorm(ps, lr=1.0)
+    before = [p.numpy() for p in ps]
+    give_gradients(ps, parameters(), np.random.default_rng(2))
+    optimizer.step()
+    for p, old in zip(ps, before, strict=True):
+        assert np.linalg.norm(p.value - old) == pytest.approx(1.0)
+
+
+def test_parameters_keep_their_arrays_and_may_change_them():
+    ps = parameters()
+    optimizer = tn.optim.Adam(ps, lr=0.1)
+    array, state = ps[0].data, optimizer.state[0]["m"]
+    give_gradients(ps, parameters(), np.random.default_rng(2))
+    optimizer.step()
+    assert ps[0].data is array
+    assert optimizer.state[0]["m"] is state
+    assert state.any()
+    ps[0].data = np.ones((3, 2))
+    optimizer.step()
+    assert (ps[0].value < 1.1).all()
+    assert (ps[0].value != 1).all()

@@ -25,6 +25,12 @@ from tinygrad_nn.watch import Watch, clock
 __all__ = ["Tensor", "detect_anomaly", "no_grad", "tensor"]
 
 
+# The GNU C library gives freed memory back to the kernel beyond a threshold, and to fetch the pages of a large array anew
+# costs as much as the arithmetic on it.  To free one block of nearly 32 MB, which nobody has touched, raises the
+# threshold to 64 MB (mallopt(3), M_MMAP_THRESHOLD): a graph then finds the memory of the last one.
+np.empty((1 << 25) - (1 << 16), np.uint8)
+
+
 # --- what is recorded: by default, whatever a gradient flows through -------------------------------------------------
 
 

@@ -48,13 +48,13 @@ def history(outputs: Iterable[Any], wanted: Iterable[Any] | None = None) -> list
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum over what broadcasting repeated: the gradient of an input of this shape."""
+    if g.ndim == 2 and shape == (g.shape[0], 1) and g.dtype.char in "fd" and (type(g) is np.ndarray or not g.tracked):
+        ones = _ones(g.shape[1], g.dtype)  # BLAS is the quickest to sum rows: every bias takes this way
+        return g.dot(ones) if type(g) is np.ndarray else np.matmul(g, ones)
     extra = g.ndim - len(shape)
     if extra < 0:
         return np.broadcast_to(g, shape)
     axes = _repeated(g.shape, shape)
-    if axes == (1,) and not extra and g.dtype.char in "fd" and (type(g) is np.ndarray or not g.tracked) and g.ndim == 2:
-        ones = _ones(g.shape[1], g.dtype)  # BLAS is the quickest to sum rows: every bias takes this way
-        return g.dot(ones) if type(g) is np.ndarray else np.matmul(g, ones)
     if axes:  # `np.sum` takes a Python detour that small arrays feel
         g = np.add.reduce(g, axis=axes, keepdims=True) if type(g) is np.ndarray else np.sum(g, axes, keepdims=True)
     if extra:

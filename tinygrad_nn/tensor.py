@@ -25,8 +25,8 @@ from tinygrad_nn.watch import Watch, clock
 __all__ = ["Tensor", "detect_anomaly", "no_grad", "tensor"]
 
 
-# The GNU C library gives freed memory back to the kernel beyond a threshold, and to fetch the pages of a large array anew
-# costs as much as the arithmetic on it.  To free one block of nearly 32 MB, which nobody has touched, raises the
+# The GNU C library gives freed memory back to the kernel beyond a threshold, and to fetch the pages of a large array
+# anew costs as much as the arithmetic on it.  To free one block of nearly 32 MB, which nobody has touched, raises the
 # threshold to 64 MB (mallopt(3), M_MMAP_THRESHOLD): a graph then finds the memory of the last one.
 np.empty((1 << 25) - (1 << 16), np.uint8)
 
@@ -152,8 +152,11 @@ class Tensor(Traced):
 
     # -- recording
 
-    def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None = None) -> Tensor:
-        """Compute `op` on these arguments, one of them a tensor, and remember it where a gradient flows."""
+    def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None = None, origin: Any = None) -> Tensor:
+        """Compute `op` on these arguments, one of them a tensor, and remember it where a gradient flows.
+
+        Where it was made is looked up, unless a layer says that its last operation has the same `origin`.
+        """
         mode, forward = _mode.get(), op.forward
         if mode.trace is not None:
             forward, args = mode.trace.taken(op, args)
@@ -181,10 +184,12 @@ class Tensor(Traced):
             if foreign:
                 args = tuple([_frozen(a) for a in args])
             result = Tensor(y, True, None, op, args, params, _SLOTS[slots])
-            frame = sys._getframe(2)  # behind this and the operator
-            while _INSIDE[frame.f_code.co_filename]:
-                frame = frame.f_back  # type: ignore[assignment]
-            result._origin = frame.f_code, frame.f_lasti
+            if origin is None:
+                frame = sys._getframe(2)  # behind this and the operator
+                while _INSIDE[frame.f_code.co_filename]:
+                    frame = frame.f_back  # type: ignore[assignment]
+                origin = frame.f_code, frame.f_lasti
+            result._origin = origin
             return result
         return _record_specially(op, args, params, y, mode, slots)
 
@@ -371,11 +376,11 @@ class Tensor(Traced):
         for node, g in found.items():
             if node.grad is not None and node.op is None:
                 g = node.grad + g
-            if isinstance(g, np.generic):
+            if type(g) is not np.ndarray and isinstance(g, np.generic):
                 g = np.asarray(g)
-            held = g.base is not None or id(g) in given  # by somebody else, too
-            node.grad = g.copy() if held else g
-            given.add(id(g))
+            at = id(g)
+            node.grad = g.copy() if at in given or g.base is not None else g  # held by somebody else, too
+            given.add(at)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""

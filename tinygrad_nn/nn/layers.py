@@ -168,7 +168,7 @@ class Dense(Module):
         Z.name = self._Z
         if sigma is None:
             return Z
-        A = Z.__record__(sigma, (Z,)) if type(sigma) is Op else sigma(Z)
+        A = Z.__record__(sigma, (Z,), None, Z._origin) if type(sigma) is Op else sigma(Z)
         A.name = self._A
         return A
 

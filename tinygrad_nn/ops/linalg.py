@@ -23,7 +23,7 @@ def _product(a, b):
 
 def _matmul_a(g, y, a, b, *_):
     if a.ndim == b.ndim == 2:
-        return _product(g, b.T)
+        return g.dot(b.T) if type(g) is type(b) is np.ndarray else g @ b.T
     if b.ndim == 1:  # y = a b, with a column b: every row of a meets it
         return np.expand_dims(g, -1) * b
     if a.ndim == 1:  # y = aᵀ b
@@ -33,7 +33,7 @@ def _matmul_a(g, y, a, b, *_):
 
 def _matmul_b(g, y, a, b, *_):
     if a.ndim == b.ndim == 2:
-        return _product(a.T, g)
+        return a.T.dot(g) if type(g) is type(a) is np.ndarray else a.T @ g
     if a.ndim == 1:
         return np.expand_dims(g, -1) * a if b.ndim == 1 else np.expand_dims(a, -1) * np.expand_dims(g, -2)
     if b.ndim == 1:

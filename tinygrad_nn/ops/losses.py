@@ -17,7 +17,7 @@ def _examples(x):
 
 def _check(prediction, target):
     """Losses never broadcast: (n, 1) against (n,) would silently become (n, n)."""
-    p, t = np.shape(prediction), np.shape(target)
+    p, t = fit(prediction).shape, fit(target).shape
     if p == t:
         return
     if t == p[::-1] and len(p) == 2:

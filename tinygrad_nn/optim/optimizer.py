@@ -43,8 +43,9 @@ class Alone:
             change, new = rule(p.value, g, self.state, group)
             p.value -= change
             p.changed()
-            for name, value in new.items():
-                self.state[name][...] = value
+            if new:
+                for name, value in new.items():
+                    self.state[name][...] = value
 
 
 def elementwise(rule: Callable) -> Callable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,22 +116,26 @@ def skeleton(x: Any) -> Any:
     return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.strides) if isinstance(x, np.ndarray) else x
 
 
+_TREES = {tuple, list, dict, slice}
+
+
 def map_leaves(tree: Any, change: Callable[[Any], Any]) -> Any:
     """The same nested tuples, lists, dicts and slices, with changed leaves."""
-    if type(tree) is tuple or type(tree) is list:
-        return type(tree)([map_leaves(x, change) for x in tree])
-    if type(tree) is dict:
+    kind = type(tree)
+    if kind is tuple or kind is list:
+        return kind([map_leaves(x, change) if type(x) in _TREES else change(x) for x in tree])
+    if kind is dict:
         return {key: map_leaves(x, change) for key, x in tree.items()}
-    if type(tree) is slice:
-        return slice(map_leaves(tree.start, change), map_leaves(tree.stop, change), map_leaves(tree.step, change))
+    if kind is slice:
+        return slice(*[map_leaves(x, change) for x in (tree.start, tree.stop, tree.step)])
     return change(tree)
 
 
-def leaves(tree: Any) -> Iterator[Any]:
+def leaves(tree: Any) -> list[Any]:
     """The leaves of nested tuples, lists, dicts and slices."""
     found: list[Any] = []
     map_leaves(tree, found.append)
-    return iter(found)
+    return found
 
 
 # --- functions of nodes that NumPy has no name for -------------------------------------------------------------------

@@ -52,6 +52,24 @@ _FUNCTION_OF_METHOD = {
 }
 
 
+def unwatched(function: Callable) -> Callable:
+    """Decorator of what this package does by itself meanwhile, and of what each replay calls again: neither depends on
+    anything that would have to be watched, and the hook that watches sees every single call."""
+
+    @functools.wraps(function)
+    def without_hook(*args: Any, **kwargs: Any) -> Any:
+        hook = sys.getprofile()
+        if not callable(hook):  # nobody watches; or it is a profiler, which may go on
+            return function(*args, **kwargs)
+        sys.setprofile(None)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            sys.setprofile(hook)
+
+    return without_hook
+
+
 class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     """Behaves as an array while a step is recorded, changes in place included; for other threads it is that array."""
 
@@ -65,10 +83,12 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         self._of = of  # what it is a view of,
         self._how = (node.base, node.func, node.args, node.kwargs) if of is not None else None  # and how
 
+    @unwatched
     def __del__(self) -> None:
         if not sys.is_finalizing():  # then NumPy may be gone
             self._trace.release(self._node)
 
+    @unwatched
     def stand_for(self, node: Node) -> None:
         """From now on another value."""
         node.held += 1
@@ -196,6 +216,7 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     # -- what is recorded
 
+    @unwatched
     def _call(self, func: Callable, *args: Any, **kwargs: Any) -> Any:
         return self._trace.call(func, args, kwargs)
 
@@ -213,6 +234,7 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         return NotImplemented if Tensor in types else self._called(function, args, kwargs)
 
+    @unwatched
     def _called(self, func: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         if not self._trace.running():
             args, kwargs = map_leaves((args, kwargs), lambda x: x._real() if isinstance(x, StandIn) else x)
@@ -237,16 +259,19 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     # -- indexing, and changes in place
 
+    @unwatched
     def __getitem__(self, index: Any) -> Any:
         for i in index if isinstance(index, tuple) else (index,):
             if isinstance(i, StandIn):
                 i.as_index()
         return self._call(item, self, index)
 
+    @unwatched
     def __setitem__(self, index: Any, value: Any) -> None:
         everything = index is Ellipsis or index == () if not isinstance(index, slice) else index == slice(None)
         self.write(value if everything else self._call(updated, self, index, value))
 
+    @unwatched
     def write(self, value: Any) -> None:
         """Change in place, for everybody who looks at the same memory."""
         if not isinstance(value, StandIn):
@@ -371,6 +396,7 @@ class Trace:
             self.lift(value)
         return self.stand_in(value) if isinstance(value, np.ndarray) else value
 
+    @unwatched
     def lift(self, tensor: Tensor, argument: int | None = None) -> None:
         """From now on the tensor's value and gradient are stand-ins, until the recording ends."""
         if isinstance(tensor.value, StandIn) or id(tensor) in self.lifted:
@@ -438,6 +464,7 @@ class Trace:
                 return op.forward(*values, **params)
         return self.call(op.forward, tuple(values), params, op.name)
 
+    @unwatched
     def call(self, func: Callable, args: tuple, kwargs: dict[str, Any], name: str = "") -> Any:
         """Call a NumPy function, or another one without side effects, and note it down."""
         if func in _ABOUT_SHAPES:
@@ -495,13 +522,13 @@ class Trace:
             self._same[key] = node
         return self._append(node)
 
+    @unwatched
     def _computed(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         for x in leaves((args, kwargs)):
             if isinstance(x, Node):
                 self._revived(x)
         plain_args, plain_kwargs = map_leaves((args, kwargs), _plain)
-        with _unwatched():
-            return func(*plain_args, **plain_kwargs)
+        return func(*plain_args, **plain_kwargs)
 
     def release(self, node: Node) -> None:
         """A stand-in of this value is gone; with the last one goes the array, which is hardly needed any more."""
@@ -525,6 +552,7 @@ class Trace:
         self.nodes.append(node)
         return node
 
+    @unwatched
     def later(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
         """Have a replay call this, at this point of the program; numbers may be others afterwards."""
 
@@ -566,14 +594,3 @@ def _plain(x: Any) -> Any:
     if isinstance(x, np.random.Generator):
         return copy.deepcopy(x)
     return x.sample if isinstance(x, Node) else x
-
-
-@contextlib.contextmanager
-def _unwatched() -> Iterator[None]:
-    """What is called here is called again by each replay, so it may depend on what it likes."""
-    before = sys.getprofile()
-    sys.setprofile(None)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)

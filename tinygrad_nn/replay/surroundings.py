@@ -176,7 +176,9 @@ class Surroundings:
         try:
             return run()
         finally:
-            sys.setprofile(before)
+            sys.setprofile(before if callable(before) else None)
+            if hasattr(before, "enable"):  # cProfile's, which is no function
+                before.enable()
             if collects:
                 gc.enable()
             self._keep_what_is_still_there()

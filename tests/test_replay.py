@@ -1,5 +1,6 @@
 """tn.compile: nothing goes stale, nothing is shared by surprise, and what cannot be replayed says so."""
 
+import cProfile
 import gc
 import threading
 import tracemalloc
@@ -797,3 +798,19 @@ def test_many_kinds_of_arguments_do_not_pile_up():
     for n in range(100):
         step(np.ones(2), n)
     assert len(step._programs) <= 64
+
+
+def test_a_profiler_goes_on():
+    W = tn.tensor(np.ones((3, 3)), requires_grad=True)
+
+    @tn.compile
+    def step(x):
+        return tn.sum(W @ x)
+
+    profiler = cProfile.Profile()
+    profiler.enable()
+    step(np.ones((3, 2)))
+    step(np.ones((3, 2)))
+    sorted([3, 1, 2])
+    profiler.disable()
+    assert any("sorted" in str(entry.code) for entry in profiler.getstats())

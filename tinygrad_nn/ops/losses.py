@@ -59,9 +59,21 @@ def _one_hot(labels, classes=0, dtype=np.float64):
     return (labels == np.arange(classes).reshape((-1,) + (1,) * labels.ndim)).astype(dtype)
 
 
-def _labels_of(logits, target):
+def _label_columns(labels, classes=0, dtype=np.float64):
+    """The same, for labels that must be among the classes."""
+    hot = labels == np.arange(classes).reshape((-1,) + (1,) * labels.ndim)
+    if np.count_nonzero(hot) == labels.size:
+        return hot.astype(dtype)
+    wrong = (labels < 0) | (labels >= classes)
+    where = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))
+    raise ValueError(
+        f"cross_entropy: label {labels[where] if labels.ndim else labels} at index "
+        f"{where[0] if len(where) == 1 else where} is not one of the {classes} classes 0 ... {classes - 1}"
+    )
+
+
+def _are_labels(logits, target):
     """True for class labels; ValueError or ShapeError for what is neither labels nor one-hot columns."""
-    logits, target = fit(logits), fit(target)
     if target.shape == logits.shape:
         return False
     if target.shape != logits.shape[1:]:
@@ -75,30 +87,22 @@ def _labels_of(logits, target):
             + (f" (first value {target.ravel()[0]} at index 0)" if target.size else "")
             + "; target.astype(int) converts"
         )
-    if target.size and (target.min() < 0 or target.max() >= logits.shape[0]):
-        wrong = (target < 0) | (target >= logits.shape[0])
-        where = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))
-        raise ValueError(
-            f"cross_entropy: label {target[where] if target.ndim else target} at index {where[0] if len(where) == 1 else where} "
-            f"is not one of the {logits.shape[0]} classes 0 ... {logits.shape[0] - 1}"
-        )
     return True
 
 
 def _cross_entropy(logits, target):
     logits, target = fit(logits), fit(target)
-    if _labels_of(logits, target):
-        log_p = _log_softmax(logits)
-        picked = log_p[target, np.arange(len(target))] if logits.ndim == 2 else log_p[one_hot(target, len(log_p), bool)]
-        return -np.sum(picked) / _examples(logits)
-    log_p = _log_softmax(logits)
-    return -np.sum(target * np.where(target == 0, 0, log_p)) / _examples(logits)
+    if _are_labels(logits, target):
+        hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
+        return -np.sum(np.where(hot == 0, 0, _log_softmax(logits))) / _examples(logits)
+    return -np.sum(target * np.where(target == 0, 0, _log_softmax(logits))) / _examples(logits)
 
 
 def _cross_entropy_logits(g, y, logits, target):
     n = _examples(logits)
     if target.ndim < logits.ndim:
-        return (softmax(logits, axis=0) - one_hot(target, classes=logits.shape[0], dtype=logits.dtype)) * (g / n)
+        hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
+        return (softmax(logits, axis=0) - hot) * (g / n)
     return (softmax(logits, axis=0) * np.sum(target, axis=0, keepdims=True) - target) * (g / n)
 
 
@@ -132,6 +136,7 @@ def _labelled(rng):
 mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / _examples(prediction)), lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", kind="reduction", samples=_pairs(), method=False, example="tn.mse(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))", summary="J = 1/N Σₙ ½‖yₙ − ŷₙ‖² over N columns: d/2 times the mean over all d × N elements, which PyTorch calls MSE")
 l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / _examples(prediction)), lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", kind="reduction", samples=_pairs(), method=False, example="tn.l1_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))", summary="1/N Σₙ ‖yₙ − ŷₙ‖₁ over N columns", hard="the gradient of a zero error is 0.")
 huber_loss = op(_huber, "huber({prediction}, {target})", lambda g, y, prediction, target, delta=1.0: np.clip(prediction - target, -delta, delta) * (g / _examples(prediction)), lambda g, y, prediction, target, delta=1.0: np.clip(target - prediction, -delta, delta) * (g / _examples(prediction)), name="huber_loss", kind="reduction", samples=_pairs(), method=False, example="tn.huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))", summary="1/N Σₙ Σ of ½e² for |e| ≤ delta, delta(|e| − ½delta) beyond (Huber 1964)")
+label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", arguments=("labels",), defaults={"classes": 0, "dtype": np.float64}, samples=lambda rng: [((np.array([0, 2, 1]),), {"classes": 3})], summary="Columns with a 1 in the row of each label, which must be one of the classes")
 one_hot    = op(_one_hot, "onehot({labels})", None, name="one_hot", method=False, arguments=("labels",), defaults={"classes": 0, "dtype": np.float64}, samples=lambda rng: [((np.array([0, 2, 1]),), {"classes": 3})], example="tn.one_hot(np.array([0, 1]), classes=2)", summary="Columns with a 1 in the row of each label")
 cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits, lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", kind="reduction", method=False, samples=_labelled, example="tn.cross_entropy(np.array([[0.0, 9.0], [0.0, 0.0]]), np.array([0, 0]))", summary="1/N Σₙ −log softmax(zₙ)[yₙ] of logits (classes, N) with class labels (N,) or one-hot columns (classes, N)")
 binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / _examples(logits)), lambda g, y, logits, target: logits * (-g / _examples(logits)), name="binary_cross_entropy", kind="reduction", method=False, samples=lambda rng: [((rng.normal(size=s), rng.random(size=s) * 0.8 + 0.1), {}) for s in ((1, 4), (3, 4), (3,), ())], example="tn.binary_cross_entropy(np.array([[0.0, 9.0]]), np.array([[1.0, 1.0]]))", summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable")

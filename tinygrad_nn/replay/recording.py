@@ -53,8 +53,10 @@ _FUNCTION_OF_METHOD = {
 
 
 def unwatched(function: Callable) -> Callable:
-    """Decorator of what this package does by itself meanwhile, and of what each replay calls again: neither depends on
-    anything that would have to be watched, and the hook that watches sees every single call."""
+    """Decorator of what the recorder does by itself, and of what each replay calls again: neither has to be watched.
+
+    The hook that watches sees every single call, which would take most of the time of a recording.
+    """
 
     @functools.wraps(function)
     def without_hook(*args: Any, **kwargs: Any) -> Any:

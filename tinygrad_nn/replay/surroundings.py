@@ -170,7 +170,8 @@ class Surroundings:
     def watching(self, run: Callable[[], Any]) -> Any:
         """What `run` returns; meanwhile, look at what the functions that it calls can see."""
         self._look_at_cells(self._function)
-        before, collects = sys.getprofile(), gc.isenabled()
+        before: Any = sys.getprofile()
+        collects = gc.isenabled()
         gc.disable()  # what somebody has the collector call is no part of the step
         sys.setprofile(self._entered)
         try:

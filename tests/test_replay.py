@@ -4,6 +4,7 @@ import cProfile
 import gc
 import threading
 import tracemalloc
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -814,3 +815,45 @@ def test_a_profiler_goes_on():
     sorted([3, 1, 2])
     profiler.disable()
     assert any("sorted" in str(entry.code) for entry in profiler.getstats())
+
+
+class Batch(NamedTuple):
+    inputs: np.ndarray
+    targets: np.ndarray
+
+
+def test_named_tuples_as_arguments_and_results():
+    W = tn.tensor(START, requires_grad=True, name="W")
+
+    @tn.compile
+    def step(batch):
+        return Batch(W @ batch.inputs, batch.targets)
+
+    for k in range(4):
+        result = step(Batch(X + k, Y))
+        assert type(result) is Batch
+        np.testing.assert_array_equal(result.inputs.value, START @ (X + k))
+        np.testing.assert_array_equal(result.targets, Y)
+    assert len(step._programs) == 1
+
+    determinant = tn.compile(lambda x: tn.slogdet(x))
+    for k in range(1, 5):
+        assert determinant(np.eye(2) * k) == tn.slogdet(np.eye(2) * k)
+
+
+def test_results_within_an_object_are_refused():
+    W = tn.tensor(START, requires_grad=True, name="W")
+
+    class Bag:
+        pass
+
+    @tn.compile
+    def step(x):
+        bag = Bag()
+        bag.y = W @ x
+        return bag
+
+    with pytest.raises(
+        CompileError, match=r"returns a Bag that holds tensors.*return them in a tuple, a list"
+    ):
+        step(X)

@@ -101,6 +101,10 @@ class Program:
         """Whether both compute the same."""
         return difference(self.plan.live, other.plan.live) is None
 
+    def listed(self, node: Node) -> tuple[str, str]:
+        """What a live value is called in the listing, and the line that computes it; for pictures."""
+        return self._writer.listed(node)
+
     @property
     def nbytes(self) -> int:
         """Memory of the buffers."""

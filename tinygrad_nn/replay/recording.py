@@ -85,7 +85,6 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         self._of = of  # what it is a view of,
         self._how = (node.base, node.func, node.args, node.kwargs) if of is not None else None  # and how
 
-    @unwatched
     def __del__(self) -> None:
         if not sys.is_finalizing():  # then NumPy may be gone
             self._trace.release(self._node)

@@ -13,7 +13,18 @@ from tinygrad_nn.replay.recording import StandIn, Trace
 from tinygrad_nn.replay.surroundings import Key, Surroundings
 from tinygrad_nn.tensor import Mode, Tensor, _mode
 
-__all__ = ["BY_VALUE", "Given", "Owner", "Result", "Step", "difference", "map_tree", "parts", "signature"]
+__all__ = [
+    "BY_VALUE",
+    "Given",
+    "Owner",
+    "Result",
+    "Step",
+    "difference",
+    "is_sequence",
+    "map_tree",
+    "parts",
+    "signature",
+]
 
 BY_VALUE = (int, float, complex, str, bytes, bool, type(None), np.dtype, slice, type(Ellipsis))
 Owner = Tensor | int  # a tensor, or the number of the argument that it is
@@ -29,7 +40,7 @@ def parts(args: Any, kwargs: Any) -> list[tuple[str, Any]]:
 
 def _parts(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield path, tree
-    if type(tree) in (tuple, list):
+    if is_sequence(type(tree)):
         for i, x in enumerate(tree):
             yield from _parts(x, f"{path}[{i}]")
     elif type(tree) is dict:
@@ -38,12 +49,17 @@ def _parts(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def map_tree(tree: Any, change: Callable[[Any], Any]) -> Any:
-    """The same nested tuples, lists and dicts with changed leaves."""
-    if type(tree) in (tuple, list):
-        return type(tree)([map_tree(x, change) for x in tree])
+    """The same nested tuples (named ones, too), lists and dicts with changed leaves."""
+    if is_sequence(type(tree)):
+        return getattr(tree, "_make", type(tree))([map_tree(x, change) for x in tree])
     if type(tree) is dict:
         return {key: map_tree(x, change) for key, x in tree.items()}
     return change(tree)
+
+
+def is_sequence(kind: type) -> bool:
+    """Whether it is a kind of list or tuple that is made of its items and nothing else."""
+    return kind is tuple or kind is list or (issubclass(kind, tuple) and hasattr(kind, "_make"))
 
 
 def is_array(x: Any) -> bool:
@@ -63,7 +79,7 @@ def _kind(x: Any) -> Any:
         return kind, x.shape, x.dtype.str
     if kind is Tensor:
         return kind, x.shape, x.dtype.str, x.tracked
-    if kind is tuple or kind is list:
+    if is_sequence(kind):
         return kind, len(x)
     if kind is dict:
         return kind, *x
@@ -123,6 +139,11 @@ class Step:
                     return Given(self._at[id(x)])
                 return Result(trace.see(x).value.node, True, x.name) if x.index > trace.start else x
             x = trace.stand_in(x) if is_array(x) else x
+            if any(isinstance(part, StandIn) or type(part) is Tensor for part in getattr(x, "__dict__", {}).values()):
+                raise CompileError(
+                    f"the step returns a {type(x).__name__} that holds tensors, and a replay could not make it: "
+                    "return them in a tuple, a list or a dict"
+                )
             return Result(x.node) if isinstance(x, StandIn) else x
 
         token = _mode.set(Mode(mode.grad, False, trace))
@@ -245,6 +266,11 @@ def _outline(x: Any) -> Any:
 # --- are two recordings the same? ------------------------------------------------------------------------------------
 
 
+def _layout(sample: Any) -> Any:
+    several = isinstance(sample, (tuple, list))
+    return [_layout(x) for x in sample] if several else (sample.shape, sample.dtype)
+
+
 def difference(a: Sequence[Node], b: Sequence[Node]) -> tuple[Node, str] | None:
     """Where two recordings first differ, and in what."""
     at = {node: i for nodes in (a, b) for i, node in enumerate(nodes)}
@@ -252,7 +278,7 @@ def difference(a: Sequence[Node], b: Sequence[Node]) -> tuple[Node, str] | None:
         if x.memory is not None and y.memory is not None:
             if not _same_memory(x.memory, y.memory):
                 return y, "it reads another array"
-        elif x.func != y.func or x.sample.shape != y.sample.shape or x.sample.dtype != y.sample.dtype:
+        elif x.func != y.func or _layout(x.sample) != _layout(y.sample):
             return y, f"{x.name} the first time, {y.name} the second"
         else:
             mine, other = ([at[v] if isinstance(v, Node) else v for v in leaves((n.args, n.kwargs))] for n in (x, y))

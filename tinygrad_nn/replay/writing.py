@@ -30,7 +30,7 @@ import numpy as np
 from tinygrad_nn.replay.blocks import THREADS, blocks, cut, share
 from tinygrad_nn.replay.nodes import Memory, Node, cast, look_up, skeleton
 from tinygrad_nn.replay.planning import TWO_THREADS, Buffer, Chain, Plan, elementwise, is_reduction
-from tinygrad_nn.replay.step import BY_VALUE, Given, Owner, Result, Step
+from tinygrad_nn.replay.step import BY_VALUE, Given, Owner, Result, Step, is_sequence
 from tinygrad_nn.replay.surroundings import Place
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.watch import clock
@@ -93,6 +93,17 @@ class Writer:
         inner = [*scratch, *self._start, "", *self._functions, *references, *replay, "", "return replay, references"]
         head = f"def bind({', '.join(self._names[m.node] for m in self.bound)}):"
         return "\n".join(line.rstrip() for line in [head, *_indent(inner)]) + "\n"
+
+    def listed(self, node: Node) -> tuple[str, str]:
+        """What a live value is called, and the line that computes it, with the constants written out; for pictures."""
+        name = self._names.get(node) or (self._name(node) if node in self.plan.place else "")
+        if node.func is None or node.base is not None:
+            return name, ""
+        own = name and node not in self.plan.place
+        line = f"{name} = {self._call(node)}" if own else "; ".join(self._statements(node))
+        made = [(key, c) for key, c in self._made.items() if isinstance(key, tuple) and key[0] == "number"]
+        numbers = {c: f"{np.frombuffer(key[2], key[1])[0]:.6g}" for key, c in made}
+        return name, re.sub(r"\w+", lambda word: numbers.get(word[0], word[0]), line)
 
     # -- names
 
@@ -224,8 +235,9 @@ class Writer:
                 wrong.append(f"len(args) != {len(x)}")
             elif path == "kwargs":
                 wrong.append(f"kwargs.keys() != {self._constant(set(x), 'names')}" if x else "kwargs")
-            elif kind in (tuple, list):
-                wrong.append(f"type({path}) is not {kind.__name__} or len({path}) != {len(x)}")
+            elif is_sequence(kind):
+                kind_name = self._constant(kind, kind.__name__)
+                wrong.append(f"type({path}) is not {kind_name} or len({path}) != {len(x)}")
             elif kind is dict:
                 wrong.append(f"type({path}) is not dict or [*{path}] != {self._text([*x])}")
             elif isinstance(x, (np.ndarray, np.generic, Tensor)):
@@ -502,6 +514,8 @@ class Writer:
             return "(" + "".join(f"{self._returned(x)}, " for x in tree) + ")"
         if type(tree) is list:
             return "[" + ", ".join(map(self._returned, tree)) + "]"
+        if is_sequence(type(tree)):
+            return f"{self._function(type(tree))}({', '.join(map(self._returned, tree))})"
         if type(tree) is dict:
             return "{" + ", ".join(f"{self._text(k)}: {self._returned(x)}" for k, x in tree.items()) + "}"
         return self._text(tree)

@@ -82,7 +82,7 @@ def test_a_thousand_diamonds_come_back_folded_and_exact(engine):
     assert picture.scene.table.ok is True
     note = picture.scene.notes[-1].text
     assert note.startswith("Folded: ")
-    assert "of 3,001 nodes are drawn as one box; path figures are those of the whole graph" in note
+    assert "of 3,001 nodes are drawn as one box; the figures are those of the whole graph" in note
 
 
 def test_folding_cuts_between_blocks_and_says_what_is_in_the_box():

@@ -135,10 +135,17 @@ def find(root, name):
 def test_inside_a_neuron(relu_network):
     picture = tn.draw(relu_network, detail="neurons", inside=(1, 1))
     names = [n.title for n in picture.scene.nodes if n.form in ("sign", "text")]
-    for text in ("×", "Σ", "σ", "w₁₁ = 1", "w₁₂ = −2", "z₁ = 1", "δ₁ = 1.5", "relu"):
+    for text in ("×", "Σ", "σ", "w₁₁¹ = 1", "w₁₂¹ = −2", "z₁¹ = 1", "δ₁¹ = 1.5", "relu"):
         assert text in names
     assert [row.product for row in picture.scene.table.rows] == ["1.5", "0.75"]  # ∂L/∂W¹[0]
     assert picture.scene.table.rest[-1].startswith("✓")
+
+
+def test_names_inside_a_neuron_tell_the_layer(relu_network):
+    picture = tn.draw(relu_network, detail="neurons", inside=(2, 1))
+    said = picture.text()
+    for text in ("a₁¹  1", "z₁²  0.5", "ŷ₁²  0.5", "δ₁²  −0.5", "∂L/∂w₁₂² = δ₁² a₂¹"):
+        assert text in said
 
 
 # --- examples, errors, engines ---------------------------------------------------------------------------------------

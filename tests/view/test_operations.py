@@ -153,6 +153,13 @@ def test_results_without_a_name_are_numbered():
     assert [n.title for n in picture.scene.nodes] == ["t", "v₁ = t·2", "v₂ = sin(v₁)", "z = v₂ + 1"]
 
 
+@pytest.mark.parametrize("constant", [-0.5, np.float64(-0.5), np.array(-0.5)], ids=lambda c: type(c).__name__)
+def test_negative_constants_are_in_brackets(constant):
+    h = tn.tensor(1.0, requires_grad=True, name="h")
+    titles = [tn.draw(z, names={}).scene.nodes[-1].title for z in (h + constant, h - constant, h * constant)]
+    assert titles == ["z = h + (−0.5)", "z = h − (−0.5)", "z = h·(−0.5)"]
+
+
 def test_equal_names_are_told_apart():
     a, b = (tn.tensor(1.0, requires_grad=True, name="w") for _ in range(2))
     assert [n.name for n in tn.draw(a * b, names={}).scene.nodes] == ["w", "w #2", "z"]
@@ -181,6 +188,21 @@ def test_array_arrows_show_the_rule(network):
     assert [e.label for e in arrows(picture, "b¹", "Z¹")] == ["sum over 5 columns"]
     assert [e.label for e in arrows(picture, "Z¹", "A¹")] == ["⊙ (1 − A¹ ⊙ A¹)"]
     assert [e.kind for e in arrows(picture, "X", "v₁")] == ["constant"]
+
+
+def test_biases_are_told_the_sum_over_the_columns_by_dense_layers_too():
+    model = tn.nn.Sequential(tn.nn.Dense(2, 3, "tanh", rng=0))
+    picture = tn.draw(tn.mse(model(np.ones((2, 32))), np.ones((3, 32))))
+    assert [e.label for e in arrows(picture, "b¹", "Z¹")] == ["sum over 32 columns"]
+
+
+def test_long_rules_are_whole_and_in_several_lines():
+    logits = tn.tensor(np.ones((3, 4)), requires_grad=True, name="logits")
+    picture = tn.draw(tn.cross_entropy(logits, tn.tensor(np.array([0, 1, 2, 0]), name="labels")))
+    (arrow,) = arrows(picture, "logits", "z")
+    assert arrow.label == "(softmax(logits) − onehot(labels)) ⊙ · / 4"
+    assert ">(softmax(logits) −</font><br/><font" in picture.source
+    assert ">onehot(labels)) ⊙ · / 4</font>" in picture.source
 
 
 def test_arrays_are_heat_maps_and_small_ones_numbers(network):

@@ -173,6 +173,20 @@ def test_without_any_engine_the_error_names_a_way_out(founding, tmp_path, monkey
         tn.draw(founding[1]).svg()
 
 
+def test_what_an_engine_says_is_passed_on(engine):
+    with pytest.raises(render.RenderError, match=f"{engine} could not draw the picture: Error: .*syntax error"):
+        render.layout("digraph {", "svg", engine)
+
+
+def test_a_program_that_cannot_be_started_is_named(tmp_path, monkeypatch):
+    program = tmp_path / "dot"
+    program.write_text("#!/no/such/shell\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(render.RenderError, match="dot could not be started"):
+        render.layout("digraph { }", "svg", "dot")
+
+
 def test_importing_the_package_loads_no_view_and_drawing_no_graphviz():
     script = (
         "import sys, tinygrad_nn as tn\n"

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from tinygrad_nn.view import style
-from tinygrad_nn.view.model import Edge, Grid, Node, PathRow, PathTable, Row, Scene
+from tinygrad_nn.view.model import Edge, Grid, Group, Node, PathRow, PathTable, Row, Scene
 from tinygrad_nn.view.style import BAD, FONT, GOOD, INK, PAPER, QUIET, ROLES, SOFT
 from tinygrad_nn.view.text import dot_string, html_text, measure, number
 
@@ -38,20 +38,30 @@ def _lines(scene: Scene) -> Iterator[str]:
         if not node.group:
             yield f"  {_node(node)}"
     for group in scene.groups:
-        yield f"  subgraph cluster_{group.id} {{"
-        yield (
-            f"    graph [label={dot_string(group.label)} tooltip={dot_string(group.tooltip or group.label)} "
-            f"id={group.id} labelloc=t labeljust=l fontsize=11 fontcolor={_q(QUIET)} "
-            f'style="rounded,filled" fillcolor="#f8fafc" pencolor={_q(SOFT)} margin=10]'
-        )
-        for node in scene.nodes:
-            if node.group == group.id:
-                yield f"    {_node(node)}"
-        yield "  }"
+        if not group.parent:
+            yield from _frame(scene, group, "  ")
     by_id = {node.id: node for node in scene.nodes}
     for edge in scene.edges:
         yield f"  {_edge(edge, by_id[edge.source], by_id[edge.target])}"
     yield "}"
+
+
+def _frame(scene: Scene, group: Group, indent: str) -> Iterator[str]:
+    """A frame with its nodes, and the frames in it."""
+    fill = "#ffffff" if group.parent else "#f8fafc"
+    yield f"{indent}subgraph cluster_{group.id} {{"
+    yield (
+        f"{indent}  graph [label={dot_string(group.label)} tooltip={dot_string(group.tooltip or group.label)} "
+        f"id={group.id} labelloc=t labeljust=l fontsize=11 fontcolor={_q(QUIET)} "
+        f'style="rounded,filled" fillcolor="{fill}" pencolor={_q(SOFT)} margin=10]'
+    )
+    for node in scene.nodes:
+        if node.group == group.id:
+            yield f"{indent}  {_node(node)}"
+    for inner in scene.groups:
+        if inner.parent == group.id:
+            yield from _frame(scene, inner, indent + "  ")
+    yield f"{indent}}}"
 
 
 def _q(text: str) -> str:
@@ -122,7 +132,9 @@ def _row(row: Row) -> str:
         content = f'<table {_BARE} cellpadding="2"><tr>{cells}</tr></table>'
         return f'<tr>{label}<td align="left" cellpadding="1" colspan="{_SPAN}">{content}</td></tr>'
     ink = BAD if row.bad else INK
-    return f"<tr>{label}{_cell(row.text, color=ink, bold=row.strong, span=_SPAN, room=row.room)}</tr>"
+    mark = badge(row.lane, row.mark) if row.mark else ""
+    span = _SPAN - 1 if mark else _SPAN
+    return f"<tr>{label}{mark}{_cell(row.text, color=ink, bold=row.strong, span=span, room=row.room)}</tr>"
 
 
 def _cell(
@@ -221,6 +233,8 @@ def _edge(edge: Edge, source: Node, target: Node) -> str:
     elif edge.kind == "constant":
         fields += [f"color={_q('#94a3b8')}", "style=dashed", "arrowhead=open", "arrowsize=0.6"]
         ink = QUIET
+    elif edge.kind == "view":
+        fields += ["style=dashed", "arrowhead=open"]
     elif edge.kind == "blocked":
         fields += [f"color={_q('#94a3b8')}", "style=dotted"]
         ink = QUIET
@@ -254,17 +268,28 @@ def _edge_label(edge: Edge, ink: str) -> str:
     """The numbers of the paths, on their colours, and the local derivative."""
     cells = [badge(k) for k in edge.lanes] if edge.kind == "flow" else []
     if edge.label:
-        lines = "<br/>".join(_font(line, size=11, color=ink) for line in edge.label.split("\n"))
+        lines = "<br/>".join(_font(line, size=11, color=ink) for line in label_lines(edge))
         if edge.detail:
             lines += f"<br/>{_font(edge.detail, size=8, color=QUIET)}"
         cells.append(f'<td align="left" cellpadding="2" width="{edge.room + 4:.0f}">{lines}</td>')
     return f'<<table border="0" cellborder="0" cellspacing="1" cellpadding="1"><tr>{"".join(cells)}</tr></table>>'
 
 
-def badge(k: int) -> str:
-    """The number of a path, white on its colour; not stretched by what stands beside it."""
-    cell = f'<td bgcolor="{style.lane(k).text}" width="13" height="15"><b>{_font(str(k), size=9, color=PAPER)}</b></td>'
-    return f'<td><table {_BARE} cellpadding="0" fixedsize="true" width="13" height="15"><tr>{cell}</tr></table></td>'
+def label_lines(edge: Edge, most: int = 40) -> list[str]:
+    """The lines of a label; long ones in parts of about the same length."""
+    lines: list[str] = []
+    for line in edge.label.split("\n"):
+        parts = -(-len(line) // most)
+        lines += textwrap.wrap(line, len(line) // parts + 6) if parts > 1 else [line]
+    return lines
+
+
+def badge(k: int, mark: str = "") -> str:
+    """The number of a path, or a mark, white on the colour of the path; not stretched by what stands beside it."""
+    size = f'width="{max(13, measure(mark, 9, bold=True) + 6):.0f}" height="15"'
+    ink = ROLES["parameter"].line if k < 0 else style.lane(k).text if k else QUIET
+    cell = f'<td bgcolor="{ink}" {size}><b>{_font(mark or str(k), size=9, color=PAPER)}</b></td>'
+    return f'<td align="left"><table {_BARE} cellpadding="0" fixedsize="true" {size}><tr>{cell}</tr></table></td>'
 
 
 # --- what stands under the picture -----------------------------------------------------------------------------------
@@ -293,12 +318,10 @@ def _table(table: PathTable) -> list[str]:
 def _path(row: PathRow) -> str:
     """A row of the table; what is left out (number 0) has no colour."""
     look, ink = style.lane(row.number), style.lane(row.number).text if row.number else QUIET
-    mark = (
-        f'<td><table {_BARE} cellpadding="1"><tr>{badge(row.number)}</tr></table></td>' if row.number else "<td></td>"
-    )
+    mark = badge(row.number, row.mark) if row.number or row.mark else ""
     cells = [
-        mark,
-        _cell(look.sample, color=look.line) if row.number else "<td></td>",
+        f'<td align="left"><table {_BARE} cellpadding="1"><tr>{mark}</tr></table></td>' if mark else "<td></td>",
+        _cell(look.sample, color=look.line) if row.number and not row.mark else "<td></td>",
         _cell(row.nodes, size=13, color=ink, padding=4),
         _cell(row.factors, size=13, color=ink, padding=4),
         _cell("=", size=13, color=ink),
@@ -313,8 +336,9 @@ def _total(table: PathTable) -> str:
     if not table.total:
         return ""
     ink = BAD if table.ok is False else INK
-    sign = {True: _font(" ✓ ", size=14, color=GOOD), False: _font(" ✗ ", size=14, color=BAD), None: ""}[table.ok]
-    check = f"<b>{sign}</b>{_font(table.check, color=BAD if table.ok is False else QUIET)}"
+    signs = {True: ("✓", GOOD), False: ("✗", BAD)}
+    sign = f"<b>{_font(f' {signs[table.ok][0]} ', 14, signs[table.ok][1])}</b>" if table.ok is not None else ""
+    check = f"{sign}{_font(table.check, color=BAD if table.ok is False else QUIET)}"
     value = f'<td align="left">{grid(table.grid)}</td>' if table.grid else _cell(_sign(table.total), 13, ink, bold=True)
     equation = _cell(table.sum, 13, ink, bold=True, align="right") + _cell("=", 13, ink, bold=True) + value
     check = f'<td align="left" width="{measure(table.check) + 24:.0f}">{check}</td>'

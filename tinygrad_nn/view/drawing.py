@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.view.compiled import is_compiled, program_scene
 from tinygrad_nn.view.film import Film, film
 from tinygrad_nn.view.graph import Graph, variables_of
 from tinygrad_nn.view.lanes import Lanes, automatic
@@ -39,7 +40,7 @@ def draw(
 
     Parameters
     ----------
-    root : the tensor to draw, with all it was made from.
+    root : the tensor to draw, with all it was made from; or a step of `tn.compile` that has been called, see below.
     wrt : the input whose paths are shown, or a `tn.paths(root, ...)` to show these; by itself the only input, where it
         is a number and has few paths.
     detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", the founding text's
@@ -50,8 +51,8 @@ def draw(
         unless a tensor has a name of its own.
     engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
     fold : numbers of dense layers that "ops" draws as one box.
-    most : how many boxes there may be before the middle is folded (250; 16 for "layers"), or how many units of a wide
-        layer "neurons" draws (5).
+    most : how many boxes there may be before the middle is folded (250; 16 for "layers", 60 for a compiled step), or
+        how many units of a wide layer "neurons" draws (5).
     neuron : (ℓ, i): with "neurons", figure 3: unit i of layer ℓ, what it sends to all units of the next layer, and the
         error signals that come back and add up to its own.  Units count from 1; layer 0 is the input.
     inside : (ℓ, i): with "neurons", figure 2: inputs, weights, sum, bias and activation of this unit.
@@ -65,10 +66,16 @@ def draw(
     -------
     A `Picture`: shows itself in notebooks, `.save("z.svg")` writes it.  Needs no `backward()`, changes no `.grad`.
 
+    Of a compiled step the NumPy calls are drawn that its last replay made, as ``print(step.program)`` lists them, in a
+    frame for each line of the step, and for what is fused.  Calls whose results only the next ones read share a box.
+    Beside each call stands the buffer that it writes to, in colour where several boxes use it; the table has their
+    sizes.  Boxes with an amber border update parameters or state in place, dashed arrows are views, which copy nothing.
+
     Raises
     ------
     TypeError : `root` or `wrt` is no tensor.
-    ValueError : an unknown `detail`, `show` or `engine`; `wrt` requires no gradient, or `root` does not depend on it.
+    ValueError : an unknown `detail`, `show` or `engine`; `wrt` requires no gradient, or `root` does not depend on it; a
+        compiled step that has not been called yet.
 
     Example
     -------
@@ -82,8 +89,21 @@ def draw(
     −5.0865
     −0.4678
 
+    >>> @tn.compile
+    ... def step(x):
+    ...     return tn.tanh(2 * x + 1).sum()
+    >>> value = step(tn.tensor([1.0, 2.0]))
+    >>> tn.draw(step)
+    <picture: Program of step: 4 calls, 2 buffers of 24 bytes together; 2 nodes, 1 arrows>
+    >>> [row.text for row in tn.draw(step).scene.nodes[1].rows]
+    ['multiply(2, x_value, t1)', 'add(t1, 1, t1)', 'tanh(t1, t1)', 'add_reduce(t1, None, None, t2, False)']
+
     Source: the founding text's "Interlude: The Chain Rule and Nested Dependencies".
     """
+    if is_compiled(root):
+        if wrt is not None or (detail, *fold, neuron, inside, steps, mistake) != ("ops", None, None, False, None):
+            raise ValueError("a compiled step is drawn call by call: only engine=, most= and timeout= are for it")
+        return Picture(program_scene(root, most), engine, timeout)
     if not isinstance(root, Traced):
         raise TypeError(f"draw takes a tensor, not {type(root).__name__}")
     unknown = set(show) - set(SHOW) - {"grad"}

@@ -31,8 +31,9 @@ def fold(scene: Scene, most: int, why: str = "") -> Scene:
     nodes.sort(key=lambda node: place.get(node.id, place[middle[0].id]))
     edges = _edges(scene, inside, box.id)
     groups = {node.group for node in nodes}
+    groups |= {group.parent for group in scene.groups if group.id in groups}
     total = sum(node.count for node in scene.nodes)
-    note = f"Folded: {box.count:,} of {total:,} nodes are drawn as one box; path figures are those of the whole graph"
+    note = f"Folded: {box.count:,} of {total:,} nodes are drawn as one box; the figures are those of the whole graph"
     return dataclasses.replace(
         scene,
         nodes=tuple(nodes),

@@ -16,7 +16,7 @@ from tinygrad_nn.operation import Traced, write
 from tinygrad_nn.symbols import derivative
 from tinygrad_nn.view import text
 
-__all__ = ["Constant", "Graph", "Slot", "variables_of"]
+__all__ = ["Constant", "Graph", "Slot", "parameter", "variables_of"]
 
 _UPSTREAM = "\ue000"  # stands for the upstream gradient until it is known how that is written
 
@@ -114,13 +114,14 @@ class Graph:
             return base + text.superscript(power.strip("()"))
         if op.name == "multiply" and not (np.ndim(node.value) and all(np.ndim(_value(x)) for x in node.inputs)):
             return "·".join(written)
-        params = {k: _parameter(v) for k, v in (node.params or {}).items()}
+        params = {k: parameter(v) for k, v in (node.params or {}).items()}
         return write(op, written, params)
 
     def _argument(self, x: Any, node: Any, slot: int) -> str:
         if isinstance(x, Traced):
             return self.name(x)
         if np.ndim(x) == 0:
+            x = x.item() if isinstance(x, np.ndarray) else x
             return "" if x is None else text.number(x) if isinstance(x, (int, float, np.number, np.bool_)) else str(x)
         return next((self.name(s.source) for s in self.incoming.get(node.index, ()) if s.slot == slot), "[…]")
 
@@ -196,7 +197,7 @@ def _value(x: Any) -> Any:
     return x.value if isinstance(x, Traced) else x
 
 
-def _parameter(value: Any) -> Any:
+def parameter(value: Any) -> Any:
     """A parameter of an operation as it reads in Python source."""
     if isinstance(value, np.ndarray):
         return text.shorten(np.array2string(value, separator=", ", threshold=6), 30)
@@ -206,7 +207,7 @@ def _parameter(value: Any) -> Any:
     if value is Ellipsis:
         return "..."
     if isinstance(value, tuple):
-        return ", ".join(str(_parameter(v)) for v in value)
+        return ", ".join(str(parameter(v)) for v in value)
     return value
 
 

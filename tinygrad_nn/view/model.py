@@ -32,6 +32,8 @@ class Row:
     strong: bool = False
     bad: bool = False
     room: float = 0.0  # points to keep free for longer texts of other frames
+    mark: str = ""  # the memory that it writes to, on the colour of a lane; −1 is for parameters
+    lane: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Edge:
     detail: str = ""  # in small letters below: the size of the Jacobian
     lanes: tuple[int, ...] = ()
     kind: str = (
-        "flow"  # or "constant" (no gradient), "negative" (weight), "back" (error signal), "sends" (a step), "blocked"
+        "flow"  # or "constant" (no gradient), "negative" (weight), "back" (error signal), "sends" (a step), "blocked";
+        # "array" and "view" between calls
     )
     weight: float = 0.0  # share of all paths' mass, 0 to 1: the thickness
     tooltip: str = ""
@@ -84,11 +87,12 @@ class Edge:
 
 @dataclass(frozen=True)
 class Group:
-    """A frame around nodes: a layer."""
+    """A frame around nodes: a layer, or a line of a compiled step; perhaps within another one, its `parent`."""
 
     id: str
     label: str
     tooltip: str = ""
+    parent: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class PathRow:
     value: float | None = None
     grid: Grid | None = None
     share: str = ""
+    mark: str = ""  # instead of the number
 
 
 @dataclass(frozen=True)

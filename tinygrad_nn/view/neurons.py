@@ -88,10 +88,10 @@ def _letters(network: Network, level: int) -> tuple[str, str, str]:
     return "z", "ŷ" if level == len(network) else "a", "δ"
 
 
-def _unit(network: Network, level: int, i: int, **fields: Any) -> Node:
-    """A unit as a circle with its numbers."""
+def _unit(network: Network, level: int, i: int, layer: str = "", **fields: Any) -> Node:
+    """A unit as a circle with its numbers, whose names end with the layer where no heading tells it."""
     z, a, d = _letters(network, level)
-    k = subscript(i + 1)
+    k = subscript(i + 1) + layer
     delta = network.delta(level)
     rows = []
     if level:
@@ -107,7 +107,7 @@ def _unit(network: Network, level: int, i: int, **fields: Any) -> Node:
     return Node(
         id=f"u{level}_{i + 1}",
         role="input" if level == 0 else "output" if level == len(network) else "operation",
-        name=f"{a}{k}{superscript(level)}",
+        name=f"{a}{subscript(i + 1)}{superscript(level)}",
         title="",
         rows=tuple(rows),
         tooltip="\n".join(lines),
@@ -133,6 +133,11 @@ def _rest(network: Network, level: int, shown: list[int], sent: Any = None) -> N
     return Node(
         f"rest{level}", "fold", title, title, tuple(rows), tooltip=f"{len(left)} further units", count=len(left)
     )
+
+
+def _before(level: int) -> tuple[str, str]:
+    """What goes into a layer: x, or the a of the layer below, by its letter and the number of that layer."""
+    return ("x", "") if level == 1 else ("a", superscript(level - 1))
 
 
 def _weight(k: int, j: int) -> str:
@@ -365,18 +370,18 @@ def inside(network: Network, level: int, unit: int, most: int = MOST) -> Scene:
     shown = _strongest(w * a, most)
     total = len(shown) + (len(shown) < len(w))
     top, x = (total - 1) / 2 * DOWN * 0.96, [0.0, 120.0, 270.0, 420.0, 545.0]
-    k = subscript(unit)
-    before = "x" if level == 1 else "a"
+    up = superscript(level)
+    k, before, below = subscript(unit) + up, *_before(level)
     middle = sheet.add(Node("sum", "operation", "Σ", "Σ", form="sign", strong=True, tooltip="sum"), x[2], 0)
     for lane, j in enumerate(shown, 1):
         y = top - (lane - 1) * DOWN * 0.96
-        value = Row(f"{before}{subscript(j + 1)}", number(a[j]), float(a[j]))
+        value = Row(f"{before}{subscript(j + 1)}{below}", number(a[j]), float(a[j]))
         role = "input" if level == 1 else "operation"
         source = sheet.add(Node(f"a{j + 1}", role, value.label, "", (value,), form="circle"), x[0], y)
         times = sheet.add(Node(f"x{j + 1}", "parameter", "×", "×", form="sign", tooltip="times"), x[1], y)
         sheet.join(source, times, lanes=(lane,))
         sheet.join(times, middle, lanes=(lane,))
-        name = _weight(unit, j + 1)
+        name = _weight(unit, j + 1) + up
         sheet.add(Node(f"w{j + 1}", "text", name, f"{name} = {number(w[j])}", form="text"), x[1], y + 26)
         sheet.say(number(w[j] * a[j]), times, middle, 0.4, lane=lane)
     if total > len(shown):
@@ -398,7 +403,7 @@ def inside(network: Network, level: int, unit: int, most: int = MOST) -> Scene:
         sheet.join("sigma", middle, kind="back", faint=True)
         sheet.say(f"δ{k} = {number(delta[i])}", middle, "sigma", 0.5, side=-14)
     sheet.add(Node("name", "text", "", layer.sigma or "identity", form="text", faint=True), x[3], -26)
-    out = sheet.add(_unit(network, level, i, strong=True), x[4], 0)
+    out = sheet.add(_unit(network, level, i, up, strong=True), x[4], 0)
     sheet.join("sigma", out)
     title = f"Inside unit {unit} of layer {level}"
     return _scene(sheet, title, [], None if delta is None else _weights(network, level, i, a, delta, shown))
@@ -406,10 +411,11 @@ def inside(network: Network, level: int, unit: int, most: int = MOST) -> Scene:
 
 def _weights(network: Network, level: int, i: int, a: Any, delta: Any, shown: list[int]) -> PathTable:
     """∂L/∂w_ij = δ_i a_j for each weight, checked against the gradient of W where there is one example."""
-    layer, k, before = network.layers[level - 1], subscript(i + 1), "x" if level == 1 else "a"
+    layer, up = network.layers[level - 1], superscript(level)
+    k, before, below = subscript(i + 1) + up, *_before(level)
     parts = delta[i] * a
     rows = tuple(
-        PathRow(lane, f"∂L/∂{_weight(i + 1, j + 1)} = δ{k} {before}{subscript(j + 1)}",
+        PathRow(lane, f"∂L/∂{_weight(i + 1, j + 1)}{up} = δ{k} {before}{subscript(j + 1)}{below}",
                 f"{number(delta[i])} × {_bracketed(a[j])}", number(parts[j]), float(parts[j]))
         for lane, j in enumerate(shown, 1)
     )  # fmt: skip

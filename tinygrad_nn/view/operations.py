@@ -295,7 +295,7 @@ def _array_rule(graph: Graph, slot: Slot) -> str:
         stretch = f"copied to {text.shape(slot.source.value)}"
     if rule == "·":
         return stretch or "1"
-    rule = shorten(rule.removeprefix("· ") if rule.startswith("· ⊙") else rule, 40)
+    rule = shorten(rule.removeprefix("· ") if rule.startswith("· ⊙") else rule, 120)
     return f"{rule}\n{stretch}" if stretch else rule
 
 

@@ -71,15 +71,15 @@ def _shade(x: float) -> str:
 
 def _table(table: PathTable) -> Iterator[str]:
     yield table.heading
-    rows = [
-        (f"{row.number}" if row.number else "", row.nodes, row.factors, row.product, row.share) for row in table.rows
-    ]
+    rows = [(row.mark or f"{row.number or ''}", row.nodes, row.factors, row.product, row.share) for row in table.rows]
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
+    widths[0], widths[3] = max(2, widths[0]), max(widths[3], len(table.total))
     for mark, nodes, factors, product, share in rows:
-        yield f"  {mark:>2}  {nodes:<{widths[1]}}  {factors:<{widths[2]}}  = {product:>{widths[3]}}  {share}".rstrip()
+        left = f"  {mark:>{widths[0]}}  {nodes:<{widths[1]}}  {factors:<{widths[2]}}"
+        yield f"{left}  = {product:>{widths[3]}}  {share}".rstrip()
     if table.total:
         mark = {True: "✓ ", False: "✗ ", None: ""}[table.ok]
-        total = f"{table.sum:>{widths[1] + widths[2] + 2}}  = {table.total:>{widths[3]}}"
+        total = f"{table.sum:>{widths[0] + widths[1] + widths[2]}}  = {table.total:>{widths[3]}}"
         yield f"      {total}  {mark}{table.check}".rstrip()
     yield from table.rest
 

@@ -1,4 +1,8 @@
-"""Runs Graphviz, or the embedded engine where there is none, and never waits longer than it was told."""
+"""Runs Graphviz, or the embedded engine where there is none, and never waits longer than it was told.
+
+The package graphviz starts the program, on Windows without a console window, and tells how it failed; the DOT text is
+our own.
+"""
 
 from __future__ import annotations
 
@@ -93,17 +97,18 @@ def layout(source: str, form: str, engine: str | None = None, timeout: float = 1
     kind, program = find(engine, form)
     if kind == "embedded" and form == "png":
         source = source.translate(_NOT_IN_ARIMO)
+    from graphviz.backend.execute import ExecutableNotFound, run_check  # only where a picture is laid out
+
     command = [program, f"-T{form}", "-q", *options]
     try:
-        done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=timeout, check=False)
+        return run_check(command, input=source.encode(), capture_output=True, timeout=timeout, quiet=True).stdout
     except subprocess.TimeoutExpired:
         raise LayoutTimeoutError(f"{kind} did not lay the picture out within {timeout:g} seconds") from None
-    except OSError as reason:
+    except subprocess.CalledProcessError as reason:
+        message = reason.stderr.decode(errors="replace").strip() or f"exit status {reason.returncode}"
+        raise RenderError(f"{kind} could not draw the picture: {message}") from None
+    except (OSError, ExecutableNotFound) as reason:
         raise RenderError(f"{program} could not be started: {reason}") from None
-    if done.returncode or not done.stdout:
-        message = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
-        raise RenderError(f"{kind} could not draw the picture: {message}")
-    return done.stdout
 
 
 # The embedded engine draws png with its own fonts; what they lack would come out as empty boxes.

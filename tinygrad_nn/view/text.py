@@ -106,7 +106,7 @@ def shape(value: Any) -> str:
     dims = np.shape(value)
     if not dims:
         return "number"
-    return f"{dims[0]} numbers" if len(dims) == 1 else " × ".join(map(str, dims))
+    return f"{dims[0]} number{'s' * (dims[0] != 1)}" if len(dims) == 1 else " × ".join(map(str, dims))
 
 
 def clean(text: str) -> str:

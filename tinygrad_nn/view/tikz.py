@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_nn.view import latex, style
+from tinygrad_nn.view.dotfile import label_lines
 from tinygrad_nn.view.model import Edge, Grid, Node, PathTable, Row, Scene
 from tinygrad_nn.view.style import ROLES
 from tinygrad_nn.view.text import number
@@ -160,7 +161,7 @@ def _edge(edge: Edge, places: _Places) -> Iterator[str]:
         dash = (
             _DASHES[lane.dot]
             if lane
-            else {"constant": "dashed", "negative": "dashed", "blocked": "dotted"}.get(edge.kind, "")
+            else {"constant": "dashed", "negative": "dashed", "view": "dashed", "blocked": "dotted"}.get(edge.kind, "")
         )
         width = 1.8 if lane else 0.8 + 5 * edge.weight
         arrow = "<-" if edge.kind == "sends" else "->"
@@ -169,7 +170,7 @@ def _edge(edge: Edge, places: _Places) -> Iterator[str]:
     if label is not None:
         color = lanes[0].text if len(lanes) == 1 else style.INK
         badges = " ".join(f"\\textbf{{{k}}}" for k in edge.lanes)
-        body = "\\\\".join(latex.escape(line) for line in edge.label.split("\n"))
+        body = "\\\\".join(latex.escape(line) for line in label_lines(edge))
         text = " ".join(part for part in (f"({badges})" if badges else "", body) if part)
         look = f"inner sep=0pt, align=center, font=\\sffamily\\scriptsize, {_color(color)}"
         yield f"\\node[{look}] at ({label[0]:g},{label[1]:g}) {{{text}}};"
@@ -201,7 +202,7 @@ def _table(table: PathTable) -> str:
     lines = [f"\\multicolumn{{5}}{{@{{}}l}}{{\\textbf{{{latex.escape(table.heading)}}}}}"]
     for row in table.rows:
         color = _color(style.lane(row.number).text if row.number else style.QUIET)
-        mark = f"\\textbf{{{row.number}}}" if row.number else ""
+        mark = f"\\textbf{{{latex.escape(row.mark or str(row.number))}}}" if row.number or row.mark else ""
         value = _heat(row.grid) if row.grid is not None else latex.escape(row.product)
         cells = [mark, latex.escape(row.nodes), latex.escape(row.factors), "=", value, latex.escape(row.share)]
         lines.append(" & ".join(f"\\color{{{color}}}{cell}" for cell in cells))

@@ -40,6 +40,7 @@ from tinygrad_nn.watch import clock
 
 __all__ = ["Number", "StandIn", "Trace", "at_each_replay"]
 
+_LARGE = 1 << 14  # bytes of an array that is not kept for longer than it is needed
 # What these return depends on shapes and dtypes only.
 _ABOUT_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.zeros_like, np.ones_like,
                  np.empty_like, np.may_share_memory, np.shares_memory, np.can_cast, np.common_type}  # fmt: skip
@@ -228,7 +229,7 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         return self._trace.carry_out(op, args, params or {})
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if any(isinstance(x, Tensor) for x in inputs):
+        if Tensor in map(type, inputs):
             return NotImplemented
         return self._called(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
 
@@ -534,7 +535,9 @@ class Trace:
     def release(self, node: Node) -> None:
         """A stand-in of this value is gone; with the last one goes the array, which is hardly needed any more."""
         node.held -= 1
-        if not node.held and node.func is not None and node.pure and isinstance(node.sample, np.ndarray):
+        if node.held or node.func is None or not node.pure:
+            return
+        if isinstance(node.sample, np.ndarray) and node.sample.nbytes > _LARGE:
             node.sample, node.gone = skeleton(node.sample), True
 
     def _revived(self, node: Node) -> Node:

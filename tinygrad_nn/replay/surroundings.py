@@ -10,6 +10,7 @@ replay, and when one of the places holds something else the step is recorded ane
 from __future__ import annotations
 
 import dis
+import functools
 import gc
 import random
 import sys
@@ -38,6 +39,7 @@ _LIBRARIES = sys.stdlib_module_names - {"__main__"} | {"numpy", "scipy"}
 _CORE = ("autodiff", "errors", "operation", "ops", "replay", "samples", "symbols", "tensor", "watch")
 
 
+@functools.cache
 def _is_library(module: str) -> bool:
     top, _, rest = module.partition(".")
     return top in _LIBRARIES or (top == "tinygrad_nn" and (not rest or rest.split(".")[0] in _CORE))
@@ -188,9 +190,9 @@ class Surroundings:
                     place.put(place.value)
 
     def _entered(self, frame: FrameType, event: str, _: Any) -> None:
-        code, module = frame.f_code, frame.f_globals.get("__name__", "")
-        if event != "call" or _is_library(module):
+        if event != "call" or _is_library(frame.f_globals.get("__name__", "")):
             return
+        code, module = frame.f_code, frame.f_globals.get("__name__", "")
         self._inner.update(c for c in code.co_consts if isinstance(c, CodeType))
         if code.co_freevars and code not in self._inner and code not in self._closures:
             self._closures.add(code)

@@ -80,11 +80,11 @@ class Pack:
     and while all are `alike` the first of them stands for all.
     """
 
-    def __init__(self, params: Sequence[Tensor], states: Sequence[State]):
+    def __init__(self, params: tuple[Tensor, ...], states: tuple[State, ...]):
         self.params, self.states = params, states
-        self.dtype, self.shapes = params[0].dtype, [p.shape for p in params]
+        self.dtype, self.shapes = params[0].dtype, tuple([p.shape for p in params])
         ends = list(accumulate([p.size for p in params], initial=0))
-        self.parts = [slice(*ends[i : i + 2]) for i in range(len(params))]
+        self.parts = tuple([slice(*ends[i : i + 2]) for i in range(len(params))])
         self.vectors, self.single, self.alike = State(), set(), True
         for name in states[0]:
             arrays = [state[name] for state in states]

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.replay.blocks import THREADS, blocks, cut, share
-from tinygrad_nn.replay.nodes import Memory, Node, cast, look_up, skeleton
+from tinygrad_nn.replay.nodes import Memory, Node, cast, item, look_up, skeleton
 from tinygrad_nn.replay.planning import TWO_THREADS, Buffer, Chain, Plan, elementwise, is_reduction
 from tinygrad_nn.replay.step import BY_VALUE, Given, Owner, Result, Step, is_sequence
 from tinygrad_nn.replay.surroundings import Place
@@ -376,8 +376,11 @@ class Writer:
 
     def _call(self, node: Node, out: str = "") -> str:
         """Any call, as it was recorded."""
-        if node.func is np.transpose and not node.kwargs and len(node.args) == 1:
-            return f"{self._name(node.args[0])}.T"
+        if node.func in _METHODS and not node.kwargs and isinstance(node.args[0], Node) and not out:
+            array, *rest = [self._text(x) for x in node.args]
+            text = _METHODS[node.func].get(len(rest))
+            if text is not None:  # quicker than NumPy's function
+                return text.format(array, *rest)
         given = [self._text(x) for x in node.args] + [f"{k}={self._text(x)}" for k, x in node.kwargs.items()]
         return f"{self._function(node.func, node.name)}({', '.join(given + [f'out={out}'] * bool(out))})"
 
@@ -519,6 +522,14 @@ class Writer:
         if type(tree) is dict:
             return "{" + ", ".join(f"{self._text(k)}: {self._returned(x)}" for k, x in tree.items()) + "}"
         return self._text(tree)
+
+
+_METHODS: dict[Any, dict[int, str]] = {  # by the number of arguments behind the array
+    np.transpose: {0: "{0}.T"},
+    np.ravel: {0: "{0}.ravel()"},
+    np.reshape: {1: "{0}.reshape({1})"},
+    item: {1: "{0}[{1}]"},
+}
 
 
 def _indent(lines: Sequence[str]) -> list[str]:

@@ -436,7 +436,8 @@ class _Run:
         """
         self.optimizer.zero_grad()
         J, prediction = (self.search if self.optimizer.needs_loss else self.measure)(X, Y)
-        squares = [0.0 if p.grad is None else float(np.vdot(p.grad, p.grad)) for p in self.params]
+        flat = [None if p.grad is None else p.grad.ravel() for p in self.params]
+        squares = [0.0 if g is None else float(g.dot(g)) for g in flat]
         cost, norm = float(J.value), math.sqrt(sum(squares))
         if not math.isfinite(cost) or not math.isfinite(norm):
             raise FloatingPointError("a gradient is" if math.isfinite(cost) else f"the loss is {cost},")

@@ -34,10 +34,11 @@ __all__ = [
     "vjp",
 ]  # fmt: skip
 __all__ += [*ops.names(), *_LATER, *_ROOMS]
+globals().update({name: _BY_NAME[name] for name in ops.names()})  # `__getattr__` would take longer than the operation
 
 
 def __getattr__(name: str) -> _Any:
-    """Operations of the tables, and what is loaded later."""
+    """Operations added later, and what is loaded later."""
     if name in _LATER:
         value = getattr(_importlib.import_module(f"tinygrad_nn.{_LATER[name]}"), name)
     elif name in _ROOMS:

@@ -853,7 +853,5 @@ def test_results_within_an_object_are_refused():
         bag.y = W @ x
         return bag
 
-    with pytest.raises(
-        CompileError, match=r"returns a Bag that holds tensors.*return them in a tuple, a list"
-    ):
+    with pytest.raises(CompileError, match=r"returns a Bag that holds tensors.*return them in a tuple, a list"):
         step(X)

@@ -205,6 +205,12 @@ def _cholesky_tangent(t, y, x):
     return y @ _half_lower(back @ (0.5 * (t[0] + _transposed(t[0]))) @ _transposed(back))
 
 
+def _with_directions(rng):
+    """Samples: a direction, and a matrix with singular values that lie apart, which the decomposition computes well."""
+    shapes = (3, 3), (2, 3, 3)
+    return [((rng.normal(size=(3, 3)), np.linalg.qr(rng.normal(size=s))[0] * [1.0, 1.5, 2.2]), {}) for s in shapes]
+
+
 def _matrices(*shapes):
     """Samples: well-conditioned square matrices, with right-hand sides of the further shapes."""
 
@@ -238,7 +244,7 @@ inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _
 solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, binds=2, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)), example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))", summary="Solution y of a y = b")
 det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x), jvp=lambda t, y, x: np.sum(cofactor(x) * t[0], axis=(-1, -2)), samples=_matrices(), example="tn.det(np.diag([1.0, 2.0]))", summary="Determinant", hard="exact for singular matrices, up to order 2.")
 cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda t, y, x: _slope(t[0], x), samples=_matrices(), summary="Cofactors: the gradient of the determinant")
-_slope   = op(_cofactor_slope, "cof′({x})[{g}]", lambda g, y, u, x: _slope(g, x), lambda g, y, u, x: _cofactor_bend(g, u, x), name="_cofactor_slope", arguments=("g", "x"), defaults={}, jvp=_slope_tangent, samples=lambda rng: [(args[::-1], params) for args, params in _matrices((3, 3))(rng)], summary="Second derivative of the determinant")
+_slope   = op(_cofactor_slope, "cof′({x})[{g}]", lambda g, y, u, x: _slope(g, x), lambda g, y, u, x: _cofactor_bend(g, u, x), name="_cofactor_slope", arguments=("g", "x"), defaults={}, jvp=_slope_tangent, samples=_with_directions, summary="Second derivative of the determinant")
 _logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x)), name="_logabsdet", jvp=lambda t, y, x: np.trace(np.linalg.inv(x) @ t[0], axis1=-2, axis2=-1), samples=_matrices(), summary="Logarithm of |det x|")
 _signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", arguments=("x",), samples=_matrices(), summary="Sign of det x (no gradient)")
 cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, samples=_matrices(), prepare=lambda x: x @ np.swapaxes(x, -1, -2), example="tn.cholesky(np.diag([1.0, 4.0]))", summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", hard="the gradient is symmetric.")

@@ -1,23 +1,23 @@
-"""The same training step in this package, in hand-written NumPy, and in the frameworks that are installed."""
+"""The same training step, forward, backward and SGD, in this package, by hand in NumPy, and in other frameworks.
+
+Sigmoid layers, J = 1/N Σ ½‖y − ŷ‖².  Each function makes the network of these sizes and returns the step.
+"""
 
 from __future__ import annotations
 
-import importlib.util
+import functools
 import itertools
-import statistics
-import time
-from collections.abc import Callable
+import os
 
 import numpy as np
+from measure import Race, Step, race
 
 import tinygrad_nn as tn
 
-Step = Callable[[], object]
-
-CASES = {
+CASES = {  # sizes of the layers, and of the batch
     "S": ((2, 16, 16, 1), 32),
     "M": ((784, 128, 10), 64),
-    "D": ((64, 30, 10), 32),
+    "D": ((64, 30, 10), 32),  # the 8×8 digits
     "L": ((784, 1024, 1024, 10), 512),
 }
 
@@ -32,25 +32,6 @@ def make(sizes, n, dtype=np.float32, seed=0):
         for k, d in itertools.pairwise(sizes)
     ]
     return X, Y, layers
-
-
-def time_in_turns(steps: dict[str, Step], rounds: int = 25, slice_s: float = 0.02) -> dict[str, tuple[float, float]]:
-    """{name: (median, best)} in microseconds: every round runs each step for about `slice_s`."""
-    repeats = {}
-    for name, step in steps.items():
-        for _ in range(3):
-            step()
-        start = time.perf_counter()
-        step()
-        repeats[name] = max(1, int(slice_s / max(time.perf_counter() - start, 1e-7)))
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            for _ in range(repeats[name]):
-                step()
-            times[name].append((time.perf_counter() - start) / repeats[name] * 1e6)
-    return {name: (statistics.median(t), min(t)) for name, t in times.items()}
 
 
 # --- this package --------------------------------------------------------------------------------------------------
@@ -149,11 +130,30 @@ def numpy_buffers(sizes, n, dtype=np.float32) -> Step:
     return step
 
 
+def products(sizes, n, dtype=np.float32) -> Step:
+    """Only the matrix products of the step: the floor."""
+    X, _, layers = make(sizes, n, dtype)
+    A = [np.empty((d, n), dtype) for d in sizes[1:]]
+    G = [np.empty_like(W) for W, _ in layers]
+
+    def step():
+        below = X
+        for (W, _), a in zip(layers, A, strict=True):
+            np.matmul(W, below, out=a)
+            below = a
+        for level in range(len(layers) - 1, -1, -1):
+            np.matmul(A[level], (A[level - 1] if level else X).T, out=G[level])
+            if level:
+                np.matmul(layers[level][0].T, A[level], out=A[level - 1])
+
+    return step
+
+
 # --- frameworks ------------------------------------------------------------------------------------------------------
 
 
-def torch_eager(sizes, n, dtype=np.float32) -> Step:
-    """PyTorch's ordinary loop."""
+def torch_eager(sizes, n, dtype=np.float32, compiled=False) -> Step:
+    """PyTorch's ordinary loop, or the same with the loss through `torch.compile`."""
     import torch
 
     X, Y, layers = make(sizes, n, dtype)
@@ -168,9 +168,15 @@ def torch_eager(sizes, n, dtype=np.float32) -> Step:
     X, Y = torch.tensor(X.T.copy()), torch.tensor(Y.T.copy())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 
+    def loss_of():
+        return ((model(X) - Y) ** 2).sum() / (2 * n)
+
+    if compiled:
+        loss_of = torch.compile(loss_of)
+
     def step():
         optimizer.zero_grad()
-        loss = ((model(X) - Y) ** 2).sum() / (2 * n)
+        loss = loss_of()
         loss.backward()
         optimizer.step()
         return loss
@@ -183,6 +189,7 @@ def jax_jit(sizes, n, dtype=np.float32) -> Step:
     import jax
     import jax.numpy as jnp
 
+    jax.config.update("jax_enable_x64", dtype == np.float64)
     X, Y, layers = make(sizes, n, dtype)
     X, Y = jnp.array(X), jnp.array(Y)
 
@@ -206,16 +213,127 @@ def jax_jit(sizes, n, dtype=np.float32) -> Step:
     return step
 
 
-RIVALS: dict[str, Callable[..., Step]] = {
-    "eager": eager,
-    "compiled": compiled,
-    "numpy": numpy_plain,
+def hips_autograd(sizes, n, dtype=np.float32) -> Step:
+    """HIPS autograd."""
+    import autograd.numpy as anp
+    from autograd import value_and_grad
+
+    X, Y, layers = make(sizes, n, dtype)
+
+    def loss_of(layers):
+        a = X
+        for W, b in layers:
+            a = 1 / (1 + anp.exp(-(anp.dot(W, a) + b)))
+        return anp.sum((a - Y) ** 2) / (2 * n)
+
+    loss_and_grads, lr = value_and_grad(loss_of), dtype(0.01)
+
+    def step():
+        loss, grads = loss_and_grads(layers)
+        for pair, pair_grads in zip(layers, grads, strict=True):
+            for p, g in zip(pair, pair_grads, strict=True):
+                p -= lr * g
+        return loss
+
+    return step
+
+
+def mygrad(sizes, n, dtype=np.float32) -> Step:
+    """MyGrad."""
+    import mygrad as mg
+
+    X, Y, layers = make(sizes, n, dtype)
+    layers, lr = [(mg.tensor(W), mg.tensor(b)) for W, b in layers], dtype(0.01)
+
+    def step():
+        a = X
+        for W, b in layers:
+            a = 1 / (1 + mg.exp(-(mg.matmul(W, a) + b)))
+        loss = mg.sum((a - Y) ** 2) / (2 * n)
+        loss.backward()
+        for pair in layers:
+            for p in pair:
+                p.data -= lr * p.grad
+        return loss
+
+    return step
+
+
+def tinygrad(sizes, n, dtype=np.float32) -> Step:
+    """The other tinygrad, with TinyJit on the CPU; it needs clang."""
+    os.environ.setdefault("DEV", "CPU")
+    from tinygrad import Tensor, TinyJit
+    from tinygrad.helpers import Context
+    from tinygrad.nn.optim import SGD
+
+    X, Y, layers = make(sizes, n, dtype)
+    X, Y = Tensor(X).realize(), Tensor(Y).realize()
+    layers = [(Tensor(W), Tensor(b)) for W, b in layers]
+    parameters = list(itertools.chain(*layers))
+    for p in parameters:
+        p.requires_grad = True
+    optimizer = SGD(parameters, lr=0.01)
+
+    @TinyJit
+    def update():
+        optimizer.zero_grad()
+        a = X
+        for W, b in layers:
+            a = (W @ a + b).sigmoid()
+        loss = ((a - Y) ** 2).sum() / (2 * n)
+        loss.backward()
+        optimizer.step()
+        return loss.realize()
+
+    def step():
+        with Context(TRAINING=1):
+            return update().item()
+
+    return step
+
+
+def micrograd(sizes, n, dtype=np.float64) -> Step:
+    """Number by number, in Python's floats: for one output and small networks only."""
+    from micrograd.nn import MLP
+
+    if sizes[-1] != 1 or dtype != np.float64:
+        raise ValueError("only S in float64")
+    X, Y, _ = make(sizes, n, dtype)
+    model, inputs, targets = MLP(sizes[0], list(sizes[1:])), X.T.tolist(), Y.T.tolist()
+
+    def step():
+        loss = sum((model(x) - y[0]) ** 2 for x, y in zip(inputs, targets, strict=True)) * (1 / (2 * n))
+        model.zero_grad()
+        loss.backward()
+        for p in model.parameters():
+            p.data -= 0.01 * p.grad
+        return loss
+
+    return step
+
+
+RIVALS = {
+    "products": products,
     "numpy_buffers": numpy_buffers,
+    "numpy": numpy_plain,
+    "compiled": compiled,
+    "eager": eager,
     "torch": torch_eager,
+    "torch_compile": functools.partial(torch_eager, compiled=True),
     "jax": jax_jit,
+    "autograd": hips_autograd,
+    "mygrad": mygrad,
+    "tinygrad": tinygrad,
+    "micrograd": micrograd,
 }
 
 
-def available(name: str) -> bool:
-    """Whether the framework is installed."""
-    return name not in ("torch", "jax") or importlib.util.find_spec(name) is not None
+def start(rival: str, case: str, dtype: str) -> Step:
+    """One of them, for `measure.Remote`."""
+    return RIVALS[rival](*CASES[case], dtype=np.dtype(dtype).type)
+
+
+@functools.cache
+def times(case: str, dtype: str = "float32", rivals: tuple[str, ...] = tuple(RIVALS), **options: int) -> Race:
+    """Let them run against each other, once."""
+    return race("steps", rivals, case, dtype, **options)

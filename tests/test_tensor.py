@@ -1152,3 +1152,10 @@ def test_detect_anomaly_lets_the_guarded_pass():
 def test_the_class_called_with_numbers_makes_an_array_of_them():
     assert tn.Tensor([1, 2]).dtype == np.float64
     assert tn.Tensor([[1.0], [2.0]]).shape == (2, 1)
+
+
+def test_the_gradient_of_a_bias_keeps_its_digits_in_a_very_large_batch():
+    b = tn.tensor(np.zeros((2, 1), np.float32), requires_grad=True)
+    slopes = np.full((2, 3_000_000), 0.1, np.float32)
+    tn.sum((slopes + b) * slopes).backward()
+    np.testing.assert_allclose(b.grad, np.sum(slopes, axis=1, keepdims=True, dtype=np.float64), rtol=1e-6)

@@ -46,9 +46,13 @@ def history(outputs: Iterable[Any], wanted: Iterable[Any] | None = None) -> list
     return [node for node in order if node.index in reached]
 
 
+FEW = 1 << 12  # so many float32 numbers can be summed one after the other; of more, NumPy sums pairs of sums of pairs
+
+
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum over what broadcasting repeated: the gradient of an input of this shape."""
-    if g.ndim == 2 and shape == (g.shape[0], 1) and g.dtype.char in "fd" and (type(g) is np.ndarray or not g.tracked):
+    plain = type(g) is np.ndarray or not g.tracked
+    if plain and g.ndim == 2 and shape == (g.shape[0], 1) and g.shape[1] <= FEW and g.dtype.char in "fd":
         ones = _ones(g.shape[1], g.dtype)  # BLAS is the quickest to sum rows: every bias takes this way
         return g.dot(ones) if type(g) is np.ndarray else np.matmul(g, ones)
     extra = g.ndim - len(shape)

@@ -46,7 +46,7 @@ def history(outputs: Iterable[Any], wanted: Iterable[Any] | None = None) -> list
     return [node for node in order if node.index in reached]
 
 
-FEW = 1 << 12  # so many float32 numbers can be summed one after the other; of more, NumPy sums pairs of sums of pairs
+FEW = 1 << 9  # so many numbers may be summed one after the other; of more, NumPy sums the sums of parts, and keeps the digits
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:

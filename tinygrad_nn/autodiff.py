@@ -46,7 +46,7 @@ def history(outputs: Iterable[Any], wanted: Iterable[Any] | None = None) -> list
     return [node for node in order if node.index in reached]
 
 
-FEW = 1 << 9  # so many numbers may be summed one after the other; of more, NumPy sums the sums of parts, and keeps the digits
+FEW = 1 << 9  # so many numbers may be summed one by one; of more, NumPy sums sums of parts, and keeps the digits
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:

@@ -51,10 +51,12 @@ FEW = 1 << 9  # so many numbers may be summed one by one; of more, NumPy sums su
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum over what broadcasting repeated: the gradient of an input of this shape."""
-    plain = type(g) is np.ndarray or not g.tracked
-    if plain and g.ndim == 2 and shape == (g.shape[0], 1) and g.shape[1] <= FEW and g.dtype.char in "fd":
+    if g.ndim == 2 and shape == (g.shape[0], 1) and g.shape[1] <= FEW and g.dtype.char in "fd":
         ones = _ones(g.shape[1], g.dtype)  # BLAS is the quickest to sum rows: every bias takes this way
-        return g.dot(ones) if type(g) is np.ndarray else np.matmul(g, ones)
+        if type(g) is np.ndarray:
+            return g.dot(ones)
+        if not g.tracked:
+            return np.matmul(g, ones)
     extra = g.ndim - len(shape)
     if extra < 0:
         return np.broadcast_to(g, shape)

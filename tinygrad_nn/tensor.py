@@ -615,7 +615,10 @@ def _call_as_numpy(entry: Any, function: Any, args: tuple, kwargs: dict[str, Any
     """Call our entry as somebody called NumPy's function: its names and order of parameters, its defaults left out."""
     if not kwargs and (not isinstance(entry, Op) or len(args) <= len(entry.arguments)):
         return entry(*args)
-    parameters = inspect.signature(function).parameters
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # before NumPy 2.4, some functions in C do not tell
+        return entry(*args, **kwargs)
     if any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
         return entry(*args, **kwargs)
     given = inspect.signature(function).bind(*args, **kwargs).arguments

@@ -855,3 +855,27 @@ def test_results_within_an_object_are_refused():
 
     with pytest.raises(CompileError, match=r"returns a Bag that holds tensors.*return them in a tuple, a list"):
         step(X)
+
+
+def test_buffers_begin_at_a_cache_line_and_views_keep_them():
+    W = tn.tensor(np.ones((4, 3)), requires_grad=True)
+    optimizer = tn.optim.SGD([W], lr=0.1)
+
+    @tn.compile
+    def step(x):
+        optimizer.zero_grad()
+        J = tn.sum((W @ x) ** 2)
+        J.backward()
+        optimizer.step()
+        return J
+
+    x = tn.tensor(np.arange(15.0).reshape(3, 5))
+    for _ in range(3):
+        step(x)
+    assert W.grad.ctypes.data % 64 == 0
+    row = W.grad[1:2]
+    before = row.copy()
+    for _ in range(3):
+        step(x)
+    np.testing.assert_array_equal(row, before)  # the next steps took other memory
+    assert not np.array_equal(row, W.grad[1:2])

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_nn as tn
 from tinygrad_nn import nn, optim
-from tinygrad_nn.replay import at_each_replay
+from tinygrad_nn.replay import at_each_replay, writing
 
 OPTIMISERS = {
     "SGD": lambda p: optim.SGD(p, lr=0.1),
@@ -133,8 +133,11 @@ def test_float32_stays_float32_and_agrees_to_rounding(optimiser):
     assert_equal_training(OPTIMISERS[optimiser], layers, tn.mse, lambda i: real(i, dtype=np.float32), rtol=2e-5)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("loss", [tn.mse, tn.cross_entropy])
-def test_large_layers_in_blocks_and_two_threads_bit_for_bit(loss):
+def test_large_layers_in_blocks_and_two_threads_bit_for_bit(loss, threads, monkeypatch):
+    monkeypatch.setattr(writing, "THREADS", threads)
+    monkeypatch.setattr(writing, "TWO_THREADS", 1 << 20)
     batch = real if loss is tn.mse else labelled
     compiled = assert_equal_training(
         OPTIMISERS["Adam"],
@@ -144,6 +147,7 @@ def test_large_layers_in_blocks_and_two_threads_bit_for_bit(loss):
         steps=5,
     )
     assert "chain" in compiled.program.source
+    assert ("share(chain" in compiled.program.source) == (threads == 2)
 
 
 def test_batches_of_changing_size():

@@ -149,7 +149,7 @@ def test_fused_calls_are_a_frame_within_that_of_their_line():
     scene = tn.draw(step).scene
     line, chain = scene.groups
     assert (chain.id, chain.parent) == ("chain1", line.id)
-    assert chain.label == "fused: 3 calls on one block of 65 rows after the other, 7 blocks"
+    assert chain.label == "fused: 3 calls on one block of 131 rows after the other, 4 blocks"
     assert [n.group for n in scene.nodes] == [line.id, "chain1", line.id]
     assert "\n    subgraph cluster_chain1 {" in tn.draw(step).source
 

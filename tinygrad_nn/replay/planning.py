@@ -21,8 +21,8 @@ from tinygrad_nn.replay.nodes import Node, cast, look_up, skeleton
 __all__ = ["BLOCK", "TWO_THREADS", "Buffer", "Chain", "Plan", "elementwise", "is_reduction", "takes_out"]
 
 LARGE = 1 << 19  # bytes of an array from which on chains run over blocks
-BLOCK = 1 << 18  # bytes of a block
-TWO_THREADS = 1 << 22  # bytes that a chain writes, from which on two threads share it
+BLOCK = 1 << 19  # bytes of a block
+TWO_THREADS = 1 << 26  # bytes that a chain writes, from which on two threads gain more than waking each other costs
 _TAKE_OUT = {np.concatenate, np.stack, np.take, np.cumsum, np.cumprod, np.einsum, np.argmax, np.argmin, np.round}
 _END = np.inf  # after all calls
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.autodiff import FEW
-from tinygrad_nn.replay.blocks import THREADS, blocks, cut, share
+from tinygrad_nn.replay.blocks import THREADS, blocks, cut, empty, share
 from tinygrad_nn.replay.nodes import Memory, Node, cast, item, look_up, skeleton
 from tinygrad_nn.replay.planning import TWO_THREADS, Buffer, Chain, Plan, elementwise, is_reduction
 from tinygrad_nn.replay.step import BY_VALUE, Given, Owner, Result, Step, is_sequence
@@ -54,7 +54,7 @@ class Writer:
 
     def __init__(self, step: Step, plan: Plan, function: Callable, moving: set[Memory]):
         self.step, self.plan, self.moving = step, plan, moving
-        self.namespace: dict[str, Any] = {"empty": np.empty, "blocks": blocks, "ndarray": np.ndarray, "MISS": MISS}
+        self.namespace: dict[str, Any] = {"empty": empty, "blocks": blocks, "ndarray": np.ndarray, "MISS": MISS}
         self.bound: list[Memory] = []
         self.compared: dict[str, Place] = {}
         self._start: list[str] = []  # of bind
@@ -88,7 +88,7 @@ class Writer:
     def _assembled(self) -> str:
         replay = ["def replay(args, kwargs):", *_indent(self._body)]
         self.listing = "\n".join(replay)
-        scratch = [f"{name} = empty({n}, {self._dtype(dtype)})" for name, (dtype, n) in self._scratch.items()]
+        scratch = [f"{name} = empty(({n},), {self._dtype(dtype)})" for name, (dtype, n) in self._scratch.items()]
         count = " + ".join(f"getrefcount({name})" for _, name in self._given_out) or "0"
         references = ["def references():", f"    return {count}", ""]
         inner = [*scratch, *self._start, "", *self._functions, *references, *replay, "", "return replay, references"]

@@ -1,0 +1,141 @@
+"""The factored form of a gradient: a product of sums of products."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import cached_property
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_nn.chain import scaled
+from tinygrad_nn.chain.graph import Edge, Graph, Step, name_of
+from tinygrad_nn.symbols import number
+
+if TYPE_CHECKING:
+    from tinygrad_nn.chain.sums import PathSum
+
+__all__ = ["Factor", "factored"]
+
+
+def factored(owner: PathSum) -> list[Factor]:
+    """What `PathSum.factored` returns."""
+    factors: list[Factor] = []
+    for single, stretches in itertools.groupby(cut(owner._graph.steps), lambda stretch: len(stretch) == 1):
+        if single:
+            factors.append(Factor(owner, [step for stretch in stretches for step in stretch]))
+        else:
+            factors += [Factor(owner, stretch) for stretch in stretches]
+    todo = list(factors)
+    while todo:
+        factor = todo.pop()
+        branches = factor._branches()
+        while branches:
+            branch = branches.pop(0)
+            term = [stretch[0][2] if len(stretch) == 1 else Factor(owner, stretch) for stretch in branch]
+            sums = [part for part in term if isinstance(part, Factor)]
+            if len(sums) == 1 and all(part.op.name == "add" for part in term if isinstance(part, Edge)):
+                i = term.index(sums[0])  # a sum within a sum
+                branches = [branch[:i] + some + branch[i + 1 :] for some in sums[0]._branches()] + branches
+            else:
+                factor.terms.append(term)
+                todo += sums
+    return factors
+
+
+class Factor:
+    """A sum of products: all paths between two nodes that every path through either goes through.
+
+    `source` and `target` are these nodes; `terms` are the ways between them that have nothing else in common, each a
+    list of edges and, nested, further factors; `products` are their values, and `value` is the sum.  Ways that cross
+    are told apart path by path; where there are more than `limit` of those, there are no terms.  Between arrays there
+    are no values (None).
+    """
+
+    def __init__(self, owner: PathSum, steps: list[Step]):
+        self._owner, self._steps = owner, steps
+        self.source, self.target = steps[0][2].source, steps[-1][2].target
+        self.terms: list[list[Edge | Factor]] = []
+
+    @cached_property
+    def _paths(self) -> PathSum:
+        owner, first, last = self._owner, self._steps[0][0], self._steps[-1][1]
+        graph = Graph.pruned(owner._graph.nodes, self._steps, [first], last)
+        return owner._between(graph, self.source, self.target)
+
+    @property
+    def count(self) -> int:
+        """How many paths there are between its nodes."""
+        return self._paths.count
+
+    @property
+    def value(self) -> Any:
+        """Their sum."""
+        return scaled.to_float(self._paths._total) if self._owner._numbers else None
+
+    @property
+    def products(self) -> list[Any]:
+        """The value of each term."""
+        if self.value is None:
+            return [None] * len(self.terms)
+        return [math.prod(self._value_of(part) for part in term) for term in self.terms]
+
+    def _value_of(self, part: Edge | Factor) -> Any:
+        return part.value if isinstance(part, Factor) else part.slope
+
+    def _branches(self) -> list[list[list[Step]]]:
+        """Its ways, which meet only at its ends, cut into stretches; if all of them hang together, its paths."""
+        stretches = cut(self._steps)
+        if len(stretches) > 1:
+            return [stretches]
+        first, last = self._steps[0][0], self._steps[-1][1]
+        hangs: dict[int, int] = {}  # vertex -> another of its way; the last one stands for the way
+
+        def way(v: int) -> int:
+            while hangs.setdefault(v, v) != v:
+                hangs[v] = v = hangs[hangs[v]]
+            return v
+
+        for a, b, _ in self._steps:
+            if a != first and b != last:
+                hangs[way(a)] = way(b)
+        found: dict[Any, list[Step]] = {}
+        for a, b, edge in self._steps:
+            key: Any = edge if (a, b) == (first, last) else way(b if a == first else a)
+            found.setdefault(key, []).append((a, b, edge))
+        if len(found) > 1:
+            return [cut(steps) for steps in found.values()]
+        if self.count > self._owner.limit:
+            return []
+        return [[[(i, i + 1, edge)] for i, edge in enumerate(edges)] for edges, _ in self._paths._walk()]
+
+    def __str__(self) -> str:
+        """Such as ``(2 + 3·(1 + 4))``; what is nested deeper than six sums is only counted."""
+        return self._text(6)
+
+    def _text(self, depth: int) -> str:
+        if not self.terms or not depth:
+            return f"({self.count} paths)"
+        terms = [[self._text_of(part, depth - 1) for part in term] for term in self.terms]
+        products = ["·".join(text for text in term if text != "1") or "1" for term in terms]
+        return products[0] if len(products) == 1 else f"({' + '.join(products)})"
+
+    def _text_of(self, part: Edge | Factor, depth: int) -> str:
+        if isinstance(part, Factor):
+            return part._text(depth)
+        if self.value is None:
+            return f"∂{name_of(part.target)}/∂{name_of(part.source)}"
+        text = number(self._value_of(part))
+        return f"({text})" if text.startswith("−") else text
+
+
+def cut(steps: list[Step]) -> list[list[Step]]:
+    """The steps, cut at every vertex that no step leads past: there all paths meet."""
+    found: list[list[Step]] = []
+    reach = -1
+    for step in sorted(steps, key=itemgetter(0)):
+        if step[0] >= reach:
+            found.append([])
+        found[-1].append(step)
+        reach = max(reach, step[1])
+    return found

@@ -95,7 +95,7 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
 
     >>> import tinygrad_nn as tn
     >>> x = tn.tensor(3.0, requires_grad=True, name="x")
-    >>> str(local_derivative(paths(tn.square(x), x).edges[0]))
+    >>> str(tn.chain.local_derivative(tn.paths(tn.square(x), x).edges[0]))
     '2x = 6'
     """
     node, x = edge.target, edge.source

@@ -363,8 +363,8 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):  # type: ignore[misc
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> X = np.linspace(-3, 3, 100)[:, np.newaxis]
-    >>> model = tn.sklearn.MLPRegressor((32,), "tanh", batch_size=10, max_iter=100, learning_rate_init=0.01, tol=None)
-    >>> bool(model.fit(X, np.sin(X[:, 0])).score(X, np.sin(X[:, 0])) > 0.98)
+    >>> model = tn.sklearn.MLPRegressor((32,), "tanh", batch_size=10, learning_rate_init=0.01, tol=None, random_state=0)
+    >>> bool(model.fit(X, np.sin(X[:, 0])).score(X, np.sin(X[:, 0])) > 0.95)
     True
     """
 

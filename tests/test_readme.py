@@ -13,11 +13,11 @@ import re
 import shlex
 import sys
 import tempfile
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pictures import words_of
 
 from tinygrad_nn.cli import make_parser
 
@@ -126,16 +126,6 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if "://" not in target and not target.startswith("#"):
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name} links to {target}"
-
-
-def words_of(svg: Path) -> list[str]:
-    """What a picture says, whichever engine laid it out: its title, description, labels and tooltips."""
-    said = []
-    for element in ET.parse(svg).iter():
-        tag = element.tag.rpartition("}")[2]
-        if tag in {"title", "desc", "text"}:
-            said.append(" ".join("".join(element.itertext()).split()))
-    return sorted(filter(None, said))
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -186,7 +186,7 @@ def pullback(
 
 def copied(g: Any) -> Any:
     """An array of one's own; other kinds of arrays stay what they are."""
-    return np.array(g) if isinstance(g, (np.ndarray, np.generic)) else g.copy()
+    return np.array(g) if isinstance(g, (np.ndarray, np.generic)) and not isinstance(g, Traced) else g.copy()
 
 
 def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph: bool = False) -> list[Any]:

@@ -37,10 +37,10 @@ np.empty((1 << 25) - (1 << 16), np.uint8)
 class Mode:
     """How operations are recorded in this thread and context."""
 
-    __slots__ = ("anomalies", "grad", "trace", "usual")
+    __slots__ = ("anomalies", "grad", "trace", "transformed", "usual")
 
-    def __init__(self, grad: bool = True, anomalies: bool = False, trace: Any = None):
-        self.grad, self.anomalies, self.trace = grad, anomalies, trace
+    def __init__(self, grad: bool = True, anomalies: bool = False, trace: Any = None, transformed: bool = False):
+        self.grad, self.anomalies, self.trace, self.transformed = grad, anomalies, trace, transformed
         self.usual = grad and not anomalies and trace is None
 
 
@@ -78,7 +78,7 @@ class no_grad(_Switch):  # noqa: N801  PyTorch's name
     """
 
     def _changed(self, mode: Mode) -> Mode:
-        return Mode(False, mode.anomalies, mode.trace)
+        return Mode(False, mode.anomalies, mode.trace, mode.transformed)
 
 
 class detect_anomaly(_Switch):  # noqa: N801  PyTorch's name
@@ -108,7 +108,7 @@ class detect_anomaly(_Switch):  # noqa: N801  PyTorch's name
         super().__exit__(*error)
 
     def _changed(self, mode: Mode) -> Mode:
-        return Mode(mode.grad, True, mode.trace)
+        return Mode(mode.grad, True, mode.trace, mode.transformed)
 
 
 # --- the tensor ------------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ class Tensor(Traced):
         if isinstance(new, Tensor):
             new = new._seen()
         if isinstance(self._seen(), Traced):
-            self.value[...] = new
+            self.value = self.value.rebound(new)
         elif new is not self.value:  # else: p.data -= ... has just written into it
             old, new = self.value, np.asarray(new)
             if new.shape != old.shape:
@@ -376,7 +376,7 @@ class Tensor(Traced):
         for node, g in found.items():
             if node.grad is not None and node.op is None:
                 g = node.grad + g
-            if type(g) is not np.ndarray and isinstance(g, np.generic):
+            if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
                 g = np.asarray(g)
             at = id(g)
             node.grad = g.copy() if at in given or g.base is not None else g  # held by somebody else, too
@@ -805,7 +805,7 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
         data = trace.see(data)
     if isinstance(data, Tensor):
         data = data.value
-    if isinstance(data, (np.ndarray, np.generic)):
+    if isinstance(data, (np.ndarray, np.generic)) and not isinstance(data, Traced):
         value = np.array(data, dtype=dtype)
     elif hasattr(data, "__array_function__"):  # another kind of array, kept as it is
         value = data.copy() if dtype is None else data.astype(dtype)

@@ -91,7 +91,9 @@ class _Call:
             raise ValueError(f"argnums {argnums} names an argument twice")
         self.variables: list[Tensor] = []
         depth, mode = _depth.set(_depth.get() + 1), _mode.get()
-        recording = _mode.set(Mode(True, mode.anomalies, mode.trace))  # also for a caller within no_grad
+        recording = _mode.set(
+            Mode(True, mode.anomalies, mode.trace, transformed=True)
+        )  # also for a caller within no_grad
         try:
             for i in self.numbers:
                 fresh = [_fresh(x) for x in _leaves(args[i])]

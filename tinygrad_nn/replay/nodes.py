@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.tensor import Tensor
 
 __all__ = [
-    "CompileError", "Memory", "Node", "cast", "item", "leaves", "look_up", "map_leaves", "power_of_numbers",
-    "refusal", "skeleton", "tensor_of", "updated", "written",
+    "CompileError", "Memory", "Node", "cast", "cut_off", "is_array", "item", "leaves", "look_up", "map_leaves",
+    "power_of_numbers", "refusal", "skeleton", "tensor_of", "updated", "written",
 ]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)
@@ -116,6 +117,11 @@ def skeleton(x: Any) -> Any:
     return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.strides) if isinstance(x, np.ndarray) else x
 
 
+def is_array(x: Any) -> bool:
+    """Whether it is a real array: what stands in for one says that it is one, too."""
+    return isinstance(x, np.ndarray) and not isinstance(x, Traced)
+
+
 _TREES = {tuple, list, dict, slice}
 
 
@@ -170,3 +176,22 @@ def look_up(place: Any) -> Any:
 def tensor_of(array: Any, name: str | None) -> Tensor:
     """A tensor of a copy."""
     return Tensor(np.array(array)[()], name=name)
+
+
+# --- tensors that a step returns -------------------------------------------------------------------------------------
+
+
+def _refuse_history(*_: Any, **__: Any) -> Any:
+    raise CompileError(
+        "a gradient is asked of a tensor that a compiled step returned, and replays keep no history: call backward() "
+        "within the step, or take the step without tn.compile"
+    )
+
+
+_STEP = Op("compiled_step", _refuse_history, "compiled step", (_refuse_history,), jvp=_refuse_history, view=False)
+_PARAMETERS = Tensor(np.zeros(()), True, "parameters")
+
+
+def cut_off(value: Any, name: str | None) -> Tensor:
+    """A tensor that depends on parameters in a way that only the step knows: no gradient passes it unnoticed."""
+    return Tensor(value, True, name, _STEP, (_PARAMETERS,), None, (0,))

@@ -130,20 +130,25 @@ class Compiled:
         self._programs: list[tuple[Any, Program]] = []
         self._changing: set[Key] = set()  # places of numbers that are looked up at each replay, as they change
         self._fixed: set[Key] = set()  # those that change, and that the step branches on
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._running = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the step, or record it."""
-        program, mode = self._quick, _mode.get()
-        if program is not None and program.mode is mode:
-            with self._lock:
-                result = program.run(args, kwargs)
-            if result is not MISS:
-                return result
-        if mode.trace is not None or mode.anomalies:
+        mode = _mode.get()
+        if mode.trace is not None or mode.anomalies or mode.transformed:
             return self.function(*args, **kwargs)
         with self._lock:
-            return self._otherwise(args, kwargs, mode)
+            if self._running:  # the step has called itself, by something that it does at each replay
+                return self.function(*args, **kwargs)
+            self._running = True
+            try:
+                program, result = self._quick, MISS
+                if program is not None and program.mode is mode:
+                    result = program.run(args, kwargs)
+                return self._otherwise(args, kwargs, mode) if result is MISS else result
+            finally:
+                self._running = False
 
     def _otherwise(self, args: tuple, kwargs: dict[str, Any], mode: Mode) -> Any:
         """Run another program than the last, or a new one."""

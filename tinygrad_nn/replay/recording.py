@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from tinygrad_nn.replay.nodes import (
     Memory,
     Node,
     cast,
+    is_array,
     item,
     leaves,
     look_up,
@@ -115,6 +117,11 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     # -- what an array knows about itself
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """For `isinstance`, in code that asks what it has got."""
+        return type(self._node.sample[()]) if self._node.scalar else np.ndarray
+
     shape = property(lambda self: self._node.sample.shape)
     ndim = property(lambda self: self._node.sample.ndim)
     size = property(lambda self: self._node.sample.size)
@@ -122,6 +129,8 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     nbytes = property(lambda self: self._node.sample.nbytes)
     itemsize = property(lambda self: self._node.sample.itemsize)
     base = property(lambda self: self._of)
+    strides = property(lambda self: self._node.sample.strides)
+    flags = property(lambda self: self._node.sample.flags)
     T = property(lambda self: np.transpose(self))
 
     def __len__(self) -> int:
@@ -273,6 +282,17 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         everything = index is Ellipsis or index == () if not isinstance(index, slice) else index == slice(None)
         self.write(value if everything else self._call(updated, self, index, value))
 
+    def rebound(self, value: Any) -> StandIn:
+        """What stands in for the memory from now on, with another value; this one keeps what it has."""
+        if value is self:
+            return self
+        new = StandIn(self._trace, self.node, memory=self.memory)
+        if self.memory is not None:
+            self.memory.handle = self._trace.known_as(self.memory.array, new)
+            self.memory = None
+        new[...] = value
+        return new
+
     @unwatched
     def write(self, value: Any) -> None:
         """Change in place, for everybody who looks at the same memory."""
@@ -301,6 +321,7 @@ class Number(StandIn):
     """Stands in for a Python number that is looked up at each replay; like it, it leaves the dtype of arrays alone."""
 
     __slots__ = ()
+    __class__ = float
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not any(isinstance(x, Tensor) for x in inputs):
@@ -392,11 +413,16 @@ class Trace:
             found = self._known[id(array)] = memory.handle = StandIn(self, memory.node, memory=memory)
         return found
 
+    def known_as(self, array: Any, stand_in: StandIn) -> StandIn:
+        """From now on this is the stand-in of an array."""
+        self._known[id(array)] = stand_in
+        return stand_in
+
     def see(self, value: Any) -> Any:
         """What the step shall see of an argument of an operation."""
         if isinstance(value, Tensor):
             self.lift(value)
-        return self.stand_in(value) if isinstance(value, np.ndarray) else value
+        return self.stand_in(value) if is_array(value) else value
 
     @unwatched
     def lift(self, tensor: Tensor, argument: int | None = None) -> None:
@@ -409,7 +435,7 @@ class Trace:
                 "require a gradient",
                 "compute it inside the step, or detach() it",
             )
-        if isinstance(tensor.value, np.generic):
+        if isinstance(tensor.value, np.generic) and not isinstance(tensor.value, StandIn):
             tensor.value = np.asarray(tensor.value)
         value, grad = tensor.value, tensor.grad
         self.lifted[id(tensor)] = tensor, value, grad
@@ -422,7 +448,7 @@ class Trace:
         gradients = {}
         for at, (tensor, value, grad) in self.lifted.items():
             now = tensor.grad
-            gradients[at] = self.stand_in(now) if isinstance(now, np.ndarray) and now is not grad else now
+            gradients[at] = self.stand_in(now) if is_array(now) and now is not grad else now
             tensor.value, tensor.grad = value, grad
         return gradients
 
@@ -432,6 +458,12 @@ class Trace:
             del memory.handle
         for container in (self._known, self._same, self._numbers, self.lifted):
             container.clear()
+
+    def kept(self) -> Node | None:
+        """A value that somebody still holds after the recording."""
+        if any(node.held for node in self.nodes):
+            gc.collect()
+        return next((node for node in self.nodes if node.held), None)
 
     def number(self, place: Any) -> Number:
         """The stand-in of a number that is looked up at each replay."""
@@ -458,7 +490,7 @@ class Trace:
 
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """An operation: as the NumPy calls of its forward function, or, where that looks at values, as a whole."""
-        values = [self.stand_in(v) if isinstance(v, np.ndarray) else v for v in values]
+        values = [self.stand_in(v) if is_array(v) else v for v in values]
         if not any(isinstance(v, StandIn) for v in leaves((values, params))):
             return op.forward(*values, **params)
         if not _draws(params):
@@ -487,7 +519,7 @@ class Trace:
         return self._given(self.record(func, args, kwargs, name), handles)
 
     def _node_of(self, x: Any) -> Any:
-        x = self.stand_in(x) if isinstance(x, np.ndarray) else x
+        x = self.stand_in(x) if is_array(x) else x
         return x.node if isinstance(x, StandIn) else x
 
     def _given(self, node: Node, handles: Sequence[StandIn] = ()) -> Any:
@@ -583,7 +615,7 @@ def _key(tree: Any) -> Any:
         return tuple((k, _key(x)) for k, x in tree.items())
     if isinstance(tree, slice):
         return slice, _key(tree.start), _key(tree.stop), _key(tree.step)
-    if isinstance(tree, (float, np.floating)):
+    if isinstance(tree, (float, np.floating)) and not isinstance(tree, StandIn):
         return type(tree), float(tree).hex()  # -0.0 is not 0.0, and NaN is NaN
     return type(tree), tree
 

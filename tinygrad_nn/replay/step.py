@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import collections
+import gc
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay.nodes import CompileError, Memory, Node, leaves, skeleton
+from tinygrad_nn.replay.nodes import CompileError, Memory, Node, leaves, skeleton, written
 from tinygrad_nn.replay.recording import StandIn, Trace
 from tinygrad_nn.replay.surroundings import Key, Surroundings
 from tinygrad_nn.tensor import Mode, Tensor, _mode
@@ -22,11 +25,13 @@ __all__ = [
     "difference",
     "is_sequence",
     "map_tree",
+    "owners_of",
     "parts",
     "signature",
 ]
 
 BY_VALUE = (int, float, complex, str, bytes, bool, type(None), np.dtype, slice, type(Ellipsis))
+_UNWATCHED = (list, dict, set, bytearray, collections.deque)  # but for plain lists and dicts
 Owner = Tensor | int  # a tensor, or the number of the argument that it is
 
 
@@ -62,20 +67,25 @@ def is_sequence(kind: type) -> bool:
     return kind is tuple or kind is list or (issubclass(kind, tuple) and hasattr(kind, "_make"))
 
 
-def is_array(x: Any) -> bool:
+def _is_data(x: Any) -> bool:
     """Whether it is an array or a NumPy scalar."""
-    return isinstance(x, (np.ndarray, np.generic))
+    return isinstance(x, (np.ndarray, np.generic)) and not isinstance(x, StandIn)
 
 
 def signature(arguments: Sequence[tuple[str, Any]]) -> tuple:
     """What two calls must have in common to run the same program."""
     first = {id(x): i for i, (_, x) in reversed([*enumerate(arguments)])}
-    return tuple([(path, _kind(x), first[id(x)] if is_array(x) or type(x) is Tensor else 0) for path, x in arguments])
+    return tuple([(path, _kind(x), first[id(x)] if _is_data(x) or type(x) is Tensor else 0) for path, x in arguments])
 
 
 def _kind(x: Any) -> Any:
     kind = type(x)
-    if is_array(x):
+    if _is_data(x):
+        if isinstance(x, np.ndarray) and kind not in (np.ndarray, np.memmap):
+            raise CompileError(
+                f"an argument of shape {x.shape} is of type {kind.__name__}, which computes in its own way: pass a "
+                "plain array, made by np.array(argument)"
+            )
         return kind, x.shape, x.dtype.str
     if kind is Tensor:
         return kind, x.shape, x.dtype.str, x.tracked
@@ -85,18 +95,25 @@ def _kind(x: Any) -> Any:
         return kind, *x
     if isinstance(x, BY_VALUE):
         return kind, x
-    if kind in (set, bytearray):
+    if isinstance(x, _UNWATCHED) or hasattr(kind, "__next__"):
         raise CompileError(
-            f"an argument is a {kind.__name__}, and a change in it would go unnoticed: pass a tuple or an array"
+            f"an argument is of type {kind.__name__}, and a change in it would go unnoticed: pass a tuple, a list, a "
+            "dict or an array"
         )
     return kind, id(x)
 
 
-class Result:
-    """A leaf of what the step returns, that is computed: as a tensor of this name, or as an array."""
+def owners_of(arrays: list[np.ndarray]) -> set[int]:
+    """What an array that shares memory with one of these is, or is a view of."""
+    return {id(x) for array in arrays for x in (array, array.base) if x is not None}
 
-    def __init__(self, node: Node, tensor: bool = False, name: str | None = None):
-        self.node, self.tensor, self.name = node, tensor, name
+
+class Result:
+    """A leaf of what the step returns, that is computed: as a tensor like this one, or as an array."""
+
+    def __init__(self, node: Node, tensor: Tensor | None = None):
+        self.node, self.is_tensor = node, tensor is not None
+        self.tracked, self.name = (False, None) if tensor is None else (tensor.tracked, tensor.name)
 
 
 class Given:
@@ -131,27 +148,33 @@ class Step:
         def given(x: Any) -> Any:
             if type(x) is Tensor:
                 trace.lift(x, self._at[id(x)])
-            return trace.stand_in(x, Memory(x, "argument", argument=self._at[id(x)])) if is_array(x) else x
+            return trace.stand_in(x, Memory(x, "argument", argument=self._at[id(x)])) if _is_data(x) else x
 
         def returned(x: Any) -> Any:
             if type(x) is Tensor:
                 if id(x) in self._at:
                     return Given(self._at[id(x)])
-                return Result(trace.see(x).value.node, True, x.name) if x.index > trace.start else x
-            x = trace.stand_in(x) if is_array(x) else x
-            if any(isinstance(part, StandIn) or type(part) is Tensor for part in getattr(x, "__dict__", {}).values()):
+                return Result(trace.see(x).value.node, x) if x.index > trace.start else x
+            x = trace.stand_in(x) if _is_data(x) else x
+            if _holds_results(x) or hasattr(type(x), "__next__"):
                 raise CompileError(
                     f"the step returns a {type(x).__name__} that holds tensors, and a replay could not make it: "
                     "return them in a tuple, a list or a dict"
                 )
             return Result(x.node) if isinstance(x, StandIn) else x
 
+        def run() -> None:
+            inside = map_tree((args, kwargs), given)
+            found = map_tree(inside, lambda x: x)
+            values = [x for _, x in parts(*inside)]
+            result = self.surroundings.watching(lambda: function(*inside[0], **inside[1]), values)
+            self._refuse_changed_arguments(found, inside)
+            self.result = map_tree(result, returned)
+
         token = _mode.set(Mode(mode.grad, False, trace))
         try:
             with np.errstate(all="ignore"):
-                args, kwargs = map_tree(args, given), map_tree(kwargs, given)
-                result = self.surroundings.watching(lambda: function(*args, **kwargs))
-                self.result = map_tree(result, returned)
+                run()
         finally:
             after = trace.let_go()
             _mode.reset(token)
@@ -164,6 +187,21 @@ class Step:
         self.written = {m.node: m.handle.node for m in self.memories if m.written and m.handle.node is not m.node}
         self._note_tensors([(t, grad, after[id(t)]) for t, _, grad in trace.lifted.values() if t.index < trace.start])
         trace.close()
+
+    def _refuse_changed_arguments(self, found: Any, inside: Any) -> None:
+        """CompileError if the run has changed lists or dicts among its arguments, which were copies."""
+        for (path, before), (_, after) in zip(
+            parts(*found), [*parts(*inside), *itertools.repeat((None, None), 9)], strict=False
+        ):
+            same = before is after
+            if is_sequence(type(before)) or type(before) is dict:
+                same = type(before) is type(after) and len(before) == len(after)
+                same = same and (type(before) is not dict or [*before] == [*after])
+            if not same:
+                raise CompileError(
+                    f"the step changes its argument {path.partition('[')[0]}, a list or a dict, and a replay would "
+                    "not: return what it finds out, or mark what it does with tn.replay.at_each_replay"
+                )
 
     def _note_tensors(self, tensors: list[tuple[Tensor, Any, Any]]) -> None:
         self.gradients: list[tuple[Owner, Node | None]] = []
@@ -183,6 +221,8 @@ class Step:
 
     def _check(self) -> None:
         """CompileError for what a replay would leave out, or could not know."""
+        if self.surroundings.refused is not None:
+            raise CompileError(self.surroundings.refused)
         changed = self.surroundings.changed_by_the_step()
         if changed is not None:
             raise CompileError(
@@ -197,8 +237,13 @@ class Step:
                 f"before the "
                 "step, and pass them as an argument"
             )
-        kept = [m for m in self.memories if m.kind in ("value", "found") and isinstance(m.array, np.ndarray)]
-        for a, b in itertools.combinations(kept, 2):
+        held = self.surroundings.results_kept()
+        if held is not None:
+            raise CompileError(
+                f"a value that the step computes is kept by something outside of it ({written(held.line)}), and a "
+                "replay would not put it there: return it, or assign it to the data of a tensor"
+            )
+        for a, b in itertools.combinations(self._that_can_overlap(), 2):
             if (a.written or b.written) and np.may_share_memory(a.array, b.array) and self._uses(a) and self._uses(b):
                 names = [m.tensor.name if m.tensor is not None and m.tensor.name else "an array" for m in (a, b)]
                 raise CompileError(
@@ -206,6 +251,16 @@ class Step:
                     f"step "
                     "writes to: give each an array of its own"
                 )
+
+    def _that_can_overlap(self) -> list[Memory]:
+        kinds = ("value", "found", "argument")
+        return [m for m in self.memories if m.kind in kinds and isinstance(m.array, np.ndarray)]
+
+    def could_overlap(self) -> list[tuple[Memory, Memory]]:
+        """Each array that is an argument, with each memory that is written to, or the other way round."""
+        arrays = [m for m in self._that_can_overlap() if m.kind == "argument" and m.array.ndim]
+        others = [m for m in self._that_can_overlap() if m.array.ndim]
+        return [(a, b) for a in arrays for b in others if b is not a and (b.written or (a.written and b not in arrays))]
 
     def _uses(self, memory: Memory) -> bool:
         """Whether the step reads or writes it, or gives it out."""
@@ -246,6 +301,10 @@ class Step:
             return None
         if not self.surroundings.same({id(m.place) for m in self.memories} | {id(place) for place in numbers}):
             return None
+        for a, b in self.could_overlap():
+            mine, other = ((given[m.argument] if m.argument is not None else m.now()) for m in (a, b))
+            if np.may_share_memory(mine, getattr(other, "value", other)):
+                return None
         moved = []
         for memory in self.memories:
             now = memory.now()
@@ -260,7 +319,20 @@ class Step:
 def _outline(x: Any) -> Any:
     if type(x) is Tensor:
         return Tensor(skeleton(x.value), x.tracked)
-    return skeleton(x) if is_array(x) else x
+    return skeleton(x) if _is_data(x) else x
+
+
+def _holds_results(x: Any, depth: int = 3) -> bool:
+    """Whether an object, that is no array or tensor itself, holds some that only the recorded run knows."""
+    if isinstance(x, (StandIn, *BY_VALUE, type, ModuleType)) or not depth:
+        return False
+    inside = gc.get_referents(x) if not isinstance(x, FunctionType) else [c.cell_contents for c in x.__closure__ or ()]
+    return any(
+        isinstance(part, StandIn)
+        or (type(part) is Tensor and isinstance(part.value, StandIn))
+        or _holds_results(part, depth - 1)
+        for part in inside
+    )
 
 
 # --- are two recordings the same? ------------------------------------------------------------------------------------

@@ -1,42 +1,60 @@
 """What a step depends on besides its arguments: globals, closures, attributes.  Watched, so that no replay is stale.
 
-While the step is recorded, a profile hook sees which functions are about to run.  Whatever their code can name (the
-global `lr`, the attribute `self.training`, the items of a dict of settings) is a `Place`, with the value it has.
-Arrays
-and tensors found there get their stand-ins before anything can read them; everything else is compared before each
-replay, and when one of the places holds something else the step is recorded anew.
+While the step is recorded, a profile hook sees which functions are about to run, what they are given and what they
+return.  Whatever their code can name (the global `lr`, the attribute `self.training`, the items of a dict of settings)
+is a `Place`, with the value it has.  Arrays and tensors found there get their stand-ins before anything can read them;
+everything else is compared before each replay, and when one of the places holds something else the step is recorded
+anew.  What cannot be compared (a clock, an iterator) is refused.
 """
 
 from __future__ import annotations
 
+import builtins
+import datetime
 import dis
 import functools
 import gc
+import operator
+import os
 import random
 import sys
+import time
 import weakref
-from collections.abc import Callable
-from types import CodeType, FrameType, FunctionType, ModuleType
+from argparse import Namespace
+from collections import Counter, deque
+from collections.abc import Callable, Collection
+from contextvars import ContextVar
+from types import CodeType, FrameType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.operation import Op, Traced
-from tinygrad_nn.replay.nodes import Memory, written
+from tinygrad_nn.replay.nodes import Memory, Node, written
 from tinygrad_nn.replay.recording import StandIn, Trace
-from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.tensor import _INSIDE, Tensor
 
 __all__ = ["Key", "Place", "Surroundings"]
 
 Key = tuple[str, int, Any]  # by which a place is recognised
 _ABSENT = object()
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic)  # compared by value
-_WITHOUT_PLACES = (*_PLAIN, np.ndarray, np.ufunc, np.dtype, Traced, Op, FunctionType, CodeType)
-_CONTAINERS = (list, tuple, dict, set)
-_ITEMS = 10_000  # of longer containers only the length is watched
+_WITHOUT_PLACES = (*_PLAIN, np.ndarray, np.ufunc, np.dtype, Traced, Op, CodeType)
+_CONTAINERS = (list, tuple, dict, set, deque)
+_ITEMS = 10_000  # a longer container is not watched
+# A function that names one of these can reach attributes by names that it does not spell out.
+_BY_ANY_NAME = {"getattr", "hasattr", "vars", "dir", "__dict__", "__getattribute__", "attrgetter", "methodcaller",
+                "eval", "exec", "globals", "locals"}  # fmt: skip
+# What is another at each call, or is there for what it does outside.
+_OUTSIDE: dict[Any, str] = {
+    **dict.fromkeys([f for f in vars(time).values() if callable(f) and f is not time.sleep], "reads the clock"),
+    builtins.print: "prints", builtins.input: "asks for input", builtins.open: "opens a file",
+    os._Environ.__getitem__.__code__: "reads an environment variable",
+}  # fmt: skip
 # Modules whose functions depend on nothing but their arguments.
 _LIBRARIES = sys.stdlib_module_names - {"__main__"} | {"numpy", "scipy"}
 _CORE = ("autodiff", "errors", "operation", "ops", "replay", "samples", "symbols", "tensor", "watch")
+_NOW = ("now", "today", "utcnow")
 
 
 @functools.cache
@@ -75,6 +93,10 @@ class Place:
                     return holder[self.key]
                 case "length":
                     return len(holder)
+                case "attributes":
+                    return len(vars(holder))
+                case "members":
+                    return set(holder)
                 case _:
                     return list(holder)
         except (AttributeError, LookupError, ValueError):
@@ -89,6 +111,16 @@ class Place:
             holder[self.key] = value
         elif self.key in getattr(holder, "__dict__", ()) and not isinstance(holder, type):
             holder.__dict__[self.key] = value
+        elif self.kind == "attribute":
+            kinds = holder.__mro__ if isinstance(holder, type) else type(holder).__mro__
+            owner = next((kind for kind in kinds if self.key in vars(kind)), object)
+            try:
+                if type(vars(owner)[self.key]).__name__ == "member_descriptor":
+                    object.__setattr__(holder, self.key, value)  # in a slot
+                else:
+                    type.__setattr__(owner, self.key, value)
+            except (TypeError, KeyError):
+                return False
         else:
             return False
         return True
@@ -116,9 +148,11 @@ class Place:
 def _same(a: Any, b: Any) -> bool:
     if a is b:
         return True
-    if isinstance(a, list) and isinstance(b, list):
+    if type(a) is type(b) is list:
         return len(a) == len(b) and all(map(_same, a, b))
-    return isinstance(a, _PLAIN) and type(a) is type(b) and bool(a == b)
+    if type(a) is type(b) is set:
+        return a == b and {*map(type, a)} == {*map(type, b)}
+    return isinstance(a, _PLAIN) and type(a) is type(b) and bool(a == b) and (a != 0 or repr(a) == repr(b))  # -0.0
 
 
 def _weakly(x: Any) -> Any:
@@ -150,7 +184,7 @@ class Surroundings:
     """The places that the functions of one recorded run can read.
 
     `numbers` are those in `changing`, which are looked up at each replay; `aliases`, arguments that are found there,
-    too.
+    too; `refused` says what the run does that no replay could know of.
     """
 
     def __init__(self, function: Callable, trace: Trace, changing: set[Key]) -> None:
@@ -159,9 +193,11 @@ class Surroundings:
         self.aliases: list[tuple[int, Any]] = []
         self._function, self._trace, self._changing = function, trace, changing
         self._found: dict[Key, Place] = {}
-        self._attributes: dict[
-            tuple[int, str], tuple[Any, str, CodeType]
-        ] = {}  # looked for: object, its name, and by whom
+        self.refused: str | None = None
+        self._names: set[str] = set()  # which the user's functions can name,
+        self._codes: list[CodeType] = []  # their code,
+        self._by_any_name = False  # whether they can reach any attribute,
+        self._objects: dict[int, tuple[Any, str]] = {}  # and the objects that they can reach, with names
         self._containers: set[tuple[int, int]] = set()
         self._swapped: list[tuple[Place, Any]] = []
         self._generators: dict[int, tuple[np.random.Generator, Any, str, CodeType]] = {}
@@ -169,9 +205,13 @@ class Surroundings:
         self._closures: set[CodeType] = set()
         self._inner: set[CodeType] = set()  # of functions that the run makes: their cells are its own variables
 
-    def watching(self, run: Callable[[], Any]) -> Any:
+    def watching(self, run: Callable[[], Any], arguments: list[Any]) -> Any:
         """What `run` returns; meanwhile, look at what the functions that it calls can see."""
         self._look_at_cells(self._function)
+        self._look_into(self._function, getattr(self._function, "__name__", "the step"), None)
+        for x in arguments:
+            if not isinstance(x, _CONTAINERS):
+                self._look_into(x, "an argument", None)
         before: Any = sys.getprofile()
         collects = gc.isenabled()
         gc.disable()  # what somebody has the collector call is no part of the step
@@ -188,26 +228,80 @@ class Surroundings:
             for place, stand_in in self._swapped:
                 if place.now() is stand_in:
                     place.put(place.value)
+            self._swapped.clear()
 
-    def _entered(self, frame: FrameType, event: str, _: Any) -> None:
-        if event != "call" or _is_library(frame.f_globals.get("__name__", "")):
-            return
+    def _entered(self, frame: FrameType, event: str, value: Any) -> None:
         code, module = frame.f_code, frame.f_globals.get("__name__", "")
-        self._inner.update(c for c in code.co_consts if isinstance(c, CodeType))
-        if code.co_freevars and code not in self._inner and code not in self._closures:
-            self._closures.add(code)
-            known = getattr(self._function, "__code__", None) is code and _is_that_of(frame, self._function)
-            for function in [] if known else gc.get_referrers(code):
-                if isinstance(function, FunctionType) and _is_that_of(frame, function):
-                    self._look_at_cells(function)
-        if not module.startswith("tinygrad_nn."):
-            for name in code.co_names:
-                if name in frame.f_globals:
-                    self._add("item", frame.f_globals, name, name, code)
-        for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
-            value = frame.f_locals.get(name)
-            if not isinstance(value, _CONTAINERS):  # made on the way, or found where they are kept
-                self._look_into(value, name, code)
+        if _is_library(module):
+            caller = frame.f_back
+            if code in _OUTSIDE and event == "call" and caller is not None and not _INSIDE[caller.f_code.co_filename]:
+                self._refuse(_OUTSIDE[code], caller)
+            return
+        ours = _INSIDE[code.co_filename]
+        if event == "call":
+            if not ours:
+                self._meet_code(code, frame)
+            self._inner.update(c for c in code.co_consts if isinstance(c, CodeType))
+            if code.co_freevars and code not in self._inner and code not in self._closures:
+                self._closures.add(code)
+                known = getattr(self._function, "__code__", None) is code and _is_that_of(frame, self._function)
+                for function in [] if known else gc.get_referrers(code):
+                    if isinstance(function, FunctionType) and _is_that_of(frame, function):
+                        self._look_at_cells(function)
+            for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+                self._look_at_passing(frame.f_locals.get(name), name, code)
+        elif ours:
+            return
+        elif event == "return":
+            self._look_at_passing(value, f"what {code.co_name} returns", code)
+        elif event == "c_call":
+            owner = getattr(value, "__self__", None)
+            if value in _OUTSIDE:
+                self._refuse(_OUTSIDE[value], frame)
+            elif isinstance(owner, ContextVar):
+                self._refuse("reads a context variable", frame)
+            elif isinstance(owner, type) and issubclass(owner, datetime.date) and value.__name__ in _NOW:
+                self._refuse("reads the clock", frame)
+
+    def _refuse(self, what: str, frame: FrameType) -> None:
+        line = written((frame.f_code.co_filename, frame.f_lineno))
+        self.refused = self.refused or (
+            f"the step {what} ({line}), and a replay would not: do it outside and pass what it gives as an argument, "
+            "or mark it with tn.replay.at_each_replay"
+        )
+
+    def _meet_code(self, code: CodeType, frame: FrameType) -> None:
+        """A function of the user's is about to run: look at what it can name."""
+        names, of_globals = _names_of(code)
+        for name in sorted(of_globals):
+            if name in frame.f_globals:
+                self._add("item", frame.f_globals, name, name, code)
+        if code in self._codes:
+            return
+        self._codes.append(code)
+        if {"type", "ndarray"} <= {*code.co_names}:
+            self._refuse("asks for the type of an array, instead of using isinstance,", frame)
+        self._learn(names, code)
+
+    def _learn(self, names: Collection[str], code: CodeType | None) -> None:
+        """The user's functions can name this, too."""
+        new = {*names} - self._names
+        self._names |= new
+        any_name = not self._by_any_name and not new.isdisjoint(_BY_ANY_NAME)
+        self._by_any_name |= any_name
+        for weak, name in [*self._objects.values()] if new or any_name else []:
+            value = _strongly(weak)
+            if value is not None:
+                self._look_at_attributes(value, name, self._names if any_name else new, code)
+
+    def _look_at_passing(self, value: Any, name: str, code: CodeType) -> None:
+        """Look at an argument or a result, or at what is in it: containers themselves are found where they are kept."""
+        if not isinstance(value, _CONTAINERS):
+            self._look_into(value, name, code)
+        elif 0 < len(value) <= _ITEMS:
+            for x in value.values() if isinstance(value, dict) else tuple(value):
+                if not isinstance(x, (*_CONTAINERS, *_WITHOUT_PLACES)) or isinstance(x, Tensor):
+                    self._look_into(x, f"{name}[...]", code)
 
     def _look_at_cells(self, function: Any) -> None:
         code = getattr(function, "__code__", None)
@@ -225,10 +319,20 @@ class Surroundings:
                 return
             self._found[at] = place
             stand_in = self._stand_in(value, place)
-            if stand_in is not value and place.put(stand_in):
-                self._swapped.append((place, stand_in))
+            if stand_in is not value:
+                if place.put(stand_in):
+                    self._swapped.append((place, stand_in))
+                else:
+                    self.refused = self.refused or (
+                        f"the step can read {name}, an array that cannot be watched there: pass it as an argument"
+                    )
         place.codes.append(code)
-        if kind not in ("length", "numbers"):
+        if kind in ("item", "attribute", "cell"):
+            if hasattr(type(place.value), "__next__") and not isinstance(place.value, Traced):
+                self.refused = self.refused or (
+                    f"the step can advance {name}, an iterator, and a replay would not: pass what it gives as an "
+                    "argument"
+                )
             self._meet(place.value)
             self._look_into(place.value, name, code)
 
@@ -263,13 +367,40 @@ class Surroundings:
             if (id(value), id(code)) not in self._containers:
                 self._containers.add((id(value), id(code)))
                 self._look_into_container(value, name, code)
+        elif isinstance(value, (operator.attrgetter, operator.methodcaller)):
+            self._learn([part for name in value.__reduce__()[1] for part in str(name).split(".")], code)
+        elif isinstance(value, functools.partial):
+            for i, x in enumerate((value.func, value.args, value.keywords)):
+                self._look_into(x, f"{name}.{('func', 'args', 'keywords')[i]}", code)
         elif not isinstance(value, _WITHOUT_PLACES) and not _is_library_module(value):
-            for attribute in code.co_names:
-                seen = self._attributes.get((id(value), attribute))
-                if seen is None or _strongly(seen[0]) is not value:
-                    self._attributes[id(value), attribute] = _weakly(value), f"{name}.{attribute}", code
-                    if _is_data(value, attribute):
-                        self._add("attribute", value, attribute, f"{name}.{attribute}", code)
+            if code is not None and _INSIDE[code.co_filename]:
+                self._look_at_attributes(value, name, {*code.co_names}, code)
+            known = self._objects.get(id(value))
+            if (known is None or _strongly(known[0]) is not value) and not _is_library(_module_of(value)):
+                self._objects[id(value)] = _weakly(value), name
+                if isinstance(value, FunctionType):
+                    for attribute in ("__defaults__", "__kwdefaults__"):
+                        if getattr(value, attribute):
+                            self._add("attribute", value, attribute, f"{name}.{attribute}", code)
+                elif _is_of_the_user(value):
+                    self._add("attributes", value, None, f"the attributes of {name}", code)
+                self._look_at_attributes(value, name, self._names, code)
+
+    def _look_at_attributes(self, value: Any, name: str, names: set[str], code: Any) -> None:
+        """Those of an object that have one of these names; or all of them, if a function finds them by any name."""
+        own = getattr(value, "__dict__", {})
+        found = own.keys() & names
+        if self._by_any_name and _is_of_the_user(value):
+            found |= own.keys()
+        for kind in type(value).__mro__[:-1]:
+            found |= vars(kind).keys() & names
+        for attribute in sorted(found):  # the same in every run
+            if _is_data(value, attribute):
+                self._add("attribute", value, attribute, f"{name}.{attribute}", code)
+            elif attribute not in own and _is_of_the_user(value):
+                kind = next(kind for kind in type(value).__mro__ if attribute in vars(kind))
+                if isinstance(vars(kind)[attribute], (FunctionType, property)):
+                    self._add("attribute", kind, attribute, f"{kind.__name__}.{attribute}", code)
 
     def _look_into_container(self, value: Any, name: str, code: Any) -> None:
         if isinstance(value, tuple):  # always holds the same
@@ -277,10 +408,17 @@ class Surroundings:
                 self._meet(x)
                 self._look_into(x, f"{name}[{i}]", code)
             return
-        self._add("length", value, None, f"the length of {name}", code)
-        if isinstance(value, set) or len(value) > _ITEMS:
+        if isinstance(value, set):
+            self._add("members", value, None, name, code)
             return
-        if isinstance(value, list) and all(isinstance(x, _PLAIN) for x in value):
+        keys = isinstance(value, dict) and code is not None and not _INSIDE[code.co_filename]
+        self._add("keys" if keys else "length", value, None, f"the {'keys' if keys else 'length'} of {name}", code)
+        if len(value) > _ITEMS:
+            self.refused = self.refused or (
+                f"the step can read {name}, which has {len(value):,} items and cannot be watched: make it an array"
+            )
+            return
+        if not isinstance(value, dict) and all(isinstance(x, _PLAIN) for x in value):
             self._add("numbers", value, None, name, code)
             return
         for key in list(value) if isinstance(value, dict) else range(len(value)):
@@ -292,7 +430,8 @@ class Surroundings:
         self._found.clear()
         while len(places) != before:
             before = len(places)
-            places = [p for p in places if _strongly(p.holder) is not None]
+            forgotten = _held_by_nobody_else(places)
+            places = [p for p in places if _strongly(p.holder) is not None and id(p.holder) not in forgotten]
         for place in places:
             place.holder = _strongly(place.holder)
         self.places = places
@@ -308,10 +447,10 @@ class Surroundings:
         if changed:
             return f"{changed[0].name}{changed[0].where()}"
         known = {(id(p.holder), p.key) for p in self.places if p.kind == "attribute"}
-        for (at, attribute), (weak, name, code) in self._attributes.items():
-            made = getattr(_strongly(weak), "__dict__", {}).get(attribute)
-            if (at, attribute) not in known and _holds_results(made):
-                return f"{name}{_line_that_names([code], attribute)}"
+        for at, (weak, name) in self._objects.items():
+            for attribute, made in getattr(_strongly(weak), "__dict__", {}).items():
+                if (at, attribute) not in known and _holds_results(made):
+                    return f"{name}.{attribute}{_line_that_names(self._codes, attribute)}"
         return None
 
     def drawn_from(self) -> str | None:
@@ -322,10 +461,15 @@ class Surroundings:
                 return f"{name}{_line_that_names([code], name.rpartition('.')[2])}"
         return None if _global_generators() == self._global_generators else "the global generator"
 
+    def results_kept(self) -> Node | None:
+        """A value of the recorded run that somebody still holds."""
+        self._objects.clear()
+        return self._trace.kept()
+
     def forget(self) -> None:
         """Nothing but the places is needed any more."""
         del self._trace, self._function
-        for container in (self._attributes, self._swapped, self._generators, self._closures, self._inner):
+        for container in (self._objects, self._generators, self._codes, self._closures, self._inner):
             container.clear()
 
     def changed_numbers(self) -> set[Key]:
@@ -342,11 +486,49 @@ class Surroundings:
         return True
 
 
+def _held_by_nobody_else(places: list[Place]) -> set[int]:
+    """Ids of containers (which cannot be held weakly) that are only held by places."""
+    nobodys: list[Any] = []
+    containers = {id(x): x for x in [nobodys, *(p.holder for p in places if isinstance(p.holder, _CONTAINERS))]}
+    ours = Counter([id(p.holder) for p in places] + [id(p.value) for p in places])
+    counts = {at: sys.getrefcount(x) - ours[at] for at, x in containers.items()}
+    alone = counts[id(nobodys)] - 1  # less the name here
+    return {at for at, count in counts.items() if count <= alone}
+
+
 def _is_that_of(frame: FrameType, function: Any) -> bool:
     """Whether a frame runs this function, and not another one that was made by the same `def`."""
     names, cells = function.__code__.co_freevars, function.__closure__ or ()
     found = [Place("cell", cell, None, name).value for name, cell in zip(names, cells, strict=False)]
     return all(value is frame.f_locals.get(name, _ABSENT) for name, value in zip(names, found, strict=False))
+
+
+@functools.lru_cache(4096)
+def _names_of(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """What a function can name, functions within it included, be it in a string; and which of that is global."""
+    names = {*code.co_names, *(c for c in code.co_consts if isinstance(c, str) and c.isidentifier())}
+    of_globals = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    if "globals" in names:
+        of_globals |= names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            names |= _names_of(inner)[0]
+            of_globals |= _names_of(inner)[1]
+    return frozenset(names), frozenset(of_globals)
+
+
+def _module_of(value: Any) -> str:
+    """Where an object's class comes from, or a function or class itself."""
+    kind = value if isinstance(value, (FunctionType, type)) else type(value)
+    return str(getattr(kind, "__module__", "")) if kind not in (SimpleNamespace, Namespace) else ""
+
+
+def _is_of_the_user(value: Any) -> bool:
+    """Whether the user has written its class, and it has attributes."""
+    if isinstance(value, (type, ModuleType, FunctionType, Traced)) or not hasattr(value, "__dict__"):
+        return False
+    module = _module_of(value)
+    return not module.startswith("tinygrad_nn.") and not _is_library(module)
 
 
 def _is_data(value: Any, attribute: str) -> bool:

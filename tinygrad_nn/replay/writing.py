@@ -18,6 +18,7 @@ from __future__ import annotations
 import inspect
 import keyword
 import linecache
+import operator
 import re
 import sys
 import unicodedata
@@ -29,9 +30,9 @@ import numpy as np
 
 from tinygrad_nn.autodiff import FEW
 from tinygrad_nn.replay.blocks import THREADS, blocks, cut, empty, share
-from tinygrad_nn.replay.nodes import Memory, Node, cast, item, look_up, skeleton
+from tinygrad_nn.replay.nodes import Memory, Node, cast, cut_off, item, look_up, skeleton
 from tinygrad_nn.replay.planning import TWO_THREADS, Buffer, Chain, Plan, elementwise, is_reduction
-from tinygrad_nn.replay.step import BY_VALUE, Given, Owner, Result, Step, is_sequence
+from tinygrad_nn.replay.step import BY_VALUE, Given, Owner, Result, Step, is_sequence, owners_of
 from tinygrad_nn.replay.surroundings import Place
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.watch import clock
@@ -71,6 +72,7 @@ class Writer:
         self.granted = [(t, none) for t, none in step.without_gradient if none or any(t is x for x in used)]
         self._write_arguments(function)
         self._write_memories()
+        self._write_overlaps()
         self._write_surroundings()
         self._write_start_of_gradients()
         for chain in plan.chains:
@@ -225,9 +227,11 @@ class Writer:
     def _write_arguments(self, function: Callable) -> None:
         """Whether the arguments are of the kind that was recorded."""
         try:
-            parameters = [*inspect.signature(function).parameters]
+            signature = [*inspect.signature(function).parameters.values()]
         except (TypeError, ValueError):
-            parameters = []
+            signature = []
+        parameters = [parameter.name for parameter in signature]
+        any_names = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature)
         wrong: list[str] = []
         first: dict[int, str] = {}
         for path, x in self.step.arguments:
@@ -235,7 +239,10 @@ class Writer:
             if path == "args":
                 wrong.append(f"len(args) != {len(x)}")
             elif path == "kwargs":
-                wrong.append(f"kwargs.keys() != {self._constant(set(x), 'names')}" if x else "kwargs")
+                if x and any_names:
+                    wrong.append(f"[*kwargs] != {self._text([*x])}")  # in this order
+                else:
+                    wrong.append(f"kwargs.keys() != {self._constant(set(x), 'names')}" if x else "kwargs")
             elif is_sequence(kind):
                 kind_name = self._constant(kind, kind.__name__)
                 wrong.append(f"type({path}) is not {kind_name} or len({path}) != {len(x)}")
@@ -305,6 +312,23 @@ class Writer:
                     other_arrays += [f"{text} is not {name}"] * bool(text)
         self._changed = other_arrays
 
+    def _write_overlaps(self) -> None:
+        """Whether an argument shares memory with what the step writes to.  Most are seen not to by who owns them."""
+        pairs = [(a, b) for a, b in self.step.could_overlap() if a.node in self._names and b.node in self._names]
+        wrong: list[str] = []
+        for array in dict.fromkeys(a for a, _ in pairs):
+            x, others = self._names[array.node], [self._names[b.node] for a, b in pairs if a is array]
+            fixed = [b for b in others if b in {self._names[m.node] for m in self.bound}]
+            moving = [b for b in others if b not in fixed]
+            share = self._function(np.may_share_memory)
+            wrong += [f"{share}({x}, {b})" for b in moving]
+            if fixed:
+                given = f"[{', '.join(fixed)}]"
+                owners = self._once(("owners", given), "owners", f"{self._function(owners_of)}({given})")
+                any_shared = " or ".join(f"{share}({x}, {b})" for b in fixed)
+                wrong.append(f"(id({x}.base) in {owners} or id({x}) in {owners}) and ({any_shared})")
+        self._unless(wrong)
+
     def _write_surroundings(self) -> None:
         """Whether something has changed that the recorded run could see."""
         surroundings, changed = self.step.surroundings, self._changed
@@ -313,9 +337,11 @@ class Writer:
             if id(place) not in elsewhere:
                 value = self._once(("place", id(place)), "c", value=place.value)
                 self.compared[value] = place
-                if place.kind in ("length", "numbers"):
+                if place.kind in _COMPARED:
                     holder = self._constant(place.holder, "place")
-                    changed.append(f"len({holder}) != {value}" if place.kind == "length" else f"{holder} != {value}")
+                    changed.append(_COMPARED[place.kind].format(holder, value))
+                    if place.kind == "numbers":  # 1.0 is not 1, and 0.0 not -0.0
+                        self.namespace["is_not"] = operator.is_not
                 else:
                     changed.append(f"{self._place(place)} is not {value}")
         changed += [f"type({self._place(place)}) is not float" for place in surroundings.numbers]
@@ -333,10 +359,11 @@ class Writer:
 
     def _write_start_of_gradients(self) -> None:
         """Who still holds a gradient of an earlier replay shall keep it: then other buffers are due."""
-        self._given_out = []
+        owners: dict[str, str] = {}  # one for each buffer: others with the same gradient get a copy
         for owner, node in self.step.gradients:
             if node is not None and isinstance(self.plan.place.get(node), Buffer):
-                self._given_out.append((self._owner(owner), self._name(node)))
+                owners.setdefault(self._name(node), self._owner(owner))
+        self._given_out = [(owner, name) for name, owner in owners.items()]
         if self._given_out:
             self.namespace["getrefcount"] = sys.getrefcount
             self._body.append("".join(f"{owner}.grad = " for owner, _ in self._given_out) + "None")
@@ -512,7 +539,9 @@ class Writer:
         if isinstance(tree, Result):
             name = self._name(tree.node)
             text = f"{name}[()]" if tree.node.scalar else f"{name}.copy()"
-            return f"{self._function(Tensor)}({text}, False, {tree.name!r})" if tree.tensor else text
+            if tree.tracked:
+                return f"{self._function(cut_off)}({text}, {tree.name!r})"
+            return f"{self._function(Tensor)}({text}, False, {tree.name!r})" if tree.is_tensor else text
         if isinstance(tree, Given):
             return self._owner(tree.argument)
         if type(tree) is tuple:
@@ -525,6 +554,14 @@ class Writer:
             return "{" + ", ".join(f"{self._text(k)}: {self._returned(x)}" for k, x in tree.items()) + "}"
         return self._text(tree)
 
+
+_COMPARED = {  # what is compared of a place with many values: with what it was
+    "length": "len({0}) != {1}",
+    "attributes": "len({0}.__dict__) != {1}",
+    "members": "{0} != {1}",
+    "keys": "[*{0}] != {1}",
+    "numbers": "len({0}) != len({1}) or any(map(is_not, {0}, {1}))",
+}
 
 _METHODS: dict[Any, dict[int, str]] = {  # by the number of arguments behind the array
     np.transpose: {0: "{0}.T"},

@@ -438,13 +438,19 @@ def test_composed_functions_agree_with_numpy_and_finite_differences(name):
 
 
 @pytest.fixture
-def entry():
-    """One unary operation, added by one entry and taken out of the tables again."""
+def tables():
+    """What a test adds is taken out again."""
     before = dict(BY_NAME), dict(BY_FUNCTION)
-    yield tn.op(np.deg2rad, "rad({x})", lambda g, y, x: g * (np.pi / 180), summary="Degrees to radians")
+    yield
     for table, old in zip((BY_NAME, BY_FUNCTION), before, strict=True):
         table.clear()
         table.update(old)
+
+
+@pytest.fixture
+def entry(tables):
+    """One unary operation, added by one entry."""
+    yield tn.op(np.deg2rad, "rad({x})", lambda g, y, x: g * (np.pi / 180), summary="Degrees to radians")
     del tn.Tensor.deg2rad
 
 
@@ -480,4 +486,29 @@ def test_a_wrong_entry_is_refused():
         tn.op(lambda x: x, "{x}", lambda g, y, x: g, name="tanh")
     with pytest.raises(ValueError, match=r"f has 2 array arguments \(a, b\) and 1 derivative rules"):
         tn.op(lambda a, b: a, "f", lambda g, y, a, b: g, name="f")
+    with pytest.raises(ValueError, match=r"f: kind is 'foo'; expected one of 'elementwise', 'linear', .* with a jvp"):
+        tn.op(lambda x: x, "f", lambda g, y, x: g, name="f", kind="foo")
     assert "f" not in BY_NAME
+
+
+@pytest.mark.parametrize(
+    ("forward", "rule", "error", "said"),
+    [
+        (lambda x: None, lambda g, y, x: g, TypeError, r"function of f returned None: expected an array of real"),
+        (lambda x: "text", lambda g, y, x: g, TypeError, r"function of f returned 'text': expected an array"),
+        (lambda x: 2 * x, lambda g, y, x: None, tn.ShapeError, r"rule of f for x returned None, which is no array"),
+        (lambda x: 2 * x, lambda g, y, x: np.ones(7), tn.ShapeError, r"rule .* returned shape \(7,\); .* shape \(2,\)"),
+    ],
+)
+def test_what_a_wrong_entry_returns_is_named(tables, forward, rule, error, said):
+    wrong = tn.op(forward, "f({x})", rule, name="f", kind="elementwise", method=False)
+    u = tn.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(error, match=said):
+        wrong(u).sum().backward()
+
+
+def test_a_forward_function_that_answers_with_a_number(tables):
+    total = tn.op(lambda x: float(np.sum(x)), "f({x})", lambda g, y, x: np.full(x.shape, g), name="f", method=False)
+    u = tn.tensor([1.0, 2.0], requires_grad=True)
+    (total(u) * 3).backward()
+    np.testing.assert_array_equal(u.grad, [3.0, 3.0])

@@ -446,6 +446,20 @@ def test_conversions():
             wrong()
 
 
+def test_errors_of_numpy_name_the_operation_and_its_operands():
+    A = tn.tensor(np.zeros((2, 2)), requires_grad=True, name="A")
+    for wrong, kind, text in [
+        (lambda: A.sum(axis=5), np.exceptions.AxisError, r"sum: A has shape \(2, 2\): axis 5 .*; axes count from 0"),
+        (lambda: tn.transpose(A, (0, 0)), ValueError, r"transpose: A has shape \(2, 2\): .*; name every axis once"),
+        (lambda: A[5], IndexError, r"getitem: A has shape \(2, 2\): index 5 is out of bounds for axis 0"),
+        (lambda: tn.inv(A), np.linalg.LinAlgError, r"inv: A has shape \(2, 2\): Singular matrix; .* A \+ 1e-6 \*"),
+        (lambda: tn.cholesky(A - 1), np.linalg.LinAlgError, r"cholesky: \w+ has shape \(2, 2\): .*eigenvalues above 0"),
+        (lambda: A.sum().backward("a"), TypeError, r"gradient is 'a': expected an array of numbers of shape \(\)"),
+    ]:
+        with pytest.raises(kind, match=text):
+            wrong()
+
+
 def test_repr_shows_value_name_and_operation():
     assert repr(tn.tensor([1, 2], name="x")) == "tensor([1., 2.], name='x')"
     assert repr(leaf(1.0)) == "tensor(1., requires_grad=True)"

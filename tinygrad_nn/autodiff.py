@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.errors import ShapeError, label, wrong_rule
 from tinygrad_nn.operation import Op, Traced
 
 __all__ = ["gradients", "history", "pullback", "pushforward", "unbroadcast"]
@@ -161,10 +161,13 @@ def pullback(
                 if behind_choice and op.kind == "elementwise":
                     part = exact_zeros(g, part)
                 value = x.value
-                if part.shape != value.shape:
-                    part = unbroadcast(part, value.shape)
-                if part.dtype is not value.dtype and part.dtype != value.dtype:
-                    part = part.astype(value.dtype)
+                try:
+                    if part.shape != value.shape:
+                        part = unbroadcast(part, value.shape)
+                    if part.dtype is not value.dtype and part.dtype != value.dtype:
+                        part = part.astype(value.dtype)
+                except (AttributeError, ValueError):
+                    raise wrong_rule(node, slot, part) from None
                 if watch is not None:
                     watch(node, slot, part)
                 at = x.index
@@ -268,7 +271,12 @@ def seed_for(output: Any, gradient: Any, keyword: str) -> Any:
             )
         return value.dtype.type(1) if value.ndim == 0 else np.ones_like(value)
     if not isinstance(gradient, Traced):
-        gradient = np.asarray(gradient, dtype=value.dtype)
+        try:
+            gradient = np.asarray(gradient, dtype=value.dtype)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{keyword} is {gradient!r:.60}: expected an array of numbers of shape {value.shape}, as {name} has"
+            ) from None
     if gradient.shape != value.shape:
         raise ShapeError(f"{keyword} has shape {gradient.shape}, {name} has shape {value.shape}: they must be equal")
     return gradient

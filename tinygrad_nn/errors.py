@@ -49,6 +49,50 @@ def misfit(op: Any, args: Sequence[Any], reason: Exception) -> ShapeError | None
     return ShapeError(f"{asked}: {reason}") if of_shapes and not isinstance(reason, np.exceptions.AxisError) else None
 
 
+def explained(op: Any, args: Sequence[Any], reason: Exception) -> Exception:
+    """An error of the same kind that says which operation it was, on what; and a way out, where one is known."""
+    if type(reason) not in (ValueError, IndexError, np.exceptions.AxisError, np.linalg.LinAlgError):
+        return reason
+    if ": " in str(reason):  # one of ours, that says it all
+        return reason
+    names = [label(a, role) for a, role in zip(args, op.arguments, strict=False)]
+    asked = ", ".join(f"{n} has shape {np.shape(a)}" for n, a in zip(names, args, strict=False))
+    ways_out = [way.format(names[0]) for word, way in _WAYS_OUT.items() if word in str(reason)] if names else []
+    return type(reason)(": ".join([op.name, asked, "; ".join([str(reason), *ways_out])]))
+
+
+_WAYS_OUT = {
+    "Singular matrix": "it has no inverse; {0} + 1e-6 * np.eye(n) is near it and has one",
+    "not positive definite": "it must be symmetric with eigenvalues above 0; {0} @ {0}.T + 1e-6 * np.eye(n) is",
+    "is out of bounds for array of dimension": "axes count from 0, or from -1 backwards",
+    "repeated axis": "name every axis once",
+}
+
+
+def wrong_rule(node: Any, slot: int, part: Any) -> Exception:
+    """The error for a derivative rule that returns no array, or one of a shape that cannot be."""
+    op, x = node.op, node.inputs[slot]
+    role = op.arguments[slot] if slot < len(op.arguments) else op.arguments[0]
+    returned = f"shape {part.shape}" if hasattr(part, "shape") else f"{part!r:.40}, which is no array"
+    return ShapeError(
+        f"the derivative rule of {op.name} for {role} returned {returned}; expected the gradient of {label(x, role)}, "
+        f"of shape {x.value.shape} (or what broadcasting makes of it): check it with tn.gradcheck({op.name}, ...)"
+    )
+
+
+def misfitting_gradient(p: Any) -> Exception:
+    """The error for a `.grad` that was set by hand and does not fit."""
+    name, shape = label(p, "a parameter"), getattr(p.grad, "shape", None)
+    if shape is None:
+        return TypeError(
+            f"the gradient of {name} is a {type(p.grad).__name__}: set {name}.grad to an array, or to None"
+        )
+    return ShapeError(
+        f"{name} has shape {p.value.shape}, its gradient has shape {shape}: they must be equal; np.broadcast_to makes "
+        "one of the other, where it fits"
+    )
+
+
 def _matmul_misfit(names: Sequence[str], a: tuple, b: tuple) -> str:
     if not a or not b:
         scalar = names[0] if not a else names[1]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.errors import misfit
+from tinygrad_nn.errors import explained, misfit
 
 __all__ = ["BY_FUNCTION", "BY_NAME", "Op", "Traced", "implements", "op"]
 
@@ -43,6 +43,9 @@ class EverySlot:
 
     def __getitem__(self, slot: int) -> Callable:
         return lambda *args, **params: self.rule(*args, slot=slot, **params)
+
+
+KINDS = (None, "elementwise", "linear", "multilinear", "reduction", "symmetric")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,8 +116,8 @@ class Op:
             raise self.explain(reason, values) from None
 
     def explain(self, reason: Exception, args: Sequence[Any]) -> Exception:
-        """The error that names the operands and their shapes, where it is these that do not fit; else `reason`."""
-        return misfit(self, args, reason) or reason
+        """The error that names the operation, the operands and their shapes."""
+        return misfit(self, args, reason) or explained(self, args, reason)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -229,6 +232,10 @@ def op(
         fields.setdefault("defaults", {p.name: p.default for p in names if p.default is not p.empty})
     if isinstance(forward, np.ufunc):
         fields.setdefault("kind", "elementwise")
+    if fields.get("kind") not in KINDS:
+        raise ValueError(
+            f"{name}: kind is {fields['kind']!r}; expected one of {', '.join(map(repr, KINDS[1:]))}, or None with a jvp"
+        )
     slots: Any = vjps[0] if vjps and isinstance(vjps[0], EverySlot) else vjps
     if not isinstance(slots, EverySlot) and len(slots) != len(fields["arguments"]):
         raise ValueError(

@@ -660,6 +660,8 @@ _SLOTS = _Slots()
 
 def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits: int) -> Tensor:
     """The rest of `__record__`: operations with gaps or views, no_grad, detect_anomaly."""
+    if not isinstance(y, (np.ndarray, np.generic)) and not hasattr(y, "__array_function__"):
+        y = _array_of(op, y)
     slots = tuple([s for s in _SLOTS[bits] if op.vjps[s] is not None]) if mode.grad else ()
     if slots:
         args = tuple([_frozen(a) for a in args])
@@ -675,6 +677,14 @@ def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits
     if mode.anomalies:
         _refuse_non_finite(result, op, args)
     return result
+
+
+def _array_of(op: Op, y: Any) -> np.ndarray:
+    """What a forward function returned, as an array."""
+    array = np.asarray(y)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"the forward function of {op.name} returned {y!r:.60}: expected an array of real numbers")
+    return array
 
 
 class _Files(dict):

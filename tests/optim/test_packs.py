@@ -107,16 +107,33 @@ def test_missing_gradients_in_a_compiled_step():
     assert [s["t"] for s in twin.state] == [s["t"] for s in packed.state] == [6, 6, 0]
 
 
-def test_gradients_of_another_dtype_or_shape_are_left_to_numpy():
+def test_gradients_of_another_dtype_are_left_to_numpy():
     ps, qs, rng = parameters(np.float32), parameters(np.float32), np.random.default_rng(1)
     packed, alone = RULES["Adam"](ps), one_each(RULES["Adam"], qs)
     give_gradients(ps, qs, rng)
-    ps[1].grad = qs[1].grad = np.ones((3, 1))
-    ps[0].grad = qs[0].grad = np.float32(2.0)
+    for p in (ps[1], qs[1]):
+        p.grad = np.ones(p.shape)
     packed.step()
     for optimizer in alone:
         optimizer.step()
     assert_equal(packed, ps, alone, qs)
+
+
+@pytest.mark.parametrize("rule", ["SGD", "Adam"])
+@pytest.mark.parametrize(
+    ("gradient", "error", "said"),
+    [
+        (np.ones((3, 1)), tn.ShapeError, r"W has shape \(3, 2\), its gradient has shape \(3, 1\): they must be equal"),
+        (np.float32(2.0), tn.ShapeError, r"its gradient has shape \(\)"),
+        ([1.0, 2.0], TypeError, r"the gradient of W is a list: set W.grad to an array, or to None"),
+    ],
+)
+def test_gradients_of_another_shape_are_refused(rule, gradient, error, said):
+    W, b = tn.tensor(np.zeros((3, 2)), requires_grad=True, name="W"), tn.tensor(np.zeros(2), requires_grad=True)
+    optimizer = getattr(tn.optim, rule)([W, b], lr=0.1)
+    W.grad, b.grad = gradient, np.ones(2)
+    with pytest.raises(error, match=said):
+        optimizer.step()
 
 
 def test_large_parameters_and_rules_that_do_not_say_so_are_stepped_alone():

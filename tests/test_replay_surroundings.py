@@ -698,3 +698,24 @@ def test_right_or_refused(name, monkeypatch):
     else:
         assert got == wanted[: len(got)]
         assert ": " in str(error)  # a way out
+
+
+def test_what_a_refused_recording_added_is_taken_out_again():
+    seen, by_name, members, numbers, own = [X], {"a": X}, {1.0}, [1.0], Settings(a=1.0)
+
+    def step(x):
+        y = x * len(seen) * len(by_name) * len(members) * len(numbers) * own.a
+        seen.append(y)
+        by_name["b"] = y
+        members.add(2.0)
+        numbers.append(2.0)
+        own.b = y
+        return y
+
+    with pytest.raises(tn.replay.CompileError, match="the step changes"):
+        tn.compile(step)(X)
+    assert seen == [X]
+    assert by_name == {"a": X}
+    assert members == {1.0}
+    assert numbers == [1.0]
+    assert vars(own) == {"a": 1.0}

@@ -367,8 +367,9 @@ class _Replayed:
             return self.function(*batch)
         try:
             return self.call(*batch)
-        except replay.CompileError as reason:
-            if self.must:
+        except Exception as reason:
+            could_not = isinstance(reason, replay.CompileError) or replay.RECORDING in getattr(reason, "__notes__", ())
+            if self.must or not could_not:
                 raise
             self.run.history.note = f"not compiled: {reason}"
             self.call = self.function

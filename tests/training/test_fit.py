@@ -159,6 +159,26 @@ def test_what_cannot_be_replayed_is_carried_out_as_it_is(start, same, way):
         tn.fit(model, moody, optimizer, data, 1, compile=True)
 
 
+def test_what_fails_only_while_it_is_recorded_is_carried_out_as_it_is(start, same, way):
+    seen = []
+
+    def by_address(prediction, target):
+        assert target.ctypes.data
+        seen.append(tn.cross_entropy(prediction, target))
+        return seen[-1]
+
+    models = []
+    for choice in (False, "auto"):
+        model, optimizer, data = start()
+        history = tn.fit(model, by_address, optimizer, data, 2, compile=choice)
+        assert ("has no 'ctypes'" in (history.note or "")) is (choice == "auto" and way == "replayed")
+        models.append(model)
+    assert same(*models)
+    assert all(isinstance(J.item(), float) for J in seen)
+    with pytest.raises(AttributeError, match="ctypes"):
+        tn.fit(model, by_address, optimizer, data, 1, compile=True)
+
+
 def test_long_trainings_are_worth_recording(start, monkeypatch):
     monkeypatch.undo()
     recorded = []

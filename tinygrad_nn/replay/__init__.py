@@ -6,8 +6,8 @@ results
 live; `writing` makes Python source of it; `program` runs that, and finds out when it must not.
 """
 
-from tinygrad_nn.replay.nodes import CompileError
+from tinygrad_nn.replay.nodes import RECORDING, CompileError
 from tinygrad_nn.replay.program import Compiled, Program, compile  # noqa: A004  the public name is tn.compile
 from tinygrad_nn.replay.recording import at_each_replay
 
-__all__ = ["CompileError", "Compiled", "Program", "at_each_replay", "compile"]
+__all__ = ["RECORDING", "CompileError", "Compiled", "Program", "at_each_replay", "compile"]

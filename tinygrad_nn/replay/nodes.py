@@ -14,8 +14,8 @@ from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.tensor import Tensor
 
 __all__ = [
-    "CompileError", "Memory", "Node", "cast", "cut_off", "is_array", "item", "leaves", "look_up", "map_leaves",
-    "power_of_numbers", "refusal", "skeleton", "tensor_of", "updated", "written",
+    "RECORDING", "CompileError", "Memory", "Node", "cast", "cut_off", "is_array", "item", "leaves", "look_up",
+    "map_leaves", "power_of_numbers", "refusal", "skeleton", "tensor_of", "updated", "written",
 ]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)
@@ -27,6 +27,9 @@ _NUMPY = str(Path(np.__file__).parent)
 
 class CompileError(RuntimeError):
     """A step that cannot be replayed: something in it would go stale; the message says what, and in which line."""
+
+
+RECORDING = "while tn.compile recorded the step, on what stands in for arrays"  # a note on other errors
 
 
 def line_outside() -> tuple[str, int]:

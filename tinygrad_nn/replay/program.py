@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay.nodes import CompileError, Memory, Node, written
+from tinygrad_nn.replay.nodes import RECORDING, CompileError, Memory, Node, written
 from tinygrad_nn.replay.planning import Buffer, Plan
 from tinygrad_nn.replay.step import Result, Step, difference, map_tree, parts, signature
 from tinygrad_nn.replay.surroundings import Key
@@ -194,6 +194,9 @@ class Compiled:
             self._fixed |= self._changing  # perhaps it branches on one of them
             self._changing.clear()
             return Program(self.function, args, kwargs, mode, self._changing)
+        except Exception as error:
+            error.add_note(RECORDING)
+            raise
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -215,19 +218,22 @@ def compile(step: Callable) -> Compiled:  # noqa: A001  the public name
 
     Returns
     -------
-    A function like `step`.  What it returns is the caller's own, and tensors come without history.  Parameters are
-    updated in place, and their `.grad` is set.  `print(compiled.program)` shows the calls that the last replay made.
+    A function like `step`.  What it returns is the caller's own; the gradient of a returned tensor is refused, as
+    replays keep no history.  Parameters are updated in place, and their `.grad` is set.  `print(compiled.program)`
+    shows the calls that the last replay made.
 
-    Globals, closures and attributes that the step reads may change between calls: arrays and tensors are read anew,
-    numbers that keep changing are looked up at each call, and for anything else the step is recorded anew.  The first
-    two calls record, and must come out the same.  Warnings of floating-point arithmetic are off during a replay; within
-    `tn.detect_anomaly()` the step runs as it was written.
+    Globals, closures, defaults and attributes that the step reads may change between calls: arrays and tensors are read
+    anew, numbers that keep changing are looked up at each call, and for anything else the step is recorded anew.  The
+    first two calls record, and must come out the same.  Warnings of floating-point arithmetic are off during a replay.
+    Within `tn.detect_anomaly()`, and where a transform such as `tn.grad` calls it, the step runs as it was written.
 
     Raises
     ------
     CompileError : the step does what a replay could not repeat, and the message names the line: a choice by the value
-        of a tensor, a shape that depends on values, a value read out to Python, a change of a Python object, random
-        numbers drawn by NumPy itself.  `tn.replay.at_each_replay` marks functions that shall be called anew.
+        of a tensor, a shape that depends on values, a value read out to Python, a change of a Python object (also of a
+        list that is an argument), a value kept outside, printing, random numbers drawn by NumPy itself, a clock, an
+        iterator, the environment; or arguments share memory with what it writes to.  `tn.replay.at_each_replay` marks
+        functions that shall be called anew.
 
     Example
     -------

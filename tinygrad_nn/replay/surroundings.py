@@ -125,6 +125,23 @@ class Place:
             return False
         return True
 
+    def undo(self) -> None:
+        """Take out what the recorded run has added."""
+        holder, value = _strongly(self.holder), self.value
+        match self.kind:
+            case "length" | "attributes":
+                items = vars(holder) if self.kind == "attributes" else holder
+                while len(items) > value:
+                    items.popitem() if isinstance(items, dict) else items.pop()
+            case "numbers" | "members":
+                holder.clear()
+                holder.extend(value) if self.kind == "numbers" else holder.update(value)
+            case "keys":
+                for key in [key for key in holder if key not in value]:
+                    del holder[key]
+            case _ if _holds_results(self.now()):
+                self.put(value)
+
     def same(self) -> bool:
         """Whether it holds what it held."""
         return _same(self.now(), self.value)
@@ -442,8 +459,7 @@ class Surroundings:
         """What the run itself has changed, and where: a replay would not."""
         changed = [place for place in self.places if not place.same()]
         for place in changed:
-            if _holds_results(place.now()):
-                place.put(place.value)
+            place.undo()
         if changed:
             return f"{changed[0].name}{changed[0].where()}"
         known = {(id(p.holder), p.key) for p in self.places if p.kind == "attribute"}

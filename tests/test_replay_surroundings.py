@@ -1,5 +1,6 @@
 """Whatever a step depends on or leaves behind, compiled it gives what it gives eagerly, or says that it cannot."""
 
+import array
 import collections
 import contextvars
 import functools
@@ -664,6 +665,101 @@ def clocks(compiled):
     yield step(X)
     time.sleep(0.03)
     yield step(X)
+
+
+# --- what a step finds out by trying ---------------------------------------------------------------------------------
+
+
+@case
+def errors_that_the_step_catches(compiled):
+    def step(x):
+        try:
+            return x * 2 if x.sum() > 0 else x * 3
+        except Exception:
+            return x * 4
+
+    step = compiled(step)
+    yield from (step(X) for _ in range(3))
+
+
+@case
+def values_that_the_step_tries_to_read(compiled):
+    def step(x):
+        y = x * 2
+        try:
+            return y * float(y[0])
+        except (TypeError, RuntimeError):
+            return y
+
+    step = compiled(step)
+    yield from (step(X) for _ in range(3))
+
+
+@case
+def attributes_that_are_hard_to_stand_in_for(compiled):
+    step = compiled(lambda x: x * 2 if hasattr(x, "ctypes") and hasattr(x, "flat") else x * 3)
+    yield from (step(X) for _ in range(3))
+
+
+@case
+def parts_of_real_arrays(compiled):
+    step = compiled(lambda x: x.real + x.imag + x.mT.sum() if x.device == "cpu" else x)
+    yield from (step(np.ones((2, 3))) for _ in range(3))
+
+
+# --- other kinds of arrays -------------------------------------------------------------------------------------------
+
+
+@case
+def arrays_of_python(compiled):
+    numbers, letters = array.array("d", [1.0, 2.0]), bytearray(b"a")
+    step = compiled(lambda x: x * sum(numbers) + letters[0])
+    for k in VALUES:
+        numbers[0] = k
+        letters[0] = int(2 * k)
+        yield step(X)
+
+
+@case
+def structured_arrays(compiled):
+    table = np.array([(1.0, 2)], dtype=[("lr", "f8"), ("n", "i4")])
+    step = compiled(lambda x: x * float(table["lr"][0]))
+    for k in VALUES:
+        table["lr"] = k
+        yield step(X)
+
+
+@case
+def complex_arrays(compiled):
+    waves = np.array([1j, 2j])
+    step = compiled(lambda x: x * np.abs(waves))
+    for k in VALUES:
+        waves[0] = k * 1j
+        yield step(X)
+
+
+@case
+def arrays_of_objects(compiled):
+    things = np.array([1.0, 2.0], dtype=object)
+    step = compiled(lambda x: x * things[0])
+    for k in VALUES:
+        things[0] = k
+        yield step(X)
+
+
+@case
+def arrays_of_strings(compiled):
+    names = np.array(["sum", "max"])
+    step = compiled(lambda x: getattr(np, str(names[0]))(x) + 0 * x)
+    yield from (step(X) for _ in range(3))
+    names[0] = "max"
+    yield step(X)
+
+
+@case
+def generators_made_by_the_step(compiled):
+    step = compiled(lambda x: x * np.random.default_rng(3).normal(size=2))
+    yield from (step(X) for _ in range(3))
 
 
 def plain(tree):

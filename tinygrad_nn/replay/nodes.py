@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operation import Op, Traced
-from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.tensor import Tensor, _mode
 
 __all__ = [
     "RECORDING", "CompileError", "Memory", "Node", "cast", "cut_off", "is_array", "item", "leaves", "look_up",
@@ -47,8 +47,11 @@ def written(line: tuple[str, int]) -> str:
 
 
 def refusal(what: str, way_out: str) -> CompileError:
-    """The error for something that the step is about to do."""
-    return CompileError(f"{what} ({written(line_outside())}): {way_out}")
+    """The error for something that the step is about to do; it counts even if the step catches it."""
+    error, trace = CompileError(f"{what} ({written(line_outside())}): {way_out}"), _mode.get().trace
+    if trace is not None and trace.refused is None:
+        trace.refused = error
+    return error
 
 
 # --- memories and calls ----------------------------------------------------------------------------------------------

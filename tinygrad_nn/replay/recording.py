@@ -132,6 +132,10 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     strides = property(lambda self: self._node.sample.strides)
     flags = property(lambda self: self._node.sample.flags)
     T = property(lambda self: np.transpose(self))
+    mT = property(lambda self: np.swapaxes(self, -1, -2))  # noqa: N815  NumPy's name
+    real = property(lambda self: self)
+    imag = property(lambda self: np.zeros_like(self))
+    device = "cpu"
 
     def __len__(self) -> int:
         return len(self._node.sample)
@@ -142,6 +146,8 @@ class StandIn(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     def __getattr__(self, name: str) -> Any:
         """The methods of arrays."""
         if name.startswith("_") or not callable(getattr(np.ndarray, name, None)):
+            if hasattr(np.ndarray, name) and not name.startswith("_") and self._trace.running():
+                refusal(f"the attribute {name} of an array", "keep this line out of tn.compile")
             raise AttributeError(f"the stand-in of an array has no {name!r}")
         return functools.partial(self._call, _FUNCTION_OF_METHOD.get(name) or getattr(np.ndarray, name), self)
 
@@ -393,6 +399,7 @@ class Trace:
         self.effects: list[Node] = []
         self.lifted: dict[int, tuple[Tensor, Any, Any]] = {}  # tensors, with the arrays that have a stand-in
         self.start = next(clock)
+        self.refused: CompileError | None = None  # the first, whether or not the step has caught it
         self._numbers: list[tuple[Number, Any]] = []
         self._same: dict[Any, Node] = {}
         self._known: dict[int, StandIn] = {}
@@ -494,8 +501,10 @@ class Trace:
         if not any(isinstance(v, StandIn) for v in leaves((values, params))):
             return op.forward(*values, **params)
         if not _draws(params):
-            with contextlib.suppress(Exception):  # it asks more of an array than a stand-in can answer
+            refused = self.refused
+            with contextlib.suppress(Exception):
                 return op.forward(*values, **params)
+            self.refused = refused  # it asks more of an array than a stand-in can answer
         return self.call(op.forward, tuple(values), params, op.name)
 
     @unwatched

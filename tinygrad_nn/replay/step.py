@@ -168,6 +168,8 @@ class Step:
             found = map_tree(inside, lambda x: x)
             values = [x for _, x in parts(*inside)]
             result = self.surroundings.watching(lambda: function(*inside[0], **inside[1]), values)
+            if trace.refused is not None:
+                raise trace.refused
             self._refuse_changed_arguments(found, inside)
             self.result = map_tree(result, returned)
 

@@ -21,6 +21,7 @@ import sys
 import time
 import weakref
 from argparse import Namespace
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
@@ -48,6 +49,7 @@ _BY_ANY_NAME = {"getattr", "hasattr", "vars", "dir", "__dict__", "__getattribute
 # What is another at each call, or is there for what it does outside.
 _OUTSIDE: dict[Any, str] = {
     **dict.fromkeys([f for f in vars(time).values() if callable(f) and f is not time.sleep], "reads the clock"),
+    os.urandom: "draws random numbers",
     builtins.print: "prints", builtins.input: "asks for input", builtins.open: "opens a file",
     os._Environ.__getitem__.__code__: "reads an environment variable",
 }  # fmt: skip
@@ -97,6 +99,8 @@ class Place:
                     return len(vars(holder))
                 case "members":
                     return set(holder)
+                case "bytes":
+                    return holder.tobytes()
                 case _:
                     return list(holder)
         except (AttributeError, LookupError, ValueError):
@@ -384,6 +388,15 @@ class Surroundings:
             if (id(value), id(code)) not in self._containers:
                 self._containers.add((id(value), id(code)))
                 self._look_into_container(value, name, code)
+        elif isinstance(value, (array, np.ndarray, bytearray)) and not isinstance(value, Traced):
+            if isinstance(value, bytearray):
+                self._add("numbers", value, None, name, code)
+            elif isinstance(value, array) or value.dtype.kind not in "fiubO":
+                self._add("bytes", value, None, name, code)
+            elif value.dtype.kind == "O":
+                self.refused = self.refused or (
+                    f"the step can read {name}, an array of objects, which cannot be watched: make it a list"
+                )
         elif isinstance(value, (operator.attrgetter, operator.methodcaller)):
             self._learn([part for name in value.__reduce__()[1] for part in str(name).split(".")], code)
         elif isinstance(value, functools.partial):

@@ -559,6 +559,7 @@ _COMPARED = {  # what is compared of a place with many values: with what it was
     "length": "len({0}) != {1}",
     "attributes": "len({0}.__dict__) != {1}",
     "members": "{0} != {1}",
+    "bytes": "{0}.tobytes() != {1}",
     "keys": "[*{0}] != {1}",
     "numbers": "len({0}) != len({1}) or any(map(is_not, {0}, {1}))",
 }

@@ -3,8 +3,10 @@
 import array
 import collections
 import contextvars
+import dataclasses
 import functools
 import itertools
+import logging
 import operator
 import os
 import time
@@ -762,6 +764,18 @@ def generators_made_by_the_step(compiled):
     yield from (step(X) for _ in range(3))
 
 
+@case
+def logs(compiled):
+    seen, logger = [], logging.getLogger("tn_test")
+    logger.setLevel("INFO")
+    logger.addHandler(handler := logging.Handler())
+    handler.emit = lambda record: seen.append(record.getMessage())
+    step = compiled(lambda x: logger.info("called") or x * 2)
+    for _ in range(3):
+        yield step(X)
+        yield len(seen)
+
+
 def plain(tree):
     """Anything seen, as nested lists of numbers."""
     if isinstance(tree, dict):
@@ -794,6 +808,69 @@ def test_right_or_refused(name, monkeypatch):
     else:
         assert got == wanted[: len(got)]
         assert ": " in str(error)  # a way out
+
+
+class Rate:
+    """An object that a step makes for itself: it gets attributes after it was first seen."""
+
+    def __init__(self, start):
+        self.start = start
+        self.now = start
+
+    def decayed(self, by):
+        self.now = self.now * by
+        self.steps = 1
+        return self.now
+
+
+Pair = collections.namedtuple("Pair", "a b")
+
+
+@dataclasses.dataclass
+class Config:
+    lr: float = 0.5
+    names: list = dataclasses.field(default_factory=lambda: ["a", "b"])
+
+
+class Trainer:
+    """What people write: everything in self."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.config = Config()
+        self.model = tn.nn.Sequential(
+            tn.nn.Dense(2, 3, "tanh", rng=rng), tn.nn.Dropout(0.5, rng=1), tn.nn.Dense(3, 1, rng=rng)
+        )
+        self.optimizer = tn.optim.Adam(self.model.parameters(), lr=self.config.lr)
+        self.history = {"loss": []}
+
+    def loss(self, x, y, *, weight=1.0):
+        penalties = [tn.square(p).sum() for p in self.model.parameters()]
+        return tn.mse(self.model(x), y) * weight + 1e-3 * sum(penalties)
+
+    def step(self, x, y):
+        self.optimizer.zero_grad()
+        pair = Pair(*(v * 1.0 for v in (x, y)))
+        rate = Rate(1.0).decayed(0.5)
+        loss = self.loss(pair.a, pair.b, weight=rate if "a" in self.config.names else 1.0)
+        loss.backward()
+        self.optimizer.step()
+        return {"loss": loss}
+
+
+def test_ordinary_steps_are_replayed():
+    x, y = np.random.default_rng(1).normal(size=(2, 8)), np.ones((1, 8))
+    seen = []
+    for compiled in (lambda f: f, tn.compile):
+        trainer = Trainer()
+        step = compiled(trainer.step)
+        for _ in range(6):
+            trainer.history["loss"].append(step(x, y)["loss"].item())
+        seen.append(trainer.history["loss"])
+        if compiled is tn.compile:
+            assert step.program.confirmed
+            assert len(step._programs) == 1
+    assert seen[0] == seen[1]
 
 
 def test_what_a_refused_recording_added_is_taken_out_again():

@@ -14,6 +14,7 @@ import datetime
 import dis
 import functools
 import gc
+import logging
 import operator
 import os
 import random
@@ -51,7 +52,7 @@ _OUTSIDE: dict[Any, str] = {
     **dict.fromkeys([f for f in vars(time).values() if callable(f) and f is not time.sleep], "reads the clock"),
     os.urandom: "draws random numbers",
     builtins.print: "prints", builtins.input: "asks for input", builtins.open: "opens a file",
-    os._Environ.__getitem__.__code__: "reads an environment variable",
+    os._Environ.__getitem__.__code__: "reads an environment variable", logging.Logger._log.__code__: "logs",
 }  # fmt: skip
 # Modules whose functions depend on nothing but their arguments.
 _LIBRARIES = sys.stdlib_module_names - {"__main__"} | {"numpy", "scipy"}
@@ -254,9 +255,12 @@ class Surroundings:
     def _entered(self, frame: FrameType, event: str, value: Any) -> None:
         code, module = frame.f_code, frame.f_globals.get("__name__", "")
         if _is_library(module):
-            caller = frame.f_back
-            if code in _OUTSIDE and event == "call" and caller is not None and not _INSIDE[caller.f_code.co_filename]:
-                self._refuse(_OUTSIDE[code], caller)
+            if event == "call" and code in _OUTSIDE:
+                caller = frame.f_back
+                while caller is not None and _is_library(caller.f_globals.get("__name__", "")):
+                    caller = caller.f_back
+                if caller is not None and not _INSIDE[caller.f_code.co_filename]:
+                    self._refuse(_OUTSIDE[code], caller)
             return
         ours = _INSIDE[code.co_filename]
         if event == "call":
@@ -334,7 +338,7 @@ class Surroundings:
         at = kind, id(holder), key
         place = self._found.get(at)
         if place is None or _strongly(place.holder) is not holder:
-            place = Place(kind, _weakly(holder) if kind == "attribute" else holder, key, name)
+            place = Place(kind, _weakly(holder) if kind.startswith("attribute") else holder, key, name)
             value = place.value
             if value is _ABSENT or isinstance(value, StandIn) or _is_library_module(value):
                 return

@@ -2,8 +2,7 @@
 
 `recording` runs the step on stand-ins and notes its NumPy calls as `nodes`, those of the backward pass and of the
 optimiser included; `surroundings` sees what else the step depends on; `planning` decides what is needed and where
-results
-live; `writing` makes Python source of it; `program` runs that, and finds out when it must not.
+results live; `writing` makes Python source of it; `program` runs that, and finds out when it must not.
 """
 
 from tinygrad_nn.replay.nodes import RECORDING, CompileError

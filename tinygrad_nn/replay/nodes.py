@@ -61,8 +61,8 @@ class Memory:
     """An array that no recorded call has made.
 
     `kind` says where it is from: "argument"; "value" or "grad" of a tensor (itself the argument of that number, if
-    one is
-    given); "found" at a place in the surroundings; or "constant", made by the step itself of nothing that changes.
+    one is given); "found" at a place in the surroundings; or "constant", made by the step itself of nothing that
+    changes.
     """
 
     node: Node  # its first value

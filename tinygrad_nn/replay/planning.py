@@ -2,9 +2,8 @@
 
 The order is the recorded one.  A result whose call can write into a given array gets one: the memory that it will be
 stored to, or a buffer, which it shares with results of the same layout whose last use is over.  Neighbouring
-elementwise
-calls on large arrays form a chain, which runs over blocks that stay in the cache; what only passes through a chain
-needs memory for a block.
+elementwise calls on large arrays form a chain, which runs over blocks that stay in the cache; what only passes
+through a chain needs memory for a block.
 """
 
 from __future__ import annotations
@@ -75,8 +74,7 @@ class Plan:
     """What runs, and where results live.
 
     `chains` in order; `place` says which buffer or memory the result of a call is written to (without one, the call
-    makes
-    its own array); `stores` are the memories that get a value when all calls are made, each with this value.
+    makes its own array); `stores` are the memories that get a value when all calls are made, each with this value.
     """
 
     results: list[Node]

@@ -92,8 +92,7 @@ class Program:
             node, what = differing
             raise CompileError(
                 f"from one call to the next the step does something else ({written(node.line)}): {what}; what "
-                f"changes must "
-                "be an argument, or kept in a tensor"
+                "changes must be an argument, or kept in a tensor"
             )
         self.confirmed = True
 

@@ -2,8 +2,7 @@
 
 Every array that the step can reach is replaced by a `StandIn`.  Ordinary code (layers, losses, derivative rules,
 optimisers) then runs as ever, and each NumPy function that it calls leaves a `Node`.  So nothing in this package
-knows a
-derivative, a layer or an update rule.
+knows a derivative, a layer or an update rule.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """NumPy's composite functions as the ufuncs they consist of, which can write into buffers and be fused.
 
 Each gives bitwise what NumPy gives; where it is called in a way not foreseen here it raises `NotShort`, and the
-function
-itself is recorded.
+function itself is recorded.
 """
 
 from __future__ import annotations

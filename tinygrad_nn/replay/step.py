@@ -130,8 +130,7 @@ class Step:
     """A function, recorded while it ran once with these arguments.
 
     `arguments` are all parts of the arguments with their paths; `result` has `Result` and `Given` leaves; `written`
-    says
-    which value a memory ends with; `gradients`, what becomes of `.grad`, and `earlier`, what it was before;
+    says which value a memory ends with; `gradients`, what becomes of `.grad`, and `earlier`, what it was before;
     `without_gradient`, whether there was none at first; `tracked`, which tensors gradients flow through.
     """
 
@@ -229,15 +228,13 @@ class Step:
         if changed is not None:
             raise CompileError(
                 f"the step changes {changed}, and a replay would not: return what it finds out, keep what it "
-                f"updates in a "
-                "tensor, and mark what it does to Python objects with tn.replay.at_each_replay"
+                "updates in a tensor, and mark what it does to Python objects with tn.replay.at_each_replay"
             )
         drawn = self.surroundings.drawn_from()
         if drawn is not None:
             raise CompileError(
                 f"the step draws random numbers from {drawn}, and a replay would use the same ones again: draw "
-                f"before the "
-                "step, and pass them as an argument"
+                "before the step, and pass them as an argument"
             )
         held = self.surroundings.results_kept()
         if held is not None:
@@ -250,8 +247,7 @@ class Step:
                 names = [m.tensor.name if m.tensor is not None and m.tensor.name else "an array" for m in (a, b)]
                 raise CompileError(
                     f"{names[0]} and {names[1]}, of shapes {a.array.shape} and {b.array.shape}, share memory that the "
-                    f"step "
-                    "writes to: give each an array of its own"
+                    "step writes to: give each an array of its own"
                 )
 
     def _that_can_overlap(self) -> list[Memory]:

@@ -49,8 +49,7 @@ class Writer:
 
     `moving` are the memories that were found to be another array at another call: these are looked up each time.
     Afterwards `listing` is the part that runs at each call, `bound` the memories that `bind` takes, `compared` the
-    names
-    of what places are compared with, and `granted` the tensors that must have, or not have, a gradient.
+    names of what places are compared with, and `granted` the tensors that must have, or not have, a gradient.
     """
 
     def __init__(self, step: Step, plan: Plan, function: Callable, moving: set[Memory]):

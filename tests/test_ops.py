@@ -507,6 +507,14 @@ def test_what_a_wrong_entry_returns_is_named(tables, forward, rule, error, said)
         wrong(u).sum().backward()
 
 
+def test_a_forward_function_that_writes_into_its_argument(tables):
+    careless = tn.op(
+        lambda x: np.add(x, 1, out=x) * 1.0, "f({x})", lambda g, y, x: g, name="f", kind="elementwise", method=False
+    )
+    with pytest.raises(tn.GradientCheckError, match=r"f writes into its argument 0 of shape \(2,\).*compute on a copy"):
+        tn.gradcheck(careless, np.array([1.0, 2.0]))
+
+
 def test_a_forward_function_that_answers_with_a_number(tables):
     total = tn.op(lambda x: float(np.sum(x)), "f({x})", lambda g, y, x: np.full(x.shape, g), name="f", method=False)
     u = tn.tensor([1.0, 2.0], requires_grad=True)

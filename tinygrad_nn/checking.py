@@ -37,7 +37,8 @@ def gradcheck(
 
     Raises
     ------
-    GradientCheckError : a table of the five worst: argument, index, element of the output, got, expected.
+    GradientCheckError : a table of the five worst: argument, index, element of the output, got, expected; or f writes
+        into an argument.
 
     The output is projected on fixed random numbers, so that one backward pass checks all of its elements.
 
@@ -92,9 +93,16 @@ def _precision(*values: Any) -> float:
 
 
 def _check_first(f: Callable, given: list[Any], name: str, eps: Any, rtol: Any, atol: Any) -> None:
-    y = f(*given)
-    weights = _weights(y, 0)
     leaves = [(i, x) for i, x in enumerate(given) if isinstance(x, Tensor)]
+    before = [np.array(x.value) for _, x in leaves]
+    y = f(*given)
+    for (i, x), old in zip(leaves, before, strict=True):
+        if not np.array_equal(x.value, old, equal_nan=True):
+            raise GradientCheckError(
+                f"{name} writes into its argument {x.name or i} of shape {x.shape}, and the gradient of whatever else "
+                "uses that would be wrong: compute on a copy"
+            )
+    weights = _weights(y, 0)
     if isinstance(y, Tensor) and y.tracked:
         got = gradients(y, [x for _, x in leaves], weights.astype(y.dtype))
     else:

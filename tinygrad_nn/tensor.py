@@ -112,9 +112,10 @@ class Tensor(Traced):
         Where it was made is looked up, unless a layer says that its last operation has the same `origin`.
         """
         mode, forward = MODE.get(), op.forward
-        if mode.interpreter is not None:
-            args = tuple([mode.interpreter.operand(a) for a in args])
-            forward = functools.partial(_interpreted, mode.interpreter, op)
+        interpreter = mode.interpreter
+        if interpreter is not None:
+            args = tuple([interpreter.operand(a) for a in args])
+            forward = functools.partial(_interpreted, interpreter, op)
         values = []
         slots, bit, foreign = 0, 1, False
         for a in args:

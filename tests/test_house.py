@@ -11,12 +11,12 @@ PACKAGE = Path(__file__).parent.parent / "tinygrad_nn"
 # Each room may import the rooms before it; those of one line do not import each other.
 FLOORS = [
     ["errors"],
-    ["operation", "watch"],
-    ["modes"],
+    ["operation", "origin"],
     ["ops"],
     ["samples"],
     ["symbols"],
     ["describe"],
+    ["modes", "mutation", "anomalies", "numpy_protocol"],
     ["autodiff"],
     ["tensor"],
     ["transforms", "checking", "replay", "chain"],

@@ -11,9 +11,9 @@ import pytest
 
 import tinygrad_nn as tn
 from tinygrad_nn.modes import MODE, Mode
+from tinygrad_nn.mutation import clock
 from tinygrad_nn.operation import Interpreter, Traced
 from tinygrad_nn.tensor import Tensor, current
-from tinygrad_nn.watch import clock
 
 PACKAGE = Path(tn.__file__).parent
 

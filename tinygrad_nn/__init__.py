@@ -11,9 +11,10 @@ from tinygrad_nn import ops
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.checking import gradcheck
 from tinygrad_nn.errors import GradientCheckError, MutationError, NonFiniteError, ShapeError
+from tinygrad_nn.modes import detect_anomaly, no_grad
 from tinygrad_nn.operation import BY_NAME as _BY_NAME
 from tinygrad_nn.operation import Op, op
-from tinygrad_nn.tensor import Tensor, detect_anomaly, no_grad, tensor
+from tinygrad_nn.tensor import Tensor, tensor
 from tinygrad_nn.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"

@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.modes import no_grad
 from tinygrad_nn.nn import init as initialisers
 from tinygrad_nn.nn.init import Rng
 from tinygrad_nn.nn.module import Module, assign
 from tinygrad_nn.nn.report import Row
 from tinygrad_nn.operation import BY_NAME, Op, op, write
 from tinygrad_nn.ops import elementwise, linalg, reductions, shaping
-from tinygrad_nn.tensor import Tensor, no_grad, tensor
+from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["Activation", "BatchNorm", "Dense", "Dropout", "Flatten", "LayerNorm", "Residual", "Sequential", "build"]
 

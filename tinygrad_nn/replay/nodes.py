@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.modes import MODE
 from tinygrad_nn.operation import Op, Traced
-from tinygrad_nn.tensor import Tensor, _mode
+from tinygrad_nn.tensor import Tensor
 
 __all__ = [
     "RECORDING", "CompileError", "Memory", "Node", "cast", "cut_off", "is_array", "item", "leaves", "look_up",
@@ -48,7 +49,7 @@ def written(line: tuple[str, int]) -> str:
 
 def refusal(what: str, way_out: str) -> CompileError:
     """The error for something that the step is about to do; it counts even if the step catches it."""
-    error, trace = CompileError(f"{what} ({written(line_outside())}): {way_out}"), _mode.get().trace
+    error, trace = CompileError(f"{what} ({written(line_outside())}): {way_out}"), MODE.get().interpreter
     if trace is not None and trace.refused is None:
         trace.refused = error
     return error

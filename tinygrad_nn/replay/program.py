@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.modes import MODE, Mode
+from tinygrad_nn.mutation import Watch
 from tinygrad_nn.replay.nodes import RECORDING, CompileError, Memory, Node, written
 from tinygrad_nn.replay.planning import Buffer, Plan
 from tinygrad_nn.replay.step import Result, Step, difference, map_tree, parts, signature
 from tinygrad_nn.replay.surroundings import Key
 from tinygrad_nn.replay.writing import MISS, Writer
-from tinygrad_nn.tensor import Mode, _mode
-from tinygrad_nn.watch import Watch
 
 __all__ = ["Compiled", "Program", "compile"]
 
@@ -134,8 +134,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the step, or record it."""
-        mode = _mode.get()
-        if mode.trace is not None or mode.anomalies or mode.transformed:
+        mode = MODE.get()
+        if mode.interpreter is not None or mode.anomalies or mode.transformed:
             return self.function(*args, **kwargs)
         with self._lock:
             if self._running:  # the step has called itself, by something that it does at each replay

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import label
+from tinygrad_nn.modes import MODE
+from tinygrad_nn.mutation import clock
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.replay.nodes import (
     CompileError,
@@ -36,8 +38,7 @@ from tinygrad_nn.replay.nodes import (
     updated,
 )  # fmt: skip
 from tinygrad_nn.replay.shortcuts import SHORTCUTS, NotShort
-from tinygrad_nn.tensor import Tensor, _mode
-from tinygrad_nn.watch import clock
+from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Number", "StandIn", "Trace", "at_each_replay"]
 
@@ -380,7 +381,7 @@ def at_each_replay(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def perhaps_later(*args: Any, **kwargs: Any) -> Any:
-        trace = _mode.get().trace
+        trace = MODE.get().interpreter
         return function(*args, **kwargs) if trace is None else trace.later(function, args, kwargs)
 
     return perhaps_later
@@ -405,7 +406,7 @@ class Trace:
 
     def running(self) -> bool:
         """Whether it is this thread that records."""
-        return _mode.get().trace is self
+        return MODE.get().interpreter is self
 
     # -- what comes from outside
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.modes import MODE, Mode
 from tinygrad_nn.replay.nodes import CompileError, Memory, Node, leaves, skeleton, written
 from tinygrad_nn.replay.recording import StandIn, Trace
 from tinygrad_nn.replay.surroundings import Key, Surroundings
-from tinygrad_nn.tensor import Mode, Tensor, _mode
+from tinygrad_nn.tensor import Tensor
 
 __all__ = [
     "BY_VALUE",
@@ -172,13 +173,13 @@ class Step:
             self._refuse_changed_arguments(found, inside)
             self.result = map_tree(result, returned)
 
-        token = _mode.set(Mode(mode.grad, False, trace))
+        token = MODE.set(Mode(mode.grad, False, trace))
         try:
             with np.errstate(all="ignore"):
                 run()
         finally:
             after = trace.let_go()
-            _mode.reset(token)
+            MODE.reset(token)
         self.memories, self.effects, self._calls = trace.memories, trace.effects, trace.nodes
         for memory in self.memories:
             if memory.tensor is not None and memory.tensor.index > trace.start:  # the step has made it

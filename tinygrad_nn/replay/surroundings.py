@@ -32,9 +32,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operation import Op, Traced
+from tinygrad_nn.origin import INTERNAL
 from tinygrad_nn.replay.nodes import Memory, Node, written
 from tinygrad_nn.replay.recording import StandIn, Trace
-from tinygrad_nn.tensor import _INSIDE, Tensor
+from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Key", "Place", "Surroundings"]
 
@@ -259,10 +260,10 @@ class Surroundings:
                 caller = frame.f_back
                 while caller is not None and _is_library(caller.f_globals.get("__name__", "")):
                     caller = caller.f_back
-                if caller is not None and not _INSIDE[caller.f_code.co_filename]:
+                if caller is not None and not INTERNAL[caller.f_code.co_filename]:
                     self._refuse(_OUTSIDE[code], caller)
             return
-        ours = _INSIDE[code.co_filename]
+        ours = INTERNAL[code.co_filename]
         if event == "call":
             if not ours:
                 self._meet_code(code, frame)
@@ -407,7 +408,7 @@ class Surroundings:
             for i, x in enumerate((value.func, value.args, value.keywords)):
                 self._look_into(x, f"{name}.{('func', 'args', 'keywords')[i]}", code)
         elif not isinstance(value, _WITHOUT_PLACES) and not _is_library_module(value):
-            if code is not None and _INSIDE[code.co_filename]:
+            if code is not None and INTERNAL[code.co_filename]:
                 self._look_at_attributes(value, name, {*code.co_names}, code)
             known = self._objects.get(id(value))
             if (known is None or _strongly(known[0]) is not value) and not _is_library(_module_of(value)):
@@ -445,7 +446,7 @@ class Surroundings:
         if isinstance(value, set):
             self._add("members", value, None, name, code)
             return
-        keys = isinstance(value, dict) and code is not None and not _INSIDE[code.co_filename]
+        keys = isinstance(value, dict) and code is not None and not INTERNAL[code.co_filename]
         self._add("keys" if keys else "length", value, None, f"the {'keys' if keys else 'length'} of {name}", code)
         if len(value) > _ITEMS:
             self.refused = self.refused or (

@@ -29,13 +29,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.autodiff import FEW
+from tinygrad_nn.mutation import clock
 from tinygrad_nn.replay.blocks import THREADS, blocks, cut, empty, share
 from tinygrad_nn.replay.nodes import Memory, Node, cast, cut_off, item, look_up, skeleton
 from tinygrad_nn.replay.planning import TWO_THREADS, Buffer, Chain, Plan, elementwise, is_reduction
 from tinygrad_nn.replay.step import BY_VALUE, Given, Owner, Result, Step, is_sequence, owners_of
 from tinygrad_nn.replay.surroundings import Place
 from tinygrad_nn.tensor import Tensor
-from tinygrad_nn.watch import clock
 
 __all__ = ["MISS", "Writer"]
 

@@ -18,6 +18,9 @@ def quiet():
     return np.errstate(over="ignore", under="ignore")
 
 
+ZERO = np.float64(0.0)
+
+
 def fit(x):
     """Lists and Python numbers as an array, arrays as they are."""
     return x if hasattr(x, "dtype") else np.asarray(x)
@@ -53,6 +56,8 @@ def _logaddexp(a, b):
 
 
 def _relu(x):
+    if type(x) is np.float64:  # quicker, and the same
+        return x if x > 0 or x != x else ZERO
     return np.maximum(x, 0)
 
 

@@ -228,9 +228,8 @@ def quick_sweep(outputs: Sequence[Any], seeds: Sequence[Any], wanted: Sequence[A
             value = x._value
             if behind and op.kind == "elementwise" and has_nan(part):
                 part = exact_zeros(g, part)
-            if type(part) is not SINGLE or type(value) is not SINGLE:
-                if type(part) is not np.ndarray or part.shape != value.shape or part.dtype is not value.dtype:
-                    part = fitted(part, node, slot)
+            if not (type(part) is SINGLE is type(value) or fits(part, value)):
+                part = fitted(part, node, slot)
             entry = pending.get(x.index)
             if entry is None:
                 pending[x.index] = [part, x, False, behind or op.guard]
@@ -247,6 +246,11 @@ def quick_sweep(outputs: Sequence[Any], seeds: Sequence[Any], wanted: Sequence[A
 
 
 SINGLE = np.float64  # the type of a single number
+
+
+def fits(part: Any, value: Any) -> bool:
+    """Whether it is an array of the same shape and dtype, seen at a glance."""
+    return type(part) is np.ndarray and part.shape == value.shape and part.dtype is value.dtype
 
 
 def has_nan(part: Any) -> bool:

@@ -157,7 +157,7 @@ class Tensor(Traced):
 
     @property
     def value(self) -> Any:
-        """The array, as the current interpreter sees it; for the package itself, which says `changed()` after a write."""
+        """The array, as the current interpreter sees it.  Who writes into it says `changed()`."""
         here = self._here()
         if here.op is None and type(here._value) is not np.ndarray:
             here._make_array()
@@ -176,6 +176,12 @@ class Tensor(Traced):
     def grad(self, new: np.ndarray | None) -> None:
         self._here()._grad = new
 
+    def _make_array(self) -> None:
+        """Hold an array, which user code may share and write to, where a single number was held."""
+        if issubclass(type(self._value), np.generic):
+            self._value = np.asarray(self._value)
+            self.watched().expose(self._value)
+
     @property
     def data(self) -> np.ndarray:
         """The array itself.  Read it, assign it, write into it: a gradient that this would spoil is refused."""
@@ -185,12 +191,6 @@ class Tensor(Traced):
         here._make_array()
         here.watched().expose(here._value)
         return here._value
-
-    def _make_array(self) -> None:
-        """Hold an array, which user code may share and write to, where a single number was held."""
-        if issubclass(type(self._value), np.generic):
-            self._value = np.asarray(self._value)
-            self.watched().expose(self._value)
 
     @data.setter
     def data(self, new: Any) -> None:

@@ -19,13 +19,13 @@ from tinygrad_nn.transforms import grad, hessian, hvp, jacobian, jvp, value_and_
 __version__ = "0.1.0"
 
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
-_ROOMS = ("chain", "checkpoint", "data", "nn", "optim", "plot", "replay", "sklearn", "training", "view")
+_ROOMS = ("chain", "checkpoint", "data", "nn", "optim", "plot", "compiler", "sklearn", "training", "view")
 _LATER = {
     "paths": "chain",
     "draw": "view",
     "explain": "view",
     "fit": "training",
-    "compile": "replay",
+    "compile": "compiler",
 }
 
 __all__ = [

@@ -20,7 +20,7 @@ from tinygrad_nn.compiler.audit import audited, interval
 from tinygrad_nn.compiler.codegen import MISS, CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
-from tinygrad_nn.compiler.step import Result, Step, parts, signature
+from tinygrad_nn.compiler.step import Result, Step, difference, parts, signature
 from tinygrad_nn.modes import Mode, current_mode
 
 __all__ = ["Compiled", "Program", "at_each_replay", "compile"]
@@ -180,7 +180,9 @@ class Compiled:
         for program in known:
             program.unbind()
         program = Program(self.function, args, kwargs, mode, self.state)
-        self._programs = [*self._programs[1 - _PROGRAMS :], (key, program)]
+        # One that computes the same took more for granted, such as that there are no gradients at first.
+        kept = [(k, p) for k, p in self._programs if k != key or difference(p.plan.live, program.plan.live)]
+        self._programs = [*kept[1 - _PROGRAMS :], (key, program)]
         self.program, self._quick = program, program
         outcome, program.outcome = program.outcome, None
         return outcome

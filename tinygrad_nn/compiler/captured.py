@@ -8,6 +8,7 @@ are only observed, to see whether the step changes them, which a replay would no
 
 from __future__ import annotations
 
+import builtins
 import functools
 import sys
 from array import array
@@ -87,12 +88,14 @@ class Watched:
     def hand_over(self, real: Callable[[Any], Any]) -> None:
         """Put real values in the place of tracers that the step has left here."""
         holder = self.holder
-        if self.kind == "cell" and self.now() != (ABSENT,):
-            holder.cell_contents = real(holder.cell_contents)
         items = enumerate(holder) if isinstance(holder, MutableSequence) else ()
         items = [*holder.items()] if isinstance(holder, MutableMapping) else items
-        for key, value in items:
-            if real(value) is not value:
+        for key, value in [(None, self.now()[0])] if self.kind == "cell" else items:
+            if real(value) is value:
+                continue
+            if self.kind == "cell":
+                holder.cell_contents = real(value)
+            else:
                 holder[key] = real(value)
 
 
@@ -139,10 +142,11 @@ class Captured:
         self._codes[code] = names
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
             self._watch("cell", cell, name)
-        self._watch("items", names, "", tuple(sorted(names_of(code) & {*names, *dir(__builtins__)})))
+        named = [name for name in names_of(code) if name in names or hasattr(builtins, name)]
+        self._watch("items", names, "", tuple(sorted(name for name in named if not _is_library_module(names.get(name)))))
         self._visit_all(((function.__name__, x) for x in (function.__defaults__, function.__kwdefaults__)))
         for name in names_of(code) & names.keys():
-            if isinstance(names[name], ModuleType) and not _is_library(names[name].__name__):
+            if isinstance(names[name], ModuleType) and not _is_library_module(names[name]):
                 own = vars(names[name])
                 self._watch("items", own, name, tuple(sorted(names_of(code) & own.keys())))
 
@@ -167,7 +171,7 @@ class Captured:
     def add_settings(self, group: dict[str, Any], keys: Iterable[str]) -> None:
         """Settings of an optimiser that are not looked up at each replay belong to it, too."""
         self._watch("items", group, "the settings of the optimiser", tuple(keys))
-        self._visit(group["params"], "params")
+        self.aliases += group["params"]
 
     def refusal(self) -> str:
         """Why what the step has done besides cannot be replayed; '' if it can."""
@@ -192,19 +196,27 @@ class Captured:
         for watched in self.watched:
             watched.hand_over(real)
 
+    def renew(self) -> None:
+        """From now on compare with the values of this moment."""
+        for watched in self.watched:
+            watched.values = watched.now()
+
     def same(self) -> bool:
         """Whether all that is compared is as it was; from now on it is compared with the objects of this moment."""
         compared = [watched for watched in self.watched if watched.compared]
         if not all(watched.same() for watched in compared):
             return False
-        for watched in compared:
-            watched.values = watched.now()
+        self.renew()
         return True
 
     def forget(self) -> None:
         """Nothing but what is compared is needed any more."""
         self.watched = [watched for watched in self.watched if watched.compared]
         self._seen.clear(), self.aliases.clear()
+
+
+def _is_library_module(value: Any) -> bool:
+    return isinstance(value, ModuleType) and _is_library(value.__name__)
 
 
 def _is_library(module: str) -> bool:

@@ -174,8 +174,11 @@ class Trace(Interpreter):
         args_now, kwargs_now = map_leaves((args, kwargs), real)
         args, kwargs = map_leaves((args, kwargs), given)
         self.effects.append(self._append(Node(function, args, kwargs, np.zeros(()), function.__name__, pure=False)))
+        changed_before = self.captured.changed()
         with outside_of_traces():
             function(*args_now, **kwargs_now)
+        if not changed_before:
+            self.captured.renew()
         for number, location in self._numbers:
             number.stand_for(self._looked_up(*location))
 

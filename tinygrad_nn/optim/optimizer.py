@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label, misfitting_gradient
-from tinygrad_nn.replay import at_each_replay
-from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.tensor import Tensor, current, settings
 
 __all__ = ["Group", "Optimizer", "State", "elementwise"]
 
@@ -42,12 +41,12 @@ class Alone:
         if g is not None:
             if getattr(g, "shape", None) != p.value.shape:
                 raise misfitting_gradient(p)
-            change, new = rule(p.value, g, self.state, group)
+            change, new = rule(p.value, g, current(self.state), settings(group))
             p.value -= change
             p.changed()
             if new:
                 for name, value in new.items():
-                    self.state[name][...] = value
+                    current(self.state[name])[...] = value
 
 
 def elementwise(rule: Callable) -> Callable:
@@ -108,15 +107,15 @@ class Pack:
             values.append(p.value.ravel())
         if not self.alike:
             return self._step_one_by_one(rule, group)
-        state = self.vectors
+        state = current(self.vectors)
         if self.single:
             state = State({name: v[:1].reshape(()) if name in self.single else v for name, v in state.items()})
-        change, new = rule(np.concatenate(values), np.concatenate(gradients), state, group)
+        change, new = rule(np.concatenate(values), np.concatenate(gradients), state, settings(group))
         for p, part, shape in zip(self.params, self.parts, self.shapes, strict=True):
             p.value -= change[part].reshape(shape)
             p.changed()
         for name, value in new.items():
-            self.vectors[name][...] = value
+            current(self.vectors[name])[...] = value
 
     def _step_one_by_one(self, rule: Callable, group: Group) -> None:
         if self.alike and 0 < sum(p.grad is None for p in self.params) < len(self.params):
@@ -129,7 +128,6 @@ class Pack:
         self.alike = all((self.vectors[name] == self.vectors[name][0]).all() for name in self.single)
 
 
-@at_each_replay  # a step that is being recorded must not change what it reads
 def _set_apart(pack: Pack) -> None:
     pack.alike = False
 

@@ -603,7 +603,7 @@ def an_argument_is_a_view_of_a_parameter(compiled):
 def a_step_within_its_own_callback(compiled):
     seen = []
 
-    @tn.replay.at_each_replay
+    @tn.compiler.at_each_replay
     def again(depth, x):
         seen.append(float(x[0]))
         if depth:
@@ -793,7 +793,7 @@ def seen_of(make, compiled):
     seen = []
     try:
         seen.extend(plain(x) for x in make(compiled))
-    except tn.replay.CompileError as error:
+    except tn.compiler.CompileError as error:
         return seen, error
     return seen, None
 
@@ -885,7 +885,7 @@ def test_what_a_refused_recording_added_is_taken_out_again():
         own.b = y
         return y
 
-    with pytest.raises(tn.replay.CompileError, match="the step changes"):
+    with pytest.raises(tn.compiler.CompileError, match="the step changes"):
         tn.compile(step)(X)
     assert seen == [X]
     assert by_name == {"a": X}

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "tinygrad_nn"
 FLOORS = [
     ["errors"],
     ["operation", "watch"],
+    ["modes"],
     ["ops"],
     ["samples"],
     ["symbols"],

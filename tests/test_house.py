@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "tinygrad_nn"
 # Each room may import the rooms before it; those of one line do not import each other.
 FLOORS = [
-    ["errors"],
+    ["errors", "tree"],
     ["operation", "watch"],
     ["modes"],
     ["ops"],

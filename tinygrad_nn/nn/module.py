@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from tinygrad_nn import checkpoint
+from tinygrad_nn import checkpoint, tree
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.nn.report import Report, Row, report
 from tinygrad_nn.tensor import Tensor, current_mode
@@ -17,15 +17,11 @@ from tinygrad_nn.tensor import Tensor, current_mode
 __all__ = ["Module", "assign"]
 
 
-def _members(items: Iterable[tuple[Any, Any]], path: str) -> Iterator[tuple[str, Any]]:
-    """Tensors and modules among these items, also in lists, tuples and dicts, with the path that leads to each."""
-    for key, value in items:
+def _members(module: Module) -> Iterator[tuple[str, Any]]:
+    """Tensors and modules among the attributes, also in lists, tuples and dicts, with the path that leads to each."""
+    for path, value in tree.leaves_with_path(vars(module)):
         if isinstance(value, (Tensor, Module)):
-            yield f"{path}{key}", value
-        elif isinstance(value, dict):
-            yield from _members(value.items(), f"{path}{key}.")
-        elif isinstance(value, (list, tuple)):
-            yield from _members(enumerate(value), f"{path}{key}.")
+            yield ".".join([str(key) for key in path]), value
 
 
 def assign(buffer: Tensor, new: Tensor) -> None:
@@ -95,9 +91,10 @@ class Module:
         seen = set() if seen is None else seen
         seen.add(id(self))
         yield path, self
-        for name, member in _members(vars(self).items(), f"{path}." if path else ""):
+        for name, member in _members(self):
             if id(member) in seen:
                 continue
+            name = f"{path}.{name}" if path else name
             if isinstance(member, Module):
                 yield from member._everything(name, seen)
             else:
@@ -210,7 +207,7 @@ class Module:
         row = self._row(source)
         rows = [(self, row)] if row else []
         source = row.result if row else source
-        for _, part in _members(vars(self).items(), ""):
+        for _, part in _members(self):
             if isinstance(part, Module):
                 more, source = part._rows(source)
                 rows += more
@@ -259,7 +256,7 @@ class Module:
         return type(self).__name__
 
     def __repr__(self) -> str:
-        parts = [(name, m) for name, m in _members(vars(self).items(), "") if isinstance(m, Module)]
+        parts = [(name, m) for name, m in _members(self) if isinstance(m, Module)]
         count = sum(p.size for p in self.parameters())
         head = f"{type(self).__name__ if parts else self._describe()}: {count:,} parameter{'s' * (count != 1)}"
         lines = [f"{name}: {module!r}".replace("\n", "\n  ") for name, module in parts]

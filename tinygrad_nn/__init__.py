@@ -10,7 +10,8 @@ from typing import Any as _Any
 from tinygrad_nn import ops
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.checking import gradcheck
-from tinygrad_nn.errors import GradientCheckError, MutationError, NonFiniteError, ShapeError
+from tinygrad_nn.errors import CompileError, GradientCheckError, MutationError, NonFiniteError, ShapeError
+from tinygrad_nn.modes import at_each_replay
 from tinygrad_nn.operation import BY_NAME as _BY_NAME
 from tinygrad_nn.operation import Op, op
 from tinygrad_nn.tensor import Tensor, detect_anomaly, no_grad, tensor
@@ -29,7 +30,8 @@ _LATER = {
 }
 
 __all__ = [
-    "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ShapeError", "Tensor", "detect_anomaly", "grad",
+    "CompileError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ShapeError", "Tensor", "at_each_replay",
+    "detect_anomaly", "grad",
     "gradcheck", "gradients", "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad",
     "vjp",
 ]  # fmt: skip

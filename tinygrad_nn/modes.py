@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar, Token
 from typing import Any
 
 from tinygrad_nn.operation import Interpreter
 
-__all__ = ["MODE", "Mode", "Switch", "no_grad", "operand"]
+__all__ = ["MODE", "Mode", "Switch", "at_each_replay", "interpreted_by", "no_grad", "operand"]
 
 
 class Mode:
@@ -31,6 +33,45 @@ def operand(x: Any) -> Any:
     """A tensor or array as the current interpreter sees it; without one, and of anything else, `x` itself."""
     interpreter = MODE.get().interpreter
     return x if interpreter is None else interpreter.operand(x)
+
+
+@contextlib.contextmanager
+def interpreted_by(interpreter: Interpreter | None) -> Iterator[None]:
+    """Within it this interpreter carries out the operations; None computes as ever."""
+    mode = MODE.get()
+    token = MODE.set(Mode(mode.grad, mode.anomalies, interpreter, mode.transformed))
+    try:
+        yield
+    finally:
+        MODE.reset(token)
+
+
+def at_each_replay(function: Callable) -> Callable:
+    """Decorator for what is called at every replay of a compiled step instead of being recorded: a log, a schedule.
+
+    In a compiled step the call gives None; tensors and arrays among its arguments are copies.  Elsewhere nothing
+    changes.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> @tn.at_each_replay
+    ... def log(loss):
+    ...     print(f"{loss.item():.2f}")
+    >>> @tn.compile
+    ... def step(x):
+    ...     log(tn.sum(x))
+    >>> for n in (1.0, 2.0, 3.0):
+    ...     step(np.array([n, 0.5]))
+    1.50
+    2.50
+    3.50
+    """
+
+    @functools.wraps(function)
+    def perhaps_recorded(*args: Any, **kwargs: Any) -> Any:
+        interpreter = MODE.get().interpreter
+        return function(*args, **kwargs) if interpreter is None else interpreter.effect(function, args, kwargs)
+
+    return perhaps_recorded
 
 
 class Switch(contextlib.ContextDecorator):

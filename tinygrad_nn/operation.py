@@ -58,6 +58,17 @@ class Interpreter:
         """The value of one operation on these values: tracers, constants, and arrays it has not been shown yet."""
         raise NotImplementedError
 
+    def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
+        """The settings of an optimiser, as its rule is to see them."""
+        return group
+
+    def entered(self, module: Any) -> None:
+        """A module runs."""
+
+    def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """What is called for what it does, and not for a value."""
+        return function(*args, **kwargs)
+
 
 class EverySlot:
     """The rules of an operation on any number of arrays: one rule that is told its `slot`."""

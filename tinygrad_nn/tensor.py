@@ -191,7 +191,10 @@ class Tensor(Traced):
     @property
     def grad(self) -> np.ndarray | None:
         """The gradient that `backward()` has added up here, or None."""
-        return self._here()._grad
+        here = self._here()
+        if type(here._grad) is Lent:
+            here._grad = here._grad.array.copy()
+        return here._grad
 
     @grad.setter
     def grad(self, new: np.ndarray | None) -> None:
@@ -343,7 +346,7 @@ class Tensor(Traced):
         given: set[int] = {id(seed)}
         for node, g in found.items():
             if node._grad is not None and node.op is None:
-                g = node._grad + g
+                g = node.grad + g
             if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
                 g = np.asarray(g)
             at = id(g)
@@ -621,6 +624,15 @@ def _interpreted(interpreter: Interpreter, op: Op, *values: Any, **params: Any) 
     return interpreter.carry_out(op, values, params)
 
 
+class Lent:
+    """A gradient in memory that a compiled step will use again: it is copied when somebody reads it."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any):
+        self.array = array
+
+
 def current(x: Any) -> Any:
     """The array `x`, the value of a tensor `x`, or a dict of these, as the current interpreter sees it.
 
@@ -688,7 +700,7 @@ def _share_watch(view: Tensor, args: tuple) -> None:
 
 def _frozen(a: Any) -> Any:
     """An argument that nobody can change later: a constant is copied, unless it is read-only and owns its memory."""
-    if type(a) is Tensor:
+    if isinstance(a, Traced):
         return a
     if isinstance(a, list):
         return np.array(a)

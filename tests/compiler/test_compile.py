@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_nn as tn
 from tinygrad_nn import nn, optim
-from tinygrad_nn.compiler import CompileError, at_each_replay
+from tinygrad_nn import CompileError, at_each_replay
 
 rng = np.random.default_rng(0)
 X, Y = rng.standard_normal((4, 5)), rng.random((3, 5))

@@ -7,7 +7,8 @@ import pytest
 
 import tinygrad_nn as tn
 from tinygrad_nn import nn, optim
-from tinygrad_nn.compiler import at_each_replay, calls
+from tinygrad_nn import at_each_replay
+from tinygrad_nn.compiler import calls
 
 OPTIMISERS = {
     "SGD": lambda p: optim.SGD(p, lr=0.1),

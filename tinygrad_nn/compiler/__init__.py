@@ -5,7 +5,7 @@ included; `captured` compares what else the step depends on; `memory_plan` decid
 `codegen` makes Python source of it; `api` runs that, and `audit` sees to it that it stays right.
 """
 
-from tinygrad_nn.compiler.api import Compiled, Program, at_each_replay, compile  # noqa: A004  the public name
+from tinygrad_nn.compiler.api import Compiled, Program, compile  # noqa: A004  the public name
 from tinygrad_nn.errors import CompileError
 
-__all__ = ["CompileError", "Compiled", "Program", "at_each_replay", "compile"]
+__all__ = ["CompileError", "Compiled", "Program", "compile"]

@@ -21,9 +21,9 @@ from tinygrad_nn.compiler.codegen import MISS, CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.step import Result, Step, difference, parts, signature
-from tinygrad_nn.modes import Mode, current_mode
+from tinygrad_nn.modes import MODE, Mode
 
-__all__ = ["Compiled", "Program", "at_each_replay", "compile"]
+__all__ = ["Compiled", "Program", "compile"]
 
 _PROGRAMS = 64  # so many are kept for one function
 _FUTILE = 16  # so many recordings with hardly a replay between them, and the step is carried out as it is
@@ -126,7 +126,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the step, or record it."""
-        mode = current_mode()
+        mode = MODE.get()
         if mode.interpreter is not None or mode.anomalies or mode.transformed or self._recordings > _FUTILE:
             return self.function(*args, **kwargs)
         with self._lock:
@@ -197,35 +197,6 @@ class Compiled:
 _all: weakref.WeakSet[Compiled] = weakref.WeakSet()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: [step.renew_lock() for step in [*_all]])
-
-
-def at_each_replay(function: Callable) -> Callable:
-    """Decorator for what is called at every replay instead of being recorded: a log, a schedule of one's own.
-
-    In a compiled step the call gives None; tensors and arrays among its arguments are copies.  Elsewhere nothing
-    changes.
-
-    >>> import numpy as np, tinygrad_nn as tn
-    >>> from tinygrad_nn.compiler import at_each_replay
-    >>> @at_each_replay
-    ... def log(loss):
-    ...     print(f"{loss.item():.2f}")
-    >>> @tn.compile
-    ... def step(x):
-    ...     log(tn.sum(x))
-    >>> for n in (1.0, 2.0, 3.0):
-    ...     step(np.array([n, 0.5]))
-    1.50
-    2.50
-    3.50
-    """
-
-    @functools.wraps(function)
-    def perhaps_recorded(*args: Any, **kwargs: Any) -> Any:
-        interpreter = current_mode().interpreter
-        return function(*args, **kwargs) if interpreter is None else interpreter.effect(function, args, kwargs)
-
-    return perhaps_recorded
 
 
 def compile(  # noqa: A001  the public name

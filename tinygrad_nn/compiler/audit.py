@@ -12,7 +12,7 @@ from tinygrad_nn.compiler.captured import Captured
 from tinygrad_nn.compiler.ir import code_line
 from tinygrad_nn.compiler.step import Step, difference, parts
 from tinygrad_nn.errors import CompileError
-from tinygrad_nn.tensor import Borrowed, Tensor
+from tinygrad_nn.tensor import Lent, Tensor
 
 __all__ = ["audited", "interval"]
 
@@ -38,7 +38,7 @@ class _State:
 
     def read(self) -> list[Any]:
         """Copies of everything."""
-        gradients = [t._grad.array if isinstance(t._grad, Borrowed) else t._grad for t in self.tensors]
+        gradients = [t._grad.array if isinstance(t._grad, Lent) else t._grad for t in self.tensors]
         return [
             [np.array(t._value) for t in self.tensors],
             [None if g is None else np.array(g) for g in gradients],
@@ -80,7 +80,8 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
         return miss
     after = state.read()
     state.restore(before)
-    result = function(*args, **kwargs)
+    with np.errstate(all="ignore"):
+        result = function(*args, **kwargs)
     changed = "" if step.effects else captured.changed()  # what is called at every replay may change anything
     if changed:
         raise _error(

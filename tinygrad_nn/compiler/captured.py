@@ -168,8 +168,9 @@ class Captured:
         """A module is about to run: its attributes belong to the captured state."""
         self._watch("mapping", vars(module), type(module).__name__)
 
-    def add_settings(self, group: dict[str, Any], keys: Iterable[str]) -> None:
+    def add_settings(self, group: dict[str, Any], keys: Iterable[str], optimizer: Any) -> None:
         """Settings of an optimiser that are not looked up at each replay belong to it, too."""
+        self._watch("items", vars(optimizer), type(optimizer).__name__, ("fused",))
         self._watch("items", group, "the settings of the optimiser", tuple(keys))
         self.aliases += group["params"]
 

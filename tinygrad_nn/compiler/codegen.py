@@ -30,8 +30,8 @@ from tinygrad_nn.compiler.captured import ABSENT, PLAIN, Watched
 from tinygrad_nn.compiler.ir import ArrayInput, Node, without_history
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.step import Given, Owner, Result, Step, owners_of
-from tinygrad_nn.guards import clock
-from tinygrad_nn.tensor import Borrowed, Tensor
+from tinygrad_nn.watch import clock
+from tinygrad_nn.tensor import Lent, Tensor
 
 __all__ = ["MISS", "CodeGenerator"]
 
@@ -274,7 +274,7 @@ class CodeGenerator(Calls):
             return "None"
         if isinstance(owner, Tensor) and isinstance(self.plan.place.get(node), Buffer):
             name = self.name_of(node)
-            return self.once((name, "lent"), f"{name}_lent", f"{self.function(Borrowed)}({name})")
+            return self.once((name, "lent"), f"{name}_lent", f"{self.function(Lent)}({name})")
         return f"{self.function(np.array)}({self.name_of(node)})"
 
     def _write_changes(self) -> None:
@@ -286,7 +286,7 @@ class CodeGenerator(Calls):
                     self.body.append(f"{self._owner(of.argument)}.changed()")
                 elif of.tensor is not None:
                     name = self._owner(of.tensor)
-                    watches.append(self.once((name, "watch"), name.replace("tensor", "watch"), f"{name}.watched()"))
+                    watches.append(self.once((name, "watch"), name.replace("tensor", "watch"), f"{name}._watched()"))
         if watches:
             self.namespace["clock"] = clock
             self.body.append("".join(f"{w}.changed = " for w in watches) + "next(clock)")
@@ -318,7 +318,7 @@ class CodeGenerator(Calls):
 def _gradient(tensor: Tensor) -> Any:
     """The gradient that a tensor has, lent or not."""
     grad = tensor._grad
-    return grad.array if isinstance(grad, Borrowed) else grad
+    return grad.array if isinstance(grad, Lent) else grad
 
 
 def _parameters(function: Callable) -> list[inspect.Parameter]:

@@ -15,7 +15,7 @@ from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, leaves, wit
 from tinygrad_nn.compiler.tracers import Tracer
 from tinygrad_nn.compiler.tracing import Trace
 from tinygrad_nn.errors import CompileError
-from tinygrad_nn.modes import interpreting
+from tinygrad_nn.modes import interpreted_by
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Given", "Owner", "Result", "Step", "difference", "owners_of", "parts", "signature"]
@@ -131,17 +131,17 @@ class Step:
         inside = tree.map(lambda x: trace.tracer(np.asarray(x)) if _is_data(x) else x, (args, kwargs), tree.is_plain)
         found = tree.map(lambda x: x, inside, tree.is_plain)
         try:
-            with np.errstate(all="ignore"), interpreting(trace):
+            with np.errstate(all="ignore"), interpreted_by(trace):
                 raw = function(*inside[0], **inside[1])
                 self._refuse_changed_arguments(trace, found, inside)
                 self.result = tree.map(lambda x: self._returned(trace, x), raw, tree.is_plain)
                 trace.check_arrays()
-        except CompileError as error:
-            if trace.refused is None or error is not trace.refused:
-                trace.undo()
-                raise
+        except CompileError:  # broken off: nothing has been done
+            trace.undo()
+            raise
         except BaseException:
             if commit:
+                trace.settle()
                 trace.commit()  # as an eager call would have done
             raise
         self._collect(trace)
@@ -195,6 +195,7 @@ class Step:
 
     def _collect(self, trace: Trace) -> None:
         """Take from the trace what a program is made of."""
+        trace.settle()
         self.inputs, self.effects, self.calls = trace.inputs, trace.effects, trace.nodes
         self.generators = [rng for rng, _, _ in trace.generators.values()]
         for of in self.inputs:

@@ -227,18 +227,6 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         everything = everything or (isinstance(index, slice) and index == slice(None))
         self.write(value if everything else self._call(updated, self, index, value))
 
-    def rebound(self, value: Any) -> Tracer:
-        """What stands for the memory from now on, with another value; this one keeps what it has."""
-        if value is self:
-            return self
-        new = Tracer(self._trace, self.node, of=self.of)
-        if self.of is not None:
-            self.of.tracer = new
-            self._trace.rebind(self.of.array, new)
-            self.of = None
-        new[...] = value
-        return new
-
     def write(self, value: Any) -> None:
         """Change in place, for everybody who looks at the same memory."""
         if not isinstance(value, Tracer):

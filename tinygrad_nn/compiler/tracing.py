@@ -33,9 +33,10 @@ from tinygrad_nn.compiler.ir import (
 )
 from tinygrad_nn.compiler.tracers import ScalarTracer, Tracer, is_array
 from tinygrad_nn.errors import CompileError, label
-from tinygrad_nn.guards import clock
+from tinygrad_nn.watch import clock
+from tinygrad_nn.modes import interpreted_by
 from tinygrad_nn.operation import Interpreter, Op
-from tinygrad_nn.tensor import Borrowed, Tensor
+from tinygrad_nn.tensor import Lent, Tensor
 
 __all__ = ["Trace"]
 
@@ -129,11 +130,11 @@ class Trace(Interpreter):
             return {key: self.value(v) for key, v in x.items()}
         return self.operand(x)._value if isinstance(x, Tensor) else self.operand(x)
 
-    def settings(self, group: dict[str, Any]) -> dict[str, Any]:
+    def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
         """The settings of an optimiser: the learning rate is looked up at each replay, others are compared."""
         if id(group) not in self._entered:
             self._entered.add(id(group))
-            self.captured.add_settings(group, sorted(group.keys() - {_VARYING, "params", "initial_lr"}))
+            self.captured.add_settings(group, sorted(group.keys() - {_VARYING, "params", "initial_lr"}), optimizer)
         varying = type(group.get(_VARYING)) is float
         return {**group, _VARYING: self.number(group, _VARYING)} if varying else group
 
@@ -175,7 +176,7 @@ class Trace(Interpreter):
         args, kwargs = map_leaves((args, kwargs), given)
         self.effects.append(self._append(Node(function, args, kwargs, np.zeros(()), function.__name__, pure=False)))
         changed_before = self.captured.changed()
-        with outside_of_traces():
+        with interpreted_by(None):
             function(*args_now, **kwargs_now)
         if not changed_before:
             self.captured.renew()
@@ -196,10 +197,6 @@ class Trace(Interpreter):
             if of.kind == "array" and array.nbytes <= _COMPARED:
                 self._copies[id(array)] = array.copy()
         return found
-
-    def rebind(self, array: Any, tracer: Tracer) -> None:
-        """From now on this is the tracer of an array."""
-        self._tracers[id(array)] = tracer
 
     def number(self, holder: dict[str, Any], key: str) -> ScalarTracer:
         """The tracer of a number that is looked up at each replay."""
@@ -279,7 +276,7 @@ class Trace(Interpreter):
                 drawn_from.append(x)
                 self.check_generator(x)
         real_args, real_kwargs = map_leaves((args, kwargs), lambda x: x.sample if isinstance(x, Node) else x)
-        with outside_of_traces():
+        with interpreted_by(None):
             result = func(*real_args, **real_kwargs)
         for x in drawn_from:
             self.generators[id(x)] = *self.generators[id(x)][:2], x.bit_generator.state
@@ -348,9 +345,16 @@ class Trace(Interpreter):
 
     # -- the end
 
+    def settle(self) -> None:
+        """Tensors whose `data` was assigned: the value goes to the memory that they have."""
+        for tensor, stand_in in self.stand_ins.values():
+            tracer = self._tracers[id(tensor._value)]
+            if stand_in._value is not tracer and tracer.of is not None:
+                tracer.write(stand_in._value)
+
     def first_gradient(self, tensor: Tensor) -> Any:
         """The array that was a tensor's gradient before the step."""
-        return tensor._grad.array if isinstance(tensor._grad, Borrowed) else tensor._grad
+        return tensor._grad.array if type(tensor._grad) is Lent else tensor._grad
 
     def handed_over(self, x: Any) -> Any:
         """A real value for one that the step has put somewhere."""
@@ -402,15 +406,6 @@ class Setting:
 
     def __init__(self, holder: dict[str, Any], key: str):
         self.holder, self.key = holder, key
-
-
-@contextlib.contextmanager
-def outside_of_traces() -> Iterator[None]:
-    """What is called within computes as ever."""
-    from tinygrad_nn.modes import interpreting
-
-    with interpreting(None):
-        yield
 
 
 def _key(args: Any) -> Any:

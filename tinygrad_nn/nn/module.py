@@ -11,8 +11,9 @@ import numpy as np
 
 from tinygrad_nn import checkpoint, tree
 from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.modes import MODE
 from tinygrad_nn.nn.report import Report, Row, report
-from tinygrad_nn.tensor import Tensor, current_mode
+from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Module", "assign"]
 
@@ -56,7 +57,7 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `forward` returns."""
-        interpreter = current_mode().interpreter
+        interpreter = MODE.get().interpreter
         if interpreter is not None:
             interpreter.entered(self)
         return self.forward(*args, **kwargs) if kwargs else self.forward(*args)

@@ -13,9 +13,9 @@ import numpy as np
 
 from tinygrad_nn.errors import misfitting_gradient
 from tinygrad_nn.optim.rule import Group
-from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.tensor import Tensor, current
 
-__all__ = ["SMALL", "FusedUpdate", "SingleUpdate", "StateArrays", "current", "updates_of"]
+__all__ = ["SMALL", "FusedUpdate", "SingleUpdate", "StateArrays", "updates_of"]
 
 SMALL = 1 << 14  # elements; copying larger parameters would take longer than the calls that it saves
 
@@ -28,11 +28,6 @@ class StateArrays(dict[str, np.ndarray]):
             f"nothing is remembered as {key!r}: the setting that needs it was off when the optimiser was made; "
             "make a new optimiser with it on"
         )
-
-
-def current(state: Any) -> Any:
-    """State as a rule sees it."""
-    return state
 
 
 def _write(state: Any, new: dict[str, Any]) -> None:

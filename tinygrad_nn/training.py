@@ -311,7 +311,7 @@ def fit(
     per_batch = (schedule_per or ("batch" if isinstance(schedule, OneCycleLR) else "epoch")) == "batch"
     run = _Run(model, loss, optimizer, data, _metrics(metrics, loss), clip, schedule, per_batch, compile)
     run.history.monitor = _monitor(monitor, held_out is not None, run.metrics)
-    if resume and checkpoint is not None and checkpoints.complete(checkpoint).exists():
+    if resume and checkpoint is not None and checkpoints.with_suffix(checkpoint).exists():
         run.resume(checkpoint)
     history, hooks = run.history, _hooks(callbacks)
     history.ended, first = "epochs", len(history) + 1

@@ -136,7 +136,7 @@ def test_state_is_read_and_written_in_one_place(monkeypatch):
         np.testing.assert_array_equal(p.value, q.value)
 
 
-@pytest.mark.xfail(strict=True, reason="today's tn.compile refuses the change of optimizer.fused; the next one lists it")
+@pytest.mark.xfail(strict=True, reason="today's tn.compile refuses the change of optimizer.fused")
 def test_missing_gradients_in_a_compiled_step():
     def training():
         ps = parameters(shapes=[(3, 2), (3, 1), (4,)])

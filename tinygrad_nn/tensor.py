@@ -192,8 +192,8 @@ class Tensor(Traced):
     def grad(self) -> np.ndarray | None:
         """The gradient that `backward()` has added up here, or None."""
         here = self._here()
-        if type(here._grad) is Lent:
-            here._grad = here._grad.array.copy()
+        if isinstance(here._grad, Lent):
+            here._grad = here._grad.taken()
         return here._grad
 
     @grad.setter
@@ -345,8 +345,9 @@ class Tensor(Traced):
         found = pullback([here], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
-            if node._grad is not None and node.op is None:
-                g = node.grad + g
+            before = node.grad if isinstance(node._grad, Lent) else node._grad
+            if before is not None and node.op is None:
+                g = before + g
             if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
                 g = np.asarray(g)
             at = id(g)
@@ -631,6 +632,10 @@ class Lent:
 
     def __init__(self, array: Any):
         self.array = array
+
+    def taken(self) -> Any:
+        """The gradient, as an array of its own."""
+        return self.array.copy()
 
 
 def current(x: Any) -> Any:

@@ -53,6 +53,12 @@ class Watched:
         self.kind, self.holder, self.name, self.keys, self.compared = kind, holder, name, keys, compared
         self.values = self.now()
 
+    @property
+    def snapshot(self) -> Any:
+        """A list of the same objects, if ``holder == snapshot`` says whether it still holds them; else None."""
+        by_identity = all(type(x) is Tensor or type(x).__eq__ is object.__eq__ for x in self.values)
+        return [*self.values] if type(self.holder) is list and by_identity else None
+
     def now(self) -> tuple:
         """The values at present."""
         holder = self.holder
@@ -64,7 +70,7 @@ class Watched:
                     return (ABSENT,)
             case "items":
                 return tuple([holder.get(key, ABSENT) for key in self.keys])
-            case "mapping":
+            case "mapping" | "module":
                 return (*holder.keys(), *holder.values())
             case "set":
                 return (frozenset(holder),)
@@ -80,7 +86,7 @@ class Watched:
 
     def difference(self) -> str:
         """What has changed, for messages."""
-        keys = self.keys or ([*self.holder] if self.kind == "mapping" else ())
+        keys = self.keys or ([*self.holder] if self.kind in ("mapping", "module") else ())
         values = self.values[-len(keys) :] if keys else ()
         changed = [k for k, v in zip(keys, values, strict=False) if not same_value(self.holder.get(k, ABSENT), v)]
         return f"{self.name}.{changed[0]}".lstrip(".") if changed else self.name
@@ -104,6 +110,8 @@ class Captured:
 
     def __init__(self, function: Callable, arguments: Iterable[Any], state: Sequence[Any]):
         self.watched: list[Watched] = []
+        self.modules: list[Any] = []  # which have a count of all assignments to attributes
+        self.generators: list[np.random.Generator] = []
         self.aliases: list[Any] = []
         self._codes: dict[CodeType, dict[str, Any]] = {}
         self._seen: dict[int, Any] = {}
@@ -120,6 +128,8 @@ class Captured:
         self._seen[id(value)] = value
         if isinstance(value, (Tensor, np.ndarray)):
             self.aliases.append(value)
+        elif isinstance(value, np.random.Generator):
+            self.generators.append(value)
         elif isinstance(value, FunctionType):
             self._visit_function(value)
         elif isinstance(value, MethodType):
@@ -153,8 +163,8 @@ class Captured:
     def _watch(self, kind: str, holder: Any, name: str, keys: tuple = (), compared: bool = True) -> None:
         watched = Watched(kind, holder, name, keys, compared)
         self.watched.append(watched)
-        values = watched.values[len(watched.values) // 2 :] if kind == "mapping" else watched.values
-        labels = keys or ([*holder] if kind == "mapping" else range(len(values)))
+        values = watched.values[len(watched.values) // 2 :] if kind in ("mapping", "module") else watched.values
+        labels = keys or ([*holder] if kind in ("mapping", "module") else range(len(values)))
         if kind not in ("set", "bytes"):
             self._visit_all((str(name) if kind == "cell" else f"{name}.{k}".lstrip("."), v) for k, v in zip(labels, values))
 
@@ -166,7 +176,8 @@ class Captured:
 
     def add_module(self, module: Any) -> None:
         """A module is about to run: its attributes belong to the captured state."""
-        self._watch("mapping", vars(module), type(module).__name__)
+        self.modules.append(module)
+        self._watch("module", vars(module), type(module).__name__)
 
     def add_settings(self, group: dict[str, Any], keys: Iterable[str], optimizer: Any) -> None:
         """Settings of an optimiser that are not looked up at each replay belong to it, too."""

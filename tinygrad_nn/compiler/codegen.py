@@ -207,11 +207,17 @@ class CodeGenerator(Calls):
 
     def _write_captured(self, changed: list[str]) -> None:
         """Whether something has changed that the step captures."""
-        for watched in self.step.captured.watched:
-            values = self._values(watched) if watched.compared else []
-            for i, value in enumerate(values):
-                changed.append(f"{value} is not {self.once(('value', id(watched), i), 'c')}")
-            if watched.compared and not values:
+        captured = self.step.captured
+        for module in captured.modules[:1]:
+            changed.append(f"{self.constant(module, 'module')}.changes != {self.once('changes', 'changes')}")
+        for watched in captured.watched:
+            if watched.kind in ("cell", "items"):
+                for i, value in enumerate(self._values(watched)):
+                    changed.append(f"{value} is not {self.once(('value', id(watched), i), 'c')}")
+            elif watched.snapshot is not None:
+                items = self.once(("value", id(watched), None), "items")
+                changed.append(f"{self.constant(watched.holder, 'holder')} != {items}")
+            elif watched.kind != "module":
                 changed.append(f"not {self.constant(watched, 'watched')}.same()")
         changed += [f"{self._owner(tensor)}.tracked is not {tracked}" for tensor, tracked in self.step.tracked]
         changed += [_is_none(self._owner(t), not none) for t, none in self.gradient_presence if isinstance(t, Tensor)]
@@ -226,7 +232,7 @@ class CodeGenerator(Calls):
         self._unless(wrong)
 
     def _values(self, watched: Watched) -> list[str]:
-        """Python for each captured value of a holder; none if it has to be compared as a whole."""
+        """Python for each captured value of a cell, or of items."""
         holder = self.constant(watched.holder, "holder")
         if watched.kind == "cell":
             return [f"{holder}.cell_contents"]
@@ -235,8 +241,11 @@ class CodeGenerator(Calls):
 
     def bind_captured(self) -> None:
         """Compare with the captured values of this moment."""
-        for watched in self.step.captured.watched:
-            for i, value in enumerate(watched.values):
+        captured = self.step.captured
+        if captured.modules:
+            self.namespace[self._made["changes"]] = captured.modules[0].changes
+        for watched in captured.watched:
+            for i, value in [*enumerate(watched.values), (None, watched.snapshot)]:
                 name = self._made.get(("value", id(watched), i))
                 if name:
                     self.namespace[name] = value

@@ -135,7 +135,7 @@ class Step:
                 raw = function(*inside[0], **inside[1])
                 self._refuse_changed_arguments(trace, found, inside)
                 self.result = tree.map(lambda x: self._returned(trace, x), raw, tree.is_plain)
-                trace.check_arrays()
+                trace.check_what_was_seen()
         except CompileError:  # broken off: nothing has been done
             trace.undo()
             raise
@@ -206,17 +206,17 @@ class Step:
         self.without_gradient: list[tuple[Owner, bool]] = []
         self.earlier: dict[Node, Node] = {}
         self.tracked: list[tuple[Tensor, bool]] = []
-        first = {of.array is not None and id(of.array): of.node for of in self.inputs if of.kind == "grad"}
+        first = {id(of.array): of.node for of in self.inputs if of.kind == "grad"}
         for tensor, stand_in in trace.stand_ins.values():
             owner: Owner = self._at.get(id(tensor), tensor)
-            before, after = trace.first_gradient(tensor), trace.value(stand_in._grad) if stand_in._grad is not None else None
-            if after is None and before is not None:
-                self.gradients.append((owner, None))
-            elif after is not None and after.node is not (None if before is None else first[id(before)]):
-                self.gradients.append((owner, after.node))
-                if before is not None:
-                    self.earlier[after.node] = first[id(before)]
-            self.without_gradient.append((owner, before is None))
+            if trace.gives_gradient(stand_in):
+                node = None if stand_in._grad is None else trace.value(stand_in._grad).node
+                self.gradients.append((owner, node))
+                before = first.get(id(trace.gradients_read.get(tensor.index)))
+                if node is not None and before is not None:
+                    self.earlier[node] = before
+            if tensor.index in trace.gradients_read:
+                self.without_gradient.append((owner, trace.gradients_read[tensor.index] is None))
             if isinstance(owner, Tensor):
                 self.tracked.append((tensor, tensor.tracked))
             if tensor.tracked is not stand_in.tracked:

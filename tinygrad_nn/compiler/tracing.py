@@ -65,9 +65,12 @@ class Trace(Interpreter):
         self.effects: list[Node] = []
         self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # by id of the tensor
         self.generators: dict[int, tuple[np.random.Generator, Any, Any]] = {}  # with its first and latest state
+        self.gradients_read: dict[int, Any] = {}  # those that tensors had before, by index
         self.start = next(clock)
         self.refused: CompileError | None = None
         self.captured = captured
+        for rng in captured.generators:
+            self.check_generator(rng)
         self._arguments = arguments
         self._entered: set[int] = set()
         self._numbers: list[tuple[ScalarTracer, Any]] = []
@@ -113,9 +116,7 @@ class Trace(Interpreter):
         value = self.tracer(tensor._value, ArrayInput(tensor._value, "value", tensor=tensor, argument=number))
         stand_in = Tensor(value, tensor.tracked, tensor.name)
         stand_in.index = tensor.index
-        grad = self.first_gradient(tensor)
-        if grad is not None:
-            stand_in._grad = self.tracer(grad, ArrayInput(grad, "grad", tensor=tensor, argument=number))
+        stand_in._grad = FirstGradient(self, tensor, number)
         return stand_in
 
     def operand(self, x: Any) -> Any:
@@ -140,9 +141,10 @@ class Trace(Interpreter):
 
     def entered(self, module: Any) -> None:
         """A module runs: its attributes are compared before each replay."""
-        if id(module) not in self._entered:
-            self._entered.add(id(module))
-            self.captured.add_module(module)
+        for part in module.modules():
+            if id(part) not in self._entered:
+                self._entered.add(id(part))
+                self.captured.add_module(part)
 
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """An operation: as the NumPy calls of its forward function, or, where that looks at values, as a whole."""
@@ -333,8 +335,10 @@ class Trace(Interpreter):
         if id(array) in self._copies:
             self._copies[id(array)] = array.copy()
 
-    def check_arrays(self) -> None:
-        """Refuse if NumPy has written into an array that took part, without a tracer that could have seen it."""
+    def check_what_was_seen(self) -> None:
+        """Refuse if NumPy has written into an array that took part, or drawn from a generator, and no tracer saw it."""
+        for rng in self.captured.generators:
+            self.check_generator(rng)
         for of in self.inputs:
             copy = self._copies.get(id(of.array))
             if copy is not None and not np.array_equal(of.array, copy, equal_nan=copy.dtype.kind == "f"):
@@ -352,10 +356,6 @@ class Trace(Interpreter):
             if stand_in._value is not tracer and tracer.of is not None:
                 tracer.write(stand_in._value)
 
-    def first_gradient(self, tensor: Tensor) -> Any:
-        """The array that was a tensor's gradient before the step."""
-        return tensor._grad.array if type(tensor._grad) is Lent else tensor._grad
-
     def handed_over(self, x: Any) -> Any:
         """A real value for one that the step has put somewhere."""
         if isinstance(x, Tracer):
@@ -369,21 +369,29 @@ class Trace(Interpreter):
 
     def commit(self) -> None:
         """Do to the real tensors and arrays what the step did to their tracers."""
-        for _, stand_in in self.stand_ins.values():  # gradients may be views of what is about to be written
-            if isinstance(stand_in._grad, Tracer) and not self._is_unchanged(stand_in._grad):
-                stand_in._grad = np.array(self.real(stand_in._grad.node))
+        gradients = [  # they may be views of what is about to be written
+            (tensor, None if stand_in._grad is None else np.array(self.handed_over(stand_in._grad)))
+            for tensor, stand_in in self.stand_ins.values()
+            if self.gives_gradient(stand_in)
+        ]
         final = [(of, np.array(self.real(of.tracer.node))) for of in self.inputs if of.written]
         for of, value in final:
             np.copyto(of.array, value)
             if of.kind == "value" and of.tensor is not None:
                 of.tensor.changed()
+        for tensor, gradient in gradients:
+            tensor._grad = gradient
         for tensor, stand_in in self.stand_ins.values():
-            if not isinstance(stand_in._grad, Tracer):
-                tensor._grad = stand_in._grad
             tensor.tracked = stand_in.tracked
 
-    def _is_unchanged(self, grad: Tracer) -> bool:
-        return grad.of is not None and grad.of.kind == "grad" and grad.of.node is grad.node
+    def gives_gradient(self, stand_in: Tensor) -> bool:
+        """Whether the step leaves a tensor with another gradient than it had."""
+        grad = stand_in._grad
+        if grad is None:
+            return self.gradients_read.get(stand_in.index, False) is not None
+        if isinstance(grad, Tracer):
+            return grad.of is None or grad.of.kind != "grad" or grad.of.node is not grad.node
+        return not isinstance(grad, FirstGradient)
 
     def undo(self) -> None:
         """Put back what a run that was broken off has changed already: arrays that NumPy wrote to, and generators."""
@@ -399,6 +407,22 @@ class Trace(Interpreter):
             del of.tracer
         for container in (self._tracers, self._same, self._numbers, self._copies, self.stand_ins):
             container.clear()
+
+
+class FirstGradient(Lent):
+    """The gradient that a tensor had before the step: it is noted whether the step reads it."""
+
+    __slots__ = ("number", "tensor", "trace")
+
+    def __init__(self, trace: Trace, tensor: Tensor, number: int | None):
+        self.trace, self.tensor, self.number = trace, tensor, number
+
+    def taken(self) -> Any:
+        """Its tracer."""
+        grad = self.tensor._grad.array if isinstance(self.tensor._grad, Lent) else self.tensor._grad
+        self.trace.gradients_read[self.tensor.index] = grad
+        of = ArrayInput(grad, "grad", tensor=self.tensor, argument=self.number)
+        return None if grad is None else self.trace.tracer(grad, of)
 
 
 class Setting:

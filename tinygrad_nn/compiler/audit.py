@@ -32,7 +32,7 @@ class _State:
         tensors = [of.tensor if of.tensor is not None else given[of.argument] for of in inputs if of.kind == "value"]  # type: ignore[index]
         tensors += [given[owner] if isinstance(owner, int) else owner for owner, _ in step.without_gradient]
         self.tensors: list[Tensor] = list({id(t): t for t in tensors}.values())
-        arrays = [given[of.argument] if of.argument is not None else of.now() for of in inputs if of.kind != "value"]
+        arrays = [given[of.argument] if of.argument is not None else of.array for of in inputs if of.kind in ("argument", "captured")]
         self.arrays = [a for a in arrays if isinstance(a, np.ndarray)]
         self.generators = step.generators
 

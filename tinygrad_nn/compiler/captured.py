@@ -111,16 +111,16 @@ class Captured:
     def __init__(self, function: Callable, arguments: Iterable[Any], state: Sequence[Any]):
         self.watched: list[Watched] = []
         self.modules: list[Any] = []  # which have a count of all assignments to attributes
-        self.generators: list[np.random.Generator] = []
+        self.generators: list[tuple[str, np.random.Generator]] = []
         self.aliases: list[Any] = []
         self._codes: dict[CodeType, dict[str, Any]] = {}
         self._seen: dict[int, Any] = {}
-        self._visit(function, getattr(function, "__name__", "the step"))
         for i, value in enumerate(state):
             self._visit(value, f"state[{i}]", declared=True)
         for value in arguments:
             if hasattr(value, "__dict__") and not isinstance(value, type):
                 self._visit(value, "an argument", declared=True)
+        self._visit(function, getattr(function, "__name__", "the step"))
 
     def _visit(self, value: Any, name: str, declared: bool = False) -> None:
         if isinstance(value, (*PLAIN, Op, np.ufunc, type)) or id(value) in self._seen:
@@ -129,7 +129,7 @@ class Captured:
         if isinstance(value, (Tensor, np.ndarray)):
             self.aliases.append(value)
         elif isinstance(value, np.random.Generator):
-            self.generators.append(value)
+            self.generators.append((name, value))
         elif isinstance(value, FunctionType):
             self._visit_function(value)
         elif isinstance(value, MethodType):
@@ -199,9 +199,12 @@ class Captured:
         """What is not as it was, with the line that has to do with it; '' if nothing has changed."""
         for watched in self.watched:
             if not watched.same():
-                name = watched.difference()
-                return name + line_that_names([*self._codes], name.rpartition(".")[2])
+                return watched.difference() + self.line_that_names(watched.difference())
         return ""
+
+    def line_that_names(self, name: str) -> str:
+        """The line of the step that has to do with something, for messages."""
+        return line_that_names([*self._codes], name.rpartition(".")[2])
 
     def hand_over(self, real: Callable[[Any], Any]) -> None:
         """Put real values in the place of tracers that the step has left in captured objects."""

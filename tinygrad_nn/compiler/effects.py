@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import inspect
+import re
 import sys
 from types import CodeType, ModuleType
 from typing import Any
@@ -40,6 +41,11 @@ def names_of(code: CodeType) -> frozenset[str]:
 def effect_named(code: CodeType, known: dict[str, Any]) -> str:
     """What a function does outside, with the line; '' if it names nothing of the kind.  `known` are its globals."""
     names = names_of(code)
+    if {"type", "ndarray"} <= names:
+        return (
+            f"the step asks for the type of an array{line_that_names([code], 'ndarray')}, which is another one while it "
+            "is recorded: use isinstance"
+        )
     for name in sorted(names):
         what = _effect_of(name, names, known)
         if what:
@@ -72,7 +78,9 @@ def line_that_names(codes: list[CodeType], name: str) -> str:
             lines, start = inspect.getsourcelines(code)
         except (OSError, TypeError):
             continue
-        for number, text in enumerate(lines, start):
-            if name in text:
-                return f" ({code_line((code.co_filename, number))})"
+        word = re.compile(rf"\b{re.escape(name)}\b(?!\s*:)")
+        found = [(number, text) for number, text in enumerate(lines, start) if word.search(text)]
+        found.sort(key=lambda line: line[1].split()[0] in ("def", "global", "nonlocal", "class"))
+        if found:
+            return f" ({code_line((code.co_filename, found[0][0]))})"
     return ""

@@ -44,7 +44,7 @@ class ArrayInput:
     """An array that no recorded call has made.
 
     `kind` says where it is from: "argument"; "value" or "grad" of a tensor (itself the argument of that number, if one
-    is given); or "array", one that the step has used and that is read anew at each replay.
+    is given); "captured", one found where the step can name it; or another "array" that it has used, or made.
     """
 
     node: Node  # its first value

@@ -89,7 +89,7 @@ class Result:
 
     def of(self, value: Any) -> Any:
         """This result with a value, which is the caller's own."""
-        value = value[()] if self.node.scalar and isinstance(value, np.ndarray) else np.array(value)
+        value = np.array(value)[()] if self.node.scalar else np.array(value)
         if self.tracked:
             return without_history(value, self.name)
         return Tensor(value, False, self.name) if self.is_tensor else value
@@ -222,6 +222,9 @@ class Step:
             if tensor.tracked is not stand_in.tracked:
                 trace.refuse("the step sets requires_grad", "set it before the step")
         found = {id(x) for x in self.captured.aliases}
+        for of in self.inputs:
+            if of.kind == "array" and id(of.array) in found:
+                of.kind = "captured"
         self.aliases = [(i, x) for i, (_, x) in enumerate(self.arguments) if id(x) in found]
 
     def _refuse_shared_memory(self) -> None:
@@ -333,7 +336,7 @@ def _layout(sample: Any) -> Any:
 def _same_input(a: ArrayInput, b: ArrayInput) -> bool:
     if (a.kind, a.argument) != (b.kind, b.argument) or a.tensor is not b.tensor:
         return False
-    if a.kind == "array" and a.array is not b.array:
+    if a.kind in ("array", "captured") and a.array is not b.array:
         same_type = a.array.dtype == b.array.dtype
         return same_type and np.array_equal(a.array, b.array, equal_nan=a.array.dtype.kind == "f")
     return True

@@ -229,6 +229,8 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def write(self, value: Any) -> None:
         """Change in place, for everybody who looks at the same memory."""
+        if type(value) is Tensor and not value.tracked:
+            value = value.value
         if not isinstance(value, Tracer):
             value = self._trace.tracer(np.array(value))
         if value.dtype != self.dtype:

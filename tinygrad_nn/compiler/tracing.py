@@ -69,8 +69,8 @@ class Trace(Interpreter):
         self.start = next(clock)
         self.refused: CompileError | None = None
         self.captured = captured
-        for rng in captured.generators:
-            self.check_generator(rng)
+        for name, rng in captured.generators:
+            self.check_generator(rng, name)
         self._arguments = arguments
         self._entered: set[int] = set()
         self._numbers: list[tuple[ScalarTracer, Any]] = []
@@ -276,7 +276,7 @@ class Trace(Interpreter):
                 self._revived(x)
             elif isinstance(x, np.random.Generator):
                 drawn_from.append(x)
-                self.check_generator(x)
+                self.check_generator(x, "a Generator")
         real_args, real_kwargs = map_leaves((args, kwargs), lambda x: x.sample if isinstance(x, Node) else x)
         with interpreted_by(None):
             result = func(*real_args, **real_kwargs)
@@ -284,13 +284,13 @@ class Trace(Interpreter):
             self.generators[id(x)] = *self.generators[id(x)][:2], x.bit_generator.state
         return result
 
-    def check_generator(self, rng: np.random.Generator) -> None:
-        """Refuse if somebody else has drawn from a generator since an operation did, or since it was first seen."""
+    def check_generator(self, rng: np.random.Generator, name: str) -> None:
+        """Refuse if NumPy has drawn from a generator since an operation did, or since it was first seen."""
         state = rng.bit_generator.state
         if self.generators.setdefault(id(rng), (rng, state, state))[2] != state:
-            self.refuse(
-                "random numbers are drawn by NumPy itself",
-                "a replay would use the same ones again: draw before the step, and pass them as an argument",
+            self.refused = self.refused or CompileError(
+                f"the step draws random numbers from {name}{self.captured.line_that_names(name)}, and a replay would use "
+                "the same ones again: draw before the step, and pass them as an argument"
             )
 
     def release(self, node: Node) -> None:
@@ -337,8 +337,8 @@ class Trace(Interpreter):
 
     def check_what_was_seen(self) -> None:
         """Refuse if NumPy has written into an array that took part, or drawn from a generator, and no tracer saw it."""
-        for rng in self.captured.generators:
-            self.check_generator(rng)
+        for name, rng in self.captured.generators:
+            self.check_generator(rng, name)
         for of in self.inputs:
             copy = self._copies.get(id(of.array))
             if copy is not None and not np.array_equal(of.array, copy, equal_nan=copy.dtype.kind == "f"):
@@ -351,10 +351,10 @@ class Trace(Interpreter):
 
     def settle(self) -> None:
         """Tensors whose `data` was assigned: the value goes to the memory that they have."""
-        for tensor, stand_in in self.stand_ins.values():
-            tracer = self._tracers[id(tensor._value)]
-            if stand_in._value is not tracer and tracer.of is not None:
-                tracer.write(stand_in._value)
+        tracers = [(self._tracers[id(tensor._value)], stand_in._value) for tensor, stand_in in self.stand_ins.values()]
+        assigned = [(tracer, value.copy()) for tracer, value in tracers if value is not tracer]
+        for tracer, value in assigned:
+            tracer.write(value)
 
     def handed_over(self, x: Any) -> Any:
         """A real value for one that the step has put somewhere."""

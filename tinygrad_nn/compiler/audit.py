@@ -32,7 +32,7 @@ class _State:
         tensors = [of.tensor if of.tensor is not None else given[of.argument] for of in inputs if of.kind == "value"]  # type: ignore[index]
         tensors += [given[owner] if isinstance(owner, int) else owner for owner, _ in step.without_gradient]
         self.tensors: list[Tensor] = list({id(t): t for t in tensors}.values())
-        arrays = [given[of.argument] if of.argument is not None else of.array for of in inputs if of.kind in ("argument", "captured")]
+        arrays = [given[of.argument] if of.argument is not None else of.array for of in inputs if of.kind != "value"]
         self.arrays = [a for a in arrays if isinstance(a, np.ndarray)]
         self.generators = step.generators
 
@@ -82,14 +82,14 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
     state.restore(before)
     with np.errstate(all="ignore"):
         result = function(*args, **kwargs)
-    changed = "" if step.effects else captured.changed()  # what is called at every replay may change anything
+    changed = "" if step.effects else captured.changed({id(a) for a in state.arrays})  # what is called at every replay may change anything
     if changed:
         raise _error(
             f"the step changes {changed}, and a replay does not: return what it finds out, keep what it updates in a "
             "tensor, or mark what it does with tn.at_each_replay",
             result,
         )
-    wrong = _first_difference(replayed, result, state, after)
+    wrong = _first_difference(replayed, result, state, before, after)
     if wrong:
         where = _where(program, args, kwargs, state, before)
         raise _error(
@@ -106,13 +106,14 @@ def _error(text: str, result: Any) -> CompileError:
     return error
 
 
-def _first_difference(replayed: Any, result: Any, state: _State, after: list[Any]) -> str:
+def _first_difference(replayed: Any, result: Any, state: _State, before: list[Any], after: list[Any]) -> str:
     mine, other = tree.leaves(replayed), tree.leaves(result)
     if len(mine) != len(other) or not all(map(_same, mine, other)):
         return "what it returns"
-    for kind, (a, b) in enumerate(zip(after, state.read(), strict=True)):
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            if not _same(x, y):
+    for kind, (was, a, b) in enumerate(zip(before, after, state.read(), strict=True)):
+        for i, (old, x, y) in enumerate(zip(was, a, b, strict=True)):
+            made_anew = kind == 2 and _same(old, y)  # an array that the step makes: the eager one is another
+            if not _same(x, y) and not made_anew:
                 return state.name(kind, i)
     return ""
 

@@ -13,7 +13,7 @@ import functools
 import sys
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from collections.abc import Set as AbstractSet
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -29,6 +29,7 @@ __all__ = ["ABSENT", "PLAIN", "Captured", "Watched", "same_value"]
 ABSENT = object()
 PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype, type(Ellipsis), range, slice)
 _ITEMS = 10_000  # a longer container is not compared
+_COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see that NumPy has not changed it unseen
 _LIBRARIES = sys.stdlib_module_names - {"__main__"} | {"numpy", "scipy", "tinygrad_nn", "builtins"}
 
 
@@ -86,9 +87,13 @@ class Watched:
 
     def difference(self) -> str:
         """What has changed, for messages."""
-        keys = self.keys or ([*self.holder] if self.kind in ("mapping", "module") else ())
-        values = self.values[-len(keys) :] if keys else ()
-        changed = [k for k, v in zip(keys, values, strict=False) if not same_value(self.holder.get(k, ABSENT), v)]
+        if self.kind not in ("items", "mapping", "module"):
+            return self.name
+        half = len(self.values) // 2
+        keys, values = (self.keys, self.values) if self.keys else (self.values[:half], self.values[half:])
+        before = dict(zip(keys, values, strict=True))
+        now = {**dict.fromkeys(before, ABSENT), **self.holder} if not self.keys else self.holder
+        changed = [k for k in (self.keys or now) if not same_value(now.get(k, ABSENT), before.get(k, ABSENT))]
         return f"{self.name}.{changed[0]}".lstrip(".") if changed else self.name
 
     def hand_over(self, real: Callable[[Any], Any]) -> None:
@@ -113,6 +118,7 @@ class Captured:
         self.modules: list[Any] = []  # which have a count of all assignments to attributes
         self.generators: list[tuple[str, np.random.Generator]] = []
         self.aliases: list[Any] = []
+        self._arrays: list[tuple[str, np.ndarray, np.ndarray]] = []
         self._codes: dict[CodeType, dict[str, Any]] = {}
         self._seen: dict[int, Any] = {}
         for i, value in enumerate(state):
@@ -128,6 +134,8 @@ class Captured:
         self._seen[id(value)] = value
         if isinstance(value, (Tensor, np.ndarray)):
             self.aliases.append(value)
+            if type(value) is np.ndarray and value.nbytes <= _COMPARED:
+                self._arrays.append((name, value, value.copy()))
         elif isinstance(value, np.random.Generator):
             self.generators.append((name, value))
         elif isinstance(value, FunctionType):
@@ -185,9 +193,12 @@ class Captured:
         self._watch("items", group, "the settings of the optimiser", tuple(keys))
         self.aliases += group["params"]
 
-    def refusal(self) -> str:
-        """Why what the step has done besides cannot be replayed; '' if it can."""
-        changed = self.changed()
+    def refusal(self, seen: Container[int]) -> str:
+        """Why what the step has done besides cannot be replayed; '' if it can.
+
+        `seen` are the ids of arrays that took part: it is known what was done to these.
+        """
+        changed = self.changed(seen)
         if changed:
             return (
                 f"the step changes {changed}, and a replay would not: return what it finds out, keep what it updates in "
@@ -195,8 +206,11 @@ class Captured:
             )
         return next(filter(None, (effect_named(code, names) for code, names in self._codes.items())), "")
 
-    def changed(self) -> str:
+    def changed(self, seen: Container[int] = ()) -> str:
         """What is not as it was, with the line that has to do with it; '' if nothing has changed."""
+        for name, array, copy in self._arrays:
+            if id(array) not in seen and not np.array_equal(array, copy, equal_nan=copy.dtype.kind == "f"):
+                return name + self.line_that_names(name)
         for watched in self.watched:
             if not watched.same():
                 return watched.difference() + self.line_that_names(watched.difference())
@@ -227,7 +241,7 @@ class Captured:
     def forget(self) -> None:
         """Nothing but what is compared is needed any more."""
         self.watched = [watched for watched in self.watched if watched.compared]
-        self._seen.clear(), self.aliases.clear()
+        self._seen.clear(), self.aliases.clear(), self._arrays.clear()
 
 
 def _is_library_module(value: Any) -> bool:

@@ -145,7 +145,7 @@ class Step:
                 trace.commit()  # as an eager call would have done
             raise
         self._collect(trace)
-        refusal = self.captured.refusal()
+        refusal = self.captured.refusal({id(of.array) for of in self.inputs})
         self.outcome = tree.map(lambda x: self._outcome(trace, x), self.result, tree.is_plain)
         self.captured.hand_over(trace.handed_over)
         if not commit:

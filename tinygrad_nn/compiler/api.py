@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.compiler.audit import audited, interval
+from tinygrad_nn.compiler.audit import audited, next_audit
 from tinygrad_nn.compiler.codegen import MISS, CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
@@ -37,7 +37,7 @@ class Program:
 
     def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, state: Sequence[Any]):
         self.function, self.mode, self.state = function, mode, state
-        self.calls = 1  # the recorded one
+        self.calls, self.next_audit = 1, 0  # the recorded one is the first
         self._moved: list[ArrayInput] = []
         self._context = copy_context()
         self._context.run(np.seterr, all="ignore")  # once, and not at each call that makes an infinity on purpose
@@ -142,13 +142,14 @@ class Compiled:
                 self._running = False
 
     def _run(self, program: Program, args: tuple, kwargs: dict[str, Any]) -> Any:
-        calls = program.calls + 1
-        if self.audit and interval(calls, self.audit):
-            result = audited(program, args, kwargs, MISS)
-        else:
+        """Replay, or audit; MISS if the program is not right for this call."""
+        if program.calls + 1 != program.next_audit:
             result = program.run(args, kwargs)
-        if result is not MISS:
-            program.calls = calls
+        else:
+            result = audited(program, args, kwargs, MISS)
+            if result is not MISS:
+                program.next_audit = next_audit(program.calls + 1, self.audit)
+        program.calls += result is not MISS
         return result
 
     def _otherwise(self, args: tuple, kwargs: dict[str, Any], mode: Mode) -> Any:
@@ -180,6 +181,7 @@ class Compiled:
         for program in known:
             program.unbind()
         program = Program(self.function, args, kwargs, mode, self.state)
+        program.next_audit = next_audit(1, self.audit)
         # One that computes the same took more for granted, such as that there are no gradients at first.
         kept = [(k, p) for k, p in self._programs if k != key or difference(p.plan.live, program.plan.live)]
         self._programs = [*kept[1 - _PROGRAMS :], (key, program)]

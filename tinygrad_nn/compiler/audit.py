@@ -14,14 +14,18 @@ from tinygrad_nn.compiler.step import Step, difference, parts
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.tensor import Lent, Tensor
 
-__all__ = ["audited", "interval"]
+__all__ = ["audited", "next_audit"]
 
 
-def interval(calls: int, every: bool | int) -> bool:
-    """Whether a program's call of this number is audited: 2, 4, 8 ... 128, and every 128th after that; or every n-th."""
+def next_audit(calls: int, every: bool | int) -> int:
+    """The number of the next call to audit: 2, 4, 8 ... 128, and every 128th after that; or every n-th; 0 for none.
+
+    >>> next_audit(1, True), next_audit(8, True), next_audit(256, True), next_audit(10, 5), next_audit(7, False)
+    (2, 16, 384, 15, 0)
+    """
     if every is True:
-        return calls & (calls - 1) == 0 and 1 < calls <= 128 if calls <= 128 else calls % 128 == 0
-    return bool(every) and calls % every == 0
+        return calls + calls if calls < 128 else (calls // 128 + 1) * 128
+    return (calls // every + 1) * every if every else 0
 
 
 class _State:

@@ -149,7 +149,10 @@ class Captured:
             self._watch("bytes", value, name)
         elif isinstance(value, (Mapping, AbstractSet, tuple, list, deque, MutableSequence)) and len(value) <= _ITEMS:
             kind = "mapping" if isinstance(value, Mapping) else "set" if isinstance(value, AbstractSet) else "sequence"
-            self._watch(kind, value, name)
+            if isinstance(value, tuple):  # always holds the same
+                self._visit_all((f"{name}[{i}]", x) for i, x in enumerate(value))
+            else:
+                self._watch(kind, value, name)
         elif hasattr(value, "__dict__") and (declared or not _is_library(type(value).__module__)):
             self._watch("mapping", vars(value), name, compared=declared)
 

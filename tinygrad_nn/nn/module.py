@@ -39,7 +39,7 @@ class Module:
     shared: a tensor with ``requires_grad=True`` is a parameter, another one a buffer (part of the state, not trained),
     a module is a part.  A tensor's name is the path that leads to it: ``"layers.0.W"`` is ``model.layers[0].W``.
 
-    `training` says how the module works, see `train`.  `Module.changes` counts assignments to attributes, of all modules
+    `training` says how the module works, see `train`.  `Module.changes` counts assignments to attributes of all modules
     together: while it stays the same, so does every attribute.
 
     >>> import numpy as np, tinygrad_nn as tn

@@ -34,14 +34,14 @@ def _row(op: Op) -> str:
     names = {name: name for name in op.arguments}
     rules = []
     for slot, name in enumerate(op.arguments):
-        if not op.derivable(slot):
+        if not op.differentiable(slot):
             rules.append(f"{name}: none")
             continue
         rule = derivative(op, slot, op.arguments)
         text = rule.text if rule is not None else f"see `{_rule_name(op, slot)}`"
         rules.append((f"{name}: " if len(op.arguments) > 1 else "") + (_code(text) if rule is not None else text))
     call = f"`{op.name}{inspect.signature(op)}`".replace("|", "\\|")
-    cells = [call, _code(write(op, names)), "<br>".join(rules), op.kind or "general", op.hard]
+    cells = [call, _code(write(op, names)), "<br>".join(rules), op.kind or "general", op.docs.edge_cases]
     return "| " + " | ".join(cells) + " |"
 
 
@@ -65,7 +65,7 @@ def operations() -> str:
     ]
     entries = {name: entry for name, entry in sorted(BY_NAME.items()) if not name.startswith("_")}
     for module, title in CHAPTERS.items():
-        lines += [f"## {title}", "", "| call | value | gradient | kind | at hard points |", "|---|---|---|---|---|"]
+        lines += [f"## {title}", "", "| call | value | gradient | kind | edge cases |", "|---|---|---|---|---|"]
         own = {n: e for n, e in entries.items() if e.__module__ == f"tinygrad_nn.ops.{module}"}
         lines += [_row(e) for e in own.values() if isinstance(e, Op)]
         composed = {n: e for n, e in own.items() if not isinstance(e, Op)}
@@ -158,16 +158,16 @@ def _page_of(doc: str) -> list[str]:
     return lines[:-1]
 
 
-def hard_points() -> str:
-    """The page of values and gradients at the hard points, from the table that the tests go through."""
-    spec = importlib.util.spec_from_file_location("hard_points", HERE.parent / "tests" / "hard_points.py")
+def edge_cases() -> str:
+    """The page of values and gradients in edge cases, from the table that the tests go through."""
+    spec = importlib.util.spec_from_file_location("edge_cases", HERE.parent / "tests" / "edge_cases.py")
     table = importlib.util.module_from_spec(spec)
-    sys.modules["hard_points"] = table  # a dataclass looks its module up
+    sys.modules["edge_cases"] = table  # a dataclass looks its module up
     spec.loader.exec_module(table)
     lines = [
-        "# Hard points",
+        "# Edge cases",
         "",
-        "Made from `tests/hard_points.py` by `docs/generate.py`; do not edit. Every row is a test.",
+        "Made from `tests/edge_cases.py` by `docs/generate.py`; do not edit. Every row is a test.",
         "Gradients are those of the sum of the value.",
     ]
     theme = None
@@ -187,7 +187,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-PAGES = {"operations.md": operations, "optimisers.md": optimisers, "hard_points.md": hard_points}
+PAGES = {"operations.md": operations, "optimisers.md": optimisers, "edge_cases.md": edge_cases}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

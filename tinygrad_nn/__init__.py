@@ -10,13 +10,18 @@ from typing import Any as _Any
 from tinygrad_nn import ops
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.checking import gradcheck
+from tinygrad_nn.describe import describe as _describe
 from tinygrad_nn.errors import GradientCheckError, MutationError, NonFiniteError, ShapeError
 from tinygrad_nn.operation import BY_NAME as _BY_NAME
-from tinygrad_nn.operation import Op, op
+from tinygrad_nn.operation import Op
+from tinygrad_nn.operation import document_with as _document_with
+from tinygrad_nn.registry import op
 from tinygrad_nn.tensor import Tensor, detect_anomaly, no_grad, tensor
 from tinygrad_nn.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
+
+_document_with(_describe)  # what help(tn.tanh) says
 
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
 _ROOMS = ("chain", "checkpoint", "data", "nn", "optim", "plot", "replay", "sklearn", "training", "view")

@@ -11,8 +11,9 @@ import numpy as np
 
 from tinygrad_nn.autodiff import tangent_of, unbroadcast
 from tinygrad_nn.chain.graph import Edge, Element, constant, name_of
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.operation import Traced, write
-from tinygrad_nn.symbols import derivative, number
+from tinygrad_nn.symbols import derivative
 
 __all__ = ["LocalDerivative", "local_derivative", "pull", "push", "values_of", "vjp", "weigh"]
 
@@ -84,7 +85,7 @@ class LocalDerivative:
     def __str__(self) -> str:
         if self.value is None:
             return self.formula or f"Jacobian {self.shape[0]} × {self.shape[1]}"
-        value = number(self.value)
+        value = format_number(self.value)
         return value if self.formula in ("", value) else f"{self.formula} = {value}"
 
 
@@ -110,7 +111,7 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
     single, elementwise = shape == (1, 1), edge.op.kind == "elementwise"
     if single or elementwise:
         whole = write(edge.op, names, node.params)
-        y = node.name or (whole if edge.op.binds == 9 else f"({whole})")
+        y = node.name or (whole if edge.op.precedence == 9 else f"({whole})")
         traced = derivative(edge.op, edge.slot, names, y, None, args, node.params)
     else:
         traced = derivative(edge.op, edge.slot, names, name(node), "·", args, node.params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from tinygrad_nn.chain.derivatives import values_of, vjp
 from tinygrad_nn.chain.graph import Edge, Element, Graph, Step
 from tinygrad_nn.chain.scaled import Scaled
 from tinygrad_nn.chain.sums import Group, PathSum
-from tinygrad_nn.operation import BY_NAME
 from tinygrad_nn.ops import reductions
 
 __all__ = ["ElementPathSum"]
@@ -25,9 +24,6 @@ LARGEST = 1_000_000  # entries of a Jacobian, or edges between single elements, 
 
 Entry = Callable[[Any], Any]  # what becomes of each entry of a Jacobian
 Product = Callable[[Any], Any]
-# Each element of the result is an element of an argument, or a sum of some.
-COPYING = {"sum", "cumsum", "reshape", "transpose", "swapaxes", "moveaxis", "squeeze", "expand_dims", "broadcast_to",
-           "concatenate", "stack", "tile", "roll", "flip", "tril", "triu", "getitem", "_putitem"}  # fmt: skip
 
 
 def jacobian(edge: Edge, entry: Entry, structure: bool = False) -> tuple[Product, Product]:
@@ -36,42 +32,74 @@ def jacobian(edge: Edge, entry: Entry, structure: bool = False) -> tuple[Product
     It is not written out where the operation tells how it looks.  With `structure`, entries that happen to be zero are
     filled with others, so that only those which can be nothing but zero are zero.
     """
-    node, op, slot, x = edge.target, edge.op, edge.slot, edge.source.value
-    y, inputs, params = node.value, values_of(node), node.params or {}
-    if op.name == "affine":
-        op, inputs = BY_NAME["matmul" if slot < 2 else "add"], inputs[:2]
-    if op.kind == "elementwise":  # diagonal
-        slopes = entry(np.ones(y.shape) if structure else np.broadcast_to(vjp(edge, np.ones_like(y)), y.shape))
-        return (
-            lambda g: unbroadcast(blocked(slopes * g, g), x.shape),
-            lambda v: blocked(slopes * v, np.broadcast_to(v, y.shape)),
-        )
-    if op.name in ("matmul", "take"):  # each entry is an element of the other factor, or an index
-        node.check_unchanged()
-        factors = [np.ones(np.shape(a)) if structure else np.asarray(a) for a in inputs]
-        factors = [entry(a) if rule is not None else b for rule, a, b in zip(op.vjps, factors, inputs, strict=True)]
-        return (
-            lambda g: unbroadcast(op.vjps[slot](g, y, *factors, **params), x.shape),
-            lambda v: op.forward(*factors[:slot], v, *factors[slot + 1 :], **params),
-        )
-    if op.name in COPYING or op.name == "mean":  # all entries that are not 0 are the same
-        copy, slope = (BY_NAME["sum"], y.size / x.size) if op.name == "mean" else (op, 1.0)
-        same = entry(np.asarray(slope))
-        zeros = [np.zeros(np.shape(a), np.int64) for a in inputs]
-        return (
-            lambda g: unbroadcast(same * copy.vjps[slot](g, y, *inputs, **params), x.shape),
-            lambda v: same * copy.forward(*zeros[:slot], v, *zeros[slot + 1 :], **params),
-        )
-    if op.kind == "reduction":  # one entry for each element of x
-        axis, keepdims = params.get("axis"), params.get("keepdims", False)
-        spread: Any = reductions.spread
-        slopes = entry(np.ones(x.shape) if structure else np.broadcast_to(vjp(edge, np.ones_like(y)), x.shape))
-        return (
-            lambda g: blocked(slopes * spread(g, x, axis, keepdims), spread(g, x, axis, keepdims)),
-            lambda v: np.sum(blocked(slopes * v, v), axis=axis, keepdims=keepdims),
-        )
+    op = edge.op
+    if op.kind == "elementwise":
+        return _diagonal(edge, entry, structure)
+    if op.entries == "factors":
+        return _of_factors(edge, entry, structure)
+    if op.kind == "reduction" or (op.kind == "linear" and "keepdims" in op.defaults):
+        return _of_reduction(edge, entry, structure)
+    if op.entries == "ones":
+        return _of_ones(edge, entry)
+    x, y = edge.source.value, edge.target.value
     matrix = entry(_written_out(edge, structure))
     return lambda g: (np.ravel(g) @ matrix).reshape(x.shape), lambda v: (matrix @ np.ravel(v)).reshape(y.shape)
+
+
+def _slopes(edge: Edge, entry: Entry, structure: bool, shape: tuple[int, ...]) -> Any:
+    """The entries where each element of this shape has one: what the rule makes of ones."""
+    y = edge.target.value
+    return entry(np.ones(shape) if structure else np.broadcast_to(vjp(edge, np.ones_like(y)), shape))
+
+
+def _diagonal(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, Product]:
+    x, y = edge.source.value, edge.target.value
+    slopes = _slopes(edge, entry, structure, y.shape)
+    return (
+        lambda g: unbroadcast(blocked(slopes * g, g), x.shape),
+        lambda v: blocked(slopes * v, np.broadcast_to(v, y.shape)),
+    )
+
+
+def _of_factors(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, Product]:
+    """Each entry is an element of another argument, so the operation itself multiplies with the changed entries."""
+    node, op, slot, x = edge.target, edge.op, edge.slot, edge.source.value
+    node.check_unchanged()
+    inputs, params, y = values_of(node), node.params or {}, node.value
+    factors = [np.ones(np.shape(a)) if structure else np.asarray(a) for a in inputs]
+    factors = [entry(a) if rule is not None else b for rule, a, b in zip(op.vjps, factors, inputs, strict=True)]
+
+    def right(v: Any) -> Any:
+        if op.jvp is not None:
+            return op.jvp([v if i == slot else None for i in range(len(factors))], y, *factors, **params)
+        return op.forward(*factors[:slot], v, *factors[slot + 1 :], **params)
+
+    return lambda g: unbroadcast(op.vjps[slot](g, y, *factors, **params), x.shape), right
+
+
+def _of_ones(edge: Edge, entry: Entry) -> tuple[Product, Product]:
+    node, op, slot, x = edge.target, edge.op, edge.slot, edge.source.value
+    inputs, params, y = values_of(node), node.params or {}, node.value
+    one = entry(np.asarray(1.0))
+    zeros = [np.zeros(np.shape(a), np.int64) for a in inputs]
+    return (
+        lambda g: unbroadcast(one * op.vjps[slot](g, y, *inputs, **params), x.shape),
+        lambda v: one * op.forward(*zeros[:slot], v, *zeros[slot + 1 :], **params),
+    )
+
+
+def _of_reduction(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, Product]:
+    """One entry for each element of x."""
+    params = {**edge.op.defaults, **(edge.target.params or {})}
+    axis, keepdims = params.get("axis"), params.get("keepdims", False)
+    x, spread = edge.source.value, cast(Callable[..., Any], reductions.spread)
+    slopes = _slopes(edge, entry, structure, x.shape)
+
+    def left(g: Any) -> Any:
+        spread_out = spread(g, x, axis, keepdims)
+        return blocked(slopes * spread_out, spread_out)
+
+    return left, lambda v: np.sum(blocked(slopes * v, v), axis=axis, keepdims=keepdims)
 
 
 def blocked(product: Any, factor: Any) -> Any:
@@ -95,7 +123,7 @@ def _written_out(edge: Edge, structure: bool) -> Any:
     if structure:
         rng = np.random.default_rng(0)
         inputs = [rng.uniform(0.2, 0.9, np.shape(a)) if np.asarray(a).dtype.kind == "f" else a for a in values_of(node)]
-        inputs = [edge.op.prepare(a) for a in inputs] if edge.op.prepare else inputs
+        inputs = [edge.op.checks.prepare(a) for a in inputs] if edge.op.checks.prepare else inputs
         params = node.params or {}
         y, rule = edge.op.compute(inputs, params), edge.op.vjps[edge.slot]
         other = np.reshape([unbroadcast(rule(row, y, *inputs, **params), x.shape) for row in rows], matrix.shape)

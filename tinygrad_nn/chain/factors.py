@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_nn.chain import scaled
 from tinygrad_nn.chain.graph import Edge, Graph, Step, name_of
-from tinygrad_nn.symbols import number
+from tinygrad_nn.notation import format_number
 
 if TYPE_CHECKING:
     from tinygrad_nn.chain.sums import PathSum
@@ -34,7 +34,7 @@ def factored(owner: PathSum) -> list[Factor]:
             branch = branches.pop(0)
             term = [stretch[0][2] if len(stretch) == 1 else Factor(owner, stretch) for stretch in branch]
             sums = [part for part in term if isinstance(part, Factor)]
-            if len(sums) == 1 and all(part.op.name == "add" for part in term if isinstance(part, Edge)):
+            if len(sums) == 1 and all(part.op.entries == "ones" for part in term if isinstance(part, Edge)):
                 i = term.index(sums[0])  # a sum within a sum
                 branches = [branch[:i] + some + branch[i + 1 :] for some in sums[0]._branches()] + branches
             else:
@@ -125,7 +125,7 @@ class Factor:
             return part._text(depth)
         if self.value is None:
             return f"∂{name_of(part.target)}/∂{name_of(part.source)}"
-        text = number(self._value_of(part))
+        text = format_number(self._value_of(part))
         return f"({text})" if text.startswith("−") else text
 
 

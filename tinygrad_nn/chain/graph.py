@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_nn.autodiff import history
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.operation import Op, Traced, write
-from tinygrad_nn.symbols import number
 
 __all__ = ["Carry", "Edge", "Element", "Graph", "Plus", "Step", "constant", "name_of", "sweep", "total", "unchanged"]
 
@@ -72,7 +72,7 @@ def name_of(node: Any) -> str:
 
 def constant(x: Any) -> str:
     """What is no tensor, in a formula."""
-    return "" if x is None else number(x)
+    return "" if x is None else format_number(x)
 
 
 class Edge:

@@ -19,8 +19,9 @@ from tinygrad_nn.nn import init as initialisers
 from tinygrad_nn.nn.init import Rng
 from tinygrad_nn.nn.module import Module, assign
 from tinygrad_nn.nn.report import Row
-from tinygrad_nn.operation import BY_NAME, Op, op, write
+from tinygrad_nn.operation import BY_NAME, Op, write
 from tinygrad_nn.ops import elementwise, linalg, reductions, shaping
+from tinygrad_nn.registry import op
 from tinygrad_nn.tensor import Tensor, no_grad, tensor
 
 __all__ = ["Activation", "BatchNorm", "Dense", "Dropout", "Flatten", "LayerNorm", "Residual", "Sequential", "build"]
@@ -28,9 +29,6 @@ __all__ = ["Activation", "BatchNorm", "Dense", "Dropout", "Flatten", "LayerNorm"
 Activate = Callable[[Any], Any]
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_INITIAL = {"selu": "lecun_normal"} | dict.fromkeys(
-    ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "mish"), "he_uniform"
-)  # for all others: glorot_uniform
 
 
 def _at(name: str, level: int) -> str:
@@ -56,9 +54,10 @@ def _activation(given: str | Activate | None, asker: str) -> Activate | None:
 
 
 def _may_activate(entry: Any) -> bool:
-    if not isinstance(entry, Op) or len(entry.arguments) != 1 or not entry.derivable(0):
+    if not isinstance(entry, Op) or len(entry.arguments) != 1 or not entry.differentiable(0):
         return False
-    return entry.kind == "elementwise" or entry.name in ("softmax", "log_softmax")
+    allowed = entry.training.activation
+    return entry.kind == "elementwise" if allowed is None else allowed
 
 
 def _count(value: Any, name: str, asker: str) -> int:
@@ -141,7 +140,7 @@ class Dense(Module):
         self.activation = _activation(activation, "Dense")
         dtype = _float(dtype, "Dense")
         if init is None:
-            init = _INITIAL.get(_called(self.activation), "glorot_uniform")
+            init = self.activation.training.initializer if isinstance(self.activation, Op) else "glorot_uniform"
         if isinstance(init, str) and init not in initialisers.__all__:
             raise ValueError(f"Dense: there is no init {init!r}; expected one of {', '.join(initialisers.__all__)}")
         draw = getattr(initialisers, init) if isinstance(init, str) else init

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.errors import ShapeError, label, misfitting_gradient
+from tinygrad_nn.errors import ShapeError, gradient_shape_error, label
 from tinygrad_nn.replay import at_each_replay
 from tinygrad_nn.tensor import Tensor
 
@@ -41,7 +41,7 @@ class Alone:
         p, g = self.p, self.p.grad
         if g is not None:
             if getattr(g, "shape", None) != p.value.shape:
-                raise misfitting_gradient(p)
+                raise gradient_shape_error(p)
             change, new = rule(p.value, g, self.state, group)
             p.value -= change
             p.changed()

@@ -1,4 +1,4 @@
-"""The policy of docs/numerics.md as a table: an expression, its inputs, its value, and its gradients at hard points."""
+"""The policy of docs/numerics.md as a table: an expression, its inputs, its value, and its gradients in edge cases."""
 
 from dataclasses import dataclass
 from typing import Any

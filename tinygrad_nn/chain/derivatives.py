@@ -15,7 +15,9 @@ from tinygrad_nn.notation import format_number
 from tinygrad_nn.operation import Traced, write
 from tinygrad_nn.symbols import derivative
 
-__all__ = ["LocalDerivative", "local_derivative", "pull", "push", "values_of", "vjp", "weigh"]
+__all__ = [
+    "LocalDerivative", "apply_rule", "compute_slopes", "edge_jvp", "edge_vjp", "local_derivative", "values_of",
+]  # fmt: skip
 
 
 # --- what an edge passes on ------------------------------------------------------------------------------------------
@@ -26,24 +28,24 @@ def values_of(node: Any) -> list[Any]:
     return [x.value if isinstance(x, Traced) else x for x in node.inputs]
 
 
-def vjp(edge: Edge, g: Any) -> Any:
+def apply_rule(edge: Edge, g: Any) -> Any:
     """The derivative rule of this argument, before un-broadcasting."""
     node = edge.target
     node.check_unchanged()
     return node.op.vjps[edge.slot](g, node.value, *values_of(node), **(node.params or {}))
 
 
-def pull(edge: Edge, g: Any) -> Any:
+def edge_vjp(edge: Edge, g: Any) -> Any:
     """g times the Jacobian of this edge: what the target sends back to this argument, in the argument's shape."""
     x = edge.source.value
-    part = vjp(edge, g)
+    part = apply_rule(edge, g)
     if edge.op.kind == "elementwise" and not np.isfinite(part).all():
         part = np.where(np.equal(g, 0), 0.0, part)  # a zero blocks: an infinity behind it is not met
     part = unbroadcast(part, x.shape)
     return part if part.dtype == x.dtype else part.astype(x.dtype)
 
 
-def push(edge: Edge, v: Any) -> Any:
+def edge_jvp(edge: Edge, v: Any) -> Any:
     """The Jacobian of this edge times v: how the target moves when this argument moves by v."""
     node = edge.target
     node.check_unchanged()
@@ -51,7 +53,7 @@ def push(edge: Edge, v: Any) -> Any:
     return tangent_of(node.op, tangents, node.value, values_of(node), node.params or {})
 
 
-def weigh(edges: Iterable[Edge]) -> None:
+def compute_slopes(edges: Iterable[Edge]) -> None:
     """Compute the local derivatives of edges between numbers."""
     with np.errstate(all="ignore"):
         for _, into in itertools.groupby(edges, lambda edge: edge.target.index):
@@ -103,7 +105,7 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
     if isinstance(node, Element):
         unit = np.zeros_like(node.tensor.value)
         unit[node.at] = 1
-        row = pull(Edge(x.tensor, node.tensor, edge.slot), unit)
+        row = edge_vjp(Edge(x.tensor, node.tensor, edge.slot), unit)
         return LocalDerivative(edge, float(row[x.at]), "", (1, 1))
     names = [name(a) if isinstance(a, Traced) else constant(a) for a in node.inputs]
     args = [np.asarray(a.value) if isinstance(a, Traced) else a for a in node.inputs]
@@ -123,7 +125,7 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
         summed = _summed(node.shape if elementwise else traced.shape, x.shape)
         formula = ", ".join(part for part in (formula, summed) if part and (part != "·" or not summed))
     if single:
-        weigh([edge])
+        compute_slopes([edge])
     return LocalDerivative(edge, edge.slope if single else None, formula, shape)
 
 

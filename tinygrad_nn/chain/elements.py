@@ -11,22 +11,23 @@ import numpy as np
 
 from tinygrad_nn.autodiff import unbroadcast
 from tinygrad_nn.chain import scaled
-from tinygrad_nn.chain.derivatives import values_of, vjp
-from tinygrad_nn.chain.graph import Edge, Element, Graph, Step
+from tinygrad_nn.chain.derivatives import apply_rule, values_of
+from tinygrad_nn.chain.graph import Edge, Element, PathGraph, Step
+from tinygrad_nn.chain.path import PathGroup
 from tinygrad_nn.chain.scaled import Scaled
-from tinygrad_nn.chain.sums import Group, PathSum
+from tinygrad_nn.chain.sums import PathSum
 from tinygrad_nn.ops import reductions
 
 __all__ = ["ElementPathSum"]
 
-LARGEST = 1_000_000  # entries of a Jacobian, or edges between single elements, that are written out
+MAX_ENTRIES = 1_000_000  # entries of a Jacobian, or edges between single elements, that are written out
 
 
-Entry = Callable[[Any], Any]  # what becomes of each entry of a Jacobian
+Entry = Callable[[Any], Any]  # a function of each entry of a Jacobian: its value, its size, or whether it is there
 Product = Callable[[Any], Any]
 
 
-def jacobian(edge: Edge, entry: Entry, structure: bool = False) -> tuple[Product, Product]:
+def jacobian_products(edge: Edge, entry: Entry, structure: bool = False) -> tuple[Product, Product]:
     """Products from the left and from the right with the Jacobian of an edge, after `entry` was applied to its entries.
 
     It is not written out where the operation tells how it looks.  With `structure`, entries that happen to be zero are
@@ -34,34 +35,34 @@ def jacobian(edge: Edge, entry: Entry, structure: bool = False) -> tuple[Product
     """
     op = edge.op
     if op.kind == "elementwise":
-        return _diagonal(edge, entry, structure)
+        return _diagonal_entries(edge, entry, structure)
     if op.entries == "factors":
-        return _of_factors(edge, entry, structure)
+        return _factor_entries(edge, entry, structure)
     if op.kind == "reduction" or (op.kind == "linear" and "keepdims" in op.defaults):
-        return _of_reduction(edge, entry, structure)
+        return _reduction_entries(edge, entry, structure)
     if op.entries == "ones":
-        return _of_ones(edge, entry)
+        return _unit_entries(edge, entry)
     x, y = edge.source.value, edge.target.value
-    matrix = entry(_written_out(edge, structure))
+    matrix = entry(_dense_jacobian(edge, structure))
     return lambda g: (np.ravel(g) @ matrix).reshape(x.shape), lambda v: (matrix @ np.ravel(v)).reshape(y.shape)
 
 
 def _slopes(edge: Edge, entry: Entry, structure: bool, shape: tuple[int, ...]) -> Any:
     """The entries where each element of this shape has one: what the rule makes of ones."""
     y = edge.target.value
-    return entry(np.ones(shape) if structure else np.broadcast_to(vjp(edge, np.ones_like(y)), shape))
+    return entry(np.ones(shape) if structure else np.broadcast_to(apply_rule(edge, np.ones_like(y)), shape))
 
 
-def _diagonal(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, Product]:
+def _diagonal_entries(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, Product]:
     x, y = edge.source.value, edge.target.value
     slopes = _slopes(edge, entry, structure, y.shape)
     return (
-        lambda g: unbroadcast(blocked(slopes * g, g), x.shape),
-        lambda v: blocked(slopes * v, np.broadcast_to(v, y.shape)),
+        lambda g: unbroadcast(with_exact_zeros(slopes * g, g), x.shape),
+        lambda v: with_exact_zeros(slopes * v, np.broadcast_to(v, y.shape)),
     )
 
 
-def _of_factors(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, Product]:
+def _factor_entries(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, Product]:
     """Each entry is an element of another argument, so the operation itself multiplies with the changed entries."""
     node, op, slot, x = edge.target, edge.op, edge.slot, edge.source.value
     node.check_unchanged()
@@ -77,7 +78,7 @@ def _of_factors(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, Pro
     return lambda g: unbroadcast(op.vjps[slot](g, y, *factors, **params), x.shape), right
 
 
-def _of_ones(edge: Edge, entry: Entry) -> tuple[Product, Product]:
+def _unit_entries(edge: Edge, entry: Entry) -> tuple[Product, Product]:
     node, op, slot, x = edge.target, edge.op, edge.slot, edge.source.value
     inputs, params, y = values_of(node), node.params or {}, node.value
     one = entry(np.asarray(1.0))
@@ -88,7 +89,7 @@ def _of_ones(edge: Edge, entry: Entry) -> tuple[Product, Product]:
     )
 
 
-def _of_reduction(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, Product]:
+def _reduction_entries(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, Product]:
     """One entry for each element of x."""
     params = {**edge.op.defaults, **(edge.target.params or {})}
     axis, keepdims = params.get("axis"), params.get("keepdims", False)
@@ -97,29 +98,29 @@ def _of_reduction(edge: Edge, entry: Entry, structure: bool) -> tuple[Product, P
 
     def left(g: Any) -> Any:
         spread_out = spread(g, x, axis, keepdims)
-        return blocked(slopes * spread_out, spread_out)
+        return with_exact_zeros(slopes * spread_out, spread_out)
 
-    return left, lambda v: np.sum(blocked(slopes * v, v), axis=axis, keepdims=keepdims)
+    return left, lambda v: np.sum(with_exact_zeros(slopes * v, v), axis=axis, keepdims=keepdims)
 
 
-def blocked(product: Any, factor: Any) -> Any:
+def with_exact_zeros(product: Any, factor: Any) -> Any:
     """0 · ∞ is 0 here: a zero blocks."""
     if product.dtype == object or np.isfinite(product).all():
         return product
     return np.where(np.broadcast_to(factor, product.shape) == 0, 0.0, product)
 
 
-def _written_out(edge: Edge, structure: bool) -> Any:
+def _dense_jacobian(edge: Edge, structure: bool) -> Any:
     """The Jacobian row by row; with `structure` its magnitude at these inputs and at generic ones together."""
     node, x = edge.target, edge.source.value
     y = node.value
-    if y.size * x.size > LARGEST:
+    if y.size * x.size > MAX_ENTRIES:
         raise ValueError(
             f"{edge!r}: the paths of single elements need its {y.size} × {x.size} Jacobian written out, which is too "
             "large; take fewer examples, or the paths between whole arrays (no at=)"
         )
     rows = [row.reshape(y.shape) for row in np.eye(y.size, dtype=y.dtype)]
-    matrix = np.reshape([unbroadcast(vjp(edge, row), x.shape) for row in rows], (y.size, x.size))
+    matrix = np.reshape([unbroadcast(apply_rule(edge, row), x.shape) for row in rows], (y.size, x.size))
     if structure:
         rng = np.random.default_rng(0)
         inputs = [rng.uniform(0.2, 0.9, np.shape(a)) if np.asarray(a).dtype.kind == "f" else a for a in values_of(node)]
@@ -139,11 +140,11 @@ class ElementPathSum(PathSum):
     builds the part of it that lies on the paths, with nodes of type `Element`; ValueError if that is too large.
     """
 
-    def __init__(self, arrays: Graph, source: Element, target: Element, seed: Scaled, limit: int):
+    def __init__(self, arrays: PathGraph, source: Element, target: Element, seed: Scaled, limit: int):
         self._arrays, self.source, self.target, self._seed, self.limit = arrays, source, target, seed, limit
 
     @property
-    def _plan(self) -> Graph:
+    def _unrestricted(self) -> PathGraph:
         return self._arrays
 
     def through(self, *places: Any) -> PathSum:
@@ -154,24 +155,24 @@ class ElementPathSum(PathSum):
 
     # -- sweeps over whole arrays
 
-    def _swept(self, entry: Entry, one: Any, structure: bool = False, forward: bool = False) -> list[Any]:
+    def _sweep_arrays(self, entry: Entry, one: Any, structure: bool = False, forward: bool = False) -> list[Any]:
         """From z to all before it, or forward from the element of t; `one` is an array with a single element."""
         end = self.source if forward else self.target
         first = np.zeros(end.tensor.shape, one.dtype)
         first[end.at] = one[0]
         sweep = self._arrays.forward if forward else self._arrays.backward
 
-        def carry(step: Step, value: Any) -> Any:  # an array also where objects sum to an int
-            return np.asarray(jacobian(step[2], entry, structure)[forward](value), one.dtype)
+        def extend(step: Step, value: Any) -> Any:  # an array also where objects sum to an int
+            return np.asarray(jacobian_products(step[2], entry, structure)[forward](value), one.dtype)
 
         with np.errstate(all="ignore"):
-            return sweep(first, carry, lambda a, b: np.asarray(a + b, one.dtype))
+            return sweep(first, extend, lambda a, b: np.asarray(a + b, one.dtype))
 
     def _counts(self, structure: bool = True, forward: bool = False) -> list[Any]:
         """How many paths, for each element of each array: in floats while these are exact, else in Python integers."""
-        counts = self._swept(is_there, np.ones(1), structure, forward)
+        counts = self._sweep_arrays(nonzero, np.ones(1), structure, forward)
         if any(np.max(n, initial=0) >= 2**53 for n in counts):
-            return self._swept(lambda d: _integers(is_there(d)), _integers([1]), structure, forward)
+            return self._sweep_arrays(lambda d: _integers(nonzero(d)), _integers([1]), structure, forward)
         return [_integers(n) for n in counts]
 
     def _here(self, values: list[Any]) -> list[Any]:
@@ -190,7 +191,7 @@ class ElementPathSum(PathSum):
 
     @cached_property
     def _array_adjoints(self) -> list[Any]:
-        return self._swept(lambda d: d, np.array([scaled.to_float(self._seed)]))
+        return self._sweep_arrays(lambda d: d, np.array([scaled.to_float(self._seed)]))
 
     @cached_property
     def _total(self) -> Scaled:
@@ -198,17 +199,17 @@ class ElementPathSum(PathSum):
 
     @cached_property
     def _mass(self) -> Scaled:
-        return math.frexp(sum(self._here(self._swept(np.abs, np.array([abs(scaled.to_float(self._seed))])))))
+        return math.frexp(sum(self._here(self._sweep_arrays(np.abs, np.array([abs(scaled.to_float(self._seed))])))))
 
-    def _groups(self) -> list[Group]:
+    def _path_groups(self) -> list[PathGroup]:
         sums = zip(self._here(self._counts()), self._here(self._array_adjoints), strict=True)
-        return [Group(n, float(part)) for n, part in sums]
+        return [PathGroup(n, float(part)) for n, part in sums]
 
     @cached_property
     def element_flow(self) -> dict[Any, Any]:
         """For each array on the way, in its shape: the sum of all paths through each of its elements."""
-        tangents = self._swept(lambda d: d, np.ones(1), forward=True)
-        flows = [blocked(v * g, v) for v, g in zip(tangents, self._array_adjoints, strict=True)]
+        tangents = self._sweep_arrays(lambda d: d, np.ones(1), forward=True)
+        flows = [with_exact_zeros(v * g, v) for v, g in zip(tangents, self._array_adjoints, strict=True)]
         return _by_node(self._arrays.nodes, flows)
 
     @cached_property
@@ -220,11 +221,11 @@ class ElementPathSum(PathSum):
     # -- the graph of elements
 
     @cached_property
-    def _weighted(self) -> Graph:
+    def _with_slopes(self) -> PathGraph:
         return self._graph
 
     @cached_property
-    def _graph(self) -> Graph:  # type: ignore[override]
+    def _graph(self) -> PathGraph:  # type: ignore[override]
         """The part of it that lies on the paths, with the local derivatives on its edges."""
         pairs = zip(self._counts(forward=True), self._counts(), strict=True)
         on = [np.flatnonzero(before * after) for before, after in pairs]
@@ -234,7 +235,8 @@ class ElementPathSum(PathSum):
         for a, b, edge in self._arrays.steps:
             forward = len(on[a]) <= len(on[b])  # column by column, or row by row
             fixed, free = (a, b) if forward else (b, a)
-            there, slopes = jacobian(edge, is_there, structure=True)[forward], jacobian(edge, lambda d: d)[forward]
+            there = jacobian_products(edge, nonzero, structure=True)[forward]
+            slopes = jacobian_products(edge, lambda d: d)[forward]
             unit = np.zeros(self._arrays.nodes[fixed].shape)
             for i, place in enumerate(on[fixed]):
                 unit.flat[place] = 1.0
@@ -244,14 +246,16 @@ class ElementPathSum(PathSum):
                     tail, head = (offsets[a] + i, offsets[b] + j) if forward else (offsets[a] + j, offsets[b] + i)
                     steps.append((tail, head, Edge(nodes[tail], nodes[head], edge.slot)))
                     steps[-1][2].slope = float(slope[j])
-                if len(steps) > LARGEST:
-                    raise ValueError(f"{self!r}: more than {LARGEST} edges between single elements, too many to list")
+                if len(steps) > MAX_ENTRIES:
+                    raise ValueError(
+                        f"{self!r}: more than {MAX_ENTRIES} edges between single elements, too many to list"
+                    )
         steps.sort(key=lambda step: (step[1], step[2].slot, step[0]))
         starts = [i for v in self._arrays.starts for i in range(offsets[v], offsets[v + 1])]
-        return Graph(nodes, steps, starts)
+        return PathGraph(nodes, steps, starts)
 
 
-def is_there(d: Any) -> Any:
+def nonzero(d: Any) -> Any:
     return np.not_equal(d, 0).astype(np.float64)
 
 

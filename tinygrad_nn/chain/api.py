@@ -1,4 +1,4 @@
-"""The entrance: from two tensors to the paths between them."""
+"""The api: from two tensors to the paths between them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_nn.autodiff import seed_for
 from tinygrad_nn.chain.arrays import ArrayPathSum
 from tinygrad_nn.chain.elements import ElementPathSum
-from tinygrad_nn.chain.graph import Element, Graph
+from tinygrad_nn.chain.graph import Element, PathGraph
 from tinygrad_nn.chain.sums import PathSum
 from tinygrad_nn.errors import label
 from tinygrad_nn.operation import Traced
@@ -67,7 +67,7 @@ def paths(z: Any, t: Any, gradient: Any = None, *, at: Any = None, limit: int = 
             f"paths: {label(t, 't')} of shape {t.shape} does not require a gradient, so no paths start there; "
             "create it with requires_grad=True before computing z"
         )
-    graph = Graph.between(t, z)
+    graph = PathGraph.between(t, z)
     if at is not None:
         places = np.arange(t.size).reshape(t.shape)[at]
         if np.size(places) != 1 or z.size != 1:

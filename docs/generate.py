@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 
 import tinygrad_nn as tn
-from tinygrad_nn.describe import example_of
+from tinygrad_nn.docstrings import example_of
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, write
 from tinygrad_nn.symbols import derivative
 
 HERE = Path(__file__).parent
 
 CHAPTERS = {
-    "elementwise": "Elementwise",
-    "reductions": "Reductions",
-    "shaping": "Shaping and indexing",
-    "linalg": "Linear algebra",
-    "losses": "Losses",
+    "tinygrad_nn.ops.elementwise": "Elementwise",
+    "tinygrad_nn.ops.reductions": "Reductions",
+    "tinygrad_nn.ops.shaping": "Shaping and indexing",
+    "tinygrad_nn.ops.linalg": "Linear algebra",
+    "tinygrad_nn.ops.losses": "Losses",
 }
 
 
@@ -50,8 +50,8 @@ def _rule_name(op: Op, slot: int) -> str:
     return rule.__name__ if rule.__name__ != "<lambda>" else f"ops/{op.__module__.rpartition('.')[2]}.py"
 
 
-def operations() -> str:
-    """The page of all operations."""
+def operations(chapters: dict[str, str] = CHAPTERS) -> str:
+    """The page of all operations: a chapter for each module that has some, under this title."""
     lines = [
         "# Operations",
         "",
@@ -63,29 +63,28 @@ def operations() -> str:
         "The kind says what the Jacobian looks like; forward mode follows from it.",
         "",
     ]
-    entries = {name: entry for name, entry in sorted(BY_NAME.items()) if not name.startswith("_")}
-    for module, title in CHAPTERS.items():
-        lines += [f"## {title}", "", "| call | value | gradient | kind | edge cases |", "|---|---|---|---|---|"]
-        own = {n: e for n, e in entries.items() if e.__module__ == f"tinygrad_nn.ops.{module}"}
-        lines += [_row(e) for e in own.values() if isinstance(e, Op)]
-        composed = {n: e for n, e in own.items() if not isinstance(e, Op)}
-        if composed:
-            lines += ["", "Composed of these:", ""]
-            for name, function in composed.items():
-                summary = inspect.getdoc(function).splitlines()[0]
-                lines.append(f"- `{name}{inspect.signature(function)}`: {summary}")
-        lines += ["", "```python"]
-        lines += [f">>> {line}" for line in ("import numpy as np", "import tinygrad_nn as tn")]
-        for e in own.values():
-            call = example_of(e) if isinstance(e, Op) else ""
-            if call:
-                lines += [f">>> {call}", repr(eval(call, {"np": np, "tn": tn}))]
-        lines += ["```", ""]
-    numpy_names = sorted(
-        {f"np.{'linalg.' if 'linalg' in (f.__module__ or '') else ''}{f.__name__}" for f in BY_FUNCTION}
-    )
-    lines += ["## NumPy functions that work on tensors", "", ", ".join(f"`{n}`" for n in numpy_names), ""]
+    for module, title in chapters.items():
+        lines += [f"## {title}", "", *_chapter(module), ""]
+    names = {f"np.{'linalg.' if 'linalg' in (f.__module__ or '') else ''}{f.__name__}" for f in BY_FUNCTION}
+    lines += ["## NumPy functions that work on tensors", "", ", ".join(f"`{n}`" for n in sorted(names)), ""]
     return "\n".join(lines)
+
+
+def _chapter(module: str) -> list[str]:
+    """The operations of one module: a table, the functions composed of them, and an example of each."""
+    entries = {n: e for n, e in sorted(BY_NAME.items()) if not n.startswith("_") and e.__module__ == module}
+    ops = [e for e in entries.values() if isinstance(e, Op)]
+    lines = ["| call | value | gradient | kind | edge cases |", "|---|---|---|---|---|", *map(_row, ops)]
+    composed = {name: e for name, e in entries.items() if not isinstance(e, Op)}
+    if composed:
+        lines += ["", "Composed of these:", ""]
+        for name, function in composed.items():
+            summary = inspect.getdoc(function).splitlines()[0]
+            lines.append(f"- `{name}{inspect.signature(function)}`: {summary}")
+    lines += ["", "```python", ">>> import numpy as np", ">>> import tinygrad_nn as tn"]
+    for call in filter(None, map(example_of, ops)):
+        lines += [f">>> {call}", repr(eval(call, {"np": np, "tn": tn}))]
+    return [*lines, "```"]
 
 
 WHEN = {

@@ -19,7 +19,7 @@ LAYERS = [
     ["ops"],
     ["samples"],
     ["symbols"],
-    ["describe"],
+    ["docstrings"],
     ["autodiff"],
     ["tensor"],
     ["transforms", "checking", "replay", "chain"],

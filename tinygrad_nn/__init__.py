@@ -10,7 +10,7 @@ from typing import Any as _Any
 from tinygrad_nn import ops
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.checking import gradcheck
-from tinygrad_nn.describe import describe as _describe
+from tinygrad_nn.docstrings import docstring_of as _docstring_of
 from tinygrad_nn.errors import GradientCheckError, MutationError, NonFiniteError, ShapeError
 from tinygrad_nn.operation import BY_NAME as _BY_NAME
 from tinygrad_nn.operation import Op
@@ -21,7 +21,7 @@ from tinygrad_nn.transforms import grad, hessian, hvp, jacobian, jvp, value_and_
 
 __version__ = "0.1.0"
 
-_document_with(_describe)  # what help(tn.tanh) says
+_document_with(_docstring_of)  # what help(tn.tanh) says
 
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
 _ROOMS = ("chain", "checkpoint", "data", "nn", "optim", "plot", "replay", "sklearn", "training", "view")

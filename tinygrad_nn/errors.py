@@ -31,6 +31,12 @@ def label(value: Any, role: str) -> str:
     return getattr(value, "name", None) or role
 
 
+def transpose_fits(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """The hint for rows where columns are expected; empty where that is not what is wrong."""
+    turned = len(shape) == 2 and shape[::-1] == expected
+    return f"; {name}.T fits (examples are columns)" if turned else ""
+
+
 def shape_error(op: Any, args: Sequence[Any], reason: Exception) -> ShapeError | None:
     """The ShapeError for these operands, or None if it is not their shapes that are wrong."""
     shapes = [np.shape(a) for a in args]

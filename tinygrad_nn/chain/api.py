@@ -1,4 +1,4 @@
-"""The api: from two tensors to the paths between them."""
+"""`paths`: from two tensors to the paths between them."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def paths(z: Any, t: Any, gradient: Any = None, *, at: Any = None, limit: int = 
     >>> paths(z, t).count == 2 * 2**1000
     True
 
-    Source: the founding text's "Interlude: The Chain Rule and Nested Dependencies"; Bauer, "Computational Graphs and
-    Rounding Error", SIAM J. Numer. Anal. 11 (1974).
+    Source: M. Thill's post "Yet another Neural Networks Introduction", its "Interlude: The Chain Rule and Nested
+    Dependencies"; Bauer, "Computational Graphs and Rounding Error", SIAM J. Numer. Anal. 11 (1974).
     """
     seed = seed_for(z, gradient, "gradient")
     seed = np.asarray(seed.value if isinstance(seed, Traced) else seed)

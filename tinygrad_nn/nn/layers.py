@@ -19,6 +19,7 @@ from tinygrad_nn.nn import init as initialisers
 from tinygrad_nn.nn.init import Rng
 from tinygrad_nn.nn.module import Module, assign
 from tinygrad_nn.nn.report import Row
+from tinygrad_nn.notation import superscript
 from tinygrad_nn.operation import BY_NAME, Op, write
 from tinygrad_nn.ops import elementwise, linalg, reductions, shaping
 from tinygrad_nn.registry import op
@@ -28,11 +29,9 @@ __all__ = ["Activation", "BatchNorm", "Dense", "Dropout", "Flatten", "LayerNorm"
 
 Activate = Callable[[Any], Any]
 
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
 
 def _at(name: str, level: int) -> str:
-    return f"{name}{level}".translate(_SUPERSCRIPTS)
+    return name + superscript(level)
 
 
 # --- what the layers share -------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.errors import ShapeError, transpose_fits
 from tinygrad_nn.ops.elementwise import as_array, quiet, sigmoid
 from tinygrad_nn.ops.reductions import log_probabilities, log_softmax, softmax
 from tinygrad_nn.registry import op
@@ -20,12 +20,9 @@ def _check(prediction, target):
     p, t = as_array(prediction).shape, as_array(target).shape
     if p == t:
         return
-    if t == p[::-1] and len(p) == 2:
-        hint = "; target.T fits (examples are columns)"
-    elif np.prod(p) == np.prod(t):
+    hint = transpose_fits("target", t, p)
+    if not hint and np.prod(p) == np.prod(t):
         hint = f"; target.reshape{p} fits"
-    else:
-        hint = ""
     raise ShapeError(f"the shapes must be equal: losses never broadcast{hint}")
 
 
@@ -77,9 +74,9 @@ def _are_labels(logits, target):
     if target.shape == logits.shape:
         return False
     if target.shape != logits.shape[1:]:
-        turned = "; target.T fits (examples are columns)" if target.T.shape == logits.shape else ""
         raise ShapeError(
-            f"expected class labels of shape {logits.shape[1:]} or one-hot columns of shape {logits.shape}{turned}"
+            f"expected class labels of shape {logits.shape[1:]} or one-hot columns of shape {logits.shape}"
+            + transpose_fits("target", target.shape, logits.shape)
         )
     if target.dtype.kind not in "iu":
         raise ValueError(

@@ -58,7 +58,7 @@ def _bind_concatenate(arrays, axis=0):
 
 
 def plain_index(index: Any) -> Any:
-    """An index free of tensors and of arrays that somebody may change later."""
+    """An index without tensors, and without arrays that user code may change later."""
     if isinstance(index, tuple):
         return tuple(plain_index(i) for i in index)
     if isinstance(index, Traced):

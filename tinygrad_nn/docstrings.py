@@ -11,10 +11,10 @@ from tinygrad_nn.operation import BY_NAME, Op, write
 from tinygrad_nn.samples import domain_of
 from tinygrad_nn.symbols import derivative
 
-__all__ = ["describe", "example_of"]
+__all__ = ["docstring_of", "example_of"]
 
 
-def describe(op: Op) -> str:
+def docstring_of(op: Op) -> str:
     """The documentation of an operation."""
     lines = [f"{op.docs.summary or op.name}: y = {write(op, {name: name for name in op.arguments})}.", ""]
     for slot, name in enumerate(op.arguments):

@@ -658,3 +658,9 @@ def test_exported():
     assert tn.paths is paths
     assert isinstance(paths(leaf(1.0) * 2, leaf(1.0)).factored(), list)
     assert Factor.__doc__
+
+
+def test_local_derivatives_put_results_without_a_name_in_brackets():
+    u, v = leaf(1.0, "u"), leaf(2.0, "v")
+    texts = [str(local_derivative(edge)) for edge in paths(tn.square(tn.exp(u + v) - v), u).edges]
+    assert texts == ["1", "exp(u + v) = 20.09", "1", "2·(· − v) = 36.17"]

@@ -13,7 +13,7 @@ from tinygrad_nn.operation import BY_FUNCTION, Op, Traced, VariadicRule, write
 from tinygrad_nn.ops.shaping import getitem
 from tinygrad_nn.samples import samples_of
 
-__all__ = ["Symbol", "derivative", "reads"]
+__all__ = ["Symbol", "derivative", "formula", "reads"]
 
 
 class Symbol(Traced, np.lib.mixins.NDArrayOperatorsMixin):
@@ -39,7 +39,7 @@ class Symbol(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         values = [a.sample if isinstance(a, Symbol) else a for a in args]
         sample = np.asarray(op.compute(values, params))
         sources = frozenset().union(*(a.sources for a in args if isinstance(a, Symbol)))
-        term = _formula(op, args, params)
+        term = _simplified(op, args, params)
         return Symbol(term.text, sample, term.precedence, sources)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -69,12 +69,17 @@ def _term(a: Any) -> Term:
     return Term(text, 2 if text.startswith("−") else 9, constant=True)
 
 
-def _formula(op: Op, args: Sequence[Any], params: dict[str, Any] | None) -> Term:
+def _simplified(op: Op, args: Sequence[Any], params: dict[str, Any] | None) -> Term:
     """The formula of one operation: simplified where its entry knows how, else with brackets where they are needed."""
     terms = [_term(a) for a in args]
     simpler = op.simplify(*terms) if op.simplify is not None else None
     if simpler is not None:
         return simpler
+    return formula(op, terms, params)
+
+
+def formula(op: Op, terms: Sequence[Term], params: dict[str, Any] | None = None) -> Term:
+    """The formula of an operation with these arguments, which get brackets where they need them."""
     written = [_in_formula(op, slot, term) for slot, term in enumerate(terms)]
     return Term(write(op, written, params), op.precedence)
 
@@ -88,8 +93,8 @@ def _in_formula(op: Op, slot: int, term: Term) -> str:
 
 
 def derivative(
-    op: Op, slot: int, names: Sequence[str], y: str = "y", g: str | None = "g", args: Sequence[Any] | None = None,
-    params: dict[str, Any] | None = None,
+    op: Op, slot: int, names: Sequence[str | Term], y: str = "y", g: str | None = "g",
+    args: Sequence[Any] | None = None, params: dict[str, Any] | None = None,
 ) -> Symbol | None:  # fmt: skip
     """The rule of one argument, written with these names; with ``g=None`` the upstream gradient is 1.
 
@@ -103,7 +108,7 @@ def derivative(
     try:
         out = np.asarray(op.compute(args, params))
         inputs = [
-            Symbol(name, np.asarray(a)) if type(a) not in (int, float) and a is not None else a
+            _named(name, np.asarray(a)) if type(a) not in (int, float) and a is not None else a
             for name, a in zip(names, args, strict=True)
         ]
         upstream = 1.0 if g is None else Symbol(g, np.ones_like(out))
@@ -114,6 +119,10 @@ def derivative(
     return (
         result if isinstance(result, Symbol) else Symbol(format_number(result), np.asarray(result), 9, frozenset(["1"]))
     )
+
+
+def _named(name: str | Term, sample: np.ndarray) -> Symbol:
+    return Symbol(name, sample) if isinstance(name, str) else Symbol(name.text, sample, name.precedence)
 
 
 @functools.cache

@@ -11,9 +11,9 @@ import numpy as np
 
 from tinygrad_nn.autodiff import tangent_of, unbroadcast
 from tinygrad_nn.chain.graph import Edge, Element, constant, name_of
-from tinygrad_nn.notation import format_number
-from tinygrad_nn.operation import Traced, write
-from tinygrad_nn.symbols import derivative
+from tinygrad_nn.notation import Term, format_number
+from tinygrad_nn.operation import Traced
+from tinygrad_nn.symbols import derivative, formula
 
 __all__ = [
     "LocalDerivative", "apply_rule", "compute_slopes", "edge_jvp", "edge_vjp", "local_derivative", "values_of",
@@ -107,26 +107,34 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
         unit[node.at] = 1
         row = edge_vjp(Edge(x.tensor, node.tensor, edge.slot), unit)
         return LocalDerivative(edge, float(row[x.at]), "", (1, 1))
-    names = [name(a) if isinstance(a, Traced) else constant(a) for a in node.inputs]
+    names = [_term(a, name) for a in node.inputs]
     args = [np.asarray(a.value) if isinstance(a, Traced) else a for a in node.inputs]
     shape = (node.value.size, x.value.size)
     single, elementwise = shape == (1, 1), edge.op.kind == "elementwise"
     if single or elementwise:
-        whole = write(edge.op, names, node.params)
+        whole = formula(edge.op, names, node.params).text
         y = node.name or (whole if edge.op.precedence == 9 else f"({whole})")
         traced = derivative(edge.op, edge.slot, names, y, None, args, node.params)
     else:
         traced = derivative(edge.op, edge.slot, names, name(node), "·", args, node.params)
-    formula = traced.text if traced else ""
+    text = traced.text if traced else ""
     if single:
-        formula = whole if formula == node.name else formula  # exp(t) says more than its name
+        text = whole if text == node.name else text  # exp(t) says more than its name
     elif traced:
-        formula = {"1": "·", "−1": "−·"}.get(formula, f"⊙ {formula}") if elementwise else formula
+        text = {"1": "·", "−1": "−·"}.get(text, f"⊙ {text}") if elementwise else text
         summed = _summed(node.shape if elementwise else traced.shape, x.shape)
-        formula = ", ".join(part for part in (formula, summed) if part and (part != "·" or not summed))
+        text = ", ".join(part for part in (text, summed) if part and (part != "·" or not summed))
     if single:
         compute_slopes([edge])
-    return LocalDerivative(edge, edge.slope if single else None, formula, shape)
+    return LocalDerivative(edge, edge.slope if single else None, text, shape)
+
+
+def _term(x: Any, name: Callable[[Any], str]) -> Term:
+    """How an argument is called; one without a name by its formula, which may need brackets."""
+    if not isinstance(x, Traced):
+        return Term(constant(x))
+    text, op = name(x), getattr(x, "op", None)
+    return Term(text, 9 if op is None or getattr(x, "name", None) or text != name_of(x) else op.precedence)
 
 
 def _summed(shape: tuple[int, ...], onto: tuple[int, ...]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Term", "bracket", "format_number", "spell_index", "subscript", "superscript"]
+__all__ = ["Term", "bracket", "format_large", "format_number", "spell_index", "subscript", "superscript"]
 
 _UPPER = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 _LOWER = str.maketrans("0123456789-−", "₀₁₂₃₄₅₆₇₈₉₋₋")
@@ -44,12 +45,50 @@ def subscript(n: int | str) -> str:
 
 
 def format_number(x: Any) -> str:
-    """A constant in a formula: four digits and a true minus sign; an array of several is only hinted at.
+    """A number as it is read best: whole and short ones exactly, others with five digits, and a true minus sign.
 
-    >>> format_number(-0.123456), format_number(3.0), format_number([1, 2])
-    ('−0.1235', '3', '[…]')
+    An array of several is only hinted at.
+
+    >>> format_number(-5.0865081249549355), format_number(0.25), format_number(-0.46780544), format_number(-1.5584e-4)
+    ('−5.0865', '0.25', '−0.4678', '−1.5584e−4')
+    >>> format_number(36), format_number(10**20), format_number([1, 2])
+    ('36', '1.0000e20', '[…]')
     """
-    return "[…]" if np.ndim(x) else f"{float(x):.4g}".replace("-", "−")
+    if np.ndim(x):
+        return "[…]"
+    if isinstance(x, (bool, np.bool_)):
+        return str(bool(x))
+    if isinstance(x, int) and abs(x) >= 10**15:
+        return format_large(x)
+    value = float(x.item() if isinstance(x, np.ndarray) else x)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    size = abs(value)
+    if value == int(value) and size < 1e6:
+        text = str(int(value))
+    elif size < 1e-3 or size >= 1e6:
+        mantissa, exponent = f"{value:.4e}".split("e")
+        text = f"{_exact(mantissa, value / 10.0 ** int(exponent))}e{int(exponent)}"
+    else:
+        text = _exact(f"{value:.4f}" if size < 10 else f"{value:.{max(0, 4 - math.floor(math.log10(size)))}f}", value)
+    return text.replace("-", "−")
+
+
+def _exact(text: str, value: float) -> str:
+    """Zeros at the end say that there were more digits; without them the number is exact."""
+    return text.rstrip("0").rstrip(".") if "." in text and abs(float(text) - value) < 1e-12 * abs(value) else text
+
+
+def format_large(n: int) -> str:
+    """A whole number of any size, with five digits.
+
+    >>> format_large(2**200)
+    '1.6069e60'
+    """
+    digits = str(abs(n))
+    return f"{'−' if n < 0 else ''}{digits[0]}.{digits[1:5]}e{len(digits) - 1}"
 
 
 def spell_index(value: Any) -> str:

@@ -212,6 +212,8 @@ def test_a_wrong_entry_is_refused():
         tn.op(lambda a, b: a, "f", lambda g, y, a, b: g, name="f")
     with pytest.raises(ValueError, match=r"f: kind is 'foo'; expected one of 'elementwise', 'linear', .* with a jvp"):
         tn.op(lambda x: x, "f", lambda g, y, x: g, name="f", kind="foo")
+    with pytest.raises(ValueError, match=r"f: entries is 'twos'; expected 'ones', 'factors', or nothing"):
+        tn.op(lambda x: x, "f", lambda g, y, x: g, name="f", entries="twos")
     assert "f" not in BY_NAME
 
 

@@ -79,11 +79,13 @@ def _read_signature(forward: Callable, vjps: Sequence[Any], fields: dict[str, An
 
 
 def _check_entry(name: str, fields: dict[str, Any], rules: Any) -> None:
-    arguments, kind = fields["arguments"], fields.get("kind")
+    arguments, kind, entries = fields["arguments"], fields.get("kind"), fields.get("entries", "")
     if kind not in KINDS:
         raise ValueError(
             f"{name}: kind is {kind!r}; expected one of {', '.join(map(repr, KINDS[1:]))}, or None with a jvp"
         )
+    if entries not in ("", "ones", "factors"):
+        raise ValueError(f"{name}: entries is {entries!r}; expected 'ones', 'factors', or nothing where neither is so")
     if not isinstance(rules, VariadicRule) and len(rules) != len(arguments):
         raise ValueError(
             f"{name} has {len(arguments)} array arguments ({', '.join(arguments)}) "

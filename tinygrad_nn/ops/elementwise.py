@@ -44,17 +44,9 @@ def _softplus(x):
     return _logaddexp(x, 0.0)
 
 
-def _log_sigmoid(x):
-    return -_softplus(-as_array(x))
-
-
 def _logaddexp(a, b):
     with quiet():
         return np.logaddexp(a, b)
-
-
-def _relu(x):
-    return np.maximum(x, 0)
 
 
 def _elu(x, alpha=1.0):
@@ -79,37 +71,9 @@ def _erf(x):
     return np.asarray(_erf_one_by_one(x), dtype=kind)[()]
 
 
-def _leaky_relu(x, negative_slope=0.01):
-    return np.where(np.greater(x, 0), x, np.multiply(negative_slope, x))
-
-
-def _hard_tanh(x, min=-1.0, max=1.0):
-    return np.clip(x, min, max)
-
-
 def _gelu(x):
     x = as_array(x)
     return x * (0.5 * (1.0 + _erf(x * math.sqrt(0.5))))
-
-
-def _selu(x):
-    return SELU_SCALE * _elu(x, SELU_ALPHA)
-
-
-def _silu(x):
-    return x * _sigmoid(x)
-
-
-def _softsign(x):
-    return x / (1.0 + np.abs(x))
-
-
-def _mish(x):
-    return x * np.tanh(_softplus(x))
-
-
-def _sinc(x):
-    return _sinc_derivative(as_array(x), order=0)
 
 
 def _sinc_derivative(x, order=1):
@@ -128,14 +92,6 @@ def _sinc_derivative(x, order=1):
     return y.astype(x.dtype) if hasattr(x, "dtype") and x.dtype.kind == "f" else y
 
 
-def _astype(x, dtype):
-    return np.asarray(x).astype(dtype)
-
-
-def _bind_astype(x, dtype):
-    return (x,), {"dtype": np.dtype(dtype)}
-
-
 # --- rules longer than a line ----------------------------------------------------------------------------------------
 
 
@@ -149,14 +105,6 @@ def _power_base(g, y, x, n):
 def _power_exponent(g, y, x, n):
     """xⁿ·log x, and 0 where 0ⁿ with n ≥ 0, where log 0 is not asked for."""
     return g * (y * np.log(x + (x == 0) * (n >= 0)))
-
-
-def _where_a(g, y, condition, a, b):
-    return np.where(condition, g, 0.0)
-
-
-def _where_b(g, y, condition, a, b):
-    return np.where(condition, 0.0, g)
 
 
 def _chosen(g, first, tie):
@@ -180,10 +128,6 @@ def _within(g, y, x, min, max):
     """g where min ≤ x ≤ max: the bounds themselves pass it on.  A bound may be None."""
     g = g if min is None else np.where(x >= min, g, 0.0)
     return g if max is None else np.where(x <= max, g, 0.0)
-
-
-def _to_min(g, y, x, min, max):
-    return np.where(x < min if max is None else np.logical_and(x < min, min <= max), g, 0.0)
 
 
 def _to_max(g, y, x, min, max):
@@ -222,18 +166,6 @@ def unwritten(x):
     return x
 
 
-def _simplify_sum(a, b):
-    return b if a.text == "0" else a if b.text == "0" else None
-
-
-def _simplify_quotient(a, b):
-    return a if b.text == "1" else None
-
-
-def _simplify_negative(x):
-    return Term(x.text[1:], x.precedence) if x.text.startswith("−") and x.precedence >= 2 else None
-
-
 def _simplify_product(a, b):
     """Numbers first, ones left out, a sign in front."""
     for one, other in ((a, b), (b, a)):
@@ -259,37 +191,29 @@ def _simplify_power(x, n):
     return Term(bracket(x, 3, strict=True) + superscript(n.text), 3) if n.text.lstrip("−").isdigit() else None
 
 
-def _spell_product(a, b, arrays):
-    return None if arrays else f"{a}·{b}"
-
-
 def _spell_power(x, n, arrays=False):
     if not n.strip("(−)").isdigit():
         return None
     return (f"({x})" if x[-1:] in "⁰¹²³⁴⁵⁶⁷⁸⁹" else x) + superscript(n.strip("()"))
 
 
-def _spell_square(x, arrays):
-    return _spell_power(x, "2")
-
-
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 
 # arithmetic
-add        = op(np.add,        "{a} + {b}", lambda g, y, a, b: g,     lambda g, y, a, b: g, precedence=1, associative=True, entries="ones",
-                simplify=_simplify_sum, summary="Sum")
+add        = op(np.add, "{a} + {b}", lambda g, y, a, b: g, lambda g, y, a, b: g, precedence=1, associative=True, entries="ones",
+                simplify=lambda a, b: b if a.text == "0" else a if b.text == "0" else None, summary="Sum")
 subtract   = op(np.subtract,   "{a} − {b}", lambda g, y, a, b: g,     lambda g, y, a, b: -g,         precedence=1, summary="Difference")
-multiply   = op(np.multiply,   "{a} ⊙ {b}", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, precedence=2, associative=True, spell=_spell_product,
-                simplify=_simplify_product, summary="Hadamard product")
-divide     = op(np.divide,     "{a} / {b}", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, precedence=2, simplify=_simplify_quotient, name="divide",
-                domain=((-2, 2), (0.5, 2)), summary="Quotient")
+multiply   = op(np.multiply, "{a} ⊙ {b}", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, precedence=2, associative=True,
+                spell=lambda a, b, arrays: None if arrays else f"{a}·{b}", simplify=_simplify_product, summary="Hadamard product")
+divide     = op(np.divide, "{a} / {b}", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, precedence=2,
+                simplify=lambda a, b: a if b.text == "1" else None, name="divide", domain=((-2, 2), (0.5, 2)), summary="Quotient")
 power      = op(np.power,      "{x}^{n}",   _power_base,              _power_exponent, precedence=3, spell=_spell_power, simplify=_simplify_power,
                 domain=((0.5, 2), (-2, 2)), summary="Power", edge_cases="x**0 has gradient 0; 0**n has gradient 0 in n for n ≥ 0.")
-negative   = op(np.negative,   "−{x}",      lambda g, y, x: -g, precedence=2, simplify=_simplify_negative,
-                summary="Negative")
+negative   = op(np.negative, "−{x}", lambda g, y, x: -g, precedence=2,
+                simplify=lambda x: Term(x.text[1:], x.precedence) if x.text.startswith("−") and x.precedence >= 2 else None, summary="Negative")
 reciprocal = op(np.reciprocal, "1/{x}",     lambda g, y, x: -g * y * y,                              precedence=2, summary="Reciprocal", domain=(0.3, 2))
-square     = op(np.square,     "{x}²",      lambda g, y, x: g * (2 * x),                             precedence=3, spell=_spell_square, summary="Square")
+square     = op(np.square, "{x}²", lambda g, y, x: g * (2 * x), precedence=3, spell=lambda x, arrays: _spell_power(x, "2"), summary="Square")
 abs        = op(np.absolute,   "|{x}|",     lambda g, y, x: g * np.sign(x), name="abs",
                 summary="Absolute value", edge_cases="the gradient at 0 is 0.")
 sign       = op(np.sign,       "sign({x})", lambda g, y, x: np.zeros_like(g),
@@ -327,49 +251,53 @@ hypot      = op(np.hypot,      "hypot({a}, {b})",   lambda g, y, a, b: _slope_of
                 domain=(0.3, 2), summary="√(a² + b²)", edge_cases="the gradient at (0, 0) is 0.")
 arctan2    = op(np.arctan2,    "arctan2({a}, {b})", lambda g, y, a, b: _turn(g, a, b),              lambda g, y, a, b: _turn(-g, b, a), domain=(0.3, 2),
                 summary="Angle of the point (b, a)", edge_cases="the gradient at (0, 0) is 0.")
-sinc       = op(_sinc,         "sinc({x})",    lambda g, y, x: g * _sinc_slope(x, order=1), name="sinc", kind="elementwise", stands_for=(np.sinc,),
-                summary="sin(πx)/(πx)")
+sinc       = op(lambda x: _sinc_derivative(as_array(x), order=0), "sinc({x})", lambda g, y, x: g * _sinc_slope(x, order=1), name="sinc", kind="elementwise",
+                stands_for=(np.sinc,), summary="sin(πx)/(πx)")
 _sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=1: g * _sinc_slope(x, order=order + 1), name="_sinc_slope",
                  kind="elementwise", summary="Derivative of sinc of any order")
 erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erf", kind="elementwise",
                 summary="Error function")
 
 # choices: an exact 0 goes to the branch not taken
-where      = op(np.where,      "where({condition}, {a}, {b})", None, _where_a, _where_b, kind="elementwise", selects=True, method=False,
+where      = op(np.where, "where({condition}, {a}, {b})", None, lambda g, y, condition, a, b: np.where(condition, g, 0.0),
+                lambda g, y, condition, a, b: np.where(condition, 0.0, g), kind="elementwise", selects=True, method=False,
                 summary="Choice by condition", example="tn.where(np.array([True, False]), 1.0, 2.0)")
 maximum    = op(np.maximum,    "max({a}, {b})", lambda g, y, a, b: _chosen(g, a > b, a == b), lambda g, y, a, b: _chosen(g, b > a, a == b), selects=True,
                 summary="Larger of two", edge_cases="a tie halves the gradient.")
 minimum    = op(np.minimum,    "min({a}, {b})", lambda g, y, a, b: _chosen(g, a < b, a == b), lambda g, y, a, b: _chosen(g, b < a, a == b), selects=True,
                 summary="Smaller of two", edge_cases="a tie halves the gradient.")
-clip       = op(np.clip,       "clip({x}, {min}, {max})", _within, _to_min, _to_max, kind="elementwise", selects=True, bind=_bind_clip,
-                domain=((-2, 2), (-1.2, -1), (1, 1.2)),
+clip       = op(np.clip, "clip({x}, {min}, {max})", _within,
+                lambda g, y, x, min, max: np.where(x < min if max is None else np.logical_and(x < min, min <= max), g, 0.0), _to_max, kind="elementwise",
+                selects=True, bind=_bind_clip, domain=((-2, 2), (-1.2, -1), (1, 1.2)),
                 summary="Limit to an interval", edge_cases="the bounds pass the gradient.", example="tn.clip(np.array([-2.0, 0.5]), -1, 1)")
 
 # activations
 sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1 - y)), name="sigmoid", kind="elementwise",
                  summary="Logistic function 1/(1 + exp(−x)), stable")
-log_sigmoid = op(_log_sigmoid, "log σ({x})",        lambda g, y, x: g * sigmoid(-x),   name="log_sigmoid", kind="elementwise", summary="log σ(x), stable")
+log_sigmoid = op(lambda x: -_softplus(-as_array(x)), "log σ({x})", lambda g, y, x: g * sigmoid(-x), name="log_sigmoid", kind="elementwise",
+                 summary="log σ(x), stable")
 softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(x), name="softplus", kind="elementwise", initializer="he_uniform",
                  summary="log(1 + exp(x)), stable")
-relu        = op(_relu,        "relu({x})",         lambda g, y, x: g * (y > 0), name="relu", kind="elementwise", selects=True, initializer="he_uniform",
-                 summary="Rectified linear unit max(x, 0)", edge_cases="the gradient at 0 is 0.")
-leaky_relu  = op(_leaky_relu, "leaky_relu({x})", lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu",
-                 kind="elementwise", initializer="he_uniform", variants=({"negative_slope": 0.3}, {}),
-                 summary="x, and negative_slope·x below 0", edge_cases="the gradient at 0 is negative_slope.")
+relu        = op(lambda x: np.maximum(x, 0), "relu({x})", lambda g, y, x: g * (y > 0), name="relu", kind="elementwise", selects=True,
+                 initializer="he_uniform", summary="Rectified linear unit max(x, 0)", edge_cases="the gradient at 0 is 0.")
+leaky_relu  = op(lambda x, negative_slope=0.01: np.where(np.greater(x, 0), x, np.multiply(negative_slope, x)), "leaky_relu({x})",
+                 lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu", kind="elementwise", initializer="he_uniform",
+                 variants=({"negative_slope": 0.3}, {}), summary="x, and negative_slope·x below 0", edge_cases="the gradient at 0 is negative_slope.")
 elu         = op(_elu,         "elu({x})",          lambda g, y, x, alpha=1.0: g * np.where(x > 0, 1.0, y + alpha), name="elu", kind="elementwise",
                  initializer="he_uniform", variants=({"alpha": 0.5}, {}), summary="x, and alpha·(exp(x) − 1) below 0")
-selu        = op(_selu,        "selu({x})",         lambda g, y, x: g * np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA), name="selu",
-                 kind="elementwise", initializer="lecun_normal", summary="Scaled elu (Klambauer et al. 2017)")
+selu        = op(lambda x: SELU_SCALE * _elu(x, SELU_ALPHA), "selu({x})", lambda g, y, x: g * np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA),
+                 name="selu", kind="elementwise", initializer="lecun_normal", summary="Scaled elu (Klambauer et al. 2017)")
 gelu        = op(_gelu,        "gelu({x})",         lambda g, y, x: g * _gelu_slope(x), name="gelu", kind="elementwise", initializer="he_uniform",
                  summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")
-silu        = op(_silu,        "silu({x})",         lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise",
+silu        = op(lambda x: x * _sigmoid(x), "silu({x})", lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise",
                  initializer="he_uniform", summary="x·σ(x), also called swish")
-softsign    = op(_softsign,    "softsign({x})",     lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise", summary="x/(1 + |x|)")
-mish        = op(_mish,        "mish({x})",         lambda g, y, x: g * _mish_slope(x), name="mish", kind="elementwise", initializer="he_uniform",
-                 summary="x·tanh(softplus(x)) (Misra 2019)")
-hard_tanh   = op(_hard_tanh, "hard_tanh({x})", lambda g, y, x, min=-1.0, max=1.0: np.where(np.logical_and(x > min, x < max), g, 0.0), name="hard_tanh",
-                 kind="elementwise", selects=True, variants=({"min": -0.5, "max": 1.5}, {}),
-                 summary="x limited to [min, max]", edge_cases="the gradient at the bounds is 0.")
+softsign    = op(lambda x: x / (1.0 + np.abs(x)), "softsign({x})", lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise",
+                 summary="x/(1 + |x|)")
+mish        = op(lambda x: x * np.tanh(_softplus(x)), "mish({x})", lambda g, y, x: g * _mish_slope(x), name="mish", kind="elementwise",
+                 initializer="he_uniform", summary="x·tanh(softplus(x)) (Misra 2019)")
+hard_tanh   = op(lambda x, min=-1.0, max=1.0: np.clip(x, min, max), "hard_tanh({x})",
+                 lambda g, y, x, min=-1.0, max=1.0: np.where(np.logical_and(x > min, x < max), g, 0.0), name="hard_tanh", kind="elementwise", selects=True,
+                 variants=({"min": -0.5, "max": 1.5}, {}), summary="x limited to [min, max]", edge_cases="the gradient at the bounds is 0.")
 
 # comparisons: recorded in a trace, never differentiated
 equal         = op(np.equal,         "{a} = {b}", None, None, arguments=("a", "b"), precedence=0, summary="a = b")
@@ -386,6 +314,7 @@ isinf         = op(np.isinf,         "isinf({x})",    None, arguments=("x",), su
 isfinite      = op(np.isfinite,      "isfinite({x})", None, arguments=("x",), summary="Is it neither ±∞ nor NaN?")
 
 # the type of the numbers: the gradient is cast back by the backward pass
-astype = op(_astype, "{x}", lambda g, y, x, dtype=None: g, name="astype", kind="linear", bind=_bind_astype, arguments=("x",), simplify=unwritten,
-            variants=({"dtype": np.float64},), summary="Convert to another dtype", example="tn.astype(np.array([1.5]), 'float32')")
+astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g, name="astype", kind="linear",
+            bind=lambda x, dtype: ((x,), {"dtype": np.dtype(dtype)}), arguments=("x",), simplify=unwritten, variants=({"dtype": np.float64},),
+            summary="Convert to another dtype", example="tn.astype(np.array([1.5]), 'float32')")
 # fmt: on

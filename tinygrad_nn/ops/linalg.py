@@ -51,18 +51,6 @@ def _affine(W, A, b):
     return Z + b
 
 
-def _affine_W(g, Z, W, A, b):
-    return _matmul_a(g, Z, W, A)
-
-
-def _affine_A(g, Z, W, A, b):
-    return _matmul_b(g, Z, W, A)
-
-
-def _affine_b(g, Z, W, A, b):
-    return g
-
-
 def _affine_tangent(t, Z, W, A, b):
     parts = [] if t[0] is None else [t[0] @ A]
     parts += [] if t[1] is None else [W @ t[1]]
@@ -158,38 +146,6 @@ def _solve_tangent(t, y, a, b):
     return np.squeeze(np.linalg.solve(a, np.expand_dims(change, -1)), -1)
 
 
-def _inv_rule(g, y, x):
-    return -_transposed(y) @ g @ _transposed(y)
-
-
-def _inv_tangent(tangents, y, x):
-    return -y @ tangents[0] @ y
-
-
-def _det_rule(g, y, x):
-    return np.expand_dims(g, (-1, -2)) * cofactor(x)
-
-
-def _det_tangent(tangents, y, x):
-    return np.sum(cofactor(x) * tangents[0], axis=(-1, -2))
-
-
-def _sign(x):
-    return np.linalg.slogdet(x)[0]
-
-
-def _log_size(x):
-    return np.linalg.slogdet(x)[1]
-
-
-def _logabsdet_rule(g, y, x):
-    return np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x))
-
-
-def _logabsdet_tangent(tangents, y, x):
-    return np.trace(np.linalg.inv(x) @ tangents[0], axis1=-2, axis2=-1)
-
-
 def _products_of_others(s, *left_out):
     """∏ sₖ over all k but those left out."""
     n = s.shape[-1]
@@ -228,22 +184,10 @@ def _cofactor_bend(g, h, x):
     return np.expand_dims(np.linalg.det(x), (-1, -2)) * ((one * other - both) * a - one * ah - other * ag + mixed)
 
 
-def _slope_h(g, y, h, x):
-    return _slope(g, x)
-
-
-def _slope_x(g, y, h, x):
-    return _cofactor_bend(g, h, x)
-
-
 def _slope_tangent(t, y, g, x):
     parts = [] if t[0] is None else [_slope(t[0], x)]
     parts += [] if t[1] is None else [_cofactor_bend(g, t[1], x)]
     return parts[0] if len(parts) == 1 else parts[0] + parts[1]
-
-
-def _positive_definite(x):
-    return x @ np.swapaxes(x, -1, -2)
 
 
 def _half_lower(x):
@@ -298,25 +242,29 @@ def _einsum_samples(rng):
 matmul   = op(_product, "{a} {b}", _matmul_a, _matmul_b, name="matmul", stands_for=(np.matmul,), kind="multilinear", entries="factors", matrix_product=True,
               precedence=2, associative=True, samples=_matmul_samples,
               summary="Matrix product, of every pair of ranks", example="tn.matmul(np.eye(2), np.array([1.0, 2.0]))")
-affine   = op(_affine, "{W} {A} + {b}", _affine_W, _affine_A, _affine_b, name="affine", entries="factors", matrix_product=True, precedence=1,
-              jvp=_affine_tangent, samples=_affine_samples, summary="Pre-activation of a layer of neurons: Z = W A + b 1ᵀ, examples as columns",
+affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W, A), lambda g, Z, W, A, b: _matmul_b(g, Z, W, A), lambda g, Z, W, A, b: g,
+              name="affine", entries="factors", matrix_product=True, precedence=1, jvp=_affine_tangent, samples=_affine_samples,
+              summary="Pre-activation of a layer of neurons: Z = W A + b 1ᵀ, examples as columns",
               example="tn.affine(np.eye(2), np.ones((2, 3)), np.array([[1.0], [2.0]]))")
 einsum   = op(_einsum, "einsum({operands})", VariadicRule(_einsum_rule), name="einsum", kind="multilinear", method=False, bind=_bind_einsum,
               samples=_einsum_samples, stands_for=(np.einsum,),
               summary="Sum of products by Einstein's notation", example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))")
-inv      = op(np.linalg.inv, "{x}⁻¹", _inv_rule, precedence=3, jvp=_inv_tangent, samples=_matrices(),
-              summary="Inverse matrix", example="tn.inv(np.diag([1.0, 2.0]))")
+inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), precedence=3, jvp=lambda tangents, y, x: -y @ tangents[0] @ y,
+              samples=_matrices(), summary="Inverse matrix", example="tn.inv(np.diag([1.0, 2.0]))")
 solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, precedence=2, associative=True, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)),
               summary="Solution y of a y = b", example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))")
-det      = op(np.linalg.det, "det({x})", _det_rule, jvp=_det_tangent, samples=_matrices(),
+det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x),
+              jvp=lambda tangents, y, x: np.sum(cofactor(x) * tangents[0], axis=(-1, -2)), samples=_matrices(),
               summary="Determinant", edge_cases="exact for singular matrices, up to order 2.", example="tn.det(np.diag([1.0, 2.0]))")
 cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda tangents, y, x: _slope(tangents[0], x), samples=_matrices(),
               summary="Cofactors: the gradient of the determinant")
-_slope   = op(_cofactor_slope, "cof′({x})[{h}]", _slope_h, _slope_x, name="_cofactor_slope", jvp=_slope_tangent, samples=_with_directions,
-              summary="Second derivative of the determinant")
-_logabsdet = op(_log_size, "log|det {x}|", _logabsdet_rule, name="_logabsdet", jvp=_logabsdet_tangent, samples=_matrices(), summary="Logarithm of |det x|")
-_signdet   = op(_sign, "sign det {x}", None, name="_signdet", samples=_matrices(), summary="Sign of det x (no gradient)")
-cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, samples=_matrices(), prepare=_positive_definite,
+_slope   = op(_cofactor_slope, "cof′({x})[{h}]", lambda g, y, h, x: _slope(g, x), lambda g, y, h, x: _cofactor_bend(g, h, x), name="_cofactor_slope",
+              jvp=_slope_tangent, samples=_with_directions, summary="Second derivative of the determinant")
+_logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x)),
+                name="_logabsdet", jvp=lambda tangents, y, x: np.trace(np.linalg.inv(x) @ tangents[0], axis1=-2, axis2=-1), samples=_matrices(),
+                summary="Logarithm of |det x|")
+_signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", samples=_matrices(), summary="Sign of det x (no gradient)")
+cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, samples=_matrices(), prepare=lambda x: x @ np.swapaxes(x, -1, -2),
               summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", edge_cases="the gradient is symmetric.",
               example="tn.cholesky(np.diag([1.0, 4.0]))")
 # fmt: on

@@ -140,22 +140,6 @@ def _probable(rng):
 # --- derivatives -----------------------------------------------------------------------------------------------------
 
 
-def _mse_rule(g, y, prediction, target):
-    return (prediction - target) * (g / _examples(prediction))
-
-
-def _mse_target(g, y, prediction, target):
-    return (target - prediction) * (g / _examples(prediction))
-
-
-def _l1_rule(g, y, prediction, target):
-    return np.sign(prediction - target) * (g / _examples(prediction))
-
-
-def _l1_target(g, y, prediction, target):
-    return np.sign(target - prediction) * (g / _examples(prediction))
-
-
 def _huber_rule(g, y, prediction, target, delta=1.0):
     return np.clip(prediction - target, -delta, delta) * (g / _examples(prediction))
 
@@ -164,31 +148,7 @@ def _huber_target(g, y, prediction, target, delta=1.0):
     return np.clip(target - prediction, -delta, delta) * (g / _examples(prediction))
 
 
-def _cross_entropy_target(g, y, logits, target):
-    return log_softmax(logits, axis=0) * (-g / _examples(logits))
-
-
-def _binary_cross_entropy_logits(g, y, logits, target):
-    return (sigmoid(logits) - target) * (g / _examples(logits))
-
-
-def _binary_cross_entropy_target(g, y, logits, target):
-    return logits * (-g / _examples(logits))
-
-
 # --- w L of an example of weight w, as L of other arguments ----------------------------------------------------------
-
-
-def _mse_weighted(prediction, target, w):
-    return prediction * np.sqrt(w), target * np.sqrt(w)
-
-
-def _l1_weighted(prediction, target, w):
-    return prediction * w, target * w
-
-
-def _cross_entropy_weighted(logits, target, w):
-    return logits, target * w
 
 
 LOSS = {"kind": "reduction", "method": False}
@@ -196,21 +156,27 @@ HOT = {"arguments": ("labels",), "defaults": {"classes": 0, "dtype": np.float64}
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-mse        = op(_mse,   "mse({prediction}, {target})",   _mse_rule,   _mse_target,   name="mse",        **LOSS, weighted=_mse_weighted, samples=_pairs(),
+mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / _examples(prediction)),
+                lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", **LOSS,
+                weighted=lambda prediction, target, w: (prediction * np.sqrt(w), target * np.sqrt(w)), samples=_pairs(),
                 summary="J = 1/N Σₙ ½‖yₙ − ŷₙ‖² over N columns: d/2 times the mean over all d × N elements, which PyTorch calls MSE",
                 example="tn.mse(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
-l1_loss    = op(_l1,    "l1({prediction}, {target})",    _l1_rule,    _l1_target,    name="l1_loss",    **LOSS, weighted=_l1_weighted, samples=_pairs(),
+l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / _examples(prediction)),
+                lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", **LOSS,
+                weighted=lambda prediction, target, w: (prediction * w, target * w), samples=_pairs(),
                 summary="1/N Σₙ ‖yₙ − ŷₙ‖₁ over N columns", edge_cases="the gradient of a zero error is 0.",
                 example="tn.l1_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
 huber_loss = op(_huber, "huber({prediction}, {target})", _huber_rule, _huber_target, name="huber_loss", **LOSS, samples=_pairs(),
                 summary="1/N Σₙ Σ of ½e² for |e| ≤ delta, delta(|e| − ½delta) beyond (Huber 1964)",
                 example="tn.huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
-cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits, _cross_entropy_target, name="cross_entropy", **LOSS,
-                          probabilities=softmax, weighted=_cross_entropy_weighted, samples=_labelled,
+cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits,
+                          lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", **LOSS,
+                          probabilities=softmax, weighted=lambda logits, target, w: (logits, target * w), samples=_labelled,
                           summary="1/N Σₙ −log softmax(zₙ)[yₙ] of logits (classes, N) with class labels (N,) or one-hot columns (classes, N)",
                           example="tn.cross_entropy(np.array([[0.0, 9.0], [0.0, 0.0]]), np.array([0, 0]))")
-binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", _binary_cross_entropy_logits, _binary_cross_entropy_target, **LOSS,
-                          name="binary_cross_entropy", probabilities=sigmoid, samples=_probable,
+binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / _examples(logits)),
+                          lambda g, y, logits, target: logits * (-g / _examples(logits)), **LOSS, name="binary_cross_entropy", probabilities=sigmoid,
+                          samples=_probable,
                           summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable",
                           example="tn.binary_cross_entropy(np.array([[0.0, 9.0]]), np.array([[1.0, 1.0]]))")
 label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", **HOT,

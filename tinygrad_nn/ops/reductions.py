@@ -35,10 +35,6 @@ def _sum_rule(g, y, x, axis=None, keepdims=False):
     return np.broadcast_to(spread(g, x, axis, keepdims), x.shape)
 
 
-def _mean_rule(g, y, x, axis=None, keepdims=False):
-    return _sum_rule(g / (_count(x, y) or 1), y, x, axis, keepdims)
-
-
 # --- sums along an axis, products without a division, and the recurrence behind them ---------------------------------
 
 
@@ -70,10 +66,6 @@ def _shifted(x, axis, fill, ahead):
 def _scan_b(g, y, b, a, axis=0):
     following = _shifted(a, axis, 0, ahead=False)
     return np.flip(_linear_scan(np.flip(g, axis), np.flip(following, axis), axis=axis), axis)
-
-
-def _scan_a(g, y, b, a, axis=0):
-    return _scan_b(g, y, b, a, axis) * _shifted(y, axis, 0, ahead=True)
 
 
 def _cumprod_rule(g, y, x, axis=None):
@@ -233,22 +225,6 @@ def log_probabilities(x, axis=0):
         return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
-def _softmax_rule(g, y, x, axis=0):
-    return y * (g - np.sum(g * y, axis=axis, keepdims=True))
-
-
-def _log_softmax_rule(g, y, x, axis=0):
-    return g - np.exp(y) * np.sum(g, axis=axis, keepdims=True)
-
-
-def _log_softmax_tangent(tangents, y, x, axis=0):
-    return tangents[0] - np.sum(np.exp(y) * tangents[0], axis=axis, keepdims=True)
-
-
-def _logsumexp_rule(g, y, x, axis=None, keepdims=False):
-    return spread(g, x, axis, keepdims) * softmax(x, axis=axis)
-
-
 AXES: tuple[dict[str, Any], ...] = ({}, {"axis": 0}, {"axis": -1})
 NORMS: tuple[dict[str, Any], ...] = (
     {"ord": np.inf, "axis": 0, "keepdims": True}, {"ord": -np.inf, "axis": -1}, {"ord": 1, "axis": 0},
@@ -262,7 +238,8 @@ REDUCED: dict[str, Any] = {
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 sum     = op(np.sum,  "Σ {x}",    _sum_rule, kind="linear", entries="ones", precedence=2, summary="Sum")
-mean    = op(np.mean, "mean({x})", _mean_rule, kind="linear", summary="Mean")
+mean    = op(np.mean, "mean({x})", lambda g, y, x, axis=None, keepdims=False: _sum_rule(g / (_count(x, y) or 1), y, x, axis, keepdims), kind="linear",
+             summary="Mean")
 prod    = op(np.prod, "Π {x}",    _prod_rule, kind="reduction", precedence=2, summary="Product", edge_cases="exact with zeros.")
 var     = op(np.var,  "var({x})", _var_rule,  kind="reduction", summary="Variance, divided by the count less ddof")
 std     = op(_std,    "std({x})", _std_rule, kind="reduction", stands_for=(np.std,), name="std",
@@ -276,16 +253,19 @@ cumprod = op(np.cumprod, "cumprod({x})", _cumprod_rule, jvp=_cumprod_tangent, sh
              summary="Running product", edge_cases="exact with zeros.")
 vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", variants=NORMS,
                  summary="Norm of vectors: (Σ|x|^ord)^(1/ord)", edge_cases="the gradient at the zero vector is 0.")
-softmax     = op(_softmax,     "softmax({x})",     _softmax_rule, name="softmax", kind="symmetric", variants=({"axis": -1}, {}), activation=True,
-                 summary="exp(x) / Σ exp(x) along axis, stable")
-log_softmax = op(log_probabilities, "log softmax({x})", _log_softmax_rule, name="log_softmax", jvp=_log_softmax_tangent, variants=({"axis": -1}, {}),
+softmax     = op(_softmax, "softmax({x})", lambda g, y, x, axis=0: y * (g - np.sum(g * y, axis=axis, keepdims=True)), name="softmax", kind="symmetric",
+                 variants=({"axis": -1}, {}), activation=True, summary="exp(x) / Σ exp(x) along axis, stable")
+log_softmax = op(log_probabilities, "log softmax({x})", lambda g, y, x, axis=0: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True), name="log_softmax",
+                 jvp=lambda tangents, y, x, axis=0: tangents[0] - np.sum(np.exp(y) * tangents[0], axis=axis, keepdims=True), variants=({"axis": -1}, {}),
                  activation=True, summary="log softmax(x) along axis, stable")
-logsumexp   = op(_logsumexp,   "logsumexp({x})",   _logsumexp_rule, name="logsumexp", kind="reduction", summary="log Σ exp(x), stable")
+logsumexp   = op(_logsumexp, "logsumexp({x})", lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * softmax(x, axis=axis),
+                 name="logsumexp", kind="reduction", summary="log Σ exp(x), stable")
 argmax  = op(np.argmax, "argmax({x})", None, **REDUCED, variants=({}, {"axis": 0}, {"axis": -1, "keepdims": True}),
              summary="Index of the largest element (no gradient)")
 argmin  = op(np.argmin, "argmin({x})", None, **REDUCED, variants=({}, {"axis": 0}, {"axis": -1, "keepdims": True}),
              summary="Index of the smallest element (no gradient)")
 any     = op(np.any,    "any({x})",    None, **REDUCED, summary="Is any element true?")
 all     = op(np.all,    "all({x})",    None, **REDUCED, summary="Are all elements true?")
-_linear_scan = op(_scan, "scan({b}, {a})", _scan_b, _scan_a, jvp=_scan_tangent, name="_linear_scan", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
+_linear_scan = op(_scan, "scan({b}, {a})", _scan_b, lambda g, y, b, a, axis=0: _scan_b(g, y, b, a, axis) * _shifted(y, axis, 0, ahead=True),
+                  jvp=_scan_tangent, name="_linear_scan", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
 # fmt: on

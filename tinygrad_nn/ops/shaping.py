@@ -34,18 +34,6 @@ def _bind_transpose(x, *given, axes=None):
     return (x,), {} if given in ((), (None,)) else {"axes": _ints(given)}
 
 
-def _bind_broadcast_to(x, shape):
-    return (x,), {"shape": _ints((shape,))}
-
-
-def _squeeze(x, axis=None):
-    return np.squeeze(x, axis)[...]  # a view, also where there is nothing to squeeze
-
-
-def _bind_tile(x, reps):
-    return (x,), {"reps": _ints((reps,))}
-
-
 def _bind_arrays(arrays, axis=0):
     return tuple(arrays), {"axis": axis}
 
@@ -79,10 +67,6 @@ def _may_repeat(index):
     return any(isinstance(i, np.ndarray) and i.dtype.kind in "iu" and i.size > 1 for i in parts)
 
 
-def _bind_putitem(x, shape, index):
-    return (x,), {"shape": shape, "index": index}
-
-
 def _put(g, shape, index):
     """Zeros of `shape` with `g` added at `index`: what indexing sends back."""
     y = np.zeros(shape, np.asarray(g).dtype)
@@ -97,14 +81,6 @@ def _index_update(x, values, index):
     y = np.array(x)
     y[index] = values
     return y
-
-
-def _update_x(g, y, x, values, index=()):
-    return index_update(g, index, 0.0)
-
-
-def _update_values(g, y, x, values, index=()):
-    return getitem(g, index)
 
 
 def _bind_index_update(x, index, values):
@@ -122,10 +98,6 @@ def _put_taken(g, indices, shape, axis):
     return y
 
 
-def _untake_rule(g, y, x, indices, shape=(), axis=0):
-    return np.take(g, indices, axis=axis)
-
-
 def _take_rule(g, y, x, indices, axis=None):
     if axis is None:
         return np.reshape(_untake(np.reshape(g, np.shape(indices)), indices, shape=(x.size,), axis=0), x.shape)
@@ -139,14 +111,6 @@ def _bind_take(x, indices, axis=None):
 
 
 # --- joining and copying ---------------------------------------------------------------------------------------------
-
-
-def _concatenate(*arrays, axis=0):
-    return np.concatenate(arrays, axis=axis)
-
-
-def _stack(*arrays, axis=0):
-    return np.stack(arrays, axis=axis)
 
 
 def _part(g, y, *arrays, slot, axis=0):
@@ -170,14 +134,6 @@ def _tile_rule(g, y, x, reps=1):
     return np.reshape(np.sum(np.reshape(g, split), axis=tuple(range(0, 2 * y.ndim, 2))), x.shape)
 
 
-def _padded(x, pad_width, constant_values=0):
-    return np.pad(x, pad_width, constant_values=constant_values)
-
-
-def _pad_tangent(tangents, y, x, pad_width=0, constant_values=0):
-    return _pad(tangents[0], pad_width)
-
-
 def _pad_rule(g, y, x, pad_width=0, constant_values=0):
     return g[tuple(slice(before, before + n) for (before, _), n in zip(pad_width, x.shape, strict=True))]
 
@@ -190,20 +146,8 @@ def _bind_pad(x, pad_width, constant_values=0):
 # --- more rules, and samples for the checks --------------------------------------------------------------------------
 
 
-def _reshape_rule(g, y, x, shape=()):
-    return np.reshape(g, x.shape)
-
-
 def _transpose_rule(g, y, x, axes=None):
     return np.transpose(g) if axes is None else np.transpose(g, tuple(np.argsort([a % x.ndim for a in axes]).tolist()))
-
-
-def _squeeze_rule(g, y, x, axis=None):
-    return np.reshape(g, x.shape)
-
-
-def _expand_rule(g, y, x, axis=0):
-    return np.reshape(g, x.shape)
 
 
 def _roll_rule(g, y, x, shift=1, axis=None):
@@ -215,18 +159,10 @@ def _take_samples(rng):
     return [_bind_take(rng.normal(size=shape), indices, axis) for shape, indices, axis in calls]
 
 
-def _untake_samples(rng):
-    return [((rng.normal(size=(2, 3)), np.array([3, 0, 3])), {"shape": (2, 4), "axis": 1})]
-
-
 def _getitem_samples(rng):
     basic = (0, (1, -1), slice(None, None, -2), (Ellipsis, None, 1), 2)
     advanced = ([0, 0, 2], ([0, 2, 0], [1, 1, 1]), (slice(1, 3), [0, 0]), np.eye(3, 4) > 0)
     return [_bind_getitem(rng.normal(size=(3, 4)), index) for index in (*basic, *advanced)]
-
-
-def _putitem_samples(rng):
-    return [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})]
 
 
 def _index_update_samples(rng):
@@ -234,15 +170,11 @@ def _index_update_samples(rng):
     return [_bind_index_update(rng.normal(size=(3, 4)), index, rng.normal(size=())) for index in indices]
 
 
-def _pad_samples(rng):
-    return [_bind_pad(rng.normal(size=(2, 3)), width, 1.5) for width in (1, (2, 1), ((0, 1), (2, 0)))]
-
-
 COPIED: dict[str, Any] = {"kind": "linear", "entries": "ones"}  # each element of y is one of x, or a sum of some
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-reshape      = op(np.reshape,      "reshape({x})",   _reshape_rule, **COPIED, view=True, bind=_bind_reshape, simplify=unwritten,
+reshape      = op(np.reshape, "reshape({x})", lambda g, y, x, shape=(): np.reshape(g, x.shape), **COPIED, view=True, bind=_bind_reshape, simplify=unwritten,
                   variants=({"shape": (3, 2)}, {"shape": (-1,)}, {"shape": (1, 6, 1)}),
                   summary="The same elements in another shape", example="tn.reshape(np.arange(4.0), (2, 2))")
 transpose    = op(np.transpose,    "{x}ᵀ",           _transpose_rule, **COPIED, view=True, precedence=3, bind=_bind_transpose, shape=(2, 3, 4),
@@ -254,19 +186,22 @@ swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, ax
 moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), **COPIED, view=True,
                   shape=(2, 3, 4), variants=({"source": 0, "destination": -1}, {"source": (0, 1), "destination": (2, 0)}),
                   summary="Axes moved to new places", example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)")
-squeeze      = op(_squeeze,        "squeeze({x})",   _squeeze_rule, name="squeeze", stands_for=(np.squeeze,), **COPIED, view=True, simplify=unwritten,
-                  shape=(1, 3, 1), variants=({}, {"axis": 0}, {"axis": (0, -1)}),
+# squeeze: [...] makes a view also where there is nothing to squeeze
+squeeze      = op(lambda x, axis=None: np.squeeze(x, axis)[...], "squeeze({x})", lambda g, y, x, axis=None: np.reshape(g, x.shape), name="squeeze",
+                  stands_for=(np.squeeze,), **COPIED, view=True, simplify=unwritten, shape=(1, 3, 1), variants=({}, {"axis": 0}, {"axis": (0, -1)}),
                   summary="Axes of length 1 left out", example="tn.squeeze(np.array([[1.0, 2.0]]))")
-expand_dims  = op(np.expand_dims,  "expand({x})",    _expand_rule, **COPIED, view=True, simplify=unwritten,
+expand_dims  = op(np.expand_dims, "expand({x})", lambda g, y, x, axis=0: np.reshape(g, x.shape), **COPIED, view=True, simplify=unwritten,
                   variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}), summary="New axes of length 1", example="tn.expand_dims(np.array([1.0, 2.0]), 0)")
-broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, **COPIED, view=True, bind=_bind_broadcast_to, simplify=unwritten,
-                  variants=({"shape": (4, 2, 3)},), summary="Repeated along new or stretched axes", example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))")
-concatenate  = op(_concatenate, "[{arrays}]", VariadicRule(_part), name="concatenate", **COPIED, method=False, bind=_bind_concatenate,
-                  stands_for=(np.concatenate,), variants=({}, {"axis": 1}),
+broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, **COPIED, view=True,
+                  bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), simplify=unwritten, variants=({"shape": (4, 2, 3)},),
+                  summary="Repeated along new or stretched axes", example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))")
+concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", VariadicRule(_part), name="concatenate", **COPIED, method=False,
+                  bind=_bind_concatenate, stands_for=(np.concatenate,), variants=({}, {"axis": 1}),
                   summary="Joined along an axis", example="tn.concatenate([np.array([1.0]), np.array([2.0, 3.0])])")
-stack        = op(_stack, "stack({arrays})", VariadicRule(_layer), name="stack", **COPIED, method=False, bind=_bind_arrays, stands_for=(np.stack,),
-                  variants=({}, {"axis": -1}), summary="Joined along a new axis", example="tn.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])")
-tile         = op(np.tile,         "tile({x})",      _tile_rule, **COPIED, bind=_bind_tile,
+stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({arrays})", VariadicRule(_layer), name="stack", **COPIED, method=False,
+                  bind=_bind_arrays, stands_for=(np.stack,), variants=({}, {"axis": -1}),
+                  summary="Joined along a new axis", example="tn.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])")
+tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
                   variants=({"reps": (2,)}, {"reps": (2, 1)}, {"reps": (2, 1, 2)}, {"reps": (0, 2)}),
                   summary="Repeated as a whole", example="tn.tile(np.array([1.0, 2.0]), 2)")
 roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED,
@@ -281,17 +216,23 @@ triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.tri
 take         = op(np.take,         "{x}[{indices}]", _take_rule, None, selects=True, kind="multilinear", entries="factors", bind=_bind_take,
                   samples=_take_samples,
                   summary="Elements by integer index along an axis; repeated indices accumulate", example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])")
-_untake      = op(_put_taken,      "put({x}, {indices})", _untake_rule, None, name="_untake", kind="multilinear", samples=_untake_samples,
+_untake      = op(_put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",
+                  kind="multilinear", samples=lambda rng: [((rng.normal(size=(2, 3)), np.array([3, 0, 3])), {"shape": (2, 4), "axis": 1})],
                   summary="The way back of take")
 getitem      = op(lambda x, index: x[index], "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
                   **COPIED, view=True, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
                   summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
-putitem      = op(_put,            "put({x})",       lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", **COPIED, bind=_bind_putitem,
-                  samples=_putitem_samples, summary="The way back of getitem")
-index_update = op(_index_update,   "{x} with [{index}] = {values}", _update_x, _update_values, name="index_update", kind="linear", bind=_bind_index_update,
+putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", **COPIED,
+                  bind=lambda x, shape, index: ((x,), {"shape": shape, "index": index}),
+                  samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
+index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
+                  lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", bind=_bind_index_update,
                   samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
-_pad         = op(_padded, "pad({x})", _pad_rule, name="_pad", jvp=_pad_tangent, bind=_bind_pad, samples=_pad_samples, summary="Padded with a constant")
+_pad         = op(lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values), "pad({x})", _pad_rule, name="_pad",
+                  jvp=lambda tangents, y, x, pad_width=0, constant_values=0: _pad(tangents[0], pad_width), bind=_bind_pad,
+                  samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), width, 1.5) for width in (1, (2, 1), ((0, 1), (2, 0)))],
+                  summary="Padded with a constant")
 # fmt: on
 
 

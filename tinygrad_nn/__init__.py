@@ -24,7 +24,7 @@ __version__ = "0.1.0"
 _document_with(_docstring_of)  # what help(tn.tanh) says
 
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
-_ROOMS = ("chain", "checkpoint", "data", "nn", "optim", "plot", "replay", "sklearn", "training", "view")
+_MODULES = ("chain", "checkpoint", "data", "nn", "optim", "plot", "replay", "sklearn", "training", "view")
 _LATER = {
     "paths": "chain",
     "draw": "view",
@@ -38,7 +38,7 @@ __all__ = [
     "gradcheck", "gradients", "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad",
     "vjp",
 ]  # fmt: skip
-__all__ += [*ops.names(), *_LATER, *_ROOMS]
+__all__ += [*ops.names(), *_LATER, *_MODULES]
 globals().update({name: _BY_NAME[name] for name in ops.names()})  # `__getattr__` would take longer than the operation
 
 
@@ -46,7 +46,7 @@ def __getattr__(name: str) -> _Any:
     """Operations added later, and what is loaded later."""
     if name in _LATER:
         value = getattr(_importlib.import_module(f"tinygrad_nn.{_LATER[name]}"), name)
-    elif name in _ROOMS:
+    elif name in _MODULES:
         value = _importlib.import_module(f"tinygrad_nn.{name}")
     elif name in _BY_NAME and not name.startswith("_"):
         return _BY_NAME[name]

@@ -258,7 +258,7 @@ _sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=
 erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erf", kind="elementwise",
                 summary="Error function")
 
-# choices: an exact 0 goes to the branch not taken
+# choices: inputs not selected get an exact zero gradient
 where      = op(np.where, "where({condition}, {a}, {b})", None, lambda g, y, condition, a, b: np.where(condition, g, 0.0),
                 lambda g, y, condition, a, b: np.where(condition, 0.0, g), kind="elementwise", selects=True, method=False,
                 summary="Choice by condition", example="tn.where(np.array([True, False]), 1.0, 2.0)")

@@ -154,7 +154,7 @@ def pullback(
             if not unchanged:
                 node.check_unchanged()
             behind_choice = index in masked and op.kind in ("elementwise", "linear", "multilinear")
-            if behind_choice or op.guard:
+            if behind_choice or op.selects:
                 masked.update(inputs[slot].index for slot in slots)
             for slot in slots:
                 rule, x = op.vjps[slot], inputs[slot]

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn import describe as _describe  # noqa: F401  gives the operations their documentation
 from tinygrad_nn.autodiff import pullback, seed_for, watching
 from tinygrad_nn.errors import MutationError, NonFiniteError, label
-from tinygrad_nn.modes import MODE, Mode, Switch, no_grad, operand
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Interpreter, Op, Traced, give_methods
+from tinygrad_nn.modes import MODE, Interpreter, Mode, Switch, no_grad, operand
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
+from tinygrad_nn.registry import give_methods
 from tinygrad_nn.symbols import reads
 from tinygrad_nn.watch import Watch, clock
 
@@ -133,7 +133,7 @@ class Tensor(Traced):
             y = forward(*values, **params) if params else forward(*values)
         except (ValueError, IndexError) as reason:
             raise op.explain(reason, args) from None
-        if mode.usual and not op.special:
+        if mode.usual and not op.slow_path:
             if not slots:
                 return Tensor(y)
             if foreign:

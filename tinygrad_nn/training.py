@@ -197,12 +197,18 @@ def find_loss(loss: str | Measure) -> Measure:
     raise ValueError(f"fit: there is no loss {loss!r}; " + (f"did you mean {near[0]!r}?" if near else ", ".join(names)))
 
 
+def _one_probability(loss: Op) -> bool:
+    """Whether a loss takes a logit for each output by itself: above 0 means yes."""
+    activation = loss.training.probabilities
+    return activation is not None and activation.kind == "elementwise"
+
+
 def _metrics(metrics: str | Iterable[Any] | Mapping[str, Measure], loss: Measure) -> dict[str, Measure]:
     if isinstance(metrics, Mapping):
         return dict(metrics)
     found = {}
     for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics:
-        if metric == "accuracy" and loss is BY_NAME["binary_cross_entropy"]:
+        if metric == "accuracy" and isinstance(loss, Op) and _one_probability(loss):
             found["accuracy"] = lambda prediction, target: accuracy(prediction, target, threshold=0)
         elif metric == "accuracy":
             found["accuracy"] = accuracy

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
-from tinygrad_nn import nn, optim
-from tinygrad_nn import CompileError, at_each_replay
+from tinygrad_nn import CompileError, at_each_replay, nn, optim
 
 rng = np.random.default_rng(0)
 X, Y = rng.standard_normal((4, 5)), rng.random((3, 5))

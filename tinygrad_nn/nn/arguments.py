@@ -13,6 +13,7 @@ from tinygrad_nn.tensor import Tensor
 
 __all__ = ["count", "float_dtype", "level_name", "parameter", "rename"]
 
+
 def level_name(name: str, level: int) -> str:
     """The name of something in layer ℓ: W¹ for "W" and 1."""
     return name + superscript(level)

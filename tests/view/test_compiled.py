@@ -251,7 +251,7 @@ def test_drawing_changes_nothing():
 
 
 def test_a_program_is_drawn_by_both_engines(step, engine, tmp_path):
-    picture = tn.draw(step, engine=engine)
+    picture = tn.draw(step, engine=engine, timeout=600)
     root = ET.fromstring(picture.svg())
     said = "".join("".join(root.itertext()).split())
     for text in ("W1_dot(X,t7)", "updatedinplace", "givenoutasW2.grad", "19buffersof22,424bytestogether"):

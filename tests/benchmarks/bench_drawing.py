@@ -48,7 +48,6 @@ def test_picture_of_m(benchmark, detail):
     benchmark(lambda: tn.draw(J, detail=detail).svg())
 
 
-
 def thousand_diamonds() -> None:
     """2¹⁰⁰⁰ paths, folded into forty boxes."""
     v = t = tn.tensor(0.3, requires_grad=True)

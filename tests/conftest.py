@@ -50,3 +50,15 @@ def pytest_configure(config):
     if SEED != "0" and config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = SEED
     config.pluginmanager.register(Sealed())  # as a plugin, which docstrings outside of this folder meet too
+
+
+@pytest.fixture(scope="session")
+def raised():
+    """The whole text of the error that a call raises."""
+
+    def text(error, function, *args, **kwargs):
+        with pytest.raises(error) as caught:
+            function(*args, **kwargs)
+        return str(caught.value)
+
+    return text

@@ -88,7 +88,7 @@ def test_a_step_downhill_lowers_the_cost_of_one_neuron(tmp_path):
     assert costs == sorted(costs, reverse=True)
 
 
-def test_chain_rule_shows_the_founding_texts_numbers(tmp_path):
+def test_chain_rule_shows_the_numbers_of_the_post(tmp_path):
     printed = run("02_chain_rule", tmp_path)
     assert numbers(printed) == [-5.0865, -0.4678, -5.5543, -5.5543, -5.5543]
 
@@ -101,7 +101,7 @@ def test_xor_needs_a_hidden_layer(tmp_path):
     assert hidden == pytest.approx([0, 1, 1, 0, 0], abs=0.1)
 
 
-def test_layer_gradients_are_the_founding_texts(tmp_path):
+def test_layer_gradients_are_those_of_the_equations(tmp_path):
     printed = run("04_a_layer_drawn", tmp_path)
     assert printed.count("True") == 2
     assert "False" not in printed

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label, wrong_rule
+from tinygrad_nn.modes import operand
 from tinygrad_nn.operation import Op, Traced
 
 __all__ = ["gradients", "history", "pullback", "pushforward", "unbroadcast"]
@@ -142,10 +143,10 @@ def pullback(
             y, values = node, inputs
             unchanged = node.watch is None and not record
             if not record:
-                y, kind, values = node.value, type(node), []
+                y, kind, values = node._value, type(node), []
                 for x in inputs:
                     if type(x) is kind:
-                        values.append(x.value)
+                        values.append(x._value)
                         if x.watch is not None and (x.watch.exposed or x.watch.changed > index):
                             unchanged = False
                     else:
@@ -160,7 +161,7 @@ def pullback(
                 part = rule(g, y, *values, **params) if params else rule(g, y, *values)
                 if behind_choice and op.kind == "elementwise":
                     part = exact_zeros(g, part)
-                value = x.value
+                value = x._value
                 try:
                     if part.shape != value.shape:
                         part = unbroadcast(part, value.shape)
@@ -228,6 +229,7 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
         grad_outputs = grad_outputs if several else [grad_outputs] * len(outputs)
     if not isinstance(grad_outputs, (list, tuple)) or len(grad_outputs) != len(outputs):
         raise ValueError(f"gradients: {len(outputs)} outputs need grad_outputs= a list of {len(outputs)} arrays")
+    outputs, inputs, grad_outputs = ([operand(x) for x in given] for given in (outputs, inputs, grad_outputs))
     for role, values in (("outputs", outputs), ("inputs", inputs)):
         for i, value in enumerate(values):
             if not isinstance(value, Traced):
@@ -237,7 +239,7 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
                 )
     seeds = [seed_for(y, g, "grad_outputs") for y, g in zip(outputs, grad_outputs, strict=True)]
     if not create_graph:
-        seeds = [s.value if isinstance(s, Traced) else s for s in seeds]
+        seeds = [getattr(s, "_value", s) for s in seeds]
     for i, x in enumerate(inputs):
         if not x.tracked:
             raise ValueError(
@@ -245,11 +247,11 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
                 "create it with requires_grad=True before computing the outputs"
             )
     found = pullback(outputs, seeds, wanted=inputs, record=create_graph)
-    results = [found[x] if x in found else np.zeros_like(x.value) for x in inputs]
+    results = [found[x] if x in found else np.zeros_like(x._value) for x in inputs]
     if create_graph:
         # A constant gradient depends on nothing, but may be differentiated again: that gives zeros.
         return [
-            g if isinstance(g, Traced) and g.tracked else type(x)(copied(getattr(g, "value", g)), True)
+            g if isinstance(g, Traced) and g.tracked else type(x)(copied(getattr(g, "_value", g)), True)
             for g, x in zip(results, inputs, strict=True)
         ]
     return [copied(g) for g in results]
@@ -257,7 +259,7 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
 
 def seed_for(output: Any, gradient: Any, keyword: str) -> Any:
     """The upstream gradient to start from: 1 for a single number, else what the caller gives, in the output's shape."""
-    value, name = output.value, label(output, "the output")
+    value, name = output._value, label(output, "the output")
     if not output.tracked:
         raise ValueError(
             f"{name} of shape {value.shape} was not computed from a tensor that requires a gradient: "
@@ -293,8 +295,8 @@ def pushforward(
             if node.op is None or node.index in moving:
                 continue
             node.check_unchanged()
-            y = node if record else node.value
-            values = node.inputs if record else [x.value if isinstance(x, Traced) else x for x in node.inputs]
+            y = node if record else node._value
+            values = node.inputs if record else [getattr(x, "_value", x) for x in node.inputs]
             along = [moving.get(x.index) if isinstance(x, Traced) else None for x in node.inputs]
             tangent = tangent_of(node.op, along, y, values, node.params or {})
             if tangent is not None:

@@ -22,6 +22,10 @@ class NonFiniteError(FloatingPointError):
     """A NaN or an infinity arose where `detect_anomaly` was watching."""
 
 
+class CompileError(RuntimeError):
+    """A step that cannot be replayed: something in it would go stale; the message says what, and in which line."""
+
+
 class GradientCheckError(AssertionError):
     """A derivative rule disagrees with finite differences."""
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import inspect
 import itertools
 import linecache
 import os
 import sys
 from collections.abc import Iterator
-from contextvars import ContextVar, Token
+from contextvars import Token
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.autodiff import pullback, seed_for, watching
 from tinygrad_nn.errors import MutationError, NonFiniteError, label
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced
+from tinygrad_nn.modes import MODE, Mode, Switch, no_grad, operand
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Interpreter, Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
 from tinygrad_nn.registry import give_methods
 from tinygrad_nn.symbols import reads
 from tinygrad_nn.watch import Watch, clock
 
-__all__ = ["Tensor", "detect_anomaly", "no_grad", "tensor"]
+_mode = MODE  # replay/ imports it by this name, until it is rewritten
+
+__all__ = ["Tensor", "current", "detect_anomaly", "no_grad", "tensor"]
 
 
 # The GNU C library gives freed memory back to the kernel beyond a threshold, and to fetch the pages of a large array
@@ -31,57 +34,7 @@ __all__ = ["Tensor", "detect_anomaly", "no_grad", "tensor"]
 np.empty((1 << 25) - (1 << 16), np.uint8)
 
 
-# --- what is recorded: by default, whatever a gradient flows through -------------------------------------------------
-
-
-class Mode:
-    """How operations are recorded in this thread and context."""
-
-    __slots__ = ("anomalies", "grad", "trace", "transformed", "usual")
-
-    def __init__(self, grad: bool = True, anomalies: bool = False, trace: Any = None, transformed: bool = False):
-        self.grad, self.anomalies, self.trace, self.transformed = grad, anomalies, trace, transformed
-        self.usual = grad and not anomalies and trace is None
-
-
-_mode: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039  a Mode is never changed
-
-
-class _Switch(contextlib.ContextDecorator):
-    """Base of the context managers that change the mode; they may be nested and reused."""
-
-    def __init__(self) -> None:
-        self._tokens: list[Token[Mode]] = []
-
-    def _changed(self, mode: Mode) -> Mode:
-        raise NotImplementedError
-
-    def __enter__(self) -> None:
-        self._tokens.append(_mode.set(self._changed(_mode.get())))
-
-    def __exit__(self, *_: object) -> None:
-        _mode.reset(self._tokens.pop())
-
-    def _recreate_cm(self) -> _Switch:
-        return type(self)()
-
-
-class no_grad(_Switch):  # noqa: N801  PyTorch's name
-    """Within it nothing is recorded: for measuring and predicting, as context manager or decorator.
-
-    >>> import tinygrad_nn as tn
-    >>> x = tn.tensor(2.0, requires_grad=True)
-    >>> with tn.no_grad():
-    ...     y = x * x
-    >>> y.requires_grad
-    False
-    """
-
-    def _changed(self, mode: Mode) -> Mode:
-        return Mode(False, mode.anomalies, mode.trace, mode.transformed)
-
-
-class detect_anomaly(_Switch):  # noqa: N801  PyTorch's name
+class detect_anomaly(Switch):  # noqa: N801  PyTorch's name
     """Within it the first NaN or infinity, in a value or a gradient, raises `NonFiniteError`.
 
     The error names the operation, its operands, and the source line that made it.
@@ -108,7 +61,7 @@ class detect_anomaly(_Switch):  # noqa: N801  PyTorch's name
         super().__exit__(*error)
 
     def _changed(self, mode: Mode) -> Mode:
-        return Mode(mode.grad, True, mode.trace, mode.transformed)
+        return Mode(mode.grad, True, mode.interpreter, mode.transformed)
 
 
 # --- the tensor ------------------------------------------------------------------------------------------------------
@@ -120,13 +73,14 @@ class Tensor(Traced):
     Operators and functions work as NumPy's, on tensors, arrays and numbers mixed, and results that depend on a tensor
     with ``requires_grad=True`` are recorded.  `backward()` then adds the gradient to `.grad` of those tensors.
 
-    Inside the package: `value` is the array itself, `op`, `inputs` and `params` are the call that made it, `index` the
-    time it was made, `tracked` whether gradients flow through it, `watch` what looks out for later changes.
+    Inside the package: `_value` is the array itself, `value` the array as the current interpreter sees it; `op`,
+    `inputs` and `params` are the call that made it, `index` the time it was made, `tracked` whether gradients flow
+    through it, `watch` what looks out for later changes.
     """
 
     __slots__ = (
-        "__weakref__", "_origin", "grad", "index", "inputs", "name", "op", "params", "retain", "slots", "tracked",
-        "value", "watch",
+        "__weakref__", "_grad", "_origin", "_value", "index", "inputs", "name", "op", "params", "retain", "slots",
+        "tracked", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -134,14 +88,14 @@ class Tensor(Traced):
         op: Op | None = None, inputs: tuple = (), params: dict[str, Any] | None = None, slots: tuple[int, ...] = (),
     ):  # fmt: skip
         # A custom operation may return a Python number, and somebody may call the class instead of `tensor`.
-        self.value = value if hasattr(value, "dtype") else np.array(value, dtype=np.float64)
+        self._value = value if hasattr(value, "dtype") else np.array(value, dtype=np.float64)
         self.tracked = tracked
         self.name = name
         self.op = op
         self.inputs = inputs
         self.params = params
         self.slots = slots
-        self.grad: np.ndarray | None = None
+        self._grad: np.ndarray | None = None
         self.retain = False
         self.watch: Watch | None = None
         self._origin: Any = None
@@ -157,16 +111,17 @@ class Tensor(Traced):
 
         Where it was made is looked up, unless a layer says that its last operation has the same `origin`.
         """
-        mode, forward = _mode.get(), op.forward
-        if mode.trace is not None:
-            forward, args = mode.trace.taken(op, args)
+        mode, forward = MODE.get(), op.forward
+        if mode.interpreter is not None:
+            args = tuple([mode.interpreter.operand(a) for a in args])
+            forward = functools.partial(_interpreted, mode.interpreter, op)
         values = []
         slots, bit, foreign = 0, 1, False
         for a in args:
             if type(a) is Tensor:
                 if a.watch is not None and a.watch.exposed:
                     a.watch.use()  # before `values` holds the array, too
-                values.append(a.value)
+                values.append(a._value)
                 if a.tracked:
                     slots += bit
             else:
@@ -207,56 +162,75 @@ class Tensor(Traced):
 
     def changed(self) -> None:
         """Say that the array was written to in place (an optimiser does)."""
+        watch = self._here()._watched()
+        watch.changed = next(clock)
+        if watch.exposed:
+            watch.change()
+
+    def _watched(self) -> Watch:
         if self.watch is None:
             self.watch = Watch()
-        self.watch.changed = next(clock)
-        if self.watch.exposed:
-            self.watch.change()
+        return self.watch
 
     # -- the value
 
-    def _seen(self) -> Any:
-        """The value; while a step is being compiled, what stands in for it and takes notes."""
-        trace = _mode.get().trace
-        if trace is not None:
-            trace.lift(self)
-        return self.value
+    def _here(self) -> Tensor:
+        """This tensor as the current interpreter sees it."""
+        interpreter = MODE.get().interpreter
+        return self if interpreter is None else interpreter.tensor(self)
+
+    @property
+    def value(self) -> Any:
+        """The array, as the current interpreter sees it; for the package itself, which does not write into it."""
+        return self._here()._value
+
+    @value.setter
+    def value(self, new: Any) -> None:
+        self._here()._value = new
+
+    @property
+    def grad(self) -> np.ndarray | None:
+        """The gradient that `backward()` has added up here, or None."""
+        here = self._here()
+        if isinstance(here._grad, Lent):
+            here._grad = here._grad.taken()
+        return here._grad
+
+    @grad.setter
+    def grad(self, new: np.ndarray | None) -> None:
+        self._here()._grad = new
 
     @property
     def data(self) -> np.ndarray:
         """The array itself.  Read it, assign it, write into it: a gradient that this would spoil is refused."""
-        if isinstance(self._seen(), Traced):
-            return self.value
-        if isinstance(self.value, np.generic):
-            self.value = np.asarray(self.value)
-        if self.watch is None:
-            self.watch = Watch()
-        self.watch.expose(self.value)
-        return self.value
+        here = self._here()
+        if isinstance(here._value, Traced):  # a tracer knows by itself what is written into it
+            return here._value
+        if isinstance(here._value, np.generic):
+            here._value = np.asarray(here._value)
+        here._watched().expose(here._value)
+        return here._value
 
     @data.setter
     def data(self, new: Any) -> None:
-        if isinstance(new, Tensor):
-            new = new._seen()
-        if isinstance(self._seen(), Traced):
-            self.value = self.value.rebound(new)
-        elif new is not self.value:  # else: p.data -= ... has just written into it
-            old, new = self.value, np.asarray(new)
+        here, new = self._here(), current(new)
+        old = here._value
+        if new is not old:  # else: p.data -= ... has just written into it
+            new = new if hasattr(new, "dtype") else np.asarray(new)
             if new.shape != old.shape:
                 raise ValueError(
                     f"{label(self, 'the tensor')} has shape {old.shape}, its new data has shape {new.shape}: "
                     "they must be equal; make a new tensor for another shape"
                 )
-            self.value = new if new.dtype == old.dtype else new.astype(old.dtype)
-            if self.watch is None:
-                self.watch = Watch()
-            self.watch.expose(self.value, known=False)
-        self.changed()
+            here._value = new if new.dtype == old.dtype else new.astype(old.dtype)
+            if not isinstance(here._value, Traced):
+                here._watched().expose(here._value, known=False)
+        here.changed()
 
     @property
     def requires_grad(self) -> bool:
         """Does a gradient flow through this tensor?  May be set on tensors that no operation has made."""
-        return self.tracked
+        return self._here().tracked
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
@@ -266,28 +240,28 @@ class Tensor(Traced):
                 "detach() gives one without history"
             )
         if wanted:
-            _check_differentiable(self.value)
-        self.tracked = bool(wanted)
+            _check_differentiable(self._value)
+        self._here().tracked = bool(wanted)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
-        return self.value.shape
+        return self._value.shape
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return self.value.ndim
+        return self._value.ndim
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self.value.size
+        return self._value.size
 
     @property
     def dtype(self) -> np.dtype:
         """NumPy dtype of the elements."""
-        return self.value.dtype
+        return self._value.dtype
 
     @property
     def T(self) -> Tensor:
@@ -301,27 +275,23 @@ class Tensor(Traced):
 
     def numpy(self) -> np.ndarray:
         """A copy of the value, as an array."""
-        self._refuse_in_trace("numpy()")
         return np.array(self.value)
 
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python number."""
-        self._refuse_in_trace("item()")
-        if self.value.size != 1:
+        if self._value.size != 1:
             raise ValueError(f"item() needs a single element, {label(self, 'the tensor')} has shape {self.shape}")
         return self.value.item()
 
     def tolist(self) -> Any:
         """The value as nested lists of Python numbers."""
-        self._refuse_in_trace("tolist()")
         return self.value.tolist()
 
     def detach(self) -> Tensor:
         """The same value without its history: a constant.  It shares memory with this tensor."""
-        result = Tensor(self._seen(), name=self.name)
-        if self.watch is None:
-            self.watch = Watch()
-        result.watch = self.watch
+        here = self._here()
+        result = Tensor(here._value, name=self.name)
+        result.watch = here._watched()
         return result
 
     def named(self, name: str | None) -> Tensor:
@@ -333,7 +303,7 @@ class Tensor(Traced):
         """The values as another dtype; a gradient flows through floating-point ones."""
         dtype = np.dtype(dtype)
         if dtype.kind != "f":
-            return Tensor(self._seen().astype(dtype))
+            return Tensor(self.value.astype(dtype))
         return elementwise.astype(self, dtype)
 
     @property
@@ -369,17 +339,19 @@ class Tensor(Traced):
 
         Source: the founding text's "Backpropagation via the Chain Rule".
         """
-        seed = seed_for(self, gradient, "gradient")
-        seed = seed.value if isinstance(seed, Tensor) else seed
-        found = pullback([self], [seed])
+        here = self._here()
+        seed = seed_for(here, operand(gradient), "gradient")
+        seed = seed._value if isinstance(seed, Tensor) else seed
+        found = pullback([here], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
-            if node.grad is not None and node.op is None:
-                g = node.grad + g
+            before = node.grad if isinstance(node._grad, Lent) else node._grad
+            if before is not None and node.op is None:
+                g = before + g
             if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
                 g = np.asarray(g)
             at = id(g)
-            node.grad = g.copy() if at in given or g.base is not None else g  # held by somebody else, too
+            node._grad = g.copy() if at in given or g.base is not None else g  # held by somebody else, too
             given.add(at)
 
     def zero_grad(self) -> None:
@@ -388,7 +360,7 @@ class Tensor(Traced):
 
     def retain_grad(self) -> None:
         """Keep the gradient of this intermediate result as well, at the next `backward()`."""
-        self.retain = True
+        self._here().retain = True
 
     # -- indexing and conversion
 
@@ -396,41 +368,37 @@ class Tensor(Traced):
         return shaping.getitem(self, index)
 
     def __setitem__(self, index: Any, values: Any) -> None:
-        recorded = _mode.get().grad and (self.tracked or (isinstance(values, Tensor) and values.tracked))
+        recorded = MODE.get().grad and (self.requires_grad or (isinstance(values, Tensor) and values.requires_grad))
         if recorded or self.op is not None:
             raise MutationError(
                 f"assignment into {label(self, 'a tensor')} of shape {self.shape} cannot be recorded: "
                 "use t = tn.index_update(t, index, values), or assign within tn.no_grad()"
             )
-        self.data[shaping.plain_index(index)] = values._seen() if isinstance(values, Tensor) else values
+        self.data[shaping.plain_index(index)] = values.value if isinstance(values, Tensor) else values
         self.changed()
 
     def __len__(self) -> int:
-        if not self.value.ndim:
+        if not self._value.ndim:
             raise TypeError("a tensor of a single number has no len()")
-        return len(self.value)
+        return len(self._value)
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        self._refuse_in_trace("the truth value")
         return bool(self.value)
 
     def __float__(self) -> float:
-        self._refuse_in_trace("float()")
         caller = sys._getframe(1)
         if self.tracked and caller.f_code.co_code[caller.f_lasti] == _STORE_SUBSCR:
             raise TypeError(_LEAVES_GRAPH.format(label(self, "a tensor"), "be written into an array"))
         return float(self.value.item())
 
     def __int__(self) -> int:
-        self._refuse_in_trace("int()")
         return int(self.value.item())
 
     def __index__(self) -> int:
-        self._refuse_in_trace("an index")
-        if self.value.dtype.kind not in "iu" or self.value.ndim:
+        if self._value.dtype.kind not in "iu" or self._value.ndim:
             raise TypeError(
                 f"only single integers can be an index, this tensor has dtype {self.dtype}, shape {self.shape}"
             )
@@ -447,22 +415,17 @@ class Tensor(Traced):
 
     def as_index(self) -> Any:
         """The value, where the tensor is used as an index."""
-        if isinstance(self._seen(), Traced):
-            return self.value.as_index()
-        if self.value.dtype.kind not in "iub":
+        value = self.value
+        if isinstance(value, Traced):
+            return value.as_index()
+        if value.dtype.kind not in "iub":
             raise IndexError(f"an index must have an integer or bool dtype, this tensor has {self.dtype}")
-        return np.array(self.value)
+        return np.array(value)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        self._refuse_in_trace("conversion to an array")
         if self.tracked:
             raise TypeError(_LEAVES_GRAPH.format(label(self, "a tensor"), "become an array"))
         return np.array(self.value, dtype=dtype)
-
-    def _refuse_in_trace(self, what: str) -> None:
-        trace = _mode.get().trace
-        if trace is not None:
-            trace.refuse(self, what)
 
     def __repr__(self) -> str:
         parts = [np.array2string(np.asarray(self.value), separator=", ", prefix="tensor(", threshold=200)]
@@ -658,6 +621,39 @@ class _Slots(dict):
 _SLOTS = _Slots()
 
 
+def _interpreted(interpreter: Interpreter, op: Op, *values: Any, **params: Any) -> Any:
+    return interpreter.carry_out(op, values, params)
+
+
+class Lent:
+    """A gradient in memory that a compiled step will use again: it is copied when somebody reads it."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any):
+        self.array = array
+
+    def taken(self) -> Any:
+        """The gradient, as an array of its own."""
+        return self.array.copy()
+
+
+def current(x: Any) -> Any:
+    """The array `x`, the value of a tensor `x`, or a dict of these, as the current interpreter sees it.
+
+    For code that works on arrays beside the graph (the state of an optimiser): while a step is being compiled it must
+    work on the tracers, so that what it does is recorded.
+
+    >>> import numpy as np
+    >>> current({"velocity": np.zeros(2)})
+    {'velocity': array([0., 0.])}
+    """
+    if isinstance(x, dict):
+        return {key: current(value) for key, value in x.items()}
+    x = operand(x)
+    return x._value if isinstance(x, Tensor) else x
+
+
 def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits: int) -> Tensor:
     """The rest of `__record__`: operations with gaps or views, no_grad, detect_anomaly."""
     if not isinstance(y, (np.ndarray, np.generic)) and not hasattr(y, "__array_function__"):
@@ -702,16 +698,14 @@ _INSIDE = _Files()
 def _share_watch(view: Tensor, args: tuple) -> None:
     """A view changes with what it is a view of."""
     for source in args:
-        if type(source) is Tensor and np.may_share_memory(source.value, view.value):
-            if source.watch is None:
-                source.watch = Watch()
-            view.watch = source.watch
+        if type(source) is Tensor and np.may_share_memory(source._value, view._value):
+            view.watch = source._watched()
             return
 
 
 def _frozen(a: Any) -> Any:
     """An argument that nobody can change later: a constant is copied, unless it is read-only and owns its memory."""
-    if type(a) is Tensor:
+    if isinstance(a, Traced):
         return a
     if isinstance(a, list):
         return np.array(a)
@@ -752,12 +746,12 @@ def _call(op: Op, args: tuple) -> str:
 
 
 def _refuse_non_finite(result: Tensor, op: Op, args: tuple) -> None:
-    if result.value.dtype.kind != "f" or np.isfinite(result.value).all():
+    if result._value.dtype.kind != "f" or np.isfinite(result._value).all():
         return
     for a, role in zip(args, op.arguments, strict=False):
         if isinstance(a, Tensor) and a.value.dtype.kind == "f" and not np.isfinite(a.value).all():
             raise NonFiniteError(f"{label(a, role)}, given to {op.name}, is not finite already{_at(result)}")
-    raise NonFiniteError(f"{_call(op, args)} is not finite: {_first_bad(result.value)}{_at(result)}")
+    raise NonFiniteError(f"{_call(op, args)} is not finite: {_first_bad(result._value)}{_at(result)}")
 
 
 def _refuse_non_finite_gradient(node: Tensor, slot: int, part: Any) -> None:
@@ -810,11 +804,9 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
     >>> tn.tensor([1, 2], name="x")
     tensor([1., 2.], name='x')
     """
-    trace = _mode.get().trace
-    if trace is not None:
-        data = trace.see(data)
+    data = operand(data)
     if isinstance(data, Tensor):
-        data = data.value
+        data = data._value
     if isinstance(data, (np.ndarray, np.generic)) and not isinstance(data, Traced):
         value = np.array(data, dtype=dtype)
     elif hasattr(data, "__array_function__"):  # another kind of array, kept as it is

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import checkpoint as checkpoints
-from tinygrad_nn import replay
+from tinygrad_nn import compiler as replay
 from tinygrad_nn.data import batches
 from tinygrad_nn.errors import NonFiniteError
 from tinygrad_nn.nn import Module
@@ -317,7 +317,7 @@ def fit(
     per_batch = (schedule_per or ("batch" if isinstance(schedule, OneCycleLR) else "epoch")) == "batch"
     run = _Run(model, loss, optimizer, data, _metrics(metrics, loss), clip, schedule, per_batch, compile)
     run.history.monitor = _monitor(monitor, held_out is not None, run.metrics)
-    if resume and checkpoint is not None and checkpoints.complete(checkpoint).exists():
+    if resume and checkpoint is not None and checkpoints.with_suffix(checkpoint).exists():
         run.resume(checkpoint)
     history, hooks = run.history, _hooks(callbacks)
     history.ended, first = "epochs", len(history) + 1
@@ -374,7 +374,7 @@ class _Replayed:
         try:
             return self.call(*batch)
         except Exception as reason:
-            could_not = isinstance(reason, replay.CompileError) or replay.RECORDING in getattr(reason, "__notes__", ())
+            could_not = isinstance(reason, replay.CompileError)
             if self.must or not could_not:
                 raise
             self.run.history.note = f"not compiled: {reason}"

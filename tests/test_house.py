@@ -15,7 +15,7 @@ PACKAGE = Path(tn.__file__).parent
 LAYERS = [
     ["errors", "notation", "entry", "tree"],
     ["operation", "watch"],
-    ["registry", "modes"],
+    ["modes", "registry"],
     ["ops"],
     ["samples"],
     ["symbols"],
@@ -32,7 +32,7 @@ LAYERS = [
 ]
 LAYER = {module: i for i, modules in enumerate(LAYERS) for module in modules}
 # Networks know nothing of pictures, and data knows NumPy alone.
-FORBIDDEN = {("nn", "view"), ("optim", "view"), ("nn", "chain"), ("optim", "chain")}
+FORBIDDEN = {("nn", "view"), ("optim", "view"), ("nn", "chain"), ("optim", "chain"), ("optim", "nn")}
 NUMPY_ONLY = ["data", "nn/init.py"]
 ENTRANCES = {"__init__", "__main__", "_bootstrap"}
 OPTIONAL = {"_bootstrap.py", "cli.py"}  # where import_module loads what the user asked for, or an extra

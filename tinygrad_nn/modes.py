@@ -4,13 +4,48 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar, Token
 from typing import Any
 
-from tinygrad_nn.operation import Interpreter
+from tinygrad_nn.operation import Op
 
-__all__ = ["MODE", "Mode", "Switch", "at_each_replay", "interpreted_by", "no_grad", "operand"]
+__all__ = ["MODE", "Interpreter", "Mode", "Switch", "at_each_replay", "interpreted_by", "no_grad", "operand"]
+
+
+class Interpreter:
+    """Carries out the operations on tensors in the context that names it (`Mode.interpreter`): the seam of tracing.
+
+    It lets tensors and arrays be seen as something else.  Nothing is exchanged inside the user's objects: whoever
+    reads or changes a tensor does so on the stand-in that the interpreter has for it.
+    """
+
+    def tensor(self, t: Any) -> Any:
+        """The stand-in of a tensor, the same one each time; a tensor made under this interpreter is its own.
+
+        It is a tensor of the same `index`, `tracked` and `name`, without `op`, whose value is a tracer: a `Traced`
+        value that behaves as an array.
+        """
+        raise NotImplementedError
+
+    def operand(self, x: Any) -> Any:
+        """What takes the place of an operand: the stand-in of a tensor, the tracer of an array; else `x` itself."""
+        raise NotImplementedError
+
+    def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The value of one operation on these values: tracers, constants, and arrays it has not been shown yet."""
+        raise NotImplementedError
+
+    def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
+        """The settings of an optimiser, as its rule is to see them."""
+        return group
+
+    def entered(self, module: Any) -> None:
+        """A module runs."""
+
+    def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """What is called for what it does, and not for a value."""
+        return function(*args, **kwargs)
 
 
 class Mode:

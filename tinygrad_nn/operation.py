@@ -12,7 +12,7 @@ from tinygrad_nn.entry import Checks, Docs, Training
 from tinygrad_nn.errors import explained, shape_error
 from tinygrad_nn.notation import spell_index
 
-__all__ = ["BY_FUNCTION", "BY_NAME", "Interpreter", "Op", "Traced", "VariadicRule", "document_with", "write"]
+__all__ = ["BY_FUNCTION", "BY_NAME", "Op", "Traced", "VariadicRule", "document_with", "write"]
 
 BY_NAME: dict[str, Any] = {}  # "tanh" -> the operation, or the function composed of operations
 BY_FUNCTION: dict[Any, Any] = {}  # np.tanh -> the same: how NumPy's own functions find their way into the graph
@@ -32,41 +32,6 @@ class Traced:
     def as_index(self) -> Any:
         """The value, to index an array with."""
         raise NotImplementedError
-
-
-class Interpreter:
-    """Carries out the operations on tensors in the context that names it (`Mode.interpreter`): the seam of tracing.
-
-    It lets tensors and arrays be seen as something else.  Nothing is exchanged inside the user's objects: whoever
-    reads or changes a tensor does so on the stand-in that the interpreter has for it.
-    """
-
-    def tensor(self, t: Any) -> Any:
-        """The stand-in of a tensor, the same one each time; a tensor made under this interpreter is its own.
-
-        It is a tensor of the same `index`, `tracked` and `name`, without `op`, whose value is a tracer: a `Traced`
-        value that behaves as an array.
-        """
-        raise NotImplementedError
-
-    def operand(self, x: Any) -> Any:
-        """What takes the place of an operand: the stand-in of a tensor, the tracer of an array; else `x` itself."""
-        raise NotImplementedError
-
-    def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
-        """The value of one operation on these values: tracers, constants, and arrays it has not been shown yet."""
-        raise NotImplementedError
-
-    def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
-        """The settings of an optimiser, as its rule is to see them."""
-        return group
-
-    def entered(self, module: Any) -> None:
-        """A module runs."""
-
-    def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """What is called for what it does, and not for a value."""
-        return function(*args, **kwargs)
 
 
 class VariadicRule:

@@ -16,8 +16,8 @@ import numpy as np
 
 from tinygrad_nn.autodiff import pullback, seed_for, watching
 from tinygrad_nn.errors import MutationError, NonFiniteError, label
-from tinygrad_nn.modes import MODE, Mode, Switch, no_grad, operand
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Interpreter, Op, Traced
+from tinygrad_nn.modes import MODE, Interpreter, Mode, Switch, no_grad, operand
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
 from tinygrad_nn.registry import give_methods
 from tinygrad_nn.symbols import reads

@@ -86,7 +86,9 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
     state.restore(before)
     with np.errstate(all="ignore"):
         result = function(*args, **kwargs)
-    changed = "" if step.effects else captured.changed({id(a) for a in state.arrays})  # what is called at every replay may change anything
+    changed = (
+        "" if step.effects else captured.changed({id(a) for a in state.arrays})
+    )  # what is called at every replay may change anything
     if changed:
         raise _error(
             f"the step changes {changed}, and a replay does not: return what it finds out, keep what it updates in a "

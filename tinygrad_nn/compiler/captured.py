@@ -144,7 +144,7 @@ class Captured:
             self._visit(value.__func__, name)
             self._visit(value.__self__, "self", declared=True)
         elif isinstance(value, functools.partial):
-            self._visit_all(((name, x) for x in (value.func, value.args, value.keywords)))
+            self._visit_all((name, x) for x in (value.func, value.args, value.keywords))
         elif isinstance(value, (bytearray, memoryview, array)):
             self._watch("bytes", value, name)
         elif isinstance(value, (Mapping, AbstractSet, tuple, list, deque, MutableSequence)) and len(value) <= _ITEMS:
@@ -164,8 +164,10 @@ class Captured:
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
             self._watch("cell", cell, name)
         named = [name for name in names_of(code) if name in names or hasattr(builtins, name)]
-        self._watch("items", names, "", tuple(sorted(name for name in named if not _is_library_module(names.get(name)))))
-        self._visit_all(((function.__name__, x) for x in (function.__defaults__, function.__kwdefaults__)))
+        self._watch(
+            "items", names, "", tuple(sorted(name for name in named if not _is_library_module(names.get(name))))
+        )
+        self._visit_all((function.__name__, x) for x in (function.__defaults__, function.__kwdefaults__))
         for name in names_of(code) & names.keys():
             if isinstance(names[name], ModuleType) and not _is_library_module(names[name]):
                 own = vars(names[name])
@@ -177,7 +179,9 @@ class Captured:
         values = watched.values[len(watched.values) // 2 :] if kind in ("mapping", "module") else watched.values
         labels = keys or ([*holder] if kind in ("mapping", "module") else range(len(values)))
         if kind not in ("set", "bytes"):
-            self._visit_all((str(name) if kind == "cell" else f"{name}.{k}".lstrip("."), v) for k, v in zip(labels, values))
+            self._visit_all(
+                (str(name) if kind == "cell" else f"{name}.{k}".lstrip("."), v) for k, v in zip(labels, values)
+            )
 
     def _visit_all(self, values: Iterable[tuple[str, Any]]) -> None:
         for name, value in values:

@@ -30,8 +30,8 @@ from tinygrad_nn.compiler.captured import ABSENT, PLAIN, Watched
 from tinygrad_nn.compiler.ir import ArrayInput, Node, without_history
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.step import Given, Owner, Result, Step, owners_of
-from tinygrad_nn.watch import clock
 from tinygrad_nn.tensor import Lent, Tensor
+from tinygrad_nn.watch import clock
 
 __all__ = ["MISS", "CodeGenerator"]
 
@@ -53,9 +53,7 @@ class CodeGenerator(Calls):
         self.bound: list[ArrayInput] = []
         self._line: Any = None
         used = [of.tensor if of.argument is None else of.argument for of in step.inputs if self._is_read(of, "grad")]
-        self.gradient_presence = [
-            (t, none) for t, none in step.without_gradient if none or any(t is x for x in used)
-        ]
+        self.gradient_presence = [(t, none) for t, none in step.without_gradient if none or any(t is x for x in used)]
         self._write_arguments(function)
         changed = self._write_inputs()
         self._write_overlaps()

@@ -27,7 +27,20 @@ _EFFECTS = {
 }
 # Methods of files, sockets, queues, loggers and databases.
 _METHODS = set(
-    "write writelines writerow writerows write_text write_bytes send sendall sendto put_nowait execute executemany".split()
+    [
+        "write",
+        "writelines",
+        "writerow",
+        "writerows",
+        "write_text",
+        "write_bytes",
+        "send",
+        "sendall",
+        "sendto",
+        "put_nowait",
+        "execute",
+        "executemany",
+    ]
 )
 
 

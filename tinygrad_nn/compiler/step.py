@@ -117,11 +117,20 @@ class Step:
     it has ended; where it is broken off by a CompileError, nothing was changed.
     """
 
-    def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], state: Sequence[Any], commit: bool = True):
+    def __init__(
+        self, function: Callable, args: tuple, kwargs: dict[str, Any], state: Sequence[Any], commit: bool = True
+    ):
         self.arguments = parts(args, kwargs)
         self._at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
         self.captured = Captured(function, [x for _, x in self.arguments], state)
-        trace = Trace({at: i for at, i in self._at.items() if _is_data(self.arguments[i][1]) or type(self.arguments[i][1]) is Tensor}, self.captured)
+        trace = Trace(
+            {
+                at: i
+                for at, i in self._at.items()
+                if _is_data(self.arguments[i][1]) or type(self.arguments[i][1]) is Tensor
+            },
+            self.captured,
+        )
         try:
             self._record(trace, function, args, kwargs, commit)
         finally:

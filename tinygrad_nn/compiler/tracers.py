@@ -18,7 +18,9 @@ __all__ = ["ScalarTracer", "Tracer", "is_array"]
 _FUNCTION_OF_METHOD = {
     name: getattr(np, name) for name in ("sum", "prod", "mean", "var", "std", "max", "min", "any", "all", "clip")
 }
-_READ_OUT = "it is known only when the step is replayed; write a choice with tn.where, or keep this line out of tn.compile"
+_READ_OUT = (
+    "it is known only when the step is replayed; write a choice with tn.where, or keep this line out of tn.compile"
+)
 
 
 def is_array(x: Any) -> bool:

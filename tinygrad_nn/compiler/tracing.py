@@ -11,8 +11,7 @@ they were until `commit` does to them what the step did to their tracers.
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,10 +32,10 @@ from tinygrad_nn.compiler.ir import (
 )
 from tinygrad_nn.compiler.tracers import ScalarTracer, Tracer, is_array
 from tinygrad_nn.errors import CompileError, label
-from tinygrad_nn.watch import clock
-from tinygrad_nn.modes import interpreted_by
-from tinygrad_nn.operation import Interpreter, Op
+from tinygrad_nn.modes import Interpreter, interpreted_by
+from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Lent, Tensor
+from tinygrad_nn.watch import clock
 
 __all__ = ["Trace"]
 
@@ -164,10 +163,13 @@ class Trace(Interpreter):
     def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
         """Call this now, and at each replay at this point of the program; numbers may be others afterwards."""
 
+        def noted(func: Callable, *args: Any, **kwargs: Any) -> Node:
+            return self._append(Node(func, args, kwargs, np.zeros(()), func.__name__, pure=False))
+
         def given(x: Any) -> Any:
             if isinstance(x, Tensor):
-                return self._append(Node(tensor_of, (self.value(x).node, x.name), {}, np.zeros(()), "tensor_of", pure=False))
-            return self._append(Node(np.array, (x.node,), {}, np.zeros(()), "array", pure=False)) if isinstance(x, Tracer) else x
+                return noted(tensor_of, self.value(x).node, x.name)
+            return noted(np.array, x.node) if isinstance(x, Tracer) else x
 
         def real(x: Any) -> Any:
             if isinstance(x, Tensor):
@@ -176,7 +178,7 @@ class Trace(Interpreter):
 
         args_now, kwargs_now = map_leaves((args, kwargs), real)
         args, kwargs = map_leaves((args, kwargs), given)
-        self.effects.append(self._append(Node(function, args, kwargs, np.zeros(()), function.__name__, pure=False)))
+        self.effects.append(noted(function, *args, **kwargs))
         changed_before = self.captured.changed()
         with interpreted_by(None):
             function(*args_now, **kwargs_now)
@@ -289,8 +291,8 @@ class Trace(Interpreter):
         state = rng.bit_generator.state
         if self.generators.setdefault(id(rng), (rng, state, state))[2] != state:
             self.refused = self.refused or CompileError(
-                f"the step draws random numbers from {name}{self.captured.line_that_names(name)}, and a replay would use "
-                "the same ones again: draw before the step, and pass them as an argument"
+                f"the step draws random numbers from {name}{self.captured.line_that_names(name)}, and a replay would "
+                "use the same ones again: draw before the step, and pass them as an argument"
             )
 
     def release(self, node: Node) -> None:

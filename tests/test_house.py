@@ -40,7 +40,7 @@ OPTIONAL = {"_bootstrap.py", "cli.py"}  # where import_module loads what the use
 
 # To be removed, one by one: nothing may be added.
 PRIVATE_IMPORTS: set[tuple[str, str]] = set()
-LATE_IMPORTS = {"checkpoint.py"}  # `nn` saves itself by `checkpoint`, which imports what rebuilds it by name
+LATE_IMPORTS: set[str] = set()
 CIRCLES: set[frozenset[str]] = set()
 
 
@@ -189,7 +189,7 @@ def names_asked_for(tree):
 
 
 OTHER_MEANINGS = {
-    ("nn/layers.py", "affine"),  # an option of normalising layers
+    ("nn/normalization.py", "affine"),  # an option of normalising layers
     ("view/dotfile.py", "square"), ("view/tikz.py", "square"),  # a shape
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The founding text's numbers and equations, written out, against the graph."""
+"""Numbers and equations of "Feed Forward Networks and the Backpropagation Algorithm" by M. Thill, against the graph."""
 
 import itertools
 

@@ -136,7 +136,7 @@ def sweep(
             if on_part is not None:
                 on_part(node, slot, part)
             gradients[x] = gradients[x] + part if x in gradients else part
-            if exact or op.guard:
+            if exact or op.selects:
                 behind_choice.add(x)
     return results
 
@@ -173,10 +173,11 @@ def pullback(
     on_part: OnPart | None = None,
 ) -> dict[Any, Any]:  # fmt: skip
     """Vector-Jacobian products, as `sweep` describes them, in the quickest way that serves."""
-    if on_part is None and MODE.get().anomalies:
+    mode = MODE.get()
+    if on_part is None and mode.anomalies:
         on_part = refuse_non_finite_part
     with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
-        if record or on_part is not None:
+        if record or on_part is not None or mode.interpreter is not None:  # tracers have no value to look at
             return sweep(outputs, seeds, wanted, record, on_part)
         return quick_sweep(outputs, seeds, wanted)
 
@@ -232,7 +233,7 @@ def quick_sweep(outputs: Sequence[Any], seeds: Sequence[Any], wanted: Sequence[A
                 part = fitted(part, node, slot)
             entry = pending.get(x.index)
             if entry is None:
-                pending[x.index] = [part, x, False, behind or op.guard]
+                pending[x.index] = [part, x, False, behind or op.selects]
                 heappush(turns, -x.index)
                 continue
             if entry[2]:
@@ -240,7 +241,7 @@ def quick_sweep(outputs: Sequence[Any], seeds: Sequence[Any], wanted: Sequence[A
             else:
                 entry[0] = entry[0] + part
                 entry[2] = True
-            if behind or op.guard:
+            if behind or op.selects:
                 entry[3] = True
     return results
 

@@ -3,12 +3,49 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar, Token
 from typing import Any
 
-from tinygrad_nn.operation import Interpreter
+from tinygrad_nn.operation import Op
 
-__all__ = ["MODE", "Mode", "detect_anomaly", "no_grad", "operand"]
+__all__ = ["MODE", "Interpreter", "Mode", "at_each_replay", "detect_anomaly", "interpreted_by", "no_grad", "operand"]
+
+
+class Interpreter:
+    """Carries out the operations on tensors in the context that names it (`Mode.interpreter`): the seam of tracing.
+
+    It lets tensors and arrays be seen as something else.  Nothing is exchanged inside the user's objects: whoever
+    reads or changes a tensor does so on the stand-in that the interpreter has for it.
+    """
+
+    def tensor(self, t: Any) -> Any:
+        """The stand-in of a tensor, the same one each time; a tensor made under this interpreter is its own.
+
+        It is a tensor of the same `index`, `tracked` and `name`, without `op`, whose value is a tracer: a `Traced`
+        value that behaves as an array.
+        """
+        raise NotImplementedError
+
+    def operand(self, x: Any) -> Any:
+        """What takes the place of an operand: the stand-in of a tensor, the tracer of an array; else `x` itself."""
+        raise NotImplementedError
+
+    def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The value of one operation on these values: tracers, constants, and arrays it has not been shown yet."""
+        raise NotImplementedError
+
+    def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
+        """The settings of an optimiser, as its rule is to see them."""
+        return group
+
+    def entered(self, module: Any) -> None:
+        """A module runs."""
+
+    def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """What is called for what it does, and not for a value."""
+        return function(*args, **kwargs)
 
 
 class Mode:
@@ -31,6 +68,45 @@ def operand(x: Any) -> Any:
     """A tensor or array as the current interpreter sees it; without one, and of anything else, `x` itself."""
     interpreter = MODE.get().interpreter
     return x if interpreter is None else interpreter.operand(x)
+
+
+@contextlib.contextmanager
+def interpreted_by(interpreter: Interpreter | None) -> Iterator[None]:
+    """Within it this interpreter carries out the operations; None computes as ever."""
+    mode = MODE.get()
+    token = MODE.set(Mode(mode.grad, mode.anomalies, interpreter, mode.transformed))
+    try:
+        yield
+    finally:
+        MODE.reset(token)
+
+
+def at_each_replay(function: Callable) -> Callable:
+    """Decorator for what is called at every replay of a compiled step instead of being recorded: a log, a schedule.
+
+    In a compiled step the call gives None; tensors and arrays among its arguments are copies.  Elsewhere nothing
+    changes.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> @tn.at_each_replay
+    ... def log(loss):
+    ...     print(f"{loss.item():.2f}")
+    >>> @tn.compile
+    ... def step(x):
+    ...     log(tn.sum(x))
+    >>> for n in (1.0, 2.0, 3.0):
+    ...     step(np.array([n, 0.5]))
+    1.50
+    2.50
+    3.50
+    """
+
+    @functools.wraps(function)
+    def perhaps_recorded(*args: Any, **kwargs: Any) -> Any:
+        interpreter = MODE.get().interpreter
+        return function(*args, **kwargs) if interpreter is None else interpreter.effect(function, args, kwargs)
+
+    return perhaps_recorded
 
 
 class _Switch(contextlib.ContextDecorator):

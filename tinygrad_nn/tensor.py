@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn import describe as _describe  # noqa: F401  gives the operations their documentation
 from tinygrad_nn.anomalies import refuse_non_finite_value
 from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.errors import MutationError, label
 from tinygrad_nn.modes import MODE, Mode, operand
 from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, share_watch
 from tinygrad_nn.numpy_protocol import LEAVES_GRAPH, array_function, array_ufunc
-from tinygrad_nn.operation import Op, Traced, give_methods
+from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
+from tinygrad_nn.registry import give_methods
 
 __all__ = ["Tensor", "current", "tensor"]
 
@@ -75,7 +75,7 @@ class Tensor(Traced):
         self.inputs = inputs
         self.params = params
         self.slots = slots
-        self._grad: np.ndarray | None = None
+        self._grad: Any = None  # an array, None, or Lent
         self.retain = False
         self.watch: Watch | None = None
         self._origin = origin
@@ -94,7 +94,7 @@ class Tensor(Traced):
         `origin` is where the user's code asked for it, looked up if it is not given.
         """
         mode = _mode()
-        if op.special or not mode.usual:
+        if op.slow_path or not mode.usual:
             return _record_slowly(op, args, params, mode, origin)
         values = []
         slots, bit, foreign = 0, 1, False
@@ -170,7 +170,10 @@ class Tensor(Traced):
     @property
     def grad(self) -> np.ndarray | None:
         """The gradient that `backward()` has added up here, or None."""
-        return self._here()._grad
+        here = self._here()
+        if isinstance(here._grad, Lent):
+            here._grad = here._grad.taken()
+        return here._grad
 
     @grad.setter
     def grad(self, new: np.ndarray | None) -> None:
@@ -186,8 +189,6 @@ class Tensor(Traced):
     def data(self) -> np.ndarray:
         """The array itself.  Read it, assign it, write into it: a gradient that this would spoil is refused."""
         here = self._here()
-        if isinstance(here._value, Traced):  # a tracer knows by itself what is written into it
-            return here._value  # type: ignore[return-value]
         here._make_array()
         here.watched().expose(here._value)
         return here._value
@@ -322,8 +323,9 @@ class Tensor(Traced):
         found = pullback([here], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
-            if node._grad is not None and node.op is None:
-                g = node._grad + g
+            before = node.grad if isinstance(node._grad, Lent) else node._grad
+            if before is not None and node.op is None:
+                g = before + g
             if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
                 g = np.asarray(g)
             at = id(g)
@@ -481,6 +483,19 @@ class _Slots(dict):
 
 
 _SLOTS = _Slots()
+
+
+class Lent:
+    """A gradient in memory that a compiled step will use again: it is copied when somebody reads it."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any):
+        self.array = array
+
+    def taken(self) -> Any:
+        """The gradient, as an array of its own."""
+        return self.array.copy()
 
 
 def current(x: Any) -> Any:

@@ -12,6 +12,7 @@ from tinygrad_nn import conversions
 from tinygrad_nn.anomalies import refuse_non_finite_value
 from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.errors import MutationError, label
+from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.modes import MODE, Mode, operand
 from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, share_watch
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
@@ -486,6 +487,8 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
     value = conversions.array_from(operand(data), dtype)
     if requires_grad:
         conversions.check_differentiable(value)
-    if type(value) is np.ndarray and not value.ndim:
-        value = value[()]  # arithmetic is quicker on single numbers
+    if type(value) is np.ndarray:
+        prepare_for(value)
+        if not value.ndim:
+            value = value[()]  # arithmetic is quicker on single numbers
     return Tensor(value, bool(requires_grad), name)

@@ -25,24 +25,23 @@ def quick_sweep(
     """
     # by index: gradient, node, whether the gradient was made here by an addition, whether it comes from behind a choice
     pending: dict[int, list[Any]] = {}
-    turns: list[int] = []  # the indices, negative: the youngest is next
+    turns: list[int] = []  # the indices of those that send on, negative: the youngest is next
     for node, seed in zip(outputs, seeds, strict=True):
         if node.index in pending:
             pending[node.index][0] = pending[node.index][0] + seed
         elif inside is None or node.index in inside:
             pending[node.index] = [seed, node, False, False]
-            heappush(turns, -node.index)
+            if node.op is not None:
+                heappush(turns, -node.index)
     results: dict[Any, Any] = {}
     while turns:
         index = -heappop(turns)
         g, node, _, behind = pending.pop(index)
         op, slots = node.op, node.slots
-        if (op is None or node.retain) if keep is None else index in keep:
+        if node.retain if keep is None else index in keep:
             results[node] = g
         if inside is not None:
             slots = [slot for slot in slots if node.inputs[slot].index in inside]
-        if not slots:
-            continue
         y, inputs, params, kind, values = node._value, node.inputs, node.params, type(node), []
         unchanged = node.watch is None
         for x in inputs:
@@ -61,12 +60,15 @@ def quick_sweep(
             value = x._value
             if behind and op.kind == "elementwise" and has_nan(part):
                 part = exact_zeros(g, part)
-            if not (type(part) is SINGLE is type(value) or fits(part, value)):
+            if (type(part) is not SINGLE or type(value) is not SINGLE) and (
+                type(part) is not np.ndarray or part.shape != value.shape or part.dtype is not value.dtype
+            ):
                 part = fitted(part, node, slot)
             entry = pending.get(x.index)
             if entry is None:
                 pending[x.index] = [part, x, False, behind or op.selects]
-                heappush(turns, -x.index)
+                if x.op is not None:
+                    heappush(turns, -x.index)
                 continue
             if entry[2]:
                 entry[0] += part
@@ -75,12 +77,9 @@ def quick_sweep(
                 entry[2] = True
             if behind or op.selects:
                 entry[3] = True
+    for g, leaf, _, _ in pending.values():
+        results[leaf] = g
     return results
-
-
-def fits(part: Any, value: Any) -> bool:
-    """Whether it is an array of the same shape and dtype, seen at a glance."""
-    return type(part) is np.ndarray and part.shape == value.shape and part.dtype is value.dtype
 
 
 def has_nan(part: Any) -> bool:

@@ -310,9 +310,12 @@ class Tensor(Traced):
         found = pullback([here], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
-            before = node.grad if isinstance(node._grad, Lent) else node._grad
-            if before is not None and node.op is None:
-                g = before + g
+            if node._grad is not None and node.op is None:
+                before = node.grad
+                g = before[()] + g if type(g) is np.float64 else before + g
+            if type(g) is np.float64:  # a single number is nobody else's
+                node._grad = np.array(g)
+                continue
             if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
                 g = np.asarray(g)
             at = id(g)

@@ -54,28 +54,35 @@ def quick_sweep(
         if not unchanged:
             node.check_unchanged()
         behind = behind and op.kind in ZEROS_STAY
+        exact, selected = behind and op.kind == "elementwise", behind or op.selects
+        rules, pair = op.vjps, len(values) == 2 and not params
+        if pair:
+            a, b = values
         for slot in slots:
-            rule, x = op.vjps[slot], inputs[slot]
-            part = rule(g, y, *values, **params) if params else rule(g, y, *values)
-            value = x._value
-            if behind and op.kind == "elementwise" and has_nan(part):
+            x = inputs[slot]
+            if pair:  # what is unpacked takes longer
+                part = rules[slot](g, y, a, b)
+            else:
+                part = rules[slot](g, y, *values, **params) if params else rules[slot](g, y, *values)
+            if exact and (part != part if type(part) is SINGLE else has_nan(part)):
                 part = exact_zeros(g, part)
+            value, at = x._value, x.index
             if (type(part) is not SINGLE or type(value) is not SINGLE) and (
                 type(part) is not np.ndarray or part.shape != value.shape or part.dtype is not value.dtype
             ):
                 part = fitted(part, node, slot)
-            entry = pending.get(x.index)
+            entry = pending.get(at)
             if entry is None:
-                pending[x.index] = [part, x, False, behind or op.selects]
+                pending[at] = [part, x, False, selected]
                 if x.op is not None:
-                    heappush(turns, -x.index)
+                    heappush(turns, -at)
                 continue
             if entry[2]:
                 entry[0] += part
             else:
                 entry[0] = entry[0] + part
                 entry[2] = True
-            if behind or op.selects:
+            if selected:
                 entry[3] = True
     for g, leaf, _, _ in pending.values():
         results[leaf] = g
@@ -84,8 +91,6 @@ def quick_sweep(
 
 def has_nan(part: Any) -> bool:
     """Whether there may be a NaN in it."""
-    if type(part) is SINGLE:
-        return bool(part != part)
     if type(part) is not np.ndarray:
         return True
     total = np.add.reduce(part, axis=None)

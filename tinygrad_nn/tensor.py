@@ -492,7 +492,7 @@ def current(x: Any) -> Any:
     {'velocity': array([0., 0.])}
     """
     if isinstance(x, dict):
-        return {key: current(value) for key, value in x.items()}
+        return x if MODE.get().interpreter is None else type(x)({key: current(value) for key, value in x.items()})
     x = operand(x)
     return x._value if isinstance(x, Tensor) else x
 

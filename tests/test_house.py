@@ -24,6 +24,7 @@ FLOORS = [
     ["nn"],
     ["training"],
     ["plot", "sklearn"],
+    ["demo"],
     ["cli"],
 ]
 FLOOR = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,4 +1,4 @@
-"""The data room brings examples in from outside and lays them out as columns, ready for a network.
+"""Loading and batching data, examples as columns.
 
 Everywhere here `X` is `(features, N)`: one example is one column. Class labels are integers of shape `(N,)`,
 one-hot targets are `(classes, N)`, regression targets `(d, N)`. Only NumPy is needed and nothing is ever downloaded.

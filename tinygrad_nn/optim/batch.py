@@ -31,12 +31,12 @@ _BOUNDS = {"Nelder-Mead", "Powell", "L-BFGS-B", "TNC", "SLSQP", "trust-constr", 
 _CONSTRAINTS = {"SLSQP", "trust-constr", "COBYLA", "COBYQA"}
 
 
-class _Stop(Exception):  # noqa: N818  no error: the callback has seen enough
-    pass
+class _Stop(Exception):  # noqa: N818
+    """The callback wants to stop."""
 
 
 class _Objective:
-    """The loss as a function of one vector: each point is computed once, whoever asks for what."""
+    """The loss as a function of one vector; value, gradient and graph of the last point are kept."""
 
     def __init__(self, loss: Callable[[], Tensor], flat: Flat):
         self._loss, self.flat = loss, flat

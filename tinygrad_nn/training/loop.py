@@ -1,4 +1,4 @@
-"""`fit`: one training loop that measures, stops, saves and resumes, so that nobody has to write it again.
+"""`fit`: the training loop, which measures, stops, saves and resumes.
 
 Every batch of every epoch: forward pass, cost, backpropagation, update, as in M. Thill's post, "Yet another Neural
 Networks Introduction: Feed Forward Networks and the Backpropagation Algorithm".  Epochs and batches count from 1, in

@@ -1,4 +1,7 @@
-"""What `fit` compiles: the two functions of a step, where everything that they depend on can be listed."""
+"""The functions of a step, which depend on nothing but what they are made with, and when `fit` compiles them.
+
+Between them a step checks that all numbers are finite, while the parameters are still those of the forward pass.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,64 @@ from tinygrad_nn import replay
 from tinygrad_nn.nn import Module
 from tinygrad_nn.operation import BY_NAME, Op
 from tinygrad_nn.optim import Optimizer
+from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.training.metrics import BUILT_IN, Measure
 
-__all__ = ["STEPS_WORTH_COMPILING", "Compiled", "what_fit_cannot_list"]
+__all__ = [
+    "STEPS_WORTH_COMPILING", "Compiled", "clipped_update_of", "gradient_of", "search_of", "what_fit_cannot_list",
+]  # fmt: skip
 
 # Of all epochs, so that a resumed training makes the same choice as an uninterrupted one.
 STEPS_WORTH_COMPILING = 300
+
+# (X, Y) -> J, the prediction if it is kept, ‖∂J/∂w‖² of each parameter
+Gradient = Callable[[Any, Any], tuple[Any, Any, list[Any]]]
+
+
+def _squared_norms(params: list[Tensor]) -> list[Any]:
+    """‖∂J/∂w‖² of each parameter."""
+    flat = [None if p.grad is None else p.grad.ravel() for p in params]
+    return [0.0 if g is None else np.dot(g, g) for g in flat]
+
+
+def gradient_of(model: Module, loss: Measure, params: list[Tensor], keep: bool) -> Gradient:
+    """Forward pass, cost, backpropagation."""
+
+    def gradient(X: Any, Y: Any) -> tuple[Any, Any, list[Any]]:
+        prediction = model(X)
+        J = loss(prediction, Y)
+        J.backward()
+        return J, prediction if keep else None, _squared_norms(params)
+
+    return gradient
+
+
+def clipped_update_of(optimizer: Optimizer, params: list[Tensor]) -> Callable[[Any], None]:
+    """The optimiser's step with gradients multiplied by a factor, an array of one number."""
+
+    def update(factor: Any) -> None:
+        for p in params:
+            if p.grad is not None:
+                p.grad = p.grad * factor.astype(p.dtype)
+        optimizer.step()
+
+    return update
+
+
+def search_of(model: Module, loss: Measure, params: list[Tensor], optimizer: Optimizer) -> Gradient:
+    """The whole step of an optimiser that computes cost and gradient itself, as often as it wants."""
+
+    def search(X: Any, Y: Any) -> tuple[Any, Any, list[Any]]:
+        predictions = []
+
+        def cost() -> Tensor:
+            predictions.append(model(X))
+            return loss(predictions[-1], Y)
+
+        step: Any = optimizer.step
+        return step(cost), predictions[0], _squared_norms(params)
+
+    return search
 
 
 class Compiled:

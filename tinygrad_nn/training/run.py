@@ -17,10 +17,16 @@ from tinygrad_nn.nn import Module
 from tinygrad_nn.optim import Optimizer, ReduceLROnPlateau, Schedule
 from tinygrad_nn.tensor import detect_anomaly
 from tinygrad_nn.training.callbacks import StopTraining, call_all
-from tinygrad_nn.training.compiling import STEPS_WORTH_COMPILING, Compiled, what_fit_cannot_list
+from tinygrad_nn.training.compiling import (
+    STEPS_WORTH_COMPILING,
+    Compiled,
+    clipped_update_of,
+    gradient_of,
+    search_of,
+    what_fit_cannot_list,
+)  # fmt: skip
 from tinygrad_nn.training.history import History
 from tinygrad_nn.training.metrics import Means, Measure
-from tinygrad_nn.training.step import clipped_update_of, gradient_of, search_of
 
 __all__ = ["Run"]
 

@@ -23,7 +23,7 @@ import numpy as np
 
 import tinygrad_nn as tn
 from tinygrad_nn.autodiff import history
-from tinygrad_nn.view.render import RenderError
+from tinygrad_nn.view.renderers.layout_engine import RenderError
 from tinygrad_nn.view.text import number
 
 __all__ = ["main"]

@@ -9,7 +9,7 @@ import tinygrad_nn as tn
 from tinygrad_nn.operation import BY_NAME, Op
 from tinygrad_nn.samples import samples_of
 from tinygrad_nn.view import Picture
-from tinygrad_nn.view.graph import Graph
+from tinygrad_nn.view.graph.computation import Graph
 
 OPS = sorted(name for name, op in BY_NAME.items() if isinstance(op, Op) and op.name == name)
 

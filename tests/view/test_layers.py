@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
-from tinygrad_nn.view import render
-from tinygrad_nn.view.folding import fold
+from tinygrad_nn.view.renderers import layout_engine
+from tinygrad_nn.view.scenes.folding import fold
 
 
 def diamonds(n):
@@ -122,15 +122,15 @@ def test_acceptance_cases_are_not_folded():
 def test_a_layout_that_takes_too_long_comes_back_folded(monkeypatch):
     t, v = diamonds(40)
     picture = tn.draw(v, wrt=t, timeout=7)
-    real, calls = render.layout, []
+    real, calls = layout_engine.layout, []
 
     def slow(source, form, engine, timeout, *options):
         calls.append(timeout)
         if len(calls) == 1:
-            raise render.LayoutTimeoutError("too slow")
+            raise layout_engine.LayoutTimeoutError("too slow")
         return real(source, form, engine, timeout, *options)
 
-    monkeypatch.setattr(render, "layout", slow)
+    monkeypatch.setattr(layout_engine, "layout", slow)
     said = " ".join(" ".join(ET.fromstring(picture.svg()).itertext()).split())
     assert "its layout took longer than 7 s" in said
     assert sum(calls) <= 7
@@ -143,6 +143,6 @@ def test_the_engine_is_stopped_in_time(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     start = time.perf_counter()
     t, v = diamonds(30)
-    with pytest.raises(render.LayoutTimeoutError, match="within"):
+    with pytest.raises(layout_engine.LayoutTimeoutError, match="within"):
         tn.draw(v, wrt=t, timeout=0.5, engine="dot").svg()
     assert time.perf_counter() - start < 5

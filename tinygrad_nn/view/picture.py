@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tinygrad_nn.view import dotfile, model, plain, render, svg, tikz
-from tinygrad_nn.view.folding import fold
-from tinygrad_nn.view.model import Scene
+from tinygrad_nn.view import scene as model
+from tinygrad_nn.view.renderers import as_text, dot_source, layout_engine, svg, tikz
+from tinygrad_nn.view.scene import Scene
+from tinygrad_nn.view.scenes.folding import fold
 
 __all__ = ["Picture"]
 
@@ -33,13 +34,13 @@ class Picture:
     timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.engine not in (None, *render.ENGINES):
+        if self.engine not in (None, *layout_engine.ENGINES):
             raise ValueError(f"engine must be 'dot', 'embedded' or None, not {self.engine!r}")
 
     @property
     def source(self) -> str:
         """The DOT text.  The same graph gives the same bytes."""
-        return dotfile.write(self.scene)
+        return dot_source.write(self.scene)
 
     def svg(self) -> str:
         """The picture as an SVG document with title, description and tooltips.
@@ -58,11 +59,13 @@ class Picture:
 
     def _layout(self, form: str, *options: str) -> tuple[bytes, Scene]:
         """What the engine draws, and of which scene: one that takes too long is folded until it does not."""
-        scene, late = self.scene, render.LayoutTimeoutError("")
+        scene, late = self.scene, layout_engine.LayoutTimeoutError("")
         for most, part in ((60, 0.6), (20, 0.25), (8, 0.15)):
             try:
-                return render.layout(dotfile.write(scene), form, self.engine, self.timeout * part, *options), scene
-            except render.LayoutTimeoutError as reason:
+                return layout_engine.layout(
+                    dot_source.write(scene), form, self.engine, self.timeout * part, *options
+                ), scene
+            except layout_engine.LayoutTimeoutError as reason:
                 late = reason
                 scene = fold(self.scene, most, f"its layout took longer than {self.timeout:g} s")
         raise late
@@ -94,11 +97,11 @@ class Picture:
 
     def text(self) -> str:
         """What the picture says, line by line."""
-        return plain.text(self.scene)
+        return as_text.text(self.scene)
 
     def html(self) -> str:
         """A page with the picture, and its text to unfold."""
-        return plain.page(self.scene, self.svg())
+        return as_text.page(self.scene, self.svg())
 
     def tex(self) -> str:
         """A LaTeX document of the class standalone that draws the picture with TikZ."""
@@ -137,5 +140,5 @@ class Picture:
         """Everything a notebook can show; where no engine draws it, what the picture says."""
         try:
             return {"text/html": self._repr_html_(), "image/svg+xml": self.svg(), "text/plain": repr(self)}
-        except render.RenderError as reason:
+        except layout_engine.RenderError as reason:
             return {"text/plain": f"{self.text()}\n({reason})"}

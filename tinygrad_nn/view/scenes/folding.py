@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
-from tinygrad_nn.view.model import Edge, Node, Note, Row, Scene
+from tinygrad_nn.view.scene import Edge, Node, Note, Row, Scene
 
 __all__ = ["fold"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tinygrad_nn.view.model import Grid, PathTable, Scene
-from tinygrad_nn.view.style import ROLES
+from tinygrad_nn.view.renderers.style import ROLES
+from tinygrad_nn.view.scene import Grid, PathTable, Scene
 from tinygrad_nn.view.text import html_text, number
 
 __all__ = ["page", "text"]

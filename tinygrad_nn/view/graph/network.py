@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.view.graph import Constant, Graph
+from tinygrad_nn.view.graph.computation import Constant, Graph
 
 __all__ = ["Layer", "Network", "layers_in"]
 

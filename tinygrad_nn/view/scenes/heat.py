@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.view.model import Grid
+from tinygrad_nn.view.scene import Grid
 
 __all__ = ["grid", "largest"]
 

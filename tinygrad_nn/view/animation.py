@@ -14,12 +14,12 @@ import numpy as np
 
 from tinygrad_nn.autodiff import unbroadcast
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.view import style, svg
-from tinygrad_nn.view.graph import Graph, Slot
-from tinygrad_nn.view.heat import largest
-from tinygrad_nn.view.model import Edge, Node, Note, Row, Scene
-from tinygrad_nn.view.operations import SHOW, Ids, operations
+from tinygrad_nn.view.graph.computation import Graph, Slot
 from tinygrad_nn.view.picture import Picture
+from tinygrad_nn.view.renderers import style, svg
+from tinygrad_nn.view.scene import Edge, Node, Note, Row, Scene
+from tinygrad_nn.view.scenes.heat import largest
+from tinygrad_nn.view.scenes.operations import SHOW, Ids, operations
 from tinygrad_nn.view.text import html_text, measure, number, shape
 
 __all__ = ["Film", "film"]

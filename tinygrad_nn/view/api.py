@@ -7,14 +7,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.view.compiled import is_compiled, program_scene
-from tinygrad_nn.view.film import Film, film
-from tinygrad_nn.view.graph import Graph, variables_of
-from tinygrad_nn.view.lanes import Lanes, automatic
-from tinygrad_nn.view.network import layers_in
-from tinygrad_nn.view.neurons import neuron_scene
-from tinygrad_nn.view.operations import SHOW, operations
+from tinygrad_nn.view.animation import Film, film
+from tinygrad_nn.view.graph.computation import Graph, variables_of
+from tinygrad_nn.view.graph.highlighted_paths import Lanes, automatic
+from tinygrad_nn.view.graph.network import layers_in
 from tinygrad_nn.view.picture import Picture
+from tinygrad_nn.view.scenes.neurons import neuron_scene
+from tinygrad_nn.view.scenes.operations import SHOW, operations
+from tinygrad_nn.view.scenes.program import is_compiled, program_scene
 
 __all__ = ["draw"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import chain
-from tinygrad_nn.view.graph import Graph
-from tinygrad_nn.view.heat import grid, largest
-from tinygrad_nn.view.model import PathRow, PathTable
+from tinygrad_nn.view.graph.computation import Graph
+from tinygrad_nn.view.scene import PathRow, PathTable
+from tinygrad_nn.view.scenes.heat import grid, largest
 from tinygrad_nn.view.text import count, number
 
 __all__ = ["MOST", "Lanes", "automatic"]

@@ -11,9 +11,9 @@ import numpy as np
 
 from tinygrad_nn import chain
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.view import latex
-from tinygrad_nn.view.graph import Graph, Slot, variables_of
-from tinygrad_nn.view.lanes import Lanes
+from tinygrad_nn.view.graph.computation import Graph, Slot, variables_of
+from tinygrad_nn.view.graph.highlighted_paths import Lanes
+from tinygrad_nn.view.renderers import latex
 from tinygrad_nn.view.text import clean, count, number, shape, sum_of
 
 __all__ = ["explain"]

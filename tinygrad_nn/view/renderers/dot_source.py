@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from tinygrad_nn.view import style
-from tinygrad_nn.view.model import Edge, Grid, Group, Node, PathRow, PathTable, Row, Scene
-from tinygrad_nn.view.style import BAD, FONT, GOOD, INK, PAPER, QUIET, ROLES, SOFT
+from tinygrad_nn.view.renderers import style
+from tinygrad_nn.view.renderers.style import BAD, FONT, GOOD, INK, PAPER, QUIET, ROLES, SOFT
+from tinygrad_nn.view.scene import Edge, Grid, Group, Node, PathRow, PathTable, Row, Scene
 from tinygrad_nn.view.text import dot_string, html_text, measure, number
 
 __all__ = ["write"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-from tinygrad_nn.view import style
-from tinygrad_nn.view.model import Scene
+from tinygrad_nn.view.renderers import style
+from tinygrad_nn.view.scene import Scene
 from tinygrad_nn.view.text import clean, measure
 
 __all__ = ["finish"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.view.graph import Graph
-from tinygrad_nn.view.heat import largest
-from tinygrad_nn.view.model import Edge, Node, Note, PathRow, PathTable, Row, Scene
-from tinygrad_nn.view.network import Network
+from tinygrad_nn.view.graph.computation import Graph
+from tinygrad_nn.view.graph.network import Network
+from tinygrad_nn.view.scene import Edge, Node, Note, PathRow, PathTable, Row, Scene
+from tinygrad_nn.view.scenes.heat import largest
 from tinygrad_nn.view.text import clean, measure, number, subscript, superscript
 
 __all__ = ["fan_out", "inside", "neurons"]

@@ -15,11 +15,11 @@ from tinygrad_nn.replay.nodes import Node, item, written
 from tinygrad_nn.replay.planning import Buffer, Chain
 from tinygrad_nn.replay.step import Given, Result, parts
 from tinygrad_nn.tensor import Tensor
-from tinygrad_nn.view import model
-from tinygrad_nn.view.folding import fold
-from tinygrad_nn.view.graph import parameter
-from tinygrad_nn.view.model import Edge, Group, PathRow, PathTable, Row, Scene
-from tinygrad_nn.view.style import LANES
+from tinygrad_nn.view import scene as model
+from tinygrad_nn.view.graph.computation import parameter
+from tinygrad_nn.view.renderers.style import LANES
+from tinygrad_nn.view.scene import Edge, Group, PathRow, PathTable, Row, Scene
+from tinygrad_nn.view.scenes.folding import fold
 from tinygrad_nn.view.text import shape, shorten
 
 __all__ = ["is_compiled", "program_scene"]

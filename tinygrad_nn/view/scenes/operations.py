@@ -11,13 +11,13 @@ import numpy as np
 
 from tinygrad_nn import chain
 from tinygrad_nn.view import text
-from tinygrad_nn.view.folding import fold
-from tinygrad_nn.view.graph import Graph, Slot
-from tinygrad_nn.view.heat import grid, largest
-from tinygrad_nn.view.lanes import Lanes
-from tinygrad_nn.view.layers import arrow_label, equations, layer_box
-from tinygrad_nn.view.model import Edge, Group, Node, Note, Row, Scene
-from tinygrad_nn.view.network import Layer
+from tinygrad_nn.view.graph.computation import Graph, Slot
+from tinygrad_nn.view.graph.highlighted_paths import Lanes
+from tinygrad_nn.view.graph.network import Layer
+from tinygrad_nn.view.scene import Edge, Group, Node, Note, Row, Scene
+from tinygrad_nn.view.scenes.folding import fold
+from tinygrad_nn.view.scenes.heat import grid, largest
+from tinygrad_nn.view.scenes.layers import arrow_label, equations, layer_box
 from tinygrad_nn.view.text import number, shorten
 
 __all__ = ["SHOW", "Ids", "groups_of", "operations", "role", "warnings"]

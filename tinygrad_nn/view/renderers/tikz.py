@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from tinygrad_nn.view import latex, style
-from tinygrad_nn.view.dotfile import label_lines
-from tinygrad_nn.view.model import Edge, Grid, Node, PathTable, Row, Scene
-from tinygrad_nn.view.style import ROLES
+from tinygrad_nn.view.renderers import latex, style
+from tinygrad_nn.view.renderers.dot_source import label_lines
+from tinygrad_nn.view.renderers.style import ROLES
+from tinygrad_nn.view.scene import Edge, Grid, Node, PathTable, Row, Scene
 from tinygrad_nn.view.text import number
 
 __all__ = ["write"]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.view import text
-from tinygrad_nn.view.graph import Graph
-from tinygrad_nn.view.heat import grid, largest
-from tinygrad_nn.view.lanes import Lanes
-from tinygrad_nn.view.model import Node, Row
-from tinygrad_nn.view.network import Layer
+from tinygrad_nn.view.graph.computation import Graph
+from tinygrad_nn.view.graph.highlighted_paths import Lanes
+from tinygrad_nn.view.graph.network import Layer
+from tinygrad_nn.view.scene import Node, Row
+from tinygrad_nn.view.scenes.heat import grid, largest
 from tinygrad_nn.view.text import count, number, shorten
 
 __all__ = ["equations", "layer_box"]

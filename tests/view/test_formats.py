@@ -46,7 +46,7 @@ def test_tex_is_ascii_and_closed(picture, engine, tmp_path):
         assert text.count(f"\\begin{{{environment}}}") == text.count(f"\\end{{{environment}}}")
     plain = re.sub(r"\\[\\{}]", "", text)
     assert plain.count("{") == plain.count("}")
-    drawn = len(picture.scene.edges) + sum(max(len(e.lanes) - 1, 0) for e in picture.scene.edges)
+    drawn = len(picture.scene.arrows) + sum(max(len(e.lanes) - 1, 0) for e in picture.scene.arrows)
     assert len(re.findall(r"\\draw\[[<-]", text)) == drawn
 
 

@@ -1,15 +1,61 @@
-"""The picture model: what a drawing says, as plain values that never change; everything else only renders it."""
+"""The picture model: what a drawing says, as plain values that never change.  Renderers decide how it looks."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import types
-import typing
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
 
-__all__ = ["Edge", "Grid", "Group", "Node", "Note", "PathRow", "PathTable", "Row", "Scene", "from_plain", "to_plain"]
+__all__ = [
+    "Arrow", "ArrowKind", "Box", "Cluster", "Direction", "Field", "Grid", "Note", "Role", "Scene", "Shape", "Table",
+    "TableRow",
+]  # fmt: skip
+
+
+class Role(StrEnum):
+    """What a box stands for."""
+
+    INPUT = "input"
+    PARAMETER = "parameter"
+    CONSTANT = "constant"
+    OPERATION = "operation"
+    OUTPUT = "output"
+    LAYER = "layer"
+    FOLD = "fold"  # many boxes drawn as one
+    TEXT = "text"  # nothing: it only says something
+    ARGUMENT = "argument"  # from here on of a compiled step
+    STATE = "state"
+    UPDATED = "updated"
+    RETURNED = "returned"
+
+
+class Shape(StrEnum):
+    """What a box is drawn as."""
+
+    CARD = "card"
+    CIRCLE = "circle"
+    SIGN = "sign"  # a small circle with an operator
+    TEXT = "text"  # a line or two that stand by themselves
+    LABEL = "label"  # text on an arrow
+
+
+class ArrowKind(StrEnum):
+    """What an arrow says."""
+
+    FLOW = "flow"  # a gradient comes back along it
+    CONSTANT = "constant"  # none does
+    BLOCKED = "blocked"  # it would, but the derivative is 0
+    NEGATIVE = "negative"  # a weight below 0
+    BACK = "back"  # an error signal
+    SENDS = "sends"  # what an animated backward pass sends in this frame
+    ARRAY = "array"  # the result of a call
+    VIEW = "view"  # a view of it, which copies nothing
+
+
+class Direction(StrEnum):
+    """Where the arrows of a picture lead."""
+
+    RIGHT = "right"
+    DOWN = "down"
 
 
 @dataclass(frozen=True)
@@ -20,10 +66,19 @@ class Grid:
     scale: float
     exact: bool = True  # each cell is one element of the array
 
+    @property
+    def spelled(self) -> bool:
+        """True if the numbers themselves are shown, as there are few."""
+        return self.exact and len(self.cells) <= 4 and len(self.cells[0]) <= 4
+
 
 @dataclass(frozen=True)
-class Row:
-    """One line of a node: what it is, and the number, dash or heat-map."""
+class Field:
+    """One line of a box: what it is, and the number, dash or heat-map.
+
+    `longest` is the longest text that it has in any frame of an animation, for which space is kept.  `mark` names the
+    memory that a call writes to, on the colour of `lane`; lane −1 is for parameters.
+    """
 
     label: str
     text: str
@@ -31,63 +86,60 @@ class Row:
     grid: Grid | None = None
     strong: bool = False
     bad: bool = False
-    room: float = 0.0  # points to keep free for longer texts of other frames
-    mark: str = ""  # the memory that it writes to, on the colour of a lane; −1 is for parameters
+    longest: str = ""
+    mark: str = ""
     lane: int = 0
 
 
 @dataclass(frozen=True)
-class Node:
-    """A box, a circle, a small circle with an operator ("sign"), or a bare text.
+class Box:
+    """A node of the picture.
 
-    `role` is a key of `style.ROLES`; `blocked` says that no gradient passes; `at` is its place in points, up and to the
-    right, where the picture is not left to Graphviz to lay out; `lane` the path whose colour a text has.
+    `at` is its place in points, up and to the right, where the picture is not left to Graphviz to lay out.
     """
 
     id: str
-    role: str
+    role: Role
     name: str
     title: str
-    rows: tuple[Row, ...] = ()
+    fields: tuple[Field, ...] = ()
     note: str = ""
     tooltip: str = ""
-    group: str = ""
-    form: str = "card"  # or "circle", "sign", "text"
-    blocked: bool = False
+    cluster: str = ""
+    shape: Shape = Shape.CARD
+    blocked: bool = False  # no gradient passes
     strong: bool = False
     faint: bool = False
-    lane: int = 0
+    lane: int = 0  # the path whose colour a text has
     at: tuple[float, ...] = ()
     count: int = 1  # how many nodes of the graph it stands for
     kind: str = ""  # the operation, for counting
 
 
 @dataclass(frozen=True)
-class Edge:
-    """An arrow for one argument slot, with its local derivative and the numbers of the paths that run along it."""
+class Arrow:
+    """An edge of the picture: one argument of one operation, with its local derivative and the paths along it."""
 
     id: str
     source: str
     target: str
-    slot: int
+    slot: int = 0
     label: str = ""
     detail: str = ""  # in small letters below: the size of the Jacobian
+    derivative: float | None = None  # where it is a single number
     lanes: tuple[int, ...] = ()
-    kind: str = (
-        "flow"  # or "constant" (no gradient), "negative" (weight), "back" (error signal), "sends" (a step), "blocked";
-        # "array" and "view" between calls
-    )
+    kind: ArrowKind = ArrowKind.FLOW
     weight: float = 0.0  # share of all paths' mass, 0 to 1: the thickness
     tooltip: str = ""
     bad: bool = False
     faint: bool = False
     count: int = 1
-    room: float = 0.0
+    longest: str = ""  # as of a field
 
 
 @dataclass(frozen=True)
-class Group:
-    """A frame around nodes: a layer, or a line of a compiled step; perhaps within another one, its `parent`."""
+class Cluster:
+    """A frame around boxes: a layer, or a line of a compiled step; perhaps within another one, its `parent`."""
 
     id: str
     label: str
@@ -96,14 +148,14 @@ class Group:
 
 
 @dataclass(frozen=True)
-class PathRow:
-    """One path of the table: the nodes it visits, the factors on the way, and their product.
+class TableRow:
+    """One row: a path with the nodes it visits, the factors on the way, and their product.
 
     Number 0 is for all the others together.
     """
 
     number: int
-    nodes: str
+    label: str
     factors: str
     product: str
     value: float | None = None
@@ -113,11 +165,11 @@ class PathRow:
 
 
 @dataclass(frozen=True)
-class PathTable:
+class Table:
     """The table under the picture; `ok` tells whether the sum of the paths is the gradient of the backward pass."""
 
     heading: str
-    rows: tuple[PathRow, ...] = ()
+    rows: tuple[TableRow, ...] = ()
     rest: tuple[str, ...] = ()
     sum: str = "sum"
     total: str = ""
@@ -140,50 +192,14 @@ class Scene:
 
     title: str
     description: str
-    nodes: tuple[Node, ...] = ()
-    edges: tuple[Edge, ...] = ()
-    groups: tuple[Group, ...] = ()
-    table: PathTable | None = None
+    boxes: tuple[Box, ...] = ()
+    arrows: tuple[Arrow, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
+    table: Table | None = None
     notes: tuple[Note, ...] = ()
-    direction: str = "LR"
+    direction: Direction = Direction.RIGHT
 
-    def with_notes(self, *notes: Note) -> Scene:
-        """The same picture with further remarks."""
-        return dataclasses.replace(self, notes=self.notes + notes)
-
-
-def to_plain(value: Any) -> Any:
-    """Model values as dicts, lists, texts and numbers, for JSON; what equals its default is left out."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            f.name: to_plain(getattr(value, f.name))
-            for f in dataclasses.fields(value)
-            if getattr(value, f.name) != f.default or f.default is dataclasses.MISSING
-        }
-    if isinstance(value, tuple):
-        return [to_plain(v) for v in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value  # JSON knows no "nan", "inf"
-
-
-def from_plain(kind: Any, plain: Any) -> Any:
-    """The way back of `to_plain`: a value of type `kind`.  ValueError where the data does not fit."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType:
-        return None if plain is None else from_plain(arguments[0], plain)
-    if origin is tuple:
-        if not isinstance(plain, list):
-            raise ValueError(f"a picture needs a list here, got {plain!r:.60}")
-        return tuple(from_plain(arguments[0], v) for v in plain)
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        if not isinstance(plain, dict) or not plain.keys() <= hints.keys():
-            raise ValueError(f"a picture needs a {kind.__name__.lower()} here, got {plain!r:.60}")  # type: ignore[union-attr]
-        try:
-            return kind(**{k: from_plain(hints[k], v) for k, v in plain.items()})  # type: ignore[operator]
-        except TypeError as reason:
-            raise ValueError(f"a picture's {kind.__name__.lower()} is incomplete: {reason}") from None  # type: ignore[union-attr]
-    if kind is float and (type(plain) is int or plain in ("nan", "inf", "-inf")):
-        return float(plain)
-    if type(plain) is not kind:
-        raise ValueError(f"a picture needs a {kind.__name__} here, got {plain!r:.60}")
-    return plain
+    @property
+    def placed(self) -> bool:
+        """True if the boxes have their places already."""
+        return any(box.at for box in self.boxes)

@@ -15,8 +15,9 @@ from tinygrad_nn.errors import MutationError
 from tinygrad_nn.operation import Traced, write
 from tinygrad_nn.symbols import derivative
 from tinygrad_nn.view import text
+from tinygrad_nn.view.graph.names import Names
 
-__all__ = ["Constant", "Graph", "Slot", "parameter", "variables_of"]
+__all__ = ["ComputationGraph", "Constant", "Slot", "largest"]
 
 _UPSTREAM = "\ue000"  # stands for the upstream gradient until it is known how that is written
 
@@ -56,7 +57,7 @@ class Slot:
         return self.target.index, self.slot
 
 
-class Graph:
+class ComputationGraph:
     """Everything that `root` was made from, found without recursion and without touching any `.grad`.
 
     Parameters
@@ -79,7 +80,7 @@ class Graph:
         self.root = root
         self.nodes, self.slots = _collect(root)
         tensors = [node for node in self.nodes if not isinstance(node, Constant)]
-        self.names = text.Names(tensors, root, names or {}, variables or {})
+        self.names = Names(tensors, root, names or {}, variables or {})
         self._constants = [node.index for node in self.nodes if isinstance(node, Constant)]
         self._rules: dict[Any, str | None] = {}
         self.outgoing: dict[Any, list[Slot]] = {}
@@ -114,7 +115,7 @@ class Graph:
             return base + text.superscript(power.strip("()"))
         if op.name == "multiply" and not (np.ndim(node.value) and all(np.ndim(_value(x)) for x in node.inputs)):
             return "·".join(written)
-        params = {k: parameter(v) for k, v in (node.params or {}).items()}
+        params = {k: text.parameter(v) for k, v in (node.params or {}).items()}
         return write(op, written, params)
 
     def _argument(self, x: Any, node: Any, slot: int) -> str:
@@ -197,20 +198,6 @@ def _value(x: Any) -> Any:
     return x.value if isinstance(x, Traced) else x
 
 
-def parameter(value: Any) -> Any:
-    """A parameter of an operation as it reads in Python source."""
-    if isinstance(value, np.ndarray):
-        return text.shorten(np.array2string(value, separator=", ", threshold=6), 30)
-    if isinstance(value, slice):
-        parts = ["" if p is None else str(p) for p in (value.start, value.stop, value.step)]
-        return ":".join(parts[:2] if value.step is None else parts)
-    if value is Ellipsis:
-        return "..."
-    if isinstance(value, tuple):
-        return ", ".join(str(parameter(v)) for v in value)
-    return value
-
-
 def _collect(root: Any) -> tuple[list[Any], list[Slot]]:
     """Nodes and slots in order of creation, constants before their first use."""
     found: dict[Any, Any] = {root.index: root}
@@ -247,7 +234,7 @@ def _stale(nodes: Sequence[Any]) -> set[Any]:
     return stale
 
 
-def variables_of(frame: Any) -> dict[str, Any]:
-    """The tensors that the variables of a caller hold; names that begin with an underscore say nothing."""
-    found = {**frame.f_globals, **frame.f_locals}
-    return {name: value for name, value in found.items() if isinstance(value, Traced) and name[0] not in "_@"}
+def largest(value: Any) -> float:
+    """The largest absolute value that is a number."""
+    size = np.abs(np.asarray(value, dtype=float))
+    return float(np.max(size, where=np.isfinite(size), initial=0.0))

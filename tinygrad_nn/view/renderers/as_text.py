@@ -1,44 +1,33 @@
-"""The picture model without a picture: as plain text, and as a page that shows it."""
+"""A scene as plain text: everything that the picture says, line by line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tinygrad_nn.view.renderers.style import ROLES
-from tinygrad_nn.view.scene import Grid, PathTable, Scene
-from tinygrad_nn.view.text import html_text, number
+from tinygrad_nn.view.renderers.style import role_look
+from tinygrad_nn.view.scene import Arrow, Box, Grid, Scene, Shape, Table
+from tinygrad_nn.view.text import number
 
-__all__ = ["page", "text"]
+__all__ = ["write"]
 
 
-def text(scene: Scene) -> str:
-    """Everything that the picture says, line by line."""
+def write(scene: Scene) -> str:
+    """What a picture says."""
     return "\n".join(_lines(scene)).rstrip() + "\n"
 
 
 def _lines(scene: Scene) -> Iterator[str]:
     yield scene.title
     yield ""
-    names = {node.id: node.name or node.title for node in scene.nodes}
-    frames = {group.id: group.label for group in scene.groups}
+    names = {box.id: box.name or box.title for box in scene.boxes}
+    frames = {cluster.id: cluster.label for cluster in scene.clusters}
     incoming: dict[str, list[str]] = {}
-    for edge in scene.edges:
-        lanes = f" (path {', '.join(map(str, edge.lanes))})" if edge.lanes else ""
-        label = f": {edge.label}".replace("\n", ", ") if edge.label else ""
-        incoming.setdefault(edge.target, []).append(f"    ← {names[edge.source]}{lanes}{label}")
-    for node in scene.nodes:
-        if node.form == "text":
-            continue
-        word = ROLES[node.role].word
-        marks = [m for m in (word, frames.get(node.group, ""), "blocked" if node.blocked else "") if m]
-        yield f"{node.title or node.name}{_marked(marks)}"
-        for row in node.rows:
-            yield f"    {row.label}  {row.text}".rstrip()
-            if row.grid is not None:
-                yield from _grid(row.grid)
-        if node.note:
-            yield f"    {node.note}"
-        yield from incoming.get(node.id, ())
+    for arrow in scene.arrows:
+        incoming.setdefault(arrow.target, []).append(_arrow(arrow, names[arrow.source]))
+    for box in scene.boxes:
+        if box.shape not in (Shape.TEXT, Shape.LABEL):
+            yield from _box(box, frames.get(box.cluster, ""))
+            yield from incoming.get(box.id, ())
     if scene.table is not None:
         yield ""
         yield from _table(scene.table)
@@ -46,13 +35,26 @@ def _lines(scene: Scene) -> Iterator[str]:
         yield f"{'! ' if note.bad else ''}{note.text}"
 
 
-def _marked(marks: list[str]) -> str:
-    return f"  [{', '.join(marks)}]" if marks else ""
+def _arrow(arrow: Arrow, source: str) -> str:
+    lanes = f" (path {', '.join(map(str, arrow.lanes))})" if arrow.lanes else ""
+    label = f": {arrow.label}".replace("\n", ", ") if arrow.label else ""
+    return f"    ← {source}{lanes}{label}"
+
+
+def _box(box: Box, frame: str) -> Iterator[str]:
+    marks = [mark for mark in (role_look(box.role).word, frame, "blocked" if box.blocked else "") if mark]
+    yield (box.title or box.name) + (f"  [{', '.join(marks)}]" if marks else "")
+    for field in box.fields:
+        yield f"    {field.label}  {field.text}".rstrip()
+        if field.grid is not None:
+            yield from _grid(field.grid)
+    if box.note:
+        yield f"    {box.note}"
 
 
 def _grid(grid: Grid) -> Iterator[str]:
     """Numbers where there are few; else a shade for each cell."""
-    if grid.exact and len(grid.cells) <= 4 and len(grid.cells[0]) <= 4:
+    if grid.spelled:
         written = [[number(x) for x in line] for line in grid.cells]
         widths = [max(len(line[j]) for line in written) for j in range(len(written[0]))]
         for line in written:
@@ -69,34 +71,16 @@ def _shade(x: float) -> str:
     return " −=≡"[level] if x < 0 else " ░▒▓"[level]
 
 
-def _table(table: PathTable) -> Iterator[str]:
+def _table(table: Table) -> Iterator[str]:
     yield table.heading
-    rows = [(row.mark or f"{row.number or ''}", row.nodes, row.factors, row.product, row.share) for row in table.rows]
+    rows = [(row.mark or f"{row.number or ''}", row.label, row.factors, row.product, row.share) for row in table.rows]
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
     widths[0], widths[3] = max(2, widths[0]), max(widths[3], len(table.total))
-    for mark, nodes, factors, product, share in rows:
-        left = f"  {mark:>{widths[0]}}  {nodes:<{widths[1]}}  {factors:<{widths[2]}}"
+    for mark, label, factors, product, share in rows:
+        left = f"  {mark:>{widths[0]}}  {label:<{widths[1]}}  {factors:<{widths[2]}}"
         yield f"{left}  = {product:>{widths[3]}}  {share}".rstrip()
     if table.total:
         mark = {True: "✓ ", False: "✗ ", None: ""}[table.ok]
         total = f"{table.sum:>{widths[0] + widths[1] + widths[2]}}  = {table.total:>{widths[3]}}"
         yield f"      {total}  {mark}{table.check}".rstrip()
     yield from table.rest
-
-
-def page(scene: Scene, svg: str) -> str:
-    """An HTML page with the picture and what it says in words."""
-    title = html_text(scene.title)
-    drawing = svg.split("?>", 1)[1].strip()
-    return (
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n'
-        "<style>body { margin: 2em; font-family: Arial, Helvetica, sans-serif; } svg { max-width: 100%; height: auto; }"
-        "</style>\n<body>\n<figure>\n"
-        f"{drawing}\n<figcaption><details><summary>{title}</summary><pre>{html_text_lines(text(scene))}</pre></details>"
-        "</figcaption>\n</figure>\n</body>\n</html>\n"
-    )
-
-
-def html_text_lines(lines: str) -> str:
-    """Several lines as text in HTML."""
-    return "\n".join(html_text(line) for line in lines.split("\n"))

@@ -1,73 +1,159 @@
-"""The look: colours that colour-blind readers tell apart (Okabe & Ito 2008), and a second sign beside every colour."""
+"""The look of everything, decided once for all renderers.
+
+Colours are those that colour-blind readers tell apart (Okabe & Ito 2008), with a second sign beside every colour.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Role, Shape
 
 __all__ = [
-    "BAD", "FIRED", "FONT", "GOOD", "INK", "LANES", "PAPER", "QUIET", "ROLES", "SOFT", "LaneStyle", "Role",
-    "lane", "tint",
+    "BAD", "FONT", "GOOD", "INK", "LANES", "PAPER", "QUIET", "SOFT", "TINTED", "UPDATE", "ArrowLook", "Border",
+    "BoxLook", "LaneLook", "RoleLook", "arrow_look", "box_look", "lane", "role_look", "tint",
 ]  # fmt: skip
 
 FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has
-PAPER, INK, QUIET, SOFT, FIRED = "#ffffff", "#0f172a", "#526077", "#cbd5e1", "#eef2f7"
+INK, QUIET, PALE, SOFT = "#0f172a", "#526077", "#94a3b8", "#cbd5e1"  # of letters and lines, from strong to faint
+PAPER, TINTED, DONE = "#ffffff", "#f8fafc", "#eef2f7"  # of what they stand on
 BAD, GOOD = "#b3261e", "#00694f"
+UPDATE = "#b57900"  # where a call updates a parameter
+
+
+class Border(StrEnum):
+    """How a box is framed; tells roles apart in grey prints."""
+
+    ROUNDED = "rounded"
+    SQUARE = "square"
+    DOUBLE = "double"
+    DASHED = "dashed"
 
 
 @dataclass(frozen=True)
-class Role:
-    """How the nodes of one kind look: colour, and for readers of grey prints a border and a word."""
+class RoleLook:
+    """How boxes of one role look, and the word beside their titles."""
 
     word: str
     line: str
-    fill: str
-    header: str
-    border: str = "rounded"  # rounded, square, double or dashed
+    border: Border = Border.ROUNDED
     width: float = 1.0
+    fill: str = PAPER
 
 
-ROLES = {
-    "input": Role("input", "#00805f", "#ffffff", "#d9f2e9", "rounded", 2.2),
-    "parameter": Role("parameter", "#b57900", "#ffffff", "#fdeeca", "square", 1.6),
-    "output": Role("output", "#6d28d9", "#ffffff", "#e9dffb", "double", 1.2),
-    "argument": Role("argument", "#00805f", "#ffffff", "#d9f2e9", "rounded", 2.2),
-    "state": Role("state", "#8a4f00", "#ffffff", "#fdeeca", "square", 1.6),
-    "updated": Role("", "#b57900", "#fffaf0", "#fdeeca", "square", 2.4),
-    "returned": Role("", "#6d28d9", "#ffffff", "#e9dffb", "double", 1.2),
-    "constant": Role("constant", "#64748b", "#ffffff", "#eef1f5", "dashed", 1.0),
-    "operation": Role("", "#7b8aa0", "#ffffff", "#f1f5f9", "rounded", 1.0),
-    "layer": Role("layer", "#7b8aa0", "#ffffff", "#e0ecf5", "rounded", 1.6),
-    "text": Role("", "#7b8aa0", "#ffffff", "#ffffff"),
-    "fold": Role("folded", "#64748b", "#ffffff", "#e2e8f0", "dashed", 1.4),
+_ROLES = {
+    Role.INPUT: RoleLook("input", "#00805f", Border.ROUNDED, 2.2),
+    Role.PARAMETER: RoleLook("parameter", "#b57900", Border.SQUARE, 1.6),
+    Role.CONSTANT: RoleLook("constant", "#64748b", Border.DASHED),
+    Role.OPERATION: RoleLook("", "#7b8aa0"),
+    Role.OUTPUT: RoleLook("output", "#6d28d9", Border.DOUBLE, 1.2),
+    Role.LAYER: RoleLook("layer", "#7b8aa0", Border.ROUNDED, 1.6),
+    Role.FOLD: RoleLook("folded", "#64748b", Border.DASHED, 1.4),
+    Role.TEXT: RoleLook("", "#7b8aa0"),
+    Role.ARGUMENT: RoleLook("argument", "#00805f", Border.ROUNDED, 2.2),
+    Role.STATE: RoleLook("state", "#8a4f00", Border.SQUARE, 1.6),
+    Role.UPDATED: RoleLook("", "#b57900", Border.SQUARE, 2.4, "#fffaf0"),
+    Role.RETURNED: RoleLook("", "#6d28d9", Border.DOUBLE, 1.2),
 }
 
 
+def role_look(role: Role) -> RoleLook:
+    """How boxes of a role look."""
+    return _ROLES[role]
+
+
 @dataclass(frozen=True)
-class LaneStyle:
+class LaneLook:
     """How one path is drawn: the colour of its line, a darker one for text, and its dash pattern."""
 
     line: str
     text: str
-    dot: str  # DOT knows three patterns
+    dash: str  # DOT and TikZ know three patterns
     dashes: str  # the SVG has one for each path
     sample: str  # the pattern in text
 
 
 LANES = (
-    LaneStyle("#0072b2", "#00639c", "solid", "", "———"),
-    LaneStyle("#d55e00", "#b34f00", "dashed", "9 4", "– – –"),
-    LaneStyle("#009e73", "#007a59", "dotted", "2 3.5", "· · · ·"),
-    LaneStyle("#cc79a7", "#a04b7c", "dashed", "12 3 2.5 3", "— · —"),
-    LaneStyle("#e69f00", "#946600", "dotted", "5 2.5", "- - - -"),
-    LaneStyle("#56b4e9", "#1c7ab0", "solid", "16 3", "—— ——"),
-    LaneStyle("#000000", "#000000", "dashed", "12 3 2.5 3 2.5 3", "— · · —"),
-    LaneStyle("#8c6d1f", "#6e5516", "dotted", "1.5 5", "·  ·  ·"),
+    LaneLook("#0072b2", "#00639c", "solid", "", "———"),
+    LaneLook("#d55e00", "#b34f00", "dashed", "9 4", "– – –"),
+    LaneLook("#009e73", "#007a59", "dotted", "2 3.5", "· · · ·"),
+    LaneLook("#cc79a7", "#a04b7c", "dashed", "12 3 2.5 3", "— · —"),
+    LaneLook("#e69f00", "#946600", "dotted", "5 2.5", "- - - -"),
+    LaneLook("#56b4e9", "#1c7ab0", "solid", "16 3", "—— ——"),
+    LaneLook("#000000", "#000000", "dashed", "12 3 2.5 3 2.5 3", "— · · —"),
+    LaneLook("#8c6d1f", "#6e5516", "dotted", "1.5 5", "·  ·  ·"),
 )
 
 
-def lane(k: int) -> LaneStyle:
-    """The style of path number k, counted from 1."""
+def lane(k: int) -> LaneLook:
+    """The look of path number k, counted from 1."""
     return LANES[(k - 1) % len(LANES)]
+
+
+@dataclass(frozen=True)
+class BoxLook:
+    """Colours, border and its width of one box; `dashed` where no gradient passes."""
+
+    line: str
+    fill: str
+    ink: str
+    border: Border
+    width: float
+    dashed: bool
+
+
+def box_look(box: Box) -> BoxLook:
+    """How a box looks."""
+    role = _ROLES[box.role]
+    dashed = box.blocked or role.border is Border.DASHED
+    if box.shape in (Shape.TEXT, Shape.LABEL):
+        ink = lane(box.lane).text if box.lane else QUIET if box.faint else INK
+        return BoxLook(PAPER, PAPER, ink, role.border, 0.0, dashed)
+    if box.shape is Shape.CARD:
+        line = lane(2).line if box.strong else QUIET if box.blocked else role.line
+        fill = DONE if box.faint else role.fill
+        return BoxLook(line, fill, INK, role.border, role.width + 1.6 * box.strong, dashed)
+    pale = box.faint or box.blocked
+    width = 2.6 if box.strong else max(1.2, role.width)
+    return BoxLook(PALE if pale else role.line, PAPER, QUIET if pale else INK, role.border, width, dashed)
+
+
+@dataclass(frozen=True)
+class ArrowLook:
+    """Colours and patterns of the lines of one arrow, side by side; their width; the colour of its label; its head."""
+
+    strokes: tuple[tuple[str, str], ...] = ((QUIET, "solid"),)
+    width: float = 1.2
+    ink: str = INK
+    open: bool = False
+    back: bool = False  # the head is at the source
+
+
+def arrow_look(arrow: Arrow) -> ArrowLook:
+    """How an arrow looks."""
+    width = 0.8 + 5 * arrow.weight if arrow.weight and not arrow.lanes else 1.2
+    if arrow.bad:
+        return ArrowLook(((BAD, "solid"),), 2.0, BAD)
+    if arrow.kind is ArrowKind.CONSTANT:
+        return ArrowLook(((PALE, "dashed"),), width, QUIET, open=True)
+    if arrow.kind is ArrowKind.VIEW:
+        return ArrowLook(((QUIET, "dashed"),), width, open=True)
+    if arrow.kind is ArrowKind.BLOCKED:
+        return ArrowLook(((PALE, "dotted"),), width, QUIET)
+    if arrow.kind is ArrowKind.NEGATIVE:
+        return ArrowLook(((SOFT if arrow.faint else QUIET, "dashed"),), width)
+    if arrow.lanes:
+        return _lanes_look(arrow)
+    return ArrowLook(((SOFT, "solid"),), width, QUIET) if arrow.faint else ArrowLook(width=width)
+
+
+def _lanes_look(arrow: Arrow) -> ArrowLook:
+    lanes = [lane(k) for k in arrow.lanes]
+    sends = arrow.kind is ArrowKind.SENDS
+    strokes = tuple((look.line, "solid" if sends else look.dash) for look in lanes)
+    single = len(lanes) == 1
+    return ArrowLook(strokes, 2.0 if single else 1.8, lanes[0].text if single else INK, back=sends)
 
 
 _NEGATIVE, _POSITIVE, _NEUTRAL = (213, 94, 0), (0, 114, 178), (247, 248, 250)

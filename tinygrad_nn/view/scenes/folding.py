@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
-from tinygrad_nn.view.scene import Edge, Node, Note, Row, Scene
+from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Field, Note, Role, Scene
 
 __all__ = ["fold"]
 
@@ -16,54 +16,52 @@ def fold(scene: Scene, most: int, why: str = "") -> Scene:
     Cut is where the fewest arrows cross, so that repeated blocks stay whole.  The path table is untouched: its figures
     are those of the whole graph.  A picture that is small enough, or whose boxes have their places, is left alone.
     """
-    if len(scene.nodes) <= most or any(node.at for node in scene.nodes):
+    if len(scene.boxes) <= most or scene.placed:
         return scene
     order = _order(scene)
     most = max(most, 3)
-    crossing = _crossings(scene, order)
-    first = _cut(crossing, (most - 1) // 2, range_down=True)
-    last = _cut(crossing, len(order) - (most - 1 - first), range_down=False)
+    crossings = _crossings(scene, order)
+    first = _cut(crossings, (most - 1) // 2, towards_start=True)
+    last = _cut(crossings, len(order) - (most - 1 - first), towards_start=False)
     middle = order[first:last]
-    box = _box(middle)
-    inside = {node.id for node in middle}
-    nodes = [*order[:first], box, *order[last:]]
-    place = {node.id: i for i, node in enumerate(scene.nodes)}
-    nodes.sort(key=lambda node: place.get(node.id, place[middle[0].id]))
-    edges = _edges(scene, inside, box.id)
-    groups = {node.group for node in nodes}
-    groups |= {group.parent for group in scene.groups if group.id in groups}
-    total = sum(node.count for node in scene.nodes)
-    note = f"Folded: {box.count:,} of {total:,} nodes are drawn as one box; the figures are those of the whole graph"
+    folded = _folded(middle)
+    place = {box.id: i for i, box in enumerate(scene.boxes)}
+    boxes = [*order[:first], folded, *order[last:]]
+    boxes.sort(key=lambda box: place.get(box.id, place[middle[0].id]))
+    used = {box.cluster for box in boxes}
+    used |= {cluster.parent for cluster in scene.clusters if cluster.id in used}
+    total = sum(box.count for box in scene.boxes)
+    note = f"Folded: {folded.count:,} of {total:,} nodes are drawn as one box; the figures are those of the whole graph"
     return dataclasses.replace(
         scene,
-        nodes=tuple(nodes),
-        edges=edges,
-        groups=tuple(group for group in scene.groups if group.id in groups),
+        boxes=tuple(boxes),
+        arrows=_arrows(scene, {box.id for box in middle}, folded.id),
+        clusters=tuple(cluster for cluster in scene.clusters if cluster.id in used),
         notes=(*scene.notes, Note(f"{note} ({why})" if why else note)),
     )
 
 
-def _order(scene: Scene) -> list[Node]:
+def _order(scene: Scene) -> list[Box]:
     """As the nodes were computed, but inputs only just before they are used for the first time."""
-    waiting: dict[str, list[str]] = {}
-    for edge in scene.edges:
-        waiting.setdefault(edge.target, []).append(edge.source)
-    by_id = {node.id: node for node in scene.nodes}
-    order: dict[str, Node] = {}
-    for node in scene.nodes:
-        if node.id in waiting:
-            order |= {x: by_id[x] for x in waiting[node.id] if x not in order}
-            order[node.id] = node
-    return [*(node for node in scene.nodes if node.id not in order), *order.values()]
+    sources: dict[str, list[str]] = {}
+    for arrow in scene.arrows:
+        sources.setdefault(arrow.target, []).append(arrow.source)
+    by_id = {box.id: box for box in scene.boxes}
+    order: dict[str, Box] = {}
+    for box in scene.boxes:
+        if box.id in sources:
+            order |= {x: by_id[x] for x in sources[box.id] if x not in order}
+            order[box.id] = box
+    return [*(box for box in scene.boxes if box.id not in order), *order.values()]
 
 
-def _crossings(scene: Scene, order: list[Node]) -> list[int]:
-    """How many arrows lead across each place between two nodes."""
-    place = {node.id: i for i, node in enumerate(order)}
+def _crossings(scene: Scene, order: list[Box]) -> list[int]:
+    """How many arrows lead across each place between two boxes."""
+    place = {box.id: i for i, box in enumerate(order)}
     change = [0] * (len(order) + 1)
-    for edge in scene.edges:
-        change[place[edge.source] + 1] += 1
-        change[place[edge.target] + 1] -= 1
+    for arrow in scene.arrows:
+        change[place[arrow.source] + 1] += 1
+        change[place[arrow.target] + 1] -= 1
     counts, here = [], 0
     for step in change:
         here += step
@@ -71,54 +69,66 @@ def _crossings(scene: Scene, order: list[Node]) -> list[int]:
     return counts
 
 
-def _cut(crossing: list[int], near: int, range_down: bool) -> int:
+def _cut(crossings: list[int], near: int, towards_start: bool) -> int:
     """The place with the fewest crossings within a third of the way from `near` to the end that is kept."""
-    if range_down:
+    if towards_start:
         candidates = range(near, max(near - max(near // 3, 4), 0), -1)
     else:
-        kept = len(crossing) - 1 - near
-        candidates = range(near, min(near + max(kept // 3, 4), len(crossing) - 1))
-    return min(candidates, key=lambda i: crossing[i])
+        kept = len(crossings) - 1 - near
+        candidates = range(near, min(near + max(kept // 3, 4), len(crossings) - 1))
+    return min(candidates, key=lambda i: crossings[i])
 
 
-def _box(middle: list[Node]) -> Node:
-    kinds = Counter()  # type: Counter[str]
-    for node in middle:
-        kinds[node.kind or node.role] += 1 if node.kind == "layer" else node.count
-    total = sum(node.count for node in middle)
-    shown = [f"{n:,} × {kind}" for kind, n in kinds.most_common(6)]
-    rows = [Row("", text) for text in shown] + ([Row("", f"{len(kinds) - 6} more kinds")] if len(kinds) > 6 else [])
+def _folded(middle: list[Box]) -> Box:
+    """The box that stands for many, with how many there are of each kind."""
+    kinds: Counter[str] = Counter()
+    for box in middle:
+        kinds[box.kind or box.role] += 1 if box.kind == "layer" else box.count
+    fields = [Field("", f"{n:,} × {kind}") for kind, n in kinds.most_common(6)]
+    if len(kinds) > 6:
+        fields.append(Field("", f"{len(kinds) - 6} more kinds"))
+    total = sum(box.count for box in middle)
     title = f"… {total:,} nodes"
-    groups = {node.group for node in middle}
-    return Node(
-        "fold", "fold", title, title, tuple(rows), count=total, kind="folded",
+    clusters = {box.cluster for box in middle}
+    return Box(
+        "fold",
+        Role.FOLD,
+        title,
+        title,
+        tuple(fields),
         tooltip=f"{title}, from {middle[0].title} to {middle[-1].title}",
-        group=groups.pop() if len(groups) == 1 else "",
-    )  # fmt: skip
+        cluster=clusters.pop() if len(clusters) == 1 else "",
+        count=total,
+        kind="folded",
+    )
 
 
-def _edges(scene: Scene, inside: set[str], box: str) -> tuple[Edge, ...]:
-    """Arrows into and out of the box; where there are many from or to the same node, one for all."""
-    kept: list[Edge] = []
-    bundles: dict[tuple[str, str], list[Edge]] = {}
-    for edge in scene.edges:
-        source, target = (box if end in inside else end for end in (edge.source, edge.target))
-        if source == target == box:
+def _arrows(scene: Scene, inside: set[str], folded: str) -> tuple[Arrow, ...]:
+    """Arrows into and out of the box; where there are many from or to the same one, one for all."""
+    kept: list[Arrow] = []
+    bundles: dict[tuple[str, str], list[Arrow]] = {}
+    for arrow in scene.arrows:
+        source, target = (folded if end in inside else end for end in (arrow.source, arrow.target))
+        if source == target == folded:
             continue
-        if box in (source, target):
-            bundles.setdefault((source, target), []).append(dataclasses.replace(edge, source=source, target=target))
+        if folded in (source, target):
+            bundles.setdefault((source, target), []).append(dataclasses.replace(arrow, source=source, target=target))
         else:
-            kept.append(edge)
+            kept.append(arrow)
     for bundle in bundles.values():
-        if len(bundle) <= 3:
-            kept += bundle
-            continue
-        lanes = sorted({k for edge in bundle for k in edge.lanes})
-        kept.append(
-            dataclasses.replace(
-                bundle[0], lanes=tuple(lanes), label=f"{len(bundle):,} arrows", count=len(bundle),
-                tooltip=f"{len(bundle):,} arrows", weight=max(edge.weight for edge in bundle),
-                kind="flow" if any(edge.kind == "flow" for edge in bundle) else bundle[0].kind,
-            )
-        )  # fmt: skip
-    return tuple(sorted(kept, key=lambda edge: int(edge.id[1:])))
+        kept += bundle if len(bundle) <= 3 else [_bundled(bundle)]
+    return tuple(sorted(kept, key=lambda arrow: int(arrow.id[1:])))
+
+
+def _bundled(bundle: list[Arrow]) -> Arrow:
+    """One arrow for many."""
+    words = f"{len(bundle):,} arrows"
+    return dataclasses.replace(
+        bundle[0],
+        lanes=tuple(sorted({k for arrow in bundle for k in arrow.lanes})),
+        label=words,
+        count=len(bundle),
+        tooltip=words,
+        weight=max(arrow.weight for arrow in bundle),
+        kind=ArrowKind.FLOW if any(arrow.kind is ArrowKind.FLOW for arrow in bundle) else bundle[0].kind,
+    )

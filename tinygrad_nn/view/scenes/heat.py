@@ -1,4 +1,4 @@
-"""Arrays as small heat-maps."""
+"""Arrays as fields of a box: the number, a small heat-map, or the range."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.view.scene import Grid
+from tinygrad_nn.view import text
+from tinygrad_nn.view.graph.computation import largest
+from tinygrad_nn.view.scene import Field, Grid
+from tinygrad_nn.view.text import number
 
-__all__ = ["grid", "largest"]
-
-ROWS, COLUMNS = 6, 10
-
-
-def largest(value: Any) -> float:
-    """The largest absolute value that is a number."""
-    size = np.abs(np.asarray(value, dtype=float))
-    return float(np.max(size, where=np.isfinite(size), initial=0.0))
+__all__ = ["grid", "heat_field", "number_field"]
 
 
-def grid(value: Any, scale: float | None = None, rows: int = ROWS, columns: int = COLUMNS) -> Grid:
+def grid(value: Any, scale: float | None = None, rows: int = 6, columns: int = 10) -> Grid:
     """An array as rows and columns of at most this many cells, each the mean over a block of the array.
 
     Vectors are drawn as columns, as the founding text writes them; further axes are laid side by side.
@@ -29,9 +24,7 @@ def grid(value: Any, scale: float | None = None, rows: int = ROWS, columns: int 
     exact = array.shape[0] <= rows and array.shape[1] <= columns
     with np.errstate(all="ignore"):
         array = _blocks(_blocks(array, rows, 0), columns, 1)
-    reach = largest(value) if scale is None else scale
-    if not exact and scale is None:
-        reach = largest(array)
+    reach = largest(value if exact else array) if scale is None else scale
     return Grid(tuple(tuple(float(x) for x in line) for line in array), float(reach), exact)
 
 
@@ -43,3 +36,17 @@ def _blocks(array: Any, most: int, axis: int) -> Any:
     sums = np.add.reduceat(array, starts, axis=axis)
     sizes = np.diff([*starts, n])
     return sums / (sizes[:, None] if axis == 0 else sizes)
+
+
+def number_field(label: str, value: Any, strong: bool = False) -> Field:
+    """A single number."""
+    return Field(label, number(value), float(value), strong=strong)
+
+
+def heat_field(label: str, value: Any, columns: int = 10, with_shape: bool = False) -> Field:
+    """An array as a heat-map with its scale; a single number as such."""
+    if value.size == 1:
+        return number_field(label, value.item())
+    heat = grid(value, columns=columns)
+    scale = f"{text.shape(value)}, " * with_shape + f"±{number(largest(value))}"
+    return Field(label, "" if heat.spelled else scale, grid=heat)

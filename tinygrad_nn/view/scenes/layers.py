@@ -9,85 +9,81 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.view import text
-from tinygrad_nn.view.graph.computation import Graph
-from tinygrad_nn.view.graph.highlighted_paths import Lanes
+from tinygrad_nn.view.graph.computation import ComputationGraph
+from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer
-from tinygrad_nn.view.scene import Node, Row
-from tinygrad_nn.view.scenes.heat import grid, largest
+from tinygrad_nn.view.scene import Box, Field
+from tinygrad_nn.view.scenes.heat import heat_field, number_field
 from tinygrad_nn.view.text import count, number, shorten
 
-__all__ = ["equations", "layer_box"]
+__all__ = ["equations", "forward_and_back", "layer_box"]
 
 
-def equations(graph: Graph, layer: Layer) -> tuple[str, ...]:
+def equations(graph: ComputationGraph, layer: Layer) -> tuple[str, ...]:
     """`Z¹ = W¹ X + b¹` and `A¹ = σ(Z¹)`, with the names of this graph."""
     bias = "" if layer.b is None else f" + {graph.name(layer.b)}"
-    lines = [f"{graph.name(layer.Z)} = {graph.name(layer.W)} {graph.name(layer.before)}{bias}"]
-    if layer.A is not layer.Z:
-        lines.append(f"{graph.name(layer.A)} = {graph.formula(layer.A)}")
-    return tuple(lines)
+    first = f"{graph.name(layer.Z)} = {graph.name(layer.W)} {graph.name(layer.before)}{bias}"
+    return (first,) if layer.A is layer.Z else (first, f"{graph.name(layer.A)} = {graph.formula(layer.A)}")
 
 
-def layer_box(graph: Graph, layer: Layer, outline: Node, show: Collection[str], lanes: Lanes | None) -> Node:
+def layer_box(
+    graph: ComputationGraph, layer: Layer, outline: Box, show: Collection[str], paths: HighlightedPaths | None
+) -> Box:
     """The box of a layer: equations, shapes, activations, gradients, and how many paths carry how much through it."""
     size = layer.W.value.size + (0 if layer.b is None else layer.b.value.size)
-    rows = [Row("", equation, strong=False) for equation in equations(graph, layer)]
-    rows.append(Row("units", f"{layer.fan_in} → {layer.units}, {size:,} parameters"))
-    A = np.asarray(layer.A.value)
-    stale = {graph.name(n) for n in layer.nodes if n.index in graph.stale}
-    if stale:
-        rows.append(Row("value", f"{', '.join(sorted(stale))} changed since", bad=True))
-    elif "value" in show:
-        rows.append(_heat(graph.name(layer.A), A))
-    if "gradient" in show:
-        root = graph.name(graph.root)
-        for node in (layer.Z, layer.W, layer.b):
-            if node is None:
-                continue
-            label = f"∂{root}/∂{graph.name(node)}"
-            g = graph.gradient.get(node.index)
-            if g is None:
-                rows.append(Row(label, "–"))
-            elif node is layer.Z:
-                rows.append(_heat(label, g))
-            else:
-                rows.append(Row(f"‖{label}‖", number(np.linalg.norm(g.ravel()))))
-    rows += _paths(layer, lanes)
+    name, written = f"layer {layer.number}", equations(graph, layer)
+    fields = [Field("", line) for line in written]
+    fields.append(Field("units", f"{layer.fan_in} → {layer.units}, {size:,} parameters"))
+    fields += _value(graph, layer, show)
+    fields += _gradients(graph, layer) if "gradient" in show else []
+    fields += _paths(layer, paths) if paths is not None else []
     dead = _blocked(graph, layer)
     if dead:
-        rows.append(Row("blocked", f"{dead} of {layer.units} units"))
-    return dataclasses.replace(
-        outline,
-        name=f"layer {layer.number}",
-        title=f"layer {layer.number}" + (f", {layer.sigma}" if layer.sigma else ""),
-        rows=tuple(rows),
-        tooltip="\n".join([f"layer {layer.number}", *equations(graph, layer), f"{size:,} parameters",
-                           f"made at {graph.origin(layer.Z)}"]),
-    )  # fmt: skip
+        fields.append(Field("blocked", f"{dead} of {layer.units} units"))
+    tooltip = "\n".join([name, *written, f"{size:,} parameters", f"made at {graph.origin(layer.Z)}"])
+    title = f"{name}, {layer.sigma}" if layer.sigma else name
+    return dataclasses.replace(outline, name=name, title=title, fields=tuple(fields), tooltip=tooltip)
 
 
-def _heat(label: str, value: Any) -> Row:
-    if value.size == 1:
-        return Row(label, number(value.item()), float(value.item()))
-    heat = grid(value, rows=6, columns=14)
-    spelled = heat.exact and max(len(heat.cells), len(heat.cells[0])) <= 4
-    return Row(label, "" if spelled else f"{text.shape(value)}, ±{number(largest(value))}", grid=heat)
+def _value(graph: ComputationGraph, layer: Layer, show: Collection[str]) -> list[Field]:
+    stale = {graph.name(n) for n in layer.nodes if n.index in graph.stale}
+    if stale:
+        return [Field("value", f"{', '.join(sorted(stale))} changed since", bad=True)]
+    return [_heat(graph.name(layer.A), np.asarray(layer.A.value))] if "value" in show else []
 
 
-def _paths(layer: Layer, lanes: Lanes | None) -> list[Row]:
+def _gradients(graph: ComputationGraph, layer: Layer) -> list[Field]:
+    """That of Z as a heat-map, of W and b only how large they are."""
+    fields, root = [], graph.name(graph.root)
+    for node in (layer.Z, layer.W, layer.b):
+        if node is None:
+            continue
+        label, g = f"∂{root}/∂{graph.name(node)}", graph.gradient.get(node.index)
+        if g is None:
+            fields.append(Field(label, "–"))
+        elif node is layer.Z:
+            fields.append(_heat(label, g))
+        else:
+            fields.append(Field(f"‖{label}‖", number(np.linalg.norm(g.ravel()))))
+    return fields
+
+
+def _heat(label: str, value: Any) -> Field:
+    return heat_field(label, value, columns=14, with_shape=True)
+
+
+def _paths(layer: Layer, paths: HighlightedPaths) -> list[Field]:
     """How many of the paths go through a layer, and what they carry together, unit by unit where that is known."""
-    if lanes is None:
-        return []
-    n, flow = lanes.through(layer.A)
-    rows = [Row("paths", count(n))]
+    n, flow = paths.through(layer.A)
+    fields = [Field("paths", count(n))]
     if flow is not None:
-        rows.append(Row("carry", number(np.sum(flow)), float(np.sum(flow))))
+        fields.append(number_field("carry", np.sum(flow)))
         if np.size(flow) > 1:
-            rows.append(_heat("by unit", np.asarray(flow)))
-    return rows
+            fields.append(_heat("by unit", np.asarray(flow)))
+    return fields
 
 
-def _blocked(graph: Graph, layer: Layer) -> int:
+def _blocked(graph: ComputationGraph, layer: Layer) -> int:
     """How many units send no gradient back, whatever reaches their activation."""
     before, after = graph.gradient.get(layer.Z.index), graph.gradient.get(layer.A.index)
     if before is None or after is None or layer.A is layer.Z:
@@ -97,7 +93,7 @@ def _blocked(graph: Graph, layer: Layer) -> int:
     return int(np.sum(silent & reached))
 
 
-def arrow_label(graph: Graph, source: Any, target: Layer) -> str:
+def forward_and_back(graph: ComputationGraph, source: Any, target: Layer) -> str:
     """What runs along an arrow into a layer: the activations forward, and back the error signals through Wᵀ."""
     forward = f"{shorten(graph.name(source), 12)} {text.shape(source.value)}"
     if not source.tracked:

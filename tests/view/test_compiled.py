@@ -258,7 +258,7 @@ def test_a_program_is_drawn_by_both_engines(step, engine, tmp_path):
     said = "".join("".join(root.itertext()).split())
     for text in ("W1_dot(X,t7)", "updatedinplace", "givenoutasW2.grad", "19buffersof22,424bytestogether"):
         assert text in said
-    assert "W1_dot(X, t7); add(t7, b1, t7)" in root[1].text
+    assert "1 W1_dot(X, t7); 2 add(t7, b1, t7); " in root[1].text
     assert picture.save(tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
     assert picture.save(tmp_path / "p.tex").read_text("utf-8").isascii()
     assert Picture.from_json(picture.json()).source == picture.source

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,10 +101,7 @@ class Picture:
 
     def tex(self) -> str:
         """A LaTeX document of the class standalone that draws the picture with TikZ."""
-        bare = dataclasses.replace(self.scene, table=None, notes=())  # TikZ sets what stands under the picture itself
-        laid_out, scene = Picture(bare, self.engine, self.timeout)._layout("json")
-        whole = dataclasses.replace(scene, table=self.scene.table, notes=self.scene.notes + scene.notes)
-        return tikz.write(whole, laid_out)
+        return tikz.write(self.svg())
 
     def json(self) -> str:
         """The scene; `Picture.from_json` makes the same picture of it."""

@@ -191,7 +191,6 @@ class Scene:
     """All that a picture shows."""
 
     title: str
-    description: str
     boxes: tuple[Box, ...] = ()
     arrows: tuple[Arrow, ...] = ()
     clusters: tuple[Cluster, ...] = ()

@@ -146,6 +146,8 @@ def parameter(value: Any) -> Any:
 
 def clean(text: str) -> str:
     """Text that XML and terminals can carry: control characters become blanks, lone surrogates a replacement mark."""
+    if text.isprintable():
+        return text
     return "".join(
         "\ufffd" if "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c if c.isprintable() or c == " " else " "
         for c in text

@@ -118,6 +118,11 @@ class ComputationGraph:
         params = {k: text.parameter(v) for k, v in (node.params or {}).items()}
         return write(op, written, params)
 
+    def equation(self, node: Any) -> str:
+        """A node by name and formula, as in ``z = sin(s)``."""
+        name, formula = self.name(node), self.formula(node)
+        return f"{name} = {formula}" if formula and formula != name else name
+
     def _argument(self, x: Any, node: Any, slot: int) -> str:
         if isinstance(x, Traced):
             return self.name(x)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tinygrad_nn.view.renderers.style import role_look
-from tinygrad_nn.view.scene import Arrow, Box, Grid, Scene, Shape, Table
+from tinygrad_nn.view.scene import Arrow, Box, Field, Grid, Scene, Shape, Table
 from tinygrad_nn.view.text import number
 
-__all__ = ["write"]
+__all__ = ["description", "write"]
+
+DESCRIBED = 30  # boxes
 
 
 def write(scene: Scene) -> str:
@@ -84,3 +86,41 @@ def _table(table: Table) -> Iterator[str]:
         total = f"{table.sum:>{widths[0] + widths[1] + widths[2]}}  = {table.total:>{widths[3]}}"
         yield f"      {total}  {mark}{table.check}".rstrip()
     yield from table.rest
+
+
+# --- for readers who cannot see the picture --------------------------------------------------------------------------
+
+
+def description(scene: Scene) -> str:
+    """The picture in sentences."""
+    boxes = [box for box in scene.boxes if box.shape not in (Shape.TEXT, Shape.LABEL)]
+    lines = [scene.title, *(_sentence(box) for box in boxes[:DESCRIBED])]
+    if len(boxes) > DESCRIBED:
+        lines.append(f"And {len(boxes) - DESCRIBED} more nodes")
+    if scene.table is not None:
+        lines += _table_sentences(scene.table)
+    return " ".join(f"{line}." for line in [*lines, *(note.text for note in scene.notes)])
+
+
+def _sentence(box: Box) -> str:
+    parts = [f"{field.label} {_words(field)}".strip() for field in box.fields]
+    parts += [box.note] if box.note else []
+    return f"{box.title or box.name}: {'; '.join(parts)}" if parts else box.title or box.name
+
+
+def _words(field: Field) -> str:
+    if field.grid is None or not field.grid.spelled:
+        return field.text
+    return ", ".join(" ".join(number(x) for x in line) for line in field.grid.cells)
+
+
+def _table_sentences(table: Table) -> Iterator[str]:
+    yield table.heading
+    for row in table.rows:
+        name = row.mark or (f"Path {row.number}" if row.number else "")
+        factors = f"{row.factors} = " if row.factors else ""
+        yield f"{name}: {row.label}, {factors}{row.product}".removeprefix(": ")
+    yield from table.rest
+    if table.total:
+        mark = {True: " ✓", False: " ✗", None: ""}[table.ok]
+        yield f"Sum: {table.total}{mark}{', ' + table.check if table.check else ''}"

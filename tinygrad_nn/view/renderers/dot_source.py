@@ -113,7 +113,7 @@ def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box) -> None:
     if look.back:
         fields |= {"dir": "both", "arrowhead": "none", "arrowtail": "normal"}
     if arrow.tooltip:
-        fields |= {"tooltip": _tooltip(arrow.tooltip), "labeltooltip": _tooltip(arrow.tooltip)}
+        fields["tooltip"] = fields["labeltooltip"] = _tooltip(arrow.tooltip)
     if arrow.label or (arrow.lanes and not target.at):
         fields["label"] = dot_labels.arrow_label(arrow)
     if source.cluster != target.cluster and target.cluster:

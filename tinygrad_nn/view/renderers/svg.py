@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from tinygrad_nn.view.renderers import style
+from tinygrad_nn.view.renderers import as_text, style
 from tinygrad_nn.view.scene import ArrowKind, Scene
 from tinygrad_nn.view.text import clean, measure
 
@@ -29,7 +29,7 @@ def finish(drawn: bytes, scene: Scene) -> str:
             _add_tooltip(element, tooltips.get(key, ""))
             _dash(element, lanes.get(key, ()))
     root.set("style", "max-width:100%;height:auto")
-    return _document(root, scene.title, scene.description)
+    return _document(root, scene.title, as_text.description(scene))
 
 
 def _document(root: ET.Element, title: str, description: str) -> str:

@@ -149,11 +149,9 @@ class _Frames:
         notes = [Note(MISTAKES[self.mistake], bad=True)] if self.mistake else []
         if snapshot is self.snapshots[-1]:
             notes.append(self._verdict(snapshot))
-        caption = _caption(self.graph, snapshot)
         return dataclasses.replace(
             self.base,
-            title=caption,
-            description=caption,
+            title=_caption(self.graph, snapshot),
             boxes=tuple(self._box(box, snapshot) for box in self.base.boxes),
             arrows=tuple(self._arrow(arrow, snapshot) for arrow in self.base.arrows),
             notes=(*self.base.notes, *notes),

@@ -43,8 +43,7 @@ def fan_out(network: Network, level: int, unit: int, most: int) -> Scene:
     name = f"unit {unit} of layer {level}" if level else f"input {unit}"
     title = f"Fan-out of {name}, and the error signals that come back"
     table = None if sent is None else _signals(network, level, i, W, delta, shown)
-    description = f"{title}. " + ("" if table is None else _sentences(table))
-    return network_scene(canvas, network, title, table=table, description=description)
+    return network_scene(canvas, network, title, table=table)
 
 
 def _signals(network: Network, level: int, i: int, W: Any, delta: Any, shown: list[int]) -> Table:
@@ -78,8 +77,3 @@ def _checked(network: Network, level: int, i: int, total: float, sent: Any) -> t
     if not ok:
         check += f"; the backward pass gives {number(error[i])}"
     return f"δ{k} of layer {level} = σ′(z{k}) ·", ok, check
-
-
-def _sentences(table: Table) -> str:
-    rows = " ".join(f"{row.label}: {row.factors} = {row.product}." for row in table.rows)
-    return f"{table.heading}: {rows} {table.sum} {table.total} {table.check}."

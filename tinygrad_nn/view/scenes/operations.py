@@ -6,16 +6,16 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from tinygrad_nn.view.graph.computation import ComputationGraph, Slot
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer, layers_in
-from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Role, Scene
-from tinygrad_nn.view.scenes.arrow_contents import labelled
-from tinygrad_nn.view.scenes.box_contents import equation, filled
+from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Note, Role, Scene
+from tinygrad_nn.view.scenes.contents import Contents
 from tinygrad_nn.view.scenes.folding import fold
 from tinygrad_nn.view.scenes.layers import layer_box
 from tinygrad_nn.view.scenes.path_table import path_table
-from tinygrad_nn.view.scenes.remarks import description, warnings
 from tinygrad_nn.view.scenes.request import Request
 from tinygrad_nn.view.text import layer_of
 
@@ -64,36 +64,52 @@ def operations(
     ids = Ids(graph, boxed)
     layers = _layers_by_name(graph)
     bare = Scene(
-        title=f"{'Layers' if boxed else 'Computation graph'} of {equation(graph, graph.root)}",
-        description=description(graph, paths, boxed),
+        title=f"{'Layers' if boxed else 'Computation graph'} of {graph.equation(graph.root)}",
         boxes=tuple(_outline(graph, node, ids, layers) for node in graph.nodes if _drawn(node, ids, show)),
         arrows=tuple(_line(slot, ids, paths) for slot in graph.slots if _drawn_between(slot, ids, show)),
         clusters=tuple(Cluster(f"layer{k}", f"layer {k}") for k in sorted(set(layers.values()))),
         table=path_table(paths) if paths is not None else None,
-        notes=warnings(graph),
+        notes=_warnings(graph),
     )
-    return _with_contents(graph, fold(bare, most or len(bare.boxes)), ids, show, paths)
-
-
-def _with_contents(
-    graph: ComputationGraph, bare: Scene, ids: Ids, show: Collection[str], paths: HighlightedPaths | None
-) -> Scene:
-    """A bare picture with all that its boxes and arrows say."""
+    bare = fold(bare, most or len(bare.boxes))
+    contents = Contents(graph, show, paths)
     nodes = {ids.nodes[node.index]: node for node in graph.nodes if node.index not in ids.layer}
     slots = {ids.arrows[slot.key]: slot for slot in graph.slots}
     boxes = []
     for box in bare.boxes:
         if box.id in nodes:
-            box = filled(graph, nodes[box.id], box, show, paths)
+            box = contents.box(nodes[box.id], box)
         elif box.id in ids.layers:
             box = layer_box(graph, ids.layers[box.id], box, show, paths)
         boxes.append(box)
-    arrows = [
-        a if a.count > 1 else labelled(graph, slots[a.id], a, ids.layer, "local" in show, paths) for a in bare.arrows
-    ]
+    arrows = tuple(a if a.count > 1 else contents.arrow(slots[a.id], a, ids.layer) for a in bare.arrows)
     used = {box.cluster for box in boxes}
     clusters = tuple(cluster for cluster in bare.clusters if cluster.id in used)
-    return dataclasses.replace(bare, boxes=tuple(boxes), arrows=tuple(arrows), clusters=clusters)
+    return dataclasses.replace(bare, boxes=tuple(boxes), arrows=arrows, clusters=clusters)
+
+
+def _warnings(graph: ComputationGraph) -> tuple[Note, ...]:
+    """What is wrong with the graph, and what one should know about its gradients."""
+    messages = list(graph.broken.values())
+    notes = [Note(message, bad=True) for message in messages[:2]]
+    if len(messages) > 2:
+        notes.append(Note(f"The same holds for {len(messages) - 2} more operations", bad=True))
+    stale = [graph.name(n) for n in graph.nodes if n.index in graph.stale]
+    if stale:
+        was, it = ("was", "it") if len(stale) == 1 else ("were", "them")
+        after = f"{was} changed after an operation had used {it}; the graph is of before"
+        notes.append(Note(f"{_listed(stale)} {after}", bad=True))
+    if not graph.root.tracked:
+        notes.append(Note("No gradient flows here: nothing this was made from has requires_grad=True"))
+    elif np.size(graph.root.value) != 1:
+        name = graph.name(graph.root)
+        notes.append(Note(f"{name} has {np.size(graph.root.value)} elements: the gradients are those of their sum"))
+    return tuple(notes)
+
+
+def _listed(names: list[str]) -> str:
+    shown = [*names[:4], f"{len(names) - 4} more"] if len(names) > 4 else names
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _drawn(node: Any, ids: Ids, show: Collection[str]) -> bool:

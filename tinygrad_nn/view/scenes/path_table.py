@@ -15,7 +15,7 @@ from tinygrad_nn.view.scene import Table, TableRow
 from tinygrad_nn.view.scenes.heat import grid
 from tinygrad_nn.view.text import abridged, count, in_brackets, number, percent, plural
 
-__all__ = ["costs", "path_table", "sentences"]
+__all__ = ["costs", "path_table"]
 
 
 def path_table(paths: HighlightedPaths) -> Table:
@@ -96,16 +96,4 @@ def costs(paths: HighlightedPaths) -> list[str]:
     if not paths.few and not paths.between_elements:
         one_by_one, together = count(s.cost.enumeration), count(s.cost.backpropagation)
         lines.append(f"Multiplications path by path: {one_by_one}; by backpropagation: {together}")
-    return lines
-
-
-def sentences(table: Table) -> list[str]:
-    """The table for readers who cannot see it."""
-    lines = [f"{table.heading}."]
-    for row in table.rows:
-        lines.append(f"Path {row.number}: {row.label}, {row.factors + ' = ' if row.factors else ''}{row.product}.")
-    lines += [f"{line}." for line in table.rest]
-    if table.total:
-        mark = {True: " ✓", False: " ✗", None: ""}[table.ok]
-        lines.append(f"Sum: {table.total}{mark}{', ' + table.check if table.check else ''}.")
     return lines

@@ -62,7 +62,6 @@ class _Drawing:
         title = f"Program of {function}: {plural(len(program.calls), 'call')}, {self._sizes()}"
         return Scene(
             title=title,
-            description=" ".join([f"{title}.", *self._sentences()]),
             boxes=tuple(boxes.values()),
             arrows=tuple(arrows),
             clusters=tuple(self._clusters()),
@@ -192,7 +191,7 @@ class _Drawing:
                     words = f"fused: {len(chain.calls)} calls on one block of {rows} {what} after the other, {n} blocks"
                     yield Cluster(f"chain{self.plan.chains.index(chain) + 1}", words, words, parent=f"line{i}")
 
-    # --- the table, and the description
+    # --- the table
 
     def _table(self) -> Table:
         """The buffers with their sizes, and what sharing them saves."""
@@ -216,16 +215,6 @@ class _Drawing:
             rest.append(f"Besides, {what}: {', '.join(scratch)}")
         total = f"{program.program.nbytes:,}"
         return Table(self._sizes(), tuple(rows), tuple(rest), total=total, check="bytes")
-
-    def _sentences(self) -> Iterator[str]:
-        program = self.program
-        for group in program.groups[:30]:
-            lines = "; ".join(program.line(call) for call in group.calls)
-            also = f", and so on, {len(group.all)} times" if group.others else ""
-            uses = ", ".join(program.uses.get(group.last, ()))
-            yield f"{lines}{also}{f' ({uses})' if uses else ''}."
-        if len(program.groups) > 30:
-            yield f"And {len(program.groups) - 30} more boxes."
 
 
 def _size(x: Node) -> str:

@@ -136,12 +136,7 @@ def equal(x: float, y: Any, terms: Any) -> bool:
 
 
 def network_scene(
-    canvas: Canvas,
-    network: Network,
-    title: str,
-    notes: Sequence[str] = (),
-    table: Table | None = None,
-    description: str = "",
+    canvas: Canvas, network: Network, title: str, notes: Sequence[str] = (), table: Table | None = None
 ) -> Scene:
     """What is on the canvas as a picture."""
     if network.batch > 1:
@@ -149,20 +144,8 @@ def network_scene(
         notes = [*notes, batch]
     return Scene(
         title=title,
-        description=description or " ".join([f"{title}.", *_layers(network)]),
         boxes=tuple(canvas.boxes),
         arrows=tuple(canvas.arrows),
         table=table,
         notes=tuple(Note(text) for text in notes),
     )
-
-
-def _layers(network: Network) -> list[str]:
-    lines = []
-    for level, layer in enumerate(network.layers, 1):
-        dead = sum(network.blocked(level, i) for i in range(layer.units))
-        lines.append(
-            f"Layer {level}: {layer.units} units, {layer.fan_in} inputs each"
-            f"{', ' + layer.sigma if layer.sigma else ''}{f', {dead} blocked' if dead else ''}."
-        )
-    return lines

@@ -88,8 +88,8 @@ def test_random_graphs(seed):
 def test_paths_that_do_not_add_up_are_told_in_red(founding, monkeypatch):
     real = ComputationGraph._sweep
 
-    def wrong(self, tainted):
-        gradient, sent = real(self, tainted)
+    def wrong(self, unknown):
+        gradient, sent = real(self, unknown)
         gradient[founding[0].index] = gradient[founding[0].index] + 1.0
         return gradient, sent
 

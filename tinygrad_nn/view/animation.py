@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from tinygrad_nn.view.picture import Picture
+from tinygrad_nn.view.picture import Picture, save_as
 from tinygrad_nn.view.renderers import html, style, svg
 
 __all__ = ["Film"]
@@ -54,13 +54,7 @@ class Film:
 
     def save(self, path: str | Path) -> Path:
         """Write to a file in the format of its suffix: .svg .gif .html.  ValueError for another one."""
-        path = Path(path)
-        writers: dict[str, Callable[[], str | bytes]] = {".svg": self.svg, ".gif": self.gif, ".html": self.html}
-        if path.suffix.lower() not in writers:
-            raise ValueError(f"films are saved as {' '.join(writers)}, not {path.suffix or path.name!r}")
-        content = writers[path.suffix.lower()]()
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
+        return save_as(path, {".svg": self.svg, ".gif": self.gif, ".html": self.html}, "films")
 
     def _repr_svg_(self) -> str:
         return self.svg()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from tinygrad_nn.view.renderers import as_json, as_text, dot_source, html, layou
 from tinygrad_nn.view.scene import Scene
 from tinygrad_nn.view.scenes.folding import fold
 
-__all__ = ["Picture"]
+__all__ = ["Picture", "save_as"]
 
 TRIES = ((60, 0.6), (20, 0.25), (8, 0.15))  # boxes that are left, and the part of the time for each layout
 
@@ -73,7 +73,6 @@ class Picture:
         .svg .png .pdf .dot (also .gv) .json .html .tex (TikZ, for the class standalone) .txt.  ValueError for another
         suffix, RenderError where the engine does not write it.
         """
-        path = Path(path)
         writers: dict[str, Callable[[], str | bytes]] = {
             ".svg": self.svg,
             ".png": self.png,
@@ -85,11 +84,7 @@ class Picture:
             ".tex": self.tex,
             ".txt": self.text,
         }
-        if path.suffix.lower() not in writers:
-            raise ValueError(f"pictures are saved as {' '.join(writers)}, not {path.suffix or path.name!r}")
-        content = writers[path.suffix.lower()]()
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
+        return save_as(path, writers, "pictures")
 
     def text(self) -> str:
         """What the picture says, line by line."""
@@ -133,3 +128,13 @@ class Picture:
             return {"text/html": self._repr_html_(), "image/svg+xml": self.svg(), "text/plain": repr(self)}
         except layout_engine.RenderError as reason:
             return {"text/plain": f"{self.text()}\n({reason})"}
+
+
+def save_as(path: str | Path, writers: Mapping[str, Callable[[], str | bytes]], what: str) -> Path:
+    """Write to a file what the writer for its suffix makes, and return its path.  ValueError for another suffix."""
+    path = Path(path)
+    if path.suffix.lower() not in writers:
+        raise ValueError(f"{what} are saved as {' '.join(writers)}, not {path.suffix or path.name!r}")
+    content = writers[path.suffix.lower()]()
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path

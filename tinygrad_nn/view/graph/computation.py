@@ -1,4 +1,4 @@
-"""What the recorded graph knows about itself: nodes, slots, names, gradients, and what was changed behind its back."""
+"""A recorded graph as pictures need it: its nodes and arguments, their names and gradients, and what has gone stale."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Slot:
-    """One argument of one operation: an arrow of the picture."""
+    """One argument of one operation, which a picture draws as an arrow."""
 
     source: Any
     target: Any
@@ -89,8 +89,8 @@ class ComputationGraph:
             self.outgoing.setdefault(slot.source.index, []).append(slot)
             self.incoming.setdefault(slot.target.index, []).append(slot)
         self.stale = _stale(self.nodes)
-        self.broken, tainted = self._broken()
-        self.gradient, self.sent = self._sweep(tainted)
+        self.broken, unknown = self._broken()
+        self.gradient, self.sent = self._sweep(unknown)
 
     def name(self, node: Any) -> str:
         """What a node is called in this picture; or an element of one, as in ``X[3, 0]``."""
@@ -140,7 +140,7 @@ class ComputationGraph:
         return None if rule is None else rule.replace(_UPSTREAM, upstream)
 
     def slope(self, slot: Slot) -> tuple[str, int] | None:
-        """The local derivative of a slot between single numbers as a formula, and how tightly that holds together."""
+        """The local derivative of a slot between single numbers as a formula, and the precedence of that."""
         found = self._derivative(slot, None)
         if found is None:
             return None
@@ -151,7 +151,7 @@ class ComputationGraph:
     def _derivative(self, slot: Slot, upstream: str | None) -> Any:
         node = slot.target
         args = [np.asarray(x.value) if isinstance(x, Traced) else x for x in node.inputs]
-        if node.op.kind == "multilinear" and not node.params:  # what products of large matrices are is no matter here
+        if node.op.kind == "multilinear" and not node.params:  # the formula does not depend on the values
             args = [a[(slice(0, 2),) * a.ndim] if isinstance(a, np.ndarray) else a for a in args]
         written = [self._argument(x, node, i) or "·" for i, x in enumerate(node.inputs)]
         return derivative(node.op, slot.slot, written, self.name(node), upstream, args, node.params)
@@ -167,7 +167,7 @@ class ComputationGraph:
         return f"line {line} of {Path(file).name}" if file else ""
 
     def _broken(self) -> tuple[dict[Any, str], set[Any]]:
-        """Operations that cannot be differentiated any more, and all nodes behind them."""
+        """Operations that cannot be differentiated any more, and all nodes whose gradient would come through these."""
         broken = {}
         for node in self.nodes:
             if node.op is not None and node.tracked:
@@ -175,18 +175,18 @@ class ComputationGraph:
                     node.check_unchanged()
                 except MutationError as reason:
                     broken[node.index] = str(reason)
-        tainted: set[Any] = set()
+        unknown: set[Any] = set()
         for node in reversed(self.nodes):
-            if node.index in broken or node.index in tainted:
-                tainted.update(s.source.index for s in self.incoming.get(node.index, ()))
-        return broken, tainted
+            if node.index in broken or node.index in unknown:
+                unknown.update(s.source.index for s in self.incoming.get(node.index, ()))
+        return broken, unknown
 
-    def _sweep(self, tainted: set[Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        """The backward pass: gradients of all nodes that none of the broken operations hides, and every part sent."""
+    def _sweep(self, unknown: set[Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """The backward pass: gradients of all nodes but the unknown ones, and every part that is sent."""
         if not self.root.tracked:
             return {}, {}
         seed, sent = np.ones_like(self.root.value), {}
-        wanted = [n for n in self.nodes if n.tracked and n.index not in tainted and n.index not in self.broken]
+        wanted = [n for n in self.nodes if n.tracked and n.index not in unknown and n.index not in self.broken]
 
         def watch(node: Any, slot: int, part: Any) -> None:
             sent[node.index, slot] = np.array(part)

@@ -97,18 +97,14 @@ class HighlightedPaths:
         return key in self._counts
 
     @cached_property
-    def _sizes(self) -> dict[Key, float]:
-        return {key: largest(flow) for key, flow in self._flows.items()}
-
-    @cached_property
-    def _widest(self) -> float:
-        return max((size for size in self._sizes.values() if math.isfinite(size)), default=0.0)
+    def _weights(self) -> dict[Key, float]:
+        sizes = {key: largest(flow) for key, flow in self._flows.items()}
+        widest = max(sizes.values(), default=0.0)
+        return {key: round(size / widest, 3) for key, size in sizes.items()} if widest else {}
 
     def weight(self, key: Key) -> float:
         """How thick an arrow is, from 0 to 1, where there are too many paths for a lane each."""
-        if self.few or not self._widest or key not in self._sizes:
-            return 0.0
-        return round(min(1.0, self._sizes[key] / self._widest), 3)
+        return 0.0 if self.few else self._weights.get(key, 0.0)
 
     def through(self, node: Any) -> tuple[int, Any]:
         """How many paths go through a node, and what they carry: a number, or an array of it by element; or None."""

@@ -53,8 +53,8 @@ def draw(
     root : the tensor to draw, with all it was made from; or a step of `tn.compile` that has been called, see below.
     wrt : the input whose paths are shown, or a `tn.paths(root, ...)` to show these; by itself the only input, where it
         is a number and has few paths.
-    detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", the founding text's
-        figure 1, every unit of every layer.
+    detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", figure 1 of the post
+        below, every unit of every layer.
     show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows),
         "paths", "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).
     names : tensors by name, as in ``names={"u": u}`` or ``names=vars()``; by default the variables of the caller,
@@ -108,7 +108,8 @@ def draw(
     >>> [field.text for field in tn.draw(step).scene.boxes[1].fields]
     ['multiply(2, x_value, t1)', 'add(t1, 1, t1)', 'tanh(t1, t1)', 'add_reduce(t1, None, None, t2, False)']
 
-    Source: the founding text's "Interlude: The Chain Rule and Nested Dependencies".
+    Source: M. Thill's post "Feed Forward Networks and the Backpropagation Algorithm", "Interlude: The Chain Rule and
+    Nested Dependencies".
     """
     if is_compiled(root):
         if wrt is not None or (detail, *fold, neuron, inside, steps, mistake) != ("ops", None, None, False, None):

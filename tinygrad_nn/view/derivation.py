@@ -1,4 +1,4 @@
-"""The derivation of a gradient, section by section, as in the founding text's interlude; `explanation` writes it."""
+"""The derivation of a gradient, section by section, as in the interlude of M. Thill's post; `explanation` writes it."""
 
 from __future__ import annotations
 

@@ -65,7 +65,8 @@ def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | 
     Check
       ✓ the backward pass gives 36
 
-    Source: the founding text's "Interlude: The Chain Rule and Nested Dependencies".
+    Source: M. Thill's post "Feed Forward Networks and the Backpropagation Algorithm", "Interlude: The Chain Rule and
+    Nested Dependencies".
     """
     for value, role in ((z, "z"), (t, "t")):
         if not isinstance(value, Traced):

@@ -113,7 +113,7 @@ def superscript(n: int | str) -> str:
 
 
 def layer_of(name: str) -> int | None:
-    """The layer that a name in the founding notation speaks of.
+    """The layer that a name like W² belongs to; None for other names.
 
     >>> layer_of("W²"), layer_of("A¹⁰"), layer_of("x")
     (2, 10, None)

@@ -132,7 +132,7 @@ class Network:
         return value if value.ndim < 2 else value.reshape(value.shape[0], -1)[:, self.example - 1]
 
     def error(self, node: Any) -> Any:
-        """N ∂J/∂node for the example, as the founding text defines Δ; None where it is not known."""
+        """N ∂J/∂node for the example, as M. Thill's post defines Δ; None where it is not known."""
         g = self.graph.gradient.get(node.index)
         return None if g is None else self._column(g) * self.batch
 

@@ -1,4 +1,4 @@
-"""The founding text's figure 3: a unit feeds all of the next layer, and is sent w δ back by each of its units."""
+"""Figure 3 of M. Thill's post: a unit feeds all of the next layer, and is sent w δ back by each of its units."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ __all__ = ["grid", "heat_field", "number_field"]
 def grid(value: Any, scale: float | None = None, rows: int = 6, columns: int = 10) -> Grid:
     """An array as rows and columns of at most this many cells, each the mean over a block of the array.
 
-    Vectors are drawn as columns, as the founding text writes them; further axes are laid side by side.
+    Vectors are drawn as columns, as M. Thill's post writes them; further axes are laid side by side.
     """
     array = np.asarray(value, dtype=float)
     array = array.reshape(-1, 1) if array.ndim < 2 else array.reshape(array.shape[0], -1)

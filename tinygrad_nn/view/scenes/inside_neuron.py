@@ -1,4 +1,4 @@
-"""The founding text's figure 2: inputs times weights, their sum with the bias, and the activation function."""
+"""Figure 2 of M. Thill's post: inputs times weights, their sum with the bias, and the activation function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`detail="layers"`: a dense layer as one box, with its equations in the founding notation."""
+"""`detail="layers"`: a dense layer as one box, with its equations in the notation of M. Thill's post."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`detail="neurons"`: the founding text's figures with real numbers; here figure 1, the whole network."""
+"""`detail="neurons"`: the figures of M. Thill's post with real numbers; here figure 1, the whole network."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def network_scene(
 ) -> Scene:
     """What is on the canvas as a picture."""
     if network.batch > 1:
-        batch = f"Numbers of example {network.example} of {network.batch}; δ = N ∂J/∂z as in the founding text"
+        batch = f"Numbers of example {network.example} of {network.batch}; δ = N ∂J/∂z as in M. Thill's post"
         notes = [*notes, batch]
     return Scene(
         title=title,

@@ -131,7 +131,6 @@ class Arrow:
     kind: ArrowKind = ArrowKind.FLOW
     weight: float = 0.0  # share of all paths' mass, 0 to 1: the thickness
     tooltip: str = ""
-    bad: bool = False
     faint: bool = False
     count: int = 1
     longest: str = ""  # as of a field
@@ -171,7 +170,6 @@ class Table:
     heading: str
     rows: tuple[TableRow, ...] = ()
     rest: tuple[str, ...] = ()
-    sum: str = "sum"
     total: str = ""
     ok: bool | None = None
     check: str = ""

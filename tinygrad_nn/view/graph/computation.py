@@ -25,13 +25,8 @@ _UPSTREAM = "\ue000"  # stands for the upstream gradient until it is known how t
 class Constant:
     """An array that entered the graph without being a tensor; it looks like a node without history."""
 
-    op = None
+    op = name = None
     tracked = False
-    inputs: tuple = ()
-    params = None
-    name = None
-    grad = None
-    watch = None
     origin = ""
 
     def __init__(self, value: Any, index: Any):

@@ -83,7 +83,7 @@ def _table(table: Table) -> Iterator[str]:
         yield f"{left}  = {product:>{widths[3]}}  {share}".rstrip()
     if table.total:
         mark = {True: "✓ ", False: "✗ ", None: ""}[table.ok]
-        total = f"{table.sum:>{widths[0] + widths[1] + widths[2]}}  = {table.total:>{widths[3]}}"
+        total = f"{'sum':>{widths[0] + widths[1] + widths[2]}}  = {table.total:>{widths[3]}}"
         yield f"      {total}  {mark}{table.check}".rstrip()
     yield from table.rest
 

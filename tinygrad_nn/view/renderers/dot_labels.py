@@ -234,7 +234,7 @@ def _total(table: Table) -> str:
     check = marks[table.ok] + _font(table.check, 14, BAD if table.ok is False else QUIET)
     return "<hr/>" + _tr(
         "<td></td><td></td><td></td>",
-        _cell(table.sum, 13, ink, bold=True, align="right"),
+        _cell("sum", 13, ink, bold=True, align="right"),
         _cell("=", 13, ink, bold=True),
         _td(_heat_map(table.grid), align="left") if table.grid else _cell(_aligned(table.total), 13, ink, bold=True),
         _td(check, align="left", width=f"{measure(table.check) + 24:.0f}"),

@@ -5,6 +5,7 @@ Colours are those that colour-blind readers tell apart (Okabe & Ito 2008), with 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -130,29 +131,28 @@ class ArrowLook:
     back: bool = False  # the head is at the source
 
 
+_KINDS = {
+    ArrowKind.CONSTANT: ArrowLook(((PALE, "dashed"),), ink=QUIET, open=True),
+    ArrowKind.BLOCKED: ArrowLook(((PALE, "dotted"),), ink=QUIET),
+    ArrowKind.NEGATIVE: ArrowLook(((QUIET, "dashed"),)),
+    ArrowKind.VIEW: ArrowLook(((QUIET, "dashed"),), open=True),
+}
+
+
 def arrow_look(arrow: Arrow) -> ArrowLook:
     """How an arrow looks."""
-    width = 0.8 + 5 * arrow.weight if arrow.weight and not arrow.lanes else 1.2
-    if arrow.bad:
-        return ArrowLook(((BAD, "solid"),), 2.0, BAD)
-    if arrow.kind is ArrowKind.CONSTANT:
-        return ArrowLook(((PALE, "dashed"),), width, QUIET, open=True)
-    if arrow.kind is ArrowKind.VIEW:
-        return ArrowLook(((QUIET, "dashed"),), width, open=True)
-    if arrow.kind is ArrowKind.BLOCKED:
-        return ArrowLook(((PALE, "dotted"),), width, QUIET)
-    if arrow.kind is ArrowKind.NEGATIVE:
-        return ArrowLook(((SOFT if arrow.faint else QUIET, "dashed"),), width)
-    if arrow.lanes:
+    look = _KINDS.get(arrow.kind, ArrowLook())
+    if arrow.kind not in _KINDS and arrow.lanes:
         return _lanes_look(arrow)
-    return ArrowLook(((SOFT, "solid"),), width, QUIET) if arrow.faint else ArrowLook(width=width)
+    if arrow.kind not in _KINDS and arrow.faint:
+        look = ArrowLook(((SOFT, "solid"),), ink=QUIET)
+    return dataclasses.replace(look, width=0.8 + 5 * arrow.weight) if arrow.weight else look
 
 
 def _lanes_look(arrow: Arrow) -> ArrowLook:
     lanes = [lane(k) for k in arrow.lanes]
-    sends = arrow.kind is ArrowKind.SENDS
+    sends, single = arrow.kind is ArrowKind.SENDS, len(lanes) == 1
     strokes = tuple((look.line, "solid" if sends else look.dash) for look in lanes)
-    single = len(lanes) == 1
     return ArrowLook(strokes, 2.0 if single else 1.8, lanes[0].text if single else INK, back=sends)
 
 

@@ -9,8 +9,17 @@ import numpy as np
 from tinygrad_nn.view.graph.network import Network
 from tinygrad_nn.view.scene import ArrowKind, Scene, Table, TableRow
 from tinygrad_nn.view.scenes.canvas import ACROSS, Canvas
-from tinygrad_nn.view.scenes.units import chosen, column, equal, network_scene, require_unit, strongest
-from tinygrad_nn.view.text import in_brackets, number, subscript
+from tinygrad_nn.view.scenes.units import (
+    chosen,
+    column,
+    equal,
+    network_scene,
+    others,
+    product_row,
+    require_unit,
+    strongest,
+)
+from tinygrad_nn.view.text import number, subscript
 
 __all__ = ["fan_out"]
 
@@ -49,15 +58,11 @@ def fan_out(network: Network, level: int, unit: int, most: int) -> Scene:
 def _signals(network: Network, level: int, i: int, W: Any, delta: Any, shown: list[int]) -> Table:
     """δ_i = σ′(z_i) Σ_k w_ki δ_k, term by term, and whether it is the δ of the backward pass."""
     sent, above = W * delta, level + 1
-    rows = []
-    for lane, k in enumerate(shown, 1):
-        factors = f"{number(W[k])} × {in_brackets(delta[k])}"
-        via = f"via unit {k + 1} of layer {above}"
-        rows.append(TableRow(lane, via, factors, number(sent[k]), float(sent[k])))
-    left = np.setdiff1d(np.arange(len(W)), shown)
+    rows = [product_row(lane, f"via unit {k + 1} of layer {above}", W[k], delta[k]) for lane, k in enumerate(shown, 1)]
+    left = others(len(W), shown)
     if len(left):
-        others = float(sent[left].sum())
-        rows.append(TableRow(0, f"… and {len(left)} more units, together", "", number(others), others))
+        rest = float(sent[left].sum())
+        rows.append(TableRow(0, f"… and {len(left)} more units, together", "", number(rest), rest))
     total = float(sent.sum())
     quotient, ok, check = _checked(network, level, i, total, sent)
     heading = f"{quotient} sum over k of w(k,{i + 1}) δ(k)"

@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.view.graph.network import Network
-from tinygrad_nn.view.scene import ArrowKind, Box, Field, Role, Scene, Shape, Table, TableRow
+from tinygrad_nn.view.scene import ArrowKind, Box, Field, Role, Scene, Shape, Table
 from tinygrad_nn.view.scenes.canvas import DOWN, Canvas
 from tinygrad_nn.view.scenes.heat import number_field
 from tinygrad_nn.view.scenes.units import (
     equal,
     input_name,
     network_scene,
+    others,
+    product_row,
     require_unit,
     strongest,
     unit_box,
     weight_name,
 )
-from tinygrad_nn.view.text import in_brackets, number, subscript, superscript
+from tinygrad_nn.view.text import number, subscript, superscript
 
 __all__ = ["inside_neuron"]
 
@@ -69,7 +71,7 @@ def _product(canvas: Canvas, level: int, unit: int, j: int, lane: int, w: Any, a
 
 def _other_products(canvas: Canvas, products: Any, shown: list[int], top: float) -> None:
     """One box for all that are not shown."""
-    left = np.setdiff1d(np.arange(len(products)), shown)
+    left = others(len(products), shown)
     title, fields = f"… {len(left)} more", (Field("Σ w a", number(products[left].sum())),)
     box = Box("rest", Role.FOLD, title, title, fields, count=len(left))
     canvas.connect(canvas.add(box, PRODUCTS, top - len(shown) * APART), "sum")
@@ -96,8 +98,7 @@ def _weight_gradients(network: Network, level: int, i: int, a: Any, delta: Any, 
     rows = []
     for lane, j in enumerate(shown, 1):
         equation = f"∂L/∂{weight_name(i + 1, j + 1)}{up} = δ{k} {input_name(level, j + 1)}"
-        factors = f"{number(delta[i])} × {in_brackets(a[j])}"
-        rows.append(TableRow(lane, equation, factors, number(parts[j]), float(parts[j])))
+        rows.append(product_row(lane, equation, delta[i], a[j]))
     rest = [f"∂L/∂b{k} = δ{k} = {number(delta[i])}"] if layer.b is not None else []
     slope, g = network.slope(level), network.graph.gradient.get(layer.W.index)
     if slope is not None and slope[i] == 0:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.view.graph.network import Network
-from tinygrad_nn.view.scene import Box, Field, Note, Role, Scene, Shape, Table
+from tinygrad_nn.view.scene import Box, Field, Note, Role, Scene, Shape, Table, TableRow
 from tinygrad_nn.view.scenes.canvas import DOWN, Canvas
 from tinygrad_nn.view.scenes.heat import number_field
-from tinygrad_nn.view.text import number, plural, subscript, superscript
+from tinygrad_nn.view.text import in_brackets, number, plural, subscript, superscript
 
 __all__ = [
-    "chosen", "column", "equal", "heading", "input_name", "network_scene", "require_unit", "strongest", "unit_box",
-    "weight_name",
+    "chosen", "column", "equal", "input_name", "network_scene", "others", "product_row", "require_unit", "strongest",
+    "unit_box", "weight_name",
 ]  # fmt: skip
 
 
@@ -25,6 +25,16 @@ def strongest(values: Any, most: int, first: int | None = None) -> list[int]:
         return list(range(len(values)))
     ranked = sorted(range(len(values)), key=lambda i: (i != first, -abs(float(values[i])), i))
     return sorted(ranked[:most])
+
+
+def others(n: int, shown: list[int]) -> Any:
+    """The numbers below n that are not shown."""
+    return np.setdiff1d(np.arange(n), shown)
+
+
+def product_row(lane: int, label: str, x: Any, y: Any) -> TableRow:
+    """A row of a table with two factors."""
+    return TableRow(lane, label, f"{number(x)} × {in_brackets(y)}", number(x * y), float(x * y))
 
 
 def chosen(network: Network, level: int, most: int, first: int | None = None) -> list[int]:
@@ -43,7 +53,7 @@ def input_name(level: int, j: int) -> str:
     return f"x{subscript(j)}" if level == 1 else f"a{subscript(j)}{superscript(level - 1)}"
 
 
-def heading(network: Network, level: int) -> str:
+def _heading(network: Network, level: int) -> str:
     """What stands above the column of a layer."""
     if level == 0:
         return f"input x\n{plural(network.width(0), 'number')}"
@@ -81,7 +91,7 @@ def unit_box(network: Network, level: int, i: int, layer: str = "", **fields: An
 
 def _rest(network: Network, level: int, shown: list[int], sent: Any) -> Box:
     """The units that are not drawn, as one box with what they are, or send back, together."""
-    left = np.setdiff1d(np.arange(network.width(level)), shown)
+    left = others(network.width(level), shown)
     delta = network.delta(level)
     fields = []
     if sent is not None:
@@ -116,7 +126,7 @@ def column(
         ids[i] = canvas.add(unit, x, top - row * DOWN)
     if total > len(shown):
         ids[-1] = canvas.add(_rest(network, level, shown, sent), x, top - len(shown) * DOWN)
-    canvas.title(heading(network, level), x, total)
+    canvas.title(_heading(network, level), x, total)
     return ids
 
 

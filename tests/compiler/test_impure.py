@@ -272,7 +272,7 @@ def reads_a_context_variable():
     def step(x):
         return x * variable.get()
 
-    return step, lambda i: variable.set(1.0 + (i > 5))
+    return step, lambda i: variable.set(1.0 + (i > 5)) and None
 
 
 @case

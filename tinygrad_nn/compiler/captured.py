@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.compiler.effects import effect_named, line_that_names, names_of
+from tinygrad_nn.compiler.effects import effect_named, globals_of, line_that_names, names_of
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
 
@@ -100,6 +100,26 @@ class Watched:
         changed = [k for k in (self.keys or now) if not same_value(now.get(k, ABSENT), before.get(k, ABSENT))]
         return f"{self.name}.{changed[0]}".lstrip(".") if changed else self.name
 
+    def restore(self) -> None:
+        """Put back what was there, as far as that can be done."""
+        holder, values = self.holder, self.values
+        if self.same() or self.kind == "position":
+            return
+        if self.kind == "cell":
+            holder.cell_contents = values[0]
+        elif self.kind == "items":
+            holder.update({k: v for k, v in zip(self.keys, values, strict=True) if v is not ABSENT})
+        elif self.kind in ("mapping", "module") and hasattr(holder, "clear"):
+            half = len(values) // 2
+            holder.clear()
+            holder.update(zip(values[:half], values[half:], strict=True))
+        elif hasattr(holder, "clear") and hasattr(holder, "extend"):
+            holder.clear()
+            holder.extend(values)
+        elif self.kind == "set" and hasattr(holder, "clear"):
+            holder.clear()
+            holder.update(values[0])
+
     def hand_over(self, real: Callable[[Any], Any]) -> None:
         """Put real values in the place of tracers that the step has left here."""
         holder = self.holder
@@ -130,7 +150,7 @@ class Captured:
             self._visit(value, f"state[{i}]", declared=True)
         for value in arguments:
             if hasattr(value, "__dict__") and not isinstance(value, type):
-                self._visit(value, "an argument", declared=not _is_library(type(value).__module__))
+                self._visit(value, "an argument", declared=_is_of_the_user(value))
         self._visit(function, getattr(function, "__name__", "the step"))
 
     def _visit(self, value: Any, name: str, declared: bool = False) -> None:
@@ -151,7 +171,7 @@ class Captured:
             self._visit_function(value)
         elif isinstance(value, MethodType):
             self._visit(value.__func__, name)
-            self._visit(value.__self__, "self", declared=not _is_library(type(value.__self__).__module__))
+            self._visit(value.__self__, "self", declared=_is_of_the_user(value.__self__))
         elif isinstance(value, functools.partial):
             self._visit_all((name, x) for x in (value.func, value.args, value.keywords))
         elif isinstance(value, (bytearray, memoryview, array)):
@@ -162,7 +182,7 @@ class Captured:
                 self._visit_all((f"{name}[{i}]", x) for i, x in enumerate(value))
             else:
                 self._watch(kind, value, name)
-        elif hasattr(value, "__dict__") and (declared or not _is_library(type(value).__module__)):
+        elif hasattr(value, "__dict__") and (declared or _is_of_the_user(value)):
             self._watch("mapping", vars(value), name, compared=declared)
 
     def _visit_function(self, function: FunctionType) -> None:
@@ -172,12 +192,12 @@ class Captured:
         self._codes[code] = names
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
             self._watch("cell", cell, name)
-        named = [name for name in names_of(code) if name in names or hasattr(builtins, name)]
+        named = [name for name in globals_of(code) if name in names or hasattr(builtins, name)]
         self._watch(
             "items", names, "", tuple(sorted(name for name in named if not _is_library_module(names.get(name))))
         )
         self._visit_all((function.__name__, x) for x in (function.__defaults__, function.__kwdefaults__))
-        for name in names_of(code) & names.keys():
+        for name in globals_of(code) & names.keys():
             if isinstance(names[name], ModuleType) and not _is_library_module(names[name]):
                 own = vars(names[name])
                 self._watch("items", own, name, tuple(sorted(names_of(code) & own.keys())))
@@ -263,6 +283,11 @@ class Captured:
         """Nothing but what is compared is needed any more."""
         self.watched = [watched for watched in self.watched if watched.compared]
         self._seen.clear(), self.aliases.clear(), self._arrays.clear()
+
+
+def _is_of_the_user(value: Any) -> bool:
+    """Whether attributes of an object are the user's."""
+    return not _is_library(type(value).__module__) or type(value).__module__ in ("types", "argparse", "_thread")
 
 
 def _is_library_module(value: Any) -> bool:

@@ -170,7 +170,7 @@ class CodeGenerator(Calls):
                     self.names[node] = self.new_name(f"{name}_value")
                     self.body.append(f"{self.names[node]} = {name}._value")
             else:
-                wish, text = "k", ""
+                wish, text = of.name or "k", ""
                 if tensor is not None:
                     wish, text = tensor.name or "p", f"{self._owner(tensor)}._value"
                 name = self.names[node] = self.new_name(wish)

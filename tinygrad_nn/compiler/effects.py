@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import functools
 import inspect
 import re
 import sys
+import textwrap
 from types import CodeType, ModuleType
 from typing import Any
 
 from tinygrad_nn.compiler.ir import code_line
 
-__all__ = ["effect_named", "line_that_names", "names_of"]
+__all__ = ["effect_named", "globals_of", "line_that_names", "names_of"]
 
 # By module: the names that read or change something outside ("" for all that it has), and what they do.
 _EFFECTS = {
@@ -49,6 +51,16 @@ def names_of(code: CodeType) -> frozenset[str]:
     """The globals and attributes that a function names, functions within it included."""
     inner = [names_of(c) for c in code.co_consts if isinstance(c, CodeType)]
     return frozenset(code.co_names).union(*inner)
+
+
+@functools.lru_cache(4096)
+def globals_of(code: CodeType) -> frozenset[str]:
+    """Those of its names that are not only attributes of something, as far as the source tells."""
+    try:
+        parsed = ast.parse(textwrap.dedent(inspect.getsource(code)))
+    except (OSError, SyntaxError, TypeError):  # no source, or a lambda in the middle of something
+        return names_of(code)
+    return names_of(code) & {node.id for node in ast.walk(parsed) if isinstance(node, ast.Name)}
 
 
 def effect_named(code: CodeType, known: dict[str, Any]) -> str:

@@ -50,6 +50,7 @@ class ArrayInput:
     node: Node  # its first value
     tracer: Any  # what stands for it while the step is recorded
     written = False  # whether the step changes it
+    name = ""
 
     def __init__(
         self, array: Any, kind: str = "array", *, tensor: Tensor | None = None, argument: int | None = None

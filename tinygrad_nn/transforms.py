@@ -13,7 +13,8 @@ import numpy as np
 from tinygrad_nn import tree
 from tinygrad_nn.autodiff import copied, pullback, pushforward
 from tinygrad_nn.errors import ShapeError
-from tinygrad_nn.tensor import Mode, Tensor, _mode, tensor
+from tinygrad_nn.modes import MODE, Mode
+from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -58,9 +59,9 @@ class _Call:
         if len(set(self.numbers)) < len(self.numbers):
             raise ValueError(f"argnums {argnums} names an argument twice")
         self.variables: list[Tensor] = []
-        depth, mode = _depth.set(_depth.get() + 1), _mode.get()
-        recording = _mode.set(
-            Mode(True, mode.anomalies, mode.trace, transformed=True)
+        depth, mode = _depth.set(_depth.get() + 1), MODE.get()
+        recording = MODE.set(
+            Mode(True, mode.anomalies, mode.interpreter, transformed=True)
         )  # also for a caller within no_grad
         try:
             for i in self.numbers:
@@ -69,7 +70,7 @@ class _Call:
                 self.args[i] = tree.unflatten(args[i], fresh)
             self.output = f(*self.args, **kwargs)
         finally:
-            _mode.reset(recording)
+            MODE.reset(recording)
             _depth.reset(depth)
         self.record = _depth.get() > 0 or any(isinstance(x, Tensor) and x.tracked for a in args for x in tree.leaves(a))
         self.aux: Any = None

@@ -157,7 +157,7 @@ def test_what_cannot_be_replayed_is_carried_out_as_it_is(start, same, way, monke
         assert history.note.startswith("not compiled: item() of a value") is (choice == "auto" and way == "replayed")
         models.append(model)
     assert same(*models)
-    with pytest.raises(tn.replay.CompileError, match="item"):
+    with pytest.raises(tn.CompileError, match="item"):
         tn.fit(model, moody, optimizer, data, 1, compile=True)
 
 
@@ -185,7 +185,7 @@ def test_what_fails_only_while_it_is_recorded_is_carried_out_as_it_is(start, sam
 def test_long_trainings_are_worth_recording(start, monkeypatch):
     monkeypatch.undo()
     recorded = []
-    monkeypatch.setattr(tn.replay, "compile", lambda f: recorded.append(f.__name__) or f)
+    monkeypatch.setattr(tn.compiler, "compile", lambda f: recorded.append(f.__name__) or f)
     model, optimizer, data = start(batch_size=48)
     tn.fit(model, tn.cross_entropy, optimizer, data, 149)
     assert recorded == []

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tinygrad_nn.notation import superscript
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["count", "float_dtype", "level_name", "parameter", "rename"]
 
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
 
 def level_name(name: str, level: int) -> str:
     """The name of something in layer ℓ: W¹ for "W" and 1."""
-    return f"{name}{level}".translate(_SUPERSCRIPTS)
+    return name + superscript(level)
 
 
 def count(value: Any, name: str, caller: str) -> int:

@@ -28,10 +28,6 @@ __all__ = ["Activate", "Activation", "Dense"]
 
 Activate = Callable[[Any], Any]
 
-_INITIAL = {"selu": "lecun_normal"} | dict.fromkeys(
-    ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "mish"), "he_uniform"
-)  # for all others: glorot_uniform
-
 
 def _find_activation(given: str | Activate | None, caller: str) -> Activate | None:
     """The function that an activation names."""
@@ -49,9 +45,10 @@ def _find_activation(given: str | Activate | None, caller: str) -> Activate | No
 
 
 def _may_activate(entry: Any) -> bool:
-    if not isinstance(entry, Op) or len(entry.arguments) != 1 or not entry.derivable(0):
+    if not isinstance(entry, Op) or len(entry.arguments) != 1 or not entry.differentiable(0):
         return False
-    return entry.kind == "elementwise" or entry.name in ("softmax", "log_softmax")
+    allowed = entry.training.activation
+    return entry.kind == "elementwise" if allowed is None else allowed
 
 
 def _name_of(function: Activate | None) -> str:
@@ -124,7 +121,7 @@ class Dense(Module):
         self.activation = _find_activation(activation, "Dense")
         dtype = float_dtype(dtype, "Dense")
         if init is None:
-            init = _INITIAL.get(_name_of(self.activation), "glorot_uniform")
+            init = self.activation.training.initializer if isinstance(self.activation, Op) else "glorot_uniform"
         if isinstance(init, str) and init not in initialisers.__all__:
             raise ValueError(f"Dense: there is no init {init!r}; expected one of {', '.join(initialisers.__all__)}")
         draw = getattr(initialisers, init) if isinstance(init, str) else init

@@ -10,7 +10,7 @@ from tinygrad_nn.nn.arguments import level_name
 from tinygrad_nn.nn.init import Rng
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.report import Row
-from tinygrad_nn.operation import op
+from tinygrad_nn.registry import op
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Dropout"]

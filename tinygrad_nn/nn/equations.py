@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.errors import ShapeError, transpose_fits
 from tinygrad_nn.nn.containers import Flatten, Sequential
 from tinygrad_nn.nn.dense import Activation, Dense
 from tinygrad_nn.nn.module import Module
@@ -270,6 +270,6 @@ def _targets(Y: Any, A: Array, name: str) -> Array:
     if name == "cross_entropy" and Y.shape == A.shape[1:]:
         return (np.arange(A.shape[0])[:, None] == Y).astype(A.dtype)
     if Y.shape != A.shape:
-        from_rows = "; Y.T fits (examples are columns)" if Y.T.shape == A.shape else ""
-        raise ShapeError(f"backpropagation: the output has shape {A.shape}, Y has shape {Y.shape}{from_rows}")
+        hint = transpose_fits("Y", Y.shape, A.shape)
+        raise ShapeError(f"backpropagation: the output has shape {A.shape}, Y has shape {Y.shape}{hint}")
     return Y

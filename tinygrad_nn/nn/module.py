@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_nn import checkpoint, tree
 from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.modes import MODE
 from tinygrad_nn.nn.report import Report, Row, report
 from tinygrad_nn.tensor import Tensor
 
@@ -69,6 +70,9 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `forward` returns."""
+        interpreter = MODE.get().interpreter
+        if interpreter is not None:
+            interpreter.entered(self)
         return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

@@ -10,8 +10,7 @@ import numpy as np
 from tinygrad_nn.optim.flat import Flat
 from tinygrad_nn.optim.optimizer import Optimizer
 from tinygrad_nn.optim.rule import Group
-from tinygrad_nn.optim.updates import current
-from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.tensor import Tensor, current
 
 __all__ = ["OnlineLBFGS"]
 

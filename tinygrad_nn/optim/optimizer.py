@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.modes import MODE
 from tinygrad_nn.optim.rule import Group, NewState, Params, State
 from tinygrad_nn.optim.updates import FusedUpdate, SingleUpdate, StateArrays, updates_of
 from tinygrad_nn.tensor import Tensor
@@ -118,7 +119,8 @@ class Optimizer:
 
     def _settings(self, group: Group) -> Group:
         """The settings of a group as a rule sees them; all steps read them here."""
-        return group
+        interpreter = MODE.get().interpreter
+        return group if interpreter is None else interpreter.settings(group, self)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.errors import misfitting_gradient
+from tinygrad_nn.errors import gradient_shape_error
 from tinygrad_nn.optim.rule import Group
-from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.tensor import Tensor, current
 
-__all__ = ["SMALL", "FusedUpdate", "SingleUpdate", "StateArrays", "current", "updates_of"]
+__all__ = ["SMALL", "FusedUpdate", "SingleUpdate", "StateArrays", "updates_of"]
 
 SMALL = 1 << 14  # elements; copying larger parameters would take longer than the calls that it saves
 
@@ -28,11 +28,6 @@ class StateArrays(dict[str, np.ndarray]):
             f"the state holds no {key!r}: the setting that needs it was off when the optimiser was made; "
             "make a new optimiser with it on"
         )
-
-
-def current(state: Any) -> Any:
-    """State as a rule sees it."""
-    return state
 
 
 def _write(state: Any, new: dict[str, Any]) -> None:
@@ -51,7 +46,7 @@ class SingleUpdate:
         p, g = self.p, self.p.grad
         if g is not None:
             if getattr(g, "shape", None) != p.value.shape:
-                raise misfitting_gradient(p)
+                raise gradient_shape_error(p)
             state = current(self.state)
             change, new = rule(p.value, g, state, group)
             p.value -= change
@@ -110,7 +105,7 @@ class FusedUpdate:
         missing = [p.grad is None for p in self.params]
         for p in self.params:  # before any of them is stepped, as the others would then have counted one step more
             if p.grad is not None and getattr(p.grad, "shape", None) != p.shape:
-                raise misfitting_gradient(p)
+                raise gradient_shape_error(p)
         for update in self.singles:
             update.step(rule, group)
         return not self.numbers or all(missing) or not any(missing)

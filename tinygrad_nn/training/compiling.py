@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn import replay
+from tinygrad_nn import compiler
+from tinygrad_nn.errors import CompileError
 from tinygrad_nn.nn import Module
 from tinygrad_nn.operation import BY_NAME, Op
 from tinygrad_nn.optim import Optimizer
@@ -82,7 +83,7 @@ class Compiled:
 
     def __init__(self, function: Callable, must: bool, refused: Callable[[str], None]):
         self.function, self.must, self.refused = function, must, refused
-        self.call: Callable = replay.compile(function)
+        self.call: Callable = compiler.compile(function)
         self.shapes: Any = None
 
     def __call__(self, *batch: Any) -> Any:
@@ -94,9 +95,8 @@ class Compiled:
             return self.function(*batch)
         try:
             return self.call(*batch)
-        except Exception as reason:
-            could_not = isinstance(reason, replay.CompileError) or replay.RECORDING in getattr(reason, "__notes__", ())
-            if self.must or not could_not:
+        except CompileError as reason:
+            if self.must:
                 raise
             self.refused(str(reason))
             self.call = self.function

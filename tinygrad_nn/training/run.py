@@ -13,9 +13,9 @@ import numpy as np
 
 from tinygrad_nn import checkpoint
 from tinygrad_nn.errors import NonFiniteError
+from tinygrad_nn.modes import detect_anomaly
 from tinygrad_nn.nn import Module
 from tinygrad_nn.optim import Optimizer, ReduceLROnPlateau, Schedule
-from tinygrad_nn.tensor import detect_anomaly
 from tinygrad_nn.training.callbacks import StopTraining, call_all
 from tinygrad_nn.training.compiling import (
     STEPS_WORTH_COMPILING,

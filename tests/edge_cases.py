@@ -1,4 +1,4 @@
-"""The policy of docs/numerics.md as a table: an expression, its inputs, its value, and its gradients at hard points."""
+"""The policy of docs/numerics.md as a table: an expression, its inputs, its value, and its gradients in edge cases."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -117,13 +117,15 @@ point("x.cumprod()", [2, 0, 0], x=[2.0, 0.0, 3.0], dx=[1, 8, 0])
 point("x.cumprod()", [0, 0, 0], x=[0.0, 0.0, 3.0], dx=[1, 0, 0])
 point("tn.det(x)", 0, x=[[1.0, 2.0], [2.0, 4.0]], dx=[[4, -2], [-2, 1]], why="the cofactors need no inverse")
 point("tn.det(x)", 0, x=[[0.0, 0.0], [0.0, 0.0]], dx=[[0, 0], [0, 0]], why="the cofactors need no inverse")
+point("tn.cholesky(x)", [[2, 0], [1, 2]], x=[[4.0, 2.0], [2.0, 5.0]], dx=[[0.1875, 0.125], [0.125, 0.25]],
+      why="a symmetric matrix has a symmetric gradient")  # fmt: skip
 
 THEME = "an index that occurs twice receives twice"
 point("x[[0, 0, 1]]", [2, 2, 3], x=[2.0, 3.0], dx=[2, 1])
 point("tn.take(x, [[1, 1], [1, 0]])", [[3, 3], [3, 2]], x=[2.0, 3.0], dx=[1, 3])
 point("tn.repeat(x, 3)", [2, 2, 2], x=[2.0], dx=[3])
 
-THEME = "NaN or infinity of the branch not taken stays there"
+THEME = "NaN or infinity of inputs not selected stays there"
 point("np.where(x > 0, np.log(x), 0.0)", [0, 0, 0], x=[-1.0, 0.0, 1.0], dx=[0, 0, 1], warns=True)
 point("np.where(x > 0, np.sqrt(x), 0.0)", [0, 0, 2], x=[-1.0, 0.0, 4.0], dx=[0, 0, 0.25], warns=True)
 point("np.where(x == 0, 1.0, np.sin(x) / x)", [1], x=[0.0], dx=[0], warns=True)

@@ -1,6 +1,6 @@
 """NumPy's composite functions as the ufuncs they consist of, which can write into buffers and be fused.
 
-Each gives bitwise what NumPy gives; where it is called in a way not foreseen here it raises `NotShort`, and the
+Each gives bitwise what NumPy gives; where it is called in a way not foreseen here it raises `NoDecomposition`, and the
 function itself is recorded.
 """
 
@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["SHORTCUTS", "NotShort"]
+__all__ = ["DECOMPOSITIONS", "NoDecomposition"]
 
 
-class NotShort(Exception):  # noqa: N818  it is no error
+class NoDecomposition(Exception):  # noqa: N818  it is no error
     """Record the function itself."""
 
 
 def _reduction(ufunc: np.ufunc) -> Callable:
     def reduced(x: Any, axis: Any = None, **rest: Any) -> Any:
         if rest.keys() - {"keepdims"} or not hasattr(x, "node"):
-            raise NotShort
+            raise NoDecomposition
         return ufunc.reduce(x, axis=axis, keepdims=bool(rest.get("keepdims", False)))
 
     return reduced
@@ -38,7 +38,7 @@ def _count(x: Any, axis: Any) -> int:
 def _wide(x: Any) -> Any:
     """Half precision and integers are summed in another dtype."""
     if not hasattr(x, "node") or x.dtype not in (np.float32, np.float64):
-        raise NotShort
+        raise NoDecomposition
     return x
 
 
@@ -48,7 +48,7 @@ def _mean(x: Any, axis: Any = None, **rest: Any) -> Any:
 
 def _var(x: Any, axis: Any = None, ddof: Any = 0, **rest: Any) -> Any:
     if not isinstance(ddof, int):
-        raise NotShort
+        raise NoDecomposition
     deviation = np.subtract(x, _mean(_wide(x), axis, keepdims=True))
     return np.true_divide(_sum(np.multiply(deviation, deviation), axis, **rest), max(_count(x, axis) - ddof, 0))
 
@@ -59,7 +59,7 @@ def _std(x: Any, axis: Any = None, ddof: Any = 0, **rest: Any) -> Any:
 
 def _clip(x: Any, min: Any = None, max: Any = None, **rest: Any) -> Any:  # noqa: A002  NumPy's names
     if rest or (min is None and max is None):
-        raise NotShort
+        raise NoDecomposition
     x = x if min is None else np.maximum(x, min)
     return x if max is None else np.minimum(x, max)
 
@@ -72,7 +72,7 @@ def _dot(a: Any, b: Any) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
     if np.ndim(a) > 2 or np.ndim(b) > 2:
-        raise NotShort
+        raise NoDecomposition
     return np.matmul(a, b)
 
 
@@ -80,7 +80,7 @@ def _vdot(a: Any, b: Any) -> Any:
     return np.matmul(np.ravel(a), np.ravel(b))
 
 
-SHORTCUTS: dict[Any, Callable] = {
+DECOMPOSITIONS: dict[Any, Callable] = {
     np.sum: _sum,
     np.prod: _reduction(np.multiply),
     np.max: _reduction(np.maximum),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
-from tinygrad_nn import nn, optim
-from tinygrad_nn.replay import at_each_replay, writing
+from tinygrad_nn import at_each_replay, nn, optim
+from tinygrad_nn.compiler import calls
 
 OPTIMISERS = {
     "SGD": lambda p: optim.SGD(p, lr=0.1),
@@ -136,8 +136,8 @@ def test_float32_stays_float32_and_agrees_to_rounding(optimiser):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("loss", [tn.mse, tn.cross_entropy])
 def test_large_layers_in_blocks_and_two_threads_bit_for_bit(loss, threads, monkeypatch):
-    monkeypatch.setattr(writing, "THREADS", threads)
-    monkeypatch.setattr(writing, "TWO_THREADS", 1 << 20)
+    monkeypatch.setattr(calls, "THREADS", threads)
+    monkeypatch.setattr(calls, "TWO_THREADS", 1 << 20)
     batch = real if loss is tn.mse else labelled
     compiled = assert_equal_training(
         OPTIMISERS["Adam"],
@@ -146,8 +146,8 @@ def test_large_layers_in_blocks_and_two_threads_bit_for_bit(loss, threads, monke
         lambda i: batch(i, 300, 10, 150),
         steps=5,
     )
-    assert "chain" in compiled.program.source
-    assert ("share(chain" in compiled.program.source) == (threads == 2)
+    assert "loop" in compiled.program.source
+    assert ("share(loop" in compiled.program.source) == (threads == 2)
 
 
 def test_batches_of_changing_size():

@@ -1,6 +1,7 @@
 """tn.compile: nothing goes stale, nothing is shared by surprise, and what cannot be replayed says so."""
 
 import cProfile
+import functools
 import gc
 import threading
 import tracemalloc
@@ -10,8 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
-from tinygrad_nn import nn, optim
-from tinygrad_nn.replay import CompileError, at_each_replay
+from tinygrad_nn import CompileError, at_each_replay, nn, optim
 
 rng = np.random.default_rng(0)
 X, Y = rng.standard_normal((4, 5)), rng.random((3, 5))
@@ -39,9 +39,9 @@ def descent(W):
 class Pair:
     """The same step eager and compiled, each with a parameter of its own."""
 
-    def __init__(self, make):
+    def __init__(self, make, **settings):
         self.a, self.b = parameter(), parameter()
-        self.eager, self.compiled = make(self.a), tn.compile(make(self.b))
+        self.eager, self.compiled = make(self.a), tn.compile(make(self.b), **settings)
 
     def __call__(self, *args, times=1):
         for _ in range(times):
@@ -81,9 +81,18 @@ def test_a_global_number_changes():
             if i == 5:
                 rate = float(f"{rate}")  # an equal number, but another object
                 pair(X, Y)
-        assert len(pair.compiled._programs) <= 2
+        assert len(pair.compiled._programs) == 12  # a number is compared, and an equal one is the same
     finally:
         rate = 0.1
+
+
+def test_a_number_that_changes_at_each_call_is_no_reason_to_record_for_ever():
+    scale = 0.0
+    compiled = tn.compile(lambda x: x * scale)
+    with pytest.warns(RuntimeWarning, match="as scale .line .* changes; from now on it is carried out as it is"):
+        for i in range(40):
+            scale = float(i)
+            np.testing.assert_array_equal(compiled(X), X * i)
 
 
 def test_captured_arrays_change_in_place_and_are_replaced():
@@ -92,7 +101,7 @@ def test_captured_arrays_change_in_place_and_are_replaced():
     def make(W):
         def step():
             W.grad = None
-            loss = tn.mse(W @ tn.tensor(x) / x.max(), y)
+            loss = tn.mse(W @ tn.tensor(x) / tn.max(tn.tensor(x)), y)
             loss.backward()
             W.data -= 0.1 * W.grad
             return loss
@@ -122,13 +131,13 @@ def test_captured_arrays_in_containers_and_attributes():
         def step():
             W.grad = None
             x, y = data.pairs[0]
-            loss = tn.mse(W @ (data.inputs + x) * data.scale["by"], y)
+            loss = tn.mse(W @ (tn.tensor(data.inputs) + x) * data.scale["by"], y)
             loss.backward()
             W.data -= 0.1 * W.grad
 
         return step
 
-    pair = Pair(make)
+    pair = Pair(make, state=[data])
     pair(times=3)
     data.inputs[...] *= 2
     pair(times=2)
@@ -206,7 +215,6 @@ def test_numbers_leave_float32_alone():
         assert loss.dtype == W.grad.dtype == np.float32
         np.testing.assert_allclose(loss.item(), step().item(), rtol=1e-6)
         scale *= 1.1
-    assert len(compiled._programs) <= 3
 
 
 # --- arguments and results -------------------------------------------------------------------------------------------
@@ -337,8 +345,8 @@ def test_arrays_are_changed_in_place_as_they_would_be():
     def step(x, out):
         nonlocal total
         total += x[0]
-        log["seen"][...] = log["seen"] + 1
-        out[...] = total * 2
+        np.add(log["seen"], x[0, 0], out=log["seen"])
+        out[...] = tn.tensor(total) * 2
         out[0] = -1
 
     out, mine = np.zeros(5), total
@@ -348,7 +356,18 @@ def test_arrays_are_changed_in_place_as_they_would_be():
     np.testing.assert_allclose(total, X[0] * 6)
     np.testing.assert_allclose(out[1:], X[0, 1:] * 12)
     assert out[0] == -1
-    assert log["seen"] == 4
+    np.testing.assert_allclose(log["seen"], X[0, 0] * 6)
+
+
+def test_what_numpy_alone_does_to_an_array_is_refused():
+    seen = np.zeros(())
+
+    def step(x):
+        seen[...] = seen + 1
+        return x * 2
+
+    assert "the step changes seen" in refused(step, X)
+    assert seen == 1
 
 
 def test_transforms_inside():
@@ -429,7 +448,7 @@ def test_an_exception_in_the_middle_leaves_everything_usable():
     assert step(X, labels).item() < loss.item()
 
 
-def test_an_exception_while_recording_gives_everything_back():
+def test_an_exception_while_recording_leaves_what_an_eager_call_leaves():
     W, fail = parameter(), True
 
     def step(x):
@@ -443,12 +462,11 @@ def test_an_exception_while_recording_gives_everything_back():
     compiled = tn.compile(step)
     with pytest.raises(KeyError, match="mine"):
         compiled(X)
-    assert type(W.value) is np.ndarray
-    assert W.grad is None
-    np.testing.assert_array_equal(W.value, START)
+    assert type(W._value) is type(W._grad) is np.ndarray
+    np.testing.assert_array_equal(W.value, START - W.grad)
     fail = False
     compiled(X)
-    assert not np.array_equal(W.value, START)
+    np.testing.assert_array_equal(W.grad, 2 * np.ones((3, 5)) @ X.T)
 
 
 def test_a_graph_recorded_before_notices_the_update():
@@ -505,11 +523,12 @@ def test_recording_does_not_disturb_another_thread_with_the_same_model():
 # --- memory ----------------------------------------------------------------------------------------------------------
 
 
-def test_ten_thousand_steps_allocate_nothing_that_grows():
+@pytest.mark.parametrize("audit", [False, 10])
+def test_steps_allocate_nothing_that_grows(audit):
     model = nn.Sequential(nn.Dense(4, 8, "tanh", rng=0), nn.Dropout(0.1, rng=2), nn.Dense(8, 3, rng=1))
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
 
-    @tn.compile
+    @functools.partial(tn.compile, audit=audit)
     def step(x, y):
         optimizer.zero_grad()
         loss = tn.mse(model(x), y)
@@ -521,14 +540,14 @@ def test_ten_thousand_steps_allocate_nothing_that_grows():
         step(X, Y)
     gc.collect()
     tracemalloc.start()
-    for _ in range(1000):  # Python keeps some small tuples for later
-        step(X, Y)
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(10_000):
-        step(X, Y)
-    grown = tracemalloc.get_traced_memory()[0] - before
+    in_use = []
+    for _ in range(6):
+        for _ in range(500):
+            step(X, Y)
+        in_use.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert grown < 2_000
+    # A leak grows in every round; what Python and the threads of pytest-xdist keep for later comes in one or another.
+    assert min(np.diff(in_use)) < 100
 
 
 def test_the_recorded_arrays_are_let_go():
@@ -558,7 +577,7 @@ def test_peak_memory_of_a_large_step_is_below_hand_written_buffers():
     optimizer = optim.SGD(model.parameters(), lr=0.01)
     x, y = np.ones((d, n), np.float32), np.zeros((d, n), np.float32)
 
-    @tn.compile
+    @functools.partial(tn.compile, audit=False)
     def step():
         optimizer.zero_grad()
         loss = tn.mse(model(x), y)
@@ -654,13 +673,13 @@ def test_changes_of_python_objects_name_what_and_where():
             self.newly = tn.sum(x)
 
     text = refused(appends, X)
-    assert "the length of history" in text
+    assert "the step changes history" in text
     assert "history.append(tn.sum(x))" in text
     assert "counter += 1" in refused(counts, X)
     keeper = Keeper()
-    assert "self.last = tn.sum(x)" in refused(lambda x: keeper.keep(x), X)
-    assert keeper.last is None
-    assert "self.newly = tn.sum(x)" in refused(lambda x: keeper.keep_new(x), X)
+    assert "the step changes keeper.last" in refused(lambda x: keeper.keep(x), X)
+    assert keeper.last.item() == X.sum()  # the call has ended as it would have eagerly
+    assert "the step changes keeper.newly" in refused(lambda x: keeper.keep_new(x), X)
     assert "at_each_replay" in refused(counts, X)
 
 
@@ -669,25 +688,28 @@ def test_random_numbers_drawn_by_numpy():
     text = refused(lambda x: x * generator.random(5), X)
     assert "random numbers from generator" in text
     assert "line" in text
-    assert generator.random() == np.random.default_rng(0).random()  # given back
-    assert "the global generator" in refused(lambda x: x * np.random.rand(5), X)  # noqa: NPY002
+    assert generator.random() == np.random.default_rng(0).random(6)[5]  # the call has drawn as it would have eagerly
+    step = tn.compile(lambda x: x * np.random.rand(5))  # noqa: NPY002
+    step(X)
+    with pytest.raises(CompileError, match="a replay differs from the step itself in what it returns"):
+        step(X)
 
 
 def test_what_differs_from_call_to_call():
     number = iter(range(100)).__next__  # a function that nobody can look into
     step = tn.compile(lambda x: x * float(number()))
     step(X)
-    with pytest.raises(CompileError, match=r"multiply gets 0.0 the first time, 1.0 the second"):
+    with pytest.raises(CompileError, match=r"multiply got 0.0 when it was recorded"):
         step(X)
-    array = iter([np.ones(5), np.zeros(5)]).__next__
+    array = iter([np.ones(5), np.zeros(5), np.zeros(5)]).__next__
     step = tn.compile(lambda x: x * array())
     step(X)
     with pytest.raises(CompileError, match="it reads another array"):
         step(X)
-    call = iter([True, False]).__next__
+    call = iter([True, False, False]).__next__
     step = tn.compile(lambda x: x * 2 if call() else x + 2)
     step(X)
-    with pytest.raises(CompileError, match="multiply the first time, add the second"):
+    with pytest.raises(CompileError, match="multiply when it was recorded, add now"):
         step(X)
 
 
@@ -713,13 +735,15 @@ def test_arguments_that_nothing_can_watch():
     assert "set" in refused(lambda x, names: x, X, {"a"})
 
 
-def test_writing_into_an_array_that_is_nowhere():
+def test_numpy_writes_into_an_array():
+    @tn.compile
     def step(x):
         out = np.empty_like(X)
         np.multiply(x, 2, out=out)
         return out
 
-    assert "writing into an array of shape (4, 5)" in refused(step, X)
+    for i in range(5):
+        np.testing.assert_array_equal(step(X + i), 2 * (X + i))
 
 
 # --- what is shown, and what is left out -----------------------------------------------------------------------------
@@ -781,7 +805,7 @@ def test_what_happens_at_each_replay():
 def test_a_deep_chain():
     def step(x):
         y = x
-        for _ in range(3000):
+        for _ in range(1200):  # more than Python would recurse
             y = y * 1.0001 + 0.001
         loss = tn.sum(y)
         loss.backward()
@@ -853,11 +877,11 @@ def test_results_within_an_object_are_refused():
         bag.y = W @ x
         return bag
 
-    with pytest.raises(CompileError, match=r"returns a Bag that holds tensors.*return them in a tuple, a list"):
+    with pytest.raises(CompileError, match=r"returns a Bag, and a replay could not make it.*in tuples, lists"):
         step(X)
 
 
-def test_buffers_begin_at_a_cache_line_and_views_keep_them():
+def test_buffers_begin_at_a_cache_line_and_gradients_are_not_overwritten():
     W = tn.tensor(np.ones((4, 3)), requires_grad=True)
     optimizer = tn.optim.SGD([W], lr=0.1)
 
@@ -872,7 +896,7 @@ def test_buffers_begin_at_a_cache_line_and_views_keep_them():
     x = tn.tensor(np.arange(15.0).reshape(3, 5))
     for _ in range(3):
         step(x)
-    assert W.grad.ctypes.data % 64 == 0
+    assert W._grad.array.ctypes.data % 64 == 0
     row = W.grad[1:2]
     before = row.copy()
     for _ in range(3):

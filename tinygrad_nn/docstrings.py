@@ -8,22 +8,23 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operation import BY_NAME, Op, write
+from tinygrad_nn.samples import domain_of
 from tinygrad_nn.symbols import derivative
 
-__all__ = ["describe", "example_of"]
+__all__ = ["docstring_of", "example_of"]
 
 
-def describe(op: Op) -> str:
+def docstring_of(op: Op) -> str:
     """The documentation of an operation."""
-    lines = [f"{op.summary or op.name}: y = {write(op, {name: name for name in op.arguments})}.", ""]
+    lines = [f"{op.docs.summary or op.name}: y = {write(op, {name: name for name in op.arguments})}.", ""]
     for slot, name in enumerate(op.arguments):
-        rule = derivative(op, slot, op.arguments) if op.derivable(slot) else None
+        rule = derivative(op, slot, op.arguments) if op.differentiable(slot) else None
         if rule is not None:
             lines.append(f"Gradient with respect to {name}, from g = ∂L/∂y: {rule}")
-        elif not op.derivable(slot):
+        elif not op.differentiable(slot):
             lines.append(f"No gradient with respect to {name}.")
-    if op.hard:
-        lines.append(f"At hard points: {op.hard}")
+    if op.docs.edge_cases:
+        lines.append(f"Edge cases: {op.docs.edge_cases}")
     call = example_of(op)
     if call:
         lines += ["", ">>> import numpy as np, tinygrad_nn as tn", f">>> {call}", repr(_run(call))]
@@ -32,13 +33,13 @@ def describe(op: Op) -> str:
 
 def example_of(op: Op) -> str:
     """A call of the operation, as one would write it."""
-    if op.example or op.name.startswith("_"):
-        return op.example
-    if op.bind is not None or op.samples is not None or "condition" in op.arguments:
+    if op.docs.example or op.name.startswith("_"):
+        return op.docs.example
+    if op.bind is not None or op.checks.samples is not None or "condition" in op.arguments:
         return ""
     arrays = []
     for slot in range(len(op.arguments)):
-        low, high = op.domain[slot] if isinstance(op.domain[0], tuple) else op.domain
+        low, high = domain_of(op, slot)
         arrays.append(f"np.array([{low + (high - low) * 0.25:.2f}, {low + (high - low) * (0.75 + 0.1 * slot):.2f}])")
     return f"tn.{op.name}({', '.join(arrays)})"
 
@@ -46,16 +47,3 @@ def example_of(op: Op) -> str:
 def _run(call: str) -> Any:
     """The value of the example: it names operations of the tables and NumPy, nothing else."""
     return eval(call, {"np": np, "tn": types.SimpleNamespace(**BY_NAME)})
-
-
-class _Doc:
-    """The documentation of the class, or of one operation."""
-
-    def __init__(self, text: str | None):
-        self.text = text
-
-    def __get__(self, instance: Op | None, owner: Any = None) -> str | None:
-        return self.text if instance is None else describe(instance)
-
-
-Op.__doc__ = _Doc(Op.__doc__)  # type: ignore[assignment]

@@ -1,35 +1,26 @@
-"""What is recorded of a step: calls, and the memories they start from."""
+"""What is recorded of a step: its NumPy calls, and the arrays that they start from."""
 
 from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.operation import Op, Traced
-from tinygrad_nn.tensor import Tensor, _mode
+from tinygrad_nn import tree
+from tinygrad_nn.errors import CompileError
+from tinygrad_nn.operation import Op
+from tinygrad_nn.tensor import Tensor
 
 __all__ = [
-    "RECORDING", "CompileError", "Memory", "Node", "cast", "cut_off", "is_array", "item", "leaves", "look_up",
-    "map_leaves", "power_of_numbers", "refusal", "skeleton", "tensor_of", "updated", "written",
+    "ArrayInput", "Node", "abstract_like", "cast", "code_line", "item", "leaves", "line_outside", "look_up", "map_leaves",
+    "power_of_numbers", "tensor_of", "updated", "without_history",
 ]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)
 _NUMPY = str(Path(np.__file__).parent)
-
-
-# --- errors that name the line ---------------------------------------------------------------------------------------
-
-
-class CompileError(RuntimeError):
-    """A step that cannot be replayed: something in it would go stale; the message says what, and in which line."""
-
-
-RECORDING = "while tn.compile recorded the step, on what stands in for arrays"  # a note on other errors
 
 
 def line_outside() -> tuple[str, int]:
@@ -40,68 +31,58 @@ def line_outside() -> tuple[str, int]:
     return frame.f_code.co_filename, frame.f_lineno
 
 
-def written(line: tuple[str, int]) -> str:
-    """A line, for messages."""
+def code_line(line: tuple[str, int]) -> str:
+    """A line of code, for messages."""
     text = linecache.getline(*line).strip()
     return f"line {line[1]} of {Path(line[0]).name}" + (f": {text}" if text else "")
 
 
-def refusal(what: str, way_out: str) -> CompileError:
-    """The error for something that the step is about to do; it counts even if the step catches it."""
-    error, trace = CompileError(f"{what} ({written(line_outside())}): {way_out}"), _mode.get().trace
-    if trace is not None and trace.refused is None:
-        trace.refused = error
-    return error
+# --- values ----------------------------------------------------------------------------------------------------------
 
 
-# --- memories and calls ----------------------------------------------------------------------------------------------
-
-
-class Memory:
+class ArrayInput:
     """An array that no recorded call has made.
 
-    `kind` says where it is from: "argument"; "value" or "grad" of a tensor (itself the argument of that number, if
-    one is given); "found" at a place in the surroundings; or "constant", made by the step itself of nothing that
-    changes.
+    `kind` says where it is from: "argument"; "value" or "grad" of a tensor (itself the argument of that number, if one
+    is given); "captured", one found where the step can name it; or another "array" that it has used, or made.
     """
 
     node: Node  # its first value
-    handle: Any  # what stands in for it
+    tracer: Any  # what stands for it while the step is recorded
     written = False  # whether the step changes it
 
     def __init__(
-        self, array: Any, kind: str = "constant", *, tensor: Tensor | None = None, argument: int | None = None,
-        place: Any = None,
+        self, array: Any, kind: str = "array", *, tensor: Tensor | None = None, argument: int | None = None
     ):  # fmt: skip
-        self.array, self.kind, self.tensor, self.argument, self.place = array, kind, tensor, argument, place
+        self.array, self.kind, self.tensor, self.argument = array, kind, tensor, argument
 
     def now(self) -> Any:
-        """The array that it is at present, where that can change between calls."""
+        """The array that it is at present."""
         if self.kind == "value" and self.tensor is not None:
-            return self.tensor.value
-        return self.array if self.place is None else self.place.now()
+            return self.tensor._value
+        return self.array
 
 
 class Node:
-    """One value: what a memory holds at first, or what a call returns.
+    """One value: what an input holds at first, or what a call returns.
 
     `sample` is the value in the recorded run (an array, also where NumPy gives a `scalar`), or, when that is `gone`,
-    an array of its layout; `held` is how many stand-ins it has.  `base` is the node whose memory it is a view of,
-    `line` where in the step it arose.  Calls that are not `pure` are never left out for being the same as another.
+    an array of its layout; `held` is how many tracers it has.  `base` is the node whose memory it is a view of, `line`
+    where in the step it arose.  Calls that are not `pure` are never left out for being the same as another.
     """
 
     __slots__ = (
-        "args", "base", "func", "gone", "held", "index", "kwargs", "line", "memory", "name", "pure", "sample", "scalar",
+        "args", "base", "func", "gone", "held", "index", "input", "kwargs", "line", "name", "pure", "sample", "scalar",
     )  # fmt: skip
 
     def __init__(
         self, func: Any, args: tuple, kwargs: dict[str, Any], sample: Any, name: str, *, pure: bool = True,
-        memory: Memory | None = None,
+        of: ArrayInput | None = None,
     ):  # fmt: skip
         self.func, self.args, self.kwargs, self.name = func, args, kwargs, name
         self.scalar = isinstance(sample, np.generic)
         self.sample = np.asarray(sample) if self.scalar else sample
-        self.pure, self.memory = pure, memory
+        self.pure, self.input = pure, of
         self.base: Node | None = None
         self.line = line_outside()
         self.index, self.held, self.gone = -1, 0, False
@@ -118,36 +99,19 @@ class Node:
         return node
 
 
-def skeleton(x: Any) -> Any:
+def abstract_like(x: Any) -> Any:
     """An array of the same layout that takes no memory to speak of."""
     return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.strides) if isinstance(x, np.ndarray) else x
 
 
-def is_array(x: Any) -> bool:
-    """Whether it is a real array: what stands in for one says that it is one, too."""
-    return isinstance(x, np.ndarray) and not isinstance(x, Traced)
+def map_leaves(args: Any, change: Any) -> Any:
+    """The arguments of a call with changed leaves: those of nested tuples, lists, dicts and slices."""
+    return tree.map(change, args, tree.is_plain_or_slice)
 
 
-_TREES = {tuple, list, dict, slice}
-
-
-def map_leaves(tree: Any, change: Callable[[Any], Any]) -> Any:
-    """The same nested tuples, lists, dicts and slices, with changed leaves."""
-    kind = type(tree)
-    if kind is tuple or kind is list:
-        return kind([map_leaves(x, change) if type(x) in _TREES else change(x) for x in tree])
-    if kind is dict:
-        return {key: map_leaves(x, change) for key, x in tree.items()}
-    if kind is slice:
-        return slice(*[map_leaves(x, change) for x in (tree.start, tree.stop, tree.step)])
-    return change(tree)
-
-
-def leaves(tree: Any) -> list[Any]:
-    """The leaves of nested tuples, lists, dicts and slices."""
-    found: list[Any] = []
-    map_leaves(tree, found.append)
-    return found
+def leaves(args: Any) -> list[Any]:
+    """The leaves of the arguments of a call."""
+    return tree.leaves(args, tree.is_plain_or_slice)
 
 
 # --- functions of nodes that NumPy has no name for -------------------------------------------------------------------
@@ -175,8 +139,8 @@ def power_of_numbers(a: Any, b: Any) -> Any:
     return (a[()] if isinstance(a, np.ndarray) else a) ** (b[()] if isinstance(b, np.ndarray) else b)
 
 
-def look_up(place: Any) -> Any:
-    """The number that is found at a place: written out in the program."""
+def look_up(location: Any) -> Any:
+    """The number that is found at a location: written out in the program."""
 
 
 def tensor_of(array: Any, name: str | None) -> Tensor:
@@ -198,6 +162,6 @@ _STEP = Op("compiled_step", _refuse_history, "compiled step", (_refuse_history,)
 _PARAMETERS = Tensor(np.zeros(()), True, "parameters")
 
 
-def cut_off(value: Any, name: str | None) -> Tensor:
+def without_history(value: Any, name: str | None) -> Tensor:
     """A tensor that depends on parameters in a way that only the step knows: no gradient passes it unnoticed."""
     return Tensor(value, True, name, _STEP, (_PARAMETERS,), None, (0,))

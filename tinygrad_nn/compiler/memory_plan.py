@@ -2,8 +2,8 @@
 
 The order is the recorded one.  A result whose call can write into a given array gets one: the memory that it will be
 stored to, or a buffer, which it shares with results of the same layout whose last use is over.  Neighbouring
-elementwise calls on large arrays form a chain, which runs over blocks that stay in the cache; what only passes
-through a chain needs memory for a block.
+elementwise calls on large arrays form a fused loop, which runs over blocks that stay in the cache; what only passes
+through a loop needs memory for a block.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay.nodes import Node, cast, look_up, skeleton
+from tinygrad_nn.compiler.ir import Node, abstract_like, cast, look_up
 
-__all__ = ["BLOCK", "TWO_THREADS", "Buffer", "Chain", "Plan", "elementwise", "is_reduction", "takes_out"]
+__all__ = ["BLOCK", "TWO_THREADS", "Buffer", "FusedLoop", "MemoryPlan", "elementwise", "is_reduction", "takes_out"]
 
-LARGE = 1 << 19  # bytes of an array from which on chains run over blocks
+LARGE = 1 << 19  # bytes of an array from which on loops run over blocks
 BLOCK = 1 << 19  # bytes of a block
-TWO_THREADS = 1 << 26  # bytes that a chain writes, from which on two threads gain more than waking each other costs
+TWO_THREADS = 1 << 26  # bytes that a loop writes, from which on two threads gain more than waking each other costs
 _TAKE_OUT = {np.concatenate, np.stack, np.take, np.cumsum, np.cumprod, np.einsum, np.argmax, np.argmin, np.round}
 _END = np.inf  # after all calls
 
@@ -53,7 +53,7 @@ class Buffer:
     """Memory for results of one layout; or, with a number, scratch memory for one block of them."""
 
     like: Any
-    number: int | None = None  # chains use the same scratch memory one after the other
+    number: int | None = None  # loops use the same scratch memory one after the other
 
     @property
     def block(self) -> bool:
@@ -62,7 +62,7 @@ class Buffer:
 
 
 @dataclass(eq=False)
-class Chain:
+class FusedLoop:
     """Calls that run together: a single one, or elementwise ones on arrays of a shape, block by block."""
 
     calls: list[Node]
@@ -70,10 +70,10 @@ class Chain:
 
 
 @dataclass(eq=False)
-class Plan:
+class MemoryPlan:
     """What runs, and where results live.
 
-    `chains` in order; `place` says which buffer or memory the result of a call is written to (without one, the call
+    `loops` in order; `place` says which buffer or memory the result of a call is written to (without one, the call
     makes its own array); `stores` are the memories that get a value when all calls are made, each with this value.
     """
 
@@ -84,7 +84,7 @@ class Plan:
     earlier: dict[Node, Node]  # gradient -> the one before, which an earlier replay may have given out
 
     live: list[Node] = field(default_factory=list)
-    chains: list[Chain] = field(default_factory=list)
+    loops: list[FusedLoop] = field(default_factory=list)
     place: dict[Node, Buffer | Node] = field(default_factory=dict)
     stores: list[tuple[Node, Node]] = field(default_factory=list)
 
@@ -120,38 +120,38 @@ class Plan:
     def _group(self) -> None:
         for node in self.calls():
             shape = node.sample.shape if elementwise(node) and node.sample.nbytes >= LARGE else None
-            if shape is not None and self.chains and self.chains[-1].shape == shape:
-                self.chains[-1].calls.append(node)
+            if shape is not None and self.loops and self.loops[-1].shape == shape:
+                self.loops[-1].calls.append(node)
             else:
-                self.chains.append(Chain([node], shape))
+                self.loops.append(FusedLoop([node], shape))
 
     # -- memories
 
     def _write_in_place(self) -> None:
         """A value that is stored to a memory is computed there, unless the old one is read later."""
-        chain_of = {call: chain for chain in self.chains for call in chain.calls}
+        loop_of = {call: loop for loop in self.loops for call in loop.calls}
         for value in self.written.values():
-            if value not in chain_of:
+            if value not in loop_of:
                 self._last[value.root()] = _END
         for memory, value in self.written.items():
-            if value in chain_of and value not in self.place and self._can_live_in(memory, value, chain_of[value]):
+            if value in loop_of and value not in self.place and self._can_live_in(memory, value, loop_of[value]):
                 self.place[value] = memory
             else:
                 self.stores.append((memory, value))
                 self._last[value.root()] = _END
 
-    def _can_live_in(self, memory: Node, value: Node, chain: Chain) -> bool:
+    def _can_live_in(self, memory: Node, value: Node, loop: FusedLoop) -> bool:
         if value in self.gradients or not takes_out(value) or _layout(value.sample)[:2] != _layout(memory.sample)[:2]:
             return False
         last = self._last.get(memory, -1)
-        if last < chain.calls[0].index:
+        if last < loop.calls[0].index:
             return True
-        return elementwise(value) and last <= value.index and self._read_in_order(memory, chain)
+        return elementwise(value) and last <= value.index and self._read_in_order(memory, loop)
 
-    def _read_in_order(self, node: Node, chain: Chain) -> bool:
-        """Whether the chain reads it element by element only, each for the same element of the result."""
-        inside = [as_it_is for user, as_it_is in self._users[node] if user in chain.calls]
-        return all(inside) and (node.sample.shape == chain.shape or len(chain.calls) == 1)
+    def _read_in_order(self, node: Node, loop: FusedLoop) -> bool:
+        """Whether the loop reads it element by element only, each for the same element of the result."""
+        inside = [as_it_is for user, as_it_is in self._users[node] if user in loop.calls]
+        return all(inside) and (node.sample.shape == loop.shape or len(loop.calls) == 1)
 
     # -- buffers
 
@@ -160,14 +160,14 @@ class Plan:
         ending: dict[float, list[Node]] = defaultdict(list)
         for node, last in self._last.items():
             ending[last].append(node)
-        for chain in self.chains:
+        for loop in self.loops:
             scratch: dict[Any, list[Buffer]] = defaultdict(list)
             numbers: dict[Any, int] = defaultdict(int)
             later = []
-            for call in chain.calls:
+            for call in loop.calls:
                 over = [x for x in ending[call.index] if isinstance(self.place.get(x), Buffer)]
                 if call not in self.place and takes_out(call) and call not in self._own:
-                    passes = chain.shape is not None and self._passes(call, chain)
+                    passes = loop.shape is not None and self._passes(call, loop)
                     taken = self._taken_over(call, over, passes)
                     kind, stock = (call.sample.dtype, scratch) if passes else (_layout(call.sample), free)
                     if taken is not None:
@@ -176,25 +176,25 @@ class Plan:
                     elif stock[kind]:
                         self.place[call] = stock[kind].pop()
                     else:
-                        self.place[call] = Buffer(skeleton(call.sample), numbers[kind] if passes else None)
+                        self.place[call] = Buffer(abstract_like(call.sample), numbers[kind] if passes else None)
                         numbers[kind] += passes
                 for x in over:
                     buffer = self.place[x]
                     assert isinstance(buffer, Buffer)
                     if buffer.block:
                         scratch[buffer.like.dtype].append(buffer)
-                    elif len(chain.calls) == 1 or self._read_in_order(x, chain):
+                    elif len(loop.calls) == 1 or self._read_in_order(x, loop):
                         free[_layout(buffer.like)].append(buffer)
                     else:  # a row that every block reads
                         later.append(buffer)
             for buffer in later:
                 free[_layout(buffer.like)].append(buffer)
 
-    def _passes(self, node: Node, chain: Chain) -> bool:
-        """Whether it is read in its own chain only."""
+    def _passes(self, node: Node, loop: FusedLoop) -> bool:
+        """Whether it is read in its own loop only."""
         if self._last.get(node) == _END:
             return False
-        return all(user in chain.calls and as_it_is for user, as_it_is in self._users[node])
+        return all(user in loop.calls and as_it_is for user, as_it_is in self._users[node])
 
     def _taken_over(self, call: Node, over: list[Node], passes: bool) -> Node | None:
         """An operand that nobody reads afterwards, whose buffer the result can have."""

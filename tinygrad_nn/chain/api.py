@@ -1,4 +1,4 @@
-"""The entrance: from two tensors to the paths between them."""
+"""`paths`: from two tensors to the paths between them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_nn.autodiff import seed_for
 from tinygrad_nn.chain.arrays import ArrayPathSum
 from tinygrad_nn.chain.elements import ElementPathSum
-from tinygrad_nn.chain.graph import Element, Graph
+from tinygrad_nn.chain.graph import Element, PathGraph
 from tinygrad_nn.chain.sums import PathSum
 from tinygrad_nn.errors import label
 from tinygrad_nn.operation import Traced
@@ -57,8 +57,8 @@ def paths(z: Any, t: Any, gradient: Any = None, *, at: Any = None, limit: int = 
     >>> paths(z, t).count == 2 * 2**1000
     True
 
-    Source: the founding text's "Interlude: The Chain Rule and Nested Dependencies"; Bauer, "Computational Graphs and
-    Rounding Error", SIAM J. Numer. Anal. 11 (1974).
+    Source: M. Thill's post "Yet another Neural Networks Introduction", its "Interlude: The Chain Rule and Nested
+    Dependencies"; Bauer, "Computational Graphs and Rounding Error", SIAM J. Numer. Anal. 11 (1974).
     """
     seed = seed_for(z, gradient, "gradient")
     seed = np.asarray(seed.value if isinstance(seed, Traced) else seed)
@@ -67,7 +67,7 @@ def paths(z: Any, t: Any, gradient: Any = None, *, at: Any = None, limit: int = 
             f"paths: {label(t, 't')} of shape {t.shape} does not require a gradient, so no paths start there; "
             "create it with requires_grad=True before computing z"
         )
-    graph = Graph.between(t, z)
+    graph = PathGraph.between(t, z)
     if at is not None:
         places = np.arange(t.size).reshape(t.shape)[at]
         if np.size(places) != 1 or z.size != 1:

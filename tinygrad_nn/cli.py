@@ -23,7 +23,7 @@ import numpy as np
 import tinygrad_nn as tn
 from tinygrad_nn.autodiff import history
 from tinygrad_nn.demo import demonstrate
-from tinygrad_nn.view.render import RenderError
+from tinygrad_nn.view.renderers.layout_engine import RenderError
 
 __all__ = ["main"]
 

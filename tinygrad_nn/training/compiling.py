@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn import compiler
+from tinygrad_nn.compiler import compile as compile_step
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.nn import Module
 from tinygrad_nn.operation import BY_NAME, Op
@@ -83,7 +83,7 @@ class Compiled:
 
     def __init__(self, function: Callable, must: bool, refused: Callable[[str], None]):
         self.function, self.must, self.refused = function, must, refused
-        self.call: Callable = compiler.compile(function)
+        self.call: Callable = compile_step(function)
         self.shapes: Any = None
 
     def __call__(self, *batch: Any) -> Any:
@@ -100,7 +100,7 @@ class Compiled:
                 raise
             self.refused(str(reason))
             self.call = self.function
-            return self.function(*batch)
+            return reason.result if hasattr(reason, "result") else self.function(*batch)  # if it has ended all the same
 
 
 def what_fit_cannot_list(model: Module, loss: Measure, optimizer: Optimizer, metrics: Mapping[str, Measure]) -> str:

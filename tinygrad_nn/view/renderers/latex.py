@@ -21,15 +21,18 @@ _SYMBOLS = {
     "#": r"\#", "$": r"\$", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\sim", "\\": r"\backslash", "^": r"\hat{\ }",
     "|": r"\vert", "\"": "''", "`": "`", "<": "<", ">": ">",
 }  # fmt: skip
-_UPPER, _LOWER = (
-    dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)),
-    dict(zip("₀₁₂₃₄₅₆₇₈₉₋ₖ", "0123456789-k", strict=True)),
-)
+_UPPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)) | {"ᵀ": r"\top "}
+_LOWER = dict(zip("₀₁₂₃₄₅₆₇₈₉₋ₖ", "0123456789-k", strict=True))
 _FUNCTIONS = {
     "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "exp", "log", "max", "min", "det",
 }  # fmt: skip
 _QUOTIENT = re.compile(r"(?<!\w)([∂d])([^\s·+/=()∂]+)/\1([^\s·+/=()∂]+)")
-_TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9_]*|\^\([^()]*\)|\^[\w.]+|\d+(?:\.\d+)?(?:e[−-]?\d+)?|.", re.DOTALL)
+_TOKEN = re.compile(
+    rf"[{''.join(_UPPER)}]+|[{''.join(_LOWER)}]+|"
+    r"[A-Za-z][A-Za-z0-9_]*|\^\([^()]*\)|\^[\w.]+|\d+(?:\.\d+)?(?:e[−-]?\d+)?|.",
+    re.DOTALL,
+)
+_TIGHT = set("+−·=,→<>≤≥⊙/ ")  # signs that TeX spaces itself
 
 
 def math(text: str) -> str:
@@ -46,29 +49,15 @@ def math(text: str) -> str:
         d = r"\partial " if d == "∂" else "d"
         return rf"{before}\frac{{{d}{math(y)}}}{{{d}{math(x)}}}{after}"
     parts: list[str] = []
-    i = 0
-    while i < len(text):
-        for kind, table in (("^", _UPPER), ("_", _LOWER)):
-            raised = ""
-            while i < len(text) and (text[i] in table or (kind == "^" and text[i] == "ᵀ")):
-                raised += table.get(text[i], r"\top ")
-                i += 1
-            if raised:
-                parts.append(_raised(parts, f"{kind}{{{raised}}}"))
-        if i >= len(text):
-            break
-        if text[i] in _UPPER or text[i] in _LOWER or text[i] == "ᵀ":
-            continue
-        if text[i] == " ":
-            apart = i and i + 1 < len(text) and not {text[i - 1], text[i + 1]} & set("+−·=,→<>≤≥⊙/ ")
-            parts.append(r"\," if apart else " ")
-            i += 1
-            continue
-        match = _TOKEN.match(text, i)
-        token = match.group() if match else text[i]
-        i += len(token)
-        parts.append(_raised(parts, _token(token)))
+    for token in _TOKEN.finditer(text):
+        part = _blank(text, token.start()) if token[0] == " " else _token(token[0])
+        parts.append(_raised(parts, part))
     return "".join(parts).strip()
+
+
+def _blank(text: str, i: int) -> str:
+    between = 0 < i < len(text) - 1 and not {text[i - 1], text[i + 1]} & _TIGHT
+    return r"\," if between else " "
 
 
 def _raised(parts: list[str], part: str) -> str:
@@ -78,10 +67,13 @@ def _raised(parts: list[str], part: str) -> str:
 
 
 def _token(token: str) -> str:
+    for kind, table in (("^", _UPPER), ("_", _LOWER)):
+        if token[0] in table:
+            return f"{kind}{{{''.join(table[c] for c in token)}}}"
     if token in _FUNCTIONS:
         return f"\\{token} "
     if token[0].isascii() and token[0].isalpha():
-        return _word(token)
+        return token if len(token) == 1 else r"\mathrm{" + token.replace("_", r"\_") + "}"
     if token.startswith("^"):
         return f"^{{{math(token[1:].strip('()'))}}}"
     if token[0].isdigit():
@@ -91,12 +83,6 @@ def _token(token: str) -> str:
         symbol = _SYMBOLS[token]
         return symbol + " " if symbol[-1:].isalpha() and symbol.startswith("\\") else symbol
     return token if token.isascii() else rf"\text{{{escape(token)}}}"
-
-
-def _word(token: str) -> str:
-    if len(token) == 1:
-        return token
-    return r"\mathrm{" + token.replace("_", r"\_") + "}"
 
 
 _TEXT = {
@@ -119,7 +105,7 @@ def escape(text: str) -> str:
             written.append(_TEXT[c])
         elif c.isascii():
             written.append(c)
-        elif c in _UPPER or c in _LOWER or c in "ᵀ":
+        elif c in _UPPER or c in _LOWER:
             written.append(f"${{}}{math(c)}$")
         elif c in _SYMBOLS:
             written.append(f"${_SYMBOLS[c]}$")

@@ -1,22 +1,32 @@
-"""`tn.draw`: from a tensor to a picture."""
+"""`tn.draw`: from a tensor or a compiled step to a picture."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.view.compiled import is_compiled, program_scene
-from tinygrad_nn.view.film import Film, film
-from tinygrad_nn.view.graph import Graph, variables_of
-from tinygrad_nn.view.lanes import Lanes, automatic
-from tinygrad_nn.view.network import layers_in
-from tinygrad_nn.view.neurons import neuron_scene
-from tinygrad_nn.view.operations import SHOW, operations
+from tinygrad_nn.view.animation import Film
+from tinygrad_nn.view.graph.computation import ComputationGraph
+from tinygrad_nn.view.graph.names import variables_of
 from tinygrad_nn.view.picture import Picture
+from tinygrad_nn.view.scene import Scene
+from tinygrad_nn.view.scenes.backward_pass import backward_pass
+from tinygrad_nn.view.scenes.neurons import neurons_scene
+from tinygrad_nn.view.scenes.operations import layers_scene, operations_scene
+from tinygrad_nn.view.scenes.program import is_compiled, program_scene
+from tinygrad_nn.view.scenes.request import SHOW, Request
 
 __all__ = ["draw"]
+
+
+# A new kind of picture is a module in scenes/ and a line here.
+DETAILS: dict[str, Callable[[ComputationGraph, Request], Scene]] = {
+    "ops": operations_scene,
+    "layers": layers_scene,
+    "neurons": neurons_scene,
+}
 
 
 def draw(
@@ -43,8 +53,8 @@ def draw(
     root : the tensor to draw, with all it was made from; or a step of `tn.compile` that has been called, see below.
     wrt : the input whose paths are shown, or a `tn.paths(root, ...)` to show these; by itself the only input, where it
         is a number and has few paths.
-    detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", the founding text's
-        figure 1, every unit of every layer.
+    detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", figure 1 of the post
+        below, every unit of every layer.
     show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows),
         "paths", "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).
     names : tensors by name, as in ``names={"u": u}`` or ``names=vars()``; by default the variables of the caller,
@@ -95,10 +105,11 @@ def draw(
     >>> value = step(tn.tensor([1.0, 2.0]))
     >>> tn.draw(step)
     <picture: Program of step: 4 calls, 2 buffers of 24 bytes together; 2 nodes, 1 arrows>
-    >>> [row.text for row in tn.draw(step).scene.nodes[1].rows]
+    >>> [field.text for field in tn.draw(step).scene.boxes[1].fields]
     ['multiply(2, x_value, t1)', 'add(t1, 1, t1)', 'tanh(t1, t1)', 'add_reduce(t1, None, None, t2, False)']
 
-    Source: the founding text's "Interlude: The Chain Rule and Nested Dependencies".
+    Source: M. Thill's post "Feed Forward Networks and the Backpropagation Algorithm", "Interlude: The Chain Rule and
+    Nested Dependencies".
     """
     if is_compiled(root):
         if wrt is not None or (detail, *fold, neuron, inside, steps, mistake) != ("ops", None, None, False, None):
@@ -109,16 +120,10 @@ def draw(
     unknown = set(show) - set(SHOW) - {"grad"}
     if unknown:
         raise ValueError(f"show: there is no {sorted(unknown)[0]!r}; there are {', '.join((*SHOW, 'grad'))}")
-    if detail not in ("ops", "layers", "neurons"):
+    if detail not in DETAILS:
         raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
-    graph = Graph(root, names, variables_of(sys._getframe(1)) if names is None else None)
+    graph = ComputationGraph(root, names, variables_of(sys._getframe(1)) if names is None else None)
     if steps or mistake is not None:
-        return film(graph, mistake, show, engine, timeout)
-    if detail == "neurons":
-        return Picture(neuron_scene(graph, neuron, inside, example, most or 5), engine, timeout)
-    if wrt is None and "paths" in show:
-        wrt = automatic(graph)
-    lanes = Lanes(graph, wrt) if wrt is not None and "paths" in show else None
-    layers = [layer for layer in layers_in(graph) if detail == "layers" or layer.number in fold]
-    scene = operations(graph, lanes, show, layers, most or (16 if detail == "layers" else 250))
-    return Picture(scene, engine, timeout)
+        title, captions, scenes = backward_pass(graph, mistake, show)
+        return Film([Picture(scene, engine, timeout) for scene in scenes], captions, title)
+    return Picture(DETAILS[detail](graph, Request(wrt, show, fold, most, neuron, inside, example)), engine, timeout)

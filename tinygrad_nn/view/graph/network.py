@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.view.graph import Constant, Graph
+from tinygrad_nn.view.graph.computation import ComputationGraph, Constant
 
 __all__ = ["Layer", "Network", "layers_in"]
 
@@ -40,7 +40,7 @@ class Layer:
         return int(self.W.value.shape[1])
 
 
-def layers_in(graph: Graph) -> list[Layer]:
+def layers_in(graph: ComputationGraph) -> list[Layer]:
     """The dense layers of a graph, in order of creation: products of a parameter with something else, and what follows.
 
     A bias is a parameter added to the product, the activation an operation on single elements (or a softmax), where
@@ -78,12 +78,12 @@ def _is_parameter(x: Any) -> bool:
     return getattr(x, "op", ...) is None and x.tracked
 
 
-def _only_user(graph: Graph, node: Any) -> Any:
+def _only_user(graph: ComputationGraph, node: Any) -> Any:
     users = graph.outgoing.get(node.index, ())
     return users[0].target if len(users) == 1 and node is not graph.root else None
 
 
-def _constant_into(graph: Graph, node: Any) -> Any:
+def _constant_into(graph: ComputationGraph, node: Any) -> Any:
     return next(slot.source for slot in graph.incoming[node.index] if isinstance(slot.source, Constant))
 
 
@@ -100,7 +100,7 @@ class Network:
     ValueError : no dense layer, layers that are not one after the other, or an example that is not there.
     """
 
-    def __init__(self, graph: Graph, example: int = 1):
+    def __init__(self, graph: ComputationGraph, example: int = 1):
         self.graph = graph
         self.layers = layers_in(graph)
         if not self.layers:
@@ -137,7 +137,7 @@ class Network:
         return value if value.ndim < 2 else value.reshape(value.shape[0], -1)[:, self.example - 1]
 
     def error(self, node: Any) -> Any:
-        """N ∂J/∂node for the example, as the founding text defines Δ; None where it is not known."""
+        """N ∂J/∂node for the example, as M. Thill's post defines Δ; None where it is not known."""
         g = self.graph.gradient.get(node.index)
         return None if g is None else self._column(g) * self.batch
 

@@ -18,8 +18,8 @@ def uneven():
 
 
 def rows(frame, name):
-    (node,) = (n for n in frame.scene.nodes if n.name == name)
-    return {row.label: row.text for row in node.rows}
+    (node,) = (n for n in frame.scene.boxes if n.name == name)
+    return {row.label: row.text for row in node.fields}
 
 
 def test_a_node_fires_only_when_all_parts_have_come(uneven):
@@ -43,7 +43,7 @@ def test_assigning_instead_of_adding_is_wrong_in_red(uneven):
     last = film.frames[-1].scene
     assert last.notes[-1].bad
     assert last.notes[-1].text.startswith("✗ wrong: ∂e/∂a came out as −5.2291, and is ")
-    assert any(row.bad for n in last.nodes if n.name == "a" for row in n.rows)
+    assert any(row.bad for n in last.boxes if n.name == "a" for row in n.fields)
     assert "#b3261e" in film.frames[-1].source
 
 

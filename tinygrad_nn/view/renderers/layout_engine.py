@@ -1,8 +1,4 @@
-"""Runs Graphviz, or the embedded engine where there is none, and never waits longer than it was told.
-
-The package graphviz starts the program, on Windows without a console window, and tells how it failed; the DOT text is
-our own.
-"""
+"""Runs Graphviz, or the embedded engine where there is none, and never waits longer than it was told."""
 
 from __future__ import annotations
 
@@ -15,9 +11,9 @@ import sys
 import sysconfig
 from pathlib import Path
 
-__all__ = ["LayoutTimeoutError", "RenderError", "find", "layout"]
+__all__ = ["LayoutTimeoutError", "RenderError", "find", "layout", "require_known"]
 
-ENGINES = ("dot", "embedded")
+INSTALL = "install Graphviz (https://graphviz.org/download)"
 
 
 class RenderError(RuntimeError):
@@ -26,6 +22,12 @@ class RenderError(RuntimeError):
 
 class LayoutTimeoutError(RenderError):
     """The graph is too large to be laid out in the time given."""
+
+
+def require_known(engine: str | None) -> None:
+    """ValueError for an unknown engine."""
+    if engine not in (None, "dot", "embedded"):
+        raise ValueError(f"engine must be 'dot', 'embedded' or None, not {engine!r}")
 
 
 def find(engine: str | None = None, form: str = "svg") -> tuple[str, str]:
@@ -41,31 +43,26 @@ def find(engine: str | None = None, form: str = "svg") -> tuple[str, str]:
     ValueError : for an unknown engine.
     RenderError : where the engine asked for, or any, is missing.
     """
-    if engine not in (None, *ENGINES):
-        raise ValueError(f"engine must be 'dot', 'embedded' or None, not {engine!r}")
-    if form == "pdf":
-        if engine == "embedded":
-            raise RenderError(
-                "the embedded engine writes svg and png, not pdf: save('picture.svg') and print that from a browser, "
-                "or install Graphviz (https://graphviz.org/download) and leave engine= out"
-            )
-        engine = "dot"
-    if engine in (None, "dot"):
-        program = shutil.which("dot")
-        if program:
-            return "dot", program
-        if engine == "dot":
-            what = "pdf needs" if form == "pdf" else "engine='dot' needs"
-            raise RenderError(
-                f"{what} the program `dot`, which is not on the PATH: install Graphviz "
-                "(https://graphviz.org/download), or save as .svg or .png, which the embedded engine writes"
-            )
+    require_known(engine)
+    if form == "pdf" and engine == "embedded":
+        raise RenderError(
+            "the embedded engine writes svg and png, not pdf: save('picture.svg') and print that from a browser, "
+            f"or {INSTALL} and leave engine= out"
+        )
+    program = None if engine == "embedded" else shutil.which("dot")
+    if program is not None:
+        return "dot", program
+    if engine == "dot" or form == "pdf":
+        what = "pdf" if form == "pdf" else "engine='dot'"
+        raise RenderError(
+            f"{what} needs the program `dot`, which is not on the PATH: {INSTALL}, or save as .svg or .png, which the "
+            "embedded engine writes"
+        )
     program = _embedded()
     if program is None:
         raise RenderError(
             "there is neither Graphviz's `dot` on the PATH nor the package graphviz-pure: "
-            "`pip install graphviz-pure`, or install Graphviz (https://graphviz.org/download); "
-            "Picture.source is the DOT text, for any other program"
+            f"`pip install graphviz-pure`, or {INSTALL}; Picture.source is the DOT text, for any other program"
         )
     return "embedded", program
 
@@ -80,10 +77,8 @@ def _embedded() -> str | None:
         candidates += [Path(str(file.locate())) for file in files if file.name == name]
     except importlib.metadata.PackageNotFoundError:
         pass
-    for path in candidates:
-        if path.is_file():
-            return str(path.resolve())
-    return shutil.which("graphviz-pure")
+    found = next((str(path.resolve()) for path in candidates if path.is_file()), None)
+    return found or shutil.which("graphviz-pure")
 
 
 def layout(source: str, form: str, engine: str | None = None, timeout: float = 10.0, *options: str) -> bytes:
@@ -97,7 +92,7 @@ def layout(source: str, form: str, engine: str | None = None, timeout: float = 1
     kind, program = find(engine, form)
     if kind == "embedded" and form == "png":
         source = source.translate(_NOT_IN_ARIMO)
-    from graphviz.backend.execute import ExecutableNotFound, run_check  # only where a picture is laid out
+    from graphviz.backend.execute import ExecutableNotFound, run_check  # on Windows without a console window
 
     command = [program, f"-T{form}", "-q", *options]
     try:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
-from tinygrad_nn.view import latex
+from tinygrad_nn.view.renderers import latex
 
 POWERS = {"²": "**2", "³": "**3"}
 

@@ -1,4 +1,4 @@
-"""What the recorded graph knows about itself: nodes, slots, names, gradients, and what was changed behind its back."""
+"""A recorded graph as pictures need it: its nodes and arguments, their names and gradients, and what has gone stale."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from tinygrad_nn.errors import MutationError
 from tinygrad_nn.operation import Traced, write
 from tinygrad_nn.symbols import derivative
 from tinygrad_nn.view import text
+from tinygrad_nn.view.graph.names import Names
 
-__all__ = ["Constant", "Graph", "Slot", "parameter", "variables_of"]
+__all__ = ["ComputationGraph", "Constant", "Slot", "largest"]
 
 _UPSTREAM = "\ue000"  # stands for the upstream gradient until it is known how that is written
 
@@ -24,13 +25,8 @@ _UPSTREAM = "\ue000"  # stands for the upstream gradient until it is known how t
 class Constant:
     """An array that entered the graph without being a tensor; it looks like a node without history."""
 
-    op = None
+    op = name = None
     tracked = False
-    inputs: tuple = ()
-    params = None
-    name = None
-    grad = None
-    watch = None
     origin = ""
 
     def __init__(self, value: Any, index: Any):
@@ -39,7 +35,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Slot:
-    """One argument of one operation: an arrow of the picture."""
+    """One argument of one operation, which a picture draws as an arrow."""
 
     source: Any
     target: Any
@@ -56,7 +52,7 @@ class Slot:
         return self.target.index, self.slot
 
 
-class Graph:
+class ComputationGraph:
     """Everything that `root` was made from, found without recursion and without touching any `.grad`.
 
     Parameters
@@ -79,7 +75,7 @@ class Graph:
         self.root = root
         self.nodes, self.slots = _collect(root)
         tensors = [node for node in self.nodes if not isinstance(node, Constant)]
-        self.names = text.Names(tensors, root, names or {}, variables or {})
+        self.names = Names(tensors, root, names or {}, variables or {})
         self._constants = [node.index for node in self.nodes if isinstance(node, Constant)]
         self._rules: dict[Any, str | None] = {}
         self.outgoing: dict[Any, list[Slot]] = {}
@@ -88,8 +84,8 @@ class Graph:
             self.outgoing.setdefault(slot.source.index, []).append(slot)
             self.incoming.setdefault(slot.target.index, []).append(slot)
         self.stale = _stale(self.nodes)
-        self.broken, tainted = self._broken()
-        self.gradient, self.sent = self._sweep(tainted)
+        self.broken, unknown = self._broken()
+        self.gradient, self.sent = self._sweep(unknown)
 
     def name(self, node: Any) -> str:
         """What a node is called in this picture; or an element of one, as in ``X[3, 0]``."""
@@ -113,8 +109,13 @@ class Graph:
             spelled = op.spell(*written, arrays=arrays)
             if spelled is not None:
                 return str(spelled)
-        params = {k: parameter(v) for k, v in (node.params or {}).items()}
+        params = {k: text.parameter(v) for k, v in (node.params or {}).items()}
         return write(op, written, params)
+
+    def equation(self, node: Any) -> str:
+        """A node by name and formula, as in ``z = sin(s)``."""
+        name, formula = self.name(node), self.formula(node)
+        return f"{name} = {formula}" if formula and formula != name else name
 
     def _argument(self, x: Any, node: Any, slot: int) -> str:
         if isinstance(x, Traced):
@@ -133,7 +134,7 @@ class Graph:
         return None if rule is None else rule.replace(_UPSTREAM, upstream)
 
     def slope(self, slot: Slot) -> tuple[str, int] | None:
-        """The local derivative of a slot between single numbers as a formula, and how tightly that holds together."""
+        """The local derivative of a slot between single numbers as a formula, and the precedence of that."""
         found = self._derivative(slot, None)
         if found is None:
             return None
@@ -144,7 +145,7 @@ class Graph:
     def _derivative(self, slot: Slot, upstream: str | None) -> Any:
         node = slot.target
         args = [np.asarray(x.value) if isinstance(x, Traced) else x for x in node.inputs]
-        if node.op.kind == "multilinear" and not node.params:  # what products of large matrices are is no matter here
+        if node.op.kind == "multilinear" and not node.params:  # the formula does not depend on the values
             args = [a[(slice(0, 2),) * a.ndim] if isinstance(a, np.ndarray) else a for a in args]
         written = [self._argument(x, node, i) or "·" for i, x in enumerate(node.inputs)]
         return derivative(node.op, slot.slot, written, self.name(node), upstream, args, node.params)
@@ -160,7 +161,7 @@ class Graph:
         return f"line {line} of {Path(file).name}" if file else ""
 
     def _broken(self) -> tuple[dict[Any, str], set[Any]]:
-        """Operations that cannot be differentiated any more, and all nodes behind them."""
+        """Operations that cannot be differentiated any more, and all nodes whose gradient would come through these."""
         broken = {}
         for node in self.nodes:
             if node.op is not None and node.tracked:
@@ -168,18 +169,18 @@ class Graph:
                     node.check_unchanged()
                 except MutationError as reason:
                     broken[node.index] = str(reason)
-        tainted: set[Any] = set()
+        unknown: set[Any] = set()
         for node in reversed(self.nodes):
-            if node.index in broken or node.index in tainted:
-                tainted.update(s.source.index for s in self.incoming.get(node.index, ()))
-        return broken, tainted
+            if node.index in broken or node.index in unknown:
+                unknown.update(s.source.index for s in self.incoming.get(node.index, ()))
+        return broken, unknown
 
-    def _sweep(self, tainted: set[Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        """The backward pass: gradients of all nodes that none of the broken operations hides, and every part sent."""
+    def _sweep(self, unknown: set[Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """The backward pass: gradients of all nodes but the unknown ones, and every part that is sent."""
         if not self.root.tracked:
             return {}, {}
         seed, sent = np.ones_like(self.root.value), {}
-        wanted = [n for n in self.nodes if n.tracked and n.index not in tainted and n.index not in self.broken]
+        wanted = [n for n in self.nodes if n.tracked and n.index not in unknown and n.index not in self.broken]
 
         def watch(node: Any, slot: int, part: Any) -> None:
             sent[node.index, slot] = np.array(part)
@@ -190,20 +191,6 @@ class Graph:
 
 def _value(x: Any) -> Any:
     return x.value if isinstance(x, Traced) else x
-
-
-def parameter(value: Any) -> Any:
-    """A parameter of an operation as it reads in Python source."""
-    if isinstance(value, np.ndarray):
-        return text.shorten(np.array2string(value, separator=", ", threshold=6), 30)
-    if isinstance(value, slice):
-        parts = ["" if p is None else str(p) for p in (value.start, value.stop, value.step)]
-        return ":".join(parts[:2] if value.step is None else parts)
-    if value is Ellipsis:
-        return "..."
-    if isinstance(value, tuple):
-        return ", ".join(str(parameter(v)) for v in value)
-    return value
 
 
 def _collect(root: Any) -> tuple[list[Any], list[Slot]]:
@@ -242,7 +229,7 @@ def _stale(nodes: Sequence[Any]) -> set[Any]:
     return stale
 
 
-def variables_of(frame: Any) -> dict[str, Any]:
-    """The tensors that the variables of a caller hold; names that begin with an underscore say nothing."""
-    found = {**frame.f_globals, **frame.f_locals}
-    return {name: value for name, value in found.items() if isinstance(value, Traced) and name[0] not in "_@"}
+def largest(value: Any) -> float:
+    """The largest absolute value that is a number."""
+    size = np.abs(np.asarray(value, dtype=float))
+    return float(np.max(size, where=np.isfinite(size), initial=0.0))

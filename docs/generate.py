@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 
 import tinygrad_nn as tn
-from tinygrad_nn.describe import example_of
+from tinygrad_nn.docstrings import example_of
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, write
 from tinygrad_nn.symbols import derivative
 
 HERE = Path(__file__).parent
 
 CHAPTERS = {
-    "elementwise": "Elementwise",
-    "reductions": "Reductions",
-    "shaping": "Shaping and indexing",
-    "linalg": "Linear algebra",
-    "losses": "Losses",
+    "tinygrad_nn.ops.elementwise": "Elementwise",
+    "tinygrad_nn.ops.reductions": "Reductions",
+    "tinygrad_nn.ops.shaping": "Shaping and indexing",
+    "tinygrad_nn.ops.linalg": "Linear algebra",
+    "tinygrad_nn.ops.losses": "Losses",
 }
 
 
@@ -34,14 +34,14 @@ def _row(op: Op) -> str:
     names = {name: name for name in op.arguments}
     rules = []
     for slot, name in enumerate(op.arguments):
-        if not op.derivable(slot):
+        if not op.differentiable(slot):
             rules.append(f"{name}: none")
             continue
         rule = derivative(op, slot, op.arguments)
         text = rule.text if rule is not None else f"see `{_rule_name(op, slot)}`"
         rules.append((f"{name}: " if len(op.arguments) > 1 else "") + (_code(text) if rule is not None else text))
     call = f"`{op.name}{inspect.signature(op)}`".replace("|", "\\|")
-    cells = [call, _code(write(op, names)), "<br>".join(rules), op.kind or "general", op.hard]
+    cells = [call, _code(write(op, names)), "<br>".join(rules), op.kind or "general", op.docs.edge_cases]
     return "| " + " | ".join(cells) + " |"
 
 
@@ -50,8 +50,8 @@ def _rule_name(op: Op, slot: int) -> str:
     return rule.__name__ if rule.__name__ != "<lambda>" else f"ops/{op.__module__.rpartition('.')[2]}.py"
 
 
-def operations() -> str:
-    """The page of all operations."""
+def operations(chapters: dict[str, str] = CHAPTERS) -> str:
+    """The page of all operations: a chapter for each module that has some, under this title."""
     lines = [
         "# Operations",
         "",
@@ -63,29 +63,28 @@ def operations() -> str:
         "The kind says what the Jacobian looks like; forward mode follows from it.",
         "",
     ]
-    entries = {name: entry for name, entry in sorted(BY_NAME.items()) if not name.startswith("_")}
-    for module, title in CHAPTERS.items():
-        lines += [f"## {title}", "", "| call | value | gradient | kind | at hard points |", "|---|---|---|---|---|"]
-        own = {n: e for n, e in entries.items() if e.__module__ == f"tinygrad_nn.ops.{module}"}
-        lines += [_row(e) for e in own.values() if isinstance(e, Op)]
-        composed = {n: e for n, e in own.items() if not isinstance(e, Op)}
-        if composed:
-            lines += ["", "Composed of these:", ""]
-            for name, function in composed.items():
-                summary = inspect.getdoc(function).splitlines()[0]
-                lines.append(f"- `{name}{inspect.signature(function)}`: {summary}")
-        lines += ["", "```python"]
-        lines += [f">>> {line}" for line in ("import numpy as np", "import tinygrad_nn as tn")]
-        for e in own.values():
-            call = example_of(e) if isinstance(e, Op) else ""
-            if call:
-                lines += [f">>> {call}", repr(eval(call, {"np": np, "tn": tn}))]
-        lines += ["```", ""]
-    numpy_names = sorted(
-        {f"np.{'linalg.' if 'linalg' in (f.__module__ or '') else ''}{f.__name__}" for f in BY_FUNCTION}
-    )
-    lines += ["## NumPy functions that work on tensors", "", ", ".join(f"`{n}`" for n in numpy_names), ""]
+    for module, title in chapters.items():
+        lines += [f"## {title}", "", *_chapter(module), ""]
+    names = {f"np.{'linalg.' if 'linalg' in (f.__module__ or '') else ''}{f.__name__}" for f in BY_FUNCTION}
+    lines += ["## NumPy functions that work on tensors", "", ", ".join(f"`{n}`" for n in sorted(names)), ""]
     return "\n".join(lines)
+
+
+def _chapter(module: str) -> list[str]:
+    """The operations of one module: a table, the functions composed of them, and an example of each."""
+    entries = {n: e for n, e in sorted(BY_NAME.items()) if not n.startswith("_") and e.__module__ == module}
+    ops = [e for e in entries.values() if isinstance(e, Op)]
+    lines = ["| call | value | gradient | kind | edge cases |", "|---|---|---|---|---|", *map(_row, ops)]
+    composed = {name: e for name, e in entries.items() if not isinstance(e, Op)}
+    if composed:
+        lines += ["", "Composed of these:", ""]
+        for name, function in composed.items():
+            summary = inspect.getdoc(function).splitlines()[0]
+            lines.append(f"- `{name}{inspect.signature(function)}`: {summary}")
+    lines += ["", "```python", ">>> import numpy as np", ">>> import tinygrad_nn as tn"]
+    for call in filter(None, map(example_of, ops)):
+        lines += [f">>> {call}", repr(eval(call, {"np": np, "tn": tn}))]
+    return [*lines, "```"]
 
 
 WHEN = {
@@ -158,16 +157,16 @@ def _page_of(doc: str) -> list[str]:
     return lines[:-1]
 
 
-def hard_points() -> str:
-    """The page of values and gradients at the hard points, from the table that the tests go through."""
-    spec = importlib.util.spec_from_file_location("hard_points", HERE.parent / "tests" / "hard_points.py")
+def edge_cases() -> str:
+    """The page of values and gradients in edge cases, from the table that the tests go through."""
+    spec = importlib.util.spec_from_file_location("edge_cases", HERE.parent / "tests" / "edge_cases.py")
     table = importlib.util.module_from_spec(spec)
-    sys.modules["hard_points"] = table  # a dataclass looks its module up
+    sys.modules["edge_cases"] = table  # a dataclass looks its module up
     spec.loader.exec_module(table)
     lines = [
-        "# Hard points",
+        "# Edge cases",
         "",
-        "Made from `tests/hard_points.py` by `docs/generate.py`; do not edit. Every row is a test.",
+        "Made from `tests/edge_cases.py` by `docs/generate.py`; do not edit. Every row is a test.",
         "Gradients are those of the sum of the value.",
     ]
     theme = None
@@ -187,7 +186,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-PAGES = {"operations.md": operations, "optimisers.md": optimisers, "hard_points.md": hard_points}
+PAGES = {"operations.md": operations, "optimisers.md": optimisers, "edge_cases.md": edge_cases}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

@@ -201,7 +201,7 @@ class Author:
 
     def draw_two(self):
         a = self.pick()
-        b = self.pick(lambda x: fit(x, self.values[a]))
+        b = self.pick(lambda x: broadcastable(x, self.values[a]))
         name, margin = self.one_of(*TWO.split()), None
         if name in ("divide", "arctan2", "hypot"):
             b = self.positive(b)
@@ -213,7 +213,7 @@ class Author:
 
     def draw_choice(self):
         a = self.pick()
-        b = self.pick(lambda x: fit(x, self.values[a]))
+        b = self.pick(lambda x: broadcastable(x, self.values[a]))
         if self.rng.random() < 0.5:
             self.add("where", a, b, margin=self.gap(self.values[a], self.values[b]))
         else:
@@ -372,7 +372,11 @@ class Author:
         a = self.pick(lambda x: x.ndim)
 
         def multiplies(x):
-            return x.ndim and x.shape[-min(x.ndim, 2)] == self.values[a].shape[-1] and fit_leading(self.values[a], x)
+            return (
+                x.ndim
+                and x.shape[-min(x.ndim, 2)] == self.values[a].shape[-1]
+                and leading_broadcastable(self.values[a], x)
+            )
 
         self.add("matmul", a, self.pick(multiplies))
 
@@ -417,7 +421,9 @@ class Author:
         choice = self.one_of("inv", "det", "slogdet", "solve", "cholesky")
         if choice == "solve":
             self.add(
-                choice, square, self.pick(lambda x: x.ndim > 1 and x.shape[-2] == n and fit_leading(self.values[at], x))
+                choice,
+                square,
+                self.pick(lambda x: x.ndim > 1 and x.shape[-2] == n and leading_broadcastable(self.values[at], x)),
             )
         elif choice == "cholesky":
             turned = self.add("swapaxes", square, rest=(-1, -2))
@@ -448,7 +454,7 @@ class Unsuitable(Exception):  # noqa: N818  no error: the next draw
     """These values do not fit this operation."""
 
 
-def fit(a, b):
+def broadcastable(a, b):
     try:
         np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
@@ -456,5 +462,5 @@ def fit(a, b):
     return True
 
 
-def fit_leading(a, b):
-    return fit(np.empty(a.shape[:-2]), np.empty(b.shape[:-2]))
+def leading_broadcastable(a, b):
+    return broadcastable(np.empty(a.shape[:-2]), np.empty(b.shape[:-2]))

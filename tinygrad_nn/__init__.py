@@ -10,30 +10,36 @@ from typing import Any as _Any
 from tinygrad_nn import ops
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.checking import gradcheck
-from tinygrad_nn.errors import GradientCheckError, MutationError, NonFiniteError, ShapeError
+from tinygrad_nn.docstrings import docstring_of as _docstring_of
+from tinygrad_nn.errors import CompileError, GradientCheckError, MutationError, NonFiniteError, ShapeError
+from tinygrad_nn.modes import at_each_replay, detect_anomaly, no_grad
 from tinygrad_nn.operation import BY_NAME as _BY_NAME
-from tinygrad_nn.operation import Op, op
-from tinygrad_nn.tensor import Tensor, detect_anomaly, no_grad, tensor
+from tinygrad_nn.operation import Op
+from tinygrad_nn.operation import document_with as _document_with
+from tinygrad_nn.registry import op
+from tinygrad_nn.tensor import Tensor, tensor
 from tinygrad_nn.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
+_document_with(_docstring_of)  # what help(tn.tanh) says
+
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
-_ROOMS = ("chain", "checkpoint", "data", "nn", "optim", "plot", "replay", "sklearn", "training", "view")
+_MODULES = ("chain", "checkpoint", "data", "nn", "optim", "plot", "compiler", "sklearn", "training", "view")
 _LATER = {
     "paths": "chain",
     "draw": "view",
     "explain": "view",
     "fit": "training",
-    "compile": "replay",
+    "compile": "compiler",
 }
 
 __all__ = [
-    "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ShapeError", "Tensor", "detect_anomaly", "grad",
-    "gradcheck", "gradients", "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad",
-    "vjp",
+    "CompileError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ShapeError", "Tensor",
+    "at_each_replay", "detect_anomaly", "grad", "gradcheck", "gradients", "hessian", "hvp", "jacobian", "jvp",
+    "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp",
 ]  # fmt: skip
-__all__ += [*ops.names(), *_LATER, *_ROOMS]
+__all__ += [*ops.names(), *_LATER, *_MODULES]
 globals().update({name: _BY_NAME[name] for name in ops.names()})  # `__getattr__` would take longer than the operation
 
 
@@ -41,7 +47,7 @@ def __getattr__(name: str) -> _Any:
     """Operations added later, and what is loaded later."""
     if name in _LATER:
         value = getattr(_importlib.import_module(f"tinygrad_nn.{_LATER[name]}"), name)
-    elif name in _ROOMS:
+    elif name in _MODULES:
         value = _importlib.import_module(f"tinygrad_nn.{name}")
     elif name in _BY_NAME and not name.startswith("_"):
         return _BY_NAME[name]

@@ -8,7 +8,7 @@ A file holds arrays and one JSON text, never code, and reading it runs nothing t
 >>> model = tn.nn.Sequential(tn.nn.Dense(2, 3, "tanh", rng=0), tn.nn.Dense(3, 1, rng=1))
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     path = checkpoint.save(pathlib.Path(folder) / "model.npz", model, extra={"epoch": 7})
-...     copy = checkpoint.load(path)
+...     copy = tn.nn.load(path)
 ...     checkpoint.read(path).extra
 {'epoch': 7}
 >>> bool((copy[0].W.data == model[0].W.data).all())
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 import io
 import json
 import os
@@ -32,7 +31,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Checkpoint", "CheckpointError", "load", "read", "restore", "save"]
+from tinygrad_nn import tree
+
+__all__ = ["Checkpoint", "CheckpointError", "load_into", "read", "refusing", "restore", "save", "with_suffix"]
 
 VERSION = 1
 _LABELS = "checkpoint"  # what the JSON text is called in a file
@@ -103,25 +104,7 @@ def save(path: str | os.PathLike, model: Any, optimizer: Any = None, extra: Any 
             "params": [[names.get(id(p)) for p in group["params"]] for group in optimizer.param_groups],
             "state": optimizer.state_dict(),
         }
-    return _write(complete(path), content)
-
-
-def load(path: str | os.PathLike) -> Any:
-    """The model of a file, rebuilt; where the file holds an optimiser too, the pair (model, optimiser).
-
-    Raises CheckpointError for a file that is not a whole checkpoint of this version, or does not say how to rebuild.
-    """
-    found = read(path)
-    if found.architecture is None:
-        raise CheckpointError(
-            f"{path} does not say how to rebuild its model ({found.reason}); model.load(path) fills one that you make"
-        )
-    with _trouble(path, "cannot be rebuilt here: {}"):
-        model = _room("nn").build(found.architecture)
-        optimizer = found.optimizer and _optimizer(found.optimizer, dict(model.named_parameters()))
-    _fill(path, found, model, optimizer)
-    model.train(found.training)
-    return (model, optimizer) if optimizer else model
+    return _write(with_suffix(path), content)
 
 
 def restore(path: str | os.PathLike, model: Any, optimizer: Any = None) -> Checkpoint:
@@ -131,13 +114,8 @@ def restore(path: str | os.PathLike, model: Any, optimizer: Any = None) -> Check
     model and optimiser are then as they were.
     """
     found = read(path)
-    _fill(path, found, model, optimizer)
+    load_into(path, found, model, optimizer)
     return found
-
-
-def _room(name: str) -> Any:
-    # Models save themselves, so `nn` stands on this room; what rebuilds them is fetched when a file asks for it.
-    return importlib.import_module(f"tinygrad_nn.{name}")
 
 
 def _architecture(model: Any) -> tuple[Any, str | None]:
@@ -158,29 +136,14 @@ def _generators(model: Any) -> list[tuple[np.random.Generator, list[str]]]:
     return list(found.values())
 
 
-def _optimizer(described: dict[str, Any], parameters: dict[str, Any]) -> Any:
-    """A new optimiser as described, of these parameters."""
-    optim, kind = _room("optim"), described["type"]
-    make = getattr(optim, kind) if kind in optim.__all__ else None
-    if not (isinstance(make, type) and issubclass(make, optim.Optimizer)):
-        raise ValueError(f"there is no optimiser {kind!r} in tn.optim")
-    groups = []
-    for names, settings in zip(described["params"], described["state"]["param_groups"], strict=True):
-        if None in names:
-            raise ValueError("its optimiser changes a parameter that is not the model's; make both and restore them")
-        groups.append({**settings, "params": [parameters[name] for name in names]})
-    takes = inspect.signature(make).parameters.keys() - {"params"}
-    return make(groups, **{name: value for name, value in groups[0].items() if name in takes})
-
-
-def _fill(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:
-    """Check everything, then assign."""
+def load_into(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:
+    """Check everything, then assign what the file holds."""
     mine, _ = _architecture(model)
     if mine is not None and found.architecture is not None:
         _refuse_difference(path, found.architecture, mine)
     _refuse_difference(path, _shapes(found.state), _shapes(model.state_dict()))
     modules = dict(model.named_modules())
-    with _trouble(path):
+    with refusing(path):
         generators = [(entry["of"], _generator(entry["state"])) for entry in found.generators]
         drawing = {name: "random" for of, _ in generators for name in of}
     _refuse_difference(path, drawing, {name: "random" for _, of in _generators(model) for name in of})
@@ -243,10 +206,10 @@ def read(path: str | os.PathLike) -> Checkpoint:
 
     Raises CheckpointError for a file that was cut short or damaged, is of another version, or is not a checkpoint.
     """
-    path = complete(path)
-    _, parse = _FORMS[path.suffix]
+    path = with_suffix(path)
+    _, parse = _FORMATS[path.suffix]
     data = path.read_bytes()
-    with _trouble(path):
+    with refusing(path):
         labels, arrays = parse(data)
         version = dict(labels).get("tinygrad_nn")
     if version is None:
@@ -256,7 +219,7 @@ def read(path: str | os.PathLike) -> Checkpoint:
             f"{path} is a checkpoint of version {version}, this tinygrad_nn reads version {VERSION}: "
             "read it with the release that wrote it"
         )
-    with _trouble(path):
+    with refusing(path):
         if labels["checksum"] != _checksum(labels["content"], arrays):
             raise ValueError("its checksum is wrong")
         found = Checkpoint(**_join(json.loads(labels["content"]), arrays))
@@ -266,7 +229,7 @@ def read(path: str | os.PathLike) -> Checkpoint:
 
 
 def _write(path: Path, content: dict[str, Any]) -> Path:
-    compose, _ = _FORMS[path.suffix]
+    compose, _ = _FORMATS[path.suffix]
     arrays: dict[str, np.ndarray] = {}
     text = json.dumps(_split(content, "", arrays))
     data = compose({"tinygrad_nn": VERSION, "checksum": _checksum(text, arrays), "content": text}, arrays)
@@ -294,8 +257,8 @@ _DAMAGED = "is not a whole checkpoint ({}): it was cut short or damaged, or is a
 
 
 @contextlib.contextmanager
-def _trouble(path: Any, text: str = _DAMAGED) -> Iterator[None]:
-    """Whatever a parser says about content that it cannot make sense of, as one error."""
+def refusing(path: Any, text: str = _DAMAGED) -> Iterator[None]:
+    """Turn every error about the content of a file into a CheckpointError."""
     try:
         yield
     except (CheckpointError, ImportError):
@@ -304,32 +267,37 @@ def _trouble(path: Any, text: str = _DAMAGED) -> Iterator[None]:
         raise CheckpointError(f"{path} {text.format(reason)}") from None
 
 
-def _split(tree: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """The tree as JSON holds it; its arrays go to `arrays`, each under its path."""
-    if isinstance(tree, (np.ndarray, np.generic)):
-        if tree.dtype.kind not in "fiub" or tree.dtype.itemsize > 8:
-            raise TypeError(f"save: {name} has dtype {tree.dtype}, a checkpoint holds real numbers of up to 8 bytes")
+def _split(content: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """The content as JSON holds it; its arrays go to `arrays`, each under its path."""
+    if isinstance(content, (np.ndarray, np.generic)):
+        if content.dtype.kind not in "fiub" or content.dtype.itemsize > 8:
+            raise TypeError(f"save: {name} has dtype {content.dtype}, a checkpoint holds real numbers of up to 8 bytes")
         while name in arrays:  # a key may hold a slash
             name += "'"
-        arrays[name] = np.array(tree, order="C")
+        arrays[name] = np.array(content, order="C")
         return {_ARRAY: name}
-    if isinstance(tree, dict):
-        if _ARRAY in tree or len(set(map(str, tree))) < len(tree):
-            raise TypeError(f"save: {name} has keys that a checkpoint cannot tell apart: {', '.join(map(repr, tree))}")
-        return {str(key): _split(value, f"{name}/{key}".lstrip("/"), arrays) for key, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return [_split(value, f"{name}/{i}", arrays) for i, value in enumerate(tree)]
-    if tree is None or isinstance(tree, (bool, int, float, str)):
-        return tree
+    if isinstance(content, dict):
+        if _ARRAY in content or len(set(map(str, content))) < len(content):
+            raise TypeError(
+                f"save: {name} has keys that a checkpoint cannot tell apart: {', '.join(map(repr, content))}"
+            )
+        return {str(key): _split(value, f"{name}/{key}".lstrip("/"), arrays) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_split(value, f"{name}/{i}", arrays) for i, value in enumerate(content)]
+    if content is None or isinstance(content, (bool, int, float, str)):
+        return content
     raise TypeError(
-        f"save: {name} is of type {type(tree).__name__}, a checkpoint holds numbers, texts, arrays, lists and dicts"
+        f"save: {name} is of type {type(content).__name__}, a checkpoint holds numbers, texts, arrays, lists and dicts"
     )
 
 
-def _join(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
-    if isinstance(tree, dict):
-        return arrays[tree[_ARRAY]] if _ARRAY in tree else {key: _join(value, arrays) for key, value in tree.items()}
-    return [_join(value, arrays) for value in tree] if isinstance(tree, list) else tree
+def _join(content: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """The way back: arrays in place of their paths."""
+
+    def is_node(x: Any) -> bool:
+        return tree.is_container(x) and not (isinstance(x, dict) and _ARRAY in x)
+
+    return tree.map(lambda x: arrays[x[_ARRAY]] if isinstance(x, dict) else x, content, is_node)
 
 
 def _checksum(text: str, arrays: dict[str, np.ndarray]) -> int:
@@ -339,13 +307,13 @@ def _checksum(text: str, arrays: dict[str, np.ndarray]) -> int:
     return total
 
 
-def complete(path: str | os.PathLike) -> Path:
-    """The path with its suffix, which is .safetensors unless it says otherwise; ValueError for one that is no form."""
+def with_suffix(path: str | os.PathLike) -> Path:
+    """The path, ending in .safetensors if it has no suffix; ValueError for a suffix of another format."""
     path = Path(path)
     if not path.suffix:
         path = path.with_name(f"{path.name}.safetensors")
-    if path.suffix not in _FORMS:
-        raise ValueError(f"{path} ends in {path.suffix!r}, expected {' or '.join(_FORMS)}")
+    if path.suffix not in _FORMATS:
+        raise ValueError(f"{path} ends in {path.suffix!r}, expected {' or '.join(_FORMATS)}")
     return path
 
 
@@ -383,7 +351,7 @@ def _safetensors() -> Any:
 
 
 # suffix: (how to compose a file, how to parse one)
-_FORMS: dict[str, tuple[Callable, Callable]] = {
+_FORMATS: dict[str, tuple[Callable, Callable]] = {
     ".safetensors": (_compose_safetensors, _parse_safetensors),
     ".npz": (_compose_npz, _parse_npz),
 }

@@ -1,4 +1,4 @@
-"""The package's own errors, and the texts that say what was asked, what was expected, and one way out."""
+"""The package's own errors, and the texts that say what was asked, what was expected, and a hint."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ class NonFiniteError(FloatingPointError):
     """A NaN or an infinity arose where `detect_anomaly` was watching."""
 
 
+class CompileError(RuntimeError):
+    """A step that cannot be replayed: something in it would go stale; the message says what, and in which line."""
+
+
 class GradientCheckError(AssertionError):
     """A derivative rule disagrees with finite differences."""
 
@@ -31,7 +35,13 @@ def label(value: Any, role: str) -> str:
     return getattr(value, "name", None) or role
 
 
-def misfit(op: Any, args: Sequence[Any], reason: Exception) -> ShapeError | None:
+def transpose_fits(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """The hint for rows where columns are expected; empty where that is not what is wrong."""
+    turned = len(shape) == 2 and shape[::-1] == expected
+    return f"; {name}.T fits (examples are columns)" if turned else ""
+
+
+def shape_error(op: Any, args: Sequence[Any], reason: Exception) -> ShapeError | None:
     """The ShapeError for these operands, or None if it is not their shapes that are wrong."""
     shapes = [np.shape(a) for a in args]
     if len(args) == len(op.arguments):
@@ -39,29 +49,29 @@ def misfit(op: Any, args: Sequence[Any], reason: Exception) -> ShapeError | None
     else:
         names = [label(a, f"{op.arguments[0]}[{i}]") for i, a in enumerate(args)]
     asked = f"{op.name}: " + ", ".join(f"{n} has shape {s}" for n, s in zip(names, shapes, strict=True))
-    if op.name in ("matmul", "affine"):
-        product = _matmul_misfit(names, *shapes[:2])
+    if op.matrix_product:
+        product = _product_differs(names, *shapes[:2])
         return ShapeError(f"{asked}: {product or f'the product has one row for each of {names[0]}, so has {names[2]}'}")
     if op.kind == "elementwise" and len(shapes) > 1:
-        differing = _broadcast_misfit(shapes)
+        differing = _broadcast_differs(shapes)
         return ShapeError(f"{asked}: {differing}{_transpose_that_fits(names, shapes)}") if differing else None
     of_shapes = isinstance(reason, ValueError) and any(word in str(reason) for word in ("shape", "dimension"))
     return ShapeError(f"{asked}: {reason}") if of_shapes and not isinstance(reason, np.exceptions.AxisError) else None
 
 
 def explained(op: Any, args: Sequence[Any], reason: Exception) -> Exception:
-    """An error of the same kind that says which operation it was, on what; and a way out, where one is known."""
+    """An error of the same kind that says which operation it was, on what; and a hint, where there is one."""
     if type(reason) not in (ValueError, IndexError, np.exceptions.AxisError, np.linalg.LinAlgError):
         return reason
     if ": " in str(reason):  # one of ours, that says it all
         return reason
     names = [label(a, role) for a, role in zip(args, op.arguments, strict=False)]
     asked = ", ".join(f"{n} has shape {np.shape(a)}" for n, a in zip(names, args, strict=False))
-    ways_out = [way.format(names[0]) for word, way in _WAYS_OUT.items() if word in str(reason)] if names else []
-    return type(reason)(": ".join([op.name, asked, "; ".join([str(reason), *ways_out])]))
+    hints = [hint.format(names[0]) for words, hint in _HINTS.items() if words in str(reason)] if names else []
+    return type(reason)(": ".join([op.name, asked, "; ".join([str(reason), *hints])]))
 
 
-_WAYS_OUT = {
+_HINTS = {
     "Singular matrix": "it has no inverse; {0} + 1e-6 * np.eye(n) is near it and has one",
     "not positive definite": "it must be symmetric with eigenvalues above 0; {0} @ {0}.T + 1e-6 * np.eye(n) is",
     "is out of bounds for array of dimension": "axes count from 0, or from -1 backwards",
@@ -80,7 +90,7 @@ def wrong_rule(node: Any, slot: int, part: Any) -> Exception:
     )
 
 
-def misfitting_gradient(p: Any) -> Exception:
+def gradient_shape_error(p: Any) -> Exception:
     """The error for a `.grad` that was set by hand and does not fit."""
     name, shape = label(p, "a parameter"), getattr(p.grad, "shape", None)
     if shape is None:
@@ -93,12 +103,12 @@ def misfitting_gradient(p: Any) -> Exception:
     )
 
 
-def _matmul_misfit(names: Sequence[str], a: tuple, b: tuple) -> str:
+def _product_differs(names: Sequence[str], a: tuple, b: tuple) -> str:
     if not a or not b:
         scalar = names[0] if not a else names[1]
         return f"{scalar} is a single number, which has no rows or columns; use * to scale by it"
     inner_a, inner_b = a[-1], b[-2] if len(b) > 1 else b[0]
-    if inner_a == inner_b and _broadcast_misfit([a[:-2], b[:-2]]) == "":
+    if inner_a == inner_b and _broadcast_differs([a[:-2], b[:-2]]) == "":
         return ""
     if inner_a == inner_b:
         return f"the leading axes {a[:-2]} and {b[:-2]} do not broadcast"
@@ -110,7 +120,7 @@ def _matmul_misfit(names: Sequence[str], a: tuple, b: tuple) -> str:
     return text
 
 
-def _broadcast_misfit(shapes: Sequence[tuple]) -> str:
+def _broadcast_differs(shapes: Sequence[tuple]) -> str:
     for place in range(1, max(map(len, shapes)) + 1):
         sizes = [s[-place] for s in shapes if len(s) >= place and s[-place] != 1]
         if len(set(sizes)) > 1:
@@ -121,9 +131,9 @@ def _broadcast_misfit(shapes: Sequence[tuple]) -> str:
 def _transpose_that_fits(names: Sequence[str], shapes: Sequence[tuple]) -> str:
     for i in reversed(range(len(shapes))):
         turned = [s[::-1] if i == j else s for j, s in enumerate(shapes)]
-        if len(shapes[i]) > 1 and not _broadcast_misfit(turned):
+        if len(shapes[i]) > 1 and not _broadcast_differs(turned):
             return f"; {names[i]}.T fits"
         column = [(*s, 1) if i == j else s for j, s in enumerate(shapes)]
-        if len(shapes[i]) == 1 and not _broadcast_misfit(column):
+        if len(shapes[i]) == 1 and not _broadcast_differs(column):
             return f"; {names[i]}.reshape(-1, 1) fits"
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import sys
+import operator
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.errors import explained, misfit
+from tinygrad_nn.entry import Checks, Docs, Training
+from tinygrad_nn.errors import explained, shape_error
+from tinygrad_nn.notation import spell_index
 
-__all__ = ["BY_FUNCTION", "BY_NAME", "Op", "Traced", "implements", "op"]
+__all__ = ["BY_FUNCTION", "BY_NAME", "Op", "Traced", "VariadicRule", "document_with", "write"]
 
 BY_NAME: dict[str, Any] = {}  # "tanh" -> the operation, or the function composed of operations
 BY_FUNCTION: dict[Any, Any] = {}  # np.tanh -> the same: how NumPy's own functions find their way into the graph
@@ -34,9 +36,13 @@ class Traced:
         """The value, to index an array with."""
         raise NotImplementedError
 
+    def stands_for_same(self, other: Any) -> bool:
+        """Whether another tracer stands for the same value."""
+        raise NotImplementedError
 
-class EverySlot:
-    """The rules of an operation on any number of arrays: one rule that is told its `slot`."""
+
+class VariadicRule:
+    """The rules of an operation on any number of arrays: one function that is told by `slot=` which argument it is."""
 
     def __init__(self, rule: Callable):
         self.rule = rule
@@ -45,7 +51,22 @@ class EverySlot:
         return lambda *args, **params: self.rule(*args, slot=slot, **params)
 
 
-KINDS = (None, "elementwise", "linear", "multilinear", "reduction", "symmetric")
+# Python's operators, which NumPy's scalars carry out a tenfold quicker than NumPy's functions
+QUICK = {
+    np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul, np.divide: operator.truediv,
+    np.negative: operator.neg,
+}  # fmt: skip
+
+
+class _Documentation:
+    """The docstring of the class `Op`, and of an operation what `document_with` was given to write."""
+
+    def __init__(self, of_class: str):
+        self.of_class = of_class
+        self.write: Callable[[Any], str] = lambda op: op.docs.summary
+
+    def __get__(self, instance: Any, owner: Any = None) -> str:
+        return self.of_class if instance is None else self.write(instance)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +81,8 @@ class Op:
     "elementwise" (diagonal), "linear" (in all arguments together), "multilinear" (in each argument),
     "reduction" (an input element reaches one output element), "symmetric", or None with an explicit `jvp`,
     `(tangents, y, *arrays, **params) -> array`, where the tangent of an argument held constant is None.
+    `entries` says what the numbers in it are, where that is known: "ones" if each element of the result is an element
+    of an argument or a sum of some, "factors" if each is an element of another argument.
     """
 
     name: str
@@ -67,26 +90,33 @@ class Op:
     formula: str
     vjps: Any
     kind: str | None = None
+    entries: str = ""
     jvp: Callable | None = None
     bind: Callable | None = None  # the public signature, where it is not (arrays..., params...): -> arrays, params
     arguments: tuple[str, ...] = ()
     defaults: dict[str, Any] = field(default_factory=dict)
-    binds: int = 9  # how tightly the formula holds together: 1 sum, 2 product, 3 power, 9 function call
     view: bool = True  # the output may share memory with an input
-    guard: bool = False  # passes exact zeros to the branch not taken: what lies behind must not make them NaN
+    selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0
+    matrix_product: bool = False  # of its first two arguments
     method: bool = True
-    domain: tuple = (-2.0, 2.0)  # where the automatic checks draw the inputs: one interval, or one for each argument
-    samples: Callable | None = None  # rng -> list of (arrays, params), where shapes and a domain do not say enough
-    prepare: Callable | None = None  # makes a valid input of any input (a symmetric matrix, say), for the checks
-    smooth: int = 2  # up to which order the checks differentiate
-    summary: str = ""
-    hard: str = ""  # values and gradients at the hard points
-    example: str = ""  # a call for the documentation, where the signature is not (arrays..., params...)
-    special: bool = field(init=False)  # needs a second look when it is recorded
+    # how it is written
+    precedence: int = 9  # of the formula: 0 comparison, 1 sum, 2 product, 3 power, 9 function call
+    associative: bool = False  # a + (b + c) needs no brackets
+    spell: Callable | None = None  # (*texts, arrays=bool) -> text, or None where the formula is right
+    simplify: Callable | None = None  # (*terms) -> a simpler term than the formula gives, or None
+    # for others
+    docs: Docs = field(default_factory=Docs)
+    checks: Checks = field(default_factory=Checks)
+    training: Training = field(default_factory=Training)
+    quick: Callable = field(init=False)  # what `forward` computes, quicker on single numbers; for arrays and numbers
+    slow_path: bool = field(init=False)  # recording it needs more than its value: it has a view, or a gap in its rules
+
+    __doc__ = _Documentation(__doc__)
 
     def __post_init__(self) -> None:
-        gaps = not isinstance(self.vjps, EverySlot) and any(rule is None for rule in self.vjps)
-        object.__setattr__(self, "special", self.view or gaps)
+        object.__setattr__(self, "quick", QUICK.get(self.forward, self.forward))
+        gaps = not isinstance(self.vjps, VariadicRule) and any(rule is None for rule in self.vjps)
+        object.__setattr__(self, "slow_path", self.view or gaps)
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Carry it out: on arrays at once, on tensors with a record of it."""
@@ -117,7 +147,7 @@ class Op:
 
     def explain(self, reason: Exception, args: Sequence[Any]) -> Exception:
         """The error that names the operation, the operands and their shapes."""
-        return misfit(self, args, reason) or explained(self, args, reason)
+        return shape_error(self, args, reason) or explained(self, args, reason)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -153,16 +183,12 @@ class Op:
         return tuple(given.pop(name) for name in self.arguments), given
 
     def _wrong_call(self, wrong: str) -> TypeError:
-        way_out = " (the result is always a new array: assign what is returned)" if wrong == "out=" else ""
-        return TypeError(f"{self.name} does not take {wrong}{way_out}; it is {self.name}{inspect.signature(self)}")
+        hint = " (the result is always a new array: assign what is returned)" if wrong == "out=" else ""
+        return TypeError(f"{self.name} does not take {wrong}{hint}; it is {self.name}{inspect.signature(self)}")
 
-    def derivable(self, slot: int) -> bool:
+    def differentiable(self, slot: int) -> bool:
         """Whether there is a gradient with respect to this argument."""
-        return isinstance(self.vjps, EverySlot) or self.vjps[slot] is not None
-
-    def parameters(self, params: dict[str, Any] | None) -> dict[str, Any]:
-        """The parameters of one call, those left to their defaults included."""
-        return {**self.defaults, **(params or {})}
+        return isinstance(self.vjps, VariadicRule) or self.vjps[slot] is not None
 
 
 def _by_name(name: str) -> Any:
@@ -176,122 +202,10 @@ def write(op: Op, arguments: dict[str, str] | Sequence[str], params: dict[str, A
             arguments = {op.arguments[0]: ", ".join(arguments)}
         else:
             arguments = dict(zip(op.arguments, arguments, strict=True))
-    spelled = {name: _spell(value) for name, value in op.parameters(params).items()}
-    return op.formula.format(**spelled, **arguments)
+    params = {**op.defaults, **(params or {})}
+    return op.formula.format(**{name: spell_index(value) for name, value in params.items()}, **arguments)
 
 
-def _spell(value: Any) -> str:
-    """A parameter as it is written in code: an index as it stands in brackets."""
-    if isinstance(value, tuple):
-        return ", ".join(_spell(v) for v in value)
-    if isinstance(value, slice):
-        parts = ["" if v is None else str(v) for v in (value.start, value.stop, value.step)]
-        return ":".join(parts if parts[2] else parts[:2])
-    if isinstance(value, np.ndarray):
-        return str(value.tolist()) if value.size <= 4 else "…"
-    return "…" if value is Ellipsis else str(value)
-
-
-def op(
-    forward: Callable, formula: str, *vjps: Callable | EverySlot | None, name: str | None = None, **fields: Any
-) -> Op:
-    """Add an operation: the one entry from which function, method, derivatives, labels and checks follow.
-
-    Parameters
-    ----------
-    forward : arrays in, array out.  Where it is a NumPy function, that function works on tensors as well.
-    formula : how it is written, with the arguments in braces: ``"tanh({x})"``.
-    vjps : one rule `(g, y, *arrays, **params) -> array` for each array argument, or None where there is no gradient;
-        an `EverySlot` where the number of arrays is free.  Names and defaults are read off the first rule.
-    name : defaults to that of `forward`.
-    fields : the further fields of `Op` (`kind` is "elementwise" for a ufunc unless said otherwise), and `stands_for`,
-        further NumPy functions that this operation carries out when they meet a tensor.
-
-    Raises
-    ------
-    ValueError : if the name belongs to another operation of the tables, or a NumPy function to another operation.
-
-    Example
-    -------
-    >>> import numpy as np, tinygrad_nn as tn
-    >>> cube = tn.op(lambda x: x * x * x, "{x}³", lambda g, y, x: g * (3 * x * x), name="cube", kind="elementwise")
-    >>> x = tn.tensor(2.0, requires_grad=True)
-    >>> cube(x).backward()
-    >>> x.grad
-    array(12.)
-    >>> tn.gradcheck(cube, np.array([1.0, -2.0]), order=2)
-    True
-    """
-    name = name or forward.__name__
-    if "arguments" not in fields:
-        rule = next((r.rule if isinstance(r, EverySlot) else r for r in vjps if r is not None), None)
-        signature = inspect.signature(rule or fields.get("bind") or forward)
-        names = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD and p.name != "slot"]
-        names = names[2:] if rule else names
-        fields["arguments"] = tuple(p.name for p in names if p.default is p.empty)
-        fields.setdefault("defaults", {p.name: p.default for p in names if p.default is not p.empty})
-    if isinstance(forward, np.ufunc):
-        fields.setdefault("kind", "elementwise")
-    if fields.get("kind") not in KINDS:
-        raise ValueError(
-            f"{name}: kind is {fields['kind']!r}; expected one of {', '.join(map(repr, KINDS[1:]))}, or None with a jvp"
-        )
-    slots: Any = vjps[0] if vjps and isinstance(vjps[0], EverySlot) else vjps
-    if not isinstance(slots, EverySlot) and len(slots) != len(fields["arguments"]):
-        raise ValueError(
-            f"{name} has {len(fields['arguments'])} array arguments ({', '.join(fields['arguments'])}) "
-            f"and {len(slots)} derivative rules: give one rule for each, or None where there is no gradient"
-        )
-    stands_for = fields.pop("stands_for", ())
-    if isinstance(forward, np.ufunc) or (forward.__module__ or "").startswith("numpy"):
-        stands_for = (forward, *stands_for)
-    module = sys._getframe(1).f_globals.get("__name__")
-    if isinstance(forward, np.ufunc) or str(module).startswith("tinygrad_nn."):
-        fields.setdefault("view", False)  # of an operation of somebody else it is not known
-    new = Op(name, forward, formula, slots, **fields)
-    object.__setattr__(new, "__module__", module)
-    _register(new, name, stands_for)
-    return new
-
-
-def _register(entry: Any, name: str, stands_for: Sequence[Callable]) -> None:
-    rivals = [BY_NAME.get(name), *(BY_FUNCTION.get(f) for f in stands_for)]
-    for old in rivals:
-        if (
-            old is not None
-            and old.__module__ != entry.__module__
-            and (old.__module__ or "").startswith("tinygrad_nn.ops")
-        ):
-            raise ValueError(
-                f"{old.__name__!r} is in the tables already: give yours another name= and forward function"
-            )
-    BY_NAME[name] = entry
-    BY_FUNCTION.update(dict.fromkeys(stands_for, entry))
-    for kind in _WITH_METHODS:
-        _give_method(kind, name, entry)
-
-
-_WITH_METHODS: list[type] = []
-
-
-def give_methods(kind: type) -> None:
-    """Let instances of a class have the operations as methods: those there are, and those to come."""
-    _WITH_METHODS.append(kind)
-    for name, entry in BY_NAME.items():
-        _give_method(kind, name, entry)
-
-
-def _give_method(kind: type, name: str, entry: Any) -> None:
-    own = getattr(kind, name, None)
-    if getattr(entry, "method", True) and not name.startswith("_") and (own is None or isinstance(own, Op)):
-        setattr(kind, name, entry)
-
-
-def implements(*functions: Callable, name: str | None = None) -> Callable:
-    """Register a function composed of operations, and the NumPy functions it stands for."""
-
-    def register(function: Callable) -> Callable:
-        _register(function, name or function.__name__, functions)
-        return function
-
-    return register
+def document_with(write: Callable[[Op], str]) -> None:
+    """Let `write` say what `help` shows of an operation."""
+    Op.__dict__["__doc__"].write = write

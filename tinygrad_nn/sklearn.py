@@ -21,9 +21,9 @@ import numpy as np
 
 from tinygrad_nn import optim
 from tinygrad_nn.data import batches
+from tinygrad_nn.modes import no_grad
 from tinygrad_nn.nn import Dense, Sequential, l2_penalty
-from tinygrad_nn.operation import BY_NAME
-from tinygrad_nn.tensor import no_grad
+from tinygrad_nn.operation import Op
 from tinygrad_nn.training import History, find_loss, fit
 
 try:
@@ -49,20 +49,21 @@ _NAMES: dict[Any, Any] = {"logistic": "sigmoid"}  # scikit-learn's name
 
 def _weighted(loss: Loss) -> Loss:
     """The mean of w L over examples, where w is the last row of the targets."""
-    name = getattr(loss, "name", None)
+    rule = loss.training.weighted if isinstance(loss, Op) else None
 
     def weighted(prediction: Any, target: Any) -> Any:
         target, w = target[:-1], target[-1:]
-        if name == "cross_entropy":
-            return loss(prediction, target * w)
-        if name == "l1_loss":
-            return loss(prediction * w, target * w)
-        if name == "mse":
-            return loss(prediction * np.sqrt(w), target * np.sqrt(w))
+        if rule is not None:
+            return loss(*rule(prediction, target, w))
         # Any other: its value is the unweighted one, its gradient that of the weighted one.
         return loss(prediction * w + prediction.detach() * (1 - w), target)
 
     return weighted
+
+
+def _probabilities(loss: Loss) -> Op | None:
+    """The activation that makes probabilities of the logits that a loss takes; None where it takes none."""
+    return loss.training.probabilities if isinstance(loss, Op) else None
 
 
 def _regularised(loss: Loss, model: Sequential, alpha: float) -> Loss:
@@ -323,12 +324,11 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class (N, classes), in the order of `classes_`."""
         outputs = self._outputs(X)
-        name = getattr(find_loss(self.loss), "name", None)
-        if name == "cross_entropy":
-            outputs = BY_NAME["softmax"](outputs, axis=0)
-        elif name == "binary_cross_entropy":
-            outputs = BY_NAME["sigmoid"](outputs)
-            outputs = outputs / outputs.sum(axis=0)
+        activation = _probabilities(find_loss(self.loss))
+        if activation is not None:
+            outputs = activation(outputs)
+            if activation.kind == "elementwise":  # each class by itself: they need not add up to 1
+                outputs = outputs / outputs.sum(axis=0)
         return outputs.T
 
     def _learn_targets(self, y: np.ndarray) -> None:
@@ -351,8 +351,7 @@ class MLPClassifier(ClassifierMixin, _MLP):  # type: ignore[misc]
         return float(accuracy_score(y, predicted, sample_weight=weight))
 
     def _output_activation(self) -> str | None:
-        logits = getattr(find_loss(self.loss), "name", None) in ("cross_entropy", "binary_cross_entropy")
-        return None if logits else "softmax"
+        return "softmax" if _probabilities(find_loss(self.loss)) is None else None
 
 
 class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP):  # type: ignore[misc]

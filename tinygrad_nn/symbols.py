@@ -8,31 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, EverySlot, Op, Traced, write
+from tinygrad_nn.notation import Term, bracket, format_number
+from tinygrad_nn.operation import BY_FUNCTION, Op, Traced, VariadicRule, write
+from tinygrad_nn.ops.shaping import getitem
 from tinygrad_nn.samples import samples_of
 
-__all__ = ["Symbol", "derivative", "reads"]
-
-SUPERSCRIPTS = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-
-
-def number(x: Any) -> str:
-    """A constant as it is written in a formula."""
-    if isinstance(x, np.ndarray) and x.ndim:
-        return "[…]"
-    return f"{float(x):.4g}".replace("-", "−")
+__all__ = ["Symbol", "derivative", "formula", "reads"]
 
 
 class Symbol(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     """A name with a sample value: operations on it write themselves down.
 
-    `text` is the formula, `binds` how tightly it holds together, `sources` the symbols whose values it depends on.
+    `text` is the formula, `precedence` that of its outermost operation (see `notation.Term`), `sources` the symbols
+    whose values it depends on.
     """
 
-    __slots__ = ("binds", "sample", "sources", "text")
+    __slots__ = ("precedence", "sample", "sources", "text")
 
-    def __init__(self, text: str, sample: Any, binds: int = 9, sources: frozenset = frozenset()):
-        self.text, self.sample, self.binds, self.sources = text, sample, binds, sources or frozenset([text])
+    def __init__(self, text: str, sample: Any, precedence: int = 9, sources: frozenset = frozenset()):
+        self.text, self.sample, self.precedence = text, sample, precedence
+        self.sources = sources or frozenset([text])
 
     shape = property(lambda self: self.sample.shape)
     ndim = property(lambda self: self.sample.ndim)
@@ -44,8 +39,8 @@ class Symbol(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         values = [a.sample if isinstance(a, Symbol) else a for a in args]
         sample = np.asarray(op.compute(values, params))
         sources = frozenset().union(*(a.sources for a in args if isinstance(a, Symbol)))
-        text, binds = _formula(op, args, params)
-        return Symbol(text, sample, binds, sources)
+        term = _simplified(op, args, params)
+        return Symbol(term.text, sample, term.precedence, sources)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return BY_FUNCTION[ufunc](*inputs, **kwargs)
@@ -56,7 +51,7 @@ class Symbol(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         return BY_FUNCTION[function](*args, **kwargs)
 
     def __getitem__(self, index: Any) -> Any:
-        return BY_NAME["getitem"](self, index)
+        return getitem(self, index)
 
     def as_index(self) -> Any:  # noqa: D102  inherited
         return np.asarray(self.sample)
@@ -65,71 +60,41 @@ class Symbol(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         return self.text
 
 
-def _text(a: Any) -> tuple[str, int]:
+def _term(a: Any) -> Term:
     if isinstance(a, Symbol):
-        return a.text, a.binds
+        return Term(a.text, a.precedence, ndim=a.ndim)
     if a is None:
-        return "", 9
-    text = number(a)
-    return text, 2 if text.startswith("−") else 9
+        return Term("")
+    text = format_number(a)
+    return Term(text, 2 if text.startswith("−") else 9, constant=True)
 
 
-def _formula(op: Op, args: Sequence[Any], params: dict[str, Any] | None) -> tuple[str, int]:
-    """The formula of one operation, brackets where needed, and the simplest simplifications."""
-    texts = [_text(a) for a in args]
-    if op.name == "multiply":
-        return _product(args, texts)
-    if op.name == "power" and not isinstance(args[1], Symbol):
-        exponent = texts[1][0]
-        if exponent == "1":
-            return texts[0]
-        if exponent.lstrip("−").isdigit():
-            return _bracket(texts[0], 3, strict=True) + exponent.translate(SUPERSCRIPTS), 3
-    if op.name == "add" and "0" in (texts[0][0], texts[1][0]):
-        return texts[1] if texts[0][0] == "0" else texts[0]
-    if op.name == "divide" and texts[1][0] == "1":
-        return texts[0]
-    if op.name == "negative" and texts[0][0].startswith("−") and texts[0][1] >= 2:
-        return texts[0][0][1:], texts[0][1]
-    if op.name in ("reshape", "expand_dims", "broadcast_to", "squeeze", "astype"):
-        return texts[0]
-    strict_last = op.name in ("subtract", "divide", "power")  # a − (b − c)
-    written = [
-        t if op.binds == 9 else _bracket((t, b), op.binds, strict=(strict_last and i == 1) or op.binds == 3)
-        for i, (t, b) in enumerate(texts)
-    ]
-    return write(op, written, params), op.binds
+def _simplified(op: Op, args: Sequence[Any], params: dict[str, Any] | None) -> Term:
+    """The formula of one operation: simplified where its entry knows how, else with brackets where they are needed."""
+    terms = [_term(a) for a in args]
+    simpler = op.simplify(*terms) if op.simplify is not None else None
+    if simpler is not None:
+        return simpler
+    return formula(op, terms, params)
 
 
-def _bracket(text: tuple[str, int], around: int, strict: bool = False) -> str:
-    t, b = text
-    return f"({t})" if b < around or (strict and b == around) else t
+def formula(op: Op, terms: Sequence[Term], params: dict[str, Any] | None = None) -> Term:
+    """The formula of an operation with these arguments, which get brackets where they need them."""
+    written = [_in_formula(op, slot, term) for slot, term in enumerate(terms)]
+    return Term(write(op, written, params), op.precedence)
 
 
-def _product(args: Sequence[Any], texts: list[tuple[str, int]]) -> tuple[str, int]:
-    """Numbers first, ones left out, a sign in front."""
-    for i in (0, 1):
-        if texts[i][0] == "1":
-            return texts[1 - i]
-        if texts[i][0] == "−1":
-            return "−" + _bracket(texts[1 - i], 2), 2
-    if not isinstance(args[1], Symbol):
-        args, texts = args[::-1], texts[::-1]
-    left, right = _bracket(texts[0], 2), _bracket(texts[1], 2)
-    sign = ""
-    for text in (left, right):
-        if text.startswith("−"):
-            sign = "" if sign else "−"
-    left, right = left.removeprefix("−"), right.removeprefix("−")
-    if not isinstance(args[0], Symbol) and right[:1].isalpha():
-        return sign + left + right, 2
-    elementwise = any(isinstance(a, Symbol) and a.ndim for a in args)
-    return f"{sign}{left}{' ⊙ ' if elementwise else '·'}{right}", 2
+def _in_formula(op: Op, slot: int, term: Term) -> str:
+    """An argument, in brackets where the operation binds it more tightly: a − (b − c), (a + b)²."""
+    if op.precedence == 9:
+        return term.text
+    strict = op.precedence == 3 or (slot > 0 and not op.associative)
+    return bracket(term, op.precedence, strict)
 
 
 def derivative(
-    op: Op, slot: int, names: Sequence[str], y: str = "y", g: str | None = "g", args: Sequence[Any] | None = None,
-    params: dict[str, Any] | None = None,
+    op: Op, slot: int, names: Sequence[str | Term], y: str = "y", g: str | None = "g",
+    args: Sequence[Any] | None = None, params: dict[str, Any] | None = None,
 ) -> Symbol | None:  # fmt: skip
     """The rule of one argument, written with these names; with ``g=None`` the upstream gradient is 1.
 
@@ -143,7 +108,7 @@ def derivative(
     try:
         out = np.asarray(op.compute(args, params))
         inputs = [
-            Symbol(name, np.asarray(a)) if type(a) not in (int, float) and a is not None else a
+            _named(name, np.asarray(a)) if type(a) not in (int, float) and a is not None else a
             for name, a in zip(names, args, strict=True)
         ]
         upstream = 1.0 if g is None else Symbol(g, np.ones_like(out))
@@ -151,14 +116,20 @@ def derivative(
             result = op.vjps[slot](upstream, Symbol(y, out), *inputs, **(params or {}))
     except Exception:  # a rule may use anything: where it cannot be traced there is no formula
         return None
-    return result if isinstance(result, Symbol) else Symbol(number(result), np.asarray(result), 9, frozenset(["1"]))
+    return (
+        result if isinstance(result, Symbol) else Symbol(format_number(result), np.asarray(result), 9, frozenset(["1"]))
+    )
+
+
+def _named(name: str | Term, sample: np.ndarray) -> Symbol:
+    return Symbol(name, sample) if isinstance(name, str) else Symbol(name.text, sample, name.precedence)
 
 
 @functools.cache
 def reads(op: Op, slots: int) -> list[frozenset]:
     """For the rule of each slot, whose values it reads: "y" and the numbers of the slots."""
     everything = frozenset(["y", *range(slots)])
-    if isinstance(op.vjps, EverySlot) and op.kind == "linear":
+    if isinstance(op.vjps, VariadicRule) and op.kind == "linear":
         return [frozenset()] * slots
     sample = next((s for s in samples_of(op) if len(s[0]) == slots), None)
     found: list[frozenset] = []

@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import checkpoint as checkpoints
-from tinygrad_nn import replay
+from tinygrad_nn import compiler as replay
 from tinygrad_nn.data import batches
 from tinygrad_nn.errors import NonFiniteError
+from tinygrad_nn.modes import detect_anomaly, no_grad
 from tinygrad_nn.nn import Module
 from tinygrad_nn.operation import BY_NAME, Op
 from tinygrad_nn.optim import OneCycleLR, Optimizer, ReduceLROnPlateau, Schedule
-from tinygrad_nn.tensor import Tensor, detect_anomaly, no_grad
+from tinygrad_nn.tensor import Tensor
 
 __all__ = ["History", "StopTraining", "accuracy", "evaluate", "fit"]
 
@@ -197,12 +198,18 @@ def find_loss(loss: str | Measure) -> Measure:
     raise ValueError(f"fit: there is no loss {loss!r}; " + (f"did you mean {near[0]!r}?" if near else ", ".join(names)))
 
 
+def _one_probability(loss: Op) -> bool:
+    """Whether a loss takes a logit for each output by itself: above 0 means yes."""
+    activation = loss.training.probabilities
+    return activation is not None and activation.kind == "elementwise"
+
+
 def _metrics(metrics: str | Iterable[Any] | Mapping[str, Measure], loss: Measure) -> dict[str, Measure]:
     if isinstance(metrics, Mapping):
         return dict(metrics)
     found = {}
     for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics:
-        if metric == "accuracy" and loss is BY_NAME["binary_cross_entropy"]:
+        if metric == "accuracy" and isinstance(loss, Op) and _one_probability(loss):
             found["accuracy"] = lambda prediction, target: accuracy(prediction, target, threshold=0)
         elif metric == "accuracy":
             found["accuracy"] = accuracy
@@ -311,7 +318,7 @@ def fit(
     per_batch = (schedule_per or ("batch" if isinstance(schedule, OneCycleLR) else "epoch")) == "batch"
     run = _Run(model, loss, optimizer, data, _metrics(metrics, loss), clip, schedule, per_batch, compile)
     run.history.monitor = _monitor(monitor, held_out is not None, run.metrics)
-    if resume and checkpoint is not None and checkpoints.complete(checkpoint).exists():
+    if resume and checkpoint is not None and checkpoints.with_suffix(checkpoint).exists():
         run.resume(checkpoint)
     history, hooks = run.history, _hooks(callbacks)
     history.ended, first = "epochs", len(history) + 1
@@ -368,7 +375,7 @@ class _Replayed:
         try:
             return self.call(*batch)
         except Exception as reason:
-            could_not = isinstance(reason, replay.CompileError) or replay.RECORDING in getattr(reason, "__notes__", ())
+            could_not = isinstance(reason, replay.CompileError)
             if self.must or not could_not:
                 raise
             self.run.history.note = f"not compiled: {reason}"

@@ -10,49 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import tree
 from tinygrad_nn.autodiff import copied, pullback, pushforward
 from tinygrad_nn.errors import ShapeError
-from tinygrad_nn.tensor import Mode, Tensor, _mode, tensor
+from tinygrad_nn.modes import MODE, Mode
+from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 _depth: ContextVar[int] = ContextVar("depth", default=0)  # how many transforms are at work around this one
 
 
-# --- arguments that are lists, tuples or dicts of arrays -------------------------------------------------------------
-
-
-def _leaves(tree: Any) -> list[Any]:
-    if isinstance(tree, dict):
-        return [leaf for key in tree for leaf in _leaves(tree[key])]
-    if isinstance(tree, (list, tuple)):
-        return [leaf for item in tree for leaf in _leaves(item)]
-    return [tree]
-
-
-def _rebuild(tree: Any, leaves: Any) -> Any:
-    """The same structure with other leaves, taken from an iterator."""
-    if isinstance(tree, dict):
-        return {key: _rebuild(item, leaves) for key, item in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(_rebuild(item, leaves) for item in tree))
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(_rebuild(item, leaves) for item in tree)
-    return next(leaves)
-
-
-def _leaves_like(like: Any, tree: Any, what: str) -> list[Any]:
-    """The leaves of a tree in the order of another, whose structure it must have."""
-    if isinstance(like, dict) and isinstance(tree, dict) and tree.keys() == like.keys():
-        return [leaf for key in like for leaf in _leaves_like(like[key], tree[key], what)]
-    if isinstance(like, (list, tuple)) and isinstance(tree, (list, tuple)) and len(tree) == len(like):
-        return [leaf for a, b in zip(like, tree, strict=True) for leaf in _leaves_like(a, b, what)]
-    if isinstance(like, (dict, list, tuple)):
-        parts = f"the keys {list(like)}" if isinstance(like, dict) else f"{len(like)} parts"
-        raise ValueError(
-            f"the {what} must have the structure of what it belongs to, a {type(like).__name__} of {parts}"
-        )
-    return [tree]
+# --- one call --------------------------------------------------------------------------------------------------------
 
 
 def _as_tuple(given: Any) -> tuple:
@@ -90,27 +59,27 @@ class _Call:
         if len(set(self.numbers)) < len(self.numbers):
             raise ValueError(f"argnums {argnums} names an argument twice")
         self.variables: list[Tensor] = []
-        depth, mode = _depth.set(_depth.get() + 1), _mode.get()
-        recording = _mode.set(
-            Mode(True, mode.anomalies, mode.trace, transformed=True)
+        depth, mode = _depth.set(_depth.get() + 1), MODE.get()
+        recording = MODE.set(
+            Mode(True, mode.anomalies, mode.interpreter, transformed=True)
         )  # also for a caller within no_grad
         try:
             for i in self.numbers:
-                fresh = [_fresh(x) for x in _leaves(args[i])]
+                fresh = [_fresh(x) for x in tree.leaves(args[i])]
                 self.variables += fresh
-                self.args[i] = _rebuild(args[i], iter(fresh))
+                self.args[i] = tree.unflatten(args[i], fresh)
             self.output = f(*self.args, **kwargs)
         finally:
-            _mode.reset(recording)
+            MODE.reset(recording)
             _depth.reset(depth)
-        self.record = _depth.get() > 0 or any(isinstance(x, Tensor) and x.tracked for a in args for x in _leaves(a))
+        self.record = _depth.get() > 0 or any(isinstance(x, Tensor) and x.tracked for a in args for x in tree.leaves(a))
         self.aux: Any = None
         if has_aux:
             if not isinstance(self.output, tuple) or len(self.output) != 2:
                 raise TypeError("has_aux=True is for a function that returns two things: (value, anything)")
             self.output, aux = self.output
-            self.aux = _rebuild(aux, (self.given(x) if isinstance(x, Tensor) else x for x in _leaves(aux)))
-        self.outputs = [_output(y) for y in _leaves(self.output)]
+            self.aux = tree.map(lambda x: self.given(x) if isinstance(x, Tensor) else x, aux)
+        self.outputs = [_output(y) for y in tree.leaves(self.output)]
 
     def scalar(self) -> Tensor:
         if len(self.outputs) != 1 or self.outputs[0].size != 1:
@@ -133,7 +102,7 @@ class _Call:
     def arranged(self, results: Sequence[Any]) -> Any:
         """One result for each variable, in the structure of the arguments."""
         flow = iter([self.given(g) for g in results])
-        trees = [_rebuild(self.args[i], flow) for i in self.numbers]
+        trees = [tree.unflatten(self.args[i], flow) for i in self.numbers]
         return trees[0] if self.single else tuple(trees)
 
     def given(self, value: Any) -> Any:
@@ -144,7 +113,7 @@ class _Call:
         return copied(value)
 
     def value(self) -> Any:
-        return _rebuild(self.output, iter([self.given(y) for y in self.outputs]))
+        return tree.unflatten(self.output, [self.given(y) for y in self.outputs])
 
 
 def _named_like(f: Callable, prefix: str) -> Callable:
@@ -216,7 +185,7 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     recorded = call.record
 
     def pull(cotangent: Any) -> tuple:
-        given = _leaves_like(call.output, cotangent, "cotangent")
+        given = tree.leaves_like(call.output, cotangent, "cotangent")
         seeds = [_matching(u, y, "cotangent") for u, y in zip(given, call.outputs, strict=True)]
         call.record = recorded or any(isinstance(u, Tensor) and u.tracked for u in seeds)
         return call.arranged(call.pull(seeds))
@@ -235,11 +204,11 @@ def jvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
     if len(primals) != len(tangents):
         raise ValueError(f"jvp: {len(primals)} primals and {len(tangents)} tangents: give one tangent for each primal")
     call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
-    given = _leaves_like(primals, tangents, "tangent")
+    given = tree.leaves_like(primals, tangents, "tangent")
     if any(isinstance(t, Tensor) and t.tracked for t in given):
         call.record = True
     moves = [_matching(t, x, "tangent") for t, x in zip(given, call.variables, strict=True)]
-    moved = _rebuild(call.output, iter([call.given(t) for t in call.push(moves)]))
+    moved = tree.unflatten(call.output, [call.given(t) for t in call.push(moves)])
     return (call.value(), moved, call.aux) if has_aux else (call.value(), moved)
 
 
@@ -267,7 +236,7 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     @_named_like(f, "Jacobian")
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, argnums, kwargs, False)
-        return _rebuild(call.output, iter([_block(call, k) for k in range(len(call.outputs))]))
+        return tree.unflatten(call.output, [_block(call, k) for k in range(len(call.outputs))])
 
     return jacobian_of
 

@@ -1,4 +1,4 @@
-"""The founding text's explicit equations against the graph, and what they say to networks of another kind."""
+"""The equations in plain NumPy against the graph, and what they say to networks of another kind."""
 
 import numpy as np
 import pytest
@@ -143,7 +143,7 @@ def test_float32_stays():
 def test_other_networks_are_refused(raised):
     model = nn.Sequential(nn.Dense(2, 2), nn.Dropout(0.5))
     assert raised(ValueError, nn.forward_pass, model, np.zeros((2, 1))) == (
-        "Dropout is not in the founding text, whose networks are Dense layers one after the other; "
+        "Dropout has no equations here: they are those of Dense layers one after the other; "
         "take the graph: tn.gradients(J, parameters)"
     )
     assert raised(ValueError, nn.forward_pass, nn.Sequential(), np.zeros((2, 1))) == "the model holds no Dense layer"

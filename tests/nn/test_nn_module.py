@@ -221,3 +221,33 @@ def test_a_description_names_layers_and_operations_only(raised):
         "Dense: the activation <lambda> is not an operation of the tables, so a description cannot name it; "
         "add it with tn.op, or take an activation by name"
     )
+
+
+def test_assignments_to_attributes_are_counted():
+    model = nn.Sequential(nn.Dense(2, 2), nn.Dropout(0.5))
+
+    def changed(action):
+        before = nn.Module.changes
+        action()
+        return nn.Module.changes > before
+
+    assert changed(lambda: setattr(model[1], "p", 0.1))
+    assert changed(lambda: setattr(model, "note", 1))
+    assert changed(lambda: delattr(model, "note"))
+    assert changed(model.eval)
+    assert not changed(model.eval)
+    assert changed(model.train)
+    assert not changed(model.train)
+    assert not changed(lambda: model(np.ones((2, 3))))
+    assert "changes" not in vars(model)
+
+
+def test_evaluating_is_over_after_the_block():
+    model = nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.5))
+    model[0].training = False
+    with model.evaluating() as same:
+        assert same is model
+        assert not any(module.training for module in model.modules())
+    with pytest.raises(tn.ShapeError), model.evaluating():
+        tn.nn.Dense(2, 2)(np.ones((3, 1)))
+    assert [module.training for module in model.modules()] == [True, False, True]

@@ -52,7 +52,7 @@ def train(model, optimizer, moons, steps=4):
 def test_a_model_comes_back(tmp_path, network, same, suffix):
     model = network(dropout=0.5)
     path = checkpoint.save(tmp_path / f"m{suffix}", model)
-    copy = checkpoint.load(path)
+    copy = tn.nn.load(path)
     assert repr(copy) == repr(model)
     assert same(copy, model)
     X = np.ones((2, 4))
@@ -63,7 +63,7 @@ def test_a_model_comes_back(tmp_path, network, same, suffix):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtypes_come_back(tmp_path, network, suffix, dtype):
     model = network(dtype=dtype)
-    copy = checkpoint.load(checkpoint.save(tmp_path / f"m{suffix}", model))
+    copy = tn.nn.load(checkpoint.save(tmp_path / f"m{suffix}", model))
     assert [p.dtype for p in copy.parameters()] == [dtype] * 4
 
 
@@ -76,7 +76,7 @@ def test_training_goes_on_bitwise(tmp_path, network, moons, same, suffix, name):
     optimizer = getattr(tn.optim, name)(model.parameters(), **OPTIMIZERS[name])
     train(model, optimizer, moons)
     path = checkpoint.save(tmp_path / f"m{suffix}", model, optimizer)
-    copy, its_optimizer = checkpoint.load(path)
+    copy, its_optimizer = tn.nn.load(path)
     assert type(its_optimizer) is type(optimizer)
     train(model, optimizer, moons)
     train(copy, its_optimizer, moons)
@@ -88,7 +88,7 @@ def test_groups_and_normalising_layers_come_back(tmp_path, moons, same):
     groups = [{"params": [model[0].W, model[2].W], "weight_decay": 0.1}, {"params": [model[0].b], "lr": 0.5}]
     optimizer = tn.optim.SGD(groups, lr=0.1, momentum=0.9)
     train(model, optimizer, moons)
-    copy, its_optimizer = checkpoint.load(checkpoint.save(tmp_path / "m.npz", model, optimizer))
+    copy, its_optimizer = tn.nn.load(checkpoint.save(tmp_path / "m.npz", model, optimizer))
     train(model, optimizer, moons)
     train(copy, its_optimizer, moons)
     assert same(copy, model)
@@ -122,7 +122,7 @@ def test_generators_of_any_kind_come_back_and_stay_shared(tmp_path):
     rng = np.random.Generator(np.random.MT19937(5))
     model = tn.nn.Sequential(tn.nn.Dropout(0.5, rng=rng), tn.nn.Dropout(0.5, rng=rng))
     model(np.ones((2, 2)))
-    copy = checkpoint.load(checkpoint.save(tmp_path / "m.npz", model))
+    copy = tn.nn.load(checkpoint.save(tmp_path / "m.npz", model))
     assert copy[0].rng is copy[1].rng
     assert isinstance(copy[0].rng.bit_generator, np.random.MT19937)
     assert np.array_equal(copy(np.ones((3, 9))).numpy(), model(np.ones((3, 9))).numpy())
@@ -137,7 +137,7 @@ def test_a_module_of_ones_own_is_restored_not_rebuilt(tmp_path, raised, same):
     other = Line(0.0)
     checkpoint.restore(path, other)
     assert other.slope.item() == 2.0
-    text = raised(CheckpointError, checkpoint.load, path)
+    text = raised(CheckpointError, tn.nn.load, path)
     assert "line.npz does not say how to rebuild its model (Line " in text
     assert text.endswith("model.load(path) fills one that you make")
 
@@ -146,13 +146,13 @@ def test_an_activation_that_is_not_there_is_named(tmp_path, raised):
     tn.op(lambda x: x * x * x, "{x}³", lambda g, y, x: g * (3 * x * x), name="_cube_of_this_test", kind="elementwise")
     path = checkpoint.save(tmp_path / "m.npz", tn.nn.Dense(2, 2, "_cube_of_this_test"))
     del tn.operation.BY_NAME["_cube_of_this_test"]
-    text = raised(CheckpointError, checkpoint.load, path)
+    text = raised(CheckpointError, tn.nn.load, path)
     assert "m.npz cannot be rebuilt here: Dense: there is no activation '_cube_of_this_test'" in text
 
 
 def test_a_model_comes_back_in_the_mode_it_was_in(tmp_path, network):
     for mode in (True, False):
-        copy = checkpoint.load(checkpoint.save(tmp_path / "m.npz", network(dropout=0.5).train(mode)))
+        copy = tn.nn.load(checkpoint.save(tmp_path / "m.npz", network(dropout=0.5).train(mode)))
         assert {module.training for module in copy.modules()} == {mode}
 
 
@@ -173,7 +173,7 @@ def test_a_link_stays_a_link(tmp_path, network, same):
     link.symlink_to(tmp_path / "real" / "run1.npz")
     checkpoint.save(link, network())
     assert link.is_symlink()
-    assert same(checkpoint.load(tmp_path / "real" / "run1.npz"), network())
+    assert same(tn.nn.load(tmp_path / "real" / "run1.npz"), network())
 
 
 @each_format
@@ -237,20 +237,18 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, raised, suffix, content):
 
 def test_other_peoples_arrays_are_refused(tmp_path, raised):
     np.savez(tmp_path / "arrays.npz", W=np.ones(3))
-    text = raised(CheckpointError, checkpoint.load, tmp_path / "arrays.npz")
+    text = raised(CheckpointError, tn.nn.load, tmp_path / "arrays.npz")
     assert text.endswith("arrays.npz holds arrays but is not a checkpoint of tinygrad_nn: model.save(path) makes one")
     numpy = pytest.importorskip("safetensors.numpy")
     numpy.save_file({"W": np.ones(3)}, tmp_path / "arrays.safetensors")
-    assert "not a checkpoint of tinygrad_nn" in raised(
-        CheckpointError, checkpoint.load, tmp_path / "arrays.safetensors"
-    )
+    assert "not a checkpoint of tinygrad_nn" in raised(CheckpointError, tn.nn.load, tmp_path / "arrays.safetensors")
 
 
 def test_another_version_is_refused(tmp_path, network, raised, monkeypatch):
     monkeypatch.setattr(checkpoint, "VERSION", 9)
     path = checkpoint.save(tmp_path / "m.npz", network())
     monkeypatch.undo()
-    text = raised(CheckpointError, checkpoint.load, path)
+    text = raised(CheckpointError, tn.nn.load, path)
     assert text == (
         f"{path} is a checkpoint of version 9, this tinygrad_nn reads version 1: read it with the release that wrote it"
     )
@@ -346,7 +344,7 @@ def test_a_foreign_optimizer_cannot_be_named(tmp_path, network, raised):
         monster = type(kind, (tn.optim.SGD,), {})
         optimizer.__class__ = monster
         checkpoint.save(path, model, optimizer)
-        assert f"there is no optimiser {kind!r}" in raised(CheckpointError, checkpoint.load, path)
+        assert f"there is no optimiser {kind!r}" in raised(CheckpointError, tn.nn.load, path)
 
 
 def test_without_safetensors_the_error_says_what_to_install(tmp_path, network, raised, monkeypatch):

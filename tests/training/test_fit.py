@@ -596,7 +596,7 @@ def test_a_loaded_model_and_optimizer_go_on_bitwise(tmp_path, start, same):
     model, optimizer, data = start(dropout=0.3)
     tn.fit(model, tn.cross_entropy, optimizer, data, 2)
     path = checkpoint.save(tmp_path / "half.npz", model, optimizer, data.rng.bit_generator.state)
-    loaded, optimizer = checkpoint.load(path)
+    loaded, optimizer = tn.nn.load(path)
     *_, data = start()
     data.rng.bit_generator.state = checkpoint.read(path).extra
     tn.fit(loaded, tn.cross_entropy, optimizer, data, 2)

@@ -34,8 +34,8 @@ def check(y, wrt):
 def test_every_operation_is_drawn_and_explained(name):
     op = BY_NAME[name]
     arrays, params = samples_of(op)[-1]
-    if op.prepare is not None:
-        arrays = [op.prepare(a) for a in arrays]
+    if op.checks.prepare is not None:
+        arrays = [op.checks.prepare(a) for a in arrays]
     tensors = [leaf(a) if np.asarray(a).dtype.kind == "f" else a for a in arrays]
     y = op.apply(tuple(tensors), dict(params))
     if getattr(y, "op", None) is None:

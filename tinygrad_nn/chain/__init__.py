@@ -1,24 +1,27 @@
 """The chain rule as numbers: a gradient is a sum over paths, and a path is a product of local derivatives.
 
-The founding text's "Interlude: The Chain Rule and Nested Dependencies" obtains dz/dt "by summing all paths through
-which t affects the intermediate variables"; Bauer, "Computational Graphs and Rounding Error" (1974), for any graph.
-There are soon more paths than atoms, so they are never listed to be added up.  One sweep over the edges in topological
-order, `Graph.backward`, gives with one meaning or another of × and + the number of paths, the number of those that
-carry anything, their sum (this is backpropagation), the sum of their sizes, and the k largest.
+M. Thill's post "Yet another Neural Networks Introduction: Feed Forward Networks and the Backpropagation Algorithm"
+obtains dz/dt "by summing all paths through which t affects the intermediate variables" (in its "Interlude: The Chain
+Rule and Nested Dependencies").  Bauer, "Computational Graphs and Rounding Error" (1974), shows it for any graph.
+
+There are soon more paths than atoms, so they are never listed to be added up.  `PathGraph.backward` sweeps once over
+the edges in topological order.  What it computes depends on what × and + mean there: the number of paths, the number of
+those that carry anything, their sum (this is backpropagation), the sum of their sizes, or the k largest.
 
 `graph` holds nodes, edges and the sweep, `derivatives` what stands on an edge, `sums` the paths between numbers,
 `arrays` and `elements` those between arrays and between their elements, `factors` the product of sums.
 """
 
+from tinygrad_nn.chain.api import paths
 from tinygrad_nn.chain.arrays import ArrayPathSum
 from tinygrad_nn.chain.derivatives import LocalDerivative, local_derivative
 from tinygrad_nn.chain.elements import ElementPathSum
-from tinygrad_nn.chain.entrance import paths
 from tinygrad_nn.chain.factors import Factor
 from tinygrad_nn.chain.graph import Edge, Element, name_of
-from tinygrad_nn.chain.sums import Cost, Group, Path, PathsLeftOut, PathSum
+from tinygrad_nn.chain.path import Cost, Path, PathGroup, PathsLeftOut
+from tinygrad_nn.chain.sums import PathSum
 
 __all__ = [
-    "ArrayPathSum", "Cost", "Edge", "Element", "ElementPathSum", "Factor", "Group", "LocalDerivative", "Path",
+    "ArrayPathSum", "Cost", "Edge", "Element", "ElementPathSum", "Factor", "LocalDerivative", "Path", "PathGroup",
     "PathSum", "PathsLeftOut", "local_derivative", "name_of", "paths",
 ]  # fmt: skip

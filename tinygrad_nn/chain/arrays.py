@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.chain import scaled
-from tinygrad_nn.chain.derivatives import local_derivative, pull, push
-from tinygrad_nn.chain.graph import Edge, Graph, Step, sweep, total
+from tinygrad_nn.chain.derivatives import edge_jvp, edge_vjp, local_derivative
+from tinygrad_nn.chain.graph import Edge, PathGraph, Step, combined, sweep
+from tinygrad_nn.chain.path import PathsLeftOut
 from tinygrad_nn.chain.scaled import Scaled
-from tinygrad_nn.chain.sums import PathsLeftOut, PathSum, within_one
+from tinygrad_nn.chain.sums import PathSum, within_one
 
 __all__ = ["ArrayPathSum"]
 
@@ -29,42 +30,42 @@ class ArrayPathSum(PathSum):
     the first `limit` paths, which a `PathsLeftOut` warning says.  A path is live if none of its Jacobians is zero.
     """
 
-    _numbers = False
+    _single_numbers = False
 
-    def _between(self, graph: Graph, source: Any, target: Any) -> PathSum:
+    def _between(self, graph: PathGraph, source: Any, target: Any) -> PathSum:
         return ArrayPathSum(graph, source, target, scaled.ONE, self.limit)
 
     @cached_property
-    def _weighted(self) -> Graph:
+    def _with_slopes(self) -> PathGraph:
         return self._graph
 
-    def _alive(self, edge: Edge) -> bool:
+    def _is_live(self, edge: Edge) -> bool:
         y = edge.target.value
         generic = np.random.default_rng(0).standard_normal(y.shape)  # which no Jacobian but 0 takes to 0
-        return bool(np.any(self._along(edge, generic.astype(y.dtype))))
+        return bool(np.any(self._extend_path(edge, generic.astype(y.dtype))))
 
     def _local(self, edge: Edge) -> Any:
         return local_derivative(edge)
 
-    def _carry(self, step: Step, value: Any) -> Any:
-        return self._along(step[2], value)
+    def _extend(self, step: Step, value: Any) -> Any:
+        return self._extend_path(step[2], value)
 
-    def _along(self, edge: Edge, value: Any) -> Any:
+    def _extend_path(self, edge: Edge, value: Any) -> Any:
         with np.errstate(all="ignore"):
-            return pull(edge, value)
+            return edge_vjp(edge, value)
 
-    _join = staticmethod(operator.add)
+    _combine = staticmethod(operator.add)
 
-    def _shown(self, value: Any, node: Any = None) -> Any:
+    def _as_value(self, value: Any, node: Any = None) -> Any:
         return np.array(value) if np.ndim(value) else float(value)
 
-    def _nothing(self, node: Any = None) -> Any:
+    def _zero(self, node: Any = None) -> Any:
         return np.zeros_like((self.source if node is None else node).value)
 
     @cached_property
     def _listed(self) -> list[tuple[tuple[Edge, ...], Any, float]]:
         """At most `limit` paths with their norms, largest first."""
-        first = itertools.islice(self._walk(), self.limit)
+        first = itertools.islice(self._depth_first(), self.limit)
         found = [(edges, value, float(np.linalg.norm(np.ravel(value)))) for edges, value in first]
         return sorted(found, key=lambda path: scaled.log(math.frexp(path[2])), reverse=True)
 
@@ -102,9 +103,9 @@ class ArrayPathSum(PathSum):
             values: list[Any] = [None] * len(self._graph.nodes)
             for a, b, same in self._graph.steps:
                 if same == edge:
-                    values[a] = self._along(edge, self._adjoints[b])
-            sweep(self._graph._back, values, self._carry, operator.add)
-            flows[edge] = self._shown(total((values[v] for v in self._graph.starts), operator.add, self._nothing()))
+                    values[a] = self._extend_path(edge, self._adjoints[b])
+            sweep(self._graph._back, values, self._extend, operator.add)
+            flows[edge] = self._as_value(combined((values[v] for v in self._graph.starts), operator.add, self._zero()))
         return flows
 
     @cached_property
@@ -116,9 +117,9 @@ class ArrayPathSum(PathSum):
         g, shares = np.asarray(self.gradient), dict.fromkeys(self.edges, 0.0)
         try:
             with np.errstate(all="ignore"):
-                tangents = self._graph.forward(g / np.vdot(g, g), lambda step, v: push(step[2], v), operator.add)
+                tangents = self._graph.forward(g / np.vdot(g, g), lambda step, v: edge_jvp(step[2], v), operator.add)
                 for a, b, edge in self._graph.steps:
-                    shares[edge] += float(np.vdot(push(edge, tangents[a]), self._adjoints[b]))
+                    shares[edge] += float(np.vdot(edge_jvp(edge, tangents[a]), self._adjoints[b]))
         except NotImplementedError:  # an operation without a forward mode
             return {edge: self.share(flow) for edge, flow in self.flow.items()}
         return shares

@@ -11,10 +11,13 @@ import numpy as np
 
 from tinygrad_nn.autodiff import tangent_of, unbroadcast
 from tinygrad_nn.chain.graph import Edge, Element, constant, name_of
-from tinygrad_nn.operation import Traced, write
-from tinygrad_nn.symbols import derivative, number
+from tinygrad_nn.notation import Term, format_number
+from tinygrad_nn.operation import Traced
+from tinygrad_nn.symbols import derivative, formula
 
-__all__ = ["LocalDerivative", "local_derivative", "pull", "push", "values_of", "vjp", "weigh"]
+__all__ = [
+    "LocalDerivative", "apply_rule", "compute_slopes", "edge_jvp", "edge_vjp", "local_derivative", "values_of",
+]  # fmt: skip
 
 
 # --- what an edge passes on ------------------------------------------------------------------------------------------
@@ -25,24 +28,24 @@ def values_of(node: Any) -> list[Any]:
     return [x.value if isinstance(x, Traced) else x for x in node.inputs]
 
 
-def vjp(edge: Edge, g: Any) -> Any:
+def apply_rule(edge: Edge, g: Any) -> Any:
     """The derivative rule of this argument, before un-broadcasting."""
     node = edge.target
     node.check_unchanged()
     return node.op.vjps[edge.slot](g, node.value, *values_of(node), **(node.params or {}))
 
 
-def pull(edge: Edge, g: Any) -> Any:
+def edge_vjp(edge: Edge, g: Any) -> Any:
     """g times the Jacobian of this edge: what the target sends back to this argument, in the argument's shape."""
     x = edge.source.value
-    part = vjp(edge, g)
+    part = apply_rule(edge, g)
     if edge.op.kind == "elementwise" and not np.isfinite(part).all():
         part = np.where(np.equal(g, 0), 0.0, part)  # a zero blocks: an infinity behind it is not met
     part = unbroadcast(part, x.shape)
     return part if part.dtype == x.dtype else part.astype(x.dtype)
 
 
-def push(edge: Edge, v: Any) -> Any:
+def edge_jvp(edge: Edge, v: Any) -> Any:
     """The Jacobian of this edge times v: how the target moves when this argument moves by v."""
     node = edge.target
     node.check_unchanged()
@@ -50,7 +53,7 @@ def push(edge: Edge, v: Any) -> Any:
     return tangent_of(node.op, tangents, node.value, values_of(node), node.params or {})
 
 
-def weigh(edges: Iterable[Edge]) -> None:
+def compute_slopes(edges: Iterable[Edge]) -> None:
     """Compute the local derivatives of edges between numbers."""
     with np.errstate(all="ignore"):
         for _, into in itertools.groupby(edges, lambda edge: edge.target.index):
@@ -84,7 +87,7 @@ class LocalDerivative:
     def __str__(self) -> str:
         if self.value is None:
             return self.formula or f"Jacobian {self.shape[0]} × {self.shape[1]}"
-        value = number(self.value)
+        value = format_number(self.value)
         return value if self.formula in ("", value) else f"{self.formula} = {value}"
 
 
@@ -102,28 +105,36 @@ def local_derivative(edge: Edge, name: Callable[[Any], str] = name_of) -> LocalD
     if isinstance(node, Element):
         unit = np.zeros_like(node.tensor.value)
         unit[node.at] = 1
-        row = pull(Edge(x.tensor, node.tensor, edge.slot), unit)
+        row = edge_vjp(Edge(x.tensor, node.tensor, edge.slot), unit)
         return LocalDerivative(edge, float(row[x.at]), "", (1, 1))
-    names = [name(a) if isinstance(a, Traced) else constant(a) for a in node.inputs]
+    names = [_term(a, name) for a in node.inputs]
     args = [np.asarray(a.value) if isinstance(a, Traced) else a for a in node.inputs]
     shape = (node.value.size, x.value.size)
     single, elementwise = shape == (1, 1), edge.op.kind == "elementwise"
     if single or elementwise:
-        whole = write(edge.op, names, node.params)
-        y = node.name or (whole if edge.op.binds == 9 else f"({whole})")
+        whole = formula(edge.op, names, node.params).text
+        y = node.name or (whole if edge.op.precedence == 9 else f"({whole})")
         traced = derivative(edge.op, edge.slot, names, y, None, args, node.params)
     else:
         traced = derivative(edge.op, edge.slot, names, name(node), "·", args, node.params)
-    formula = traced.text if traced else ""
+    text = traced.text if traced else ""
     if single:
-        formula = whole if formula == node.name else formula  # exp(t) says more than its name
+        text = whole if text == node.name else text  # exp(t) says more than its name
     elif traced:
-        formula = {"1": "·", "−1": "−·"}.get(formula, f"⊙ {formula}") if elementwise else formula
+        text = {"1": "·", "−1": "−·"}.get(text, f"⊙ {text}") if elementwise else text
         summed = _summed(node.shape if elementwise else traced.shape, x.shape)
-        formula = ", ".join(part for part in (formula, summed) if part and (part != "·" or not summed))
+        text = ", ".join(part for part in (text, summed) if part and (part != "·" or not summed))
     if single:
-        weigh([edge])
-    return LocalDerivative(edge, edge.slope if single else None, formula, shape)
+        compute_slopes([edge])
+    return LocalDerivative(edge, edge.slope if single else None, text, shape)
+
+
+def _term(x: Any, name: Callable[[Any], str]) -> Term:
+    """How an argument is called; one without a name by its formula, which may need brackets."""
+    if not isinstance(x, Traced):
+        return Term(constant(x))
+    text, op = name(x), getattr(x, "op", None)
+    return Term(text, 9 if op is None or getattr(x, "name", None) or text != name_of(x) else op.precedence)
 
 
 def _summed(shape: tuple[int, ...], onto: tuple[int, ...]) -> str:

@@ -6,35 +6,33 @@ import itertools
 import math
 from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinygrad_nn.chain import scaled
-from tinygrad_nn.chain.graph import Edge, Graph, Step, name_of
-from tinygrad_nn.symbols import number
-
-if TYPE_CHECKING:
-    from tinygrad_nn.chain.sums import PathSum
+from tinygrad_nn.chain.graph import Edge, PathGraph, Step, name_of
+from tinygrad_nn.notation import format_number
 
 __all__ = ["Factor", "factored"]
 
 
-def factored(owner: PathSum) -> list[Factor]:
-    """What `PathSum.factored` returns."""
+def factored(owner: Any) -> list[Factor]:
+    """The factors of the gradient of a `PathSum`, which asks for them as `PathSum.factored`."""
     factors: list[Factor] = []
-    for single, stretches in itertools.groupby(cut(owner._graph.steps), lambda stretch: len(stretch) == 1):
+    whole = split_at_meeting_points(owner._graph.steps)
+    for single, segments in itertools.groupby(whole, lambda segment: len(segment) == 1):
         if single:
-            factors.append(Factor(owner, [step for stretch in stretches for step in stretch]))
+            factors.append(Factor(owner, [step for segment in segments for step in segment]))
         else:
-            factors += [Factor(owner, stretch) for stretch in stretches]
+            factors += [Factor(owner, segment) for segment in segments]
     todo = list(factors)
     while todo:
         factor = todo.pop()
         branches = factor._branches()
         while branches:
             branch = branches.pop(0)
-            term = [stretch[0][2] if len(stretch) == 1 else Factor(owner, stretch) for stretch in branch]
+            term = [segment[0][2] if len(segment) == 1 else Factor(owner, segment) for segment in branch]
             sums = [part for part in term if isinstance(part, Factor)]
-            if len(sums) == 1 and all(part.op.name == "add" for part in term if isinstance(part, Edge)):
+            if len(sums) == 1 and all(part.op.entries == "ones" for part in term if isinstance(part, Edge)):
                 i = term.index(sums[0])  # a sum within a sum
                 branches = [branch[:i] + some + branch[i + 1 :] for some in sums[0]._branches()] + branches
             else:
@@ -52,15 +50,15 @@ class Factor:
     are no values (None).
     """
 
-    def __init__(self, owner: PathSum, steps: list[Step]):
+    def __init__(self, owner: Any, steps: list[Step]):
         self._owner, self._steps = owner, steps
         self.source, self.target = steps[0][2].source, steps[-1][2].target
         self.terms: list[list[Edge | Factor]] = []
 
     @cached_property
-    def _paths(self) -> PathSum:
+    def _paths(self) -> Any:
         owner, first, last = self._owner, self._steps[0][0], self._steps[-1][1]
-        graph = Graph.pruned(owner._graph.nodes, self._steps, [first], last)
+        graph = PathGraph.pruned(owner._graph.nodes, self._steps, [first], last)
         return owner._between(graph, self.source, self.target)
 
     @property
@@ -71,7 +69,7 @@ class Factor:
     @property
     def value(self) -> Any:
         """Their sum."""
-        return scaled.to_float(self._paths._total) if self._owner._numbers else None
+        return scaled.to_float(self._paths._total) if self._owner._single_numbers else None
 
     @property
     def products(self) -> list[Any]:
@@ -84,30 +82,30 @@ class Factor:
         return part.value if isinstance(part, Factor) else part.slope
 
     def _branches(self) -> list[list[list[Step]]]:
-        """Its ways, which meet only at its ends, cut into stretches; if all of them hang together, its paths."""
-        stretches = cut(self._steps)
-        if len(stretches) > 1:
-            return [stretches]
+        """Its ways, which meet only at its ends, split into segments; if all of them are connected, its paths."""
+        segments = split_at_meeting_points(self._steps)
+        if len(segments) > 1:
+            return [segments]
         first, last = self._steps[0][0], self._steps[-1][1]
-        hangs: dict[int, int] = {}  # vertex -> another of its way; the last one stands for the way
+        parent: dict[int, int] = {}  # union-find: which vertices are connected without the two ends
 
-        def way(v: int) -> int:
-            while hangs.setdefault(v, v) != v:
-                hangs[v] = v = hangs[hangs[v]]
+        def root(v: int) -> int:
+            while parent.setdefault(v, v) != v:
+                parent[v] = v = parent[parent[v]]
             return v
 
         for a, b, _ in self._steps:
             if a != first and b != last:
-                hangs[way(a)] = way(b)
+                parent[root(a)] = root(b)
         found: dict[Any, list[Step]] = {}
         for a, b, edge in self._steps:
-            key: Any = edge if (a, b) == (first, last) else way(b if a == first else a)
+            key: Any = edge if (a, b) == (first, last) else root(b if a == first else a)
             found.setdefault(key, []).append((a, b, edge))
         if len(found) > 1:
-            return [cut(steps) for steps in found.values()]
+            return [split_at_meeting_points(steps) for steps in found.values()]
         if self.count > self._owner.limit:
             return []
-        return [[[(i, i + 1, edge)] for i, edge in enumerate(edges)] for edges, _ in self._paths._walk()]
+        return [[[(i, i + 1, edge)] for i, edge in enumerate(edges)] for edges, _ in self._paths._depth_first()]
 
     def __str__(self) -> str:
         """Such as ``(2 + 3·(1 + 4))``; what is nested deeper than six sums is only counted."""
@@ -125,12 +123,12 @@ class Factor:
             return part._text(depth)
         if self.value is None:
             return f"∂{name_of(part.target)}/∂{name_of(part.source)}"
-        text = number(self._value_of(part))
+        text = format_number(self._value_of(part))
         return f"({text})" if text.startswith("−") else text
 
 
-def cut(steps: list[Step]) -> list[list[Step]]:
-    """The steps, cut at every vertex that no step leads past: there all paths meet."""
+def split_at_meeting_points(steps: list[Step]) -> list[list[Step]]:
+    """The steps, split at every vertex that no step leads past: there all paths meet."""
     found: list[list[Step]] = []
     reach = -1
     for step in sorted(steps, key=itemgetter(0)):

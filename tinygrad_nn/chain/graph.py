@@ -10,10 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_nn.autodiff import history
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.operation import Op, Traced, write
-from tinygrad_nn.symbols import number
 
-__all__ = ["Carry", "Edge", "Element", "Graph", "Plus", "Step", "constant", "name_of", "sweep", "total", "unchanged"]
+__all__ = [
+    "Combine", "Edge", "Element", "Extend", "PathGraph", "Step", "combined", "constant", "name_of", "sweep",
+    "unchanged",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -72,7 +75,7 @@ def name_of(node: Any) -> str:
 
 def constant(x: Any) -> str:
     """What is no tensor, in a formula."""
-    return "" if x is None else number(x)
+    return "" if x is None else format_number(x)
 
 
 class Edge:
@@ -86,7 +89,7 @@ class Edge:
 
     def __init__(self, source: Any, target: Any, slot: int):
         self.source, self.target, self.slot = source, target, slot
-        self.slope = math.nan  # the local derivative, between numbers and once `PathSum._weighted` has computed it
+        self.slope = math.nan  # the local derivative, between numbers and once `PathSum._with_slopes` has computed it
         self._key = (target.index, slot, source.index)
         self._hash = hash(self._key)
 
@@ -111,11 +114,11 @@ class Edge:
 # --- the graph between t and z, and the one sweep over it ----------------------------------------------------
 
 Step = tuple[int, int, Edge]  # from vertex, to vertex, along which edge
-Carry = Callable[[Step, T], T | None]
-Plus = Callable[[T, T], T]
+Extend = Callable[[Step, T], T | None]
+Combine = Callable[[T, T], T]
 
 
-class Graph:
+class PathGraph:
     """Vertices in topological order and the steps between them, all of them on a path from one of `starts` to `end`.
 
     A vertex stands for a node; several stand for the same node once the graph is unfolded.
@@ -127,7 +130,7 @@ class Graph:
         self._back = [(b, a, edge) for a, b, edge in reversed(steps)]
 
     @classmethod
-    def between(cls, t: Any, z: Any) -> Graph:
+    def between(cls, t: Any, z: Any) -> PathGraph:
         """All paths from t to z."""
         nodes = history([z], [t])
         at = {node.index: i for i, node in enumerate(nodes)}
@@ -141,7 +144,7 @@ class Graph:
         return cls(nodes, steps, [at[t.index]] if nodes else [])
 
     @classmethod
-    def pruned(cls, nodes: list[Any], steps: list[Step], starts: list[int], end: int) -> Graph:
+    def pruned(cls, nodes: list[Any], steps: list[Step], starts: list[int], end: int) -> PathGraph:
         """Only what lies on a path from one of these starts to this end."""
         forth, back = set(starts), {end}
         for a, b, _ in steps:
@@ -157,7 +160,7 @@ class Graph:
 
     def unfolded(
         self, first: int, advance: Callable[[int, Edge], int | None], accept: Callable[[int], bool]
-    ) -> tuple[Graph, list[int]]:
+    ) -> tuple[PathGraph, list[int]]:
         """The graph of those paths that an automaton accepts, and the final state of each of its starts.
 
         The automaton reads a path from its end: from the state `first`, each edge leads to `advance(state, edge)`, or
@@ -177,44 +180,44 @@ class Graph:
         starts = [(v, state) for v in self.starts for state in sorted(states[v]) if accept(state)]
         steps = [(new[a, p], new[b, q], edge) for b, q, edge, a, p in sorted(found)]
         nodes = [self.nodes[v] for v, _ in vertices]
-        graph = Graph.pruned(nodes, steps, [new[s] for s in starts], len(nodes) - 1)
+        graph = PathGraph.pruned(nodes, steps, [new[s] for s in starts], len(nodes) - 1)
         return graph, [state for _, state in starts]
 
-    def backward(self, one: T, carry: Carry[T], plus: Plus[T]) -> list[T | None]:
+    def backward(self, one: T, extend: Extend[T], combine: Combine[T]) -> list[T | None]:
         """For each vertex the sum over all paths from it to the end of what is carried along; at the end, `one`."""
         values: list[T | None] = [None] * len(self.nodes)
         values[self.end :] = [one] if values else []
-        return sweep(self._back, values, carry, plus)
+        return sweep(self._back, values, extend, combine)
 
-    def forward(self, one: T, carry: Carry[T], plus: Plus[T]) -> list[T | None]:
+    def forward(self, one: T, extend: Extend[T], combine: Combine[T]) -> list[T | None]:
         """For each vertex the sum over all paths from the starts to it of what is carried along."""
         values: list[T | None] = [None] * len(self.nodes)
         for v in self.starts:
             values[v] = one
-        return sweep(self.steps, values, carry, plus)
+        return sweep(self.steps, values, extend, combine)
 
 
-def sweep(steps: Iterable[Step], values: list[T | None], carry: Carry[T], plus: Plus[T]) -> list[T | None]:
-    """The dynamic program: `carry` takes a value along a step, `plus` joins what meets at a vertex, None is nothing.
+def sweep(steps: Iterable[Step], values: list[T | None], extend: Extend[T], combine: Combine[T]) -> list[T | None]:
+    """The dynamic program: `extend` takes a value along a step, `combine` joins what meets at a vertex, None is zero.
 
     As the steps are in topological order, a vertex is complete when its value is first carried on.
     """
     for step in steps:
         value = values[step[0]]
         if value is not None:
-            part = carry(step, value)
+            part = extend(step, value)
             if part is not None:
                 there = values[step[1]]
-                values[step[1]] = part if there is None else plus(part, there)
+                values[step[1]] = part if there is None else combine(part, there)
     return values
 
 
 def unchanged(_: Step, value: T) -> T:
-    """Carry it along as it is: this counts paths."""
+    """Extend it along as it is: this counts paths."""
     return value
 
 
-def total(values: Iterable[T | None], plus: Plus[T], nothing: T) -> T:
-    """What is there, joined; `nothing` if nothing is."""
+def combined(values: Iterable[T | None], combine: Combine[T], empty: T) -> T:
+    """What is there, joined; `empty` if nothing is."""
     found = [value for value in values if value is not None]
-    return functools.reduce(plus, found) if found else nothing
+    return functools.reduce(combine, found) if found else empty

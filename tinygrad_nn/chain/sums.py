@@ -8,77 +8,19 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.chain import scaled
-from tinygrad_nn.chain.derivatives import weigh
+from tinygrad_nn.chain.derivatives import compute_slopes
 from tinygrad_nn.chain.factors import Factor, factored
-from tinygrad_nn.chain.graph import Edge, Graph, Step, name_of, total, unchanged
+from tinygrad_nn.chain.graph import Edge, PathGraph, Step, combined, name_of, unchanged
+from tinygrad_nn.chain.path import Cost, Path, PathGroup, PathsLeftOut
 from tinygrad_nn.chain.scaled import Scaled
 from tinygrad_nn.operation import Op
 
-__all__ = ["Cost", "Group", "Path", "PathSum", "PathsLeftOut", "within_one"]
-
-
-class PathsLeftOut(UserWarning):
-    """Listing paths stopped at the limit; the message says how many were left out."""
-
-
-class Group(NamedTuple):
-    """Some of the paths: how many, and what they add up to."""
-
-    count: int  # type: ignore[assignment]  # a tuple's own count() is not missed here
-    contribution: Any
-
-
-class Cost(NamedTuple):
-    """Multiplications by local derivatives: path by path, and in one backward sweep, which shares what paths share."""
-
-    enumeration: int
-    backpropagation: int
-
-
-class Path:
-    """One way from t to z: its `nodes` and `edges`, from t to z, and its `contribution`, the product along it.
-
-    The contribution is a number, or an array of t's shape.
-    """
-
-    def __init__(self, owner: PathSum, edges: tuple[Edge, ...], contribution: Any):
-        self._owner, self.edges, self.contribution = owner, edges, contribution
-
-    @property
-    def nodes(self) -> tuple[Any, ...]:
-        """From t to z."""
-        return (self._owner.source, *(edge.target for edge in self.edges))
-
-    @property
-    def local_derivatives(self) -> tuple[Any, ...]:
-        """Of each edge, from t to z: numbers, and a `LocalDerivative` where arrays are involved."""
-        return tuple(self._owner._local(edge) for edge in self.edges)
-
-    @property
-    def share(self) -> float:
-        """Its part in the gradient, ⟨p, g⟩ / ⟨g, g⟩.  The shares of all paths add up to 1; NaN if the gradient is 0."""
-        return self._owner.share(self.contribution)
-
-    @property
-    def live(self) -> bool:
-        """False if a local derivative along it is zero: it is blocked there."""
-        return all(self._owner._alive(edge) for edge in self.edges)
-
-    def __len__(self) -> int:
-        return len(self.edges)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        p = self.contribution
-        shown = f"array of shape {p.shape}" if np.ndim(p) else f"{p:.6g}"
-        return f"<path {' → '.join(map(name_of, self.nodes))}: {shown}>"
+__all__ = ["PathSum", "within_one"]
 
 
 class PathSum:
@@ -91,9 +33,9 @@ class PathSum:
     and infinities on other paths come through.
     """
 
-    _numbers = True  # nodes are single numbers
+    _single_numbers = True  # nodes are single numbers
 
-    def __init__(self, graph: Graph, source: Any, target: Any, seed: Any, limit: int):
+    def __init__(self, graph: PathGraph, source: Any, target: Any, seed: Any, limit: int):
         self._graph, self.source, self.target, self._seed, self.limit = graph, source, target, seed, limit
 
     def __repr__(self) -> str:
@@ -114,19 +56,19 @@ class PathSum:
         return tuple(dict.fromkeys(edge for _, _, edge in self._graph.steps))
 
     @cached_property
-    def _suffixes(self) -> list[int]:
+    def _counts_to_end(self) -> list[int]:
         """How many paths lead on to the end, from each vertex."""
         return [n or 0 for n in self._graph.backward(1, unchanged, operator.add)]
 
     @cached_property
     def count(self) -> int:
         """How many paths there are, exactly."""
-        return sum(self._suffixes[v] for v in self._graph.starts)
+        return sum(self._counts_to_end[v] for v in self._graph.starts)
 
     @cached_property
     def live_count(self) -> int:
         """How many of them have no local derivative that is zero, exactly."""
-        live = self._weighted.backward(1, lambda step, n: n if self._alive(step[2]) else None, operator.add)
+        live = self._with_slopes.backward(1, lambda step, n: n if self._is_live(step[2]) else None, operator.add)
         return sum(live[v] or 0 for v in self._graph.starts)
 
     @property
@@ -140,7 +82,7 @@ class PathSum:
         before = self._graph.forward(1, unchanged, operator.add)
         counts = dict.fromkeys(self.edges, 0)
         for a, b, edge in self._graph.steps:
-            counts[edge] += (before[a] or 0) * self._suffixes[b]
+            counts[edge] += (before[a] or 0) * self._counts_to_end[b]
         return counts
 
     @cached_property
@@ -170,12 +112,12 @@ class PathSum:
     # -- single edges
 
     @cached_property
-    def _weighted(self) -> Graph:
+    def _with_slopes(self) -> PathGraph:
         """The graph with the local derivatives on its edges."""
-        weigh(edge for edge in self.edges if edge.slope != edge.slope)
+        compute_slopes(edge for edge in self.edges if edge.slope != edge.slope)
         return self._graph
 
-    def _alive(self, edge: Edge) -> bool:
+    def _is_live(self, edge: Edge) -> bool:
         return edge.slope != 0
 
     def _local(self, edge: Edge) -> Any:
@@ -183,36 +125,36 @@ class PathSum:
 
     # -- sums over all paths.  The algebra of numbers: `ArrayPathSum` has that of arrays.
 
-    def _carry(self, step: Step, value: Scaled) -> Scaled | None:
+    def _extend(self, step: Step, value: Scaled) -> Scaled | None:
         """Backward or forward across one edge, in a sum over paths: nothing where it is blocked."""
         return scaled.times(value, step[2].slope) if step[2].slope else None
 
-    _join: Any = staticmethod(scaled.plus)
+    _combine: Any = staticmethod(scaled.plus)
 
-    def _along(self, edge: Edge, value: Any) -> Any:
+    def _extend_path(self, edge: Edge, value: Any) -> Any:
         """Backward across one edge, on one path."""
         return scaled.times(value, edge.slope) if edge.slope and value[0] else scaled.ZERO
 
-    def _shown(self, value: Any, node: Any = None) -> Any:
+    def _as_value(self, value: Any, node: Any = None) -> Any:
         """A value of the algebra as a number, or as an array of t's shape."""
         shape = (self.source if node is None else node).shape
         return np.full(shape, scaled.to_float(value)) if shape else scaled.to_float(value)
 
-    def _nothing(self, node: Any = None) -> Any:
+    def _zero(self, node: Any = None) -> Any:
         return scaled.ZERO
 
     @cached_property
     def _adjoints(self) -> list[Any]:
-        return self._weighted.backward(self._seed, self._carry, self._join)
+        return self._with_slopes.backward(self._seed, self._extend, self._combine)
 
     @cached_property
     def _total(self) -> Any:
-        return total((self._adjoints[v] for v in self._graph.starts), self._join, self._nothing())
+        return combined((self._adjoints[v] for v in self._graph.starts), self._combine, self._zero())
 
     @cached_property
     def gradient(self) -> Any:
         """The sum of all paths: a number, or an array of t's shape."""
-        return self._shown(self._total)
+        return self._as_value(self._total)
 
     @cached_property
     def adjoints(self) -> dict[Any, Any]:
@@ -220,7 +162,9 @@ class PathSum:
         parts: dict[Any, list[Any]] = {node: [] for node in self.nodes}
         for node, value in zip(self._graph.nodes, self._adjoints, strict=True):
             parts[node].append(value)
-        return {node: self._shown(total(some, self._join, self._nothing(node)), node) for node, some in parts.items()}
+        return {
+            node: self._as_value(combined(some, self._combine, self._zero(node)), node) for node, some in parts.items()
+        }
 
     def share(self, contribution: Any) -> float:
         """The part of a contribution in the gradient, ⟨p, g⟩ / ⟨g, g⟩; NaN if the gradient is 0."""
@@ -233,11 +177,11 @@ class PathSum:
 
     @cached_property
     def _mass(self) -> Scaled:
-        def carry(step: Step, mass: Scaled) -> Scaled | None:
+        def extend(step: Step, mass: Scaled) -> Scaled | None:
             return scaled.times(mass, abs(step[2].slope)) if step[2].slope else None
 
-        sums = self._weighted.backward(scaled.size(self._seed), carry, scaled.plus)
-        return total((sums[v] for v in self._graph.starts), scaled.plus, scaled.ZERO)
+        sums = self._with_slopes.backward(scaled.size(self._seed), extend, scaled.plus)
+        return combined((sums[v] for v in self._graph.starts), scaled.plus, scaled.ZERO)
 
     @cached_property
     def mass(self) -> float:
@@ -256,14 +200,14 @@ class PathSum:
 
     def coverage(self, k: int) -> float:
         """The part of the mass that the k largest paths hold, from 0 to 1."""
-        sizes = total((scaled.size(value) for _, value in self._best(k)), scaled.plus, scaled.ZERO)
+        sizes = combined((scaled.size(value) for _, value in self._best(k)), scaled.plus, scaled.ZERO)
         return within_one(scaled.ratio(sizes, self._mass)) if self._mass[0] else 1.0
 
     # -- flow
 
     @cached_property
     def _flows(self) -> dict[Edge, Scaled]:
-        tangents = self._weighted.forward(scaled.ONE, self._carry, scaled.plus)
+        tangents = self._with_slopes.forward(scaled.ONE, self._extend, scaled.plus)
         flows = dict.fromkeys(self.edges, scaled.ZERO)
         for a, b, edge in self._graph.steps:
             tangent, adjoint = tangents[a], self._adjoints[b]
@@ -276,9 +220,9 @@ class PathSum:
     def flow(self) -> dict[Edge, Any]:
         """For each edge the sum of all paths through it, a number or an array of t's shape.
 
-        It is adjoint × local derivative × tangent, and conserved: on every cut it adds up to the gradient.
+        It is adjoint × local derivative × tangent, and conserved: on every cut of the graph it adds up to the gradient.
         """
-        return {edge: self._shown(flow) for edge, flow in self._flows.items()}
+        return {edge: self._as_value(flow) for edge, flow in self._flows.items()}
 
     @cached_property
     def node_flow(self) -> dict[Any, Any]:
@@ -297,7 +241,7 @@ class PathSum:
 
         If there are more it stops there, and a `PathsLeftOut` warning says how many were left out.
         """
-        for i, (edges, value) in enumerate(self._walk()):
+        for i, (edges, value) in enumerate(self._depth_first()):
             if i == self.limit:
                 warnings.warn(
                     f"{self.limit} of {self.count} paths were listed and {self.left_out} left out: "
@@ -305,11 +249,11 @@ class PathSum:
                     PathsLeftOut, stacklevel=2,
                 )  # fmt: skip
                 return
-            yield Path(self, edges, self._shown(value))
+            yield Path(self, edges, self._as_value(value))
 
-    def _walk(self) -> Iterator[tuple[tuple[Edge, ...], Any]]:
+    def _depth_first(self) -> Iterator[tuple[tuple[Edge, ...], Any]]:
         """Depth first from the end; what paths have in common there is multiplied once."""
-        graph = self._weighted
+        graph = self._with_slopes
         into: list[list[Step]] = [[] for _ in graph.nodes]
         for step in graph.steps:
             into[step[1]].append(step)
@@ -324,7 +268,7 @@ class PathSum:
             steps, value = pending[-1]
             for a, _, edge in steps:
                 way.append(edge)
-                value = self._along(edge, value)
+                value = self._extend_path(edge, value)
                 if a in starts:
                     yield tuple(reversed(way)), value
                 pending.append((iter(into[a]), value))
@@ -340,12 +284,12 @@ class PathSum:
         No path is listed to find them: every node keeps its k best ways to z in order, and an edge adds the logarithm
         of its local derivative to those of the node it leads to.
         """
-        return [Path(self, edges, self._shown(value)) for edges, value in self._best(k)]
+        return [Path(self, edges, self._as_value(value)) for edges, value in self._best(k)]
 
     def _best(self, k: int) -> list[tuple[tuple[Edge, ...], Any]]:
-        graph, blocked = self._weighted, -math.inf  # by a zero, whatever else is on the path
+        graph, blocked = self._with_slopes, -math.inf  # by a zero, whatever else is on the path
 
-        def carry(step: Step, ways: list[Any]) -> list[Any]:
+        def extend(step: Step, ways: list[Any]) -> list[Any]:
             log = scaled.log((step[2].slope, 0))
             if math.isinf(log):  # ∞ as well as 0 leaves a blocked path blocked
                 return [(min(log, way[0]) if blocked in (log, way[0]) else log, step, i) for i, way in enumerate(ways)]
@@ -354,7 +298,7 @@ class PathSum:
         def best(a: list[Any], b: list[Any]) -> list[Any]:
             return sorted(a + b, key=itemgetter(0), reverse=True)[:k]
 
-        ways = graph.backward([(0.0, None, 0)], carry, best)
+        ways = graph.backward([(0.0, None, 0)], extend, best)
         firsts = [(way[0], v, i) for v in graph.starts for i, way in enumerate(ways[v] or [])]
         found = []
         for _, v, i in best(firsts, [])[: max(k, 0)]:
@@ -364,18 +308,18 @@ class PathSum:
                 edges.append(edge)
             value = self._seed
             for edge in reversed(edges):
-                value = self._along(edge, value)
+                value = self._extend_path(edge, value)
             found.append((tuple(edges), value))
         return sorted(found, key=lambda path: scaled.log(path[1]), reverse=True)
 
     # -- some of the paths
 
     @property
-    def _plan(self) -> Graph:
+    def _unrestricted(self) -> PathGraph:
         """Where paths are chosen."""
         return self._graph
 
-    def _restricted(self, graph: Graph) -> PathSum:
+    def _restricted(self, graph: PathGraph) -> PathSum:
         return type(self)(graph, self.source, self.target, self._seed, self.limit)
 
     def through(self, *places: Any) -> PathSum:
@@ -383,29 +327,31 @@ class PathSum:
 
         For a layer, give its nodes.  ValueError for a name that no node on these paths has.
         """
-        marked: set[Any] = set()
+        graph, marked = self._unrestricted, set[Any]()
         for place in places:
-            found = [node for node in self._plan.nodes if node.name == place] if isinstance(place, str) else [place]
+            found = [node for node in graph.nodes if node.name == place] if isinstance(place, str) else [place]
             if not found:
-                names = ", ".join(dict.fromkeys(node.name for node in self._plan.nodes if node.name)) or "no names"
+                names = ", ".join(dict.fromkeys(node.name for node in graph.nodes if node.name)) or "no names"
                 raise ValueError(f"through: no node on these paths is called {place!r}; there are {names}")
             marked.update(found)
 
         def passed(already: int, edge: Edge) -> int:
             return int(already or edge in marked or edge.source in marked)
 
-        at_once = bool(self._plan.nodes) and self._plan.nodes[-1] in marked
-        return self._restricted(self._plan.unfolded(int(at_once), passed, bool)[0])
+        at_once = bool(graph.nodes) and graph.nodes[-1] in marked
+        return self._restricted(graph.unfolded(int(at_once), passed, bool)[0])
 
     def of_length(self, n: int) -> PathSum:
         """Only the paths of n edges."""
-        return self._restricted(self._plan.unfolded(0, lambda m, _: m + 1 if m < n else None, lambda m: m == n)[0])
+        return self._restricted(
+            self._unrestricted.unfolded(0, lambda m, _: m + 1 if m < n else None, lambda m: m == n)[0]
+        )
 
-    def by_length(self) -> dict[int, Group]:
+    def by_length(self) -> dict[int, PathGroup]:
         """How many paths of each length (number of edges) there are, and what they add up to."""
         return self.by_kind(lambda edge: True)
 
-    def by_kind(self, kind: str | Op | Callable[[Edge], bool]) -> dict[int, Group]:
+    def by_kind(self, kind: str | Op | Callable[[Edge], bool]) -> dict[int, PathGroup]:
         """The paths by how many of their edges are of a kind: number -> (count, contribution).
 
         `kind` is an operation or its name, as in "tanh" for the edges into a tanh, or a function that says of an edge
@@ -414,24 +360,27 @@ class PathSum:
         if isinstance(kind, (str, Op)):
             name = kind if isinstance(kind, str) else kind.name
             return self.by_kind(lambda edge: edge.op.name == name)
-        graph, numbers = self._plan.unfolded(0, lambda n, edge: n + bool(kind(edge)), lambda n: True)
-        return dict(zip(numbers, self._restricted(graph)._groups(), strict=True))
+        graph, numbers = self._unrestricted.unfolded(0, lambda n, edge: n + bool(kind(edge)), lambda n: True)
+        return dict(zip(numbers, self._restricted(graph)._path_groups(), strict=True))
 
-    def _groups(self) -> list[Group]:
+    def _path_groups(self) -> list[PathGroup]:
         """The paths from each start."""
-        sums = [self._nothing() if self._adjoints[v] is None else self._adjoints[v] for v in self._graph.starts]
-        return [Group(self._suffixes[v], self._shown(part)) for v, part in zip(self._graph.starts, sums, strict=True)]
+        sums = [self._zero() if self._adjoints[v] is None else self._adjoints[v] for v in self._graph.starts]
+        return [
+            PathGroup(self._counts_to_end[v], self._as_value(part))
+            for v, part in zip(self._graph.starts, sums, strict=True)
+        ]
 
     # -- the factored form
 
     def factored(self) -> list[Factor]:
-        """The gradient as a product of sums, cut where all paths meet, as in (2 + 3 + 5)(7 + 11 + 13).
+        """The gradient as a product of sums, split where all paths meet, as in (2 + 3 + 5)(7 + 11 + 13).
 
         The value of z's upstream gradient, unless it is 1, is a further factor.
         """
         return factored(self)
 
-    def _between(self, graph: Graph, source: Any, target: Any) -> PathSum:
+    def _between(self, graph: PathGraph, source: Any, target: Any) -> PathSum:
         """The paths of a part of the graph."""
         return PathSum(graph, source, target, scaled.ONE, self.limit)
 

@@ -1,10 +1,13 @@
-"""Networks: modules, layers, initialisation, regularisation, and the founding text's equations written out."""
+"""Networks: modules, layers, initialisation, regularisation, and the equations of backpropagation in plain NumPy."""
 
-from tinygrad_nn.checkpoint import load
 from tinygrad_nn.nn import init
+from tinygrad_nn.nn.build import build, load
+from tinygrad_nn.nn.containers import Flatten, Residual, Sequential
+from tinygrad_nn.nn.dense import Activation, Dense
+from tinygrad_nn.nn.dropout import Dropout
 from tinygrad_nn.nn.equations import augmented, backpropagation, forward_pass
-from tinygrad_nn.nn.layers import Activation, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential, build
 from tinygrad_nn.nn.module import Module
+from tinygrad_nn.nn.normalization import BatchNorm, LayerNorm
 from tinygrad_nn.nn.regularization import l1_penalty, l2_penalty, weights
 
 __all__ = [

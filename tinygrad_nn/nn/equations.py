@@ -1,6 +1,8 @@
-"""The founding text's equations, written out in plain NumPy: an independent check of what the graph computes.
+"""The equations of forward pass and backpropagation in plain NumPy: an independent check of what the graph computes.
 
-Nothing here uses the tables of operations or the backward pass.  The (ℓ) of the text are the places in the lists.
+They are those of M. Thill's post, "Yet another Neural Networks Introduction: Feed Forward Networks and the
+Backpropagation Algorithm"; its (ℓ) are the positions in the lists.  Nothing here uses the tables of operations or the
+backward pass.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_nn.errors import ShapeError
-from tinygrad_nn.nn.layers import Activation, Dense, Flatten, Sequential
+from tinygrad_nn.errors import ShapeError, transpose_fits
+from tinygrad_nn.nn.containers import Flatten, Sequential
+from tinygrad_nn.nn.dense import Activation, Dense
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
@@ -117,15 +120,15 @@ LOSSES: dict[str, Function] = {
     "cross_entropy": lambda A, Y: _softmax(A) * Y.sum(axis=0) - Y,  # of logits
     "binary_cross_entropy": lambda A, Y: _logistic(A) - Y,  # of logits
 }
-# Where loss and activation of the output cancel, δ = a − y*: the founding text's remark on cross-entropy.
+# Where loss and activation of the output cancel, δ = a − y*, as the post remarks on cross-entropy.
 CANCELLING = {("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")}
 
 
-# --- the network as the text has it ----------------------------------------------------------------------------------
+# --- the network -----------------------------------------------------------------------------------------------------
 
 
 def _layers(model: Module) -> list[list[Any]]:
-    """[Dense, name of σ] for each ℓ; ValueError for a network that is not of the text's kind."""
+    """[Dense, name of σ] for each ℓ; ValueError for a network of other layers."""
     found: list[list[Any]] = []
     stack: list[Module] = [model]
     while stack:
@@ -138,8 +141,8 @@ def _layers(model: Module) -> list[list[Any]]:
             found[-1][1] = _named(module)
         elif not (isinstance(module, Flatten) and not found):
             raise ValueError(
-                f"{type(module).__name__} is not in the founding text, whose networks are Dense layers one after the "
-                "other; take the graph: tn.gradients(J, parameters)"
+                f"{type(module).__name__} has no equations here: they are those of Dense layers one after the other; "
+                "take the graph: tn.gradients(J, parameters)"
             )
     if not found:
         raise ValueError("the model holds no Dense layer")
@@ -150,7 +153,7 @@ def _named(module: Dense | Activation) -> str:
     sigma = module.activation
     name = "identity" if sigma is None else sigma.name if isinstance(sigma, Op) else ""
     if name not in SIGMA and name not in MIXING:
-        raise ValueError(f"σ′ of {module._describe()} is not written out in nn.equations.SIGMA; add it there")
+        raise ValueError(f"σ′ of {module._signature()} is not written out in nn.equations.SIGMA; add it there")
     return name
 
 
@@ -164,7 +167,7 @@ def _columns(X: Any, layer: Dense) -> Array:
     X = X.value if isinstance(X, Tensor) else np.asarray(X)
     A = X.reshape(-1, X.shape[-1]) if X.ndim > 2 else X
     if A.ndim != 2 or A.shape[0] != layer.in_features:
-        raise layer.misfit(X)
+        raise layer.shape_error(X)
     return A.astype(np.result_type(A.dtype, layer.W.dtype), copy=False)
 
 
@@ -176,7 +179,7 @@ def augmented(W: Array, b: Array, A: Array) -> Array:
     >>> augmented(np.array([[2.0, 3.0]]), np.array([[1.0]]), np.array([[10.0], [100.0]]))
     array([[321.]])
 
-    Source: the founding text's "Unpacking the Batch Forward Pass".
+    Source: Thill's post, section "Unpacking the Batch Forward Pass".
     """
     ones = np.ones((1, A.shape[1]), A.dtype)
     return np.hstack([b, W]) @ np.vstack([ones, A])
@@ -201,7 +204,7 @@ def forward_pass(model: Module, X: Any) -> list[tuple[Array, Array]]:
     >>> [(Z.shape, A.shape) for Z, A in tn.nn.forward_pass(model, np.zeros((2, 5)))]
     [((3, 5), (3, 5)), ((1, 5), (1, 5))]
 
-    Source: the founding text's "Summary: Forward Pass Through the Network".
+    Source: Thill's post, section "Summary: Forward Pass Through the Network".
     """
     layers = _layers(model)
     A = _columns(X, layers[0][0])
@@ -209,7 +212,7 @@ def forward_pass(model: Module, X: Any) -> list[tuple[Array, Array]]:
     for layer, sigma in layers:
         W, b = _parameters(layer)
         if A.shape[0] != layer.in_features:
-            raise layer.misfit(A)
+            raise layer.shape_error(A)
         Z = W @ A + b
         A = _activate(sigma, Z)
         passed.append((Z, A))
@@ -239,7 +242,7 @@ def backpropagation(model: Module, X: Any, Y: Any, loss: Any = "mse") -> list[tu
     >>> delta.tolist(), dW.tolist(), db.tolist()
     ([[1.0, 2.0]], [[2.5]], [[1.5]])
 
-    Source: the founding text's "Summary: Backpropagation".
+    Source: Thill's post, section "Summary: Backpropagation".
     """
     name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", repr(loss)))
     if name not in LOSSES:
@@ -267,6 +270,6 @@ def _targets(Y: Any, A: Array, name: str) -> Array:
     if name == "cross_entropy" and Y.shape == A.shape[1:]:
         return (np.arange(A.shape[0])[:, None] == Y).astype(A.dtype)
     if Y.shape != A.shape:
-        from_rows = "; Y.T fits (examples are columns)" if Y.T.shape == A.shape else ""
-        raise ShapeError(f"backpropagation: the output has shape {A.shape}, Y has shape {Y.shape}{from_rows}")
+        hint = transpose_fits("Y", Y.shape, A.shape)
+        raise ShapeError(f"backpropagation: the output has shape {A.shape}, Y has shape {Y.shape}{hint}")
     return Y

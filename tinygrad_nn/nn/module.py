@@ -1,31 +1,29 @@
-"""Module: parameters, buffers and further modules under one roof, found by the attributes that hold them."""
+"""Module: parameters, buffers and further modules, found by the attributes that hold them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tinygrad_nn import checkpoint
+from tinygrad_nn import checkpoint, tree
 from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.modes import MODE
 from tinygrad_nn.nn.report import Report, Row, report
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Module", "assign"]
 
 
-def _members(items: Iterable[tuple[Any, Any]], path: str) -> Iterator[tuple[str, Any]]:
-    """Tensors and modules among these items, also in lists, tuples and dicts, with the path that leads to each."""
-    for key, value in items:
+def _members(module: Module) -> Iterator[tuple[str, Any]]:
+    """Tensors and modules among the attributes, also in lists, tuples and dicts, with the path that leads to each."""
+    for path, value in tree.leaves_with_path(vars(module)):
         if isinstance(value, (Tensor, Module)):
-            yield f"{path}{key}", value
-        elif isinstance(value, dict):
-            yield from _members(value.items(), f"{path}{key}.")
-        elif isinstance(value, (list, tuple)):
-            yield from _members(enumerate(value), f"{path}{key}.")
+            yield ".".join([str(key) for key in path]), value
 
 
 def assign(buffer: Tensor, new: Tensor) -> None:
@@ -40,6 +38,9 @@ class Module:
     Whatever an attribute holds is found, in the order of assignment, also in lists, tuples and dicts, and once if it is
     shared: a tensor with ``requires_grad=True`` is a parameter, another one a buffer (part of the state, not trained),
     a module is a part.  A tensor's name is the path that leads to it: ``"layers.0.W"`` is ``model.layers[0].W``.
+
+    `training` says how the module works, see `train`.  `Module.changes` counts assignments to attributes of all modules
+    together: while it stays the same, so does every attribute.
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> class Line(tn.nn.Module):
@@ -57,9 +58,21 @@ class Module:
     """
 
     training: bool = True
+    changes: ClassVar[int] = 0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        Module.changes += 1
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        Module.changes += 1
+        super().__delattr__(name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `forward` returns."""
+        interpreter = MODE.get().interpreter
+        if interpreter is not None:
+            interpreter.entered(self)
         return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -92,9 +105,10 @@ class Module:
         seen = set() if seen is None else seen
         seen.add(id(self))
         yield path, self
-        for name, member in _members(vars(self).items(), f"{path}." if path else ""):
+        for name, member in _members(self):
             if id(member) in seen:
                 continue
+            name = f"{path}.{name}" if path else name
             if isinstance(member, Module):
                 yield from member._everything(name, seen)
             else:
@@ -175,27 +189,49 @@ class Module:
     def train(self, mode: bool = True) -> Self:
         """Work as in training: Dropout drops, BatchNorm measures.  Returns the module."""
         for module in self.modules():
-            module.training = mode
+            if module.training != mode:
+                module.training = mode
         return self
 
     def eval(self) -> Self:
         """Work as in prediction: Dropout lets everything through, BatchNorm uses what it has measured."""
         return self.train(False)
 
+    @contextmanager
+    def evaluating(self) -> Iterator[Self]:
+        """Work as in prediction within a ``with`` statement, and as before after it.
+
+        >>> import tinygrad_nn as tn
+        >>> model = tn.nn.Dropout(0.5)
+        >>> with model.evaluating():
+        ...     model.training
+        False
+        >>> model.training
+        True
+        """
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            yield self
+        finally:
+            for module, mode in modes:
+                if module.training != mode:
+                    module.training = mode
+
     # -- how it is written
 
     def number_layers(self, level: int = 0) -> int:
-        """Name the parameters and results of all layers after their place: W¹ b¹ Z¹ A¹, W² ...; returns the last place.
+        """Number the layers, and name their parameters and results: W¹ b¹ Z¹ A¹, W² ...; returns the last number.
 
         A `Sequential` does this by itself when it is made; call it at the end of `__init__` for a module of your own.
-        `level` is the place before the first layer.  Names that you gave yourself stay.
+        `level` is the number before the first layer.  Names that you gave yourself stay.
         """
         for module in self.modules():
-            level = module._take_place(level)
+            level = module._number_from(level)
         return level
 
-    def _take_place(self, level: int) -> int:
-        """Precompute the names for the place after `level` dense layers; returns their number including this one."""
+    def _number_from(self, level: int) -> int:
+        """Choose the names after `level` dense layers; returns the number of dense layers including this one."""
         return level
 
     def _row(self, source: str) -> Row | None:
@@ -207,7 +243,7 @@ class Module:
         row = self._row(source)
         rows = [(self, row)] if row else []
         source = row.result if row else source
-        for _, part in _members(vars(self).items(), ""):
+        for _, part in _members(self):
             if isinstance(part, Module):
                 more, source = part._rows(source)
                 rows += more
@@ -251,13 +287,13 @@ class Module:
         """
         return report(self, X, Y, loss)
 
-    def _describe(self) -> str:
+    def _signature(self) -> str:
         """The call that makes it, without its parts."""
         return type(self).__name__
 
     def __repr__(self) -> str:
-        parts = [(name, m) for name, m in _members(vars(self).items(), "") if isinstance(m, Module)]
+        parts = [(name, m) for name, m in _members(self) if isinstance(m, Module)]
         count = sum(p.size for p in self.parameters())
-        head = f"{type(self).__name__ if parts else self._describe()}: {count:,} parameter{'s' * (count != 1)}"
+        head = f"{type(self).__name__ if parts else self._signature()}: {count:,} parameter{'s' * (count != 1)}"
         lines = [f"{name}: {module!r}".replace("\n", "\n  ") for name, module in parts]
         return "\n  ".join([head, *lines])

@@ -45,7 +45,7 @@ def report(model: Any, X: Any = None, Y: Any = None, loss: Any = None) -> Report
     table = [["layer", "equation", "shapes", "parameters"]]
     table[0] += ["‖value‖"] * (X is not None) + ["‖Δ‖", "‖∂J/∂W‖"] * (Y is not None)
     for module, row in model._rows("A⁰")[0]:
-        layer, count = module._describe(), f"{sum(p.size for p in _own_parameters(module)):,}"
+        layer, count = module._signature(), f"{sum(p.size for p in _own_parameters(module)):,}"
         slope_of = row.weights
         for result, formula, shapes in row.lines:
             if n is not None:
@@ -69,14 +69,9 @@ def _measure(model: Any, X: Any, Y: Any, loss: Any) -> tuple[dict[Any, Any], dic
     """The values in the graph by name, the gradients of J by name or id of a parameter, and J in words."""
     if X is None:
         return {}, {}, ""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+    with model.evaluating():
         prediction = model(X)
         J = prediction if Y is None else loss(prediction, Y)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     named = {t.name: t for t in history([J]) if t.name and t.op is not None}
     values = {name: t.value for name, t in named.items()}
     if Y is None:

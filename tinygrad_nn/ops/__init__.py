@@ -7,7 +7,7 @@ The laws of a derivative rule
    place, no masks by assignment.  So one text serves arrays (at NumPy's speed) and tensors (which record it).
 3. Python numbers as constants, so that float32 stays float32 (NEP 50).
 4. Do not un-broadcast: the backward pass does.
-5. Comparisons and masks are operations too, with ``None`` for a rule: a replayed step needs them afresh.
+5. Comparisons and masks are operations too, with ``None`` for a rule.  Otherwise a replayed step would use a stale mask.
 6. Never change an argument.  Return a fresh array, or a view that nobody else will write.
 
 Every law is checked for every operation by ``tests/test_ops.py``.

@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 
-from tinygrad_nn.operation import op
+from tinygrad_nn.notation import Term, bracket, superscript
+from tinygrad_nn.registry import op
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017
@@ -18,7 +19,7 @@ def quiet():
     return np.errstate(over="ignore", under="ignore")
 
 
-def fit(x):
+def as_array(x):
     """Lists and Python numbers as an array, arrays as they are."""
     return x if hasattr(x, "dtype") else np.asarray(x)
 
@@ -43,17 +44,9 @@ def _softplus(x):
     return _logaddexp(x, 0.0)
 
 
-def _log_sigmoid(x):
-    return -_softplus(-fit(x))
-
-
 def _logaddexp(a, b):
     with quiet():
         return np.logaddexp(a, b)
-
-
-def _relu(x):
-    return np.maximum(x, 0)
 
 
 def _elu(x, alpha=1.0):
@@ -66,7 +59,7 @@ _erf_one_by_one = np.frompyfunc(math.erf, 1, 1)
 
 def _erf(x):
     """The error function; the C library's, one number at a time, or SciPy's where that is installed and pays."""
-    x = fit(x)
+    x = as_array(x)
     if x.size > 64:
         try:
             from scipy.special import erf as scipy_erf
@@ -79,28 +72,8 @@ def _erf(x):
 
 
 def _gelu(x):
-    x = fit(x)
+    x = as_array(x)
     return x * (0.5 * (1.0 + _erf(x * math.sqrt(0.5))))
-
-
-def _selu(x):
-    return SELU_SCALE * _elu(x, SELU_ALPHA)
-
-
-def _silu(x):
-    return x * _sigmoid(x)
-
-
-def _softsign(x):
-    return x / (1.0 + np.abs(x))
-
-
-def _mish(x):
-    return x * np.tanh(_softplus(x))
-
-
-def _sinc(x):
-    return _sinc_derivative(fit(x), order=0)
 
 
 def _sinc_derivative(x, order=1):
@@ -151,17 +124,13 @@ def _turn(g, a, b):
     return g * (r != 0) * (b / safe / safe)
 
 
-def _within(g, x, min, max):
+def _within(g, y, x, min, max):
     """g where min ≤ x ≤ max: the bounds themselves pass it on.  A bound may be None."""
     g = g if min is None else np.where(x >= min, g, 0.0)
     return g if max is None else np.where(x <= max, g, 0.0)
 
 
-def _to_min(g, x, min, max):
-    return np.where(x < min if max is None else np.logical_and(x < min, min <= max), g, 0.0)
-
-
-def _to_max(g, x, min, max):
+def _to_max(g, y, x, min, max):
     """A max below min is what comes out, as from NumPy's."""
     return np.where(x > max if min is None else np.logical_or(x > max, max < min), g, 0.0)
 
@@ -180,25 +149,75 @@ def _weight(a, b):
     return sigmoid(np.where(both, 0.0, a) - np.where(both, 0.0, b))
 
 
+def _gelu_slope(x):
+    return _normal_cdf(x) + x * (np.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi))
+
+
 def _mish_slope(x):
     t = np.tanh(softplus(x))
     return t + x * sigmoid(x) * (1 - t * t)
+
+
+# --- how sums, products and powers are written -----------------------------------------------------------------------
+
+
+def unwritten(x):
+    """For operations that change only the form of their argument: written as the argument itself."""
+    return x
+
+
+def _simplify_product(a, b):
+    """Numbers first, ones left out, a sign in front."""
+    for one, other in ((a, b), (b, a)):
+        if one.text == "1":
+            return other
+        if one.text == "−1":
+            return Term("−" + bracket(other, 2), 2)
+    if b.constant:
+        a, b = b, a
+    left, right = bracket(a, 2), bracket(b, 2)
+    sign = "−" if left.startswith("−") != right.startswith("−") else ""
+    left, right = left.removeprefix("−"), right.removeprefix("−")
+    if a.constant and right[:1].isalpha():
+        return Term(sign + left + right, 2)
+    return Term(f"{sign}{left}{' ⊙ ' if (a.ndim or b.ndim) else '·'}{right}", 2)
+
+
+def _simplify_power(x, n):
+    if not n.constant:
+        return None
+    if n.text == "1":
+        return x
+    return Term(bracket(x, 3, strict=True) + superscript(n.text), 3) if n.text.lstrip("−").isdigit() else None
+
+
+def _spell_power(x, n, arrays=False):
+    if not n.strip("(−)").isdigit():
+        return None
+    return (f"({x})" if x[-1:] in "⁰¹²³⁴⁵⁶⁷⁸⁹" else x) + superscript(n.strip("()"))
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 
 # arithmetic
-add        = op(np.add,        "{a} + {b}", lambda g, y, a, b: g,     lambda g, y, a, b: g,          binds=1, summary="Sum")
-subtract   = op(np.subtract,   "{a} − {b}", lambda g, y, a, b: g,     lambda g, y, a, b: -g,         binds=1, summary="Difference")
-multiply   = op(np.multiply,   "{a} ⊙ {b}", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a,      binds=2, summary="Hadamard product")
-divide     = op(np.divide,     "{a} / {b}", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, binds=2, summary="Quotient", name="divide", domain=((-2, 2), (0.5, 2)))
-power      = op(np.power,      "{x}^{n}",   _power_base,              _power_exponent,               binds=3, summary="Power", domain=((0.5, 2), (-2, 2)), hard="x**0 has gradient 0; 0**n has gradient 0 in n for n ≥ 0.")
-negative   = op(np.negative,   "−{x}",      lambda g, y, x: -g,                                      binds=2, summary="Negative")
-reciprocal = op(np.reciprocal, "1/{x}",     lambda g, y, x: -g * y * y,                              binds=2, summary="Reciprocal", domain=(0.3, 2))
-square     = op(np.square,     "{x}²",      lambda g, y, x: g * (2 * x),                             binds=3, summary="Square")
-abs        = op(np.absolute,   "|{x}|",     lambda g, y, x: g * np.sign(x), name="abs",                       summary="Absolute value", hard="the gradient at 0 is 0.")
-sign       = op(np.sign,       "sign({x})", lambda g, y, x: np.zeros_like(g),                                 summary="Sign", hard="the gradient is 0 everywhere.")
+add        = op(np.add, "{a} + {b}", lambda g, y, a, b: g, lambda g, y, a, b: g, precedence=1, associative=True, entries="ones",
+                simplify=lambda a, b: b if a.text == "0" else a if b.text == "0" else None, summary="Sum")
+subtract   = op(np.subtract,   "{a} − {b}", lambda g, y, a, b: g,     lambda g, y, a, b: -g,         precedence=1, summary="Difference")
+multiply   = op(np.multiply, "{a} ⊙ {b}", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, precedence=2, associative=True,
+                spell=lambda a, b, arrays: None if arrays else f"{a}·{b}", simplify=_simplify_product, summary="Hadamard product")
+divide     = op(np.divide, "{a} / {b}", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, precedence=2,
+                simplify=lambda a, b: a if b.text == "1" else None, name="divide", domain=((-2, 2), (0.5, 2)), summary="Quotient")
+power      = op(np.power,      "{x}^{n}",   _power_base,              _power_exponent, precedence=3, spell=_spell_power, simplify=_simplify_power,
+                domain=((0.5, 2), (-2, 2)), summary="Power", edge_cases="x**0 has gradient 0; 0**n has gradient 0 in n for n ≥ 0.")
+negative   = op(np.negative, "−{x}", lambda g, y, x: -g, precedence=2,
+                simplify=lambda x: Term(x.text[1:], x.precedence) if x.text.startswith("−") and x.precedence >= 2 else None, summary="Negative")
+reciprocal = op(np.reciprocal, "1/{x}",     lambda g, y, x: -g * y * y,                              precedence=2, summary="Reciprocal", domain=(0.3, 2))
+square     = op(np.square, "{x}²", lambda g, y, x: g * (2 * x), precedence=3, spell=lambda x, arrays: _spell_power(x, "2"), summary="Square")
+abs        = op(np.absolute,   "|{x}|",     lambda g, y, x: g * np.sign(x), name="abs",
+                summary="Absolute value", edge_cases="the gradient at 0 is 0.")
+sign       = op(np.sign,       "sign({x})", lambda g, y, x: np.zeros_like(g),
+                summary="Sign", edge_cases="the gradient is 0 everywhere.")
 
 # exponentials, logarithms, roots
 exp        = op(np.exp,        "exp({x})",   lambda g, y, x: g * y,               summary="Exponential")
@@ -208,9 +227,12 @@ log        = op(np.log,        "log({x})",   lambda g, y, x: g / x,             
 log1p      = op(np.log1p,      "log1p({x})", lambda g, y, x: g / (1 + x),         summary="log(1 + x) without cancellation", domain=(-0.7, 2))
 log2       = op(np.log2,       "log2({x})",  lambda g, y, x: g / (x * LN2),       summary="Logarithm to base 2", domain=(0.2, 3))
 log10      = op(np.log10,      "log10({x})", lambda g, y, x: g / (x * LN10),      summary="Logarithm to base 10", domain=(0.2, 3))
-sqrt       = op(np.sqrt,       "√{x}",       lambda g, y, x: g / (2 * y),         summary="Square root", domain=(0.2, 3), binds=3, hard="the gradient at 0 is ∞.")
-cbrt       = op(np.cbrt,       "∛{x}",       lambda g, y, x: g / (3 * (y * y)),   summary="Cube root", domain=(0.2, 3), binds=3, hard="the gradient at 0 is ∞.")
-logaddexp  = op(_logaddexp,    "logaddexp({a}, {b})", lambda g, y, a, b: g * _weight(a, b), lambda g, y, a, b: g * _weight(b, a), name="logaddexp", kind="elementwise", stands_for=(np.logaddexp,), summary="log(exp(a) + exp(b)), stable")
+sqrt       = op(np.sqrt,       "√{x}",       lambda g, y, x: g / (2 * y), domain=(0.2, 3), precedence=3,
+                summary="Square root", edge_cases="the gradient at 0 is ∞.")
+cbrt       = op(np.cbrt,       "∛{x}",       lambda g, y, x: g / (3 * (y * y)), domain=(0.2, 3), precedence=3,
+                summary="Cube root", edge_cases="the gradient at 0 is ∞.")
+logaddexp  = op(_logaddexp,    "logaddexp({a}, {b})", lambda g, y, a, b: g * _weight(a, b), lambda g, y, a, b: g * _weight(b, a), name="logaddexp",
+                kind="elementwise", stands_for=(np.logaddexp,), summary="log(exp(a) + exp(b)), stable")
 
 # trigonometric and hyperbolic
 sin        = op(np.sin,        "sin({x})",     lambda g, y, x: g * np.cos(x),                    summary="Sine")
@@ -225,46 +247,74 @@ tanh       = op(np.tanh,       "tanh({x})",    lambda g, y, x: g * (1 - y * y), 
 arcsinh    = op(np.arcsinh,    "arcsinh({x})", lambda g, y, x: g / np.hypot(x, 1.0),             summary="Inverse hyperbolic sine")
 arccosh    = op(np.arccosh,    "arccosh({x})", lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)), summary="Inverse hyperbolic cosine", domain=(1.2, 3))
 arctanh    = op(np.arctanh,    "arctanh({x})", lambda g, y, x: g / ((1 - x) * (1 + x)),          summary="Inverse hyperbolic tangent", domain=(-0.8, 0.8))
-hypot      = op(np.hypot,      "hypot({a}, {b})",   lambda g, y, a, b: _slope_of_length(g, y, a), lambda g, y, a, b: _slope_of_length(g, y, b), summary="√(a² + b²)", domain=(0.3, 2), hard="the gradient at (0, 0) is 0.")
-arctan2    = op(np.arctan2,    "arctan2({a}, {b})", lambda g, y, a, b: _turn(g, a, b),              lambda g, y, a, b: _turn(-g, b, a), summary="Angle of the point (b, a)", domain=(0.3, 2), hard="the gradient at (0, 0) is 0.")
-sinc       = op(_sinc,         "sinc({x})",    lambda g, y, x: g * _sinc_slope(x, order=1),      summary="sin(πx)/(πx)", name="sinc", kind="elementwise", stands_for=(np.sinc,))
-_sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=1: g * _sinc_slope(x, order=order + 1), name="_sinc_slope", kind="elementwise", summary="Derivative of sinc of any order")
-erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erf", kind="elementwise", summary="Error function")
+hypot      = op(np.hypot,      "hypot({a}, {b})",   lambda g, y, a, b: _slope_of_length(g, y, a), lambda g, y, a, b: _slope_of_length(g, y, b),
+                domain=(0.3, 2), summary="√(a² + b²)", edge_cases="the gradient at (0, 0) is 0.")
+arctan2    = op(np.arctan2,    "arctan2({a}, {b})", lambda g, y, a, b: _turn(g, a, b),              lambda g, y, a, b: _turn(-g, b, a), domain=(0.3, 2),
+                summary="Angle of the point (b, a)", edge_cases="the gradient at (0, 0) is 0.")
+sinc       = op(lambda x: _sinc_derivative(as_array(x), order=0), "sinc({x})", lambda g, y, x: g * _sinc_slope(x, order=1), name="sinc", kind="elementwise",
+                stands_for=(np.sinc,), summary="sin(πx)/(πx)")
+_sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=1: g * _sinc_slope(x, order=order + 1), name="_sinc_slope",
+                 kind="elementwise", summary="Derivative of sinc of any order")
+erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erf", kind="elementwise",
+                summary="Error function")
 
-# choices: an exact 0 goes to the branch not taken
-where      = op(np.where,      "where({condition}, {a}, {b})", None, lambda g, y, condition, a, b: np.where(condition, g, 0.0), lambda g, y, condition, a, b: np.where(condition, 0.0, g), kind="elementwise", guard=True, method=False, arguments=("condition", "a", "b"), example="tn.where(np.array([True, False]), 1.0, 2.0)", summary="Choice by condition")
-maximum    = op(np.maximum,    "max({a}, {b})", lambda g, y, a, b: _chosen(g, a > b, a == b), lambda g, y, a, b: _chosen(g, b > a, a == b), guard=True, summary="Larger of two", hard="a tie halves the gradient.")
-minimum    = op(np.minimum,    "min({a}, {b})", lambda g, y, a, b: _chosen(g, a < b, a == b), lambda g, y, a, b: _chosen(g, b < a, a == b), guard=True, summary="Smaller of two", hard="a tie halves the gradient.")
-clip       = op(np.clip,       "clip({x}, {min}, {max})", lambda g, y, x, min, max: _within(g, x, min, max), lambda g, y, x, min, max: _to_min(g, x, min, max), lambda g, y, x, min, max: _to_max(g, x, min, max), kind="elementwise", guard=True, bind=_bind_clip, domain=((-2, 2), (-1.2, -1), (1, 1.2)), example="tn.clip(np.array([-2.0, 0.5]), -1, 1)", summary="Limit to an interval", hard="the bounds pass the gradient.")
+# choices: inputs not selected get an exact zero gradient
+where      = op(np.where, "where({condition}, {a}, {b})", None, lambda g, y, condition, a, b: np.where(condition, g, 0.0),
+                lambda g, y, condition, a, b: np.where(condition, 0.0, g), kind="elementwise", selects=True, method=False,
+                summary="Choice by condition", example="tn.where(np.array([True, False]), 1.0, 2.0)")
+maximum    = op(np.maximum,    "max({a}, {b})", lambda g, y, a, b: _chosen(g, a > b, a == b), lambda g, y, a, b: _chosen(g, b > a, a == b), selects=True,
+                summary="Larger of two", edge_cases="a tie halves the gradient.")
+minimum    = op(np.minimum,    "min({a}, {b})", lambda g, y, a, b: _chosen(g, a < b, a == b), lambda g, y, a, b: _chosen(g, b < a, a == b), selects=True,
+                summary="Smaller of two", edge_cases="a tie halves the gradient.")
+clip       = op(np.clip, "clip({x}, {min}, {max})", _within,
+                lambda g, y, x, min, max: np.where(x < min if max is None else np.logical_and(x < min, min <= max), g, 0.0), _to_max, kind="elementwise",
+                selects=True, bind=_bind_clip, domain=((-2, 2), (-1.2, -1), (1, 1.2)),
+                summary="Limit to an interval", edge_cases="the bounds pass the gradient.", example="tn.clip(np.array([-2.0, 0.5]), -1, 1)")
 
 # activations
-sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1 - y)), name="sigmoid", kind="elementwise", summary="Logistic function 1/(1 + exp(−x)), stable")
-log_sigmoid = op(_log_sigmoid, "log σ({x})",        lambda g, y, x: g * sigmoid(-x),   name="log_sigmoid", kind="elementwise", summary="log σ(x), stable")
-softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(x),    name="softplus", kind="elementwise", summary="log(1 + exp(x)), stable")
-relu        = op(_relu,        "relu({x})",         lambda g, y, x: g * (y > 0),       name="relu", kind="elementwise", guard=True, summary="Rectified linear unit max(x, 0)", hard="the gradient at 0 is 0.")
-leaky_relu  = op(lambda x, negative_slope=0.01: np.where(np.greater(x, 0), x, np.multiply(negative_slope, x)), "leaky_relu({x})", lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu", kind="elementwise", summary="x, and negative_slope·x below 0", hard="the gradient at 0 is negative_slope.")
-elu         = op(_elu,         "elu({x})",          lambda g, y, x, alpha=1.0: g * np.where(x > 0, 1.0, y + alpha), name="elu", kind="elementwise", summary="x, and alpha·(exp(x) − 1) below 0")
-selu        = op(_selu,        "selu({x})",         lambda g, y, x: g * np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA), name="selu", kind="elementwise", summary="Scaled elu (Klambauer et al. 2017)")
-gelu        = op(_gelu,        "gelu({x})",         lambda g, y, x: g * (_normal_cdf(x) + x * (np.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi))), name="gelu", kind="elementwise", summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")
-silu        = op(_silu,        "silu({x})",         lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise", summary="x·σ(x), also called swish")
-softsign    = op(_softsign,    "softsign({x})",     lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise", summary="x/(1 + |x|)")
-mish        = op(_mish,        "mish({x})",         lambda g, y, x: g * _mish_slope(x), name="mish", kind="elementwise", summary="x·tanh(softplus(x)) (Misra 2019)")
-hard_tanh   = op(lambda x, min=-1.0, max=1.0: np.clip(x, min, max), "hard_tanh({x})", lambda g, y, x, min=-1.0, max=1.0: np.where(np.logical_and(x > min, x < max), g, 0.0), name="hard_tanh", kind="elementwise", guard=True, summary="x limited to [min, max]", hard="the gradient at the bounds is 0.")
+sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1 - y)), name="sigmoid", kind="elementwise",
+                 summary="Logistic function 1/(1 + exp(−x)), stable")
+log_sigmoid = op(lambda x: -_softplus(-as_array(x)), "log σ({x})", lambda g, y, x: g * sigmoid(-x), name="log_sigmoid", kind="elementwise",
+                 summary="log σ(x), stable")
+softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(x), name="softplus", kind="elementwise", initializer="he_uniform",
+                 summary="log(1 + exp(x)), stable")
+relu        = op(lambda x: np.maximum(x, 0), "relu({x})", lambda g, y, x: g * (y > 0), name="relu", kind="elementwise", selects=True,
+                 initializer="he_uniform", summary="Rectified linear unit max(x, 0)", edge_cases="the gradient at 0 is 0.")
+leaky_relu  = op(lambda x, negative_slope=0.01: np.where(np.greater(x, 0), x, np.multiply(negative_slope, x)), "leaky_relu({x})",
+                 lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu", kind="elementwise", initializer="he_uniform",
+                 variants=({"negative_slope": 0.3}, {}), summary="x, and negative_slope·x below 0", edge_cases="the gradient at 0 is negative_slope.")
+elu         = op(_elu,         "elu({x})",          lambda g, y, x, alpha=1.0: g * np.where(x > 0, 1.0, y + alpha), name="elu", kind="elementwise",
+                 initializer="he_uniform", variants=({"alpha": 0.5}, {}), summary="x, and alpha·(exp(x) − 1) below 0")
+selu        = op(lambda x: SELU_SCALE * _elu(x, SELU_ALPHA), "selu({x})", lambda g, y, x: g * np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA),
+                 name="selu", kind="elementwise", initializer="lecun_normal", summary="Scaled elu (Klambauer et al. 2017)")
+gelu        = op(_gelu,        "gelu({x})",         lambda g, y, x: g * _gelu_slope(x), name="gelu", kind="elementwise", initializer="he_uniform",
+                 summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")
+silu        = op(lambda x: x * _sigmoid(x), "silu({x})", lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise",
+                 initializer="he_uniform", summary="x·σ(x), also called swish")
+softsign    = op(lambda x: x / (1.0 + np.abs(x)), "softsign({x})", lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise",
+                 summary="x/(1 + |x|)")
+mish        = op(lambda x: x * np.tanh(_softplus(x)), "mish({x})", lambda g, y, x: g * _mish_slope(x), name="mish", kind="elementwise",
+                 initializer="he_uniform", summary="x·tanh(softplus(x)) (Misra 2019)")
+hard_tanh   = op(lambda x, min=-1.0, max=1.0: np.clip(x, min, max), "hard_tanh({x})",
+                 lambda g, y, x, min=-1.0, max=1.0: np.where(np.logical_and(x > min, x < max), g, 0.0), name="hard_tanh", kind="elementwise", selects=True,
+                 variants=({"min": -0.5, "max": 1.5}, {}), summary="x limited to [min, max]", edge_cases="the gradient at the bounds is 0.")
 
 # comparisons: recorded in a trace, never differentiated
-equal         = op(np.equal,         "{a} = {b}", None, None, arguments=("a", "b"), binds=0, summary="a = b")
-not_equal     = op(np.not_equal,     "{a} ≠ {b}", None, None, arguments=("a", "b"), binds=0, summary="a ≠ b")
-less          = op(np.less,          "{a} < {b}", None, None, arguments=("a", "b"), binds=0, summary="a < b")
-less_equal    = op(np.less_equal,    "{a} ≤ {b}", None, None, arguments=("a", "b"), binds=0, summary="a ≤ b")
-greater       = op(np.greater,       "{a} > {b}", None, None, arguments=("a", "b"), binds=0, summary="a > b")
-greater_equal = op(np.greater_equal, "{a} ≥ {b}", None, None, arguments=("a", "b"), binds=0, summary="a ≥ b")
-logical_and   = op(np.logical_and,   "{a} ∧ {b}", None, None, arguments=("a", "b"), binds=0, summary="a and b")
-logical_or    = op(np.logical_or,    "{a} ∨ {b}", None, None, arguments=("a", "b"), binds=0, summary="a or b")
-logical_not   = op(np.logical_not,   "¬{x}",      None, arguments=("x",), binds=3, summary="not x")
+equal         = op(np.equal,         "{a} = {b}", None, None, arguments=("a", "b"), precedence=0, summary="a = b")
+not_equal     = op(np.not_equal,     "{a} ≠ {b}", None, None, arguments=("a", "b"), precedence=0, summary="a ≠ b")
+less          = op(np.less,          "{a} < {b}", None, None, arguments=("a", "b"), precedence=0, summary="a < b")
+less_equal    = op(np.less_equal,    "{a} ≤ {b}", None, None, arguments=("a", "b"), precedence=0, summary="a ≤ b")
+greater       = op(np.greater,       "{a} > {b}", None, None, arguments=("a", "b"), precedence=0, summary="a > b")
+greater_equal = op(np.greater_equal, "{a} ≥ {b}", None, None, arguments=("a", "b"), precedence=0, summary="a ≥ b")
+logical_and   = op(np.logical_and,   "{a} ∧ {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, summary="a and b")
+logical_or    = op(np.logical_or,    "{a} ∨ {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, summary="a or b")
+logical_not   = op(np.logical_not,   "¬{x}",      None, arguments=("x",), precedence=3, summary="not x")
 isnan         = op(np.isnan,         "isnan({x})",    None, arguments=("x",), summary="Is it not a number?")
 isinf         = op(np.isinf,         "isinf({x})",    None, arguments=("x",), summary="Is it ±∞?")
 isfinite      = op(np.isfinite,      "isfinite({x})", None, arguments=("x",), summary="Is it neither ±∞ nor NaN?")
 
 # the type of the numbers: the gradient is cast back by the backward pass
-astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g, name="astype", kind="linear", bind=lambda x, dtype: ((x,), {"dtype": np.dtype(dtype)}), arguments=("x",), example="tn.astype(np.array([1.5]), 'float32')", summary="Convert to another dtype")
+astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g, name="astype", kind="linear",
+            bind=lambda x, dtype: ((x,), {"dtype": np.dtype(dtype)}), arguments=("x",), simplify=unwritten, variants=({"dtype": np.float64},),
+            summary="Convert to another dtype", example="tn.astype(np.array([1.5]), 'float32')")
 # fmt: on

@@ -1,4 +1,4 @@
-"""Products of matrices and what solves them; each of its arguments enters linearly or through an inverse."""
+"""Matrix products, solves, inverses and determinants."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from tinygrad_nn.operation import EverySlot, Traced, implements, op
-from tinygrad_nn.ops.shaping import _putitem
+from tinygrad_nn.operation import VariadicRule
+from tinygrad_nn.ops.elementwise import as_array
+from tinygrad_nn.ops.shaping import putitem
+from tinygrad_nn.registry import implements, op
 
 # --- matmul: every pair of ranks -------------------------------------------------------------------------------------
 
@@ -21,7 +23,7 @@ def _product(a, b):
     return a.dot(b) if type(a) is type(b) is np.ndarray and a.ndim == b.ndim == 2 else np.matmul(a, b)
 
 
-def _matmul_a(g, y, a, b, *_):
+def _matmul_a(g, y, a, b):
     if a.ndim == b.ndim == 2:
         return g.dot(b.T) if type(g) is type(b) is np.ndarray else g @ b.T
     if b.ndim == 1:  # y = a b, with a column b: every row of a meets it
@@ -31,7 +33,7 @@ def _matmul_a(g, y, a, b, *_):
     return g @ _transposed(b)
 
 
-def _matmul_b(g, y, a, b, *_):
+def _matmul_b(g, y, a, b):
     if a.ndim == b.ndim == 2:
         return a.T.dot(g) if type(g) is type(a) is np.ndarray else a.T @ g
     if a.ndim == 1:
@@ -114,7 +116,7 @@ def _einsum_rule(g, y, *operands, slot, subscripts=""):
     if len(mine) == len(terms[slot]):
         return result
     place = {c: np.arange(size[c]).reshape([-1 if c == d else 1 for d in mine]) for c in mine}
-    return _putitem(result, x.shape, tuple(place[c] for c in terms[slot]))
+    return putitem(result, x.shape, tuple(place[c] for c in terms[slot]))
 
 
 # --- inverses and determinants ---------------------------------------------------------------------------------------
@@ -237,27 +239,40 @@ def _einsum_samples(rng):
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-matmul   = op(_product, "{a} {b}", _matmul_a, _matmul_b, name="matmul", arguments=("a", "b"), stands_for=(np.matmul,), kind="multilinear", binds=2, samples=_matmul_samples, example="tn.matmul(np.eye(2), np.array([1.0, 2.0]))", summary="Matrix product, of every pair of ranks")
-affine   = op(_affine, "{W} {A} + {b}", _matmul_a, _matmul_b, lambda g, Z, W, A, b: g, name="affine", arguments=("W", "A", "b"), binds=1, jvp=_affine_tangent, samples=_affine_samples, example="tn.affine(np.eye(2), np.ones((2, 3)), np.array([[1.0], [2.0]]))", summary="Pre-activation of a layer of neurons: Z = W A + b 1ᵀ, examples as columns")
-einsum   = op(_einsum, "einsum({operands})", EverySlot(_einsum_rule), name="einsum", kind="multilinear", method=False, arguments=("operands",), defaults={"subscripts": ""}, bind=_bind_einsum, samples=_einsum_samples, stands_for=(np.einsum,), example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))", summary="Sum of products by Einstein's notation")
-inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), binds=3, jvp=lambda t, y, x: -y @ t[0] @ y, samples=_matrices(), example="tn.inv(np.diag([1.0, 2.0]))", summary="Inverse matrix")
-solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, binds=2, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)), example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))", summary="Solution y of a y = b")
-det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x), jvp=lambda t, y, x: np.sum(cofactor(x) * t[0], axis=(-1, -2)), samples=_matrices(), example="tn.det(np.diag([1.0, 2.0]))", summary="Determinant", hard="exact for singular matrices, up to order 2.")
-cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda t, y, x: _slope(t[0], x), samples=_matrices(), summary="Cofactors: the gradient of the determinant")
-_slope   = op(_cofactor_slope, "cof′({x})[{g}]", lambda g, y, u, x: _slope(g, x), lambda g, y, u, x: _cofactor_bend(g, u, x), name="_cofactor_slope", arguments=("g", "x"), defaults={}, jvp=_slope_tangent, samples=_with_directions, summary="Second derivative of the determinant")
-_logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x)), name="_logabsdet", jvp=lambda t, y, x: np.trace(np.linalg.inv(x) @ t[0], axis1=-2, axis2=-1), samples=_matrices(), summary="Logarithm of |det x|")
-_signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", arguments=("x",), samples=_matrices(), summary="Sign of det x (no gradient)")
-cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, samples=_matrices(), prepare=lambda x: x @ np.swapaxes(x, -1, -2), example="tn.cholesky(np.diag([1.0, 4.0]))", summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", hard="the gradient is symmetric.")
+matmul   = op(_product, "{a} {b}", _matmul_a, _matmul_b, name="matmul", stands_for=(np.matmul,), kind="multilinear", entries="factors", matrix_product=True,
+              precedence=2, associative=True, samples=_matmul_samples,
+              summary="Matrix product, of every pair of ranks", example="tn.matmul(np.eye(2), np.array([1.0, 2.0]))")
+affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W, A), lambda g, Z, W, A, b: _matmul_b(g, Z, W, A), lambda g, Z, W, A, b: g,
+              name="affine", entries="factors", matrix_product=True, precedence=1, jvp=_affine_tangent, samples=_affine_samples,
+              summary="Pre-activation of a layer of neurons: Z = W A + b 1ᵀ, examples as columns",
+              example="tn.affine(np.eye(2), np.ones((2, 3)), np.array([[1.0], [2.0]]))")
+einsum   = op(_einsum, "einsum({operands})", VariadicRule(_einsum_rule), name="einsum", kind="multilinear", method=False, bind=_bind_einsum,
+              samples=_einsum_samples, stands_for=(np.einsum,),
+              summary="Sum of products by Einstein's notation", example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))")
+inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), precedence=3, jvp=lambda tangents, y, x: -y @ tangents[0] @ y,
+              samples=_matrices(), summary="Inverse matrix", example="tn.inv(np.diag([1.0, 2.0]))")
+solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, precedence=2, associative=True, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)),
+              summary="Solution y of a y = b", example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))")
+det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x),
+              jvp=lambda tangents, y, x: np.sum(cofactor(x) * tangents[0], axis=(-1, -2)), samples=_matrices(),
+              summary="Determinant", edge_cases="exact for singular matrices, up to order 2.", example="tn.det(np.diag([1.0, 2.0]))")
+cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda tangents, y, x: _slope(tangents[0], x), samples=_matrices(),
+              summary="Cofactors: the gradient of the determinant")
+_slope   = op(_cofactor_slope, "cof′({x})[{h}]", lambda g, y, h, x: _slope(g, x), lambda g, y, h, x: _cofactor_bend(g, h, x), name="_cofactor_slope",
+              jvp=_slope_tangent, samples=_with_directions, summary="Second derivative of the determinant")
+_logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x)),
+                name="_logabsdet", jvp=lambda tangents, y, x: np.trace(np.linalg.inv(x) @ tangents[0], axis1=-2, axis2=-1), samples=_matrices(),
+                summary="Logarithm of |det x|")
+_signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", samples=_matrices(), summary="Sign of det x (no gradient)")
+cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, samples=_matrices(), prepare=lambda x: x @ np.swapaxes(x, -1, -2),
+              summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", edge_cases="the gradient is symmetric.",
+              example="tn.cholesky(np.diag([1.0, 4.0]))")
 # fmt: on
 
 
 # --- composed of the above -------------------------------------------------------------------------------------------
 
 SlogdetResult = namedtuple("SlogdetResult", ["sign", "logabsdet"])
-
-
-def _array(x):
-    return x if isinstance(x, Traced) else np.asarray(x)
 
 
 @implements(np.linalg.slogdet)
@@ -269,13 +284,13 @@ def slogdet(x):
 @implements(np.outer)
 def outer(a, b):
     """All products aᵢ bⱼ of two vectors, a matrix."""
-    return np.reshape(_array(a), (-1, 1)) * np.reshape(_array(b), (1, -1))
+    return np.reshape(as_array(a), (-1, 1)) * np.reshape(as_array(b), (1, -1))
 
 
 @implements(np.tensordot)
 def tensordot(a, b, axes=2):
     """Sum of products over pairs of axes: the last and first `axes` of a and b, or two lists of axes."""
-    a, b = _array(a), _array(b)
+    a, b = as_array(a), as_array(b)
     if np.iterable(axes):
         over_a, over_b = (tuple(np.atleast_1d(i).tolist()) for i in axes)
     else:
@@ -301,7 +316,7 @@ def dot(a, b):
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
     if np.ndim(b) <= 2:
-        return np.matmul(_array(a), _array(b))
+        return np.matmul(as_array(a), as_array(b))
     return tensordot(a, b, axes=(-1, -2))
 
 
@@ -316,7 +331,7 @@ def inner(a, b):
 @implements(np.kron)
 def kron(a, b):
     """Kronecker product: every element of a times the whole of b."""
-    a, b = _array(a), _array(b)
+    a, b = as_array(a), as_array(b)
     n = max(a.ndim, b.ndim)
     shape_a, shape_b = (1,) * (n - a.ndim) + a.shape, (1,) * (n - b.ndim) + b.shape
     spaced_a = np.reshape(a, tuple(m for k in shape_a for m in (k, 1)))

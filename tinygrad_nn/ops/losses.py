@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_nn.errors import ShapeError
-from tinygrad_nn.operation import op
-from tinygrad_nn.ops.elementwise import fit, quiet, sigmoid
-from tinygrad_nn.ops.reductions import _log_softmax, log_softmax, softmax
+from tinygrad_nn.errors import ShapeError, transpose_fits
+from tinygrad_nn.ops.elementwise import as_array, quiet, sigmoid
+from tinygrad_nn.ops.reductions import log_probabilities, log_softmax, softmax
+from tinygrad_nn.registry import op
 
 
 def _examples(x):
@@ -17,16 +17,13 @@ def _examples(x):
 
 def _check(prediction, target):
     """Losses never broadcast: (n, 1) against (n,) would silently become (n, n)."""
-    p, t = fit(prediction).shape, fit(target).shape
+    p, t = as_array(prediction).shape, as_array(target).shape
     if p == t:
         return
-    if t == p[::-1] and len(p) == 2:
-        way_out = "; target.T fits (examples are columns)"
-    elif np.prod(p) == np.prod(t):
-        way_out = f"; target.reshape{p} fits"
-    else:
-        way_out = ""
-    raise ShapeError(f"the shapes must be equal: losses never broadcast{way_out}")
+    hint = transpose_fits("target", t, p)
+    if not hint and np.prod(p) == np.prod(t):
+        hint = f"; target.reshape{p} fits"
+    raise ShapeError(f"the shapes must be equal: losses never broadcast{hint}")
 
 
 # --- squared, absolute, Huber ----------------------------------------------------------------------------------------
@@ -35,19 +32,19 @@ def _check(prediction, target):
 def _mse(prediction, target):
     _check(prediction, target)
     error = np.subtract(prediction, target).ravel()
-    return error.dot(error) / (2 * _examples(fit(prediction)))
+    return error.dot(error) / (2 * _examples(as_array(prediction)))
 
 
 def _l1(prediction, target):
     _check(prediction, target)
-    return np.sum(np.abs(np.subtract(prediction, target))) / _examples(fit(prediction))
+    return np.sum(np.abs(np.subtract(prediction, target))) / _examples(as_array(prediction))
 
 
 def _huber(prediction, target, delta=1.0):
     _check(prediction, target)
     size = np.abs(np.subtract(prediction, target))
     inside = np.minimum(size, delta)
-    return np.sum(inside * (size - 0.5 * inside)) / _examples(fit(prediction))
+    return np.sum(inside * (size - 0.5 * inside)) / _examples(as_array(prediction))
 
 
 # --- cross-entropy ---------------------------------------------------------------------------------------------------
@@ -77,9 +74,9 @@ def _are_labels(logits, target):
     if target.shape == logits.shape:
         return False
     if target.shape != logits.shape[1:]:
-        turned = "; target.T fits (examples are columns)" if target.T.shape == logits.shape else ""
         raise ShapeError(
-            f"expected class labels of shape {logits.shape[1:]} or one-hot columns of shape {logits.shape}{turned}"
+            f"expected class labels of shape {logits.shape[1:]} or one-hot columns of shape {logits.shape}"
+            + transpose_fits("target", target.shape, logits.shape)
         )
     if target.dtype.kind not in "iu":
         raise ValueError(
@@ -91,11 +88,11 @@ def _are_labels(logits, target):
 
 
 def _cross_entropy(logits, target):
-    logits, target = fit(logits), fit(target)
+    logits, target = as_array(logits), as_array(target)
     if _are_labels(logits, target):
         hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
-        return -np.sum(np.where(hot == 0, 0, _log_softmax(logits))) / _examples(logits)
-    return -np.sum(target * np.where(target == 0, 0, _log_softmax(logits))) / _examples(logits)
+        return -np.sum(np.where(hot == 0, 0, log_probabilities(logits))) / _examples(logits)
+    return -np.sum(target * np.where(target == 0, 0, log_probabilities(logits))) / _examples(logits)
 
 
 def _cross_entropy_logits(g, y, logits, target):
@@ -108,7 +105,7 @@ def _cross_entropy_logits(g, y, logits, target):
 
 def _binary_cross_entropy(logits, target):
     _check(logits, target)
-    logits, target = fit(logits), fit(target)
+    logits, target = as_array(logits), as_array(target)
     if target.size and not ((target >= 0) & (target <= 1)).all():
         at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~((target >= 0) & (target <= 1)))))
         raise ValueError(
@@ -131,13 +128,59 @@ def _labelled(rng):
     ]
 
 
+def _hot_samples(rng):
+    return [((np.array([0, 2, 1]),), {"classes": 3})]
+
+
+def _probable(rng):
+    shapes = ((1, 4), (3, 4), (3,), ())
+    return [((rng.normal(size=s), rng.random(size=s) * 0.8 + 0.1), {}) for s in shapes]
+
+
+# --- derivatives -----------------------------------------------------------------------------------------------------
+
+
+def _huber_rule(g, y, prediction, target, delta=1.0):
+    return np.clip(prediction - target, -delta, delta) * (g / _examples(prediction))
+
+
+def _huber_target(g, y, prediction, target, delta=1.0):
+    return np.clip(target - prediction, -delta, delta) * (g / _examples(prediction))
+
+
+# --- w L of an example of weight w, as L of other arguments ----------------------------------------------------------
+
+
+LOSS = {"kind": "reduction", "method": False}
+HOT = {"arguments": ("labels",), "defaults": {"classes": 0, "dtype": np.float64}, "samples": _hot_samples}
+
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / _examples(prediction)), lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", kind="reduction", samples=_pairs(), method=False, example="tn.mse(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))", summary="J = 1/N Σₙ ½‖yₙ − ŷₙ‖² over N columns: d/2 times the mean over all d × N elements, which PyTorch calls MSE")
-l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / _examples(prediction)), lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", kind="reduction", samples=_pairs(), method=False, example="tn.l1_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))", summary="1/N Σₙ ‖yₙ − ŷₙ‖₁ over N columns", hard="the gradient of a zero error is 0.")
-huber_loss = op(_huber, "huber({prediction}, {target})", lambda g, y, prediction, target, delta=1.0: np.clip(prediction - target, -delta, delta) * (g / _examples(prediction)), lambda g, y, prediction, target, delta=1.0: np.clip(target - prediction, -delta, delta) * (g / _examples(prediction)), name="huber_loss", kind="reduction", samples=_pairs(), method=False, example="tn.huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))", summary="1/N Σₙ Σ of ½e² for |e| ≤ delta, delta(|e| − ½delta) beyond (Huber 1964)")
-label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", arguments=("labels",), defaults={"classes": 0, "dtype": np.float64}, samples=lambda rng: [((np.array([0, 2, 1]),), {"classes": 3})], summary="Columns with a 1 in the row of each label, which must be one of the classes")
-one_hot    = op(_one_hot, "onehot({labels})", None, name="one_hot", method=False, arguments=("labels",), defaults={"classes": 0, "dtype": np.float64}, samples=lambda rng: [((np.array([0, 2, 1]),), {"classes": 3})], example="tn.one_hot(np.array([0, 1]), classes=2)", summary="Columns with a 1 in the row of each label")
-cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits, lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", kind="reduction", method=False, samples=_labelled, example="tn.cross_entropy(np.array([[0.0, 9.0], [0.0, 0.0]]), np.array([0, 0]))", summary="1/N Σₙ −log softmax(zₙ)[yₙ] of logits (classes, N) with class labels (N,) or one-hot columns (classes, N)")
-binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / _examples(logits)), lambda g, y, logits, target: logits * (-g / _examples(logits)), name="binary_cross_entropy", kind="reduction", method=False, samples=lambda rng: [((rng.normal(size=s), rng.random(size=s) * 0.8 + 0.1), {}) for s in ((1, 4), (3, 4), (3,), ())], example="tn.binary_cross_entropy(np.array([[0.0, 9.0]]), np.array([[1.0, 1.0]]))", summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable")
+mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / _examples(prediction)),
+                lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", **LOSS,
+                weighted=lambda prediction, target, w: (prediction * np.sqrt(w), target * np.sqrt(w)), samples=_pairs(),
+                summary="J = 1/N Σₙ ½‖yₙ − ŷₙ‖² over N columns: d/2 times the mean over all d × N elements, which PyTorch calls MSE",
+                example="tn.mse(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
+l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / _examples(prediction)),
+                lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", **LOSS,
+                weighted=lambda prediction, target, w: (prediction * w, target * w), samples=_pairs(),
+                summary="1/N Σₙ ‖yₙ − ŷₙ‖₁ over N columns", edge_cases="the gradient of a zero error is 0.",
+                example="tn.l1_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
+huber_loss = op(_huber, "huber({prediction}, {target})", _huber_rule, _huber_target, name="huber_loss", **LOSS, samples=_pairs(),
+                summary="1/N Σₙ Σ of ½e² for |e| ≤ delta, delta(|e| − ½delta) beyond (Huber 1964)",
+                example="tn.huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
+cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits,
+                          lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", **LOSS,
+                          probabilities=softmax, weighted=lambda logits, target, w: (logits, target * w), samples=_labelled,
+                          summary="1/N Σₙ −log softmax(zₙ)[yₙ] of logits (classes, N) with class labels (N,) or one-hot columns (classes, N)",
+                          example="tn.cross_entropy(np.array([[0.0, 9.0], [0.0, 0.0]]), np.array([0, 0]))")
+binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / _examples(logits)),
+                          lambda g, y, logits, target: logits * (-g / _examples(logits)), **LOSS, name="binary_cross_entropy", probabilities=sigmoid,
+                          samples=_probable,
+                          summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable",
+                          example="tn.binary_cross_entropy(np.array([[0.0, 9.0]]), np.array([[1.0, 1.0]]))")
+label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", **HOT,
+                   summary="Columns with a 1 in the row of each label, which must be one of the classes")
+one_hot       = op(_one_hot,       "onehot({labels})", None, name="one_hot", **HOT, method=False,
+                   summary="Columns with a 1 in the row of each label", example="tn.one_hot(np.array([0, 1]), classes=2)")
 # fmt: on

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from tinygrad_nn.operation import implements, op
 from tinygrad_nn.ops.elementwise import astype, quiet
+from tinygrad_nn.registry import implements, op
 
 
 def spread(g, x, axis, keepdims):
@@ -27,6 +29,10 @@ def _inverse(n):
 
 def _flat(x, axis):
     return np.reshape(x, (-1,)) if axis is None else x
+
+
+def _sum_rule(g, y, x, axis=None, keepdims=False):
+    return np.broadcast_to(spread(g, x, axis, keepdims), x.shape)
 
 
 # --- sums along an axis, products without a division, and the recurrence behind them ---------------------------------
@@ -62,10 +68,6 @@ def _scan_b(g, y, b, a, axis=0):
     return np.flip(_linear_scan(np.flip(g, axis), np.flip(following, axis), axis=axis), axis)
 
 
-def _scan_a(g, y, b, a, axis=0):
-    return _scan_b(g, y, b, a, axis) * _shifted(y, axis, 0, ahead=True)
-
-
 def _cumprod_rule(g, y, x, axis=None):
     """Exact with zeros: (∏ of what is before) · Σ over what follows of g · (∏ of what is between)."""
     shape, x, axis = x.shape, _flat(x, axis), 0 if axis is None else axis % x.ndim
@@ -74,9 +76,9 @@ def _cumprod_rule(g, y, x, axis=None):
     return np.reshape(before * between, shape)
 
 
-def _cumprod_tangent(t, y, x, axis=None):
+def _cumprod_tangent(tangents, y, x, axis=None):
     """The product rule along the way: ẏᵢ = xᵢ ẏᵢ₋₁ + ẋᵢ yᵢ₋₁."""
-    t, x, axis = _flat(t, axis), _flat(x, axis), 0 if axis is None else axis % x.ndim
+    t, x, axis = _flat(tangents[0], axis), _flat(x, axis), 0 if axis is None else axis % x.ndim
     return _linear_scan(t * _shifted(y, axis, 1, ahead=True), x, axis=axis)
 
 
@@ -214,7 +216,8 @@ def _logsumexp(x, axis=None, keepdims=False):
         return y if keepdims else np.squeeze(y, axis=axis)
 
 
-def _log_softmax(x, axis=0):
+def log_probabilities(x, axis=0):
+    """The logarithm of the softmax of arrays, stable."""
     if not np.size(x):
         return np.exp(x)
     with quiet():
@@ -222,24 +225,47 @@ def _log_softmax(x, axis=0):
         return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
+AXES: tuple[dict[str, Any], ...] = ({}, {"axis": 0}, {"axis": -1})
+NORMS: tuple[dict[str, Any], ...] = (
+    {"ord": np.inf, "axis": 0, "keepdims": True}, {"ord": -np.inf, "axis": -1}, {"ord": 1, "axis": 0},
+    {"ord": 3, "axis": 1}, {"ord": -1.5, "axis": 1, "keepdims": True}, {"axis": (0, 1)}, {},
+)  # fmt: skip
+REDUCED: dict[str, Any] = {
+    "arguments": ("x",),
+    "defaults": {"axis": None, "keepdims": False},
+}  # of reductions without a rule
+
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-sum     = op(np.sum,  "Σ {x}",    lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g, x, axis, keepdims), x.shape), kind="linear", binds=2, summary="Sum")
-mean    = op(np.mean, "mean({x})", lambda g, y, x, axis=None, keepdims=False: np.broadcast_to(spread(g / (_count(x, y) or 1), x, axis, keepdims), x.shape), kind="linear", summary="Mean")
-prod    = op(np.prod, "Π {x}",    _prod_rule, kind="reduction", binds=2, summary="Product", hard="exact with zeros.")
+sum     = op(np.sum,  "Σ {x}",    _sum_rule, kind="linear", entries="ones", precedence=2, summary="Sum")
+mean    = op(np.mean, "mean({x})", lambda g, y, x, axis=None, keepdims=False: _sum_rule(g / (_count(x, y) or 1), y, x, axis, keepdims), kind="linear",
+             summary="Mean")
+prod    = op(np.prod, "Π {x}",    _prod_rule, kind="reduction", precedence=2, summary="Product", edge_cases="exact with zeros.")
 var     = op(np.var,  "var({x})", _var_rule,  kind="reduction", summary="Variance, divided by the count less ddof")
-std     = op(_std,    "std({x})", _std_rule,  kind="reduction", stands_for=(np.std,), name="std", summary="Standard deviation", hard="the gradient of a constant vector is 0.")
-max     = op(np.max,  "max({x})", _extreme_rule, kind="reduction", guard=True, stands_for=(np.amax,), name="max", summary="Largest element", hard="ties share the gradient equally.")
-min     = op(np.min,  "min({x})", _extreme_rule, kind="reduction", guard=True, stands_for=(np.amin,), name="min", summary="Smallest element", hard="ties share the gradient equally.")
-cumsum  = op(np.cumsum,  "cumsum({x})",  _cumsum_rule,  kind="linear", summary="Running sum")
-cumprod = op(np.cumprod, "cumprod({x})", _cumprod_rule, jvp=lambda t, *rest, **params: _cumprod_tangent(t[0], *rest, **params), summary="Running product", hard="exact with zeros.")
-vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", summary="Norm of vectors: (Σ|x|^ord)^(1/ord)", hard="the gradient at the zero vector is 0.")
-softmax     = op(_softmax,     "softmax({x})",     lambda g, y, x, axis=0: y * (g - np.sum(g * y, axis=axis, keepdims=True)), name="softmax", kind="symmetric", summary="exp(x) / Σ exp(x) along axis, stable")
-log_softmax = op(_log_softmax, "log softmax({x})", lambda g, y, x, axis=0: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True), name="log_softmax", jvp=lambda t, y, x, axis=0: t[0] - np.sum(np.exp(y) * t[0], axis=axis, keepdims=True), summary="log softmax(x) along axis, stable")
-logsumexp   = op(_logsumexp,   "logsumexp({x})",   lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * softmax(x, axis=axis), name="logsumexp", kind="reduction", summary="log Σ exp(x), stable")
-argmax  = op(np.argmax, "argmax({x})", None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Index of the largest element (no gradient)")
-argmin  = op(np.argmin, "argmin({x})", None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Index of the smallest element (no gradient)")
-any     = op(np.any,    "any({x})",    None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Is any element true?")
-all     = op(np.all,    "all({x})",    None, arguments=("x",), defaults={"axis": None, "keepdims": False}, summary="Are all elements true?")
-_linear_scan = op(_scan, "scan({b}, {a})", _scan_b, _scan_a, jvp=_scan_tangent, name="_linear_scan", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
+std     = op(_std,    "std({x})", _std_rule, kind="reduction", stands_for=(np.std,), name="std",
+             summary="Standard deviation", edge_cases="the gradient of a constant vector is 0.")
+max     = op(np.max,  "max({x})", _extreme_rule, kind="reduction", selects=True, stands_for=(np.amax,), name="max",
+             summary="Largest element", edge_cases="ties share the gradient equally.")
+min     = op(np.min,  "min({x})", _extreme_rule, kind="reduction", selects=True, stands_for=(np.amin,), name="min",
+             summary="Smallest element", edge_cases="ties share the gradient equally.")
+cumsum  = op(np.cumsum,  "cumsum({x})",  _cumsum_rule,  kind="linear", entries="ones", variants=AXES, summary="Running sum")
+cumprod = op(np.cumprod, "cumprod({x})", _cumprod_rule, jvp=_cumprod_tangent, shape=(2, 4), variants=AXES,
+             summary="Running product", edge_cases="exact with zeros.")
+vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", variants=NORMS,
+                 summary="Norm of vectors: (Σ|x|^ord)^(1/ord)", edge_cases="the gradient at the zero vector is 0.")
+softmax     = op(_softmax, "softmax({x})", lambda g, y, x, axis=0: y * (g - np.sum(g * y, axis=axis, keepdims=True)), name="softmax", kind="symmetric",
+                 variants=({"axis": -1}, {}), activation=True, summary="exp(x) / Σ exp(x) along axis, stable")
+log_softmax = op(log_probabilities, "log softmax({x})", lambda g, y, x, axis=0: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True), name="log_softmax",
+                 jvp=lambda tangents, y, x, axis=0: tangents[0] - np.sum(np.exp(y) * tangents[0], axis=axis, keepdims=True), variants=({"axis": -1}, {}),
+                 activation=True, summary="log softmax(x) along axis, stable")
+logsumexp   = op(_logsumexp, "logsumexp({x})", lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * softmax(x, axis=axis),
+                 name="logsumexp", kind="reduction", summary="log Σ exp(x), stable")
+argmax  = op(np.argmax, "argmax({x})", None, **REDUCED, variants=({}, {"axis": 0}, {"axis": -1, "keepdims": True}),
+             summary="Index of the largest element (no gradient)")
+argmin  = op(np.argmin, "argmin({x})", None, **REDUCED, variants=({}, {"axis": 0}, {"axis": -1, "keepdims": True}),
+             summary="Index of the smallest element (no gradient)")
+any     = op(np.any,    "any({x})",    None, **REDUCED, summary="Is any element true?")
+all     = op(np.all,    "all({x})",    None, **REDUCED, summary="Are all elements true?")
+_linear_scan = op(_scan, "scan({b}, {a})", _scan_b, lambda g, y, b, a, axis=0: _scan_b(g, y, b, a, axis) * _shifted(y, axis, 0, ahead=True),
+                  jvp=_scan_tangent, name="_linear_scan", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
 # fmt: on

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.operation import EverySlot, Traced, implements, op
+from tinygrad_nn.operation import Traced, VariadicRule
+from tinygrad_nn.ops.elementwise import as_array, unwritten
+from tinygrad_nn.registry import implements, op
 
 # --- public signatures that NumPy spells in several ways -------------------------------------------------------------
 
@@ -32,18 +34,6 @@ def _bind_transpose(x, *given, axes=None):
     return (x,), {} if given in ((), (None,)) else {"axes": _ints(given)}
 
 
-def _bind_broadcast_to(x, shape):
-    return (x,), {"shape": _ints((shape,))}
-
-
-def _squeeze(x, axis=None):
-    return np.squeeze(x, axis)[...]  # a view, also where there is nothing to squeeze
-
-
-def _bind_tile(x, reps):
-    return (x,), {"reps": _ints((reps,))}
-
-
 def _bind_arrays(arrays, axis=0):
     return tuple(arrays), {"axis": axis}
 
@@ -56,7 +46,7 @@ def _bind_concatenate(arrays, axis=0):
 
 
 def plain_index(index: Any) -> Any:
-    """An index free of tensors and of arrays that somebody may change later."""
+    """An index without tensors, and without arrays that user code may change later."""
     if isinstance(index, tuple):
         return tuple(plain_index(i) for i in index)
     if isinstance(index, Traced):
@@ -153,28 +143,96 @@ def _bind_pad(x, pad_width, constant_values=0):
     return (x,), {"pad_width": tuple(map(tuple, widths.tolist())), "constant_values": constant_values}
 
 
+# --- more rules, and samples for the checks --------------------------------------------------------------------------
+
+
+def _transpose_rule(g, y, x, axes=None):
+    return np.transpose(g) if axes is None else np.transpose(g, tuple(np.argsort([a % x.ndim for a in axes]).tolist()))
+
+
+def _roll_rule(g, y, x, shift=1, axis=None):
+    return np.roll(g, tuple(-s for s in shift) if np.iterable(shift) else -shift, axis=axis)
+
+
+def _take_samples(rng):
+    calls = (((3, 4), [0, 2, 0, -1], 1), ((3, 2), [[1, 1], [5, 0]], None), (4, 2, 0))
+    return [_bind_take(rng.normal(size=shape), indices, axis) for shape, indices, axis in calls]
+
+
+def _getitem_samples(rng):
+    basic = (0, (1, -1), slice(None, None, -2), (Ellipsis, None, 1), 2)
+    advanced = ([0, 0, 2], ([0, 2, 0], [1, 1, 1]), (slice(1, 3), [0, 0]), np.eye(3, 4) > 0)
+    return [_bind_getitem(rng.normal(size=(3, 4)), index) for index in (*basic, *advanced)]
+
+
+def _index_update_samples(rng):
+    indices = (0, (slice(None), 1), [0, 2], (Ellipsis, -1))
+    return [_bind_index_update(rng.normal(size=(3, 4)), index, rng.normal(size=())) for index in indices]
+
+
+COPIED: dict[str, Any] = {"kind": "linear", "entries": "ones"}  # each element of y is one of x, or a sum of some
+
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-reshape      = op(np.reshape,      "reshape({x})",   lambda g, y, x, shape=(): np.reshape(g, x.shape), kind="linear", view=True, bind=_bind_reshape, example="tn.reshape(np.arange(4.0), (2, 2))", summary="The same elements in another shape")
-transpose    = op(np.transpose,    "{x}ᵀ",           lambda g, y, x, axes=None: np.transpose(g) if axes is None else np.transpose(g, tuple(np.argsort([a % x.ndim for a in axes]).tolist())), kind="linear", view=True, binds=3, bind=_bind_transpose, example="tn.transpose(np.array([[1.0, 2.0], [3.0, 4.0]]))", summary="Axes in another order")
-swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, axis2=1: np.swapaxes(g, axis1, axis2), kind="linear", view=True, example="tn.swapaxes(np.array([[1.0, 2.0]]), 0, 1)", summary="Two axes exchanged")
-moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), kind="linear", view=True, example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)", summary="Axes moved to new places")
-squeeze      = op(_squeeze,        "squeeze({x})",   lambda g, y, x, axis=None: np.reshape(g, x.shape), name="squeeze", stands_for=(np.squeeze,), kind="linear", view=True, example="tn.squeeze(np.array([[1.0, 2.0]]))", summary="Axes of length 1 left out")
-expand_dims  = op(np.expand_dims,  "expand({x})",    lambda g, y, x, axis=0: np.reshape(g, x.shape), kind="linear", view=True, example="tn.expand_dims(np.array([1.0, 2.0]), 0)", summary="New axes of length 1")
-broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, kind="linear", view=True, bind=_bind_broadcast_to, example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))", summary="Repeated along new or stretched axes")
-concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", EverySlot(_part), name="concatenate", kind="linear", method=False, arguments=("arrays",), defaults={"axis": 0}, bind=_bind_concatenate, stands_for=(np.concatenate,), example="tn.concatenate([np.array([1.0]), np.array([2.0, 3.0])])", summary="Joined along an axis")
-stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({arrays})", EverySlot(_layer), name="stack", kind="linear", method=False, arguments=("arrays",), defaults={"axis": 0}, bind=_bind_arrays, stands_for=(np.stack,), example="tn.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])", summary="Joined along a new axis")
-tile         = op(np.tile,         "tile({x})",      _tile_rule, kind="linear", bind=_bind_tile, example="tn.tile(np.array([1.0, 2.0]), 2)", summary="Repeated as a whole")
-roll         = op(np.roll,         "roll({x})",      lambda g, y, x, shift=1, axis=None: np.roll(g, tuple(-s for s in shift) if np.iterable(shift) else -shift, axis=axis), kind="linear", example="tn.roll(np.array([1.0, 2.0, 3.0]), 1)", summary="Shifted around")
-flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), kind="linear", view=True, example="tn.flip(np.array([1.0, 2.0]))", summary="In reverse order")
-tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tril(g, k), kind="linear", example="tn.tril(np.ones((2, 2)))", summary="Lower triangle")
-triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), kind="linear", example="tn.triu(np.ones((2, 2)))", summary="Upper triangle")
-take         = op(np.take,         "{x}[{indices}]", _take_rule, None, guard=True, kind="multilinear", bind=_bind_take, samples=lambda rng: [_bind_take(rng.normal(size=(3, 4)), [0, 2, 0, -1], 1), _bind_take(rng.normal(size=(3, 2)), [[1, 1], [5, 0]]), _bind_take(rng.normal(size=4), 2, 0)], example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])", summary="Elements by integer index along an axis; repeated indices accumulate")
-_untake      = op(_put_taken,      "put({g}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake", kind="multilinear", arguments=("g", "indices"), defaults={"shape": (), "axis": 0}, samples=lambda rng: [((rng.normal(size=(2, 3)), np.array([3, 0, 3])), {"shape": (2, 4), "axis": 1})], summary="The way back of take")
-getitem      = op(lambda x, index: x[index], "{x}[{index}]", lambda g, y, x, index=(): _putitem(g, shape=x.shape, index=index), name="getitem", guard=True, kind="linear", view=True, binds=3, method=False, bind=_bind_getitem, samples=lambda rng: [_bind_getitem(rng.normal(size=(3, 4)), i) for i in (0, (1, -1), slice(None, None, -2), (Ellipsis, None, 1), 2, [0, 0, 2], ([0, 2, 0], [1, 1, 1]), (slice(1, 3), [0, 0]), np.eye(3, 4) > 0)], summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
-_putitem     = op(_put,            "put({x})",       lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", kind="linear", bind=lambda x, shape, index: ((x,), {"shape": shape, "index": index}), samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
-index_update = op(_index_update,   "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0), lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", bind=_bind_index_update, samples=lambda rng: [_bind_index_update(rng.normal(size=(3, 4)), i, rng.normal(size=())) for i in (0, (slice(None), 1), [0, 2], (Ellipsis, -1))], example="tn.index_update(np.zeros(3), 1, 5.0)", summary="A copy of x with x[index] = values; the way to assign that stays in the graph")
-_pad         = op(lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values), "pad({x})", _pad_rule, name="_pad", kind=None, jvp=lambda t, y, x, pad_width=0, constant_values=0: _pad(t[0], pad_width), bind=_bind_pad, samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), w, 1.5) for w in (1, (2, 1), ((0, 1), (2, 0)))], summary="Padded with a constant")
+reshape      = op(np.reshape, "reshape({x})", lambda g, y, x, shape=(): np.reshape(g, x.shape), **COPIED, view=True, bind=_bind_reshape, simplify=unwritten,
+                  variants=({"shape": (3, 2)}, {"shape": (-1,)}, {"shape": (1, 6, 1)}),
+                  summary="The same elements in another shape", example="tn.reshape(np.arange(4.0), (2, 2))")
+transpose    = op(np.transpose,    "{x}ᵀ",           _transpose_rule, **COPIED, view=True, precedence=3, bind=_bind_transpose, shape=(2, 3, 4),
+                  variants=({"axes": (2, 0, 1)}, {"axes": (-1, 0, 1)}, {}),
+                  summary="Axes in another order", example="tn.transpose(np.array([[1.0, 2.0], [3.0, 4.0]]))")
+swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, axis2=1: np.swapaxes(g, axis1, axis2), **COPIED, view=True, shape=(2, 3, 4),
+                  variants=({"axis1": 0, "axis2": 1}, {"axis1": -1, "axis2": 0}),
+                  summary="Two axes exchanged", example="tn.swapaxes(np.array([[1.0, 2.0]]), 0, 1)")
+moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), **COPIED, view=True,
+                  shape=(2, 3, 4), variants=({"source": 0, "destination": -1}, {"source": (0, 1), "destination": (2, 0)}),
+                  summary="Axes moved to new places", example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)")
+# squeeze: [...] makes a view also where there is nothing to squeeze
+squeeze      = op(lambda x, axis=None: np.squeeze(x, axis)[...], "squeeze({x})", lambda g, y, x, axis=None: np.reshape(g, x.shape), name="squeeze",
+                  stands_for=(np.squeeze,), **COPIED, view=True, simplify=unwritten, shape=(1, 3, 1), variants=({}, {"axis": 0}, {"axis": (0, -1)}),
+                  summary="Axes of length 1 left out", example="tn.squeeze(np.array([[1.0, 2.0]]))")
+expand_dims  = op(np.expand_dims, "expand({x})", lambda g, y, x, axis=0: np.reshape(g, x.shape), **COPIED, view=True, simplify=unwritten,
+                  variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}), summary="New axes of length 1", example="tn.expand_dims(np.array([1.0, 2.0]), 0)")
+broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, **COPIED, view=True,
+                  bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), simplify=unwritten, variants=({"shape": (4, 2, 3)},),
+                  summary="Repeated along new or stretched axes", example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))")
+concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", VariadicRule(_part), name="concatenate", **COPIED, method=False,
+                  bind=_bind_concatenate, stands_for=(np.concatenate,), variants=({}, {"axis": 1}),
+                  summary="Joined along an axis", example="tn.concatenate([np.array([1.0]), np.array([2.0, 3.0])])")
+stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({arrays})", VariadicRule(_layer), name="stack", **COPIED, method=False,
+                  bind=_bind_arrays, stands_for=(np.stack,), variants=({}, {"axis": -1}),
+                  summary="Joined along a new axis", example="tn.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])")
+tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
+                  variants=({"reps": (2,)}, {"reps": (2, 1)}, {"reps": (2, 1, 2)}, {"reps": (0, 2)}),
+                  summary="Repeated as a whole", example="tn.tile(np.array([1.0, 2.0]), 2)")
+roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED,
+                  variants=({"shift": 1}, {"shift": -2, "axis": 1}, {"shift": (1, 2), "axis": (0, 1)}, {"shift": 1, "axis": (0, 1)}),
+                  summary="Shifted around", example="tn.roll(np.array([1.0, 2.0, 3.0]), 1)")
+flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), **COPIED, view=True,
+                  variants=({}, {"axis": 0}, {"axis": (0, 1)}), summary="In reverse order", example="tn.flip(np.array([1.0, 2.0]))")
+tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tril(g, k), **COPIED, variants=({}, {"k": 1}),
+                  summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
+triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), **COPIED, variants=({}, {"k": -1}),
+                  summary="Upper triangle", example="tn.triu(np.ones((2, 2)))")
+take         = op(np.take,         "{x}[{indices}]", _take_rule, None, selects=True, kind="multilinear", entries="factors", bind=_bind_take,
+                  samples=_take_samples,
+                  summary="Elements by integer index along an axis; repeated indices accumulate", example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])")
+_untake      = op(_put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",
+                  kind="multilinear", samples=lambda rng: [((rng.normal(size=(2, 3)), np.array([3, 0, 3])), {"shape": (2, 4), "axis": 1})],
+                  summary="The way back of take")
+getitem      = op(lambda x, index: x[index], "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
+                  **COPIED, view=True, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
+                  summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
+putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", **COPIED,
+                  bind=lambda x, shape, index: ((x,), {"shape": shape, "index": index}),
+                  samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
+index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
+                  lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", bind=_bind_index_update,
+                  samples=_index_update_samples,
+                  summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
+_pad         = op(lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values), "pad({x})", _pad_rule, name="_pad",
+                  jvp=lambda tangents, y, x, pad_width=0, constant_values=0: _pad(tangents[0], pad_width), bind=_bind_pad,
+                  samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), width, 1.5) for width in (1, (2, 1), ((0, 1), (2, 0)))],
+                  summary="Padded with a constant")
 # fmt: on
 
 
@@ -195,14 +253,14 @@ def _atleast_1d(x):
 @implements(np.hstack)
 def hstack(arrays):
     """Joined side by side: along the second axis, or the first of vectors."""
-    arrays = [_atleast_1d(a) if isinstance(a, Traced) else np.atleast_1d(a) for a in arrays]
+    arrays = [_atleast_1d(as_array(a)) for a in arrays]
     return concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1)
 
 
 @implements(np.vstack)
 def vstack(arrays):
     """Joined one below the other: along the first axis, vectors as rows."""
-    arrays = [a if isinstance(a, Traced) else np.asarray(a) for a in arrays]
+    arrays = [as_array(a) for a in arrays]
     return concatenate([reshape(a, (1, -1)) if a.ndim < 2 else a for a in arrays], axis=0)
 
 
@@ -216,7 +274,7 @@ def split(x, indices_or_sections, axis=0):
         if n % indices_or_sections:
             raise ValueError(f"split: an axis of length {n} does not divide into {indices_or_sections} equal parts")
         bounds = list(range(0, n + 1, n // indices_or_sections)) if n else [0] * (indices_or_sections + 1)
-    x = x if isinstance(x, Traced) else np.asarray(x)
+    x = as_array(x)
     before = (slice(None),) * (axis % x.ndim)
     return [getitem(x, (*before, slice(a, b))) for a, b in itertools.pairwise(bounds)]
 
@@ -251,7 +309,7 @@ def pad(x, pad_width, mode="constant", constant_values=0):
 @implements(np.diagonal)
 def diagonal(x, offset=0, axis1=0, axis2=1):
     """The diagonal of two axes, as the last axis of the result."""
-    x = moveaxis(x if isinstance(x, Traced) else np.asarray(x), (axis1, axis2), (-2, -1))
+    x = moveaxis(as_array(x), (axis1, axis2), (-2, -1))
     rows, columns = x.shape[-2:]
     first = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0))))
     return x[..., first - min(offset, 0), first + max(offset, 0)]
@@ -265,7 +323,7 @@ def diag(x, k=0):
     if np.ndim(x) != 1:
         raise ValueError(f"diag takes a vector or a matrix, not shape {np.shape(x)}")
     n, places = np.shape(x)[0] + abs(k), np.arange(np.shape(x)[0])
-    return _putitem(x, (n, n), (places - min(k, 0), places + max(k, 0)))
+    return putitem(x, (n, n), (places - min(k, 0), places + max(k, 0)))
 
 
 @implements(np.trace)

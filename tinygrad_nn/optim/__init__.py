@@ -1,11 +1,13 @@
 """Optimisers: update rules, learning-rate schedules, gradient clipping, and SciPy's batch methods."""
 
+from tinygrad_nn.optim.adam import Adam, AdamW, NAdam
+from tinygrad_nn.optim.adaptive import Adadelta, Adagrad, RMSprop
 from tinygrad_nn.optim.batch import minimize
 from tinygrad_nn.optim.clipping import clip_grad_norm_, clip_grad_value_
 from tinygrad_nn.optim.curvatures import curvature
 from tinygrad_nn.optim.online_lbfgs import OnlineLBFGS
-from tinygrad_nn.optim.optimizer import Optimizer, elementwise
-from tinygrad_nn.optim.rules import IDBD, SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, RMSprop, Rprop
+from tinygrad_nn.optim.optimizer import Optimizer
+from tinygrad_nn.optim.rule import fusable
 from tinygrad_nn.optim.schedules import (
     CosineAnnealingLR,
     ExponentialLR,
@@ -17,10 +19,12 @@ from tinygrad_nn.optim.schedules import (
     SequentialLR,
     StepLR,
 )
+from tinygrad_nn.optim.sgd import SGD
+from tinygrad_nn.optim.step_sizes import IDBD, Rprop
 
 __all__ = [
     "IDBD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LinearLR",
     "MultiStepLR", "NAdam", "OneCycleLR", "OnlineLBFGS", "Optimizer", "RMSprop", "ReduceLROnPlateau", "Rprop",
-    "Schedule", "SequentialLR", "StepLR", "clip_grad_norm_", "clip_grad_value_", "curvature", "elementwise",
+    "Schedule", "SequentialLR", "StepLR", "clip_grad_norm_", "clip_grad_value_", "curvature", "fusable",
     "minimize",
 ]  # fmt: skip

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.optim.flat import Flat
-from tinygrad_nn.optim.optimizer import Group, Optimizer
-from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.optim.optimizer import Optimizer
+from tinygrad_nn.optim.rule import Group
+from tinygrad_nn.tensor import Tensor, current
 
 __all__ = ["OnlineLBFGS"]
 
@@ -76,8 +77,8 @@ class OnlineLBFGS(Optimizer):
         super().__init__(params, lr=lr, history_size=history_size, damping=damping, tau=tau, eps=eps)
         self._flat = Flat(self.param_groups[0]["params"])
         shape = (history_size, self._flat.size)
-        memory = {"s": np.zeros(shape, self._flat.dtype), "y": np.zeros(shape, self._flat.dtype)}
-        self.state[0].update(memory, pairs=np.zeros((), int), t=np.zeros((), int))
+        steps, changes = np.zeros(shape, self._flat.dtype), np.zeros(shape, self._flat.dtype)
+        self.state[0].update(s=steps, y=changes, pairs=np.zeros((), int), t=np.zeros((), int))
 
     def add_param_group(self, group: Group) -> None:
         """One group is all there is: the method sees one vector."""
@@ -90,7 +91,7 @@ class OnlineLBFGS(Optimizer):
 
         Each parameter's `.grad` is then its gradient before the step.
         """
-        group, state, flat = self.param_groups[0], self.state[0], self._flat
+        group, state, flat = self._settings(self.param_groups[0]), current(self.state[0]), self._flat
         size, kept = len(state["s"]), int(state["pairs"])
         pairs = [(state["s"][i % size], state["y"][i % size]) for i in range(max(0, kept - size), kept)]
         J, g = flat.gradient(loss)

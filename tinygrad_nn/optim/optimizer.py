@@ -1,157 +1,19 @@
-"""Optimizer: an update rule, the parameters it is applied to, and what it remembers about each of them."""
+"""Optimizer: an update rule, the parameters it is applied to, and its state."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.errors import ShapeError, label, misfitting_gradient
-from tinygrad_nn.replay import at_each_replay
+from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.modes import MODE
+from tinygrad_nn.optim.rule import Group, NewState, Params, State
+from tinygrad_nn.optim.updates import FusedUpdate, SingleUpdate, StateArrays, updates_of
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["Group", "Optimizer", "State", "elementwise"]
-
-Group = dict[str, Any]
-
-
-class State(dict[str, np.ndarray]):
-    """What is remembered about one parameter: arrays by name, which stay the same arrays for ever."""
-
-    def __missing__(self, key: str) -> np.ndarray:
-        raise RuntimeError(
-            f"nothing is remembered as {key!r}: the setting that needs it was off when the optimiser was made; "
-            "make a new optimiser with it on"
-        )
-
-
-# --- parameters that are stepped together ----------------------------------------------------------------------------
-
-
-class Alone:
-    """A parameter that is stepped by itself."""
-
-    def __init__(self, p: Tensor, state: State):
-        self.p, self.state = p, state
-
-    def step(self, rule: Callable, group: Group) -> None:
-        """Apply the rule, if there is a gradient."""
-        p, g = self.p, self.p.grad
-        if g is not None:
-            if getattr(g, "shape", None) != p.value.shape:
-                raise misfitting_gradient(p)
-            change, new = rule(p.value, g, self.state, group)
-            p.value -= change
-            p.changed()
-            if new:
-                for name, value in new.items():
-                    self.state[name][...] = value
-
-
-def elementwise(rule: Callable) -> Callable:
-    """Decorator of a rule that treats each element by itself, so that small parameters can be stepped as one vector.
-
-    >>> import numpy as np, tinygrad_nn as tn
-    >>> class SignMomentum(tn.optim.Optimizer):
-    ...     @staticmethod
-    ...     @tn.optim.elementwise
-    ...     def rule(p, g, state, group):
-    ...         velocity = 0.9 * state["velocity"] + g
-    ...         return group["lr"] * np.sign(velocity), {"velocity": velocity}
-    ...
-    ...     def _initial(self, p, group):
-    ...         return {"velocity": np.zeros_like(p)}
-    >>> w, b = (tn.tensor(value, requires_grad=True) for value in ([1.0, 2.0], 3.0))
-    >>> optimizer = SignMomentum([w, b], lr=0.5)
-    >>> (w.sum() + b * b).backward()
-    >>> optimizer.step()
-    >>> w.tolist(), b.item()
-    ([0.5, 1.5], 2.5)
-    """
-    rule.elementwise = True  # type: ignore[attr-defined]
-    return rule
-
-
-class Pack:
-    """Small parameters of one dtype, stepped as one vector: a call of NumPy costs as much as hundreds of its elements.
-
-    The rule treats each element by itself, so that the result is the same to the last bit.  What is remembered of each
-    parameter is a stretch of one vector, too; single numbers, such as the count of steps, are the elements of another,
-    and while all are `alike` the first of them stands for all.
-    """
-
-    def __init__(self, params: tuple[Tensor, ...], states: tuple[State, ...]):
-        self.params, self.states = params, states
-        self.dtype, self.shapes = params[0].dtype, tuple([p.shape for p in params])
-        ends = list(accumulate([p.size for p in params], initial=0))
-        self.parts = tuple([slice(*ends[i : i + 2]) for i in range(len(params))])
-        self.vectors, self.single, self.alike = State(), set(), True
-        for name in states[0]:
-            arrays = [state[name] for state in states]
-            self.vectors[name] = vector = np.concatenate([a.ravel() for a in arrays])
-            if any(a.shape != p.shape for a, p in zip(arrays, params, strict=True)):
-                self.single.add(name)
-            for i, (state, part) in enumerate(zip(states, self.parts, strict=True)):
-                part = slice(i, i + 1) if name in self.single else part
-                state[name] = vector[part].reshape(state[name].shape)
-
-    def step(self, rule: Callable, group: Group) -> None:
-        """Apply the rule to all at once, or, where that cannot be, to each that has a gradient."""
-        gradients, values, dtype = [], [], self.dtype
-        for p, shape in zip(self.params, self.shapes, strict=True):
-            g: Any = p.grad
-            if getattr(g, "shape", None) != shape or g.dtype != dtype:
-                return self._step_one_by_one(rule, group)
-            gradients.append(g.ravel())
-            values.append(p.value.ravel())
-        if not self.alike:
-            return self._step_one_by_one(rule, group)
-        state = self.vectors
-        if self.single:
-            state = State({name: v[:1].reshape(()) if name in self.single else v for name, v in state.items()})
-        change, new = rule(np.concatenate(values), np.concatenate(gradients), state, group)
-        for p, part, shape in zip(self.params, self.parts, self.shapes, strict=True):
-            p.value -= change[part].reshape(shape)
-            p.changed()
-        for name, value in new.items():
-            self.vectors[name][...] = value
-
-    def _step_one_by_one(self, rule: Callable, group: Group) -> None:
-        if self.alike and 0 < sum(p.grad is None for p in self.params) < len(self.params):
-            _set_apart(self)
-        for p, state in zip(self.params, self.states, strict=True):
-            Alone(p, state).step(rule, group)
-
-    def compare(self) -> None:
-        """See whether the single numbers are alike."""
-        self.alike = all((self.vectors[name] == self.vectors[name][0]).all() for name in self.single)
-
-
-@at_each_replay  # a step that is being recorded must not change what it reads
-def _set_apart(pack: Pack) -> None:
-    pack.alike = False
-
-
-SMALL = 1 << 14  # elements; larger ones would feel the copies
-
-
-def _together(params: Sequence[Tensor], states: Sequence[State]) -> list[Alone | Pack]:
-    """In which company parameters are stepped: where nothing is remembered, there is little to share."""
-    found: list[Alone | Pack] = []
-    packs: dict[np.dtype, list[tuple[Tensor, State]]] = {}
-    for p, state in zip(params, states, strict=True):
-        if state and p.size <= SMALL:
-            packs.setdefault(p.dtype, []).append((p, state))
-        else:
-            found.append(Alone(p, state))
-    for members in packs.values():
-        found.append(Pack(*zip(*members, strict=True)) if len(members) > 1 else Alone(*members[0]))
-    return found
-
-
-# --- the optimiser ---------------------------------------------------------------------------------------------------
+__all__ = ["Optimizer"]
 
 
 class Optimizer:
@@ -160,7 +22,7 @@ class Optimizer:
     A rule is one pure function, ``rule(p, g, state, group) -> (change, new_state)``: parameter, gradient and state
     are arrays, `group` holds the settings, and the parameter becomes ``p − change``.  Rules are written with operators
     and NumPy functions alone, so that they run on tensors just as well, and a recorded step can replay them.  A rule
-    that treats each element by itself may say so with the decorator `elementwise`: small networks then train faster.
+    that treats each element by itself may say so with the decorator `fusable`: small networks then train faster.
 
     Parameters
     ----------
@@ -169,17 +31,19 @@ class Optimizer:
     settings : what holds for groups that do not say otherwise.
 
     `needs_loss` is True for optimisers whose `step` takes a function that computes the loss.
-    `param_groups` is the list of groups: change ``group["lr"]`` there at any time.  `state` holds what is remembered,
-    by position of the parameter.  A parameter without a gradient is left alone.
+    `param_groups` is the list of groups: change ``group["lr"]`` there at any time.  `state` holds a dict of arrays for
+    each parameter, by position.  A parameter without a gradient is left alone.  `fused` says whether small parameters
+    are stepped as one vector: as long as all of them have made equally many steps.
     """
 
     needs_loss = False
 
-    def __init__(self, params: Iterable[Tensor] | Iterable[Group], **settings: Any):
+    def __init__(self, params: Params, **settings: Any):
         self.defaults = settings
         self.param_groups: list[Group] = []
-        self.state: list[State] = []
-        self._members: list[tuple[Group, list[Alone | Pack]]] = []
+        self.state: list[StateArrays] = []
+        self.fused = True
+        self._updates: list[tuple[Group, list[FusedUpdate], list[SingleUpdate]]] = []
         given = [params] if isinstance(params, Tensor) else list(params)
         if not given:
             raise ValueError(f"{self._name}: there are no parameters; does the model hold any with requires_grad=True?")
@@ -191,12 +55,12 @@ class Optimizer:
         return type(self).__name__
 
     @staticmethod
-    def rule(p: Any, g: Any, state: Mapping[str, Any], group: Group) -> tuple[Any, dict[str, Any]]:
-        """How much to take off `p`, and what to remember."""
+    def rule(p: Any, g: Any, state: State, group: Group) -> NewState:
+        """How much to take off `p`, and the new state."""
         raise NotImplementedError
 
     def _initial(self, p: np.ndarray, group: Group) -> dict[str, np.ndarray]:
-        """What the rule remembers before the first step."""
+        """The state before the first step."""
         return {}
 
     def add_param_group(self, group: Group) -> None:
@@ -210,7 +74,18 @@ class Optimizer:
             wrong = f"knows no setting {sorted(unknown)[0]!r}" if unknown else "needs 'params'"
             raise ValueError(f"{self._name}: a group {wrong}; expected params and any of {', '.join(self.defaults)}")
         params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
-        known = {id(p) for g in self.param_groups for p in g["params"]}
+        self._check_parameters(params)
+        group = {**self.defaults, **group, "params": params}
+        self._check(group)
+        for p in params:
+            p.value = np.asarray(p.value)  # a NumPy scalar could not be changed in place
+        states = [StateArrays(self._initial(p.value, group)) for p in params]
+        self.param_groups.append(group)
+        self.state += states
+        self._updates.append((group, *updates_of(self.rule, params, states)))
+
+    def _check_parameters(self, params: list[Any]) -> None:
+        known = {id(p) for group in self.param_groups for p in group["params"]}
         for i, p in enumerate(params):
             if not isinstance(p, Tensor):
                 raise TypeError(f"{self._name}: parameter {i} is of type {type(p).__name__}, expected a tensor")
@@ -223,15 +98,6 @@ class Optimizer:
             if id(p) in known:
                 raise ValueError(f"{self._name}: {label(p, f'parameter {i}')} of shape {p.shape} is given twice")
             known.add(id(p))
-        group = {**self.defaults, **group, "params": params}
-        self._check(group)
-        for p in params:
-            p.value = np.asarray(p.value)  # a NumPy scalar could not be changed in place
-        states = [State(self._initial(p.value, group)) for p in params]
-        self.param_groups.append(group)
-        self.state += states
-        alone: list[Alone | Pack] = [Alone(p, state) for p, state in zip(params, states, strict=True)]
-        self._members.append((group, _together(params, states) if hasattr(self.rule, "elementwise") else alone))
 
     def _check(self, group: Group) -> None:
         for name, value in group.items():
@@ -243,9 +109,18 @@ class Optimizer:
     def step(self) -> None:
         """Apply the rule once to every parameter that has a gradient, in place."""
         rule = self.rule
-        for group, members in self._members:
-            for member in members:
-                member.step(rule, group)
+        for group, fused, single in self._updates:
+            settings = self._settings(group)
+            for several in fused:
+                if not several.step(rule, settings, self.fused):
+                    self.fused = False
+            for one in single:
+                one.step(rule, settings)
+
+    def _settings(self, group: Group) -> Group:
+        """The settings of a group as a rule sees them; all steps read them here."""
+        interpreter = MODE.get().interpreter
+        return group if interpreter is None else interpreter.settings(group, self)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -254,7 +129,7 @@ class Optimizer:
                 p.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies of all that is remembered, by position of the parameter, and the settings of the groups.
+        """Copies of the state, by position of the parameter, and the settings of the groups.
 
         Loaded into an optimiser made likewise, it makes training go on bitwise as if it had not stopped.
         """
@@ -278,6 +153,15 @@ class Optimizer:
             raise ValueError(
                 f"{self._name}.load_state_dict: expected groups of {have} parameters, got groups of {given}"
             )
+        self._check_state(state)
+        for i, mine in enumerate(self.state):
+            for name, array in mine.items():
+                array[...] = state[i][name]
+        self.fused = all(several.counters_are_equal() for _, fused, _ in self._updates for several in fused)
+        for group, settings in zip(self.param_groups, groups, strict=True):
+            group.update({k: v for k, v in settings.items() if k != "params"})
+
+    def _check_state(self, state: dict[int, Mapping[str, Any]]) -> None:
         for i, mine in enumerate(self.state):
             theirs = state.get(i, {})
             if mine.keys() != theirs.keys():
@@ -291,13 +175,6 @@ class Optimizer:
                         f"{self._name}.load_state_dict: {name} of parameter {i} has shape {array.shape}, "
                         f"the saved one {np.shape(theirs[name])}"
                     )
-        for i, mine in enumerate(self.state):
-            for name, array in mine.items():
-                array[...] = state[i][name]
-        for pack in (m for _, members in self._members for m in members if isinstance(m, Pack)):
-            pack.compare()
-        for group, settings in zip(self.param_groups, groups, strict=True):
-            group.update({k: v for k, v in settings.items() if k != "params"})
 
     def __repr__(self) -> str:
         settings = [", ".join(f"{k}={v!r}" for k, v in g.items() if k != "params") for g in self.param_groups]

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tinygrad_nn.modes import at_each_replay
 from tinygrad_nn.optim.optimizer import Optimizer
 
 __all__ = [
@@ -43,6 +44,7 @@ class Schedule:
         for i, group in enumerate(self.optimizer.param_groups[: len(self.base_lrs)]):
             group["lr"] = self.rate(i, self.last_epoch)
 
+    @at_each_replay
     def step(self) -> None:
         """Go on by one: to be called after the optimiser's step, or at the end of an epoch."""
         self.last_epoch += 1
@@ -339,9 +341,10 @@ class ReduceLROnPlateau(Schedule):
             return sign * value < sign * self.best * (1 - sign * self.threshold)
         return sign * value < sign * self.best - self.threshold
 
+    @at_each_replay
     def step(self, value: Any) -> None:  # type: ignore[override]
         """Go on by one epoch, in which the quantity was `value`: a number, or a tensor of one."""
-        value = float(value)
+        value = float(value.item() if hasattr(value, "item") else value)  # a tensor, too
         self.last_epoch += 1
         if self._is_better(value):
             self.best, self.num_bad_epochs = value, 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.autodiff import pullback, watching
+from tinygrad_nn.autodiff import pullback
 from tinygrad_nn.chain import Element
 from tinygrad_nn.errors import MutationError
 from tinygrad_nn.operation import Traced, write
@@ -102,14 +102,13 @@ class ComputationGraph:
             return ""
         op = node.op
         written = [self._argument(x, node, i) for i, x in enumerate(node.inputs)]
-        if op.binds < 9:
+        if op.precedence < 9:
             written = [f"({w})" if w.startswith("−") and i else w for i, w in enumerate(written)]
-        power = {"square": "2", "power": written[-1]}.get(op.name, "")
-        if power.strip("(−)").isdigit():
-            base = f"({written[0]})" if written[0][-1:] in "⁰¹²³⁴⁵⁶⁷⁸⁹" else written[0]
-            return base + text.superscript(power.strip("()"))
-        if op.name == "multiply" and not (np.ndim(node.value) and all(np.ndim(_value(x)) for x in node.inputs)):
-            return "·".join(written)
+        if op.spell is not None:
+            arrays = bool(np.ndim(node.value) and all(np.ndim(_value(x)) for x in node.inputs))
+            spelled = op.spell(*written, arrays=arrays)
+            if spelled is not None:
+                return str(spelled)
         params = {k: text.parameter(v) for k, v in (node.params or {}).items()}
         return write(op, written, params)
 
@@ -139,9 +138,9 @@ class ComputationGraph:
         found = self._derivative(slot, None)
         if found is None:
             return None
-        if found.text == self.name(slot.target) and slot.target.op.binds == 9:  # exp′ = exp
+        if found.text == self.name(slot.target) and slot.target.op.precedence == 9:  # exp′ = exp
             return self.formula(slot.target), 9
-        return (f"[{found.text}]", 9) if found.binds == 0 else (found.text, found.binds)
+        return (f"[{found.text}]", 9) if found.precedence == 0 else (found.text, found.precedence)
 
     def _derivative(self, slot: Slot, upstream: str | None) -> Any:
         node = slot.target
@@ -186,11 +185,7 @@ class ComputationGraph:
         def watch(node: Any, slot: int, part: Any) -> None:
             sent[node.index, slot] = np.array(part)
 
-        token = watching.set(watch)
-        try:
-            found = pullback([self.root], [seed], wanted=wanted) if wanted else {}
-        finally:
-            watching.reset(token)
+        found = pullback([self.root], [seed], wanted=wanted, on_part=watch) if wanted else {}
         return {self.root.index: seed} | {node.index: np.asarray(g) for node, g in found.items()}, sent
 
 

@@ -48,14 +48,14 @@ def layers_in(graph: ComputationGraph) -> list[Layer]:
     """
     found: list[Layer] = []
     for node in graph.nodes:
-        if node.op is None or node.op.name not in ("matmul", "affine") or not _is_parameter(node.inputs[0]):
+        if node.op is None or not node.op.matrix_product or not _is_parameter(node.inputs[0]):
             continue
         W, before, *biases = node.inputs
         if np.ndim(W.value) != 2:
             continue
         own, b, Z = [W, *biases, node], biases[0] if biases else None, node
         user = _only_user(graph, node)
-        if b is None and user is not None and user.op.name == "add":
+        if b is None and user is not None and _adds(user.op):
             other = user.inputs[1] if user.inputs[0] is node else user.inputs[0]
             if _is_parameter(other) and np.shape(other.value)[:1] in ((W.value.shape[0],), ()):
                 b, Z = other, user
@@ -67,6 +67,11 @@ def layers_in(graph: ComputationGraph) -> list[Layer]:
         before = before if hasattr(before, "op") else _constant_into(graph, node)
         found.append(Layer(len(found) + 1, W, b, before, Z, A, tuple(own)))
     return found
+
+
+def _adds(op: Any) -> bool:
+    """Whether an operation is the sum of its arguments, element by element."""
+    return op.kind == "elementwise" and op.entries == "ones"
 
 
 def _is_parameter(x: Any) -> bool:

@@ -9,26 +9,26 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay import Program
-from tinygrad_nn.replay.nodes import Node, item
-from tinygrad_nn.replay.planning import Buffer, Chain
-from tinygrad_nn.replay.step import Given, Result, parts
+from tinygrad_nn.compiler import Program
+from tinygrad_nn.compiler.ir import Node, item
+from tinygrad_nn.compiler.memory_plan import Buffer, FusedLoop
+from tinygrad_nn.compiler.step import Given, Result, parts
 from tinygrad_nn.view.text import parameter
 
 __all__ = ["CallGroup", "ProgramCalls"]
 
-ALIKE = 3  # groups that do the same to other memories, from which on one stands for all
+ALIKE = 3  # groups that do the same to other arrays, from which on one stands for all
 
 
 @dataclass(eq=False)
 class CallGroup:
     """Calls that follow each other, each result read only by a later one of them, but for the last: one formula.
 
-    `others` are groups that do the same to other memories, for which this one stands, too.
+    `others` are groups that do the same to other arrays, for which this one stands, too.
     """
 
     calls: list[Node]
-    chain: Chain
+    loop: FusedLoop
     segment: int
     others: list[CallGroup] = field(default_factory=list)
 
@@ -49,8 +49,8 @@ class ProgramCalls:
     Attributes
     ----------
     calls, number : the calls in order, and their numbers from 1 on.
-    memories : what was there before the calls, by its node.
-    segments : the chains of fused calls, line by line of the step.
+    inputs : the arrays that the calls start from, by their nodes.
+    segments : the loops of fused calls, line by line of the step.
     uses : what is done with results when all calls are made, in words.
     groups : the calls in groups, in order.
     buffers : with the calls that write to them.
@@ -59,10 +59,10 @@ class ProgramCalls:
 
     def __init__(self, program: Program):
         self.program, self.plan, self.step = program, program.plan, program.step
-        self.calls = [call for chain in self.plan.chains for call in chain.calls]
+        self.calls = [call for loop in self.plan.loops for call in loop.calls]
         self.number = {call: i for i, call in enumerate(self.calls, 1)}
-        self.memories = {memory.node: memory for memory in self.step.memories}
-        self.segments = _segments(self.plan.chains)
+        self.inputs = {given.node: given for given in self.step.inputs}
+        self.segments = _segments(self.plan.loops)
         self.uses = self._uses()
         self.groups = self._groups()
         self.group = {call: group for group in self.groups for one in group.all for call in one.calls}
@@ -83,12 +83,12 @@ class ProgramCalls:
         return self.program.listed(call)[1]
 
     def written_to(self, call: Node) -> Node | None:
-        """The memory that a call updates in place."""
+        """The input that a call updates in place."""
         place = self.plan.place.get(call)
         return place if isinstance(place, Node) else None
 
-    def inputs(self, group: CallGroup) -> Iterator[Node]:
-        """What a group reads, but for the memories that it updates."""
+    def operands(self, group: CallGroup) -> Iterator[Node]:
+        """What a group reads, but for the inputs that it updates."""
         seen: set[Node] = set()
         for one in group.all:
             own = {*one.calls, *map(self.written_to, one.calls)}
@@ -120,23 +120,23 @@ class ProgramCalls:
             if isinstance(leaf, Result):
                 add(leaf.node, use)
             elif isinstance(leaf, Given):
-                add(self._memory_of(leaf.argument), use)
+                add(self._input_of(leaf.argument), use)
         for owner, gradient in self.step.gradients:
             add(gradient, f"given out as {self._owner(owner)}.grad")
-        for memory, value in self.plan.stores:
-            add(value, f"copied to {self.name(memory)} at the end")
+        for to, value in self.plan.stores:
+            add(value, f"copied to {self.name(to)} at the end")
         return found
 
-    def _memory_of(self, owner: Any) -> Any:
-        """The memory of a tensor, or of the argument of that number; None if no call reads it."""
-        for node, memory in self.memories.items():
-            same = memory.argument == owner if isinstance(owner, int) else memory.tensor is owner
-            if same and memory.kind == "value":
+    def _input_of(self, owner: Any) -> Any:
+        """The value of a tensor, or of the argument of that number; None if no call reads it."""
+        for node, given in self.inputs.items():
+            same = given.argument == owner if isinstance(owner, int) else given.tensor is owner
+            if same and given.kind == "value":
                 return node
         return None
 
     def _owner(self, owner: Any) -> str:
-        node = self._memory_of(owner)
+        node = self._input_of(owner)
         if node is not None:
             return self.name(node).removesuffix("_value")
         return "an argument" if isinstance(owner, int) else owner.name or "p"
@@ -150,23 +150,23 @@ class ProgramCalls:
         groups: list[CallGroup] = []
         for i, segment in enumerate(self.segments):
             start = len(groups)
-            for chain in segment:
-                for call in chain.calls:
-                    group = CallGroup([call], chain, i)
+            for loop in segment:
+                for call in loop.calls:
+                    group = CallGroup([call], loop, i)
                     while len(groups) > start and readers[groups[-1].last] == {call} and self._joins(groups[-1], group):
                         group.calls = groups.pop().calls + group.calls
                     groups.append(group)
         return self._without_others(groups)
 
     def _joins(self, group: CallGroup, after: CallGroup) -> bool:
-        """Whether the result of a group is only an operand, for calls that run one by one or in the same chain."""
-        together = group.chain is after.chain or len(group.chain.calls) == len(after.chain.calls) == 1
+        """Whether the result of a group is only an operand, for calls that run one by one or in the same loop."""
+        together = group.loop is after.loop or len(group.loop.calls) == len(after.loop.calls) == 1
         last = group.last
         kept = last in self.uses or last in self.plan.effects or self.written_to(last) is not None
         return together and not kept
 
     def _without_others(self, groups: list[CallGroup]) -> list[CallGroup]:
-        """One for all groups that make the same calls to update memories."""
+        """One for all groups that make the same calls to update inputs."""
         alike: dict[Any, list[CallGroup]] = defaultdict(list)
         for group in groups:
             updates = self.written_to(group.last) is not None
@@ -178,11 +178,11 @@ class ProgramCalls:
         return [group for group in groups if group not in hidden]
 
 
-def _segments(chains: Iterable[Chain]) -> list[list[Chain]]:
-    segments: list[list[Chain]] = []
-    for chain in chains:
-        if segments and segments[-1][0].calls[0].line == chain.calls[0].line:
-            segments[-1].append(chain)
+def _segments(loops: Iterable[FusedLoop]) -> list[list[FusedLoop]]:
+    segments: list[list[FusedLoop]] = []
+    for loop in loops:
+        if segments and segments[-1][0].calls[0].line == loop.calls[0].line:
+            segments[-1].append(loop)
         else:
-            segments.append([chain])
+            segments.append([loop])
     return segments

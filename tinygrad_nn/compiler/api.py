@@ -1,0 +1,264 @@
+"""`tn.compile`: a function that chooses among its recorded programs, records new ones, runs and audits them."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import os
+import threading
+import types
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn import tree
+from tinygrad_nn.compiler.audit import audited, next_audit
+from tinygrad_nn.compiler.codegen import MISS, CodeGenerator
+from tinygrad_nn.compiler.ir import ArrayInput, Node
+from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
+from tinygrad_nn.compiler.step import Result, Step, difference, parts, signature
+from tinygrad_nn.modes import MODE, Mode
+
+__all__ = ["Compiled", "Program", "compile"]
+
+_PROGRAMS = 64  # so many are kept for one function
+_FUTILE = 16  # so many recordings with hardly a replay between them, and the step is carried out as it is
+
+
+class Program:
+    """One recorded step, for one kind of arguments: print it to see the calls that a replay makes.
+
+    `source` is all the Python that runs, `plan` says which results share memory.
+    """
+
+    def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, state: Sequence[Any]):
+        self.function, self.mode, self.state = function, mode, state
+        self.calls, self.next_audit = 1, 0  # the recorded one is the first
+        self._moved: list[ArrayInput] = []
+        self._context = copy_context()
+        self._context.run(np.seterr, all="ignore")  # once, and not at each call that makes an infinity on purpose
+        self.step, self.plan = self.planned(args, kwargs)
+        self.outcome = self.step.outcome
+        self._write()
+        self.step.forget(self.plan.live)
+
+    def planned(self, args: tuple, kwargs: dict[str, Any], commit: bool = True) -> tuple[Step, MemoryPlan]:
+        """The step, recorded, and a plan for it."""
+        step = Step(self.function, args, kwargs, self.state, commit)
+        results = [x.node for x in tree.leaves(step.result) if isinstance(x, Result)]
+        gradients = [node for _, node in step.gradients if node is not None]
+        return step, MemoryPlan(results, gradients, step.written, step.effects, step.earlier)
+
+    def _write(self) -> None:
+        """Make Python of the plan."""
+        self._code = CodeGenerator(self.step, self.plan, self.function, set(self._moved))
+        self.source = self._code.source
+        name = f"<program of {getattr(self.function, '__name__', 'step')}>"
+        exec(builtins.compile(self.source, name, "exec"), self._code.namespace)
+        self._bind()
+
+    def _bind(self) -> None:
+        """Give the names the arrays and captured values of this moment."""
+        self._code.bind_captured()
+        self._replay = self._code.namespace["bind"](*(of.array for of in self._code.bound))
+
+    def unbind(self) -> None:
+        """Let the buffers go, until it fits again."""
+        self._replay = lambda args, kwargs: MISS
+
+    def run(self, args: tuple, kwargs: dict[str, Any], effects: bool = True) -> Any:
+        """Replay; MISS if that would not be what the step does now."""
+        self._code.namespace["effects"] = effects
+        return self._context.run(self._replay, args, kwargs)
+
+    def fits(self, args: tuple, kwargs: dict[str, Any]) -> bool:
+        """Whether a replay is right for arguments of this kind; if so, it is made ready."""
+        moved = self.step.moved([x for _, x in parts(args, kwargs)], self._code.gradient_presence)
+        if moved is None:
+            return False
+        new = [of for of in moved if of not in self._moved]
+        self._moved += new
+        if new:
+            self._write()
+        else:
+            self._bind()
+        return True
+
+    def listed(self, node: Node) -> tuple[str, str]:
+        """What a live value is called in the listing, and the line that computes it; for pictures."""
+        return self._code.listed(node)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the buffers."""
+        return sum(b.like.nbytes for b in {*self.plan.place.values()} if isinstance(b, Buffer) and not b.block)
+
+    def __repr__(self) -> str:
+        calls = sum(len(loop.calls) for loop in self.plan.loops)
+        buffers = len({b for b in self.plan.place.values() if isinstance(b, Buffer)})
+        return f"# {calls} calls, {buffers} buffers of {self.nbytes:,} bytes together\n{self._code.listing}"
+
+
+class Compiled:
+    """A compiled step: call it as the function that it was made from.
+
+    `program` is what ran last (None before the first call): print it.  `function` is the step as it was written.
+    """
+
+    def __init__(self, function: Callable, state: Sequence[Any] = (), audit: bool | int = True):
+        functools.update_wrapper(self, function)
+        self.function, self.state, self.audit = function, tuple(state), audit
+        self.program: Program | None = None
+        self._quick: Program | None = None  # what is tried first
+        self._programs: list[tuple[Any, Program]] = []
+        self._recordings = 0
+        self.renew_lock()
+        _all.add(self)
+
+    def renew_lock(self) -> None:
+        """A lock that nobody holds: in a process that was forked, nobody would open it again."""
+        self._lock = threading.RLock()
+        self._running = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Replay the step, or record it."""
+        mode = MODE.get()
+        if mode.interpreter is not None or mode.anomalies or mode.transformed or self._recordings > _FUTILE:
+            return self.function(*args, **kwargs)
+        with self._lock:
+            if self._running:  # the step has called itself, by something that it does at each replay
+                return self.function(*args, **kwargs)
+            self._running = True
+            try:
+                program, result = self._quick, MISS
+                if program is not None and program.mode is mode:
+                    result = self._run(program, args, kwargs)
+                return self._otherwise(args, kwargs, mode) if result is MISS else result
+            finally:
+                self._running = False
+
+    def _run(self, program: Program, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Replay, or audit; MISS if the program is not right for this call."""
+        if program.calls + 1 != program.next_audit:
+            result = program.run(args, kwargs)
+        else:
+            result = audited(program, args, kwargs, MISS)
+            if result is not MISS:
+                program.next_audit = next_audit(program.calls + 1, self.audit)
+        program.calls += result is not MISS
+        return result
+
+    def _otherwise(self, args: tuple, kwargs: dict[str, Any], mode: Mode) -> Any:
+        """Run another program than the last, or record one."""
+        key = mode.grad, signature(parts(args, kwargs))
+        known = [program for kind, program in self._programs if kind == key]
+        for program in known:
+            result = self._run(program, args, kwargs)
+            if result is MISS and program.fits(args, kwargs):
+                result = self._run(program, args, kwargs)
+            if result is not MISS:
+                program.mode, self.program, self._quick = mode, program, program
+                return result
+        return self._recorded(key, known, args, kwargs, mode)
+
+    def _recorded(self, key: Any, known: list[Program], args: tuple, kwargs: dict[str, Any], mode: Mode) -> Any:
+        """What a call returns that is recorded."""
+        if known:
+            self._recordings = self._recordings + 1 if known[-1].calls <= 2 else 0
+            if self._recordings > _FUTILE:
+                warnings.warn(
+                    f"{self!r} was recorded anew at each of {_FUTILE} calls, as {known[-1].step.captured.changed()} "
+                    "changes; from now on it is carried out as it is: make that an argument, or keep it in a tensor",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+                self._programs.clear()
+                return self.function(*args, **kwargs)
+        for program in known:
+            program.unbind()
+        program = Program(self.function, args, kwargs, mode, self.state)
+        program.next_audit = next_audit(1, self.audit)
+        # One that computes the same took more for granted, such as that there are no gradients at first.
+        kept = [(k, p) for k, p in self._programs if k != key or difference(p.plan.live, program.plan.live)]
+        self._programs = [*kept[1 - _PROGRAMS :], (key, program)]
+        self.program, self._quick = program, program
+        outcome, program.outcome = program.outcome, None
+        return outcome
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self.function, '__qualname__', self.function)}>"
+
+
+_all: weakref.WeakSet[Compiled] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: [step.renew_lock() for step in [*_all]])
+
+
+def compile(  # noqa: A001  the public name
+    step: Callable | None = None, *, state: Sequence[Any] = (), engine: str = "numpy", audit: bool | int = True
+) -> Any:
+    """The same step, recorded at its first call and then replayed in place on buffers made beforehand.
+
+    A training step is compiled whole: forward pass, backward pass, and the optimiser's update.  The results are those of
+    the step itself, bit for bit.  Works as a decorator, with and without settings, on functions and methods.
+
+    Parameters
+    ----------
+    step : a function of arrays and tensors, also in nested lists, tuples and dicts.  It is recorded anew for other
+        shapes and dtypes, and for other values of other arguments.
+    state : objects whose plain attributes or items the step reads: they are compared before each replay.
+    engine : "numpy", which runs the recorded NumPy calls.
+    audit : True, or a number n: at calls 2, 4, 8 ... 128 and every 128th after that, or at every n-th, the step is also
+        carried out eagerly, its outcome is kept, and a replay that differs is an error.  False: never.
+
+    Returns
+    -------
+    A function like `step`.  What it returns is the caller's own; the gradient of a returned tensor is refused, as
+    replays keep no history.  Parameters are updated in place, and their `.grad` is set.  `print(compiled.program)`
+    shows the calls that the last replay made.
+
+    A replay reads anew its arguments; every tensor and array that took part; what has a home in this package (attributes
+    of modules, settings and state of optimisers and schedules, Generators); what is declared; and the plain values in
+    the cells and globals that the step names.  When a plain value among these changes the step is recorded again.
+    Everything else is frozen when it is recorded, and the audit finds what changes all the same.  Warnings of
+    floating-point arithmetic are off.  Within `tn.detect_anomaly()`, and where a transform such as `tn.grad` calls it,
+    the step runs as it was written.
+
+    Raises
+    ------
+    CompileError : the step does what a replay could not repeat, and the message names the line: a choice by the value of
+        a tensor, a shape that depends on values, a value read out to Python, a change of a Python object, printing,
+        random numbers drawn by NumPy itself, a clock, an iterator; or arguments share memory with what it writes to; or
+        the audit has found a difference.  The call that raises has ended as one eager call would have, or has done
+        nothing.  `tn.at_each_replay` marks functions that are to be called at every replay.
+
+    Example
+    -------
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> w = tn.tensor(np.zeros((1, 2)), requires_grad=True, name="w")
+    >>> optimizer = tn.optim.SGD([w], lr=0.3)
+    >>> @tn.compile
+    ... def step(x, y):
+    ...     optimizer.zero_grad()
+    ...     loss = tn.mse(w @ x, y)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> x, y = np.array([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]]), np.array([[3.0, 5.0, 7.0]])
+    >>> for _ in range(200):
+    ...     loss = step(x, y)
+    >>> w.numpy().round(2).tolist()
+    [[2.0, 1.0]]
+    """
+    if engine != "numpy":
+        raise ValueError(f"tn.compile: engine={engine!r}, expected 'numpy'")
+    if step is None:
+        return functools.partial(compile, state=state, engine=engine, audit=audit)
+    return Compiled(step, state, audit)

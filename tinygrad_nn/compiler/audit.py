@@ -1,0 +1,154 @@
+"""The audit: now and then a call is replayed and carried out eagerly as well, and the two must agree to the last bit."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn import tree
+from tinygrad_nn.compiler.captured import Captured
+from tinygrad_nn.compiler.ir import code_line
+from tinygrad_nn.compiler.step import Step, difference, parts
+from tinygrad_nn.errors import CompileError
+from tinygrad_nn.tensor import Lent, Tensor
+
+__all__ = ["audited", "next_audit"]
+
+
+def next_audit(calls: int, every: bool | int) -> int:
+    """The number of the next call to audit: 2, 4, 8 ... 128, and every 128th after that; or every n-th; 0 for none.
+
+    >>> next_audit(1, True), next_audit(8, True), next_audit(256, True), next_audit(10, 5), next_audit(7, False)
+    (2, 16, 384, 15, 0)
+    """
+    if every is True:
+        return calls + calls if calls < 128 else (calls // 128 + 1) * 128
+    return (calls // every + 1) * every if every else 0
+
+
+class _State:
+    """Whatever a step can change that has a home: tensors, gradients, arrays, generators, settings."""
+
+    def __init__(self, step: Step, given: list[Any]):
+        inputs = [of for of in step.inputs if of.kind != "grad"]
+        tensors = [of.tensor if of.tensor is not None else given[of.argument] for of in inputs if of.kind == "value"]  # type: ignore[index]
+        tensors += [given[owner] if isinstance(owner, int) else owner for owner, _ in step.without_gradient]
+        self.tensors: list[Tensor] = list({id(t): t for t in tensors}.values())
+        arrays = [given[of.argument] if of.argument is not None else of.array for of in inputs if of.kind != "value"]
+        self.arrays = [a for a in arrays if isinstance(a, np.ndarray)]
+        self.generators = step.generators
+
+    def read(self) -> list[Any]:
+        """Copies of everything."""
+        gradients = [t._grad.array if isinstance(t._grad, Lent) else t._grad for t in self.tensors]
+        return [
+            [np.array(t._value) for t in self.tensors],
+            [None if g is None else np.array(g) for g in gradients],
+            [np.array(a) for a in self.arrays],
+            [copy.deepcopy(rng.bit_generator.state) for rng in self.generators],
+        ]
+
+    def restore(self, saved: list[Any]) -> None:
+        """Put it back."""
+        values, gradients, arrays, states = saved
+        for t, value, gradient in zip(self.tensors, values, gradients, strict=True):
+            if isinstance(t._value, np.ndarray) and not same_bits(t._value, value):
+                np.copyto(t._value, value)
+                t.changed()
+            t._grad = None if gradient is None else gradient.copy()
+        for a, value in zip(self.arrays, arrays, strict=True):
+            if a.flags.writeable and not same_bits(a, value):
+                np.copyto(a, value)
+        for rng, state in zip(self.generators, states, strict=True):
+            rng.bit_generator.state = state
+
+    def name(self, kind: int, i: int) -> str:
+        """What is called what, for messages."""
+        if kind > 1:
+            return ("an array of shape " + str(self.arrays[i].shape)) if kind == 2 else "the state of a Generator"
+        t = self.tensors[i]
+        return ("the gradient of " * kind) + (t.name or f"a tensor of shape {t.shape}")
+
+
+def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any:
+    """What the step returns, carried out eagerly after a replay that must agree; `miss` if it cannot be replayed."""
+    step, function = program.step, program.function
+    given = [x for _, x in parts(args, kwargs)]
+    state = _State(step, given)
+    before = state.read()
+    captured = Captured(function, given, program.state)
+    replayed = program.run(args, kwargs, effects=False)
+    if replayed is miss:
+        return miss
+    after = state.read()
+    state.restore(before)
+    with np.errstate(all="ignore"):
+        result = function(*args, **kwargs)
+    changed = (
+        "" if step.effects else captured.changed({id(a) for a in state.arrays})
+    )  # what is called at every replay may change anything
+    if changed:
+        raise _error(
+            f"the step changes {changed}, and a replay does not: return what it finds out, keep what it updates in a "
+            "tensor, or mark what it does with tn.at_each_replay",
+            result,
+        )
+    wrong = _first_difference(replayed, result, state, before, after)
+    if wrong:
+        where = _where(program, args, kwargs, state, before)
+        raise _error(
+            f"a replay differs from the step itself in {wrong}{where}: declare what changes, as in "
+            "tn.compile(step, state=[...]), make it an argument, or keep it in a tensor",
+            result,
+        )
+    return result
+
+
+def _error(text: str, result: Any) -> CompileError:
+    error = CompileError(text)
+    error.result = result  # type: ignore[attr-defined]  # the call has been carried out
+    return error
+
+
+def _first_difference(replayed: Any, result: Any, state: _State, before: list[Any], after: list[Any]) -> str:
+    mine, other = tree.leaves(replayed), tree.leaves(result)
+    if len(mine) != len(other) or not all(map(_same, mine, other)):
+        return "what it returns"
+    for kind, (was, a, b) in enumerate(zip(before, after, state.read(), strict=True)):
+        for i, (old, x, y) in enumerate(zip(was, a, b, strict=True)):
+            made_anew = kind == 2 and _same(old, y)  # an array that the step makes: the eager one is another
+            if not _same(x, y) and not made_anew:
+                return state.name(kind, i)
+    return ""
+
+
+def _same(a: Any, b: Any) -> bool:
+    a, b = (x._value if isinstance(x, Tensor) else x for x in (a, b))
+    if isinstance(a, (np.ndarray, np.generic, float)) and isinstance(b, (np.ndarray, np.generic, float)):
+        return same_bits(np.asarray(a), np.asarray(b))
+    return a is b or (type(a) is type(b) and bool(a == b))
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are the same to the last bit, but for how a NaN is written."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.tobytes() == b.tobytes():
+        return True
+    if a.dtype.kind != "f":
+        return False
+    return bool((((a == b) & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))).all())
+
+
+def _where(program: Any, args: tuple, kwargs: dict[str, Any], state: _State, before: list[Any]) -> str:
+    """The first operation that differs from the recorded ones, found by recording the call again."""
+    kept = state.read()
+    state.restore(before)
+    try:
+        found = difference(program.plan.live, program.planned(args, kwargs, commit=False)[1].live)
+    except Exception:  # it cannot be recorded any more, which names no operation
+        found = None
+    state.restore(kept)
+    return f": {found[1]} ({code_line(found[0].line)})" if found else ""

@@ -1,0 +1,273 @@
+"""What a step depends on besides its arguments and tensors: the plain values that its code captures.
+
+These are the values, and containers of them, in the cells and globals that the step and the functions found there name,
+in objects that are declared, in modules that ran and in the settings of optimisers.  They are compared before each
+replay; when one has changed the step is recorded again.  Everything else is frozen when the step is recorded.  Objects
+are only observed, to see whether the step changes them, which a replay would not.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import io
+import sys
+from array import array
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Set as AbstractSet
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.compiler.effects import effect_named, line_that_names, names_of
+from tinygrad_nn.operation import Op
+from tinygrad_nn.tensor import Tensor
+
+__all__ = ["ABSENT", "PLAIN", "Captured", "Watched", "same_value"]
+
+ABSENT = object()
+PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype, type(Ellipsis), range, slice)
+_ITEMS = 10_000  # a longer container is not compared
+_COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see that NumPy has not changed it unseen
+_OUTSIDE = {"logging", "socket", "sqlite3", "queue", "_queue", "_csv", "multiprocessing", "subprocess"}
+_LIBRARIES = sys.stdlib_module_names - {"__main__"} | {"numpy", "scipy", "tinygrad_nn", "builtins"}
+
+
+def same_value(a: Any, b: Any) -> bool:
+    """Whether a replay cannot tell two values apart: 1 is not 1.0, 0.0 is not −0.0, and NaN is NaN."""
+    if a is b:
+        return True
+    if type(a) is not type(b) or not isinstance(a, (*PLAIN, frozenset)):
+        return False
+    return repr(a) == repr(b) if isinstance(a, (float, complex, np.inexact)) else bool(a == b)
+
+
+class Watched:
+    """A holder of captured values (a cell, a container, the attributes of an object), with those that it had.
+
+    `keys` are the items that are looked at, where not all are.  What is not `compared` before a replay is observed only.
+    """
+
+    __slots__ = ("compared", "holder", "keys", "kind", "name", "values")
+
+    def __init__(self, kind: str, holder: Any, name: str, keys: tuple = (), compared: bool = True):
+        self.kind, self.holder, self.name, self.keys, self.compared = kind, holder, name, keys, compared
+        self.values = self.now()
+
+    @property
+    def snapshot(self) -> Any:
+        """A list of the same objects, if ``holder == snapshot`` says whether it still holds them; else None."""
+        by_identity = all(type(x) is Tensor or type(x).__eq__ is object.__eq__ for x in self.values)
+        return [*self.values] if type(self.holder) is list and by_identity else None
+
+    def now(self) -> tuple:
+        """The values at present."""
+        holder = self.holder
+        match self.kind:
+            case "cell":
+                try:
+                    return (holder.cell_contents,)
+                except ValueError:
+                    return (ABSENT,)
+            case "items":
+                return tuple([holder.get(key, ABSENT) for key in self.keys])
+            case "mapping" | "module":
+                return (*holder.keys(), *holder.values())
+            case "set":
+                return (frozenset(holder),)
+            case "bytes":
+                return (bytes(holder),)
+            case "position":
+                return (None if holder.closed or not holder.seekable() else holder.tell(),)
+            case _:
+                return tuple(holder)
+
+    def same(self) -> bool:
+        """Whether a replay could not tell the difference."""
+        now = self.now()
+        return len(now) == len(self.values) and all(map(same_value, now, self.values))
+
+    def difference(self) -> str:
+        """What has changed, for messages."""
+        if self.kind not in ("items", "mapping", "module"):
+            return self.name
+        half = len(self.values) // 2
+        keys, values = (self.keys, self.values) if self.keys else (self.values[:half], self.values[half:])
+        before = dict(zip(keys, values, strict=True))
+        now = {**dict.fromkeys(before, ABSENT), **self.holder} if not self.keys else self.holder
+        changed = [k for k in (self.keys or now) if not same_value(now.get(k, ABSENT), before.get(k, ABSENT))]
+        return f"{self.name}.{changed[0]}".lstrip(".") if changed else self.name
+
+    def hand_over(self, real: Callable[[Any], Any]) -> None:
+        """Put real values in the place of tracers that the step has left here."""
+        holder = self.holder
+        items = enumerate(holder) if isinstance(holder, MutableSequence) else ()
+        items = [*holder.items()] if isinstance(holder, MutableMapping) else items
+        for key, value in [(None, self.now()[0])] if self.kind == "cell" else items:
+            if real(value) is value:
+                continue
+            if self.kind == "cell":
+                holder.cell_contents = real(value)
+            else:
+                holder[key] = real(value)
+
+
+class Captured:
+    """The captured values of one step: the `watched` holders, and `aliases`, the arrays and tensors found there."""
+
+    def __init__(self, function: Callable, arguments: Iterable[Any], state: Sequence[Any]):
+        self.watched: list[Watched] = []
+        self.modules: list[Any] = []  # which have a count of all assignments to attributes
+        self.generators: list[tuple[str, np.random.Generator]] = []
+        self.aliases: list[Any] = []
+        self._outside = ""
+        self._arrays: list[tuple[str, np.ndarray, np.ndarray]] = []
+        self._codes: dict[CodeType, dict[str, Any]] = {}
+        self._seen: dict[int, Any] = {}
+        for i, value in enumerate(state):
+            self._visit(value, f"state[{i}]", declared=True)
+        for value in arguments:
+            if hasattr(value, "__dict__") and not isinstance(value, type):
+                self._visit(value, "an argument", declared=not _is_library(type(value).__module__))
+        self._visit(function, getattr(function, "__name__", "the step"))
+
+    def _visit(self, value: Any, name: str, declared: bool = False) -> None:
+        if isinstance(value, (*PLAIN, Op, np.ufunc, type)) or id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        if type(value).__module__.partition(".")[0] in _OUTSIDE:
+            self._outside = self._outside or f"{name}, a {type(value).__name__}"
+        elif isinstance(value, io.IOBase):
+            self._watch("position", value, name, compared=False)
+        elif isinstance(value, (Tensor, np.ndarray)):
+            self.aliases.append(value)
+            if type(value) is np.ndarray and value.nbytes <= _COMPARED:
+                self._arrays.append((name, value, value.copy()))
+        elif isinstance(value, np.random.Generator):
+            self.generators.append((name, value))
+        elif isinstance(value, FunctionType):
+            self._visit_function(value)
+        elif isinstance(value, MethodType):
+            self._visit(value.__func__, name)
+            self._visit(value.__self__, "self", declared=not _is_library(type(value.__self__).__module__))
+        elif isinstance(value, functools.partial):
+            self._visit_all((name, x) for x in (value.func, value.args, value.keywords))
+        elif isinstance(value, (bytearray, memoryview, array)):
+            self._watch("bytes", value, name)
+        elif isinstance(value, (Mapping, AbstractSet, tuple, list, deque, MutableSequence)) and len(value) <= _ITEMS:
+            kind = "mapping" if isinstance(value, Mapping) else "set" if isinstance(value, AbstractSet) else "sequence"
+            if isinstance(value, tuple):  # always holds the same
+                self._visit_all((f"{name}[{i}]", x) for i, x in enumerate(value))
+            else:
+                self._watch(kind, value, name)
+        elif hasattr(value, "__dict__") and (declared or not _is_library(type(value).__module__)):
+            self._watch("mapping", vars(value), name, compared=declared)
+
+    def _visit_function(self, function: FunctionType) -> None:
+        if _is_library(function.__module__ or ""):
+            return
+        code, names = function.__code__, function.__globals__
+        self._codes[code] = names
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+            self._watch("cell", cell, name)
+        named = [name for name in names_of(code) if name in names or hasattr(builtins, name)]
+        self._watch(
+            "items", names, "", tuple(sorted(name for name in named if not _is_library_module(names.get(name))))
+        )
+        self._visit_all((function.__name__, x) for x in (function.__defaults__, function.__kwdefaults__))
+        for name in names_of(code) & names.keys():
+            if isinstance(names[name], ModuleType) and not _is_library_module(names[name]):
+                own = vars(names[name])
+                self._watch("items", own, name, tuple(sorted(names_of(code) & own.keys())))
+
+    def _watch(self, kind: str, holder: Any, name: str, keys: tuple = (), compared: bool = True) -> None:
+        watched = Watched(kind, holder, name, keys, compared)
+        self.watched.append(watched)
+        values = watched.values[len(watched.values) // 2 :] if kind in ("mapping", "module") else watched.values
+        labels = keys or ([*holder] if kind in ("mapping", "module") else range(len(values)))
+        if kind not in ("set", "bytes", "position"):
+            self._visit_all(
+                (str(name) if kind == "cell" else f"{name}.{k}".lstrip("."), v) for k, v in zip(labels, values)
+            )
+
+    def _visit_all(self, values: Iterable[tuple[str, Any]]) -> None:
+        for name, value in values:
+            self._visit(value, name)
+
+    # -- while and after the step runs
+
+    def add_module(self, module: Any) -> None:
+        """A module is about to run: its attributes belong to the captured state."""
+        self.modules.append(module)
+        self._watch("module", vars(module), type(module).__name__)
+
+    def add_settings(self, group: dict[str, Any], keys: Iterable[str], optimizer: Any) -> None:
+        """Settings of an optimiser that are not looked up at each replay belong to it, too."""
+        self._watch("items", vars(optimizer), type(optimizer).__name__, ("fused",))
+        self._watch("items", group, "the settings of the optimiser", tuple(keys))
+        self.aliases += group["params"]
+
+    def refusal(self, seen: Container[int]) -> str:
+        """Why what the step has done besides cannot be replayed; '' if it can.
+
+        `seen` are the ids of arrays that took part: it is known what was done to these.
+        """
+        changed = self.changed(seen)
+        if changed:
+            return (
+                f"the step changes {changed}, and a replay would not: return what it finds out, keep what it updates in "
+                "a tensor, and mark what it does to Python objects with tn.at_each_replay"
+            )
+        if self._outside:
+            return (
+                f"the step names {self._outside}{self.line_that_names(self._outside.partition(',')[0])}, and a replay would "
+                "not do what it does outside: mark that with tn.at_each_replay"
+            )
+        return next(filter(None, (effect_named(code, names) for code, names in self._codes.items())), "")
+
+    def changed(self, seen: Container[int] = ()) -> str:
+        """What is not as it was, with the line that has to do with it; '' if nothing has changed."""
+        for name, array, copy in self._arrays:
+            if id(array) not in seen and not np.array_equal(array, copy, equal_nan=copy.dtype.kind == "f"):
+                return name + self.line_that_names(name)
+        for watched in self.watched:
+            if not watched.same():
+                return watched.difference() + self.line_that_names(watched.difference())
+        return ""
+
+    def line_that_names(self, name: str) -> str:
+        """The line of the step that has to do with something, for messages."""
+        return line_that_names([*self._codes], name.rpartition(".")[2])
+
+    def hand_over(self, real: Callable[[Any], Any]) -> None:
+        """Put real values in the place of tracers that the step has left in captured objects."""
+        for watched in self.watched:
+            watched.hand_over(real)
+
+    def renew(self) -> None:
+        """From now on compare with the values of this moment."""
+        for watched in self.watched:
+            watched.values = watched.now()
+
+    def same(self) -> bool:
+        """Whether all that is compared is as it was; from now on it is compared with the objects of this moment."""
+        compared = [watched for watched in self.watched if watched.compared]
+        if not all(watched.same() for watched in compared):
+            return False
+        self.renew()
+        return True
+
+    def forget(self) -> None:
+        """Nothing but what is compared is needed any more."""
+        self.watched = [watched for watched in self.watched if watched.compared]
+        self._seen.clear(), self.aliases.clear(), self._arrays.clear()
+
+
+def _is_library_module(value: Any) -> bool:
+    return isinstance(value, ModuleType) and _is_library(value.__name__)
+
+
+def _is_library(module: str) -> bool:
+    return module.partition(".")[0] in _LIBRARIES

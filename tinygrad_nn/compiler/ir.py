@@ -1,0 +1,167 @@
+"""What is recorded of a step: its NumPy calls, and the arrays that they start from."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn import tree
+from tinygrad_nn.errors import CompileError
+from tinygrad_nn.operation import Op
+from tinygrad_nn.tensor import Tensor
+
+__all__ = [
+    "ArrayInput", "Node", "abstract_like", "cast", "code_line", "item", "leaves", "line_outside", "look_up", "map_leaves",
+    "power_of_numbers", "tensor_of", "updated", "without_history",
+]  # fmt: skip
+
+_HERE = str(Path(__file__).parent.parent)
+_NUMPY = str(Path(np.__file__).parent)
+
+
+def line_outside() -> tuple[str, int]:
+    """File and line of the code that called into this package."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_HERE, _NUMPY)):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def code_line(line: tuple[str, int]) -> str:
+    """A line of code, for messages."""
+    text = linecache.getline(*line).strip()
+    return f"line {line[1]} of {Path(line[0]).name}" + (f": {text}" if text else "")
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+class ArrayInput:
+    """An array that no recorded call has made.
+
+    `kind` says where it is from: "argument"; "value" or "grad" of a tensor (itself the argument of that number, if one
+    is given); "captured", one found where the step can name it; or another "array" that it has used, or made.
+    """
+
+    node: Node  # its first value
+    tracer: Any  # what stands for it while the step is recorded
+    written = False  # whether the step changes it
+
+    def __init__(
+        self, array: Any, kind: str = "array", *, tensor: Tensor | None = None, argument: int | None = None
+    ):  # fmt: skip
+        self.array, self.kind, self.tensor, self.argument = array, kind, tensor, argument
+
+    def now(self) -> Any:
+        """The array that it is at present."""
+        if self.kind == "value" and self.tensor is not None:
+            return self.tensor._value
+        return self.array
+
+
+class Node:
+    """One value: what an input holds at first, or what a call returns.
+
+    `sample` is the value in the recorded run (an array, also where NumPy gives a `scalar`), or, when that is `gone`,
+    an array of its layout; `held` is how many tracers it has.  `base` is the node whose memory it is a view of, `line`
+    where in the step it arose.  Calls that are not `pure` are never left out for being the same as another.
+    """
+
+    __slots__ = (
+        "args", "base", "func", "gone", "held", "index", "input", "kwargs", "line", "name", "pure", "sample", "scalar",
+    )  # fmt: skip
+
+    def __init__(
+        self, func: Any, args: tuple, kwargs: dict[str, Any], sample: Any, name: str, *, pure: bool = True,
+        of: ArrayInput | None = None,
+    ):  # fmt: skip
+        self.func, self.args, self.kwargs, self.name = func, args, kwargs, name
+        self.scalar = isinstance(sample, np.generic)
+        self.sample = np.asarray(sample) if self.scalar else sample
+        self.pure, self.input = pure, of
+        self.base: Node | None = None
+        self.line = line_outside()
+        self.index, self.held, self.gone = -1, 0, False
+
+    def inputs(self) -> list[Node]:
+        """The nodes among the arguments."""
+        return [x for x in leaves((self.args, self.kwargs)) if isinstance(x, Node)]
+
+    def root(self) -> Node:
+        """What owns the memory."""
+        node = self
+        while node.base is not None:
+            node = node.base
+        return node
+
+
+def abstract_like(x: Any) -> Any:
+    """An array of the same layout that takes no memory to speak of."""
+    return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.strides) if isinstance(x, np.ndarray) else x
+
+
+def map_leaves(args: Any, change: Any) -> Any:
+    """The arguments of a call with changed leaves: those of nested tuples, lists, dicts and slices."""
+    return tree.map(change, args, tree.is_plain_or_slice)
+
+
+def leaves(args: Any) -> list[Any]:
+    """The leaves of the arguments of a call."""
+    return tree.leaves(args, tree.is_plain_or_slice)
+
+
+# --- functions of nodes that NumPy has no name for -------------------------------------------------------------------
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Another dtype."""
+    return x.astype(dtype)
+
+
+def item(x: Any, index: Any) -> Any:
+    """Indexing."""
+    return x[index]
+
+
+def updated(x: Any, index: Any, value: Any) -> Any:
+    """A copy of x with x[index] = value."""
+    y = np.array(x)
+    y[index] = value
+    return y
+
+
+def power_of_numbers(a: Any, b: Any) -> Any:
+    """a ** b, where NumPy has another routine for single numbers than for arrays, with other last digits."""
+    return (a[()] if isinstance(a, np.ndarray) else a) ** (b[()] if isinstance(b, np.ndarray) else b)
+
+
+def look_up(location: Any) -> Any:
+    """The number that is found at a location: written out in the program."""
+
+
+def tensor_of(array: Any, name: str | None) -> Tensor:
+    """A tensor of a copy."""
+    return Tensor(np.array(array)[()], name=name)
+
+
+# --- tensors that a step returns -------------------------------------------------------------------------------------
+
+
+def _refuse_history(*_: Any, **__: Any) -> Any:
+    raise CompileError(
+        "a gradient is asked of a tensor that a compiled step returned, and replays keep no history: call backward() "
+        "within the step, or take the step without tn.compile"
+    )
+
+
+_STEP = Op("compiled_step", _refuse_history, "compiled step", (_refuse_history,), jvp=_refuse_history, view=False)
+_PARAMETERS = Tensor(np.zeros(()), True, "parameters")
+
+
+def without_history(value: Any, name: str | None) -> Tensor:
+    """A tensor that depends on parameters in a way that only the step knows: no gradient passes it unnoticed."""
+    return Tensor(value, True, name, _STEP, (_PARAMETERS,), None, (0,))

@@ -1,0 +1,452 @@
+"""A step is recorded by running it once, on tracers that compute and take notes.
+
+Arguments that are arrays are replaced by a `Tracer`, and the trace answers with one for the value of every tensor that
+the step meets.  Ordinary code (layers, losses, derivative rules, optimisers) then runs as ever, and each NumPy function
+that it calls leaves a `Node`.  So nothing in this package knows a derivative, a layer or an update rule.
+
+The run computes with real values, and nothing of the user's is exchanged meanwhile: tensors, arrays and settings are as
+they were until `commit` does to them what the step did to their tracers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition
+from tinygrad_nn.compiler.ir import (
+    ArrayInput,
+    Node,
+    abstract_like,
+    code_line,
+    item,
+    leaves,
+    line_outside,
+    look_up,
+    map_leaves,
+    tensor_of,
+    without_history,
+)
+from tinygrad_nn.compiler.tracers import ScalarTracer, Tracer, is_array
+from tinygrad_nn.errors import CompileError, label
+from tinygrad_nn.modes import Interpreter, interpreted_by
+from tinygrad_nn.mutation import clock
+from tinygrad_nn.operation import Op
+from tinygrad_nn.tensor import Lent, Tensor
+
+__all__ = ["Trace"]
+
+_LARGE = 1 << 14  # bytes of an array that is not kept for longer than it is needed
+_COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see that only tracers change it
+# What these return depends on shapes and dtypes only.
+_ABOUT_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.zeros_like, np.ones_like,
+                 np.empty_like, np.may_share_memory, np.shares_memory, np.can_cast, np.common_type}  # fmt: skip
+_SHAPE_FROM_VALUES = {np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.extract, np.compress, np.trim_zeros,
+                      np.bincount, np.union1d, np.intersect1d, np.setdiff1d, np.histogram, np.delete}  # fmt: skip
+_IN_PLACE = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
+_IN_PLACE |= {getattr(np.ndarray, name) for name in ("fill", "sort", "put", "partition", "resize", "setfield")}
+_VARYING = "lr"  # the setting of optimisers that is looked up at each replay; others are compared
+
+
+class Trace(Interpreter):
+    """One recorded run: its `nodes` in order, its `inputs`, and the `effects`, calls made for what they do.
+
+    `captured` is told which modules run and which settings are read; `generators` are those that operations drew from.
+    `refused` is the first error that says why the step cannot be replayed.
+    """
+
+    def __init__(self, arguments: dict[int, int], captured: Any) -> None:
+        self.nodes: list[Node] = []
+        self.inputs: list[ArrayInput] = []
+        self.effects: list[Node] = []
+        self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # by id of the tensor
+        self.generators: dict[int, tuple[np.random.Generator, Any, Any]] = {}  # with its first and latest state
+        self.gradients_read: dict[int, Any] = {}  # those that tensors had before, by index
+        self.start = next(clock)
+        self.refused: CompileError | None = None
+        self.captured = captured
+        for name, rng in captured.generators:
+            self.check_generator(rng, name)
+        self._arguments = arguments
+        self._entered: set[int] = set()
+        self._numbers: list[tuple[ScalarTracer, Any]] = []
+        self._same: dict[Any, Node] = {}
+        self._tracers: dict[int, Tracer] = {}
+        self._copies: dict[int, np.ndarray] = {}
+        self._inside = False  # whether the forward function of an operation is running
+
+    # -- refusals
+
+    def refuse(self, what: str, hint: str) -> CompileError:
+        """The error for something that a replay could not repeat.
+
+        The first one is raised when the run has ended: until then the step goes on with the values of this call.
+        """
+        error = CompileError(f"{what} ({code_line(line_outside())}): {hint}")
+        if self._inside:
+            raise error
+        self.refused = self.refused or error
+        return error
+
+    # -- what an interpreter is asked
+
+    def tensor(self, tensor: Tensor) -> Tensor:
+        """What stands for a tensor."""
+        if isinstance(tensor._value, Tracer):
+            return tensor
+        found = self.stand_ins.get(id(tensor))
+        if found is None:
+            if tensor.op is not None and tensor.tracked and tensor.index < self.start:
+                raise self.refuse(
+                    f"{label(tensor, 'a tensor')} of shape {tensor.shape} was computed before the step, from tensors "
+                    "that require a gradient",
+                    "compute it inside the step, or detach() it",
+                )
+            found = self.stand_ins[id(tensor)] = tensor, self._stand_in(tensor)
+        return found[1]
+
+    def _stand_in(self, tensor: Tensor) -> Tensor:
+        if isinstance(tensor._value, np.generic):
+            tensor._value = np.asarray(tensor._value)  # as `tensor.data` does: a NumPy scalar has no memory
+        number = self._arguments.get(id(tensor))
+        value = self.tracer(tensor._value, ArrayInput(tensor._value, "value", tensor=tensor, argument=number))
+        stand_in = Tensor(value, tensor.tracked, tensor.name)
+        stand_in.index = tensor.index
+        stand_in._grad = FirstGradient(self, tensor, number)
+        return stand_in
+
+    def operand(self, x: Any) -> Any:
+        """What the step sees of an operand."""
+        if isinstance(x, Tensor):
+            return self.tensor(x)
+        return self.tracer(x) if is_array(x) else x
+
+    def value(self, x: Any) -> Any:
+        """What the step sees of an array, a tensor's value, or a dict of these."""
+        if isinstance(x, dict):
+            return {key: self.value(v) for key, v in x.items()}
+        return self.operand(x)._value if isinstance(x, Tensor) else self.operand(x)
+
+    def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
+        """The settings of an optimiser: the learning rate is looked up at each replay, others are compared."""
+        if id(group) not in self._entered:
+            self._entered.add(id(group))
+            self.captured.add_settings(group, sorted(group.keys() - {_VARYING, "params", "initial_lr"}), optimizer)
+        varying = type(group.get(_VARYING)) is float
+        return {**group, _VARYING: self.number(group, _VARYING)} if varying else group
+
+    def entered(self, module: Any) -> None:
+        """A module runs: its attributes are compared before each replay."""
+        for part in module.modules():
+            if id(part) not in self._entered:
+                self._entered.add(id(part))
+                self.captured.add_module(part)
+
+    def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
+        """An operation: as the NumPy calls of its forward function, or, where that looks at values, as a whole."""
+        values = [self.tracer(v) if is_array(v) else v for v in values]
+        if not any(isinstance(v, Tracer) for v in leaves((values, params))):
+            return op.forward(*values, **params)
+        if not _draws(params) and not self._inside:
+            self._inside = True
+            try:
+                return op.forward(*values, **params)
+            except Exception:  # it asks more of an array than a tracer can answer
+                pass
+            finally:
+                self._inside = False
+        return self.call(op.forward, tuple(values), params, op.name)
+
+    def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
+        """Call this now, and at each replay at this point of the program; numbers may be others afterwards."""
+
+        def noted(func: Callable, *args: Any, **kwargs: Any) -> Node:
+            return self._append(Node(func, args, kwargs, np.zeros(()), func.__name__, pure=False))
+
+        def given(x: Any) -> Any:
+            if isinstance(x, Tensor):
+                return noted(tensor_of, self.value(x).node, x.name)
+            return noted(np.array, x.node) if isinstance(x, Tracer) else x
+
+        def real(x: Any) -> Any:
+            if isinstance(x, Tensor):
+                return tensor_of(self.real(self.value(x).node), x.name)
+            return np.array(self.real(x.node)) if isinstance(x, Tracer) else x
+
+        args_now, kwargs_now = map_leaves((args, kwargs), real)
+        args, kwargs = map_leaves((args, kwargs), given)
+        self.effects.append(noted(function, *args, **kwargs))
+        changed_before = self.captured.changed()
+        with interpreted_by(None):
+            function(*args_now, **kwargs_now)
+        if not changed_before:
+            self.captured.renew()
+        for number, location in self._numbers:
+            number.stand_for(self._looked_up(*location))
+
+    # -- arrays and numbers from outside
+
+    def tracer(self, array: Any, of: ArrayInput | None = None) -> Tracer:
+        """The tracer of an array, one for each array."""
+        found = self._tracers.get(id(array))
+        if found is None:
+            number = self._arguments.get(id(array))
+            of = of or ArrayInput(array, "array" if number is None else "argument", argument=number)
+            self.inputs.append(of)
+            of.node = self._append(Node(None, (), {}, array, "input", of=of))
+            found = self._tracers[id(array)] = of.tracer = Tracer(self, of.node, of=of)
+            if of.kind == "array" and array.nbytes <= _COMPARED:
+                self._copies[id(array)] = array.copy()
+        return found
+
+    def number(self, holder: dict[str, Any], key: str) -> ScalarTracer:
+        """The tracer of a number that is looked up at each replay."""
+        number = ScalarTracer(self, self._looked_up(holder, key))
+        self._numbers.append((number, (holder, key)))
+        return number
+
+    def _looked_up(self, holder: dict[str, Any], key: str) -> Node:
+        sample = np.asarray(float(holder[key]))
+        return self._append(Node(look_up, (Setting(holder, key),), {}, sample, "look_up", pure=False))
+
+    # -- calls
+
+    def call(self, func: Callable, args: tuple, kwargs: dict[str, Any], name: str = "") -> Any:
+        """Call a NumPy function, or another one without side effects, and note it down."""
+        if func in _ABOUT_SHAPES:
+            args, kwargs = map_leaves((args, kwargs), lambda x: x.node.sample if isinstance(x, Tracer) else x)
+            return func(*args, **kwargs)
+        name = name or getattr(func, "__name__", "call")
+        if func in _SHAPE_FROM_VALUES or (func is np.where and len(args) == 1):
+            self.refuse(f"np.{name}", "the shape of its result depends on values; tn.where keeps the shape")
+        if func in _IN_PLACE or name == "at":
+            raise self.refuse(
+                f"{name}, which works in place", "assign to x[...], or use a function that returns its result"
+            )
+        if func in DECOMPOSITIONS:
+            with contextlib.suppress(NoDecomposition):
+                return DECOMPOSITIONS[func](*args, **kwargs)
+        tracers = [x for x in leaves((args, kwargs)) if isinstance(x, Tracer)]
+        args, kwargs = map_leaves((args, kwargs), self._node_of)
+        return self._given(self.record(func, args, kwargs, name), tracers)
+
+    def _node_of(self, x: Any) -> Any:
+        x = self.tracer(x) if is_array(x) else x
+        return x.node if isinstance(x, Tracer) else x
+
+    def _given(self, node: Node, tracers: Sequence[Tracer] = ()) -> Any:
+        """What the caller gets to see of a node."""
+        if isinstance(node.sample, (tuple, list)):
+            parts = [self._given(self.record(item, (node, i), {}, "item")) for i in range(len(node.sample))]
+            kind = type(node.sample)
+            return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
+        view_of = next((x for x in tracers if x.node is node.base), None) if node.base is not None else None
+        return Tracer(self, node, view_of)
+
+    def record(self, func: Any, args: tuple, kwargs: dict[str, Any], name: str) -> Node:
+        """The node of this call: the one that is there already, if the same has been computed before."""
+        draws = _draws((args, kwargs))
+        try:
+            key = None if draws else (func, _key(args), _key(kwargs))
+            if key in self._same:
+                return self._revived(self._same[key])
+        except TypeError:  # not hashable
+            key = None
+        sample = self._computed(func, args, kwargs)
+        if not isinstance(sample, (np.ndarray, np.generic, tuple, list)):
+            raise self.refuse(
+                f"{name} gives a {type(sample).__name__} here, which is no array",
+                "a replay could not repeat it; use the tensor functions",
+            )
+        node = Node(func, args, kwargs, sample, name, pure=not draws)
+        for x in node.inputs():
+            if x.sample is sample:
+                return x
+            if isinstance(sample, np.ndarray) and isinstance(x.sample, np.ndarray):
+                node.base = x if np.may_share_memory(sample, x.sample) else node.base
+        if key is not None:
+            self._same[key] = node
+        return self._append(node)
+
+    def _computed(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+        drawn_from = []
+        for x in leaves((args, kwargs)):
+            if isinstance(x, Node):
+                self._revived(x)
+            elif isinstance(x, np.random.Generator):
+                drawn_from.append(x)
+                self.check_generator(x, "a Generator")
+        real_args, real_kwargs = map_leaves((args, kwargs), lambda x: x.sample if isinstance(x, Node) else x)
+        with interpreted_by(None):
+            result = func(*real_args, **real_kwargs)
+        for x in drawn_from:
+            self.generators[id(x)] = *self.generators[id(x)][:2], x.bit_generator.state
+        return result
+
+    def check_generator(self, rng: np.random.Generator, name: str) -> None:
+        """Refuse if NumPy has drawn from a generator since an operation did, or since it was first seen."""
+        state = rng.bit_generator.state
+        if self.generators.setdefault(id(rng), (rng, state, state))[2] != state:
+            self.refused = self.refused or CompileError(
+                f"the step draws random numbers from {name}{self.captured.line_that_names(name)}, and a replay would "
+                "use the same ones again: draw before the step, and pass them as an argument"
+            )
+
+    def release(self, node: Node) -> None:
+        """A tracer of this value is gone: when the last reference is, the array is dropped."""
+        node.held -= 1
+        if node.held or node.func is None or not node.pure:
+            return
+        if isinstance(node.sample, np.ndarray) and node.sample.nbytes > _LARGE:
+            node.sample, node.gone = abstract_like(node.sample), True
+
+    def _revived(self, node: Node) -> Node:
+        """The node, with the value that it had in the recorded run."""
+        stack = [node] if node.gone else []
+        while stack:
+            gone = [x for x in stack[-1].inputs() if x.gone]
+            stack += gone
+            if not gone:
+                last = stack.pop()
+                last.sample, last.gone = np.asarray(self._computed(last.func, last.args, last.kwargs)), False
+        return node
+
+    def real(self, node: Node) -> Any:
+        """The value of a node in this call."""
+        sample = self._revived(node).sample
+        return sample[()] if node.scalar else sample
+
+    def _append(self, node: Node) -> Node:
+        node.index = len(self.nodes)
+        self.nodes.append(node)
+        return node
+
+    # -- NumPy writing into real arrays
+
+    def write_through(self, array: np.ndarray, value: Any) -> None:
+        """NumPy writes into an array of the user's: noted, and carried out, as NumPy may read it again."""
+        tracer = self.tracer(array)
+        tracer.write(value)
+        first = tracer.of.node
+        if first.sample is array:
+            first.sample = array.copy()
+        np.copyto(array, self.real(tracer.node))
+        if id(array) in self._copies:
+            self._copies[id(array)] = array.copy()
+
+    def check_what_was_seen(self) -> None:
+        """Refuse if NumPy has written into an array that took part, or drawn from a generator, and no tracer saw it."""
+        for name, rng in self.captured.generators:
+            self.check_generator(rng, name)
+        for of in self.inputs:
+            copy = self._copies.get(id(of.array))
+            if copy is not None and not np.array_equal(of.array, copy, equal_nan=copy.dtype.kind == "f"):
+                self.refuse(
+                    f"an array of shape {copy.shape} is changed by NumPy while it takes part in the step",
+                    "make a new array instead, or keep what changes in a tensor",
+                )
+
+    # -- the end
+
+    def settle(self) -> None:
+        """Tensors whose `data` was assigned: the value goes to the memory that they have."""
+        tracers = [(self._tracers[id(tensor._value)], stand_in._value) for tensor, stand_in in self.stand_ins.values()]
+        assigned = [(tracer, value.copy()) for tracer, value in tracers if value is not tracer]
+        for tracer, value in assigned:
+            tracer.write(value)
+
+    def handed_over(self, x: Any) -> Any:
+        """A real value for one that the step has put somewhere."""
+        if isinstance(x, Tracer):
+            return np.array(self.real(x.node))[()]
+        if type(x) is Tensor and isinstance(x._value, Tracer):
+            real = without_history(np.array(self.real(x._value.node)), x.name)
+            x._value, x.op, x.inputs, x.params, x.slots = real._value, None, (), None, ()
+            if x.tracked:
+                x.op, x.inputs, x.slots = real.op, real.inputs, real.slots
+        return x
+
+    def commit(self) -> None:
+        """Do to the real tensors and arrays what the step did to their tracers."""
+        gradients = [  # they may be views of what is about to be written
+            (tensor, None if stand_in._grad is None else np.array(self.handed_over(stand_in._grad)))
+            for tensor, stand_in in self.stand_ins.values()
+            if self.gives_gradient(stand_in)
+        ]
+        final = [(of, np.array(self.real(of.tracer.node))) for of in self.inputs if of.written]
+        for of, value in final:
+            np.copyto(of.array, value)
+            if of.kind == "value" and of.tensor is not None:
+                of.tensor.changed()
+        for tensor, gradient in gradients:
+            tensor._grad = gradient
+        for tensor, stand_in in self.stand_ins.values():
+            tensor.tracked = stand_in.tracked
+
+    def gives_gradient(self, stand_in: Tensor) -> bool:
+        """Whether the step leaves a tensor with another gradient than it had."""
+        grad = stand_in._grad
+        if grad is None:
+            return self.gradients_read.get(stand_in.index, False) is not None
+        if isinstance(grad, Tracer):
+            return grad.of is None or grad.of.kind != "grad" or grad.of.node is not grad.node
+        return not isinstance(grad, FirstGradient)
+
+    def undo(self) -> None:
+        """Put back what a run that was broken off has changed already: arrays that NumPy wrote to, and generators."""
+        for of in self.inputs:
+            if of.node.sample is not of.array and isinstance(of.array, np.ndarray):
+                np.copyto(of.array, of.node.sample)
+        for rng, state, _ in self.generators.values():
+            rng.bit_generator.state = state
+
+    def close(self) -> None:
+        """The recording is over: the tracers go, and with them the arrays."""
+        for of in self.inputs:
+            del of.tracer
+        for container in (self._tracers, self._same, self._numbers, self._copies, self.stand_ins):
+            container.clear()
+
+
+class FirstGradient(Lent):
+    """The gradient that a tensor had before the step: it is noted whether the step reads it."""
+
+    __slots__ = ("number", "tensor", "trace")
+
+    def __init__(self, trace: Trace, tensor: Tensor, number: int | None):
+        self.trace, self.tensor, self.number = trace, tensor, number
+
+    def taken(self) -> Any:
+        """Its tracer."""
+        grad = self.tensor._grad.array if isinstance(self.tensor._grad, Lent) else self.tensor._grad
+        self.trace.gradients_read[self.tensor.index] = grad
+        of = ArrayInput(grad, "grad", tensor=self.tensor, argument=self.number)
+        return None if grad is None else self.trace.tracer(grad, of)
+
+
+class Setting:
+    """A number that an optimiser's settings hold."""
+
+    def __init__(self, holder: dict[str, Any], key: str):
+        self.holder, self.key = holder, key
+
+
+def _key(args: Any) -> Any:
+    """What makes two calls the same."""
+    if isinstance(args, (tuple, list)):
+        return type(args), *map(_key, args)
+    if isinstance(args, dict):
+        return tuple((k, _key(x)) for k, x in args.items())
+    if isinstance(args, slice):
+        return slice, _key(args.start), _key(args.stop), _key(args.step)
+    if isinstance(args, (float, np.floating)) and not isinstance(args, Tracer):
+        return type(args), float(args).hex()  # -0.0 is not 0.0, and NaN is NaN
+    return type(args), args
+
+
+def _draws(args: Any) -> bool:
+    """Does it draw random numbers?  Then every call is another one."""
+    return any(isinstance(x, np.random.Generator) for x in leaves(args))

@@ -1,0 +1,161 @@
+"""What is recorded in this context, and by whom: by default, whatever a gradient flows through."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar, Token
+from typing import Any
+
+from tinygrad_nn.operation import Op
+
+__all__ = ["MODE", "Interpreter", "Mode", "at_each_replay", "detect_anomaly", "interpreted_by", "no_grad", "operand"]
+
+
+class Interpreter:
+    """Carries out the operations on tensors in the context that names it (`Mode.interpreter`): the seam of tracing.
+
+    It lets tensors and arrays be seen as something else.  Nothing is exchanged inside the user's objects: whoever
+    reads or changes a tensor does so on the stand-in that the interpreter has for it.
+    """
+
+    def tensor(self, t: Any) -> Any:
+        """The stand-in of a tensor, the same one each time; a tensor made under this interpreter is its own.
+
+        It is a tensor of the same `index`, `tracked` and `name`, without `op`, whose value is a tracer: a `Traced`
+        value that behaves as an array.
+        """
+        raise NotImplementedError
+
+    def operand(self, x: Any) -> Any:
+        """What takes the place of an operand: the stand-in of a tensor, the tracer of an array; else `x` itself."""
+        raise NotImplementedError
+
+    def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The value of one operation on these values: tracers, constants, and arrays it has not been shown yet."""
+        raise NotImplementedError
+
+    def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
+        """The settings of an optimiser, as its rule is to see them."""
+        return group
+
+    def entered(self, module: Any) -> None:
+        """A module runs."""
+
+    def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """What is called for what it does, and not for a value."""
+        return function(*args, **kwargs)
+
+
+class Mode:
+    """How operations are recorded in this thread and context."""
+
+    __slots__ = ("anomalies", "grad", "interpreter", "transformed", "usual")
+
+    def __init__(
+        self, grad: bool = True, anomalies: bool = False, interpreter: Interpreter | None = None,
+        transformed: bool = False,
+    ):  # fmt: skip
+        self.grad, self.anomalies, self.interpreter, self.transformed = grad, anomalies, interpreter, transformed
+        self.usual = grad and not anomalies and interpreter is None
+
+
+MODE: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039  a Mode is never changed
+
+
+def operand(x: Any) -> Any:
+    """A tensor or array as the current interpreter sees it; without one, and of anything else, `x` itself."""
+    interpreter = MODE.get().interpreter
+    return x if interpreter is None else interpreter.operand(x)
+
+
+@contextlib.contextmanager
+def interpreted_by(interpreter: Interpreter | None) -> Iterator[None]:
+    """Within it this interpreter carries out the operations; None computes as ever."""
+    mode = MODE.get()
+    token = MODE.set(Mode(mode.grad, mode.anomalies, interpreter, mode.transformed))
+    try:
+        yield
+    finally:
+        MODE.reset(token)
+
+
+def at_each_replay(function: Callable) -> Callable:
+    """Decorator for what is called at every replay of a compiled step instead of being recorded: a log, a schedule.
+
+    In a compiled step the call gives None; tensors and arrays among its arguments are copies.  Elsewhere nothing
+    changes.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> @tn.at_each_replay
+    ... def log(loss):
+    ...     print(f"{loss.item():.2f}")
+    >>> @tn.compile
+    ... def step(x):
+    ...     log(tn.sum(x))
+    >>> for n in (1.0, 2.0, 3.0):
+    ...     step(np.array([n, 0.5]))
+    1.50
+    2.50
+    3.50
+    """
+
+    @functools.wraps(function)
+    def perhaps_recorded(*args: Any, **kwargs: Any) -> Any:
+        interpreter = MODE.get().interpreter
+        return function(*args, **kwargs) if interpreter is None else interpreter.effect(function, args, kwargs)
+
+    return perhaps_recorded
+
+
+class _Switch(contextlib.ContextDecorator):
+    """Base of the context managers that change the mode; they may be nested and reused."""
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[Mode]] = []
+
+    def _changed(self, mode: Mode) -> Mode:
+        raise NotImplementedError
+
+    def __enter__(self) -> None:
+        self._tokens.append(MODE.set(self._changed(MODE.get())))
+
+    def __exit__(self, *_: object) -> None:
+        MODE.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> _Switch:
+        return type(self)()
+
+
+class no_grad(_Switch):  # noqa: N801  PyTorch's name
+    """Within it nothing is recorded: for measuring and predicting, as context manager or decorator.
+
+    >>> import tinygrad_nn as tn
+    >>> x = tn.tensor(2.0, requires_grad=True)
+    >>> with tn.no_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
+
+    def _changed(self, mode: Mode) -> Mode:
+        return Mode(False, mode.anomalies, mode.interpreter, mode.transformed)
+
+
+class detect_anomaly(_Switch):  # noqa: N801  PyTorch's name
+    """Within it the first NaN or infinity, in a value or a gradient, raises `NonFiniteError`.
+
+    The error names the operation, its operands, and the source line that made it.
+
+    >>> import tinygrad_nn as tn
+    >>> x = tn.tensor(0.0, requires_grad=True, name="x")
+    >>> with tn.detect_anomaly():
+    ...     tn.sqrt(x).backward()
+    Traceback (most recent call last):
+    ...
+    tinygrad_nn.errors.NonFiniteError: the gradient of sqrt(x) with respect to x is not finite: ...
+    """
+
+    def _changed(self, mode: Mode) -> Mode:
+        return Mode(mode.grad, True, mode.interpreter, mode.transformed)

@@ -1,0 +1,77 @@
+"""Modules and optimisers made anew: from a description, or from a checkpoint."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_nn import checkpoint, optim
+from tinygrad_nn.checkpoint import CheckpointError
+from tinygrad_nn.nn.containers import Flatten, Residual, Sequential
+from tinygrad_nn.nn.dense import Activation, Dense
+from tinygrad_nn.nn.dropout import Dropout
+from tinygrad_nn.nn.module import Module
+from tinygrad_nn.nn.normalization import BatchNorm, LayerNorm
+
+__all__ = ["build", "load"]
+
+_LAYERS: dict[str, Callable[..., Module]] = {
+    layer.__name__: layer for layer in (Activation, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential)
+}
+
+
+def build(config: dict[str, Any]) -> Module:
+    """The module that `config` describes, with fresh parameters: the way back from `Module.config()`.
+
+    Raises ValueError for a type that is not a layer of this package: no other name is ever looked up.
+
+    >>> import tinygrad_nn as tn
+    >>> tn.nn.build({"type": "Dense", "in_features": 2, "out_features": 3, "activation": "relu"})
+    Dense(2, 3, relu): 9 parameters
+    """
+    settings = dict(config)
+    kind = settings.pop("type", None)
+    if kind not in _LAYERS:
+        raise ValueError(f"build: there is no layer of type {kind!r}; expected one of {', '.join(_LAYERS)}")
+    inner = settings.pop("layers", ())
+    return _LAYERS[kind](*map(build, inner), **settings)
+
+
+def load(path: str | os.PathLike) -> Any:
+    """The model of a file, rebuilt; where the file holds an optimiser too, the pair (model, optimiser).
+
+    Raises CheckpointError for a file that is not a whole checkpoint of this version, or does not say how to rebuild.
+
+    >>> import tempfile, tinygrad_nn as tn
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tn.nn.load(tn.nn.Dense(2, 3, "tanh").save(f"{folder}/layer.npz"))
+    Dense(2, 3, tanh): 9 parameters
+    """
+    found = checkpoint.read(path)
+    if found.architecture is None:
+        raise CheckpointError(
+            f"{path} does not say how to rebuild its model ({found.reason}); model.load(path) fills one that you make"
+        )
+    with checkpoint.refusing(path, "cannot be rebuilt here: {}"):
+        model = build(found.architecture)
+        optimizer = found.optimizer and _optimizer(found.optimizer, dict(model.named_parameters()))
+    checkpoint.load_into(path, found, model, optimizer)
+    model.train(found.training)
+    return (model, optimizer) if optimizer else model
+
+
+def _optimizer(described: dict[str, Any], parameters: dict[str, Any]) -> optim.Optimizer:
+    """A new optimiser as described, of these parameters."""
+    kind = described["type"]
+    make = getattr(optim, kind) if kind in optim.__all__ else None
+    if not (isinstance(make, type) and issubclass(make, optim.Optimizer)):
+        raise ValueError(f"there is no optimiser {kind!r} in tn.optim")
+    groups = []
+    for names, settings in zip(described["params"], described["state"]["param_groups"], strict=True):
+        if None in names:
+            raise ValueError("its optimiser changes a parameter that is not the model's; make both and restore them")
+        groups.append({**settings, "params": [parameters[name] for name in names]})
+    takes = inspect.signature(make).parameters.keys() - {"params"}
+    return make(groups, **{name: value for name, value in groups[0].items() if name in takes})

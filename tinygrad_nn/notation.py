@@ -1,0 +1,107 @@
+"""How numbers, indices and formulas are written: one way for labels, documentation and errors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Term", "bracket", "format_large", "format_number", "spell_index", "subscript", "superscript"]
+
+_UPPER = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
+_LOWER = str.maketrans("0123456789-−", "₀₁₂₃₄₅₆₇₈₉₋₋")
+
+
+class Term(NamedTuple):
+    """A piece of a formula: its text, and the precedence of its outermost operation.
+
+    The precedence is 0 for a comparison, 1 for a sum, 2 a product, 3 a power, and 9 for a name or a function call.
+    """
+
+    text: str
+    precedence: int = 9
+    constant: bool = False  # a plain number
+    ndim: int = 0
+
+
+def bracket(term: Term, around: int, strict: bool = False) -> str:
+    """The text to stand within an operation of precedence `around`; with `strict` its equals are bracketed too."""
+    return f"({term.text})" if term.precedence < around or (strict and term.precedence == around) else term.text
+
+
+def superscript(n: int | str) -> str:
+    """Digits above the line.
+
+    >>> superscript(12), superscript("−1"), subscript(3)
+    ('¹²', '⁻¹', '₃')
+    """
+    return str(n).translate(_UPPER)
+
+
+def subscript(n: int | str) -> str:
+    """Digits below the line."""
+    return str(n).translate(_LOWER)
+
+
+def format_number(x: Any) -> str:
+    """A number as it is read best: whole and short ones exactly, others with five digits, and a true minus sign.
+
+    An array of several is only hinted at.
+
+    >>> format_number(-5.0865081249549355), format_number(0.25), format_number(-0.46780544), format_number(-1.5584e-4)
+    ('−5.0865', '0.25', '−0.4678', '−1.5584e−4')
+    >>> format_number(36), format_number(10**20), format_number([1, 2])
+    ('36', '1.0000e20', '[…]')
+    """
+    if np.ndim(x):
+        return "[…]"
+    if isinstance(x, (bool, np.bool_)):
+        return str(bool(x))
+    if isinstance(x, int) and abs(x) >= 10**15:
+        return format_large(x)
+    value = float(x.item() if isinstance(x, np.ndarray) else x)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    size = abs(value)
+    if value == int(value) and size < 1e6:
+        text = str(int(value))
+    elif size < 1e-3 or size >= 1e6:
+        mantissa, exponent = f"{value:.4e}".split("e")
+        text = f"{_exact(mantissa, value / 10.0 ** int(exponent))}e{int(exponent)}"
+    else:
+        text = _exact(f"{value:.4f}" if size < 10 else f"{value:.{max(0, 4 - math.floor(math.log10(size)))}f}", value)
+    return text.replace("-", "−")
+
+
+def _exact(text: str, value: float) -> str:
+    """Zeros at the end say that there were more digits; without them the number is exact."""
+    return text.rstrip("0").rstrip(".") if "." in text and abs(float(text) - value) < 1e-12 * abs(value) else text
+
+
+def format_large(n: int) -> str:
+    """A whole number of any size, with five digits.
+
+    >>> format_large(2**200)
+    '1.6069e60'
+    """
+    digits = str(abs(n))
+    return f"{'−' if n < 0 else ''}{digits[0]}.{digits[1:5]}e{len(digits) - 1}"
+
+
+def spell_index(value: Any) -> str:
+    """A parameter as it is written in code; an index as it stands in brackets.
+
+    >>> spell_index((slice(1, None), Ellipsis, slice(None, None, 2), np.array([0, 2])))
+    '1:, …, ::2, [0, 2]'
+    """
+    if isinstance(value, tuple):
+        return ", ".join(spell_index(v) for v in value)
+    if isinstance(value, slice):
+        parts = ["" if v is None else str(v) for v in (value.start, value.stop, value.step)]
+        return ":".join(parts if parts[2] else parts[:2])
+    if isinstance(value, np.ndarray):
+        return str(value.tolist()) if value.size <= 4 else "…"
+    return "…" if value is Ellipsis else str(value)

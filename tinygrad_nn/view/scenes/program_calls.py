@@ -13,7 +13,7 @@ from tinygrad_nn.compiler import Program
 from tinygrad_nn.compiler.ir import Node, item
 from tinygrad_nn.compiler.memory_plan import Buffer, FusedLoop
 from tinygrad_nn.compiler.step import Given, Result, parts
-from tinygrad_nn.view.text import parameter
+from tinygrad_nn.notation import spell_index
 
 __all__ = ["CallGroup", "ProgramCalls"]
 
@@ -101,7 +101,7 @@ class ProgramCalls:
         """How a view is made of what owns its memory."""
         if x.base is None:
             return self.name(x)
-        base, rest = self.view(x.base), [parameter(a) for a in (*x.args[1:], *x.kwargs.values())]
+        base, rest = self.view(x.base), [spell_index(a) for a in (*x.args[1:], *x.kwargs.values())]
         if x.func is item:
             return f"{base}[{rest[0]}]"
         if x.func is np.transpose and not rest:

@@ -1,9 +1,10 @@
 """One neuron: weighted sum, bias, activation, and five steps downhill.
 
-A neuron computes z = w₁x₁ + w₂x₂ + b and a = σ(z) (the founding text's figure 2). The cost J = ½(y* − a)² says how far
-its output is from the wish y*. To be seen: `backward()` finds for each weight how J changes with it; a step against
-these slopes makes J smaller, every time. In one_neuron.svg follow an arrow from a weight to J: the numbers on the way
-are the local derivatives, and their product is the weight's gradient.
+A neuron computes z = w₁x₁ + w₂x₂ + b and a = σ(z). (It is figure 2 of Markus Thill's post "Feed Forward Networks and
+the Backpropagation Algorithm", whose notation all examples use.) The cost J = ½(y* − a)² says how far its output is
+from the wish y*. To be seen: `backward()` finds for each weight how J changes with it; a step against these slopes
+makes J smaller, every time. In one_neuron.svg follow an arrow from a weight to J: the numbers on the way are the local
+derivatives, and their product is the weight's gradient.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """The chain rule with two paths: z = sin(x² + y²), where both x and y depend on t.
 
-The founding text's interlude: t reaches z through x and through y, so dz/dt is a sum over two paths, and each path
+The interlude of Thill's post: t reaches z through x and through y, so dz/dt is a sum over two paths, and each path
 contributes the product of the local derivatives along it. To be seen: the two products, their sum, and that the sum is
 what `backward()` left in t.grad and what finite differences say. chain_rule.svg shows the same: two coloured paths, a
 number on every arrow, and a row for each path in the table below.

@@ -2,7 +2,7 @@
 
 A layer is one matrix product: W (2, 3) times A⁰ (3, 4) gives Z (2, 4), one column for each of four examples; the bias
 b (2, 1) is added to every column. To be seen: the gradients have the shapes of what they belong to, and equal the
-founding text's equations, ∂J/∂W = 1/N Δ A⁰ᵀ and ∂J/∂b = 1/N Δ 1 with Δ = (Y − Y*) ⊙ σ′(Z). The bias was used in four
+equations of Thill's post, ∂J/∂W = 1/N Δ A⁰ᵀ and ∂J/∂b = 1/N Δ 1 with Δ = (Y − Y*) ⊙ σ′(Z). The bias was used in four
 columns, so its gradient is a sum over four. layer.svg shows the graph with all numbers, coloured by sign and size.
 """
 

@@ -1,6 +1,6 @@
 """Digits: a network of 64-32-10 neurons learns to read real handwriting in a second.
 
-The founding text's network on 1,442 images of 8 × 8 pixels, in mini-batches of 32 columns, with momentum. To be seen:
+The network of Thill's post, on 1,442 images of 8 × 8 pixels, in mini-batches of 32 columns, with momentum. To be seen:
 the cost falls epoch by epoch and the share of unseen images read rightly rises above 95 %. Then one of the images it
 misreads, which is seldom an easy one. digits_step.svg shows the graph of one training step: W¹, b¹, Z¹, A¹ and their
 gradients, down to the cost J.

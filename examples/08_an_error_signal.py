@@ -1,6 +1,6 @@
 """A neuron's error signal: what comes back from all neurons that it feeds, added up.
 
-A network of 2 inputs, 3 hidden neurons with relu and 2 outputs; L = ½‖ŷ − y*‖². The founding text's recursion says
+A network of 2 inputs, 3 hidden neurons with relu and 2 outputs; L = ½‖ŷ − y*‖². The recursion in Thill's post says
 δᵢ = σ′(zᵢ) Σₖ wₖᵢ δₖ: each output k sends its own error signal back along the weight wₖᵢ. To be seen: what each hidden
 neuron receives from both outputs, that the sum is what backward() found, and that the third neuron, whose relu is off,
 receives the most and passes on nothing. error_signal.svg shows the fan-out of the first neuron, forth and back.

@@ -34,6 +34,6 @@ for name, path in paths.items():
 
 limits = {"x": (-1.8, 1.6), "y": (-0.8, 2.6)}
 plot.contour_path(valley, paths, **limits).figure.savefig(out / "descent.png", dpi=110)
-plot.descent_gif(out / "descent.gif", valley, paths, **limits, frames=50)
+plot.descent_gif(out / "descent.gif", valley, paths, **limits, frames=30)
 print(f"picture: {out / 'descent.png'}")
 print(f"picture: {out / 'descent.gif'}")

@@ -1,4 +1,4 @@
-"""The same gradients five ways: this package, the founding text's equations, finite differences, PyTorch and JAX.
+"""The same gradients five ways: this package, the equations of Thill's post, finite differences, PyTorch and JAX.
 
 A network of 64-8-10 neurons (tanh, then cross-entropy) on 32 handwritten digits. Each way computes ∂J/∂W and ∂J/∂b of
 both layers from the same numbers; the table gives the largest difference from ours, relative to the largest gradient.

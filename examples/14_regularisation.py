@@ -25,13 +25,13 @@ def wide(shape, rng=None, dtype=float):
 
 def train(penalty):
     model = tn.nn.Sequential(tn.nn.Dense(1, 40, "tanh", init=wide, rng=0), tn.nn.Dense(40, 1, rng=1))
-    optimizer = tn.optim.Adam(model.parameters(), lr=0.02)
-    schedule = tn.optim.CosineAnnealingLR(optimizer, 1500)
+    optimizer = tn.optim.Adam(model.parameters(), lr=0.04)
+    schedule = tn.optim.CosineAnnealingLR(optimizer, 800)
 
     def loss(prediction, target):
         return tn.mse(prediction, target) + penalty(model)
 
-    tn.fit(model, loss, optimizer, (X, Y), epochs=1500, batch_size=None, schedule=schedule)
+    tn.fit(model, loss, optimizer, (X, Y), epochs=800, batch_size=None, schedule=schedule)
     return model
 
 

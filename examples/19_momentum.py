@@ -38,11 +38,11 @@ for momentum, style in ((0.0, "-"), (0.5, "--"), (0.7, ":"), (0.9, "-.")):
     # All learning rates at once: one column of w for each.
     w, v, needed = np.tile(np.array(start)[:, np.newaxis], rates.size), 0.0, np.zeros(rates.size)
     with np.errstate(all="ignore"):  # some diverge
-        for step in range(1, 801):
+        for step in range(1, 401):
             v = momentum * v + tn.grad(lambda w: valley(w[0], w[1]).sum())(w)
             w = w - rates * v
             needed[~(valley(*w) < 1e-4)] = step + 1
-    needed[needed > 800] = np.nan
+    needed[needed > 400] = np.nan
     best = int(np.nanargmin(needed))
     print(f"momentum {momentum}: best with η = {rates[best]:.3f}, {needed[best]:.0f} steps")
     right.loglog(rates, needed, style, label=f"momentum {momentum}")

@@ -16,7 +16,7 @@ import tinygrad_nn as tn
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 X, y = tn.data.make_xor()
-STARTS, STEPS = 200, 1000
+STARTS, STEPS = 200, 600
 
 figure = Figure((10, 3.8), layout="constrained")
 curves, steps = figure.subplots(1, 2)

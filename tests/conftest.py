@@ -2,24 +2,31 @@
 
 import os
 import random
+from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: BLAS threads of each would only disturb the others
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")  # plots are drawn without a screen
+os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)  # processes that tests start import this checkout, too
 
 import numpy as np
 import pytest
-from hypothesis import settings
-
-# Deadlines fail on a busy machine, not on a wrong program.
-settings.register_profile("default", deadline=None)
-# The same examples in every run: a commit fails for what it changed.
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
-
+from hypothesis import HealthCheck, settings
 
 SEED = os.environ.get("TESTS_SEED", "0")  # another one draws other numbers in every test: a test must pass with each
+
+# No deadlines and no limit for drawing, which fail on a busy machine; the same examples in every run, so that a commit
+# fails for what it changed, and no database, which would add examples that failed here before.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=SEED == "0",
+    database=None,
+    print_blob=True,
+)
+settings.load_profile("tests")
 
 
 class Sealed:
@@ -38,5 +45,20 @@ class Sealed:
             return (yield)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
+    if SEED != "0" and config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = SEED
     config.pluginmanager.register(Sealed())  # as a plugin, which docstrings outside of this folder meet too
+
+
+@pytest.fixture(scope="session")
+def raised():
+    """The whole text of the error that a call raises."""
+
+    def text(error, function, *args, **kwargs):
+        with pytest.raises(error) as caught:
+            function(*args, **kwargs)
+        return str(caught.value)
+
+    return text

@@ -45,7 +45,7 @@ def demo(request, tmp_path_factory):
         environment["PATH"] = str(folder)
         arguments = ["--out", "some where/else"]
     command = [sys.executable, "-W", "error", "-m", "tinygrad_nn", "demo", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stderr == b""
     return done.stdout.decode(), folder / (arguments[1] if arguments else "tinygrad_nn_demo")
@@ -315,7 +315,7 @@ def test_reader_that_has_seen_enough_is_no_error():
     script = "import sys; from tinygrad_nn.cli import main; sys.exit(main(['examples']))"
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     assert done.returncode == 0
     assert done.stderr == b""
@@ -349,7 +349,7 @@ def test_every_command_has_help(command, capsys):
 def test_output_survives_an_encoding_without_arrows(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "tinygrad_nn", "examples", "chain_rule", "--out", str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     assert b"t ? x ? u ? s ? z" in done.stdout
 

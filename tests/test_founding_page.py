@@ -1,4 +1,4 @@
-"""docs/founding_text.md: no empty row, and every function, test and page that it names is there."""
+"""docs/founding_text.md, the list of what M. Thill's post asks for: every function, test and page it names is there."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""The founding text's numbers and equations, written out, against the graph."""
+"""Numbers and equations of "Feed Forward Networks and the Backpropagation Algorithm" by M. Thill, against the graph."""
 
 import itertools
 
@@ -33,7 +33,7 @@ def test_a_chain_of_100_000_additions():
     for _ in range(100_000):
         y = y + 1.0
     y.backward()
-    assert float(y) == 100_001.0
+    assert y.item() == 100_001.0
     assert float(x.grad) == 1.0
     del y
 
@@ -69,7 +69,7 @@ def test_gradients_are_the_explicit_equations(sizes, N):
         a = tn.sigmoid(W @ a + b)
     loss = tn.mse(a, Y)
     loss.backward()
-    assert float(loss) == pytest.approx(J, rel=1e-14)
+    assert loss.item() == pytest.approx(J, rel=1e-14)
     for (W, b), (dW, db) in zip(reversed(params), expected, strict=True):
         np.testing.assert_allclose(W.grad, dW, rtol=0, atol=1e-12)
         np.testing.assert_allclose(b.grad, db, rtol=0, atol=1e-12)

@@ -14,12 +14,13 @@ PACKAGE = Path(tn.__file__).parent
 # Each layer may import the layers before it; modules of one layer do not import each other.
 LAYERS = [
     ["errors", "notation", "entry", "tree"],
-    ["operation", "watch"],
-    ["modes", "registry"],
+    ["operation", "origin"],
+    ["registry"],
     ["ops"],
     ["samples"],
     ["symbols"],
     ["docstrings"],
+    ["modes", "mutation", "anomalies", "numpy_protocol"],
     ["autodiff"],
     ["tensor"],
     ["transforms", "checking", "compiler", "chain"],

@@ -419,10 +419,13 @@ def test_a_gradient_is_cast_back_to_its_leaf():
 
 def test_conversions():
     t = leaf(2.5)
-    assert (float(t), int(t), t.item(), bool(t), f"{t:.2f}", round(t, 0), math.floor(float(t))) == (
-        2.5, 2, 2.5, True, "2.50", 2.0, 2,
+    assert (t.item(), bool(t), f"{t:.2f}", f"{t}", round(t, 0)) == (
+        2.5, True, "2.50", "tensor(2.5, requires_grad=True)", 2.0,
     )  # fmt: skip
-    assert complex(t) == 2.5 + 0j
+    for convert in (float, int, complex, math.floor):
+        assert convert(t.detach()) == convert(2.5)
+        with pytest.raises(TypeError, match=r"^w cannot become an? \w+: .*; take \.item\(\) or \.detach\(\) to leave"):
+            convert(t.named("w"))
     assert leaf([[3.0]]).item() == 3.0
     assert leaf().tolist() == [[1.0, 2.0], [3.0, 4.0]]
     assert [5, 6, 7][tn.tensor(np.array(1))] == 6
@@ -436,7 +439,7 @@ def test_conversions():
         (lambda: leaf().item(), ValueError, r"item\(\) needs a single element, the tensor has shape \(2, 2\)"),
         (lambda: len(leaf(1.0)), TypeError, r"a tensor of a single number has no len\(\)"),
         (lambda: bool(leaf()), ValueError, "truth value"),
-        (lambda: float(leaf()), (TypeError, ValueError), "size 1"),
+        (lambda: float(leaf().detach()), (TypeError, ValueError), "size 1"),
         (lambda: [1, 2][leaf(1.0)], TypeError, "only single integers can be an index, this tensor has dtype float64"),
         (lambda: leaf()[tn.tensor([0.0])], IndexError, "an index must have an integer or bool dtype"),
         (lambda: leaf()[5], IndexError, "out of bounds"),
@@ -924,7 +927,7 @@ def no_collector():
     gc.enable()
 
 
-@pytest.mark.parametrize("n", [100_000, 1_000_000])
+@pytest.mark.parametrize("n", [100_000, 300_000])
 def test_deep_chains_are_built_differentiated_and_freed(n, no_collector):
     x = leaf(1.0)
     y = x

@@ -12,12 +12,12 @@ from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.checking import gradcheck
 from tinygrad_nn.docstrings import docstring_of as _docstring_of
 from tinygrad_nn.errors import CompileError, GradientCheckError, MutationError, NonFiniteError, ShapeError
-from tinygrad_nn.modes import at_each_replay
+from tinygrad_nn.modes import at_each_replay, detect_anomaly, no_grad
 from tinygrad_nn.operation import BY_NAME as _BY_NAME
 from tinygrad_nn.operation import Op
 from tinygrad_nn.operation import document_with as _document_with
 from tinygrad_nn.registry import op
-from tinygrad_nn.tensor import Tensor, detect_anomaly, no_grad, tensor
+from tinygrad_nn.tensor import Tensor, tensor
 from tinygrad_nn.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"

@@ -1,25 +1,29 @@
 """Reverse mode and forward mode over recorded operations: the chain rule, once.
 
-A node has `value`, `op`, `inputs`, `params`, `slots` (the inputs that a gradient flows to), `index` and `tracked`; its
+A node has `_value`, `op`, `inputs`, `params`, `slots` (the inputs that a gradient flows to), `index` and `tracked`; its
 inputs were made before it, so the order of creation is a topological order, and sorting by `index` is all the ordering
 there is.
+
+`sweep` is the backward pass as it is taught.  `quick_sweep` computes the same numbers with less work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextvars import ContextVar
 from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.anomalies import refuse_non_finite_part
 from tinygrad_nn.errors import ShapeError, label, wrong_rule
-from tinygrad_nn.modes import operand
+from tinygrad_nn.modes import MODE, operand
 from tinygrad_nn.operation import Op, Traced
 
 __all__ = ["gradients", "history", "pullback", "pushforward", "unbroadcast"]
+
+OnPart = Callable[[Any, int, Any], None]
 
 
 def history(outputs: Iterable[Any], wanted: Iterable[Any] | None = None) -> list[Any]:
@@ -83,8 +87,61 @@ def _ones(n: int, dtype: np.dtype) -> np.ndarray:
     return column
 
 
-# `detect_anomaly` sets a function (node, slot, part) here that sees every part sent.
-watching: ContextVar[Callable[[Any, int, Any], None] | None] = ContextVar("watching", default=None)
+# --- the backward pass -----------------------------------------------------------------------------------------------
+
+
+def sweep(
+    outputs: Sequence[Any], seeds: Sequence[Any], wanted: Sequence[Any] | None = None, record: bool = False,
+    on_part: OnPart | None = None,
+) -> dict[Any, Any]:  # fmt: skip
+    """The gradients of Σ ⟨seed, output⟩ at the leaves and retained nodes, or at `wanted`: backpropagation.
+
+    From the last operation to the first: when a node's turn comes, everything made from it has sent its part, so its
+    gradient is complete.  Its operation's rules turn that into one part for each input.  A part is summed over what
+    broadcasting repeated, and parts for the same input are added.
+
+    An operation that selects (where, maximum, relu ...) gives an exact zero to what it did not select.  Behind it
+    0 · ∞ and 0 · NaN are 0, through all operations that act on each element by itself.
+
+    With `record`, the rules see the nodes themselves instead of their arrays, and so leave a graph behind.
+    `on_part(node, slot, part)` sees every part.
+    """
+    order = history(outputs, wanted)
+    keep = None if wanted is None else set(wanted)
+    inside = {node.index for node in order}
+    gradients: dict[Any, Any] = {}
+    for node, seed in zip(outputs, seeds, strict=True):
+        if node.index in inside:
+            gradients[node] = gradients[node] + seed if node in gradients else seed
+    results: dict[Any, Any] = {}
+    behind_choice: set[Any] = set()
+    for node in reversed(order):
+        g = gradients.pop(node)
+        if (node.op is None or node.retain) if keep is None else node in keep:
+            results[node] = g
+        if node.op is None:
+            continue
+        node.check_unchanged()
+        op, params = node.op, node.params or {}
+        y, values = (node, node.inputs) if record else (node._value, [array_of(x) for x in node.inputs])
+        exact = node in behind_choice and op.kind in ZEROS_STAY
+        for slot in node.slots:
+            x = node.inputs[slot]
+            if x.index not in inside:
+                continue
+            part = op.vjps[slot](g, y, *values, **params)
+            if exact and op.kind == "elementwise":
+                part = exact_zeros(g, part)
+            part = fitted(part, node, slot)
+            if on_part is not None:
+                on_part(node, slot, part)
+            gradients[x] = gradients[x] + part if x in gradients else part
+            if exact or op.selects:
+                behind_choice.add(x)
+    return results
+
+
+ZEROS_STAY = ("elementwise", "linear", "multilinear")  # kinds whose rules pass an exact zero on as one
 
 
 def exact_zeros(g: Any, part: Any) -> Any:
@@ -95,97 +152,118 @@ def exact_zeros(g: Any, part: Any) -> Any:
     return np.where(np.logical_and(g == 0, np.isnan(part)), 0.0, part)
 
 
-def pullback(
-    outputs: Sequence[Any],
-    seeds: Sequence[Any],
-    wanted: Sequence[Any] | None = None,
-    record: bool = False,
-    watch: Callable[[Any, int, Any], None] | None = None,
-) -> dict[Any, Any]:
-    """Vector-Jacobian products: the gradients of Σ ⟨seed, output⟩ at the leaves and retained nodes (or at `wanted`).
+def fitted(part: Any, node: Any, slot: int) -> Any:
+    """What a rule has returned, in the shape and dtype of the input it belongs to."""
+    value = node.inputs[slot]._value
+    try:
+        if part.shape != value.shape:
+            part = unbroadcast(part, value.shape)
+        return part if part.dtype == value.dtype else part.astype(value.dtype)
+    except (AttributeError, ValueError):
+        raise wrong_rule(node, slot, part) from None
 
-    One sweep from the last operation to the first.  When a node's turn comes, everything made from it has sent its
-    part, so its gradient is complete: that is why the order matters, and why parts are added.
-    With `record`, the rules see the nodes themselves instead of their arrays, and so leave a graph behind.
-    `watch(node, slot, part)` sees every part sent.
+
+def array_of(x: Any) -> Any:
+    """The array of a tensor; anything else as it is."""
+    return getattr(x, "_value", x)
+
+
+def pullback(
+    outputs: Sequence[Any], seeds: Sequence[Any], wanted: Sequence[Any] | None = None, record: bool = False,
+    on_part: OnPart | None = None,
+) -> dict[Any, Any]:  # fmt: skip
+    """Vector-Jacobian products, as `sweep` describes them, in the quickest way that serves."""
+    mode = MODE.get()
+    if on_part is None and mode.anomalies:
+        on_part = refuse_non_finite_part
+    with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
+        if record or on_part is not None or mode.interpreter is not None:  # tracers have no value to look at
+            return sweep(outputs, seeds, wanted, record, on_part)
+        return quick_sweep(outputs, seeds, wanted)
+
+
+def quick_sweep(outputs: Sequence[Any], seeds: Sequence[Any], wanted: Sequence[Any] | None = None) -> dict[Any, Any]:
+    """What `sweep` computes, on arrays.
+
+    A heap finds the next node without ordering all of them first.  Values are compared with what they were only where
+    somebody could have changed them.  Sums of parts that were made here are added to in place.
     """
-    watch = watch or watching.get()
     inside = keep = None  # all nodes
     if wanted is not None:
         inside, keep = {node.index for node in history(outputs, wanted)}, {node.index for node in wanted}
     gradients: dict[int, Any] = {}
-    owned: set[int] = set()  # gradients made here by an addition: further parts may be added in place
-    masked: set[int] = set()  # nodes in whose gradient a choice has left exact zeros
-    turns: list[tuple[int, Any]] = []  # a heap of the nodes that send on, by negative index: the youngest is next
-    leaves: list[Any] = []  # those that only receive
+    owned: set[int] = set()  # gradients made here by an addition
+    behind_choice: set[int] = set()
+    results: dict[Any, Any] = {}
+    nodes: dict[int, Any] = {}  # those with a gradient that have not had their turn
+    turns: list[int] = []  # their indices, negative: the youngest is next
     for node, seed in zip(outputs, seeds, strict=True):
         at = node.index
         if at in gradients:
             gradients[at] = gradients[at] + seed
         elif inside is None or at in inside:
-            gradients[at] = seed
-            if node.op is None:
-                leaves.append(node)
+            gradients[at], nodes[at] = seed, node
+            heappush(turns, -at)
+    while turns:
+        index = -heappop(turns)
+        node, g = nodes.pop(index), gradients.pop(index)
+        op, inputs, slots, params = node.op, node.inputs, node.slots, node.params
+        if (op is None or node.retain) if keep is None else index in keep:
+            results[node] = g
+        if inside is not None:
+            slots = [slot for slot in slots if inputs[slot].index in inside]
+        if not slots:
+            continue
+        y, values = node._value, arrays_of(node)
+        exact = index in behind_choice and op.kind in ZEROS_STAY
+        for slot in slots:
+            rule, x = op.vjps[slot], inputs[slot]
+            part = rule(g, y, *values, **params) if params else rule(g, y, *values)
+            if exact and op.kind == "elementwise" and has_nan(part):
+                part = exact_zeros(g, part)
+            if type(part) is not SINGLE or type(x._value) is not SINGLE:
+                part = fitted(part, node, slot)
+            at = x.index
+            if at not in gradients:
+                gradients[at], nodes[at] = part, x
+                heappush(turns, -at)
+            elif at in owned:
+                gradients[at] += part
             else:
-                heappush(turns, (-at, node))
-    results: dict[Any, Any] = {}
-    with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
-        while turns:
-            node = heappop(turns)[1]
-            index, op, inputs, slots, params = node.index, node.op, node.inputs, node.slots, node.params
-            g = gradients.pop(index)
-            if node.retain or (keep is not None and index in keep):
-                results[node] = g
-            if inside is not None:
-                slots = [slot for slot in slots if inputs[slot].index in inside]
-                if not slots:
-                    continue
-            y, values = node, inputs
-            unchanged = node.watch is None and not record
-            if not record:
-                y, kind, values = node._value, type(node), []
-                for x in inputs:
-                    if type(x) is kind:
-                        values.append(x._value)
-                        if x.watch is not None and (x.watch.exposed or x.watch.changed > index):
-                            unchanged = False
-                    else:
-                        values.append(x)
-            if not unchanged:
-                node.check_unchanged()
-            behind_choice = index in masked and op.kind in ("elementwise", "linear", "multilinear")
-            if behind_choice or op.selects:
-                masked.update(inputs[slot].index for slot in slots)
-            for slot in slots:
-                rule, x = op.vjps[slot], inputs[slot]
-                part = rule(g, y, *values, **params) if params else rule(g, y, *values)
-                if behind_choice and op.kind == "elementwise":
-                    part = exact_zeros(g, part)
-                value = x._value
-                try:
-                    if part.shape != value.shape:
-                        part = unbroadcast(part, value.shape)
-                    if part.dtype is not value.dtype and part.dtype != value.dtype:
-                        part = part.astype(value.dtype)
-                except (AttributeError, ValueError):
-                    raise wrong_rule(node, slot, part) from None
-                if watch is not None:
-                    watch(node, slot, part)
-                at = x.index
-                if at not in gradients:
-                    gradients[at] = part
-                    if x.op is None:
-                        leaves.append(x)
-                    else:
-                        heappush(turns, (-at, x))
-                elif at in owned and not record:
-                    gradients[at] += part
-                else:
-                    gradients[at] = gradients[at] + part
-                    owned.add(at)
-    for leaf in leaves:
-        results[leaf] = gradients[leaf.index]
+                gradients[at] = gradients[at] + part
+                owned.add(at)
+            if exact or op.selects:
+                behind_choice.add(at)
     return results
+
+
+SINGLE = np.float64  # the type of a single number
+
+
+def has_nan(part: Any) -> bool:
+    """Whether there may be a NaN in it."""
+    if type(part) is SINGLE:
+        return bool(part != part)
+    if type(part) is not np.ndarray:
+        return True
+    total = np.add.reduce(part, axis=None)
+    return bool(total != total)
+
+
+def arrays_of(node: Any) -> list[Any]:
+    """The arrays that the rules of a node read; MutationError if one has changed."""
+    index, kind, values = node.index, type(node), []
+    unchanged = node.watch is None
+    for x in node.inputs:
+        if type(x) is kind:
+            values.append(x._value)
+            if x.watch is not None and (x.watch.exposed or x.watch.changed > index):
+                unchanged = False
+        else:
+            values.append(x)
+    if not unchanged:
+        node.check_unchanged()
+    return values
 
 
 def copied(g: Any) -> Any:
@@ -239,7 +317,7 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
                 )
     seeds = [seed_for(y, g, "grad_outputs") for y, g in zip(outputs, grad_outputs, strict=True)]
     if not create_graph:
-        seeds = [getattr(s, "_value", s) for s in seeds]
+        seeds = [array_of(s) for s in seeds]
     for i, x in enumerate(inputs):
         if not x.tracked:
             raise ValueError(
@@ -251,7 +329,7 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
     if create_graph:
         # A constant gradient depends on nothing, but may be differentiated again: that gives zeros.
         return [
-            g if isinstance(g, Traced) and g.tracked else type(x)(copied(getattr(g, "_value", g)), True)
+            g if isinstance(g, Traced) and g.tracked else type(x)(copied(array_of(g)), True)
             for g, x in zip(results, inputs, strict=True)
         ]
     return [copied(g) for g in results]
@@ -288,7 +366,7 @@ def pushforward(
     outputs: Sequence[Any], inputs: Sequence[Any], tangents: Sequence[Any], record: bool = False
 ) -> list[Any]:
     """Jacobian-vector products: how the outputs move when the inputs move by `tangents`.  None where one does not."""
-    watch = watching.get()
+    anomalies = MODE.get().anomalies
     moving: dict[int, Any] = {x.index: t for x, t in zip(inputs, tangents, strict=True)}
     with np.errstate(all="ignore"):
         for node in history(outputs, inputs):
@@ -296,12 +374,12 @@ def pushforward(
                 continue
             node.check_unchanged()
             y = node if record else node._value
-            values = node.inputs if record else [getattr(x, "_value", x) for x in node.inputs]
+            values = node.inputs if record else [array_of(x) for x in node.inputs]
             along = [moving.get(x.index) if isinstance(x, Traced) else None for x in node.inputs]
             tangent = tangent_of(node.op, along, y, values, node.params or {})
             if tangent is not None:
-                if watch is not None:
-                    watch(node, -1, tangent)
+                if anomalies:
+                    refuse_non_finite_part(node, -1, tangent)
                 moving[node.index] = tangent
     return [moving.get(node.index) for node in outputs]
 

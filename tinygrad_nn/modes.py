@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygrad_nn.operation import Op
 
-__all__ = ["MODE", "Interpreter", "Mode", "Switch", "at_each_replay", "interpreted_by", "no_grad", "operand"]
+__all__ = ["MODE", "Interpreter", "Mode", "at_each_replay", "detect_anomaly", "interpreted_by", "no_grad", "operand"]
 
 
 class Interpreter:
@@ -109,7 +109,7 @@ def at_each_replay(function: Callable) -> Callable:
     return perhaps_recorded
 
 
-class Switch(contextlib.ContextDecorator):
+class _Switch(contextlib.ContextDecorator):
     """Base of the context managers that change the mode; they may be nested and reused."""
 
     def __init__(self) -> None:
@@ -124,11 +124,11 @@ class Switch(contextlib.ContextDecorator):
     def __exit__(self, *_: object) -> None:
         MODE.reset(self._tokens.pop())
 
-    def _recreate_cm(self) -> Switch:
+    def _recreate_cm(self) -> _Switch:
         return type(self)()
 
 
-class no_grad(Switch):  # noqa: N801  PyTorch's name
+class no_grad(_Switch):  # noqa: N801  PyTorch's name
     """Within it nothing is recorded: for measuring and predicting, as context manager or decorator.
 
     >>> import tinygrad_nn as tn
@@ -141,3 +141,21 @@ class no_grad(Switch):  # noqa: N801  PyTorch's name
 
     def _changed(self, mode: Mode) -> Mode:
         return Mode(False, mode.anomalies, mode.interpreter, mode.transformed)
+
+
+class detect_anomaly(_Switch):  # noqa: N801  PyTorch's name
+    """Within it the first NaN or infinity, in a value or a gradient, raises `NonFiniteError`.
+
+    The error names the operation, its operands, and the source line that made it.
+
+    >>> import tinygrad_nn as tn
+    >>> x = tn.tensor(0.0, requires_grad=True, name="x")
+    >>> with tn.detect_anomaly():
+    ...     tn.sqrt(x).backward()
+    Traceback (most recent call last):
+    ...
+    tinygrad_nn.errors.NonFiniteError: the gradient of sqrt(x) with respect to x is not finite: ...
+    """
+
+    def _changed(self, mode: Mode) -> Mode:
+        return Mode(mode.grad, True, mode.interpreter, mode.transformed)

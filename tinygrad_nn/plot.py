@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.tensor import Tensor, no_grad, tensor
+from tinygrad_nn.modes import no_grad
+from tinygrad_nn.tensor import Tensor, tensor
 
 try:
     from matplotlib.axes import Axes

@@ -21,9 +21,9 @@ import numpy as np
 
 from tinygrad_nn import optim
 from tinygrad_nn.data import batches
+from tinygrad_nn.modes import no_grad
 from tinygrad_nn.nn import Dense, Sequential, l2_penalty
 from tinygrad_nn.operation import Op
-from tinygrad_nn.tensor import no_grad
 from tinygrad_nn.training import History, find_loss, fit
 
 try:

@@ -2,69 +2,47 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import itertools
-import linecache
-import os
-import sys
-from collections.abc import Iterator
-from contextvars import Token
+from collections.abc import Callable, Iterator
+from sys import _getframe
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.autodiff import pullback, seed_for, watching
-from tinygrad_nn.errors import MutationError, NonFiniteError, label
-from tinygrad_nn.modes import MODE, Interpreter, Mode, Switch, no_grad, operand
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced
+from tinygrad_nn.anomalies import refuse_non_finite_value
+from tinygrad_nn.autodiff import pullback, seed_for
+from tinygrad_nn.errors import MutationError, label
+from tinygrad_nn.modes import MODE, Mode, operand
+from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, share_watch
+from tinygrad_nn.numpy_protocol import LEAVES_GRAPH, array_function, array_ufunc
+from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
+from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
 from tinygrad_nn.registry import give_methods
-from tinygrad_nn.symbols import reads
-from tinygrad_nn.watch import Watch, clock
 
-_mode = MODE  # replay/ imports it by this name, until it is rewritten
+__all__ = ["Tensor", "current", "tensor"]
 
-__all__ = ["Tensor", "current", "detect_anomaly", "no_grad", "tensor"]
+_mode = MODE.get
 
 
-# The GNU C library gives freed memory back to the kernel beyond a threshold, and to fetch the pages of a large array
-# anew costs as much as the arithmetic on it.  To free one block of nearly 32 MB, which nobody has touched, raises the
-# threshold to 64 MB (mallopt(3), M_MMAP_THRESHOLD): a graph then finds the memory of the last one.
-np.empty((1 << 25) - (1 << 16), np.uint8)
+def _operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
+    def method(self: Tensor, other: Any) -> Tensor:
+        return self.__record__(op, (self, other))
+
+    return method
 
 
-class detect_anomaly(Switch):  # noqa: N801  PyTorch's name
-    """Within it the first NaN or infinity, in a value or a gradient, raises `NonFiniteError`.
+def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
+    def method(self: Tensor, other: Any) -> Tensor:
+        return self.__record__(op, (other, self))
 
-    The error names the operation, its operands, and the source line that made it.
-
-    >>> import tinygrad_nn as tn
-    >>> x = tn.tensor(0.0, requires_grad=True, name="x")
-    >>> with tn.detect_anomaly():
-    ...     tn.sqrt(x).backward()
-    Traceback (most recent call last):
-    ...
-    tinygrad_nn.errors.NonFiniteError: the gradient of sqrt(x) with respect to x is not finite: ...
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._watchers: list[Token] = []
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        self._watchers.append(watching.set(_refuse_non_finite_gradient))
-
-    def __exit__(self, *error: object) -> None:
-        watching.reset(self._watchers.pop())
-        super().__exit__(*error)
-
-    def _changed(self, mode: Mode) -> Mode:
-        return Mode(mode.grad, True, mode.interpreter, mode.transformed)
+    return method
 
 
-# --- the tensor ------------------------------------------------------------------------------------------------------
+def _unary(op: Op) -> Callable[[Tensor], Tensor]:
+    def method(self: Tensor) -> Tensor:
+        return self.__record__(op, (self,))
+
+    return method
 
 
 class Tensor(Traced):
@@ -86,6 +64,7 @@ class Tensor(Traced):
     def __init__(
         self, value: Any, tracked: bool = False, name: str | None = None,
         op: Op | None = None, inputs: tuple = (), params: dict[str, Any] | None = None, slots: tuple[int, ...] = (),
+        origin: Origin | None = None,
     ):  # fmt: skip
         # A custom operation may return a Python number, and somebody may call the class instead of `tensor`.
         self._value = value if hasattr(value, "dtype") else np.array(value, dtype=np.float64)
@@ -95,10 +74,10 @@ class Tensor(Traced):
         self.inputs = inputs
         self.params = params
         self.slots = slots
-        self._grad: np.ndarray | None = None
+        self._grad: Any = None  # an array, None, or Lent
         self.retain = False
         self.watch: Watch | None = None
-        self._origin: Any = None
+        self._origin = origin
         self.index = next(clock)
 
     def __init_subclass__(cls) -> None:
@@ -106,15 +85,16 @@ class Tensor(Traced):
 
     # -- recording
 
-    def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None = None, origin: Any = None) -> Tensor:
+    def __record__(
+        self, op: Op, args: tuple, params: dict[str, Any] | None = None, origin: Origin | None = None
+    ) -> Tensor:
         """Compute `op` on these arguments, one of them a tensor, and remember it where a gradient flows.
 
-        Where it was made is looked up, unless a layer says that its last operation has the same `origin`.
+        `origin` is where the user's code asked for it, looked up if it is not given.
         """
-        mode, forward = MODE.get(), op.forward
-        if mode.interpreter is not None:
-            args = tuple([mode.interpreter.operand(a) for a in args])
-            forward = functools.partial(_interpreted, mode.interpreter, op)
+        mode = _mode()
+        if op.slow_path or not mode.usual:
+            return _record_slowly(op, args, params, mode, origin)
         values = []
         slots, bit, foreign = 0, 1, False
         for a in args:
@@ -129,45 +109,33 @@ class Tensor(Traced):
                 if type(a) is not float and type(a) is not int:
                     foreign = True
             bit += bit
+        forward = op.forward if foreign else op.quick
         try:
             y = forward(*values, **params) if params else forward(*values)
         except (ValueError, IndexError) as reason:
             raise op.explain(reason, args) from None
-        if mode.usual and not op.slow_path:
-            if not slots:
-                return Tensor(y)
-            if foreign:
-                args = tuple([_frozen(a) for a in args])
-            result = Tensor(y, True, None, op, args, params, _SLOTS[slots])
-            if origin is None:
-                frame = sys._getframe(2)  # behind this and the operator
-                while _INSIDE[frame.f_code.co_filename]:
-                    frame = frame.f_back  # type: ignore[assignment]
-                origin = frame.f_code, frame.f_lasti
-            result._origin = origin
-            return result
-        return _record_specially(op, args, params, y, mode, slots)
+        if not slots:
+            return Tensor(y)
+        if foreign:
+            args = tuple([frozen(a) for a in args])
+        if origin is None:
+            frame = _getframe(2)  # behind this and the operator
+            while INTERNAL[frame.f_code.co_filename]:
+                frame = frame.f_back  # type: ignore[assignment]
+            origin = frame.f_code, frame.f_lasti
+        return Tensor(y, True, None, op, args, params, _SLOTS[slots], origin)
 
-    def check_unchanged(self) -> None:
-        """MutationError if a value that the rules of this operation read has changed since it was recorded."""
-        for x in (self, *self.inputs):
-            if isinstance(x, Tensor) and x.watch is not None:
-                x.watch.look()
-                if x.watch.changed > self.index and _is_read(self, x):
-                    raise MutationError(
-                        f"{label(x, 'a value')} of shape {x.shape} was changed after {self.op.name} used it"  # type: ignore[union-attr]
-                        f"{_at(self)}, so its gradient would be wrong: call backward() before changing it, "
-                        "or compute the result anew"
-                    )
+    check_unchanged = check_unchanged
 
     def changed(self) -> None:
         """Say that the array was written to in place (an optimiser does)."""
-        watch = self._here()._watched()
+        watch = self._here().watched()
         watch.changed = next(clock)
         if watch.exposed:
             watch.change()
 
-    def _watched(self) -> Watch:
+    def watched(self) -> Watch:
+        """What tracks the changes of the value, from now on."""
         if self.watch is None:
             self.watch = Watch()
         return self.watch
@@ -204,11 +172,9 @@ class Tensor(Traced):
     def data(self) -> np.ndarray:
         """The array itself.  Read it, assign it, write into it: a gradient that this would spoil is refused."""
         here = self._here()
-        if isinstance(here._value, Traced):  # a tracer knows by itself what is written into it
-            return here._value
-        if isinstance(here._value, np.generic):
+        if isinstance(here._value, np.generic) and not isinstance(here._value, Traced):
             here._value = np.asarray(here._value)
-        here._watched().expose(here._value)
+        here.watched().expose(here._value)
         return here._value
 
     @data.setter
@@ -224,7 +190,7 @@ class Tensor(Traced):
                 )
             here._value = new if new.dtype == old.dtype else new.astype(old.dtype)
             if not isinstance(here._value, Traced):
-                here._watched().expose(here._value, known=False)
+                here.watched().expose(here._value, known=False)
         here.changed()
 
     @property
@@ -291,7 +257,7 @@ class Tensor(Traced):
         """The same value without its history: a constant.  It shares memory with this tensor."""
         here = self._here()
         result = Tensor(here._value, name=self.name)
-        result.watch = here._watched()
+        result.watch = here.watched()
         return result
 
     def named(self, name: str | None) -> Tensor:
@@ -309,12 +275,7 @@ class Tensor(Traced):
     @property
     def origin(self) -> str:
         """Where it was made: file and line of the code outside this package."""
-        if self._origin is None:
-            return ""
-        code, instruction = self._origin
-        lines = itertools.islice(code.co_positions(), instruction // 2, None)
-        line = next((position[0] for position in lines if position[0]), code.co_firstlineno)
-        return f"{code.co_filename}:{line}"
+        return line_of(self._origin)
 
     # -- gradients
 
@@ -389,13 +350,22 @@ class Tensor(Traced):
         return bool(self.value)
 
     def __float__(self) -> float:
-        caller = sys._getframe(1)
-        if self.tracked and caller.f_code.co_code[caller.f_lasti] == _STORE_SUBSCR:
-            raise TypeError(_LEAVES_GRAPH.format(label(self, "a tensor"), "be written into an array"))
-        return float(self.value.item())
+        return float(self._number("float").item())
 
     def __int__(self) -> int:
-        return int(self.value.item())
+        return int(self._number("int").item())
+
+    def __complex__(self) -> complex:
+        return complex(self._number("complex").item())
+
+    def _number(self, kind: str) -> Any:
+        """The value, to make a plain number of."""
+        if self.requires_grad:
+            raise TypeError(
+                f"{label(self, 'a tensor')} cannot become a {kind}: that would silently leave the graph; "
+                "take .item() or .detach() to leave it on purpose"
+            )
+        return self.value
 
     def __index__(self) -> int:
         if self._value.dtype.kind not in "iu" or self._value.ndim:
@@ -403,9 +373,6 @@ class Tensor(Traced):
                 f"only single integers can be an index, this tensor has dtype {self.dtype}, shape {self.shape}"
             )
         return int(self.value)
-
-    def __complex__(self) -> complex:
-        return complex(float(self))
 
     def __round__(self, digits: int | None = None) -> Any:
         return round(self.item(), digits)
@@ -424,7 +391,7 @@ class Tensor(Traced):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.tracked:
-            raise TypeError(_LEAVES_GRAPH.format(label(self, "a tensor"), "become an array"))
+            raise TypeError(LEAVES_GRAPH.format(label(self, "a tensor"), "become an array"))
         return np.array(self.value, dtype=dtype)
 
     def __repr__(self) -> str:
@@ -462,152 +429,32 @@ class Tensor(Traced):
                 "take t.detach(), or the array t.numpy()"
             )
 
-    # -- NumPy's functions on tensors (NEP 13 and NEP 18)
+    # -- operators and NumPy's functions
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if kwargs.get("out") is not None:
-            raise TypeError(_LEAVES_GRAPH.format(f"np.{ufunc.__name__} of a tensor", "be written into an array"))
-        if method != "__call__":
-            raise TypeError(
-                f"np.{ufunc.__name__}.{method} is not recorded: use the tensor functions (tn.sum, tn.prod ...)"
-            )
-        return _numpy_entry(ufunc)(*inputs, **kwargs)
+    __array_ufunc__, __array_function__ = array_ufunc, array_function
+    __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
+    __sub__, __rsub__ = _operator(elementwise.subtract), _reflected(elementwise.subtract)
+    __mul__, __rmul__ = _operator(elementwise.multiply), _reflected(elementwise.multiply)
+    __truediv__, __rtruediv__ = _operator(elementwise.divide), _reflected(elementwise.divide)
+    __matmul__, __rmatmul__ = _operator(linalg.matmul), _reflected(linalg.matmul)
+    __rpow__ = _reflected(elementwise.power)
+    __neg__, __abs__, __invert__ = map(_unary, (elementwise.negative, elementwise.abs, elementwise.logical_not))
+    __lt__, __le__ = _operator(elementwise.less), _operator(elementwise.less_equal)
+    __gt__, __ge__ = _operator(elementwise.greater), _operator(elementwise.greater_equal)
+    __eq__, __ne__ = _operator(elementwise.equal), _operator(elementwise.not_equal)  # type: ignore[assignment]
+    __and__, __or__ = _operator(elementwise.logical_and), _operator(elementwise.logical_or)
+    __hash__ = object.__hash__
 
-    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-        if function in _ABOUT_VALUES:
-            return function(*_untracked(args), **dict(zip(kwargs, _untracked(tuple(kwargs.values())), strict=True)))
-        if kwargs.get("out") is not None:
-            raise TypeError(_LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array"))
-        return _call_as_numpy(_numpy_entry(function), function, args, kwargs)
-
-    # -- operators, written out because the way through the protocol costs a microsecond
-
-    def __add__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.add, (self, other))
-
-    def __radd__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.add, (other, self))
-
-    def __sub__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.subtract, (self, other))
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.subtract, (other, self))
-
-    def __mul__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.multiply, (self, other))
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.multiply, (other, self))
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.divide, (self, other))
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.divide, (other, self))
+    def __pos__(self) -> Tensor:
+        return self
 
     def __pow__(self, other: Any) -> Tensor:
         if type(other) in (int, float) and other == 2:
             return self.__record__(elementwise.square, (self,))
         return self.__record__(elementwise.power, (self, other))
 
-    def __rpow__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.power, (other, self))
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return self.__record__(linalg.matmul, (self, other))
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return self.__record__(linalg.matmul, (other, self))
-
-    def __neg__(self) -> Tensor:
-        return self.__record__(elementwise.negative, (self,))
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return self.__record__(elementwise.abs, (self,))
-
-    def __lt__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.less, (self, other))
-
-    def __le__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.less_equal, (self, other))
-
-    def __gt__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.greater, (self, other))
-
-    def __ge__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.greater_equal, (self, other))
-
-    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return self.__record__(elementwise.equal, (self, other))
-
-    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return self.__record__(elementwise.not_equal, (self, other))
-
-    def __and__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.logical_and, (self, other))
-
-    def __or__(self, other: Any) -> Tensor:
-        return self.__record__(elementwise.logical_or, (self, other))
-
-    def __invert__(self) -> Tensor:
-        return self.__record__(elementwise.logical_not, (self,))
-
-    __hash__ = object.__hash__
-
 
 give_methods(Tensor)
-
-_STORE_SUBSCR = __import__("opcode").opmap["STORE_SUBSCR"]
-_LEAVES_GRAPH = "{} cannot {}: that would silently leave the graph; take .data or .detach() to leave it on purpose"
-_ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isclose, np.result_type, np.zeros_like,
-                 np.ones_like, np.empty_like, np.full_like, np.iscomplexobj, np.isrealobj, np.array_repr, np.array_str,
-                 np.shares_memory, np.may_share_memory, np.array2string, np.count_nonzero}  # fmt: skip
-
-
-def _untracked(values: Any) -> Any:
-    if isinstance(values, (tuple, list)):
-        return tuple(_untracked(v) for v in values)
-    return values.value if isinstance(values, Tensor) else values
-
-
-def _call_as_numpy(entry: Any, function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """Call our entry as somebody called NumPy's function: its names and order of parameters, its defaults left out."""
-    if not kwargs and (not isinstance(entry, Op) or len(args) <= len(entry.arguments)):
-        return entry(*args)
-    try:
-        parameters = inspect.signature(function).parameters
-    except ValueError:  # before NumPy 2.4, some functions in C do not tell
-        return entry(*args, **kwargs)
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
-        return entry(*args, **kwargs)
-    given = inspect.signature(function).bind(*args, **kwargs).arguments
-    rest = next((name for name, p in parameters.items() if p.kind is p.VAR_KEYWORD), None)
-    further = given.pop(rest, {}) if rest else {}
-    required = [name for name, p in parameters.items() if p.default is p.empty]
-    chosen = {
-        name: value
-        for name, value in given.items()
-        if name not in required and value is not parameters[name].default and value is not np._NoValue
-    }
-    return entry(*(given[name] for name in required if name in given), **chosen, **further)
-
-
-def _numpy_entry(function: Any) -> Any:
-    """The operation that a NumPy function stands for; TypeError naming the nearest where there is none."""
-    entry = BY_FUNCTION.get(function)
-    if entry is not None:
-        return entry
-    import difflib  # nobody else needs it
-
-    name = getattr(function, "__name__", str(function))
-    public = [n for n in BY_NAME if not n.startswith("_")]
-    near = difflib.get_close_matches(name, public, n=1, cutoff=0.5)
-    hint = f"the nearest operation is tn.{near[0]}; " if near else ""
-    raise TypeError(f"np.{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph")
 
 
 class _Slots(dict):
@@ -619,10 +466,6 @@ class _Slots(dict):
 
 
 _SLOTS = _Slots()
-
-
-def _interpreted(interpreter: Interpreter, op: Op, *values: Any, **params: Any) -> Any:
-    return interpreter.carry_out(op, values, params)
 
 
 class Lent:
@@ -654,24 +497,35 @@ def current(x: Any) -> Any:
     return x._value if isinstance(x, Tensor) else x
 
 
-def _record_specially(op: Op, args: tuple, params: Any, y: Any, mode: Mode, bits: int) -> Tensor:
-    """The rest of `__record__`: operations with gaps or views, no_grad, detect_anomaly."""
+def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin | None) -> Tensor:
+    """`__record__` for operations with gaps or views, under no_grad and detect_anomaly, and under an interpreter."""
+    interpreter = mode.interpreter
+    if interpreter is not None:
+        args = tuple([interpreter.operand(a) for a in args])
+    values = []
+    for a in args:
+        if type(a) is Tensor and a.watch is not None:
+            a.watch.use()
+        values.append(a._value if type(a) is Tensor else a)
+    try:
+        if interpreter is not None:
+            y = interpreter.carry_out(op, values, params or {})
+        else:
+            y = op.forward(*values, **params) if params else op.forward(*values)
+    except (ValueError, IndexError) as reason:
+        raise op.explain(reason, args) from None
     if not isinstance(y, (np.ndarray, np.generic)) and not hasattr(y, "__array_function__"):
         y = _array_of(op, y)
-    slots = tuple([s for s in _SLOTS[bits] if op.vjps[s] is not None]) if mode.grad else ()
-    if slots:
-        args = tuple([_frozen(a) for a in args])
-        result = Tensor(y, True, None, op, args, params, slots)
-        frame = sys._getframe(2)
-        while _INSIDE[frame.f_code.co_filename] and frame.f_back is not None:
-            frame = frame.f_back
-        result._origin = frame.f_code, frame.f_lasti
+    slots = [i for i, a in enumerate(args) if type(a) is Tensor and a.tracked and op.vjps[i] is not None]
+    if slots and mode.grad:
+        args = tuple([frozen(a) for a in args])
+        result = Tensor(y, True, None, op, args, params, tuple(slots), origin or caller())
     else:
         result = Tensor(y)
     if op.view and isinstance(y, np.ndarray):
-        _share_watch(result, args)
+        share_watch(result, args)
     if mode.anomalies:
-        _refuse_non_finite(result, op, args)
+        refuse_non_finite_value(result, op, args)
     return result
 
 
@@ -681,95 +535,6 @@ def _array_of(op: Op, y: Any) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"the forward function of {op.name} returned {y!r:.60}: expected an array of real numbers")
     return array
-
-
-class _Files(dict):
-    """Whether a file is of this package, looked up once for each."""
-
-    def __missing__(self, file: str) -> bool:
-        self[file] = file.startswith(_HERE) and "_examples" not in file
-        return self[file]
-
-
-_HERE = os.path.dirname(__file__)
-_INSIDE = _Files()
-
-
-def _share_watch(view: Tensor, args: tuple) -> None:
-    """A view changes with what it is a view of."""
-    for source in args:
-        if type(source) is Tensor and np.may_share_memory(source._value, view._value):
-            view.watch = source._watched()
-            return
-
-
-def _frozen(a: Any) -> Any:
-    """An argument that nobody can change later: a constant is copied, unless it is read-only and owns its memory."""
-    if isinstance(a, Traced):
-        return a
-    if isinstance(a, list):
-        return np.array(a)
-    if isinstance(a, np.ndarray) and (a.flags.writeable or a.base is not None):
-        return a.copy()
-    return a
-
-
-def _is_read(node: Tensor, x: Any) -> bool:
-    """Do the rules of this node read the value of `x`?  Unknown counts as yes."""
-    op = node.op
-    assert op is not None
-    read = reads(op, len(node.inputs))
-    roles = ["y"] if x is node else []
-    roles += [slot for slot, a in enumerate(node.inputs) if a is x]  # type: ignore[misc]
-    return any(
-        role in read[slot]
-        for role in roles
-        for slot, a in enumerate(node.inputs)
-        if isinstance(a, Tensor) and a.tracked
-    )
-
-
-def _at(node: Tensor) -> str:
-    """The source line that made a node, for messages."""
-    if not node.origin:
-        return ""
-    file, _, line = node.origin.rpartition(":")
-    text = linecache.getline(file, int(line)).strip()
-    return f" (line {line} of {os.path.basename(file)}{': ' + text if text else ''})"
-
-
-def _call(op: Op, args: tuple) -> str:
-    names = (
-        list(op.arguments) if len(args) == len(op.arguments) else [f"{op.arguments[0]}[{i}]" for i in range(len(args))]
-    )
-    return f"{op.name}({', '.join(label(a, n) for a, n in zip(args, names, strict=True))})"
-
-
-def _refuse_non_finite(result: Tensor, op: Op, args: tuple) -> None:
-    if result._value.dtype.kind != "f" or np.isfinite(result._value).all():
-        return
-    for a, role in zip(args, op.arguments, strict=False):
-        if isinstance(a, Tensor) and a.value.dtype.kind == "f" and not np.isfinite(a.value).all():
-            raise NonFiniteError(f"{label(a, role)}, given to {op.name}, is not finite already{_at(result)}")
-    raise NonFiniteError(f"{_call(op, args)} is not finite: {_first_bad(result._value)}{_at(result)}")
-
-
-def _refuse_non_finite_gradient(node: Tensor, slot: int, part: Any) -> None:
-    part = part.value if isinstance(part, Tensor) else part
-    if np.isfinite(part).all():
-        return
-    assert node.op is not None
-    call = _call(node.op, node.inputs)
-    if slot < 0:
-        raise NonFiniteError(f"the tangent of {call} is not finite: {_first_bad(part)}{_at(node)}")
-    x = label(node.inputs[slot], node.op.arguments[min(slot, len(node.op.arguments) - 1)])
-    raise NonFiniteError(f"the gradient of {call} with respect to {x} is not finite: {_first_bad(part)}{_at(node)}")
-
-
-def _first_bad(values: Any) -> str:
-    values = np.asarray(values)
-    where = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~np.isfinite(values))))
-    return f"{np.atleast_1d(values)[where]}" + (f" at index {where}" if values.ndim else "")
 
 
 def _check_differentiable(value: Any) -> None:

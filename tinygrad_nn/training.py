@@ -24,10 +24,11 @@ from tinygrad_nn import checkpoint as checkpoints
 from tinygrad_nn import compiler as replay
 from tinygrad_nn.data import batches
 from tinygrad_nn.errors import NonFiniteError
+from tinygrad_nn.modes import detect_anomaly, no_grad
 from tinygrad_nn.nn import Module
 from tinygrad_nn.operation import BY_NAME, Op
 from tinygrad_nn.optim import OneCycleLR, Optimizer, ReduceLROnPlateau, Schedule
-from tinygrad_nn.tensor import Tensor, detect_anomaly, no_grad
+from tinygrad_nn.tensor import Tensor
 
 __all__ = ["History", "StopTraining", "accuracy", "evaluate", "fit"]
 

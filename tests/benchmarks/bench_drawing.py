@@ -46,3 +46,25 @@ def test_drawing(figure):
 def test_picture_of_m(benchmark, detail):
     J = loss()
     benchmark(lambda: tn.draw(J, detail=detail).svg())
+
+
+def thousand_diamonds() -> None:
+    """2¹⁰⁰⁰ paths, folded into forty boxes."""
+    v = t = tn.tensor(0.3, requires_grad=True)
+    for _ in range(1000):
+        v = tn.sin(v) + tn.cos(v)
+    tn.draw(v, wrt=t, most=40).svg()
+
+
+def paths_of_a_logit() -> None:
+    """65,536 paths of the M network, in few boxes."""
+    X = tn.tensor(np.ones((784, 1)), requires_grad=True)
+    layers = (tn.nn.Dense(k, d, "relu", rng=0) for k, d in itertools.pairwise((784, 256, 256, 10)))
+    logit = tn.nn.Sequential(*layers)(X)[4, 0]
+    assert tn.draw(logit, wrt=tn.paths(logit, X, at=(3, 0)), detail="layers").source
+
+
+@pytest.mark.parametrize(("drawing", "limit"), [(thousand_diamonds, 2), (paths_of_a_logit, 0.2)])
+def test_many_paths(benchmark, drawing, limit):
+    benchmark.pedantic(drawing, rounds=3, warmup_rounds=1)
+    assert benchmark.stats["max"] < limit

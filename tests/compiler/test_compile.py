@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
-from tinygrad_nn import nn, optim
-from tinygrad_nn import CompileError, at_each_replay
+from tinygrad_nn import CompileError, at_each_replay, nn, optim
 
 rng = np.random.default_rng(0)
 X, Y = rng.standard_normal((4, 5)), rng.random((3, 5))
@@ -524,8 +523,8 @@ def test_recording_does_not_disturb_another_thread_with_the_same_model():
 # --- memory ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("audit", "most"), [(False, 2_000), (10, 8_000)])  # an audit leaves gradients of its own
-def test_ten_thousand_steps_allocate_nothing_that_grows(audit, most):
+@pytest.mark.parametrize("audit", [False, 10])
+def test_steps_allocate_nothing_that_grows(audit):
     model = nn.Sequential(nn.Dense(4, 8, "tanh", rng=0), nn.Dropout(0.1, rng=2), nn.Dense(8, 3, rng=1))
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
 
@@ -541,14 +540,14 @@ def test_ten_thousand_steps_allocate_nothing_that_grows(audit, most):
         step(X, Y)
     gc.collect()
     tracemalloc.start()
-    for _ in range(1000):  # Python keeps some small tuples for later
-        step(X, Y)
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(10_000):
-        step(X, Y)
-    grown = tracemalloc.get_traced_memory()[0] - before
+    in_use = []
+    for _ in range(6):
+        for _ in range(500):
+            step(X, Y)
+        in_use.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert grown < most
+    # A leak grows in every round; what Python and the threads of pytest-xdist keep for later comes in one or another.
+    assert min(np.diff(in_use)) < 100
 
 
 def test_the_recorded_arrays_are_let_go():
@@ -806,7 +805,7 @@ def test_what_happens_at_each_replay():
 def test_a_deep_chain():
     def step(x):
         y = x
-        for _ in range(3000):
+        for _ in range(1200):  # more than Python would recurse
             y = y * 1.0001 + 0.001
         loss = tn.sum(y)
         loss.backward()

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
-from tinygrad_nn import nn, optim
-from tinygrad_nn import at_each_replay
+from tinygrad_nn import at_each_replay, nn, optim
 from tinygrad_nn.compiler import calls
 
 OPTIMISERS = {

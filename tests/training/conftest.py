@@ -1,21 +1,9 @@
-"""What the tests of this room share."""
+"""A small network and data, made anew for each test of training."""
 
 import numpy as np
 import pytest
 
 import tinygrad_nn as tn
-
-
-@pytest.fixture(scope="session")
-def raised():
-    """The whole text of the error that a call raises."""
-
-    def text(error, function, *args, **kwargs):
-        with pytest.raises(error) as caught:
-            function(*args, **kwargs)
-        return str(caught.value)
-
-    return text
 
 
 @pytest.fixture

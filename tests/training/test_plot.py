@@ -1,5 +1,6 @@
 """Plots: what is drawn is what was measured; nothing is shown, and nothing needs a screen."""
 
+import os
 import subprocess
 import sys
 
@@ -148,7 +149,9 @@ def test_nothing_is_shown_and_no_screen_is_asked_for(tmp_path):
         "plot.confusion_matrix(np.array([0, 1]), np.array([0, 1])).figure.savefig('a.png')\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=tmp_path, env={"DISPLAY": ":99"})
+    environment = {**os.environ, "DISPLAY": ":99"}
+    del environment["MPLBACKEND"]
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=tmp_path, env=environment)
 
 
 def test_without_matplotlib_the_error_says_what_to_install():

@@ -1,6 +1,7 @@
 """The picture of a compiled step: its calls, its buffers, what is read, updated and given out."""
 
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -250,7 +251,7 @@ def test_drawing_changes_nothing():
 
 
 def test_a_program_is_drawn_by_both_engines(step, engine, tmp_path):
-    picture = tn.draw(step, engine=engine)
+    picture = tn.draw(step, engine=engine, timeout=600)
     root = ET.fromstring(picture.svg())
     said = "".join("".join(root.itertext()).split())
     for text in ("W1_dot(X,t7)", "updatedinplace", "givenoutasW2.grad", "19buffersof22,424bytestogether"):
@@ -293,7 +294,7 @@ def test_bytes_do_not_depend_on_the_process(tmp_path):
     )
     runs = [
         subprocess.run([sys.executable, "-X", "utf8", str(script)], check=True, capture_output=True,
-                       env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin"}).stdout
+                       env={**os.environ, "PYTHONHASHSEED": seed}).stdout
         for seed in ("1", "2")
     ]  # fmt: skip
     assert runs[0] == runs[1]

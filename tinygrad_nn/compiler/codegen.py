@@ -30,8 +30,8 @@ from tinygrad_nn.compiler.captured import ABSENT, PLAIN, Watched
 from tinygrad_nn.compiler.ir import ArrayInput, Node, without_history
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.step import Given, Owner, Result, Step, owners_of
+from tinygrad_nn.mutation import clock
 from tinygrad_nn.tensor import Lent, Tensor
-from tinygrad_nn.watch import clock
 
 __all__ = ["MISS", "CodeGenerator"]
 
@@ -293,7 +293,7 @@ class CodeGenerator(Calls):
                     self.body.append(f"{self._owner(of.argument)}.changed()")
                 elif of.tensor is not None:
                     name = self._owner(of.tensor)
-                    watches.append(self.once((name, "watch"), name.replace("tensor", "watch"), f"{name}._watched()"))
+                    watches.append(self.once((name, "watch"), name.replace("tensor", "watch"), f"{name}.watched()"))
         if watches:
             self.namespace["clock"] = clock
             self.body.append("".join(f"{w}.changed = " for w in watches) + "next(clock)")

@@ -185,6 +185,9 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
             )
         return self
 
+    def stands_for_same(self, other: Any) -> bool:  # noqa: D102  inherited
+        return self.node is other.node
+
     # -- what is recorded
 
     def _call(self, func: Callable, *args: Any, **kwargs: Any) -> Any:

@@ -33,9 +33,9 @@ from tinygrad_nn.compiler.ir import (
 from tinygrad_nn.compiler.tracers import ScalarTracer, Tracer, is_array
 from tinygrad_nn.errors import CompileError, label
 from tinygrad_nn.modes import Interpreter, interpreted_by
+from tinygrad_nn.mutation import clock
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Lent, Tensor
-from tinygrad_nn.watch import clock
 
 __all__ = ["Trace"]
 

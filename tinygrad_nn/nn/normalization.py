@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.modes import no_grad
 from tinygrad_nn.nn.arguments import count, float_dtype, level_name, parameter, rename
 from tinygrad_nn.nn.module import Module, assign
 from tinygrad_nn.nn.report import Row
 from tinygrad_nn.ops import elementwise, reductions, shaping
-from tinygrad_nn.tensor import Tensor, no_grad, tensor
+from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["BatchNorm", "LayerNorm"]
 

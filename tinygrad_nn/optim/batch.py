@@ -11,9 +11,10 @@ import numpy as np
 
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.errors import NonFiniteError
+from tinygrad_nn.modes import no_grad
 from tinygrad_nn.ops import reductions
 from tinygrad_nn.optim.flat import Flat
-from tinygrad_nn.tensor import Tensor, no_grad
+from tinygrad_nn.tensor import Tensor
 
 __all__ = ["minimize"]
 

@@ -344,7 +344,7 @@ class ReduceLROnPlateau(Schedule):
     @at_each_replay
     def step(self, value: Any) -> None:  # type: ignore[override]
         """Go on by one epoch, in which the quantity was `value`: a number, or a tensor of one."""
-        value = float(value)
+        value = float(value.item() if hasattr(value, "item") else value)  # a tensor, too
         self.last_epoch += 1
         if self._is_better(value):
             self.best, self.num_bad_epochs = value, 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.autodiff import pullback, watching
+from tinygrad_nn.autodiff import pullback
 from tinygrad_nn.chain import Element
 from tinygrad_nn.errors import MutationError
 from tinygrad_nn.operation import Traced, write
@@ -184,11 +184,7 @@ class Graph:
         def watch(node: Any, slot: int, part: Any) -> None:
             sent[node.index, slot] = np.array(part)
 
-        token = watching.set(watch)
-        try:
-            found = pullback([self.root], [seed], wanted=wanted) if wanted else {}
-        finally:
-            watching.reset(token)
+        found = pullback([self.root], [seed], wanted=wanted, on_part=watch) if wanted else {}
         return {self.root.index: seed} | {node.index: np.asarray(g) for node, g in found.items()}, sent
 
 

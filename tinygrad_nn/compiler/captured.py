@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import io
 import sys
 from array import array
 from collections import deque
@@ -30,6 +31,7 @@ ABSENT = object()
 PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype, type(Ellipsis), range, slice)
 _ITEMS = 10_000  # a longer container is not compared
 _COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see that NumPy has not changed it unseen
+_OUTSIDE = {"logging", "socket", "sqlite3", "queue", "_queue", "_csv", "multiprocessing", "subprocess"}
 _LIBRARIES = sys.stdlib_module_names - {"__main__"} | {"numpy", "scipy", "tinygrad_nn", "builtins"}
 
 
@@ -77,6 +79,8 @@ class Watched:
                 return (frozenset(holder),)
             case "bytes":
                 return (bytes(holder),)
+            case "position":
+                return (None if holder.closed or not holder.seekable() else holder.tell(),)
             case _:
                 return tuple(holder)
 
@@ -118,6 +122,7 @@ class Captured:
         self.modules: list[Any] = []  # which have a count of all assignments to attributes
         self.generators: list[tuple[str, np.random.Generator]] = []
         self.aliases: list[Any] = []
+        self._outside = ""
         self._arrays: list[tuple[str, np.ndarray, np.ndarray]] = []
         self._codes: dict[CodeType, dict[str, Any]] = {}
         self._seen: dict[int, Any] = {}
@@ -125,14 +130,18 @@ class Captured:
             self._visit(value, f"state[{i}]", declared=True)
         for value in arguments:
             if hasattr(value, "__dict__") and not isinstance(value, type):
-                self._visit(value, "an argument", declared=True)
+                self._visit(value, "an argument", declared=not _is_library(type(value).__module__))
         self._visit(function, getattr(function, "__name__", "the step"))
 
     def _visit(self, value: Any, name: str, declared: bool = False) -> None:
         if isinstance(value, (*PLAIN, Op, np.ufunc, type)) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
-        if isinstance(value, (Tensor, np.ndarray)):
+        if type(value).__module__.partition(".")[0] in _OUTSIDE:
+            self._outside = self._outside or f"{name}, a {type(value).__name__}"
+        elif isinstance(value, io.IOBase):
+            self._watch("position", value, name, compared=False)
+        elif isinstance(value, (Tensor, np.ndarray)):
             self.aliases.append(value)
             if type(value) is np.ndarray and value.nbytes <= _COMPARED:
                 self._arrays.append((name, value, value.copy()))
@@ -142,7 +151,7 @@ class Captured:
             self._visit_function(value)
         elif isinstance(value, MethodType):
             self._visit(value.__func__, name)
-            self._visit(value.__self__, "self", declared=True)
+            self._visit(value.__self__, "self", declared=not _is_library(type(value.__self__).__module__))
         elif isinstance(value, functools.partial):
             self._visit_all((name, x) for x in (value.func, value.args, value.keywords))
         elif isinstance(value, (bytearray, memoryview, array)):
@@ -178,7 +187,7 @@ class Captured:
         self.watched.append(watched)
         values = watched.values[len(watched.values) // 2 :] if kind in ("mapping", "module") else watched.values
         labels = keys or ([*holder] if kind in ("mapping", "module") else range(len(values)))
-        if kind not in ("set", "bytes"):
+        if kind not in ("set", "bytes", "position"):
             self._visit_all(
                 (str(name) if kind == "cell" else f"{name}.{k}".lstrip("."), v) for k, v in zip(labels, values)
             )
@@ -210,6 +219,11 @@ class Captured:
             return (
                 f"the step changes {changed}, and a replay would not: return what it finds out, keep what it updates in "
                 "a tensor, and mark what it does to Python objects with tn.at_each_replay"
+            )
+        if self._outside:
+            return (
+                f"the step names {self._outside}{self.line_that_names(self._outside.partition(',')[0])}, and a replay would "
+                "not do what it does outside: mark that with tn.at_each_replay"
             )
         return next(filter(None, (effect_named(code, names) for code, names in self._codes.items())), "")
 

@@ -1,0 +1,188 @@
+"""What of a compiled step a picture draws together: calls in groups, the uses of their results, the buffers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.replay import Program
+from tinygrad_nn.replay.nodes import Node, item
+from tinygrad_nn.replay.planning import Buffer, Chain
+from tinygrad_nn.replay.step import Given, Result, parts
+from tinygrad_nn.view.text import parameter
+
+__all__ = ["CallGroup", "ProgramCalls"]
+
+ALIKE = 3  # groups that do the same to other memories, from which on one stands for all
+
+
+@dataclass(eq=False)
+class CallGroup:
+    """Calls that follow each other, each result read only by a later one of them, but for the last: one formula.
+
+    `others` are groups that do the same to other memories, for which this one stands, too.
+    """
+
+    calls: list[Node]
+    chain: Chain
+    segment: int
+    others: list[CallGroup] = field(default_factory=list)
+
+    @property
+    def last(self) -> Node:
+        """The call whose result it gives."""
+        return self.calls[-1]
+
+    @property
+    def all(self) -> list[CallGroup]:
+        """Itself and the others."""
+        return [self, *self.others]
+
+
+class ProgramCalls:
+    """The calls of one program, in groups.
+
+    Attributes
+    ----------
+    calls, number : the calls in order, and their numbers from 1 on.
+    memories : what was there before the calls, by its node.
+    segments : the chains of fused calls, line by line of the step.
+    uses : what is done with results when all calls are made, in words.
+    groups : the calls in groups, in order.
+    buffers : with the calls that write to them.
+    shared : the buffers that several groups write to, with a number each from 1 on.
+    """
+
+    def __init__(self, program: Program):
+        self.program, self.plan, self.step = program, program.plan, program.step
+        self.calls = [call for chain in self.plan.chains for call in chain.calls]
+        self.number = {call: i for i, call in enumerate(self.calls, 1)}
+        self.memories = {memory.node: memory for memory in self.step.memories}
+        self.segments = _segments(self.plan.chains)
+        self.uses = self._uses()
+        self.groups = self._groups()
+        self.group = {call: group for group in self.groups for one in group.all for call in one.calls}
+        self.buffers: dict[Buffer, list[Node]] = defaultdict(list)
+        for call in self.calls:
+            place = self.plan.place.get(call)
+            if isinstance(place, Buffer):
+                self.buffers[place].append(call)
+        several = [b for b, calls in self.buffers.items() if len({self.group[call].last for call in calls}) > 1]
+        self.shared = {buffer: k for k, buffer in enumerate(several, 1)}
+
+    def name(self, node: Node) -> str:
+        """What a value is called in the listing."""
+        return self.program.listed(node)[0]
+
+    def line(self, call: Node) -> str:
+        """A call as it stands in the listing."""
+        return self.program.listed(call)[1]
+
+    def written_to(self, call: Node) -> Node | None:
+        """The memory that a call updates in place."""
+        place = self.plan.place.get(call)
+        return place if isinstance(place, Node) else None
+
+    def inputs(self, group: CallGroup) -> Iterator[Node]:
+        """What a group reads, but for the memories that it updates."""
+        seen: set[Node] = set()
+        for one in group.all:
+            own = {*one.calls, *map(self.written_to, one.calls)}
+            for x in (x for call in one.calls for x in call.inputs()):
+                if x not in seen and x.root() not in own:
+                    seen.add(x)
+                    yield x
+
+    def view(self, x: Node) -> str:
+        """How a view is made of what owns its memory."""
+        if x.base is None:
+            return self.name(x)
+        base, rest = self.view(x.base), [parameter(a) for a in (*x.args[1:], *x.kwargs.values())]
+        if x.func is item:
+            return f"{base}[{rest[0]}]"
+        if x.func is np.transpose and not rest:
+            return f"{base}.T"
+        return f"{base}.{x.name}({', '.join(str(a) or '()' for a in rest)})"
+
+    def _uses(self) -> dict[Node, list[str]]:
+        found: dict[Node, list[str]] = defaultdict(list)
+
+        def add(node: Node | None, use: str) -> None:
+            if node is not None:
+                found[node.root()].append(use if node.base is None else f"{self.view(node)} {use}")
+
+        for path, leaf in parts(self.step.result, {}):
+            use = "returned" + (f" as result{path.removeprefix('args')}" if path != "args" else "")
+            if isinstance(leaf, Result):
+                add(leaf.node, use)
+            elif isinstance(leaf, Given):
+                add(self._memory_of(leaf.argument), use)
+        for owner, gradient in self.step.gradients:
+            add(gradient, f"given out as {self._owner(owner)}.grad")
+        for memory, value in self.plan.stores:
+            add(value, f"copied to {self.name(memory)} at the end")
+        return found
+
+    def _memory_of(self, owner: Any) -> Any:
+        """The memory of a tensor, or of the argument of that number; None if no call reads it."""
+        for node, memory in self.memories.items():
+            same = memory.argument == owner if isinstance(owner, int) else memory.tensor is owner
+            if same and memory.kind == "value":
+                return node
+        return None
+
+    def _owner(self, owner: Any) -> str:
+        node = self._memory_of(owner)
+        if node is not None:
+            return self.name(node).removesuffix("_value")
+        return "an argument" if isinstance(owner, int) else owner.name or "p"
+
+    def _groups(self) -> list[CallGroup]:
+        """What goes to a single call stands before it in its group."""
+        readers: dict[Node, set[Node]] = defaultdict(set)
+        for call in self.calls:
+            for x in call.inputs():
+                readers[x.root()].add(call)
+        groups: list[CallGroup] = []
+        for i, segment in enumerate(self.segments):
+            start = len(groups)
+            for chain in segment:
+                for call in chain.calls:
+                    group = CallGroup([call], chain, i)
+                    while len(groups) > start and readers[groups[-1].last] == {call} and self._joins(groups[-1], group):
+                        group.calls = groups.pop().calls + group.calls
+                    groups.append(group)
+        return self._without_others(groups)
+
+    def _joins(self, group: CallGroup, after: CallGroup) -> bool:
+        """Whether the result of a group is only an operand, for calls that run one by one or in the same chain."""
+        together = group.chain is after.chain or len(group.chain.calls) == len(after.chain.calls) == 1
+        last = group.last
+        kept = last in self.uses or last in self.plan.effects or self.written_to(last) is not None
+        return together and not kept
+
+    def _without_others(self, groups: list[CallGroup]) -> list[CallGroup]:
+        """One for all groups that make the same calls to update memories."""
+        alike: dict[Any, list[CallGroup]] = defaultdict(list)
+        for group in groups:
+            updates = self.written_to(group.last) is not None
+            alike[(group.segment, *(call.func for call in group.calls)) if updates else group].append(group)
+        for family in alike.values():
+            if len(family) >= ALIKE:
+                family[0].others = family[1:]
+        hidden = {other for group in groups for other in group.others}
+        return [group for group in groups if group not in hidden]
+
+
+def _segments(chains: Iterable[Chain]) -> list[list[Chain]]:
+    segments: list[list[Chain]] = []
+    for chain in chains:
+        if segments and segments[-1][0].calls[0].line == chain.calls[0].line:
+            segments[-1].append(chain)
+        else:
+            segments.append([chain])
+    return segments

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+
+from tinygrad_nn.notation import format_large, subscript, superscript
+from tinygrad_nn.notation import format_number as number
+from tinygrad_nn.notation import spell_index as parameter
 
 __all__ = [
     "abridged", "clean", "count", "in_brackets", "layer_of", "measure", "number", "parameter", "percent", "plural",
@@ -16,51 +19,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_LOWER = str.maketrans("0123456789-−", "₀₁₂₃₄₅₆₇₈₉₋₋")
-_UPPER = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 _PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-
-
-def number(x: Any) -> str:
-    """A number as it is read best: whole and short ones exactly, others with five digits, and a true minus sign.
-
-    >>> number(-5.0865081249549355), number(0.25), number(-0.46780544), number(36), number(-1.5584e-4)
-    ('−5.0865', '0.25', '−0.4678', '36', '−1.5584e−4')
-    """
-    if isinstance(x, (bool, np.bool_)):
-        return str(bool(x))
-    if isinstance(x, int) and abs(x) >= 10**15:
-        return _large(x)
-    value = float(x.item() if isinstance(x, np.ndarray) else x)
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    size = abs(value)
-    if value == int(value) and size < 1e6:
-        text = str(int(value))
-    elif size < 1e-3 or size >= 1e6:
-        mantissa, exponent = f"{value:.4e}".split("e")
-        text = f"{_exact(mantissa, value / 10.0 ** int(exponent))}e{int(exponent)}"
-    else:
-        text = _exact(f"{value:.4f}" if size < 10 else f"{value:.{max(0, 4 - math.floor(math.log10(size)))}f}", value)
-    return text.replace("-", "−")
-
-
-def in_brackets(x: Any) -> str:
-    """A number as a factor: in brackets if it is negative."""
-    text = number(x)
-    return f"({text})" if text.startswith("−") else text
-
-
-def _exact(text: str, value: float) -> str:
-    """Zeros at the end say that there were more digits; without them the number is exact."""
-    return text.rstrip("0").rstrip(".") if "." in text and abs(float(text) - value) < 1e-12 * abs(value) else text
-
-
-def _large(n: int) -> str:
-    digits = len(str(abs(n)))
-    return f"{'−' if n < 0 else ''}{str(abs(n))[0]}.{str(abs(n))[1:5]}e{digits - 1}"
 
 
 def count(n: int) -> str:
@@ -71,7 +30,7 @@ def count(n: int) -> str:
     """
     if n < 10**15:
         return f"{n:,}"
-    return f"2{superscript(n.bit_length() - 1)} ≈ {_large(n)}" if n & (n - 1) == 0 else f"≈ {_large(n)}"
+    return f"2{superscript(n.bit_length() - 1)} ≈ {format_large(n)}" if n & (n - 1) == 0 else f"≈ {format_large(n)}"
 
 
 def plural(n: int, noun: str) -> str:
@@ -102,14 +61,10 @@ def sum_of(terms: Iterable[Any]) -> str:
     return text
 
 
-def subscript(n: int | str) -> str:
-    """Digits below the line."""
-    return str(n).translate(_LOWER)
-
-
-def superscript(n: int | str) -> str:
-    """Digits above the line."""
-    return str(n).translate(_UPPER)
+def in_brackets(x: Any) -> str:
+    """A number as a factor: in brackets if it is negative."""
+    text = number(x)
+    return f"({text})" if text.startswith("−") else text
 
 
 def layer_of(name: str) -> int | None:
@@ -128,20 +83,6 @@ def shape(value: Any) -> str:
     if not dims:
         return "number"
     return f"{dims[0]} number{'s' * (dims[0] != 1)}" if len(dims) == 1 else " × ".join(map(str, dims))
-
-
-def parameter(value: Any) -> Any:
-    """A parameter of an operation as it reads in Python source."""
-    if isinstance(value, np.ndarray):
-        return shorten(np.array2string(value, separator=", ", threshold=6), 30)
-    if isinstance(value, slice):
-        parts = ["" if p is None else str(p) for p in (value.start, value.stop, value.step)]
-        return ":".join(parts[:2] if value.step is None else parts)
-    if value is Ellipsis:
-        return "..."
-    if isinstance(value, tuple):
-        return ", ".join(str(parameter(v)) for v in value)
-    return value
 
 
 def clean(text: str) -> str:

@@ -109,8 +109,7 @@ class ComputationGraph:
             spelled = op.spell(*written, arrays=arrays)
             if spelled is not None:
                 return str(spelled)
-        params = {k: text.parameter(v) for k, v in (node.params or {}).items()}
-        return write(op, written, params)
+        return write(op, written, node.params)
 
     def equation(self, node: Any) -> str:
         """A node by name and formula, as in ``z = sin(s)``."""

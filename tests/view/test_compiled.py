@@ -152,10 +152,10 @@ def test_fused_calls_are_a_frame_within_that_of_their_line():
     step(np.ones((400, 500)))
     scene = tn.draw(step).scene
     line, chain = scene.clusters
-    assert (chain.id, chain.parent) == ("chain1", line.id)
+    assert (chain.id, chain.parent) == ("loop1", line.id)
     assert chain.label == "fused: 3 calls on one block of 131 rows after the other, 4 blocks"
-    assert [n.cluster for n in scene.boxes] == [line.id, "chain1", line.id]
-    assert "\n\t\tsubgraph cluster_chain1 {" in tn.draw(step).source
+    assert [n.cluster for n in scene.boxes] == [line.id, "loop1", line.id]
+    assert "\n\t\tsubgraph cluster_loop1 {" in tn.draw(step).source
 
 
 def test_what_is_returned_in_parts_is_told():
@@ -173,7 +173,7 @@ def test_what_is_returned_in_parts_is_told():
 
 def test_calls_for_what_they_do_are_drawn():
     seen = []
-    note = tn.replay.at_each_replay(seen.append)
+    note = tn.at_each_replay(seen.append)
 
     @tn.compile
     def step(x):

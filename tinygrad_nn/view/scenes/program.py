@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tinygrad_nn.replay import Compiled, Program
-from tinygrad_nn.replay.blocks import cut
-from tinygrad_nn.replay.nodes import Node, written
+from tinygrad_nn.compiler import Compiled, Program
+from tinygrad_nn.compiler.tiling import cut
+from tinygrad_nn.compiler.ir import Node, code_line
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Direction, Field, Role, Scene, Table, TableRow
 from tinygrad_nn.view.scenes.folding import fold
@@ -86,7 +86,7 @@ class _Drawing:
         program, memory, name = self.program, self.program.memories[x], self.program.name(x)
         tensor = program.step.arguments[memory.argument][1] if memory.argument is not None else memory.tensor
         role = Role.ARGUMENT if memory.argument is not None else Role.STATE
-        if memory.kind == "constant":
+        if memory.kind == "array":
             role = Role.CONSTANT
         elif memory.kind == "value" and type(tensor) is Tensor and tensor.tracked:
             role = Role.PARAMETER
@@ -126,7 +126,7 @@ class _Drawing:
             title,
             tuple(self._field(call) for call in group.calls),
             note="; ".join([*more, *uses]),
-            tooltip="\n".join([*lines, _layout(last), written(last.line)]),
+            tooltip="\n".join([*lines, _layout(last), code_line(last.line)]),
             cluster=self._cluster(group),
             kind="call",
             count=sum(len(one.calls) for one in group.all),
@@ -175,21 +175,21 @@ class _Drawing:
     # --- frames: lines of the step, and in them fused calls
 
     def _cluster(self, group: CallGroup) -> str:
-        if len(group.chain.calls) == 1:
+        if len(group.loop.calls) == 1:
             return f"line{group.segment}"
-        return f"chain{self.plan.chains.index(group.chain) + 1}"
+        return f"loop{self.plan.loops.index(group.loop) + 1}"
 
     def _clusters(self) -> Iterator[Cluster]:
         for i, segment in enumerate(self.program.segments):
-            where = written(segment[0].calls[0].line)
+            where = code_line(segment[0].calls[0].line)
             yield Cluster(f"line{i}", shorten(where, 70), where)
-            for chain in segment:
-                if len(chain.calls) > 1:
-                    like = chain.calls[0].sample
+            for loop in segment:
+                if len(loop.calls) > 1:
+                    like = loop.calls[0].sample
                     axis, rows = cut(like.shape, like.strides, like.itemsize)
                     n, what = -(-like.shape[axis] // rows), ("rows", "columns")[axis] if like.ndim == 2 else "parts"
-                    words = f"fused: {len(chain.calls)} calls on one block of {rows} {what} after the other, {n} blocks"
-                    yield Cluster(f"chain{self.plan.chains.index(chain) + 1}", words, words, parent=f"line{i}")
+                    words = f"fused: {len(loop.calls)} calls on one block of {rows} {what} after the other, {n} blocks"
+                    yield Cluster(f"loop{self.plan.loops.index(loop) + 1}", words, words, parent=f"line{i}")
 
     # --- the table
 
@@ -211,7 +211,7 @@ class _Drawing:
         rest = [f"An array of its own for each of these results would take {alone:,} bytes"]
         scratch = [program.name(calls[0]) for b, calls in program.buffers.items() if b.block]
         if scratch:
-            what = "memory for one block of what only passes through a fused chain"
+            what = "memory for one block of what only passes through a fused loop"
             rest.append(f"Besides, {what}: {', '.join(scratch)}")
         total = f"{program.program.nbytes:,}"
         return Table(self._sizes(), tuple(rows), tuple(rest), total=total, check="bytes")
@@ -230,10 +230,10 @@ def _layout(x: Node) -> str:
 
 
 def _origin(memory: Any) -> str:
-    if memory.kind == "found":
-        return "found" if memory.place is None else f"found as {memory.place.name}"
-    if memory.kind == "constant":
-        return "made by the step itself"
+    if memory.kind == "captured":
+        return "an array that the step names"
+    if memory.kind == "array":
+        return "an array that the step uses or makes"
     return "an argument" if memory.argument is not None else f"the {memory.kind} of a tensor"
 
 

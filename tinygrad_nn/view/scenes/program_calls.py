@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.replay import Program
-from tinygrad_nn.replay.nodes import Node, item
-from tinygrad_nn.replay.planning import Buffer, Chain
-from tinygrad_nn.replay.step import Given, Result, parts
+from tinygrad_nn.compiler import Program
+from tinygrad_nn.compiler.ir import Node, item
+from tinygrad_nn.compiler.memory_plan import Buffer, FusedLoop
+from tinygrad_nn.compiler.step import Given, Result, parts
 from tinygrad_nn.view.text import parameter
 
 __all__ = ["CallGroup", "ProgramCalls"]
@@ -28,7 +28,7 @@ class CallGroup:
     """
 
     calls: list[Node]
-    chain: Chain
+    loop: FusedLoop
     segment: int
     others: list[CallGroup] = field(default_factory=list)
 
@@ -50,7 +50,7 @@ class ProgramCalls:
     ----------
     calls, number : the calls in order, and their numbers from 1 on.
     memories : what was there before the calls, by its node.
-    segments : the chains of fused calls, line by line of the step.
+    segments : the loops of fused calls, line by line of the step.
     uses : what is done with results when all calls are made, in words.
     groups : the calls in groups, in order.
     buffers : with the calls that write to them.
@@ -59,10 +59,10 @@ class ProgramCalls:
 
     def __init__(self, program: Program):
         self.program, self.plan, self.step = program, program.plan, program.step
-        self.calls = [call for chain in self.plan.chains for call in chain.calls]
+        self.calls = [call for loop in self.plan.loops for call in loop.calls]
         self.number = {call: i for i, call in enumerate(self.calls, 1)}
-        self.memories = {memory.node: memory for memory in self.step.memories}
-        self.segments = _segments(self.plan.chains)
+        self.memories = {memory.node: memory for memory in self.step.inputs}
+        self.segments = _segments(self.plan.loops)
         self.uses = self._uses()
         self.groups = self._groups()
         self.group = {call: group for group in self.groups for one in group.all for call in one.calls}
@@ -150,17 +150,17 @@ class ProgramCalls:
         groups: list[CallGroup] = []
         for i, segment in enumerate(self.segments):
             start = len(groups)
-            for chain in segment:
-                for call in chain.calls:
-                    group = CallGroup([call], chain, i)
+            for loop in segment:
+                for call in loop.calls:
+                    group = CallGroup([call], loop, i)
                     while len(groups) > start and readers[groups[-1].last] == {call} and self._joins(groups[-1], group):
                         group.calls = groups.pop().calls + group.calls
                     groups.append(group)
         return self._without_others(groups)
 
     def _joins(self, group: CallGroup, after: CallGroup) -> bool:
-        """Whether the result of a group is only an operand, for calls that run one by one or in the same chain."""
-        together = group.chain is after.chain or len(group.chain.calls) == len(after.chain.calls) == 1
+        """Whether the result of a group is only an operand, for calls that run one by one or in the same loop."""
+        together = group.loop is after.loop or len(group.loop.calls) == len(after.loop.calls) == 1
         last = group.last
         kept = last in self.uses or last in self.plan.effects or self.written_to(last) is not None
         return together and not kept
@@ -178,11 +178,11 @@ class ProgramCalls:
         return [group for group in groups if group not in hidden]
 
 
-def _segments(chains: Iterable[Chain]) -> list[list[Chain]]:
-    segments: list[list[Chain]] = []
-    for chain in chains:
-        if segments and segments[-1][0].calls[0].line == chain.calls[0].line:
-            segments[-1].append(chain)
+def _segments(loops: Iterable[FusedLoop]) -> list[list[FusedLoop]]:
+    segments: list[list[FusedLoop]] = []
+    for loop in loops:
+        if segments and segments[-1][0].calls[0].line == loop.calls[0].line:
+            segments[-1].append(loop)
         else:
-            segments.append([chain])
+            segments.append([loop])
     return segments

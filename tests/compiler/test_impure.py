@@ -1,4 +1,4 @@
-"""Steps that depend on the world, or change it: each is right, refused, or named at the next audit; nothing stays behind."""
+"""Steps that depend on the world, or change it: each is right, refused, or named at the next audit."""
 
 import array
 import collections
@@ -514,7 +514,7 @@ def trained(change, **settings):
 
         def after(i):
             change(model, optimizer, i)
-            return [p.tolist() for p in model.parameters()], [None if p.grad is None else p.grad.tolist() for p in model.parameters()]
+            return [(p.tolist(), None if p.grad is None else p.grad.tolist()) for p in model.parameters()]
 
         return step, after
 

@@ -1,4 +1,4 @@
-"""The audit: now and then a call is replayed and carried out eagerly as well, and the two must agree to the last bit."""
+"""The audit: some calls are replayed and carried out eagerly as well, and the two must agree to the last bit."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def same_value(a: Any, b: Any) -> bool:
 class Watched:
     """A holder of captured values (a cell, a container, the attributes of an object), with those that it had.
 
-    `keys` are the items that are looked at, where not all are.  What is not `compared` before a replay is observed only.
+    `keys` are the items that are looked at, where not all are.  What is not `compared` is observed only.
     """
 
     __slots__ = ("compared", "holder", "keys", "kind", "name", "values")
@@ -59,7 +59,7 @@ class Watched:
     @property
     def snapshot(self) -> Any:
         """A list of the same objects, if ``holder == snapshot`` says whether it still holds them; else None."""
-        by_identity = all(type(x) is Tensor or type(x).__eq__ is object.__eq__ for x in self.values)
+        by_identity = all(type(x) is Tensor or getattr(type(x), "__eq__", None) is object.__eq__ for x in self.values)
         return [*self.values] if type(self.holder) is list and by_identity else None
 
     def now(self) -> tuple:
@@ -123,7 +123,7 @@ class Watched:
     def hand_over(self, real: Callable[[Any], Any]) -> None:
         """Put real values in the place of tracers that the step has left here."""
         holder = self.holder
-        items = enumerate(holder) if isinstance(holder, MutableSequence) else ()
+        items: Any = enumerate(holder) if isinstance(holder, MutableSequence) else ()
         items = [*holder.items()] if isinstance(holder, MutableMapping) else items
         for key, value in [(None, self.now()[0])] if self.kind == "cell" else items:
             if real(value) is value:
@@ -208,9 +208,8 @@ class Captured:
         values = watched.values[len(watched.values) // 2 :] if kind in ("mapping", "module") else watched.values
         labels = keys or ([*holder] if kind in ("mapping", "module") else range(len(values)))
         if kind not in ("set", "bytes", "position"):
-            self._visit_all(
-                (str(name) if kind == "cell" else f"{name}.{k}".lstrip("."), v) for k, v in zip(labels, values)
-            )
+            names = [name if kind == "cell" else f"{name}.{label}".lstrip(".") for label in labels]
+            self._visit_all(zip(names, values, strict=False))
 
     def _visit_all(self, values: Iterable[tuple[str, Any]]) -> None:
         for name, value in values:
@@ -237,20 +236,20 @@ class Captured:
         changed = self.changed(seen)
         if changed:
             return (
-                f"the step changes {changed}, and a replay would not: return what it finds out, keep what it updates in "
-                "a tensor, and mark what it does to Python objects with tn.at_each_replay"
+                f"the step changes {changed}, and a replay would not: return what it finds out, keep what it updates "
+                "in a tensor, and mark what it does to Python objects with tn.at_each_replay"
             )
         if self._outside:
             return (
-                f"the step names {self._outside}{self.line_that_names(self._outside.partition(',')[0])}, and a replay would "
-                "not do what it does outside: mark that with tn.at_each_replay"
+                f"the step names {self._outside}{self.line_that_names(self._outside.partition(',')[0])}, and a replay "
+                "would not do what it does outside: mark that with tn.at_each_replay"
             )
         return next(filter(None, (effect_named(code, names) for code, names in self._codes.items())), "")
 
     def changed(self, seen: Container[int] = ()) -> str:
         """What is not as it was, with the line that has to do with it; '' if nothing has changed."""
-        for name, array, copy in self._arrays:
-            if id(array) not in seen and not np.array_equal(array, copy, equal_nan=copy.dtype.kind == "f"):
+        for name, now, copy in self._arrays:
+            if id(now) not in seen and not np.array_equal(now, copy, equal_nan=copy.dtype.kind == "f"):
                 return name + self.line_that_names(name)
         for watched in self.watched:
             if not watched.same():
@@ -282,7 +281,8 @@ class Captured:
     def forget(self) -> None:
         """Nothing but what is compared is needed any more."""
         self.watched = [watched for watched in self.watched if watched.compared]
-        self._seen.clear(), self.aliases.clear(), self._arrays.clear()
+        for kept in (self._seen, self.aliases, self._arrays):
+            kept.clear()
 
 
 def _is_of_the_user(value: Any) -> bool:

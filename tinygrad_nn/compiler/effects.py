@@ -28,22 +28,10 @@ _EFFECTS = {
     **dict.fromkeys(("socket", "subprocess"), ("", "does something outside of this program")),
 }
 # Methods of files, sockets, queues, loggers and databases.
-_METHODS = set(
-    [
-        "write",
-        "writelines",
-        "writerow",
-        "writerows",
-        "write_text",
-        "write_bytes",
-        "send",
-        "sendall",
-        "sendto",
-        "put_nowait",
-        "execute",
-        "executemany",
-    ]
-)
+_METHODS = {
+    "write", "writelines", "writerow", "writerows", "write_text", "write_bytes", "send", "sendall", "sendto",
+    "put_nowait", "execute", "executemany",
+}  # fmt: skip
 
 
 @functools.lru_cache(4096)
@@ -68,8 +56,8 @@ def effect_named(code: CodeType, known: dict[str, Any]) -> str:
     names = names_of(code)
     if {"type", "ndarray"} <= names:
         return (
-            f"the step asks for the type of an array{line_that_names([code], 'ndarray')}, which is another one while it "
-            "is recorded: use isinstance"
+            f"the step asks for the type of an array{line_that_names([code], 'ndarray')}, which is another one while "
+            "it is recorded: use isinstance"
         )
     for name in sorted(names):
         what = _effect_of(name, names, known)

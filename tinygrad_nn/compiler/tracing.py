@@ -337,9 +337,9 @@ class Trace(Interpreter):
         """NumPy writes into an array of the user's: noted, and carried out, as NumPy may read it again."""
         tracer = self.tracer(array)
         tracer.write(value)
-        first = tracer.of.node
-        if first.sample is array:
-            first.sample = array.copy()
+        assert tracer.of is not None
+        if tracer.of.node.sample is array:
+            tracer.of.node.sample = array.copy()
         np.copyto(array, self.real(tracer.node))
         if id(array) in self._copies:
             self._copies[id(array)] = array.copy()

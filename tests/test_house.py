@@ -31,6 +31,7 @@ LAYERS = [
     ["nn"],
     ["training"],
     ["plot", "sklearn"],
+    ["demo"],
     ["cli"],
 ]
 LAYER = {module: i for i, modules in enumerate(LAYERS) for module in modules}

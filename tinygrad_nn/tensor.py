@@ -432,7 +432,7 @@ class Lent:
 
 
 def current(x: Any) -> Any:
-    """The array `x`, the value of a tensor `x`, or a dict of these, as the current interpreter sees it.
+    """The array `x`, the value of a tensor `x`, or a dict of arrays, as the current interpreter sees it.
 
     For code that works on arrays beside the graph (the state of an optimiser): while a step is being compiled it must
     work on the tracers, so that what it does is recorded.
@@ -442,7 +442,8 @@ def current(x: Any) -> Any:
     {'velocity': array([0., 0.])}
     """
     if isinstance(x, dict):
-        return {key: current(value) for key, value in x.items()}
+        interpreter = MODE.get().interpreter
+        return x if interpreter is None else type(x)({key: interpreter.operand(v, key) for key, v in x.items()})
     x = operand(x)
     return x._value if isinstance(x, Tensor) else x
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,7 @@ POINTS = [(0.3, -0.7), (-0.4, 0.1)]
 
 def weights() -> list[float]:
     """Of a network of neurons, each with its bias."""
-    count = sum((n + 1) * m for n, m in zip(LAYERS, LAYERS[1:], strict=False))
+    count = sum((n + 1) * m for n, m in itertools.pairwise(LAYERS))
     return np.random.default_rng(0).uniform(-0.5, 0.5, count).tolist()
 
 

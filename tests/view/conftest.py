@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
-from tinygrad_nn.view import render
+from tinygrad_nn.view.renderers import layout_engine
 
 ENGINES = [
     pytest.param("dot", marks=pytest.mark.skipif(shutil.which("dot") is None, reason="no dot on this machine")),
-    pytest.param("embedded", marks=pytest.mark.skipif(render._embedded() is None, reason="no graphviz-pure")),
+    pytest.param("embedded", marks=pytest.mark.skipif(layout_engine._embedded() is None, reason="no graphviz-pure")),
 ]
 
 

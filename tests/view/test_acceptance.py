@@ -44,9 +44,9 @@ def test_shared_argument():
     e = (c * d).named("e")
     assert shown(e, b) == ([2.0, 3.0], "5")
     picture = tn.draw(e, wrt=b, names={})
-    labels = {(x.source, x.target): x.label for x in picture.scene.edges}
+    labels = {(x.source, x.target): x.label for x in picture.scene.arrows}
     assert list(labels.values()) == ["1", "1", "1", "d = 2", "c = 3"]
-    assert "1 path, together 2" in picture.scene.edges[1].tooltip  # the flow b → c
+    assert "1 path, together 2" in picture.scene.arrows[1].tooltip  # the flow b → c
 
 
 def test_sums_with_itself():

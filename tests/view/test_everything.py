@@ -9,7 +9,7 @@ import tinygrad_nn as tn
 from tinygrad_nn.operation import BY_NAME, Op
 from tinygrad_nn.samples import samples_of
 from tinygrad_nn.view import Picture
-from tinygrad_nn.view.graph import Graph
+from tinygrad_nn.view.graph.computation import ComputationGraph
 
 OPS = sorted(name for name, op in BY_NAME.items() if isinstance(op, Op) and op.name == name)
 
@@ -64,7 +64,7 @@ ODD = {
 def test_odd_values_and_names(case, engine):
     with np.errstate(all="ignore"):
         y = ODD[case]()
-    picture = check(y, next(n for n in Graph(y).nodes if n.tracked))
+    picture = check(y, next(n for n in ComputationGraph(y).nodes if n.tracked))
     picture = dataclasses.replace(picture, engine=engine)
     assert picture.svg()
     assert picture.tex().isascii()
@@ -86,14 +86,14 @@ def test_random_graphs(seed):
 
 
 def test_paths_that_do_not_add_up_are_told_in_red(founding, monkeypatch):
-    real = Graph._sweep
+    real = ComputationGraph._sweep
 
-    def wrong(self, tainted):
-        gradient, sent = real(self, tainted)
+    def wrong(self, unknown):
+        gradient, sent = real(self, unknown)
         gradient[founding[0].index] = gradient[founding[0].index] + 1.0
         return gradient, sent
 
-    monkeypatch.setattr(Graph, "_sweep", wrong)
+    monkeypatch.setattr(ComputationGraph, "_sweep", wrong)
     picture = tn.draw(founding[1])
     table = picture.scene.table
     assert table.ok is False

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view import Picture
-from tinygrad_nn.view.text import clean, count, number, shorten
+from tinygrad_nn.view.text import clean, count, shorten
 
 
 @pytest.fixture(params=["chain", "network", "layers", "neurons"])
@@ -30,7 +31,7 @@ def test_json_makes_the_same_picture(picture):
 
 
 def test_json_that_is_no_picture_is_refused():
-    for text in ("[]", "{}", '{"title": 1, "description": ""}', '{"title": "", "description": "", "nodes": [{}]}'):
+    for text in ("[]", "{}", '{"title": 1}', '{"title": "", "boxes": [{}]}', '{"title": "", "direction": "up"}'):
         with pytest.raises(ValueError, match="a picture"):
             Picture.from_json(text)
     with pytest.raises(json.JSONDecodeError):
@@ -42,12 +43,14 @@ def test_tex_is_ascii_and_closed(picture, engine, tmp_path):
     text = picture.save(tmp_path / "p.tex").read_text("utf-8")
     assert text.isascii()
     assert text.startswith("\\documentclass[border=6pt]{standalone}")
-    for environment in ("document", "tikzpicture", "tabular"):
+    for environment in ("document", "tikzpicture"):
         assert text.count(f"\\begin{{{environment}}}") == text.count(f"\\end{{{environment}}}")
     plain = re.sub(r"\\[\\{}]", "", text)
     assert plain.count("{") == plain.count("}")
-    drawn = len(picture.scene.edges) + sum(max(len(e.lanes) - 1, 0) for e in picture.scene.edges)
-    assert len(re.findall(r"\\draw\[[<-]", text)) == drawn
+    drawn = len(picture.scene.arrows) + sum(max(len(e.lanes) - 1, 0) for e in picture.scene.arrows)
+    arrows = [part for part in text.split("\n% ") if part.startswith("edge ")]
+    assert len(arrows) == len(picture.scene.arrows)
+    assert sum(len(re.findall(r"\\path\[draw=.*controls", part)) for part in arrows) == drawn
 
 
 def test_html_is_a_page_with_the_picture_in_it(founding, engine, tmp_path):
@@ -89,7 +92,7 @@ def test_text_says_everything(founding, tmp_path):
     ],
 )  # fmt: skip
 def test_numbers(value, text):
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 def test_counts():

@@ -25,12 +25,12 @@ def wide():
 
 
 def unit(picture, level, i):
-    (found,) = (n for n in picture.scene.nodes if n.id == f"u{level}_{i}")
+    (found,) = (n for n in picture.scene.boxes if n.id == f"u{level}_{i}")
     return found
 
 
 def numbers(node):
-    return {row.label: row.text for row in node.rows}
+    return {row.label: row.text for row in node.fields}
 
 
 # --- figure 1 --------------------------------------------------------------------------------------------------------
@@ -49,19 +49,19 @@ def test_network_shows_every_unit_with_its_numbers(relu_network):
 
 def test_dead_units_are_drawn_blocked(relu_network):
     picture = tn.draw(relu_network, detail="neurons")
-    assert [n.blocked for n in picture.scene.nodes if n.id.startswith("u1")] == [False, False, True]
-    assert {e.kind for e in picture.scene.edges if e.target == "u1_3"} == {"blocked"}
+    assert [n.blocked for n in picture.scene.boxes if n.id.startswith("u1")] == [False, False, True]
+    assert {e.kind for e in picture.scene.arrows if e.target == "u1_3"} == {"blocked"}
     assert "style=dotted" in picture.source
 
 
 def test_units_keep_their_order_from_top_to_bottom(relu_network):
-    places = [n.at[1] for n in tn.draw(relu_network, detail="neurons").scene.nodes if n.id.startswith("u1")]
+    places = [n.at[1] for n in tn.draw(relu_network, detail="neurons").scene.boxes if n.id.startswith("u1")]
     assert places == sorted(places, reverse=True)
 
 
 def test_negative_weights_are_dashed(relu_network):
     picture = tn.draw(relu_network, detail="neurons")
-    (arrow,) = (e for e in picture.scene.edges if (e.source, e.target) == ("u0_2", "u1_1"))
+    (arrow,) = (e for e in picture.scene.arrows if (e.source, e.target) == ("u0_2", "u1_1"))
     assert arrow.kind == "negative"
     assert arrow.tooltip == "w₁₂¹ = −2, carries −1"
 
@@ -99,7 +99,7 @@ def test_error_signals_come_back_and_add_up(relu_network, neuron, factors, produ
 
 def test_fan_out_has_an_arrow_forth_and_one_back_for_each_unit_above(relu_network):
     picture = tn.draw(relu_network, detail="neurons", neuron=(1, 1))
-    assert [(e.source, e.target, e.kind) for e in picture.scene.edges if e.lanes] == [
+    assert [(e.source, e.target, e.kind) for e in picture.scene.arrows if e.lanes] == [
         ("u1_1", "u2_1", "flow"), ("u2_1", "u1_1", "back"), ("u1_1", "u2_2", "flow"), ("u2_2", "u1_1", "back"),
     ]  # fmt: skip
 
@@ -111,12 +111,12 @@ def test_wide_layers_show_the_strongest_and_the_exact_rest(wide):
     delta = 7 * tn.gradients(wide, find(wide, "Z²"))[0][:, 0]
     sent = W[:, 2] * delta
     assert sorted(abs(row.value) for row in shown) == sorted(sorted(abs(sent))[-5:])
-    assert rest.nodes == "… and 7 more units, together"
+    assert rest.label == "… and 7 more units, together"
     assert rest.value == pytest.approx(sent.sum() - sum(row.value for row in shown), abs=1e-12)
     assert picture.scene.table.ok is True
-    (box,) = (n for n in picture.scene.nodes if n.id == "rest2")
+    (box,) = (n for n in picture.scene.boxes if n.id == "rest2")
     assert box.title == "… 7 more"
-    assert box.rows[0].value == pytest.approx(rest.value)
+    assert box.fields[0].value == pytest.approx(rest.value)
 
 
 def find(root, name):
@@ -134,7 +134,7 @@ def find(root, name):
 
 def test_inside_a_neuron(relu_network):
     picture = tn.draw(relu_network, detail="neurons", inside=(1, 1))
-    names = [n.title for n in picture.scene.nodes if n.form in ("sign", "text")]
+    names = [n.title for n in picture.scene.boxes if n.shape in ("sign", "text", "label")]
     for text in ("×", "Σ", "σ", "w₁₁¹ = 1", "w₁₂¹ = −2", "z₁¹ = 1", "δ₁¹ = 1.5", "relu"):
         assert text in names
     assert [row.product for row in picture.scene.table.rows] == ["1.5", "0.75"]  # ∂L/∂W¹[0]

@@ -8,17 +8,17 @@ from tinygrad_nn.view import Picture
 
 
 def node(picture, name):
-    (found,) = (n for n in picture.scene.nodes if n.name == name)
+    (found,) = (n for n in picture.scene.boxes if n.name == name)
     return found
 
 
 def rows(picture, name):
-    return {row.label: row.text for row in node(picture, name).rows}
+    return {row.label: row.text for row in node(picture, name).fields}
 
 
 def arrows(picture, source, target):
-    ids = {n.name: n.id for n in picture.scene.nodes}
-    return [e for e in picture.scene.edges if (e.source, e.target) == (ids[source], ids[target])]
+    ids = {n.name: n.id for n in picture.scene.boxes}
+    return [e for e in picture.scene.arrows if (e.source, e.target) == (ids[source], ids[target])]
 
 
 # --- the founding text's example -------------------------------------------------------------------------------------
@@ -27,7 +27,7 @@ def arrows(picture, source, target):
 def test_founding_example_shows_two_paths_and_their_sum(founding):
     table = tn.draw(founding[1]).scene.table
     assert table.heading == "dz/dt = sum over 2 paths"
-    assert [row.nodes for row in table.rows] == ["t → x → u → s → z", "t → y → v → s → z"]
+    assert [row.label for row in table.rows] == ["t → x → u → s → z", "t → y → v → s → z"]
     assert [row.factors for row in table.rows] == ["1.6487 × 3.2974 × 1 × (−0.9356)", "1 × 0.5 × 1 × (−0.9356)"]
     assert [row.product for row in table.rows] == ["−5.0865", "−0.4678"]
     assert [row.value for row in table.rows] == [-5.0865081249549355, -0.4678054416306056]
@@ -36,12 +36,12 @@ def test_founding_example_shows_two_paths_and_their_sum(founding):
 
 def test_nodes_show_formula_value_and_gradient(founding):
     picture = tn.draw(founding[1])
-    assert [n.title for n in picture.scene.nodes] == [
+    assert [n.title for n in picture.scene.boxes] == [
         "t", "x = exp(t)", "y = t²", "u = x²", "v = y²", "s = u + v", "z = sin(s)",
     ]  # fmt: skip
     assert rows(picture, "x") == {"value": "1.6487", "∂z/∂x": "−3.0851"}
     assert rows(picture, "t") == {"value": "0.5", "∂z/∂t": "−5.5543"}
-    assert [n.role for n in picture.scene.nodes] == ["input", *["operation"] * 5, "output"]
+    assert [n.role for n in picture.scene.boxes] == ["input", *["operation"] * 5, "output"]
 
 
 def test_where_paths_meet_the_contributions_are_added(founding):
@@ -50,7 +50,7 @@ def test_where_paths_meet_the_contributions_are_added(founding):
 
 def test_arrows_show_local_derivatives(founding):
     picture = tn.draw(founding[1])
-    labels = {(e.source, e.target): e.label for e in picture.scene.edges}
+    labels = {(e.source, e.target): e.label for e in picture.scene.arrows}
     assert list(labels.values()) == [
         "exp(t) = 1.6487", "2t = 1", "2x = 3.2974", "2y = 0.5", "1", "1", "cos(s) = −0.9356",
     ]  # fmt: skip
@@ -58,7 +58,7 @@ def test_arrows_show_local_derivatives(founding):
 
 def test_lanes_run_parallel_on_shared_arrows(founding):
     picture = tn.draw(founding[1])
-    assert [e.lanes for e in picture.scene.edges] == [(1,), (2,), (1,), (2,), (1,), (2,), (1, 2)]
+    assert [e.lanes for e in picture.scene.arrows] == [(1,), (2,), (1,), (2,), (1,), (2,), (1, 2)]
     assert 'color="#0072b2:#d55e00"' in picture.source
 
 
@@ -126,7 +126,7 @@ def test_gradients_of_several_elements_are_those_of_their_sum():
     x = tn.tensor([1.0, 2.0], requires_grad=True, name="x")
     picture = tn.draw((x * x).named("y"), show=["value", "gradient", "heatmap"])
     assert "those of their sum" in picture.scene.notes[0].text
-    assert node(picture, "x").rows[1].grid.cells == ((2.0,), (4.0,))
+    assert node(picture, "x").fields[1].grid.cells == ((2.0,), (4.0,))
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -136,33 +136,33 @@ def test_variables_of_the_caller_name_the_nodes():
     t = tn.tensor(0.5, requires_grad=True)
     first, second = tn.exp(t), t**2
     result = first * second
-    assert [n.name for n in tn.draw(result).scene.nodes] == ["t", "first", "second", "result"]
+    assert [n.name for n in tn.draw(result).scene.boxes] == ["t", "first", "second", "result"]
 
 
 def test_given_names_go_first_then_own_names():
     t = tn.tensor(0.5, requires_grad=True, name="time")
     other = tn.exp(t)
-    assert [n.name for n in tn.draw(other, names={"w": t}).scene.nodes] == ["w", "z"]
-    assert [n.name for n in tn.draw(other).scene.nodes] == ["time", "other"]
-    assert [n.name for n in tn.draw(other, names={}).scene.nodes] == ["time", "z"]
+    assert [n.name for n in tn.draw(other, names={"w": t}).scene.boxes] == ["w", "z"]
+    assert [n.name for n in tn.draw(other).scene.boxes] == ["time", "other"]
+    assert [n.name for n in tn.draw(other, names={}).scene.boxes] == ["time", "z"]
 
 
 def test_results_without_a_name_are_numbered():
     t = tn.tensor(0.5, requires_grad=True, name="t")
     picture = tn.draw(tn.sin(t * 2) + 1, names={})
-    assert [n.title for n in picture.scene.nodes] == ["t", "v₁ = t·2", "v₂ = sin(v₁)", "z = v₂ + 1"]
+    assert [n.title for n in picture.scene.boxes] == ["t", "v₁ = t·2", "v₂ = sin(v₁)", "z = v₂ + 1"]
 
 
 @pytest.mark.parametrize("constant", [-0.5, np.float64(-0.5), np.array(-0.5)], ids=lambda c: type(c).__name__)
 def test_negative_constants_are_in_brackets(constant):
     h = tn.tensor(1.0, requires_grad=True, name="h")
-    titles = [tn.draw(z, names={}).scene.nodes[-1].title for z in (h + constant, h - constant, h * constant)]
+    titles = [tn.draw(z, names={}).scene.boxes[-1].title for z in (h + constant, h - constant, h * constant)]
     assert titles == ["z = h + (−0.5)", "z = h − (−0.5)", "z = h·(−0.5)"]
 
 
 def test_equal_names_are_told_apart():
     a, b = (tn.tensor(1.0, requires_grad=True, name="w") for _ in range(2))
-    assert [n.name for n in tn.draw(a * b, names={}).scene.nodes] == ["w", "w #2", "z"]
+    assert [n.name for n in tn.draw(a * b, names={}).scene.boxes] == ["w", "w #2", "z"]
 
 
 # --- arrays and networks ---------------------------------------------------------------------------------------------
@@ -170,11 +170,11 @@ def test_equal_names_are_told_apart():
 
 def test_layers_are_frames_and_parameters_differ_from_inputs(network):
     picture = tn.draw(network)
-    groups = {n.name: n.group for n in picture.scene.nodes}
+    groups = {n.name: n.cluster for n in picture.scene.boxes}
     assert [groups[k] for k in ("X", "W¹", "v₁", "b¹", "Z¹", "A¹")] == ["", *["layer1"] * 5]
     assert [groups[k] for k in ("W²", "v₂", "b²", "Z²", "A²", "J")] == [*["layer2"] * 5, ""]
-    assert [g.label for g in picture.scene.groups] == ["layer 1", "layer 2"]
-    roles = {n.name: n.role for n in picture.scene.nodes}
+    assert [g.label for g in picture.scene.clusters] == ["layer 1", "layer 2"]
+    roles = {n.name: n.role for n in picture.scene.boxes}
     assert roles["W¹"] == roles["b²"] == "parameter"
     assert roles["X"] == "input"
     assert roles["c₁"] == "constant"
@@ -207,15 +207,15 @@ def test_long_rules_are_whole_and_in_several_lines():
 
 def test_arrays_are_heat_maps_and_small_ones_numbers(network):
     W = node(tn.draw(network), "W¹")
-    assert [row.label for row in W.rows] == ["shape", "value", "∂J/∂W¹"]
-    assert W.rows[0].text == "3 × 2"
-    assert len(W.rows[1].grid.cells) == 3
-    assert len(W.rows[1].grid.cells[0]) == 2
+    assert [row.label for row in W.fields] == ["shape", "value", "∂J/∂W¹"]
+    assert W.fields[0].text == "3 × 2"
+    assert len(W.fields[1].grid.cells) == 3
+    assert len(W.fields[1].grid.cells[0]) == 2
 
 
 def test_large_arrays_are_averaged_over_blocks():
     x = tn.tensor(np.arange(240.0).reshape(12, 20), requires_grad=True, name="x")
-    grid = node(tn.draw(x.sum()), "x").rows[1].grid
+    grid = node(tn.draw(x.sum()), "x").fields[1].grid
     assert (len(grid.cells), len(grid.cells[0]), grid.exact) == (6, 10, False)
     assert grid.cells[0][0] == np.mean([0, 1, 20, 21])
 
@@ -242,7 +242,7 @@ def test_a_changed_value_is_noted_in_red_and_gives_no_number():
     assert "t of shape () was changed after multiply used it" in picture.scene.notes[0].text
     assert not picture.scene.table.rows
     assert "25" not in picture.source
-    assert "10" not in [row.text for n in picture.scene.nodes for row in n.rows]
+    assert "10" not in [row.text for n in picture.scene.boxes for row in n.fields]
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ class CodeGenerator(Calls):
                     self.names[node] = self.new_name(f"{name}_value")
                     self.body.append(f"{self.names[node]} = {name}._value")
             else:
-                wish, text = "k", ""
+                wish, text = of.name or "k", ""
                 if tensor is not None:
                     wish, text = tensor.name or "p", f"{self._owner(tensor)}._value"
                 name = self.names[node] = self.new_name(wish)
@@ -214,7 +214,7 @@ class CodeGenerator(Calls):
                     changed.append(f"{value} is not {self.once(('value', id(watched), i), 'c')}")
             elif watched.snapshot is not None:
                 items = self.once(("value", id(watched), None), "items")
-                changed.append(f"{self.constant(watched.holder, 'holder')} != {items}")
+                changed.append(f"{self.constant(watched.holder, watched.name)} != {items}")
             elif watched.kind != "module":
                 changed.append(f"not {self.constant(watched, 'watched')}.same()")
         changed += [f"{self._owner(tensor)}.tracked is not {tracked}" for tensor, tracked in self.step.tracked]
@@ -231,7 +231,7 @@ class CodeGenerator(Calls):
 
     def _values(self, watched: Watched) -> list[str]:
         """Python for each captured value of a cell, or of items."""
-        holder = self.constant(watched.holder, "holder")
+        holder = self.constant(watched.holder, watched.name or "globals")
         if watched.kind == "cell":
             return [f"{holder}.cell_contents"]
         absent = self.constant(ABSENT, "absent")
@@ -270,8 +270,8 @@ class CodeGenerator(Calls):
                 self.body.append(f"{saved[value]} = {self.name_of(value)}.copy()")
         for node, value in self.plan.stores:
             self.body.append(f"{copyto}({self.name_of(node)}, {saved.get(value) or self.name_of(value)})")
-        for owner, node in self.step.gradients:
-            self.body.append(f"{self._owner(owner)}._grad = {self._gradient_given(owner, node)}")
+        for owner, gradient in self.step.gradients:
+            self.body.append(f"{self._owner(owner)}._grad = {self._gradient_given(owner, gradient)}")
         self._write_changes()
         self.body.append("return None" if result == "None" else "return result")
 

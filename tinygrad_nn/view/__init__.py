@@ -1,7 +1,7 @@
 """Pictures and words that show where a gradient comes from."""
 
-from tinygrad_nn.view.drawing import draw
+from tinygrad_nn.view.api import draw
+from tinygrad_nn.view.explanation import explain
 from tinygrad_nn.view.picture import Picture
-from tinygrad_nn.view.words import explain
 
 __all__ = ["Picture", "draw", "explain"]

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tinygrad_nn.view import dotfile, model, plain, render, svg, tikz
-from tinygrad_nn.view.folding import fold
-from tinygrad_nn.view.model import Scene
+from tinygrad_nn.view.renderers import as_json, as_text, dot_source, html, layout_engine, svg, tikz
+from tinygrad_nn.view.scene import Scene
+from tinygrad_nn.view.scenes.folding import fold
 
-__all__ = ["Picture"]
+__all__ = ["Picture", "save_as"]
+
+TRIES = ((60, 0.6), (20, 0.25), (8, 0.15))  # boxes that are left, and the part of the time for each layout
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Picture:
-    """A drawing that never changes: the model of what it says, and how to render it.
+    """A drawing that never changes: a scene, and how to render it.
 
     Parameters
     ----------
-    scene : the picture model.
+    scene : what it says.
     engine : "dot", "embedded", or None for `dot` where it is on the PATH, else the embedded one.
     timeout : seconds that a layout may take; a larger picture comes back folded, with a note.
     """
@@ -33,23 +33,22 @@ class Picture:
     timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.engine not in (None, *render.ENGINES):
-            raise ValueError(f"engine must be 'dot', 'embedded' or None, not {self.engine!r}")
+        layout_engine.require_known(self.engine)
 
     @property
     def source(self) -> str:
         """The DOT text.  The same graph gives the same bytes."""
-        return dotfile.write(self.scene)
+        return dot_source.write(self.scene)
 
     def svg(self) -> str:
         """The picture as an SVG document with title, description and tooltips.
 
         RenderError where there is no layout engine at all.
         """
-        return self._drawn
+        return self._svg
 
     @cached_property
-    def _drawn(self) -> str:
+    def _svg(self) -> str:
         return svg.finish(*self._layout("svg"))
 
     def png(self) -> bytes:
@@ -58,13 +57,14 @@ class Picture:
 
     def _layout(self, form: str, *options: str) -> tuple[bytes, Scene]:
         """What the engine draws, and of which scene: one that takes too long is folded until it does not."""
-        scene, late = self.scene, render.LayoutTimeoutError("")
-        for most, part in ((60, 0.6), (20, 0.25), (8, 0.15)):
+        scene = self.scene
+        for boxes_left, part in TRIES:
+            source, time = dot_source.write(scene), self.timeout * part
             try:
-                return render.layout(dotfile.write(scene), form, self.engine, self.timeout * part, *options), scene
-            except render.LayoutTimeoutError as reason:
+                return layout_engine.layout(source, form, self.engine, time, *options), scene
+            except layout_engine.LayoutTimeoutError as reason:
                 late = reason
-                scene = fold(self.scene, most, f"its layout took longer than {self.timeout:g} s")
+                scene = fold(self.scene, boxes_left, f"its layout took longer than {self.timeout:g} s")
         raise late
 
     def save(self, path: str | Path) -> Path:
@@ -73,52 +73,42 @@ class Picture:
         .svg .png .pdf .dot (also .gv) .json .html .tex (TikZ, for the class standalone) .txt.  ValueError for another
         suffix, RenderError where the engine does not write it.
         """
-        path = Path(path)
-        writers: dict[str, Callable[[], bytes]] = {
-            ".svg": lambda: self.svg().encode(),
+        writers: dict[str, Callable[[], str | bytes]] = {
+            ".svg": self.svg,
             ".png": self.png,
             ".pdf": lambda: self._layout("pdf")[0],
-            ".dot": lambda: self.source.encode(),
-            ".gv": lambda: self.source.encode(),
-            ".json": lambda: self.json().encode(),
-            ".html": lambda: self.html().encode(),
-            ".tex": lambda: self.tex().encode(),
-            ".txt": lambda: self.text().encode(),
+            ".dot": lambda: self.source,
+            ".gv": lambda: self.source,
+            ".json": self.json,
+            ".html": self.html,
+            ".tex": self.tex,
+            ".txt": self.text,
         }
-        try:
-            content = writers[path.suffix.lower()]
-        except KeyError:
-            raise ValueError(f"pictures are saved as {' '.join(writers)}, not {path.suffix or path.name!r}") from None
-        path.write_bytes(content())
-        return path
+        return save_as(path, writers, "pictures")
 
     def text(self) -> str:
         """What the picture says, line by line."""
-        return plain.text(self.scene)
+        return as_text.write(self.scene)
 
     def html(self) -> str:
         """A page with the picture, and its text to unfold."""
-        return plain.page(self.scene, self.svg())
+        return html.page(self.scene.title, html.inline(self.svg()), self.text())
 
     def tex(self) -> str:
         """A LaTeX document of the class standalone that draws the picture with TikZ."""
-        bare = dataclasses.replace(self.scene, table=None, notes=())
-        laid_out, scene = Picture(bare, self.engine, self.timeout)._layout("json")
-        return tikz.write(
-            dataclasses.replace(scene, table=self.scene.table, notes=self.scene.notes + scene.notes), laid_out
-        )
+        return tikz.write(self.svg())
 
     def json(self) -> str:
-        """The picture model; `Picture.from_json` makes the same picture of it."""
-        return json.dumps(model.to_plain(self.scene), ensure_ascii=False, indent=1) + "\n"
+        """The scene; `Picture.from_json` makes the same picture of it."""
+        return as_json.write(self.scene)
 
     @classmethod
     def from_json(cls, text: str, engine: str | None = None, timeout: float = 10.0) -> Picture:
         """The picture that `json` described.  ValueError where the text is none."""
-        return cls(model.from_plain(Scene, json.loads(text)), engine, timeout)
+        return cls(as_json.read(text), engine, timeout)
 
     def __repr__(self) -> str:
-        return f"<picture: {self.scene.title}; {len(self.scene.nodes)} nodes, {len(self.scene.edges)} arrows>"
+        return f"<picture: {self.scene.title}; {len(self.scene.boxes)} nodes, {len(self.scene.arrows)} arrows>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Picture) and self.json() == other.json()
@@ -130,12 +120,21 @@ class Picture:
         return self.svg()
 
     def _repr_html_(self) -> str:
-        """The SVG within the page itself, where tooltips work (as an image they do not)."""
-        return self.svg().split("?>", 1)[1].strip()
+        return html.inline(self.svg())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Everything a notebook can show; where no engine draws it, what the picture says."""
         try:
             return {"text/html": self._repr_html_(), "image/svg+xml": self.svg(), "text/plain": repr(self)}
-        except render.RenderError as reason:
+        except layout_engine.RenderError as reason:
             return {"text/plain": f"{self.text()}\n({reason})"}
+
+
+def save_as(path: str | Path, writers: Mapping[str, Callable[[], str | bytes]], what: str) -> Path:
+    """Write to a file what the writer for its suffix makes, and return its path.  ValueError for another suffix."""
+    path = Path(path)
+    if path.suffix.lower() not in writers:
+        raise ValueError(f"{what} are saved as {' '.join(writers)}, not {path.suffix or path.name!r}")
+    content = writers[path.suffix.lower()]()
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path

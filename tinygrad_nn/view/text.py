@@ -1,61 +1,29 @@
-"""How numbers, names and shapes are written in pictures, and how text of users is kept from becoming markup."""
+"""How counts, sums, shapes and names are written in pictures, and how wide they are."""
 
 from __future__ import annotations
 
-import html
-import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.notation import format_large, format_number, superscript
 
 __all__ = [
-    "Names", "clean", "count", "dot_string", "html_text", "layer_of", "measure", "number", "shape", "shorten",
-    "subscript", "sum_of", "superscript",
+    "abridged", "clean", "count", "in_brackets", "layer_of", "measure", "percent", "plural", "shape", "shorten",
+    "sum_of",
 ]  # fmt: skip
 
-_LOWER = str.maketrans("0123456789-−", "₀₁₂₃₄₅₆₇₈₉₋₋")
-_UPPER = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
+T = TypeVar("T")
+
 _PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
-def number(x: Any) -> str:
-    """A number as it is read best: whole and short ones exactly, others with five digits, and a true minus sign.
-
-    >>> number(-5.0865081249549355), number(0.25), number(-0.46780544), number(36), number(-1.5584e-4)
-    ('−5.0865', '0.25', '−0.4678', '36', '−1.5584e−4')
-    """
-    if isinstance(x, (bool, np.bool_)):
-        return str(bool(x))
-    if isinstance(x, int) and abs(x) >= 10**15:
-        return _large(x)
-    value = float(x.item() if isinstance(x, np.ndarray) else x)
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    size = abs(value)
-    if value == int(value) and size < 1e6:
-        text = str(int(value))
-    elif size < 1e-3 or size >= 1e6:
-        mantissa, exponent = f"{value:.4e}".split("e")
-        text = f"{_exact(mantissa, value / 10.0 ** int(exponent))}e{int(exponent)}"
-    else:
-        text = _exact(f"{value:.4f}" if size < 10 else f"{value:.{max(0, 4 - math.floor(math.log10(size)))}f}", value)
-    return text.replace("-", "−")
-
-
-def _exact(text: str, value: float) -> str:
-    """Zeros at the end say that there were more digits; without them the number is exact."""
-    return text.rstrip("0").rstrip(".") if "." in text and abs(float(text) - value) < 1e-12 * abs(value) else text
-
-
-def _large(n: int) -> str:
-    digits = len(str(abs(n)))
-    return f"{'−' if n < 0 else ''}{str(abs(n))[0]}.{str(abs(n))[1:5]}e{digits - 1}"
+def in_brackets(x: Any) -> str:
+    """A number as a factor: in brackets if it is negative."""
+    text = format_number(x)
+    return f"({text})" if text.startswith("−") else text
 
 
 def count(n: int) -> str:
@@ -66,14 +34,30 @@ def count(n: int) -> str:
     """
     if n < 10**15:
         return f"{n:,}"
-    return f"2{superscript(n.bit_length() - 1)} ≈ {_large(n)}" if n & (n - 1) == 0 else f"≈ {_large(n)}"
+    return f"2{superscript(n.bit_length() - 1)} ≈ {format_large(n)}" if n & (n - 1) == 0 else f"≈ {format_large(n)}"
+
+
+def plural(n: int, noun: str) -> str:
+    """So many of something.
+
+    >>> plural(1, "path"), plural(2048, "path")
+    ('1 path', '2,048 paths')
+    """
+    return f"{count(n)} {noun}{'s' * (n != 1)}"
+
+
+def percent(part: float) -> str:
+    """A part as percent; never 100 unless it is all, and never 0 unless it is nothing."""
+    if 0.9999 < part < 1:
+        return "nearly 100 %"
+    return f"{format_number(100 * part if part < 1e-3 else round(100 * part, 2))} %"
 
 
 def sum_of(terms: Iterable[Any]) -> str:
     """Numbers added up, as in `−5.0865 − 0.4678`."""
     text = ""
     for term in terms:
-        t = term if isinstance(term, str) else number(term)
+        t = term if isinstance(term, str) else format_number(term)
         if not text:
             text = t
         else:
@@ -81,18 +65,8 @@ def sum_of(terms: Iterable[Any]) -> str:
     return text
 
 
-def subscript(n: int | str) -> str:
-    """Digits below the line."""
-    return str(n).translate(_LOWER)
-
-
-def superscript(n: int | str) -> str:
-    """Digits above the line."""
-    return str(n).translate(_UPPER)
-
-
 def layer_of(name: str) -> int | None:
-    """The layer that a name in the founding notation speaks of.
+    """The layer that a name like W² belongs to; None for other names.
 
     >>> layer_of("W²"), layer_of("A¹⁰"), layer_of("x")
     (2, 10, None)
@@ -111,10 +85,17 @@ def shape(value: Any) -> str:
 
 def clean(text: str) -> str:
     """Text that XML and terminals can carry: control characters become blanks, lone surrogates a replacement mark."""
+    if text.isprintable():
+        return text
     return "".join(
         "\ufffd" if "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c if c.isprintable() or c == " " else " "
         for c in text
     )
+
+
+def abridged(items: Sequence[T], most: int, gap: T) -> list[T]:
+    """Very many items with the middle left out, and something in its place."""
+    return list(items) if len(items) <= most else [*items[: most // 2], gap, *items[-(most // 2) :]]
 
 
 def shorten(text: str, length: int = 40) -> str:
@@ -123,17 +104,6 @@ def shorten(text: str, length: int = 40) -> str:
     if len(text) <= length:
         return text
     return f"{text[: length * 2 // 3].rstrip()} … {text[-(length // 4) :].lstrip()}"
-
-
-def html_text(text: str) -> str:
-    """Text within HTML."""
-    return html.escape(clean(text), quote=True).replace("&#x27;", "&#39;")
-
-
-def dot_string(text: str) -> str:
-    """A DOT string that shows `text`: quotes, backslashes and entities stand for themselves, lines stay lines."""
-    lines = (html.escape(clean(line), quote=False) for line in text.split("\n"))
-    return '"' + "&#10;".join(lines).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 # Arial's widths of the characters from blank to ~, in 1/1000 of the size.
@@ -166,44 +136,3 @@ def measure(text: str, size: float = 12.0, bold: bool = False) -> float:
         else:
             total += 600
     return total * size / 1000 * (1.08 if bold else 1.0)
-
-
-class Names:
-    """What each node of a graph is called in a picture: its own name, a variable's, or v₁, v₂ ... in order of creation.
-
-    Parameters
-    ----------
-    nodes : the tensors, in order of creation.
-    root : the result that is drawn; called z if it has no name and the letter is free.
-    given : tensors by name, which goes before the tensor's own name.
-    variables : tensors by name, for those that have none.
-    """
-
-    def __init__(self, nodes: Sequence[Any], root: Any, given: Mapping[str, Any], variables: Mapping[str, Any]):
-        wanted: dict[int, str] = {}
-        own = [(node.name, node) for node in nodes if node.name]
-        for name, tensor in (*given.items(), *own, *variables.items()):
-            if isinstance(tensor, Traced):
-                wanted.setdefault(tensor.index, str(name))
-        taken: dict[str, int] = {}
-        self._names: dict[int, str] = {}
-        for node in nodes:
-            name = wanted.get(node.index)
-            if name is not None:
-                taken[name] = taken.get(name, 0) + 1
-                self._names[node.index] = name if taken[name] == 1 else f"{name} #{taken[name]}"
-        self.own = frozenset(self._names)
-        if root.index not in self._names and "z" not in taken:
-            self._names[root.index] = "z"
-            taken["z"] = 1
-        k = 0
-        for node in nodes:
-            if node.index not in self._names:
-                k += 1
-                while f"v{subscript(k)}" in taken:
-                    k += 1
-                self._names[node.index] = f"v{subscript(k)}"
-
-    def get(self, node: Any) -> str:
-        """The name of a node; empty for one of another graph."""
-        return self._names.get(node.index, "")

@@ -1,0 +1,129 @@
+"""`tn.draw`: from a tensor or a compiled step to a picture."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from tinygrad_nn.operation import Traced
+from tinygrad_nn.view.animation import Film
+from tinygrad_nn.view.graph.computation import ComputationGraph
+from tinygrad_nn.view.graph.names import variables_of
+from tinygrad_nn.view.picture import Picture
+from tinygrad_nn.view.scene import Scene
+from tinygrad_nn.view.scenes.backward_pass import backward_pass
+from tinygrad_nn.view.scenes.neurons import neurons_scene
+from tinygrad_nn.view.scenes.operations import layers_scene, operations_scene
+from tinygrad_nn.view.scenes.program import is_compiled, program_scene
+from tinygrad_nn.view.scenes.request import SHOW, Request
+
+__all__ = ["draw"]
+
+
+# A new kind of picture is a module in scenes/ and a line here.
+DETAILS: dict[str, Callable[[ComputationGraph, Request], Scene]] = {
+    "ops": operations_scene,
+    "layers": layers_scene,
+    "neurons": neurons_scene,
+}
+
+
+def draw(
+    root: Any,
+    wrt: Any = None,
+    detail: str = "ops",
+    show: Collection[str] = SHOW,
+    names: Mapping[str, Any] | None = None,
+    engine: str | None = None,
+    *,
+    fold: Collection[int] = (),
+    most: int | None = None,
+    neuron: tuple[int, int] | None = None,
+    inside: tuple[int, int] | None = None,
+    example: int = 1,
+    steps: bool = False,
+    mistake: str | None = None,
+    timeout: float = 10.0,
+) -> Picture | Film:
+    r"""A picture of how `root` was computed, and of where its gradient comes from.
+
+    Parameters
+    ----------
+    root : the tensor to draw, with all it was made from; or a step of `tn.compile` that has been called, see below.
+    wrt : the input whose paths are shown, or a `tn.paths(root, ...)` to show these; by itself the only input, where it
+        is a number and has few paths.
+    detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", figure 1 of the post
+        below, every unit of every layer.
+    show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows),
+        "paths", "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).
+    names : tensors by name, as in ``names={"u": u}`` or ``names=vars()``; by default the variables of the caller,
+        unless a tensor has a name of its own.
+    engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
+    fold : numbers of dense layers that "ops" draws as one box.
+    most : how many boxes there may be before the middle is folded (250; 16 for "layers", 60 for a compiled step), or
+        how many units of a wide layer "neurons" draws (5).
+    neuron : (ℓ, i): with "neurons", figure 3: unit i of layer ℓ, what it sends to all units of the next layer, and the
+        error signals that come back and add up to its own.  Units count from 1; layer 0 is the input.
+    inside : (ℓ, i): with "neurons", figure 2: inputs, weights, sum, bias and activation of this unit.
+    example : which column of the batch "neurons" shows, counted from 1.
+    steps : the backward pass as a `Film`: which node fires, what it sends, who is still waiting.
+    mistake : with `steps`, one of the two classic ones, with its wrong numbers in red: "assign" (parts replace each
+        other instead of being added) or "order" (a node fires before all its parts have come).
+    timeout : seconds that a layout may take; what takes longer comes back folded, with a note.
+
+    Returns
+    -------
+    A `Picture`: shows itself in notebooks, `.save("z.svg")` writes it.  Needs no `backward()`, changes no `.grad`.
+
+    Of a compiled step the NumPy calls are drawn that its last replay made, as ``print(step.program)`` lists them, in a
+    frame for each line of the step, and for what is fused.  Calls whose results only the next ones read share a box.
+    Beside each call stands the buffer that it writes to, in colour where several boxes use it; the table has their
+    sizes.  Boxes with an amber border update parameters or state in place, dashed arrows are views, which copy nothing.
+
+    Raises
+    ------
+    TypeError : `root` or `wrt` is no tensor.
+    ValueError : an unknown `detail`, `show` or `engine`; `wrt` requires no gradient, or `root` does not depend on it; a
+        compiled step that has not been called yet.
+
+    Example
+    -------
+    >>> import tinygrad_nn as tn
+    >>> t = tn.tensor(0.5, requires_grad=True)
+    >>> x, y = tn.exp(t), t**2
+    >>> z = tn.sin(x**2 + y**2)
+    >>> tn.draw(z)
+    <picture: Computation graph of z = sin(v₃); 7 nodes, 7 arrows>
+    >>> print("\n".join(tn.draw(z).scene.table.rows[k].product for k in (0, 1)))
+    −5.0865
+    −0.4678
+
+    >>> @tn.compile
+    ... def step(x):
+    ...     return tn.tanh(2 * x + 1).sum()
+    >>> value = step(tn.tensor([1.0, 2.0]))
+    >>> tn.draw(step)
+    <picture: Program of step: 4 calls, 2 buffers of 24 bytes together; 2 nodes, 1 arrows>
+    >>> [field.text for field in tn.draw(step).scene.boxes[1].fields]
+    ['multiply(2, x_value, t1)', 'add(t1, 1, t1)', 'tanh(t1, t1)', 'add_reduce(t1, None, None, t2, False)']
+
+    Source: M. Thill's post "Feed Forward Networks and the Backpropagation Algorithm", "Interlude: The Chain Rule and
+    Nested Dependencies".
+    """
+    if is_compiled(root):
+        if wrt is not None or (detail, *fold, neuron, inside, steps, mistake) != ("ops", None, None, False, None):
+            raise ValueError("a compiled step is drawn call by call: only engine=, most= and timeout= are for it")
+        return Picture(program_scene(root, most), engine, timeout)
+    if not isinstance(root, Traced):
+        raise TypeError(f"draw takes a tensor, not {type(root).__name__}")
+    unknown = set(show) - set(SHOW) - {"grad"}
+    if unknown:
+        raise ValueError(f"show: there is no {sorted(unknown)[0]!r}; there are {', '.join((*SHOW, 'grad'))}")
+    if detail not in DETAILS:
+        raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
+    graph = ComputationGraph(root, names, variables_of(sys._getframe(1)) if names is None else None)
+    if steps or mistake is not None:
+        title, captions, scenes = backward_pass(graph, mistake, show)
+        return Film([Picture(scene, engine, timeout) for scene in scenes], captions, title)
+    return Picture(DETAILS[detail](graph, Request(wrt, show, fold, most, neuron, inside, example)), engine, timeout)

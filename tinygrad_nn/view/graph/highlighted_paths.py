@@ -1,0 +1,170 @@
+"""Which paths of a graph a picture highlights, and how much runs along each arrow.  All numbers are `chain`'s."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn import chain
+from tinygrad_nn.notation import format_number
+from tinygrad_nn.view.graph.computation import ComputationGraph, largest
+from tinygrad_nn.view.text import abridged, plural
+
+__all__ = ["HighlightedPaths", "obvious_source"]
+
+MOST = 8  # so many paths get a lane each
+LARGEST = 3  # of more paths, so many get one
+LISTED = 20_000  # paths between single elements are told apart up to here
+
+Key = tuple[int, int]  # of an arrow: the number of its target, and the argument
+
+
+def obvious_source(graph: ComputationGraph) -> Any:
+    """The input whose paths are shown if nobody says which: the only one, a number, with few paths; else None."""
+    leaves = [n for n in graph.nodes if n.tracked and n.op is None]
+    if len(leaves) != 1 or np.size(leaves[0].value) != 1 or np.size(graph.root.value) != 1 or leaves[0] is graph.root:
+        return None
+    return leaves[0] if chain.paths(graph.root, leaves[0]).count <= MOST else None
+
+
+class HighlightedPaths:
+    """The paths from `source` to the root of a graph.
+
+    Few paths get a lane each, in the order in which they leave; of many, the largest, and arrows are as thick as what
+    all paths together carry through them.
+
+    Attributes
+    ----------
+    sum : all paths.
+    listed : those that get a lane each, and a row in the table.
+    few : these are all.
+    stale : a value was changed, so that there are counts and no numbers.
+    between_elements : the paths lead through single elements of arrays.
+    """
+
+    def __init__(self, graph: ComputationGraph, source: Any):
+        self.graph, self.root = graph, graph.root
+        if isinstance(source, chain.PathSum):
+            self.sum = source
+        else:
+            self.sum = chain.paths(graph.root, source, np.ones_like(graph.root.value))
+        self.source = self.sum.source
+        self.stale = bool(graph.broken)
+        self.few = self.sum.count <= MOST
+        self.between_elements = isinstance(self.sum, chain.ElementPathSum)
+        self.listed = [] if self.stale else self._best()
+
+    def _best(self) -> list[chain.Path]:
+        """The paths that get lanes; none where there are too many between arrays to tell which are largest."""
+        if not self.few:
+            unknown = self.sum.count > LISTED if self.between_elements else isinstance(self.sum, chain.ArrayPathSum)
+            return [] if unknown else self.sum.top(LARGEST)
+        return sorted(self.sum.top(MOST), key=lambda path: path.edges)
+
+    def _key(self, edge: chain.Edge) -> Key:
+        """The arrow that an edge is part of."""
+        target = edge.target.tensor if isinstance(edge.target, chain.Element) else edge.target
+        return target.index, edge.slot
+
+    @cached_property
+    def _lanes(self) -> dict[Key, tuple[int, ...]]:
+        found: dict[Key, dict[int, None]] = {}
+        for k, path in enumerate(self.listed, 1):
+            for edge in path.edges:
+                found.setdefault(self._key(edge), {})[k] = None
+        return {key: tuple(numbers) for key, numbers in found.items()}
+
+    @cached_property
+    def _counts(self) -> dict[Key, int]:
+        return {} if self.between_elements else {self._key(edge): n for edge, n in self.sum.edge_counts.items()}
+
+    @cached_property
+    def _flows(self) -> dict[Key, Any]:
+        if self.stale or self.between_elements:
+            return {}
+        return {self._key(edge): flow for edge, flow in self.sum.flow.items()}
+
+    def lanes_on(self, key: Key) -> tuple[int, ...]:
+        """The numbers of the paths along an arrow."""
+        return self._lanes.get(key, ())
+
+    def pass_along(self, key: Key) -> bool:
+        """Tell whether any path runs along an arrow, with a lane or without."""
+        if self.between_elements:
+            return key in self._lanes or not self.listed
+        return key in self._counts
+
+    @cached_property
+    def _weights(self) -> dict[Key, float]:
+        sizes = {key: largest(flow) for key, flow in self._flows.items()}
+        widest = max(sizes.values(), default=0.0)
+        return {key: round(size / widest, 3) for key, size in sizes.items()} if widest else {}
+
+    def weight(self, key: Key) -> float:
+        """How thick an arrow is, from 0 to 1, where there are too many paths for a lane each."""
+        return 0.0 if self.few else self._weights.get(key, 0.0)
+
+    def through(self, node: Any) -> tuple[int, Any]:
+        """How many paths go through a node, and what they carry: a number, or an array of it by element; or None."""
+        if isinstance(self.sum, chain.ElementPathSum):
+            counts = self.sum.element_counts.get(node)
+            if counts is None:
+                return 0, None
+            return int(np.sum(counts)), None if self.stale else self.sum.element_flow[node]
+        n = self.sum.node_counts.get(node, 0)
+        if not n or self.stale or isinstance(self.sum, chain.ArrayPathSum):
+            return n, None
+        return n, self.sum.node_flow[node]
+
+    def described(self, key: Key) -> list[str]:
+        """How many paths run along an arrow, and what they carry together."""
+        if self.between_elements:
+            return []
+        if key not in self._counts:
+            return ["on no path"]
+        words = plural(self._counts[key], "path")
+        flow = self._flows.get(key)
+        if flow is not None and np.size(flow) == 1:
+            words += f", together {format_number(np.asarray(flow).item())}"
+        return [words]
+
+    @property
+    def quotient(self) -> str:
+        """Such as dz/dt."""
+        d = "d" if np.size(self.source.value) == 1 else "∂"
+        return f"{d}{self.graph.name(self.root)}/{d}{self.graph.name(self.source)}"
+
+    def nodes_of(self, path: chain.Path, most: int = 9) -> str:
+        """t → x → z, the middle left out where it is long."""
+        names = [self.graph.name(node) for node in path.nodes]
+        return " → ".join(abridged(names, most, f"… {len(names) - most + 1} more …"))
+
+    def check(self) -> tuple[bool | None, str]:
+        """Compare the sum of the paths with the gradient of the backward pass, but for rounding errors."""
+        total = np.asarray(self.sum.gradient)
+        g = self._swept_gradient()
+        if g is None:
+            return None, ""
+        mass = 0.0 if isinstance(self.sum, chain.ArrayPathSum) else self.sum.mass
+        mass = mass if math.isfinite(mass) else 0.0
+        allowed = 64 * np.finfo(g.dtype).eps * len(self.graph.nodes) * max(mass, largest(g)) + 1e-300
+        with np.errstate(all="ignore"):
+            same = bool(np.all((np.abs(total - g) <= allowed) | (total == g) | (np.isnan(total) & np.isnan(g))))
+        if same:
+            return True, "equals the gradient of the backward pass"
+        if np.size(g) == 1:
+            return (
+                False,
+                f"the backward pass gives {format_number(g.item())}, the paths add up to {format_number(total.item())}",
+            )
+        return False, f"the backward pass differs by up to {format_number(largest(total - g))}"
+
+    def _swept_gradient(self) -> Any:
+        """The gradient of the source by the backward pass, or None."""
+        if isinstance(self.source, chain.Element):
+            g = self.graph.gradient.get(self.source.tensor.index)
+            return None if g is None else g[self.source.at]
+        return self.graph.gradient.get(self.source.index)

@@ -1,0 +1,67 @@
+"""A scene as JSON, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import math
+import types
+import typing
+from typing import Any
+
+from tinygrad_nn.view.scene import Scene
+
+__all__ = ["read", "write"]
+
+
+def write(scene: Scene) -> str:
+    """A scene as JSON; what equals its default is left out."""
+    return json.dumps(_plain(scene), ensure_ascii=False, indent=1) + "\n"
+
+
+def read(text: str) -> Scene:
+    """The scene that `write` wrote.  ValueError where the text is none."""
+    return typing.cast(Scene, _typed(Scene, json.loads(text)))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {
+            f.name: _plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if getattr(value, f.name) != f.default or f.default is dataclasses.MISSING
+        }
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value  # JSON knows no "nan", "inf"
+
+
+def _typed(kind: Any, plain: Any) -> Any:
+    """A value of type `kind` from lists, dicts, texts and numbers."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        return None if plain is None else _typed(arguments[0], plain)
+    if origin is tuple:
+        if not isinstance(plain, list):
+            raise ValueError(f"a picture needs a list here, got {plain!r:.60}")
+        return tuple(_typed(arguments[0], v) for v in plain)
+    if dataclasses.is_dataclass(kind):
+        return _record(kind, plain)
+    if kind is float and (type(plain) is int or plain in ("nan", "inf", "-inf")):
+        return float(plain)
+    if issubclass(kind, enum.Enum) and plain in list(kind):
+        return kind(plain)
+    if type(plain) is not kind:
+        raise ValueError(f"a picture needs a {kind.__name__} here, got {plain!r:.60}")
+    return plain
+
+
+def _record(kind: Any, plain: Any) -> Any:
+    hints, name = typing.get_type_hints(kind), kind.__name__.lower()
+    if not isinstance(plain, dict) or not plain.keys() <= hints.keys():
+        raise ValueError(f"a picture needs a {name} here, got {plain!r:.60}")
+    try:
+        return kind(**{k: _typed(hints[k], v) for k, v in plain.items()})
+    except TypeError as reason:
+        raise ValueError(f"a picture's {name} is incomplete: {reason}") from None

@@ -1,0 +1,123 @@
+"""A scene as a DOT text that Graphviz and graphviz-pure lay out alike; the package graphviz writes it."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+from tinygrad_nn.view.renderers import dot_labels, style
+from tinygrad_nn.view.renderers.style import FONT, INK, PAPER, QUIET, SOFT, Border
+from tinygrad_nn.view.scene import Arrow, Box, Cluster, Direction, Role, Scene, Shape
+from tinygrad_nn.view.text import clean, measure
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
+
+__all__ = ["write"]
+
+_RANKS = {Direction.RIGHT: "LR", Direction.DOWN: "TB"}
+_BY_RANK = {"nodesep": "0.3", "ranksep": "0.45"}
+_BY_PLACE = {"layout": "neato", "inputscale": "72", "splines": "line", "outputorder": "edgesfirst", "nodesep": "0.35"}
+_FOOT = {"labelloc": "b", "labeljust": "l"}
+
+
+def write(scene: Scene) -> str:
+    """The DOT text of a picture: the same picture, the same bytes."""
+    from graphviz import Digraph  # takes 40 ms: only where something is drawn
+
+    where = _BY_PLACE if scene.placed else _BY_RANK | {"rankdir": _RANKS[scene.direction]}
+    paper = {"bgcolor": PAPER, "pad": "0.2", "fontname": FONT, "fontcolor": INK, "charset": "utf8"}
+    dot = Digraph(
+        "picture",
+        graph_attr=where | paper | _FOOT | {"tooltip": _tooltip(scene.title)},
+        node_attr={"shape": "plain", "fontname": FONT, "fontsize": "12", "fontcolor": INK},
+        edge_attr={"fontname": FONT, "fontsize": "11", "fontcolor": INK, "arrowsize": "0.7"},
+    )
+    foot = dot_labels.foot(scene)
+    if foot:
+        dot.attr(label=foot)
+    for box in scene.boxes:
+        if not box.cluster:
+            _add_box(dot, box)
+    _add_clusters(dot, scene, "")
+    by_id = {box.id: box for box in scene.boxes}
+    for arrow in scene.arrows:
+        _add_arrow(dot, arrow, by_id[arrow.source], by_id[arrow.target])
+    return dot.source
+
+
+def _add_clusters(dot: Digraph, scene: Scene, parent: str) -> None:
+    """The frames within a frame, with their boxes."""
+    for cluster in scene.clusters:
+        if cluster.parent != parent:
+            continue
+        with dot.subgraph(name=f"cluster_{cluster.id}", graph_attr=_frame(cluster)) as inner:
+            for box in scene.boxes:
+                if box.cluster == cluster.id:
+                    _add_box(inner, box)
+            _add_clusters(inner, scene, cluster.id)
+
+
+def _frame(cluster: Cluster) -> dict[str, str]:
+    look = {"style": "rounded,filled", "fillcolor": PAPER if cluster.parent else style.TINTED, "pencolor": SOFT}
+    text = {"labelloc": "t", "labeljust": "l", "fontsize": "11", "fontcolor": QUIET, "margin": "10"}
+    tooltip = _tooltip(cluster.tooltip or cluster.label)
+    return look | text | {"id": cluster.id, "label": _tooltip(cluster.label), "tooltip": tooltip}
+
+
+def _tooltip(text: str) -> str:
+    """A string that shows `text`: quotes, backslashes and entities stand for themselves, lines stay lines."""
+    from graphviz import escape
+
+    return escape("&#10;".join(html.escape(clean(line), quote=False) for line in text.split("\n")))
+
+
+def _add_box(dot: Digraph, box: Box) -> None:
+    fields = {"id": box.id, "class": box.role.value, "tooltip": _tooltip(box.tooltip)}
+    if box.shape in (Shape.CIRCLE, Shape.SIGN):
+        look = style.box_look(box)
+        fields |= {
+            "shape": "doublecircle" if look.border is Border.DOUBLE else "circle",
+            "fixedsize": "true",
+            "width": f"{_diameter(box):g}",
+            "penwidth": f"{look.width:g}",
+            "color": look.line,
+            "fillcolor": look.fill,
+            "style": "filled,dashed" if box.blocked else "filled",
+        }
+    if box.at:
+        fields["pos"] = f"{box.at[0]:g},{box.at[1]:g}!"
+    dot.node(box.id, dot_labels.box_label(box), **fields)
+
+
+def _diameter(box: Box) -> float:
+    """In inches; wide enough for what is written in it."""
+    if box.shape is Shape.SIGN:
+        return 0.42
+    widest = max((measure(f"{field.label} {field.text}", 11) for field in box.fields), default=0.0) + 14
+    return round(max(0.8 if len(box.fields) < 2 else 1.0, widest / 72), 2)
+
+
+def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box) -> None:
+    look = style.arrow_look(arrow)
+    fields = {
+        "id": arrow.id,
+        "class": " ".join([arrow.kind, *(f"path{k}" for k in arrow.lanes)]),
+        "color": ":".join(color for color, _ in look.strokes),
+        "penwidth": f"{round(look.width, 2):g}",
+    }
+    if len(look.strokes) == 1:
+        fields["style"] = look.strokes[0][1]
+    if look.open:
+        fields |= {"arrowhead": "open", "arrowsize": "0.6"}
+    if look.back:
+        fields |= {"dir": "both", "arrowhead": "none", "arrowtail": "normal"}
+    if arrow.tooltip:
+        fields["tooltip"] = fields["labeltooltip"] = _tooltip(arrow.tooltip)
+    if arrow.label or (arrow.lanes and not target.at):
+        fields["label"] = dot_labels.arrow_label(arrow)
+    if source.cluster != target.cluster and target.cluster:
+        fields["minlen"] = "2"  # leaves space for the parameters of the next frame: frames stand side by side
+    if source.role in (Role.OPERATION, Role.LAYER) and (source.cluster or target.cluster):
+        fields["weight"] = "8"  # the way through the network is straight, and its parameters come from the side
+    dot.edge(arrow.source, arrow.target, **fields)

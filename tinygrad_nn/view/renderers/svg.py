@@ -1,0 +1,103 @@
+"""What Graphviz leaves out of an SVG: title and description in words, tooltips, lanes that differ without colour."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+
+from tinygrad_nn.view.renderers import as_text, style
+from tinygrad_nn.view.scene import ArrowKind, Scene
+from tinygrad_nn.view.text import clean, measure
+
+__all__ = ["finish", "strip"]
+
+SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+FONTS = "Arial,Helvetica,Liberation Sans,DejaVu Sans,sans-serif"
+
+
+def finish(drawn: bytes, scene: Scene) -> str:
+    """The SVG that an engine has drawn, as a document that describes itself."""
+    root = ET.fromstring(drawn)
+    tooltips = {cluster.id: cluster.tooltip or cluster.label for cluster in scene.clusters}
+    tooltips |= {box.id: box.tooltip for box in scene.boxes} | {arrow.id: arrow.tooltip for arrow in scene.arrows}
+    lanes = {arrow.id: arrow.lanes for arrow in scene.arrows if arrow.kind is not ArrowKind.SENDS}
+    for element in list(root.iter()):
+        _plain(element)
+        key = element.get("id", "")
+        if element.tag == f"{SVG}g" and key:
+            _add_tooltip(element, tooltips.get(key, ""))
+            _dash(element, lanes.get(key, ()))
+    root.set("style", "max-width:100%;height:auto")
+    return _document(root, scene.title, as_text.description(scene))
+
+
+def _document(root: ET.Element, title: str, description: str) -> str:
+    """An element as a document with a title and a description in words."""
+    ET.register_namespace("", SVG[1:-1])
+    root.set("role", "img")
+    root.set("font-family", FONTS)
+    for position, (tag, words) in enumerate((("title", title), ("desc", description))):
+        entry = ET.Element(f"{SVG}{tag}")
+        entry.text, entry.tail = clean(words), "\n"
+        root.insert(position, entry)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _plain(element: ET.Element) -> None:
+    """One font for all, blanks in front made distance, and links that only carried tooltips made groups."""
+    element.attrib.pop("font-family", None)
+    element.attrib.pop("{http://www.w3.org/XML/1998/namespace}space", None)
+    if element.tag == f"{SVG}text" and element.text:
+        blanks = len(element.text) - len(element.text.lstrip())
+        start = float(element.get("x", 0)) + measure(" " * blanks, float(element.get("font-size", 12)))
+        element.text = element.text.strip()
+        element.set("x", f"{start:g}")
+    if element.tag == f"{SVG}a":
+        element.tag = f"{SVG}g"
+        for name in [name for name in element.attrib if name.startswith(XLINK)]:
+            del element.attrib[name]
+
+
+def _add_tooltip(group: ET.Element, words: str) -> None:
+    """Graphviz titles an element with its id; a reader wants to know what it is."""
+    for title in group.findall(f"{SVG}title"):
+        if words:
+            title.text = "\n".join(clean(line) for line in words.split("\n"))
+        else:
+            group.remove(title)
+
+
+def _dash(arrow: ET.Element, lanes: tuple[int, ...]) -> None:
+    """Each lane gets the dash pattern of its path; Graphviz knows one for the whole arrow."""
+    curves = [e for e in arrow.iter(f"{SVG}path") if e.get("fill") == "none"]
+    if not lanes or len(curves) % len(lanes):
+        return
+    by_color = {style.lane(k).line: style.lane(k).dashes for k in lanes}
+    for curve in curves:
+        dashes = by_color.get(re.sub(r"\s", "", curve.get("stroke", "")).lower())
+        curve.attrib.pop("stroke-dasharray", None)
+        if dashes:
+            curve.set("stroke-dasharray", dashes)
+
+
+def strip(drawings: Sequence[ET.Element], captions: Sequence[str], title: str) -> str:
+    """Several SVG elements below each other, with their captions."""
+    root = ET.Element(f"{SVG}svg")
+    paper = ET.SubElement(root, f"{SVG}rect", {"x": "0", "y": "0", "fill": style.PAPER})
+    y = width = 0.0
+    look = {"x": "16", "font-size": "14", "font-weight": "bold", "fill": style.INK}
+    for i, (drawing, caption) in enumerate(zip(drawings, captions, strict=True)):
+        _, _, w, h = (float(x) for x in drawing.get("viewBox", "0 0 0 0").split())
+        ET.SubElement(root, f"{SVG}text", look | {"y": f"{y + 24:g}"}).text = caption
+        for element in drawing.iter():
+            if "id" in element.attrib:
+                element.set("id", f"f{i}{element.get('id')}")
+        place = ET.SubElement(root, f"{SVG}g", {"transform": f"translate(0 {y + 30:g})", "class": "frame"})
+        place.extend(e for e in drawing if e.tag == f"{SVG}g")
+        y, width = y + 30 + h, max(width, w, measure(caption, 14, bold=True) + 32)
+    for side, size in (("width", width), ("height", y)):
+        paper.set(side, f"{size:g}")
+        root.set(side, f"{size:g}pt")
+    root.set("viewBox", f"0 0 {width:g} {y:g}")
+    return _document(root, title, " ".join(captions))

@@ -1,0 +1,202 @@
+"""The picture model: what a drawing says, as plain values that never change.  Renderers decide how it looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = [
+    "Arrow", "ArrowKind", "Box", "Cluster", "Direction", "Field", "Grid", "Note", "Role", "Scene", "Shape", "Table",
+    "TableRow",
+]  # fmt: skip
+
+
+class Role(StrEnum):
+    """What a box stands for."""
+
+    INPUT = "input"
+    PARAMETER = "parameter"
+    CONSTANT = "constant"
+    OPERATION = "operation"
+    OUTPUT = "output"
+    LAYER = "layer"
+    FOLD = "fold"  # many boxes drawn as one
+    TEXT = "text"  # nothing: it only says something
+    ARGUMENT = "argument"  # from here on of a compiled step
+    STATE = "state"
+    UPDATED = "updated"
+    RETURNED = "returned"
+
+
+class Shape(StrEnum):
+    """What a box is drawn as."""
+
+    CARD = "card"
+    CIRCLE = "circle"
+    SIGN = "sign"  # a small circle with an operator
+    TEXT = "text"  # a line or two that stand by themselves
+    LABEL = "label"  # text on an arrow
+
+
+class ArrowKind(StrEnum):
+    """What an arrow says."""
+
+    FLOW = "flow"  # a gradient comes back along it
+    CONSTANT = "constant"  # none does
+    BLOCKED = "blocked"  # it would, but the derivative is 0
+    NEGATIVE = "negative"  # a weight below 0
+    BACK = "back"  # an error signal
+    SENDS = "sends"  # what an animated backward pass sends in this frame
+    ARRAY = "array"  # the result of a call
+    VIEW = "view"  # a view of it, which copies nothing
+
+
+class Direction(StrEnum):
+    """Where the arrows of a picture lead."""
+
+    RIGHT = "right"
+    DOWN = "down"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A heat-map: numbers (means over blocks of a larger array), on a scale from −scale to scale."""
+
+    cells: tuple[tuple[float, ...], ...]
+    scale: float
+    exact: bool = True  # each cell is one element of the array
+
+    @property
+    def spelled(self) -> bool:
+        """True if the numbers themselves are shown, as there are few."""
+        return self.exact and len(self.cells) <= 4 and len(self.cells[0]) <= 4
+
+
+@dataclass(frozen=True)
+class Field:
+    """One line of a box: what it is, and the number, dash or heat-map.
+
+    `longest` is the longest text that it has in any frame of an animation, for which space is kept.  `mark` names the
+    memory that a call writes to, on the colour of `lane`; lane −1 is for parameters.
+    """
+
+    label: str
+    text: str
+    value: float | None = None
+    grid: Grid | None = None
+    strong: bool = False
+    bad: bool = False
+    longest: str = ""
+    mark: str = ""
+    lane: int = 0
+
+
+@dataclass(frozen=True)
+class Box:
+    """A node of the picture.
+
+    `at` is its place in points, up and to the right, where the picture is not left to Graphviz to lay out.
+    """
+
+    id: str
+    role: Role
+    name: str
+    title: str
+    fields: tuple[Field, ...] = ()
+    note: str = ""
+    tooltip: str = ""
+    cluster: str = ""
+    shape: Shape = Shape.CARD
+    blocked: bool = False  # no gradient passes
+    strong: bool = False
+    faint: bool = False
+    lane: int = 0  # the path whose colour a text has
+    at: tuple[float, ...] = ()
+    count: int = 1  # how many nodes of the graph it stands for
+    kind: str = ""  # the operation, for counting
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """An edge of the picture: one argument of one operation, with its local derivative and the paths along it."""
+
+    id: str
+    source: str
+    target: str
+    slot: int = 0
+    label: str = ""
+    detail: str = ""  # in small letters below: the size of the Jacobian
+    derivative: float | None = None  # where it is a single number
+    lanes: tuple[int, ...] = ()
+    kind: ArrowKind = ArrowKind.FLOW
+    weight: float = 0.0  # share of all paths' mass, 0 to 1: the thickness
+    tooltip: str = ""
+    faint: bool = False
+    count: int = 1
+    longest: str = ""  # as of a field
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A frame around boxes: a layer, or a line of a compiled step; perhaps within another one, its `parent`."""
+
+    id: str
+    label: str
+    tooltip: str = ""
+    parent: str = ""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row: a path with the nodes it visits, the factors on the way, and their product.
+
+    Number 0 is for all the others together.
+    """
+
+    number: int
+    label: str
+    factors: str
+    product: str
+    value: float | None = None
+    grid: Grid | None = None
+    share: str = ""
+    mark: str = ""  # instead of the number
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table under the picture; `ok` tells whether the sum of the paths is the gradient of the backward pass."""
+
+    heading: str
+    rows: tuple[TableRow, ...] = ()
+    rest: tuple[str, ...] = ()
+    total: str = ""
+    ok: bool | None = None
+    check: str = ""
+    grid: Grid | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark under the picture; `bad` ones are warnings."""
+
+    text: str
+    bad: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that a picture shows."""
+
+    title: str
+    boxes: tuple[Box, ...] = ()
+    arrows: tuple[Arrow, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
+    table: Table | None = None
+    notes: tuple[Note, ...] = ()
+    direction: Direction = Direction.RIGHT
+
+    @property
+    def placed(self) -> bool:
+        """True if the boxes have their places already."""
+        return any(box.at for box in self.boxes)

@@ -1,0 +1,34 @@
+"""What `tn.draw` was asked for, apart from how it is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_nn.view.graph.computation import ComputationGraph
+from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths, obvious_source
+
+__all__ = ["SHOW", "Request"]
+
+SHOW = ("value", "gradient", "shape", "heatmap", "local", "paths", "sums", "constants")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of `draw`, of which each kind of picture takes those that are for it."""
+
+    wrt: Any
+    show: Collection[str]
+    fold: Collection[int]
+    most: int | None
+    neuron: tuple[int, int] | None
+    inside: tuple[int, int] | None
+    example: int
+
+    def paths(self, graph: ComputationGraph) -> HighlightedPaths | None:
+        """The paths to highlight, if any."""
+        if "paths" not in self.show:
+            return None
+        source = obvious_source(graph) if self.wrt is None else self.wrt
+        return None if source is None else HighlightedPaths(graph, source)

@@ -183,7 +183,7 @@ class Tensor(Traced):
 
     def _here(self) -> Tensor:
         """This tensor as the current interpreter sees it."""
-        interpreter = MODE.get().interpreter
+        interpreter = _mode().interpreter
         return self if interpreter is None else interpreter.tensor(self)
 
     @property
@@ -339,8 +339,8 @@ class Tensor(Traced):
         found = pullback([here], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
-            if node._grad is not None and node.op is None:
-                before = node.grad
+            before = node.grad if isinstance(node._grad, Lent) else node._grad
+            if before is not None and node.op is None:
                 g = before[()] + g if type(g) is np.float64 else before + g
             if type(g) is np.float64:  # a single number is nobody else's
                 node._grad = np.array(g)

@@ -23,20 +23,11 @@ def quick_sweep(
     A heap finds the next node without ordering all of them first.  Values are compared with what they were only where
     somebody could have changed them.  Sums of parts that were made here are added to in place.
     """
-    # by index: gradient, node, whether the gradient was made here by an addition, whether it comes from behind a choice
-    pending: dict[int, list[Any]] = {}
-    turns: list[int] = []  # the indices of those that send on, negative: the youngest is next
-    for node, seed in zip(outputs, seeds, strict=True):
-        if node.index in pending:
-            pending[node.index][0] = pending[node.index][0] + seed
-        elif inside is None or node.index in inside:
-            pending[node.index] = [seed, node, False, False]
-            if node.op is not None:
-                heappush(turns, -node.index)
+    pending, turns = _start(outputs, seeds, inside)
     results: dict[Any, Any] = {}
     while turns:
         index = -heappop(turns)
-        g, node, _, behind = pending.pop(index)
+        g, node, _, selected = pending.pop(index)
         op, slots = node.op, node.slots
         if node.retain if keep is None else index in keep:
             results[node] = g
@@ -53,8 +44,8 @@ def quick_sweep(
                 values.append(x)
         if not unchanged:
             node.check_unchanged()
-        behind = behind and op.kind in ZEROS_STAY
-        exact, selected = behind and op.kind == "elementwise", behind or op.selects
+        selected = selected and op.kind in ZEROS_STAY
+        exact, selected = selected and op.kind == "elementwise", selected or op.selects
         rules, pair = op.vjps, len(values) == 2 and not params
         if pair:
             a, b = values
@@ -87,6 +78,24 @@ def quick_sweep(
     for g, leaf, _, _ in pending.values():
         results[leaf] = g
     return results
+
+
+def _start(outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None) -> tuple[dict[int, list], list[int]]:
+    """What has a gradient so far, by index, and a heap of the indices of those that send on, negative: youngest first.
+
+    An entry is the gradient, the node, whether the gradient was made here by an addition, and whether a choice has
+    left exact zeros in it.
+    """
+    pending: dict[int, list[Any]] = {}
+    turns: list[int] = []
+    for node, seed in zip(outputs, seeds, strict=True):
+        if node.index in pending:
+            pending[node.index][0] = pending[node.index][0] + seed
+        elif inside is None or node.index in inside:
+            pending[node.index] = [seed, node, False, False]
+            if node.op is not None:
+                heappush(turns, -node.index)
+    return pending, turns
 
 
 def has_nan(part: Any) -> bool:

@@ -84,7 +84,7 @@ class Tensor(Traced):
 
     Inside the package: `_value` is the array itself, `value` the array as the current interpreter sees it; `op`,
     `inputs` and `params` are the call that made it, `index` the time it was made, `tracked` whether gradients flow
-    through it, `watch` what looks out for later changes.
+    through it, `watch` what tracks changes of the value, where there is something to track.
     """
 
     __slots__ = (
@@ -331,7 +331,7 @@ class Tensor(Traced):
         >>> a.grad
         array(4.)
 
-        Source: the founding text's "Backpropagation via the Chain Rule".
+        Source: M. Thill, "Yet another Neural Networks Introduction", section "Backpropagation via the Chain Rule".
         """
         here = self._here()
         seed = seed_for(here, operand(gradient), "gradient")

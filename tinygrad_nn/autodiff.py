@@ -83,16 +83,15 @@ def sweep(
         g = gradients.pop(node)
         if (node.op is None or node.retain) if keep is None else node in keep:
             results[node] = g
-        if node.op is None:
+        slots = [slot for slot in node.slots if node.inputs[slot].index in inside]
+        if not slots:
             continue
         node.check_unchanged()
         op, params = node.op, node.params or {}
         y, values = (node, node.inputs) if record else (node._value, [array_of(x) for x in node.inputs])
         exact = node in selected and op.kind in ZEROS_STAY
-        for slot in node.slots:
+        for slot in slots:
             x = node.inputs[slot]
-            if x.index not in inside:
-                continue
             part = op.vjps[slot](g, y, *values, **params)
             if exact and op.kind == "elementwise":
                 part = exact_zeros(g, part)

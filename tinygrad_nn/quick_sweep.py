@@ -18,7 +18,9 @@ SINGLE = np.float64  # the type of a single number
 def quick_sweep(
     outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None = None, keep: set[int] | None = None
 ) -> dict[Any, Any]:
-    """What `sweep` computes, on arrays: `inside` are the indices of the history of what is wanted, `keep` of what is.
+    """What `sweep` computes, on arrays.
+
+    Where only some gradients are wanted, `keep` has the indices of their nodes, `inside` those of what leads to them.
 
     A heap finds the next node without ordering all of them first.  Values are compared with what they were only where
     somebody could have changed them.  Sums of parts that were made here are added to in place.
@@ -33,6 +35,8 @@ def quick_sweep(
             results[node] = g
         if inside is not None:
             slots = [slot for slot in slots if node.inputs[slot].index in inside]
+            if not slots:
+                continue
         y, inputs, params, kind, values = node._value, node.inputs, node.params, type(node), []
         unchanged = node.watch is None
         for x in inputs:

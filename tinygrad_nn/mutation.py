@@ -42,7 +42,7 @@ class Watch:
             self.exposed.append([array, array.copy() if known else None])
 
     def change(self) -> None:
-        """Note that the value changes now."""
+        """The value changes now."""
         self.changed = next(clock)
         for entry in self.exposed:
             entry[1] = None

@@ -161,10 +161,7 @@ class Tensor(Traced):
 
     def changed(self) -> None:
         """Say that the array was written to in place (an optimiser does)."""
-        watch = self._here().watched()
-        watch.changed = next(clock)
-        if watch.exposed:
-            watch.change()
+        self.here().watched().change()
 
     def watched(self) -> Watch:
         """What tracks the changes of the value, from now on."""
@@ -181,7 +178,7 @@ class Tensor(Traced):
 
     # -- the value
 
-    def _here(self) -> Tensor:
+    def here(self) -> Tensor:
         """This tensor as the current interpreter sees it."""
         interpreter = _mode().interpreter
         return self if interpreter is None else interpreter.tensor(self)
@@ -189,26 +186,26 @@ class Tensor(Traced):
     @property
     def value(self) -> Any:
         """The array, as the current interpreter sees it.  Who writes into it says `changed()`."""
-        here = self._here()
+        here = self.here()
         if here.op is None and type(here._value) is not np.ndarray:
             here._make_array()
         return here._value
 
     @value.setter
     def value(self, new: Any) -> None:
-        self._here()._value = new
+        self.here()._value = new
 
     @property
     def grad(self) -> np.ndarray | None:
         """The gradient that `backward()` has added up here, or None."""
-        here = self._here()
+        here = self.here()
         if isinstance(here._grad, Lent):
             here._grad = here._grad.taken()
         return here._grad
 
     @grad.setter
     def grad(self, new: np.ndarray | None) -> None:
-        self._here()._grad = new
+        self.here()._grad = new
 
     def _make_array(self) -> None:
         """Hold an array, which user code may share and write to, where a single number was held."""
@@ -219,14 +216,14 @@ class Tensor(Traced):
     @property
     def data(self) -> np.ndarray:
         """The array itself.  Read it, assign it, write into it: a gradient that this would spoil is refused."""
-        here = self._here()
+        here = self.here()
         here._make_array()
         here.watched().expose(here._value)
         return here._value
 
     @data.setter
     def data(self, new: Any) -> None:
-        here, new = self._here(), current(new)
+        here, new = self.here(), current(new)
         old = here._value
         if new is not old:  # else: p.data -= ... has just written into it
             new = new if hasattr(new, "dtype") else np.asarray(new)
@@ -243,7 +240,7 @@ class Tensor(Traced):
     @property
     def requires_grad(self) -> bool:
         """Does a gradient flow through this tensor?  May be set on tensors that no operation has made."""
-        return self._here().tracked
+        return self.here().tracked
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
@@ -254,7 +251,7 @@ class Tensor(Traced):
             )
         if wanted:
             conversions.check_differentiable(self._value)
-        self._here().tracked = bool(wanted)
+        self.here().tracked = bool(wanted)
 
     shape = property(lambda self: self._value.shape, doc="Lengths of the axes.")
     ndim = property(lambda self: self._value.ndim, doc="Number of axes.")
@@ -287,7 +284,7 @@ class Tensor(Traced):
 
     def detach(self) -> Tensor:
         """The same value without its history: a constant.  It shares memory with this tensor."""
-        here = self._here()
+        here = self.here()
         here._make_array()
         result = Tensor(here._value, name=self.name)
         result.watch = here.watched()
@@ -333,14 +330,14 @@ class Tensor(Traced):
 
         Source: M. Thill, "Yet another Neural Networks Introduction", section "Backpropagation via the Chain Rule".
         """
-        here = self._here()
+        here = self.here()
         seed = seed_for(here, operand(gradient), "gradient")
         seed = seed._value if isinstance(seed, Tensor) else seed
         found = pullback([here], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
-            before = node.grad if isinstance(node._grad, Lent) else node._grad
-            if before is not None and node.op is None:
+            before = None if node._grad is None or node.op is not None else node.grad
+            if before is not None:
                 g = before[()] + g if type(g) is np.float64 else before + g
             if type(g) is np.float64:  # a single number is nobody else's
                 node._grad = np.array(g)
@@ -357,7 +354,7 @@ class Tensor(Traced):
 
     def retain_grad(self) -> None:
         """Keep the gradient of this intermediate result as well, at the next `backward()`."""
-        self._here().retain = True
+        self.here().retain = True
 
     # -- indexing and conversion
 

@@ -43,15 +43,19 @@ class SingleUpdate:
 
     def step(self, rule: Callable, group: Group) -> None:
         """Apply the rule, if there is a gradient."""
-        p, g = self.p, self.p.grad
-        if g is not None:
-            value, state = p.value, current(self.state)
-            if getattr(g, "shape", None) != value.shape:
-                raise gradient_shape_error(p)
-            change, new = rule(value, g, state, group)
-            value -= change
-            p.changed()
-            _write(state, new)
+        p = self.p.here()
+        value, g = p._value, p._grad
+        if g is None:
+            return
+        if type(value) is not np.ndarray or type(g) is not np.ndarray:  # tracers, single numbers, lent gradients
+            value, g = p.value, p.grad
+        if getattr(g, "shape", None) != value.shape:
+            raise gradient_shape_error(p)
+        state = current(self.state) if self.state else self.state
+        change, new = rule(value, g, state, group)
+        value -= change
+        p.watched().change()
+        _write(state, new)
 
 
 class FusedUpdate:

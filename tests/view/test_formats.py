@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view import Picture
-from tinygrad_nn.view.text import clean, count, number, shorten
+from tinygrad_nn.view.text import clean, count, shorten
 
 
 @pytest.fixture(params=["chain", "network", "layers", "neurons"])
@@ -91,7 +92,7 @@ def test_text_says_everything(founding, tmp_path):
     ],
 )  # fmt: skip
 def test_numbers(value, text):
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 def test_counts():

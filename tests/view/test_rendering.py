@@ -121,7 +121,7 @@ def test_bytes_do_not_depend_on_the_process(tmp_path):
     )
     runs = [
         subprocess.run([sys.executable, "-X", "utf8", str(script)], check=True, capture_output=True,
-                       env={**os.environ, "PYTHONHASHSEED": seed}).stdout
+                       env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": CHECKOUT}).stdout
         for seed in ("1", "2")
     ]  # fmt: skip
     assert runs[0] == runs[1]

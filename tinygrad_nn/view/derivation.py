@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import chain
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view.graph.computation import ComputationGraph, Slot
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.scenes.path_table import costs
-from tinygrad_nn.view.text import abridged, count, number, plural, shape, sum_of
+from tinygrad_nn.view.text import abridged, count, plural, shape, sum_of
 
 __all__ = ["Section", "derivation"]
 
@@ -55,7 +56,9 @@ class _Derivation:
                 found.append(factored)
         else:
             why = "z is t itself" if self.sum.count else f"no path leads from {self.t} to {self.z}"
-            found.append(Section("Total derivative", (f"{self.paths.quotient} = {number(self.sum.count)}: {why}",)))
+            found.append(
+                Section("Total derivative", (f"{self.paths.quotient} = {format_number(self.sum.count)}: {why}",))
+            )
         return [*found, self._check()]
 
     def _functions(self) -> Section:
@@ -71,7 +74,11 @@ class _Derivation:
         equations = []
         for edge in self.sum.edges:
             local = self._local(edge)
-            value = number(local.value) if local.value is not None else f"Jacobian {local.shape[0]} × {local.shape[1]}"
+            value = (
+                format_number(local.value)
+                if local.value is not None
+                else f"Jacobian {local.shape[0]} × {local.shape[1]}"
+            )
             equations.append((self._partial(edge), *dict.fromkeys(x for x in (self._symbol(edge)[0], value) if x)))
         return Section("Local derivatives", (), _ends(equations))
 
@@ -92,13 +99,13 @@ class _Derivation:
 
     def _equation(self, heading: str, words: Sequence[str], right: Sequence[str], after: Sequence[str] = ()) -> Section:
         """The gradient with its right sides below each other, down to the number."""
-        lines = dict.fromkeys([*right, number(self.sum.gradient)])
+        lines = dict.fromkeys([*right, format_number(self.sum.gradient)])
         return Section(heading, tuple(words), ((self.paths.quotient, *lines),), tuple(after))
 
     def _terms(self) -> list[str]:
         """The sum over all paths: with derivatives, with formulas, with numbers; the last factor first."""
         edges = [path.edges[::-1] for path in self.paths.listed]
-        numbers = [[_atom(number(x)) for x in path.local_derivatives[::-1]] for path in self.paths.listed]
+        numbers = [[_atom(format_number(x)) for x in path.local_derivatives[::-1]] for path in self.paths.listed]
         return [
             " + ".join("·".join(_short([self._partial(edge) for edge in path])) for path in edges),
             sum_of(_product(map(self._symbol, path)) for path in edges),
@@ -109,7 +116,7 @@ class _Derivation:
         """Between arrays a path is a chain of rules, and its part of the gradient an array."""
         lines = []
         for path, nodes in zip(self.paths.listed, visited, strict=True):
-            share = "" if np.isnan(path.share) else f", share {number(round(100 * path.share, 2))} %"
+            share = "" if np.isnan(path.share) else f", share {format_number(round(100 * path.share, 2))} %"
             lines.append(f"{nodes}: {_described(path.contribution)}{share}")
         lines.append(f"{self.paths.quotient}: their sum, {_described(self.sum.gradient)}")
         return Section(heading, tuple(lines))
@@ -144,7 +151,7 @@ class _Derivation:
         if not ok:
             return Section("Check", (f"✗ {words}",))
         g = self.sum.gradient
-        value = number(g) if np.size(g) == 1 else "the same array"
+        value = format_number(g) if np.size(g) == 1 else "the same array"
         return Section("Check", (f"✓ the backward pass gives {value}",))
 
     def _local(self, edge: chain.Edge) -> chain.LocalDerivative:
@@ -164,15 +171,15 @@ class _Derivation:
         return found if found is not None else (self._partial(edge), 9)
 
     def _value(self, edge: chain.Edge) -> Factor:
-        return _atom(number(self._local(edge).value))
+        return _atom(format_number(self._local(edge).value))
 
 
 def _written(value: Any) -> str:
-    return number(np.asarray(value).item()) if np.size(value) == 1 else f"array of {shape(value)}"
+    return format_number(np.asarray(value).item()) if np.size(value) == 1 else f"array of {shape(value)}"
 
 
 def _described(value: Any) -> str:
-    return f"an array of {shape(value)}, norm {number(np.linalg.norm(np.ravel(value)))}"
+    return f"an array of {shape(value)}, norm {format_number(np.linalg.norm(np.ravel(value)))}"
 
 
 def _atom(text: str) -> Factor:

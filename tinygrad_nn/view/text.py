@@ -1,4 +1,4 @@
-"""How numbers, shapes and names are written in pictures, and how wide they are."""
+"""How counts, sums, shapes and names are written in pictures, and how wide they are."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_nn.notation import format_large, subscript, superscript
-from tinygrad_nn.notation import format_number as number
-from tinygrad_nn.notation import spell_index as parameter
+from tinygrad_nn.notation import format_large, format_number, superscript
 
 __all__ = [
-    "abridged", "clean", "count", "in_brackets", "layer_of", "measure", "number", "parameter", "percent", "plural",
-    "shape", "shorten", "subscript", "sum_of", "superscript",
+    "abridged", "clean", "count", "in_brackets", "layer_of", "measure", "percent", "plural", "shape", "shorten",
+    "sum_of",
 ]  # fmt: skip
 
 T = TypeVar("T")
 
 _PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+
+def in_brackets(x: Any) -> str:
+    """A number as a factor: in brackets if it is negative."""
+    text = format_number(x)
+    return f"({text})" if text.startswith("−") else text
 
 
 def count(n: int) -> str:
@@ -46,25 +50,19 @@ def percent(part: float) -> str:
     """A part as percent; never 100 unless it is all, and never 0 unless it is nothing."""
     if 0.9999 < part < 1:
         return "nearly 100 %"
-    return f"{number(100 * part if part < 1e-3 else round(100 * part, 2))} %"
+    return f"{format_number(100 * part if part < 1e-3 else round(100 * part, 2))} %"
 
 
 def sum_of(terms: Iterable[Any]) -> str:
     """Numbers added up, as in `−5.0865 − 0.4678`."""
     text = ""
     for term in terms:
-        t = term if isinstance(term, str) else number(term)
+        t = term if isinstance(term, str) else format_number(term)
         if not text:
             text = t
         else:
             text += f" − {t[1:]}" if t.startswith("−") else f" + {t}"
     return text
-
-
-def in_brackets(x: Any) -> str:
-    """A number as a factor: in brackets if it is negative."""
-    text = number(x)
-    return f"({text})" if text.startswith("−") else text
 
 
 def layer_of(name: str) -> int | None:

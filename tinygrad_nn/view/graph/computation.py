@@ -12,9 +12,9 @@ import numpy as np
 from tinygrad_nn.autodiff import pullback
 from tinygrad_nn.chain import Element
 from tinygrad_nn.errors import MutationError
+from tinygrad_nn.notation import format_number, subscript
 from tinygrad_nn.operation import Traced, write
 from tinygrad_nn.symbols import derivative
-from tinygrad_nn.view import text
 from tinygrad_nn.view.graph.names import Names
 
 __all__ = ["ComputationGraph", "Constant", "Slot", "largest"]
@@ -93,7 +93,7 @@ class ComputationGraph:
             at = f"[{', '.join(map(str, node.at))}]" if node.at else ""
             return self.name(node.tensor) + at
         if isinstance(node, Constant):
-            return f"c{text.subscript(self._constants.index(node.index) + 1)}"
+            return f"c{subscript(self._constants.index(node.index) + 1)}"
         return self.names.get(node) or node.name or "t"
 
     def formula(self, node: Any) -> str:
@@ -121,7 +121,7 @@ class ComputationGraph:
             return self.name(x)
         if np.ndim(x) == 0:
             x = x.item() if isinstance(x, np.ndarray) else x
-            return "" if x is None else text.number(x) if isinstance(x, (int, float, np.number, np.bool_)) else str(x)
+            return "" if x is None else format_number(x) if isinstance(x, (int, float, np.number, np.bool_)) else str(x)
         return next((self.name(s.source) for s in self.incoming.get(node.index, ()) if s.slot == slot), "[…]")
 
     def rule(self, slot: Slot, upstream: str = "g") -> str | None:

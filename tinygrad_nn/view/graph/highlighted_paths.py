@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import chain
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view.graph.computation import ComputationGraph, largest
-from tinygrad_nn.view.text import abridged, number, plural
+from tinygrad_nn.view.text import abridged, plural
 
 __all__ = ["HighlightedPaths", "obvious_source"]
 
@@ -127,7 +128,7 @@ class HighlightedPaths:
         words = plural(self._counts[key], "path")
         flow = self._flows.get(key)
         if flow is not None and np.size(flow) == 1:
-            words += f", together {number(np.asarray(flow).item())}"
+            words += f", together {format_number(np.asarray(flow).item())}"
         return [words]
 
     @property
@@ -155,8 +156,11 @@ class HighlightedPaths:
         if same:
             return True, "equals the gradient of the backward pass"
         if np.size(g) == 1:
-            return False, f"the backward pass gives {number(g.item())}, the paths add up to {number(total.item())}"
-        return False, f"the backward pass differs by up to {number(largest(total - g))}"
+            return (
+                False,
+                f"the backward pass gives {format_number(g.item())}, the paths add up to {format_number(total.item())}",
+            )
+        return False, f"the backward pass differs by up to {format_number(largest(total - g))}"
 
     def _swept_gradient(self) -> Any:
         """The gradient of the source by the backward pass, or None."""

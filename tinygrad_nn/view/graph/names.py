@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tinygrad_nn.notation import subscript
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.view.text import subscript
 
 __all__ = ["Names", "variables_of"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view.renderers.style import role_look
 from tinygrad_nn.view.scene import Arrow, Box, Field, Grid, Scene, Shape, Table
-from tinygrad_nn.view.text import number
 
 __all__ = ["description", "write"]
 
@@ -57,7 +57,7 @@ def _box(box: Box, frame: str) -> Iterator[str]:
 def _grid(grid: Grid) -> Iterator[str]:
     """Numbers where there are few; else a shade for each cell."""
     if grid.spelled:
-        written = [[number(x) for x in line] for line in grid.cells]
+        written = [[format_number(x) for x in line] for line in grid.cells]
         widths = [max(len(line[j]) for line in written) for j in range(len(written[0]))]
         for line in written:
             yield "        " + "  ".join(t.rjust(w) for t, w in zip(line, widths, strict=True))
@@ -111,7 +111,7 @@ def _sentence(box: Box) -> str:
 def _words(field: Field) -> str:
     if field.grid is None or not field.grid.spelled:
         return field.text
-    return ", ".join(" ".join(number(x) for x in line) for line in field.grid.cells)
+    return ", ".join(" ".join(format_number(x) for x in line) for line in field.grid.cells)
 
 
 def _table_sentences(table: Table) -> Iterator[str]:

@@ -9,10 +9,11 @@ import html
 import textwrap
 from collections.abc import Iterable
 
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view.renderers import style
 from tinygrad_nn.view.renderers.style import BAD, GOOD, INK, PAPER, QUIET, SOFT, Border
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Field, Grid, Note, Scene, Shape, Table, TableRow
-from tinygrad_nn.view.text import clean, measure, number
+from tinygrad_nn.view.text import clean, measure
 
 __all__ = ["arrow_label", "box_label", "foot", "label_lines"]
 
@@ -137,7 +138,7 @@ def _heat_map(grid: Grid, size: int = 7) -> str:
 
 def _number(x: float, scale: float) -> str:
     ink = PAPER if abs(x) > 0.62 * scale or x != x else INK
-    return _td(_font(number(x), 10, ink), bgcolor=style.tint(x, scale), align="left", cellpadding=3)
+    return _td(_font(format_number(x), 10, ink), bgcolor=style.tint(x, scale), align="left", cellpadding=3)
 
 
 def _circle(box: Box) -> str:

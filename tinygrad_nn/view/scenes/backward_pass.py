@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.autodiff import unbroadcast
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.view.graph.computation import ComputationGraph, Slot, largest
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Field, Note, Scene
 from tinygrad_nn.view.scenes.operations import Ids, operations
-from tinygrad_nn.view.text import measure, number, shape
+from tinygrad_nn.view.text import measure, shape
 
 __all__ = ["backward_pass"]
 
@@ -116,7 +117,11 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _amount(value: Any) -> str:
-    return number(value.item()) if np.size(value) == 1 else f"an array of {shape(value)}, ±{number(largest(value))}"
+    return (
+        format_number(value.item())
+        if np.size(value) == 1
+        else f"an array of {shape(value)}, ±{format_number(largest(value))}"
+    )
 
 
 def _caption(graph: ComputationGraph, snapshot: Snapshot) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import chain
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view import text
 from tinygrad_nn.view.graph.computation import ComputationGraph, Slot
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
@@ -17,7 +18,7 @@ from tinygrad_nn.view.graph.network import Layer
 from tinygrad_nn.view.scene import Arrow, Box, Field
 from tinygrad_nn.view.scenes.heat import heat_field, number_field
 from tinygrad_nn.view.scenes.layers import forward_and_back
-from tinygrad_nn.view.text import number, shorten
+from tinygrad_nn.view.text import shorten
 
 __all__ = ["Contents"]
 
@@ -123,7 +124,7 @@ class Contents:
         if y.index in self.graph.broken:
             return formula, None, "changed"
         value: Any = chain.local_derivative(chain.Edge(x, y, slot.slot)).value
-        return formula, float(value), number(value)
+        return formula, float(value), format_number(value)
 
     def _array_rule(self, slot: Slot) -> str:
         """What the arrow does to the gradient that comes back along it, with a dot in its place, as in `Wᵀ ·`."""
@@ -150,7 +151,7 @@ class Contents:
         ]
         part = self.graph.sent.get(slot.key)
         if part is not None and part.size == 1:
-            lines.append(f"sends back {number(part.item())}")
+            lines.append(f"sends back {format_number(part.item())}")
         return "\n".join(lines + (self.paths.described(slot.key) if self.paths is not None else []))
 
 
@@ -163,11 +164,11 @@ def _spelled(value: Any) -> str:
     kind = f"{text.shape(value)}, {value.dtype}"
     if not value.size or value.dtype.kind not in "fiu":
         return kind
-    return f"{kind}, from {_range(value, 'to')}, mean {number(value.mean(dtype=float))}"
+    return f"{kind}, from {_range(value, 'to')}, mean {format_number(value.mean(dtype=float))}"
 
 
 def _range(value: Any, to: str) -> str:
-    return f"{number(value.min())} {to} {number(value.max())}"
+    return f"{format_number(value.min())} {to} {format_number(value.max())}"
 
 
 def _single(slot: Slot) -> bool:

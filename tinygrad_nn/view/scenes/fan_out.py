@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.notation import format_number, subscript
 from tinygrad_nn.view.graph.network import Network
 from tinygrad_nn.view.scene import ArrowKind, Scene, Table, TableRow
 from tinygrad_nn.view.scenes.canvas import ACROSS, Canvas
@@ -19,7 +20,6 @@ from tinygrad_nn.view.scenes.units import (
     require_unit,
     strongest,
 )
-from tinygrad_nn.view.text import number, subscript
 
 __all__ = ["fan_out"]
 
@@ -40,13 +40,13 @@ def fan_out(network: Network, level: int, unit: int, most: int) -> Scene:
             for target in right.values():
                 canvas.connect(source, target, kind=kind, faint=True)
     for lane, k in enumerate(shown, 1):
-        carried = f"carries w a = {number(W[k] * network.a(level)[i])}"
+        carried = f"carries w a = {format_number(W[k] * network.a(level)[i])}"
         canvas.connect(left[i], right[k], lanes=(lane,), tooltip=carried)
-        canvas.label(f"w = {number(W[k])}", left[i], right[k], 0.4, side=9, lane=lane)
+        canvas.label(f"w = {format_number(W[k])}", left[i], right[k], 0.4, side=9, lane=lane)
         if sent is not None:
-            back = f"sends back w δ = {number(sent[k])}"
+            back = f"sends back w δ = {format_number(sent[k])}"
             canvas.connect(right[k], left[i], kind=ArrowKind.BACK, lanes=(lane,), tooltip=back)
-            canvas.label(f"w δ = {number(sent[k])}", left[i], right[k], 0.62, side=-9, lane=lane)
+            canvas.label(f"w δ = {format_number(sent[k])}", left[i], right[k], 0.62, side=-9, lane=lane)
     if -1 in right:
         canvas.connect(left[i], right[-1], faint=True)
     name = f"unit {unit} of layer {level}" if level else f"input {unit}"
@@ -62,11 +62,11 @@ def _signals(network: Network, level: int, i: int, W: Any, delta: Any, shown: li
     left = others(len(W), shown)
     if len(left):
         rest = float(sent[left].sum())
-        rows.append(TableRow(0, f"… and {len(left)} more units, together", "", number(rest), rest))
+        rows.append(TableRow(0, f"… and {len(left)} more units, together", "", format_number(rest), rest))
     total = float(sent.sum())
     quotient, ok, check = _checked(network, level, i, total, sent)
     heading = f"{quotient} sum over k of w(k,{i + 1}) δ(k)"
-    return Table(heading, tuple(rows), total=number(total), ok=ok, check=check)
+    return Table(heading, tuple(rows), total=format_number(total), ok=ok, check=check)
 
 
 def _checked(network: Network, level: int, i: int, total: float, sent: Any) -> tuple[str, bool | None, str]:
@@ -77,8 +77,10 @@ def _checked(network: Network, level: int, i: int, total: float, sent: Any) -> t
         return f"∂L/∂x{k} =", None if error is None else equal(total, error[i], sent), check
     product = total * float(slope[i])
     ok = equal(product, error[i], sent)
-    check = f"× σ′({number(network.z(level)[i])}) = {number(slope[i])} gives δ{k} = {number(product)}"
+    check = (
+        f"× σ′({format_number(network.z(level)[i])}) = {format_number(slope[i])} gives δ{k} = {format_number(product)}"
+    )
     check += ", blocked" if slope[i] == 0 else ", as in the backward pass" if ok else ""
     if not ok:
-        check += f"; the backward pass gives {number(error[i])}"
+        check += f"; the backward pass gives {format_number(error[i])}"
     return f"δ{k} of layer {level} = σ′(z{k}) ·", ok, check

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view import text
 from tinygrad_nn.view.graph.computation import largest
 from tinygrad_nn.view.scene import Field, Grid
-from tinygrad_nn.view.text import number
 
 __all__ = ["grid", "heat_field", "number_field"]
 
@@ -40,7 +40,7 @@ def _blocks(array: Any, most: int, axis: int) -> Any:
 
 def number_field(label: str, value: Any, strong: bool = False) -> Field:
     """A single number."""
-    return Field(label, number(value), float(value), strong=strong)
+    return Field(label, format_number(value), float(value), strong=strong)
 
 
 def heat_field(label: str, value: Any, columns: int = 10, with_shape: bool = False) -> Field:
@@ -48,5 +48,5 @@ def heat_field(label: str, value: Any, columns: int = 10, with_shape: bool = Fal
     if value.size == 1:
         return number_field(label, value.item())
     heat = grid(value, columns=columns)
-    scale = f"{text.shape(value)}, " * with_shape + f"±{number(largest(value))}"
+    scale = f"{text.shape(value)}, " * with_shape + f"±{format_number(largest(value))}"
     return Field(label, "" if heat.spelled else scale, grid=heat)

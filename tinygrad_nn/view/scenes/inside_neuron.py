@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.notation import format_number, subscript, superscript
 from tinygrad_nn.view.graph.network import Network
 from tinygrad_nn.view.scene import ArrowKind, Box, Field, Role, Scene, Shape, Table
 from tinygrad_nn.view.scenes.canvas import DOWN, Canvas
@@ -21,7 +22,6 @@ from tinygrad_nn.view.scenes.units import (
     unit_box,
     weight_name,
 )
-from tinygrad_nn.view.text import number, subscript, superscript
 
 __all__ = ["inside_neuron"]
 
@@ -65,14 +65,14 @@ def _product(canvas: Canvas, level: int, unit: int, j: int, lane: int, w: Any, a
     times = canvas.add(_sign(f"x{j + 1}", "×", Role.PARAMETER, tooltip="times"), PRODUCTS, y)
     canvas.connect(source, times, lanes=(lane,))
     canvas.connect(times, "sum", lanes=(lane,))
-    canvas.text(f"{weight_name(unit, j + 1)}{superscript(level)} = {number(w[j])}", PRODUCTS, y + 26)
-    canvas.label(number(w[j] * a[j]), times, "sum", 0.4, lane=lane)
+    canvas.text(f"{weight_name(unit, j + 1)}{superscript(level)} = {format_number(w[j])}", PRODUCTS, y + 26)
+    canvas.label(format_number(w[j] * a[j]), times, "sum", 0.4, lane=lane)
 
 
 def _other_products(canvas: Canvas, products: Any, shown: list[int], top: float) -> None:
     """One box for all that are not shown."""
     left = others(len(products), shown)
-    title, fields = f"… {len(left)} more", (Field("Σ w a", number(products[left].sum())),)
+    title, fields = f"… {len(left)} more", (Field("Σ w a", format_number(products[left].sum())),)
     box = Box("rest", Role.FOLD, title, title, fields, count=len(left))
     canvas.connect(canvas.add(box, PRODUCTS, top - len(shown) * APART), "sum")
 
@@ -82,10 +82,10 @@ def _activation(canvas: Canvas, network: Network, level: int, i: int, k: str) ->
     sigma, delta = network.layers[level - 1].sigma, network.delta(level)
     canvas.add(_sign("sigma", "σ" if sigma else "=", tooltip=sigma, strong=True), ACTIVATION, 0)
     canvas.connect("sum", "sigma")
-    canvas.label(f"z{k} = {number(network.z(level)[i])}", "sum", "sigma", 0.5, side=11)
+    canvas.label(f"z{k} = {format_number(network.z(level)[i])}", "sum", "sigma", 0.5, side=11)
     if delta is not None:
         canvas.connect("sigma", "sum", kind=ArrowKind.BACK, faint=True)
-        canvas.label(f"δ{k} = {number(delta[i])}", "sum", "sigma", 0.5, side=-14)
+        canvas.label(f"δ{k} = {format_number(delta[i])}", "sum", "sigma", 0.5, side=-14)
     canvas.text(sigma or "identity", ACTIVATION, -26, faint=True)
     unit = unit_box(network, level, i, superscript(level), strong=True)
     canvas.connect("sigma", canvas.add(unit, RESULT, 0))
@@ -99,10 +99,10 @@ def _weight_gradients(network: Network, level: int, i: int, a: Any, delta: Any, 
     for lane, j in enumerate(shown, 1):
         equation = f"∂L/∂{weight_name(i + 1, j + 1)}{up} = δ{k} {input_name(level, j + 1)}"
         rows.append(product_row(lane, equation, delta[i], a[j]))
-    rest = [f"∂L/∂b{k} = δ{k} = {number(delta[i])}"] if layer.b is not None else []
+    rest = [f"∂L/∂b{k} = δ{k} = {format_number(delta[i])}"] if layer.b is not None else []
     slope, g = network.slope(level), network.graph.gradient.get(layer.W.index)
     if slope is not None and slope[i] == 0:
-        rest.append(f"blocked: σ′(z{k}) = σ′({number(network.z(level)[i])}) = 0")
+        rest.append(f"blocked: σ′(z{k}) = σ′({format_number(network.z(level)[i])}) = 0")
     if g is not None and network.batch == 1:
         ok = all(equal(parts[j], g[i, j], parts) for j in range(len(parts)))
         rest.append(

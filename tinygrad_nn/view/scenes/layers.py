@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view import text
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer
 from tinygrad_nn.view.scene import Box, Field
 from tinygrad_nn.view.scenes.heat import heat_field, number_field
-from tinygrad_nn.view.text import count, number, shorten
+from tinygrad_nn.view.text import count, shorten
 
 __all__ = ["equations", "forward_and_back", "layer_box"]
 
@@ -64,7 +65,7 @@ def _gradients(graph: ComputationGraph, layer: Layer) -> list[Field]:
         elif node is layer.Z:
             fields.append(_heat(label, g))
         else:
-            fields.append(Field(f"‖{label}‖", number(np.linalg.norm(g.ravel()))))
+            fields.append(Field(f"‖{label}‖", format_number(np.linalg.norm(g.ravel()))))
     return fields
 
 

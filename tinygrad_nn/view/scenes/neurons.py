@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_nn.notation import format_number, subscript, superscript
 from tinygrad_nn.view.graph.computation import ComputationGraph, largest
 from tinygrad_nn.view.graph.network import Network
 from tinygrad_nn.view.scene import ArrowKind, Box, Role, Scene
@@ -13,7 +14,7 @@ from tinygrad_nn.view.scenes.heat import number_field
 from tinygrad_nn.view.scenes.inside_neuron import inside_neuron
 from tinygrad_nn.view.scenes.request import Request
 from tinygrad_nn.view.scenes.units import chosen, column, network_scene, weight_name
-from tinygrad_nn.view.text import clean, number, subscript, superscript
+from tinygrad_nn.view.text import clean
 
 __all__ = ["neurons_scene"]
 
@@ -60,10 +61,10 @@ def _weights(canvas: Canvas, network: Network, level: int, below: dict[int, str]
                 target,
                 kind=ArrowKind.BLOCKED if blocked else ArrowKind.NEGATIVE if w < 0 else ArrowKind.FLOW,
                 weight=round(abs(carried[k][j]) / widest * 0.5, 3) if widest else 0.0,
-                tooltip=f"{name} = {number(w)}, carries {number(carried[k][j])}",
+                tooltip=f"{name} = {format_number(w)}, carries {format_number(carried[k][j])}",
             )
             if len(below) * len(above) <= 8:
-                canvas.label(number(w), source, target, 0.3, faint=blocked)
+                canvas.label(format_number(w), source, target, 0.3, faint=blocked)
 
 
 def _loss(canvas: Canvas, network: Network, outputs: dict[int, str]) -> None:
@@ -77,4 +78,4 @@ def _loss(canvas: Canvas, network: Network, outputs: dict[int, str]) -> None:
     for k, source in outputs.items():
         canvas.connect(source, "loss", faint=k < 0)
         if k >= 0 and error is not None and len(outputs) <= 6:
-            canvas.label(f"∂{name}/∂ŷ{subscript(k + 1)} = {number(error[k])}", source, "loss", 0.4)
+            canvas.label(f"∂{name}/∂ŷ{subscript(k + 1)} = {format_number(error[k])}", source, "loss", 0.4)

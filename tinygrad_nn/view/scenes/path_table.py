@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import chain
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view.graph.computation import largest
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.scene import Table, TableRow
 from tinygrad_nn.view.scenes.heat import grid
-from tinygrad_nn.view.text import abridged, count, in_brackets, number, percent, plural
+from tinygrad_nn.view.text import abridged, count, in_brackets, percent, plural
 
 __all__ = ["costs", "path_table"]
 
@@ -43,7 +44,7 @@ def path_table(paths: HighlightedPaths) -> Table:
 
 
 def _written(value: Any) -> str:
-    return number(value.item()) if value.size == 1 else "array" if value.size else "empty"
+    return format_number(value.item()) if value.size == 1 else "array" if value.size else "empty"
 
 
 def _row(paths: HighlightedPaths, k: int, path: chain.Path, scale: float) -> TableRow:
@@ -65,7 +66,7 @@ def _factors(path: chain.Path, most: int = 8) -> str:
     for derivative in path.local_derivatives:
         if not isinstance(derivative, (int, float)):
             return ""
-        factors.append(in_brackets(derivative) if factors else number(derivative))
+        factors.append(in_brackets(derivative) if factors else format_number(derivative))
     return " × ".join(abridged(factors, most, "…"))
 
 
@@ -85,7 +86,7 @@ def costs(paths: HighlightedPaths) -> list[str]:
     s, lines = paths.sum, []
     some_dead = s.live_count < s.count
     if np.size(s.gradient) == 1 and s.count > 1 and (not paths.few or s.cancellation > 0.5 or some_dead):
-        line = f"Σ|p| = {number(s.mass)}"
+        line = f"Σ|p| = {format_number(s.mass)}"
         if s.cancellation:
             line += f", of which {percent(s.cancellation)} cancel"
         if some_dead:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tinygrad_nn.compiler import Compiled, Program
+from tinygrad_nn.compiler.ir import ArrayInput, Node, code_line
 from tinygrad_nn.compiler.tiling import cut
-from tinygrad_nn.compiler.ir import Node, code_line
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Direction, Field, Role, Scene, Table, TableRow
 from tinygrad_nn.view.scenes.folding import fold
@@ -43,7 +43,7 @@ class _Drawing:
 
     def __init__(self, program: ProgramCalls):
         self.program, self.plan = program, program.plan
-        self.place = {node: i for i, node in enumerate(program.memories, 1)}
+        self.place = {node: i for i, node in enumerate(program.inputs, 1)}
         self.drawn = 0  # arrows
 
     def scene(self) -> Scene:
@@ -51,13 +51,13 @@ class _Drawing:
         program, boxes, arrows = self.program, dict[str, Box](), list[Arrow]()
         unsaid = {*program.uses}
         for group in program.groups:
-            for x in (x.root() for x in program.inputs(group)):
-                if x in program.memories and self._id(x, group) not in boxes:
-                    boxes[self._id(x, group)] = self._memory(x, group, x in unsaid)
+            for x in (x.root() for x in program.operands(group)):
+                if x in program.inputs and self._id(x, group) not in boxes:
+                    boxes[self._id(x, group)] = self._input(x, group, x in unsaid)
                     unsaid.discard(x)
             arrows += self._arrows(group)
             boxes[self._id(group.last)] = self._card(group)
-        boxes |= {self._id(x): self._memory(x, None, True) for x in program.memories if x in unsaid}
+        boxes |= {self._id(x): self._input(x, None, True) for x in program.inputs if x in unsaid}
         function = getattr(program.program.function, "__name__", "step")
         title = f"Program of {function}: {plural(len(program.calls), 'call')}, {self._sizes()}"
         return Scene(
@@ -73,22 +73,22 @@ class _Drawing:
         return f"{plural(len(self.program.buffers), 'buffer')} of {self.program.program.nbytes:,} bytes together"
 
     def _id(self, x: Node, group: CallGroup | None = None) -> str:
-        """A memory is drawn once for each line of the step that reads it, so that arrows are short."""
+        """An input is drawn once for each line of the step that reads it, so that arrows are short."""
         root = x.root()
-        if root in self.program.memories:
+        if root in self.program.inputs:
             return f"m{self.place[root]}" if group is None else f"m{self.place[root]}_{group.segment}"
         return f"c{self.program.number[self.program.group[root].last]}"
 
     # --- boxes
 
-    def _memory(self, x: Node, group: CallGroup | None, noted: bool) -> Box:
-        """What was there before the calls."""
-        program, memory, name = self.program, self.program.memories[x], self.program.name(x)
-        tensor = program.step.arguments[memory.argument][1] if memory.argument is not None else memory.tensor
-        role = Role.ARGUMENT if memory.argument is not None else Role.STATE
-        if memory.kind == "array":
+    def _input(self, x: Node, group: CallGroup | None, noted: bool) -> Box:
+        """An array that was there before the calls."""
+        program, given, name = self.program, self.program.inputs[x], self.program.name(x)
+        tensor = program.step.arguments[given.argument][1] if given.argument is not None else given.tensor
+        role = Role.ARGUMENT if given.argument is not None else Role.STATE
+        if given.kind == "array" and x not in self.plan.written:
             role = Role.CONSTANT
-        elif memory.kind == "value" and type(tensor) is Tensor and tensor.tracked:
+        elif given.kind == "value" and type(tensor) is Tensor and tensor.tracked:
             role = Role.PARAMETER
         fields = [Field("", f"{shape(x.sample)}, {x.sample.dtype}")]
         if x in self.plan.written:
@@ -101,7 +101,7 @@ class _Drawing:
             name,
             tuple(fields),
             note="; ".join(program.uses[x]) if noted else "",
-            tooltip=f"{name}: {_origin(memory)}, {_layout(x)}",
+            tooltip=f"{name}: {_origin(given)}, {_layout(x)}",
             cluster=f"line{group.segment}" if group is not None else "",
             kind=role,
         )
@@ -145,13 +145,13 @@ class _Drawing:
         """What goes into a group: an arrow for each array; one for all, where there are many views of the same."""
         program = self.program
         views: dict[Node, list[Node]] = defaultdict(list)
-        for x in program.inputs(group):
+        for x in program.operands(group):
             if self._id(x, group) == self._id(group.last):
                 continue
             if x.base is not None:
                 views[x.root()].append(x)
             else:
-                label = "" if x in program.memories else _size(x)
+                label = "" if x in program.inputs else _size(x)
                 yield self._arrow(x, group, label, f"{program.name(x)}, {_layout(x)}")
         for root, some in views.items():
             written_out = {x: f"{program.name(x)} = {program.view(x)}" for x in some}
@@ -229,12 +229,12 @@ def _layout(x: Node) -> str:
     return f"{_size(x)}, {x.sample.dtype}, {x.sample.nbytes:,} bytes"
 
 
-def _origin(memory: Any) -> str:
-    if memory.kind == "captured":
-        return "an array that the step names"
-    if memory.kind == "array":
-        return "an array that the step uses or makes"
-    return "an argument" if memory.argument is not None else f"the {memory.kind} of a tensor"
+def _origin(given: ArrayInput) -> str:
+    if given.kind == "array":
+        return "an array that the step has used, or made"
+    if given.kind == "captured":
+        return "an array that the step can name"
+    return "an argument" if given.argument is not None else f"the {given.kind} of a tensor"
 
 
 def _calls(numbers: Iterable[int]) -> str:

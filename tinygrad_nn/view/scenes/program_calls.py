@@ -13,18 +13,18 @@ from tinygrad_nn.compiler import Program
 from tinygrad_nn.compiler.ir import Node, item
 from tinygrad_nn.compiler.memory_plan import Buffer, FusedLoop
 from tinygrad_nn.compiler.step import Given, Result, parts
-from tinygrad_nn.view.text import parameter
+from tinygrad_nn.notation import spell_index
 
 __all__ = ["CallGroup", "ProgramCalls"]
 
-ALIKE = 3  # groups that do the same to other memories, from which on one stands for all
+ALIKE = 3  # groups that do the same to other arrays, from which on one stands for all
 
 
 @dataclass(eq=False)
 class CallGroup:
     """Calls that follow each other, each result read only by a later one of them, but for the last: one formula.
 
-    `others` are groups that do the same to other memories, for which this one stands, too.
+    `others` are groups that do the same to other arrays, for which this one stands, too.
     """
 
     calls: list[Node]
@@ -49,7 +49,7 @@ class ProgramCalls:
     Attributes
     ----------
     calls, number : the calls in order, and their numbers from 1 on.
-    memories : what was there before the calls, by its node.
+    inputs : the arrays that the calls start from, by their nodes.
     segments : the loops of fused calls, line by line of the step.
     uses : what is done with results when all calls are made, in words.
     groups : the calls in groups, in order.
@@ -61,7 +61,7 @@ class ProgramCalls:
         self.program, self.plan, self.step = program, program.plan, program.step
         self.calls = [call for loop in self.plan.loops for call in loop.calls]
         self.number = {call: i for i, call in enumerate(self.calls, 1)}
-        self.memories = {memory.node: memory for memory in self.step.inputs}
+        self.inputs = {given.node: given for given in self.step.inputs}
         self.segments = _segments(self.plan.loops)
         self.uses = self._uses()
         self.groups = self._groups()
@@ -83,12 +83,12 @@ class ProgramCalls:
         return self.program.listed(call)[1]
 
     def written_to(self, call: Node) -> Node | None:
-        """The memory that a call updates in place."""
+        """The input that a call updates in place."""
         place = self.plan.place.get(call)
         return place if isinstance(place, Node) else None
 
-    def inputs(self, group: CallGroup) -> Iterator[Node]:
-        """What a group reads, but for the memories that it updates."""
+    def operands(self, group: CallGroup) -> Iterator[Node]:
+        """What a group reads, but for the inputs that it updates."""
         seen: set[Node] = set()
         for one in group.all:
             own = {*one.calls, *map(self.written_to, one.calls)}
@@ -101,7 +101,7 @@ class ProgramCalls:
         """How a view is made of what owns its memory."""
         if x.base is None:
             return self.name(x)
-        base, rest = self.view(x.base), [parameter(a) for a in (*x.args[1:], *x.kwargs.values())]
+        base, rest = self.view(x.base), [spell_index(a) for a in (*x.args[1:], *x.kwargs.values())]
         if x.func is item:
             return f"{base}[{rest[0]}]"
         if x.func is np.transpose and not rest:
@@ -120,23 +120,23 @@ class ProgramCalls:
             if isinstance(leaf, Result):
                 add(leaf.node, use)
             elif isinstance(leaf, Given):
-                add(self._memory_of(leaf.argument), use)
+                add(self._input_of(leaf.argument), use)
         for owner, gradient in self.step.gradients:
             add(gradient, f"given out as {self._owner(owner)}.grad")
-        for memory, value in self.plan.stores:
-            add(value, f"copied to {self.name(memory)} at the end")
+        for to, value in self.plan.stores:
+            add(value, f"copied to {self.name(to)} at the end")
         return found
 
-    def _memory_of(self, owner: Any) -> Any:
-        """The memory of a tensor, or of the argument of that number; None if no call reads it."""
-        for node, memory in self.memories.items():
-            same = memory.argument == owner if isinstance(owner, int) else memory.tensor is owner
-            if same and memory.kind == "value":
+    def _input_of(self, owner: Any) -> Any:
+        """The value of a tensor, or of the argument of that number; None if no call reads it."""
+        for node, given in self.inputs.items():
+            same = given.argument == owner if isinstance(owner, int) else given.tensor is owner
+            if same and given.kind == "value":
                 return node
         return None
 
     def _owner(self, owner: Any) -> str:
-        node = self._memory_of(owner)
+        node = self._input_of(owner)
         if node is not None:
             return self.name(node).removesuffix("_value")
         return "an argument" if isinstance(owner, int) else owner.name or "p"
@@ -166,7 +166,7 @@ class ProgramCalls:
         return together and not kept
 
     def _without_others(self, groups: list[CallGroup]) -> list[CallGroup]:
-        """One for all groups that make the same calls to update memories."""
+        """One for all groups that make the same calls to update inputs."""
         alike: dict[Any, list[CallGroup]] = defaultdict(list)
         for group in groups:
             updates = self.written_to(group.last) is not None

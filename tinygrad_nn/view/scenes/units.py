@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.notation import format_number, subscript, superscript
 from tinygrad_nn.view.graph.network import Network
 from tinygrad_nn.view.scene import Box, Field, Note, Role, Scene, Shape, Table, TableRow
 from tinygrad_nn.view.scenes.canvas import DOWN, Canvas
 from tinygrad_nn.view.scenes.heat import number_field
-from tinygrad_nn.view.text import in_brackets, number, plural, subscript, superscript
+from tinygrad_nn.view.text import in_brackets, plural
 
 __all__ = [
     "chosen", "column", "equal", "input_name", "network_scene", "others", "product_row", "require_unit", "strongest",
@@ -34,7 +35,7 @@ def others(n: int, shown: list[int]) -> Any:
 
 def product_row(lane: int, label: str, x: Any, y: Any) -> TableRow:
     """A row of a table with two factors."""
-    return TableRow(lane, label, f"{number(x)} × {in_brackets(y)}", number(x * y), float(x * y))
+    return TableRow(lane, label, f"{format_number(x)} × {in_brackets(y)}", format_number(x * y), float(x * y))
 
 
 def chosen(network: Network, level: int, most: int, first: int | None = None) -> list[int]:
@@ -97,7 +98,7 @@ def _rest(network: Network, level: int, shown: list[int], sent: Any) -> Box:
     if sent is not None:
         fields.append(number_field("Σ w δ", sent[left].sum()))
     elif delta is not None:
-        fields.append(Field("Σ|δ|", number(np.abs(delta[left]).sum())))
+        fields.append(Field("Σ|δ|", format_number(np.abs(delta[left]).sum())))
     blocked = sum(network.blocked(level, int(i)) for i in left)
     if blocked:
         fields.append(Field("blocked", str(blocked)))

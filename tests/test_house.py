@@ -29,6 +29,7 @@ LAYERS = [
     ["nn"],
     ["training"],
     ["plot", "sklearn"],
+    ["demo"],
     ["cli"],
 ]
 LAYER = {module: i for i, modules in enumerate(LAYERS) for module in modules}
@@ -190,7 +191,7 @@ def names_asked_for(tree):
 
 OTHER_MEANINGS = {
     ("nn/normalization.py", "affine"),  # an option of normalising layers
-    ("view/dotfile.py", "square"), ("view/tikz.py", "square"),  # a shape
+    ("view/renderers/dot_source.py", "pad"),  # an attribute of DOT
 }  # fmt: skip
 
 

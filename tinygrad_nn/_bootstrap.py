@@ -54,7 +54,7 @@ def set_up(extra: str) -> None:
     same_place = all(installed.get(key) == wanted[key] for key in ("clone", "python")) and PYTHON.exists()
     if not same_place:
         extras = []
-        # Emptied only if it is ours: one that somebody made by hand, or that was interrupted, is completed instead.
+        # Emptied only if it is ours: one made by hand, or interrupted, is completed instead.
         make_venv(clear=bool(installed))
     STAMP.unlink(missing_ok=True)
     extras = sorted({*extras, "", extra})

@@ -191,53 +191,67 @@ def quick_sweep(outputs: Sequence[Any], seeds: Sequence[Any], wanted: Sequence[A
     inside = keep = None  # all nodes
     if wanted is not None:
         inside, keep = {node.index for node in history(outputs, wanted)}, {node.index for node in wanted}
-    gradients: dict[int, Any] = {}
-    owned: set[int] = set()  # gradients made here by an addition
-    behind_choice: set[int] = set()
-    results: dict[Any, Any] = {}
-    nodes: dict[int, Any] = {}  # those with a gradient that have not had their turn
-    turns: list[int] = []  # their indices, negative: the youngest is next
+    # by index: gradient, node, whether the gradient was made here by an addition, whether it comes from behind a choice
+    pending: dict[int, list[Any]] = {}
+    turns: list[int] = []  # the indices, negative: the youngest is next
     for node, seed in zip(outputs, seeds, strict=True):
-        at = node.index
-        if at in gradients:
-            gradients[at] = gradients[at] + seed
-        elif inside is None or at in inside:
-            gradients[at], nodes[at] = seed, node
-            heappush(turns, -at)
+        if node.index in pending:
+            pending[node.index][0] = pending[node.index][0] + seed
+        elif inside is None or node.index in inside:
+            pending[node.index] = [seed, node, False, False]
+            heappush(turns, -node.index)
+    results: dict[Any, Any] = {}
     while turns:
         index = -heappop(turns)
-        node, g = nodes.pop(index), gradients.pop(index)
-        op, inputs, slots, params = node.op, node.inputs, node.slots, node.params
+        g, node, _, behind = pending.pop(index)
+        op, slots = node.op, node.slots
         if (op is None or node.retain) if keep is None else index in keep:
             results[node] = g
         if inside is not None:
-            slots = [slot for slot in slots if inputs[slot].index in inside]
+            slots = [slot for slot in slots if node.inputs[slot].index in inside]
         if not slots:
             continue
-        y, values = node._value, arrays_of(node)
-        exact = index in behind_choice and op.kind in ZEROS_STAY
+        y, inputs, params, kind, values = node._value, node.inputs, node.params, type(node), []
+        unchanged = node.watch is None
+        for x in inputs:
+            if type(x) is kind:
+                values.append(x._value)
+                if x.watch is not None and (x.watch.exposed or x.watch.changed > index):
+                    unchanged = False
+            else:
+                values.append(x)
+        if not unchanged:
+            node.check_unchanged()
+        behind = behind and op.kind in ZEROS_STAY
         for slot in slots:
             rule, x = op.vjps[slot], inputs[slot]
             part = rule(g, y, *values, **params) if params else rule(g, y, *values)
-            if exact and op.kind == "elementwise" and has_nan(part):
+            value = x._value
+            if behind and op.kind == "elementwise" and has_nan(part):
                 part = exact_zeros(g, part)
-            if type(part) is not SINGLE or type(x._value) is not SINGLE:
+            if not (type(part) is SINGLE is type(value) or fits(part, value)):
                 part = fitted(part, node, slot)
-            at = x.index
-            if at not in gradients:
-                gradients[at], nodes[at] = part, x
-                heappush(turns, -at)
-            elif at in owned:
-                gradients[at] += part
+            entry = pending.get(x.index)
+            if entry is None:
+                pending[x.index] = [part, x, False, behind or op.selects]
+                heappush(turns, -x.index)
+                continue
+            if entry[2]:
+                entry[0] += part
             else:
-                gradients[at] = gradients[at] + part
-                owned.add(at)
-            if exact or op.selects:
-                behind_choice.add(at)
+                entry[0] = entry[0] + part
+                entry[2] = True
+            if behind or op.selects:
+                entry[3] = True
     return results
 
 
 SINGLE = np.float64  # the type of a single number
+
+
+def fits(part: Any, value: Any) -> bool:
+    """Whether it is an array of the same shape and dtype, seen at a glance."""
+    return type(part) is np.ndarray and part.shape == value.shape and part.dtype is value.dtype
 
 
 def has_nan(part: Any) -> bool:
@@ -248,22 +262,6 @@ def has_nan(part: Any) -> bool:
         return True
     total = np.add.reduce(part, axis=None)
     return bool(total != total)
-
-
-def arrays_of(node: Any) -> list[Any]:
-    """The arrays that the rules of a node read; MutationError if one has changed."""
-    index, kind, values = node.index, type(node), []
-    unchanged = node.watch is None
-    for x in node.inputs:
-        if type(x) is kind:
-            values.append(x._value)
-            if x.watch is not None and (x.watch.exposed or x.watch.changed > index):
-                unchanged = False
-        else:
-            values.append(x)
-    if not unchanged:
-        node.check_unchanged()
-    return values
 
 
 def copied(g: Any) -> Any:

@@ -79,11 +79,11 @@ def save(path: str | os.PathLike, model: Any, optimizer: Any = None, extra: Any 
     ----------
     path : ends in .safetensors or .npz; without a suffix, .safetensors is added.
     model : a `tn.nn.Module`: its parameters, buffers and random generators are stored, and what it is made of.
-    optimizer : a `tn.optim` optimiser, with all it remembers.
+    optimizer : a `tn.optim` optimiser, with its state.
     extra : for yourself: numbers, texts, arrays, and lists and dicts of them (whose keys become texts).
 
-    The file is written beside its place under a temporary name, synced and renamed: whoever reads `path`, even after
-    the process was killed, finds the former file or the new one, whole.
+    The file is written under a temporary name in the same folder, synced and renamed.  So `path` is always the former
+    file or the new one, whole, even after the process was killed.
 
     Raises ValueError for another suffix, TypeError for what such a file cannot hold, ImportError without `safetensors`.
     """

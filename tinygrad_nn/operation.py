@@ -52,7 +52,7 @@ class VariadicRule:
 
 
 # Python's operators, which NumPy's scalars carry out a tenfold quicker than NumPy's functions
-QUICK = {
+QUICK: dict[Any, Callable] = {
     np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul, np.divide: operator.truediv,
     np.negative: operator.neg,
 }  # fmt: skip

@@ -6,6 +6,7 @@ Every function draws into `ax` or into a new figure, and returns what it drew in
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.modes import no_grad
+from tinygrad_nn.nn import Module
 from tinygrad_nn.tensor import Tensor, tensor
 
 try:
@@ -50,13 +52,8 @@ def _outputs(model: Any, X: np.ndarray) -> np.ndarray:
     """What the model says about the columns of X, as in prediction."""
     if hasattr(model, "predict"):  # an estimator of scikit-learn's kind, which takes rows
         return np.asarray(model.predict(X.T))
-    training = getattr(model, "training", False)
-    try:
-        with no_grad():
-            Y = (model.eval() if training else model)(X)
-    finally:
-        if training:
-            model.train()
+    with no_grad(), model.evaluating() if isinstance(model, Module) else contextlib.nullcontext():
+        Y = model(X)
     return Y.numpy() if isinstance(Y, Tensor) else np.asarray(Y)
 
 
@@ -157,7 +154,8 @@ def weights_as_images(weights: Any, shape: tuple[int, int] = (8, 8), count: int 
     Red is positive, blue negative, white zero, and the same in all images.
     Raises ValueError if an image does not have as many pixels as there are weights.
 
-    Source: the founding text's to-do list, "Visualize the first hidden layer of the net (without biases)".
+    Source: M. Thill, "Yet another Neural Networks Introduction", to-do list: "Visualize the first hidden layer of the
+    net (without biases)".
     """
     if hasattr(weights, "parameters"):
         weights = next(p for p in weights.parameters() if p.ndim == 2)

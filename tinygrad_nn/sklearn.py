@@ -128,7 +128,7 @@ class _MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         self._start(X, y, rng)
         best, waited, kept = -np.inf, 0, None
 
-        def watch(epoch: int, history: History) -> bool:
+        def goes_on(epoch: int, history: History) -> bool:
             """Whether to go on: until nothing has become better for long enough."""
             nonlocal best, waited, kept
             value = -history.loss[-1]
@@ -144,7 +144,7 @@ class _MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
             best = max(best, value)
             return waited < self.n_iter_no_change
 
-        self._run(X[rows], y[rows], None if weight is None else weight[rows], self.max_iter, watch)
+        self._run(X[rows], y[rows], None if weight is None else weight[rows], self.max_iter, goes_on)
         if kept is not None:
             self.model_.load_state_dict(kept)
         if self.tol is not None and self.history_.ended == "epochs":
@@ -161,7 +161,7 @@ class _MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         return self
 
     def _checked(self, X: Any, y: Any, sample_weight: Any, fresh: bool) -> tuple[Any, Any, Any]:
-        """Rows, targets and weights as arrays; a row of weight 0 is as good as absent."""
+        """Rows, targets and weights as arrays, without rows of weight 0."""
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=fresh, **self._validation)
         class_weight, weight = getattr(self, "class_weight", None), None
         if sample_weight is not None or class_weight is not None:

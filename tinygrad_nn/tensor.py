@@ -66,8 +66,9 @@ class Tensor(Traced):
         op: Op | None = None, inputs: tuple = (), params: dict[str, Any] | None = None, slots: tuple[int, ...] = (),
         origin: Origin | None = None,
     ):  # fmt: skip
-        # A custom operation may return a Python number, and somebody may call the class instead of `tensor`.
-        self._value = value if hasattr(value, "dtype") else np.array(value, dtype=np.float64)
+        if op is None and not hasattr(value, "dtype"):  # somebody called the class instead of `tensor`
+            value = np.array(value, dtype=np.float64)
+        self._value = value
         self.tracked = tracked
         self.name = name
         self.op = op
@@ -100,7 +101,7 @@ class Tensor(Traced):
         for a in args:
             if type(a) is Tensor:
                 if a.watch is not None and a.watch.exposed:
-                    a.watch.use()  # before `values` holds the array, too
+                    a.use()  # before `values` holds the array, too
                 values.append(a._value)
                 if a.tracked:
                     slots += bit
@@ -140,6 +141,13 @@ class Tensor(Traced):
             self.watch = Watch()
         return self.watch
 
+    def use(self) -> None:
+        """Note that an operation is about to read the value, which user code may hold."""
+        assert self.watch is not None
+        self.watch.use()
+        if not self.watch.exposed and not self._value.ndim:
+            self._value = self._value[()]  # a number again: nobody else holds the array, and numbers are quicker
+
     # -- the value
 
     def _here(self) -> Tensor:
@@ -149,8 +157,11 @@ class Tensor(Traced):
 
     @property
     def value(self) -> Any:
-        """The array, as the current interpreter sees it; for the package itself, which does not write into it."""
-        return self._here()._value
+        """The array, as the current interpreter sees it.  Who writes into it says `changed()`."""
+        here = self._here()
+        if here.op is None and type(here._value) is not np.ndarray:
+            here._make_array()
+        return here._value
 
     @value.setter
     def value(self, new: Any) -> None:
@@ -168,12 +179,17 @@ class Tensor(Traced):
     def grad(self, new: np.ndarray | None) -> None:
         self._here()._grad = new
 
+    def _make_array(self) -> None:
+        """Hold an array, which user code may share and write to, where a single number was held."""
+        if issubclass(type(self._value), np.generic):
+            self._value = np.asarray(self._value)
+            self.watched().expose(self._value)
+
     @property
     def data(self) -> np.ndarray:
         """The array itself.  Read it, assign it, write into it: a gradient that this would spoil is refused."""
         here = self._here()
-        if isinstance(here._value, np.generic) and not isinstance(here._value, Traced):
-            here._value = np.asarray(here._value)
+        here._make_array()
         here.watched().expose(here._value)
         return here._value
 
@@ -256,6 +272,7 @@ class Tensor(Traced):
     def detach(self) -> Tensor:
         """The same value without its history: a constant.  It shares memory with this tensor."""
         here = self._here()
+        here._make_array()
         result = Tensor(here._value, name=self.name)
         result.watch = here.watched()
         return result
@@ -504,8 +521,8 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
         args = tuple([interpreter.operand(a) for a in args])
     values = []
     for a in args:
-        if type(a) is Tensor and a.watch is not None:
-            a.watch.use()
+        if type(a) is Tensor and a.watch is not None and a.watch.exposed:
+            a.use()
         values.append(a._value if type(a) is Tensor else a)
     try:
         if interpreter is not None:
@@ -586,4 +603,6 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
         raise TypeError(f"tensor: expected real numbers, the data has dtype {value.dtype}: {data!r:.80}")
     if requires_grad:
         _check_differentiable(value)
+    if type(value) is np.ndarray and not value.ndim:
+        value = value[()]  # arithmetic is quicker on single numbers
     return Tensor(value, bool(requires_grad), name)

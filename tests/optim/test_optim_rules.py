@@ -429,9 +429,7 @@ def test_momentum_cannot_be_switched_on_later(raised):
     optimizer = optim.SGD([w], lr=0.1)
     optimizer.param_groups[0]["momentum"] = 0.9
     w.grad = np.ones(1)
-    assert "nothing is remembered as 'velocity': the setting that needs it was off" in raised(
-        RuntimeError, optimizer.step
-    )
+    assert "the state holds no 'velocity': the setting that needs it was off" in raised(RuntimeError, optimizer.step)
 
 
 def test_a_state_of_another_optimiser_changes_nothing(raised):

@@ -56,7 +56,7 @@ def regressor(**settings):
     )
 
 
-# --- in scikit-learn's company ---------------------------------------------------------------------------------------
+# --- with scikit-learn's own tools -----------------------------------------------------------------------------------
 
 
 def test_pipeline_and_cross_validation(iris):

@@ -205,8 +205,8 @@ class Captured:
 
     def add_settings(self, group: dict[str, Any], keys: Iterable[str], optimizer: Any) -> None:
         """Settings of an optimiser that are not looked up at each replay belong to it, too."""
-        self._watch("items", vars(optimizer), type(optimizer).__name__, ("fused",))
-        self._watch("items", group, "the settings of the optimiser", tuple(keys))
+        self._watch("items", vars(optimizer), "optimizer", ("fused",))
+        self._watch("items", group, "settings", tuple(keys))
         self.aliases += group["params"]
 
     def refusal(self, seen: Container[int]) -> str:

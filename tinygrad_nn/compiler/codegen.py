@@ -214,7 +214,7 @@ class CodeGenerator(Calls):
                     changed.append(f"{value} is not {self.once(('value', id(watched), i), 'c')}")
             elif watched.snapshot is not None:
                 items = self.once(("value", id(watched), None), "items")
-                changed.append(f"{self.constant(watched.holder, 'holder')} != {items}")
+                changed.append(f"{self.constant(watched.holder, watched.name)} != {items}")
             elif watched.kind != "module":
                 changed.append(f"not {self.constant(watched, 'watched')}.same()")
         changed += [f"{self._owner(tensor)}.tracked is not {tracked}" for tensor, tracked in self.step.tracked]
@@ -231,7 +231,7 @@ class CodeGenerator(Calls):
 
     def _values(self, watched: Watched) -> list[str]:
         """Python for each captured value of a cell, or of items."""
-        holder = self.constant(watched.holder, "holder")
+        holder = self.constant(watched.holder, watched.name or "globals")
         if watched.kind == "cell":
             return [f"{holder}.cell_contents"]
         absent = self.constant(ABSENT, "absent")

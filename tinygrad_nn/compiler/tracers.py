@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.compiler.ir import ArrayInput, Node, cast, item, map_leaves, power_of_numbers, updated
+from tinygrad_nn.compiler.ir import ArrayInput, Node, cast, item, look_up, map_leaves, power_of_numbers, updated
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.tensor import Tensor
 
@@ -259,6 +259,12 @@ class ScalarTracer(Tracer):
 
     __slots__ = ()
     __class__ = float
+
+    def astype(self, dtype: Any, copy: bool = True, **_: Any) -> Tracer:
+        """An array of no dimensions: a number that is looked up is stored in this dtype at once."""
+        if self.node.func is look_up and np.dtype(dtype).kind == "f":
+            return Tracer(self._trace, self._trace.looked_up(self.node.args[0], dtype))
+        return super().astype(dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not any(isinstance(x, Tensor) for x in inputs):

@@ -72,7 +72,7 @@ class Trace(Interpreter):
             self.check_generator(rng, name)
         self._arguments = arguments
         self._entered: set[int] = set()
-        self._numbers: list[tuple[ScalarTracer, Any]] = []
+        self._numbers: list[tuple[ScalarTracer, Setting]] = []
         self._same: dict[Any, Node] = {}
         self._tracers: dict[int, Tracer] = {}
         self._copies: dict[int, np.ndarray] = {}
@@ -136,7 +136,7 @@ class Trace(Interpreter):
             self._entered.add(id(group))
             self.captured.add_settings(group, sorted(group.keys() - {_VARYING, "params", "initial_lr"}), optimizer)
         varying = type(group.get(_VARYING)) is float
-        return {**group, _VARYING: self.number(group, _VARYING)} if varying else group
+        return {**group, _VARYING: self.number(Setting(group, _VARYING))} if varying else group
 
     def entered(self, module: Any) -> None:
         """A module runs: its attributes are compared before each replay."""
@@ -184,8 +184,8 @@ class Trace(Interpreter):
             function(*args_now, **kwargs_now)
         if not changed_before:
             self.captured.renew()
-        for number, location in self._numbers:
-            number.stand_for(self._looked_up(*location))
+        for number, setting in self._numbers:
+            number.stand_for(self.looked_up(setting, float))
 
     # -- arrays and numbers from outside
 
@@ -202,15 +202,19 @@ class Trace(Interpreter):
                 self._copies[id(array)] = array.copy()
         return found
 
-    def number(self, holder: dict[str, Any], key: str) -> ScalarTracer:
+    def number(self, setting: Setting) -> ScalarTracer:
         """The tracer of a number that is looked up at each replay."""
-        number = ScalarTracer(self, self._looked_up(holder, key))
-        self._numbers.append((number, (holder, key)))
+        number = ScalarTracer(self, self.looked_up(setting, float))
+        self._numbers.append((number, setting))
         return number
 
-    def _looked_up(self, holder: dict[str, Any], key: str) -> Node:
-        sample = np.asarray(float(holder[key]))
-        return self._append(Node(look_up, (Setting(holder, key),), {}, sample, "look_up", pure=False))
+    def looked_up(self, setting: Setting, dtype: Any) -> Node:
+        """The number that is found in settings, in a dtype; looked up again after each effect."""
+        key = len(self.effects), id(setting.holder), setting.key, np.dtype(dtype)
+        if key not in self._same:
+            sample = np.array(setting.holder[setting.key], dtype)
+            self._same[key] = self._append(Node(look_up, (setting,), {}, sample, "look_up", pure=False))
+        return self._same[key]
 
     # -- calls
 

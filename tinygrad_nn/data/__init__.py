@@ -1,4 +1,4 @@
-"""The data room brings examples in from outside and lays them out as columns, ready for a network.
+"""Loading and batching data, examples as columns.
 
 Everywhere here `X` is `(features, N)`: one example is one column. Class labels are integers of shape `(N,)`,
 one-hot targets are `(classes, N)`, regression targets `(d, N)`. Only NumPy is needed and nothing is ever downloaded.
@@ -20,19 +20,6 @@ from tinygrad_nn.data.tables import from_rows, load_csv
 from tinygrad_nn.data.toy import make_circles, make_moons, make_sine, make_spirals, make_xor
 
 __all__ = [
-    "Batches",
-    "Standardizer",
-    "batches",
-    "from_rows",
-    "load_all_digits",
-    "load_csv",
-    "load_digits",
-    "load_mnist",
-    "make_circles",
-    "make_moons",
-    "make_sine",
-    "make_spirals",
-    "make_xor",
-    "one_hot",
-    "split",
-]
+    "Batches", "Standardizer", "batches", "from_rows", "load_all_digits", "load_csv", "load_digits", "load_mnist",
+    "make_circles", "make_moons", "make_sine", "make_spirals", "make_xor", "one_hot", "split",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Training in small steps: this module deals the examples out in mini-batches, in a new order every epoch."""
+"""Mini-batches, in a new order every epoch."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""One wording for each mistake: what all helpers of this room ask of their arguments."""
+"""Checks of arguments, with one wording for each mistake."""
 
 import operator
 from typing import Any
@@ -12,7 +12,7 @@ Rng = np.random.Generator | int | None
 NUMBERS = "biuf"  # dtype kinds: bool, signed, unsigned, floating
 
 
-def numeric_array(value: object, name: str, asker: str) -> Array:
+def numeric_array(value: object, name: str, caller: str) -> Array:
     """`value` itself if it is an array of real numbers; otherwise an error that says how to make one."""
     if not isinstance(value, np.ndarray):
         if hasattr(value, "columns"):
@@ -21,36 +21,36 @@ def numeric_array(value: object, name: str, asker: str) -> Array:
             hint = f"give {name}.numpy()"
         else:
             hint = f"np.asarray({name}) makes one"
-        raise TypeError(f"{asker}: {name} is of type {type(value).__name__}, expected a NumPy array; {hint}")
+        raise TypeError(f"{caller}: {name} is of type {type(value).__name__}, expected a NumPy array; {hint}")
     if value.dtype.kind not in NUMBERS:
         found = f" ({name}{[0] * value.ndim} is {value.item(0)!r})" if value.ndim and value.size else ""
         hint = f"classes, {name} = np.unique({name}, return_inverse=True) numbers text labels"
         if name == "X":
             hint = "X.astype(float) converts numbers that are stored as objects"
-        raise ValueError(f"{asker}: {name} has dtype {value.dtype}{found}, expected real numbers; {hint}")
+        raise ValueError(f"{caller}: {name} has dtype {value.dtype}{found}, expected real numbers; {hint}")
     return value
 
 
-def matrix(value: object, name: str, asker: str) -> Array:
+def matrix(value: object, name: str, caller: str) -> Array:
     """`value` itself if it is a numeric `(features, N)` array."""
-    array = numeric_array(value, name, asker)
+    array = numeric_array(value, name, caller)
     if array.ndim != 2:
         hint = f"; {name}.reshape(1, -1) makes one feature of it" if array.ndim == 1 else ""
-        raise ValueError(f"{asker}: {name} has shape {array.shape}, expected (features, N){hint}")
+        raise ValueError(f"{caller}: {name} has shape {array.shape}, expected (features, N){hint}")
     return array
 
 
-def examples(X: object, Y: object, asker: str) -> tuple[Array, Array, int]:
+def examples(X: object, Y: object, caller: str) -> tuple[Array, Array, int]:
     """`X`, `Y` and the number of examples N, which is the last axis of both."""
-    X, Y = numeric_array(X, "X", asker), numeric_array(Y, "Y", asker)
+    X, Y = numeric_array(X, "X", caller), numeric_array(Y, "Y", caller)
     if X.ndim < 2:
         hint = "; X.reshape(1, -1) makes one feature of it" if X.ndim == 1 else ""
-        raise ValueError(f"{asker}: X has shape {X.shape}, expected (features, N){hint}")
+        raise ValueError(f"{caller}: X has shape {X.shape}, expected (features, N){hint}")
     if Y.ndim < 1:
-        raise ValueError(f"{asker}: Y has shape (), expected labels (N,) or targets (d, N)")
+        raise ValueError(f"{caller}: Y has shape (), expected labels (N,) or targets (d, N)")
     if X.shape[-1] != Y.shape[-1]:
         message = (
-            f"{asker}: X {X.shape} has {X.shape[-1]} examples, Y {Y.shape} has {Y.shape[-1]}; "
+            f"{caller}: X {X.shape} has {X.shape[-1]} examples, Y {Y.shape} has {Y.shape[-1]}; "
             "examples are columns, so the last axes must agree"
         )
         if X.ndim == 2 and X.shape[0] == Y.shape[-1]:
@@ -61,36 +61,36 @@ def examples(X: object, Y: object, asker: str) -> tuple[Array, Array, int]:
             message += f": X.T {X.T.shape} with Y.T {Y.T.shape} fits"
         raise ValueError(message)
     if X.shape[-1] == 0:
-        raise ValueError(f"{asker}: X {X.shape} holds no example; expected N of at least 1")
+        raise ValueError(f"{caller}: X {X.shape} holds no example; expected N of at least 1")
     return X, Y, X.shape[-1]
 
 
-def positive_int(value: object, name: str, asker: str) -> int:
+def positive_int(value: object, name: str, caller: str) -> int:
     """`value` as an int of at least 1."""
     try:
         number = operator.index(value)  # type: ignore[arg-type]  # the TypeError is what we ask for
     except TypeError:
-        raise TypeError(f"{asker}: {name}={value!r} is of type {type(value).__name__}, expected an int") from None
+        raise TypeError(f"{caller}: {name}={value!r} is of type {type(value).__name__}, expected an int") from None
     if number < 1:
-        raise ValueError(f"{asker}: {name}={number}, expected at least 1")
+        raise ValueError(f"{caller}: {name}={number}, expected at least 1")
     return number
 
 
-def float_dtype(dtype: DTypeLike, asker: str) -> np.dtype[Any]:
+def float_dtype(dtype: DTypeLike, caller: str) -> np.dtype[Any]:
     """`dtype` as a floating NumPy dtype."""
     found = np.dtype(dtype)
     if found.kind != "f":
-        raise TypeError(f"{asker}: dtype={found} cannot hold values between 0 and 1; give np.float32 or np.float64")
+        raise TypeError(f"{caller}: dtype={found} cannot hold values between 0 and 1; give np.float32 or np.float64")
     return found
 
 
-def generator(rng: Rng, asker: str) -> np.random.Generator:
+def generator(rng: Rng, caller: str) -> np.random.Generator:
     """`rng` itself, or a new Generator from an int seed or from fresh entropy."""
     if rng is None or isinstance(rng, np.random.Generator):
         return np.random.default_rng(rng)
     if isinstance(rng, (int, np.integer)) and rng >= 0:
         return np.random.default_rng(rng)
     raise TypeError(
-        f"{asker}: rng={rng!r} is of type {type(rng).__name__}, expected a numpy.random.Generator, "
+        f"{caller}: rng={rng!r} is of type {type(rng).__name__}, expected a numpy.random.Generator, "
         "an int seed of at least 0, or None; np.random.default_rng(0) makes a Generator"
     )

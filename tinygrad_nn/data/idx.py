@@ -1,4 +1,4 @@
-"""MNIST and its relatives (Fashion-MNIST, KMNIST, EMNIST) come as IDX files: this module reads them, and only reads."""
+"""Reading IDX files, the format of MNIST and its relatives (Fashion-MNIST, KMNIST, EMNIST)."""
 
 import gzip
 import math

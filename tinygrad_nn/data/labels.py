@@ -1,4 +1,4 @@
-"""Class labels become target columns here, with every wrong label named by value and index."""
+"""Class labels as target columns; errors name a wrong label by value and index."""
 
 from collections.abc import Sequence
 
@@ -37,9 +37,9 @@ def one_hot(labels: Array | Sequence[int], classes: int | None = None, dtype: DT
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if outside.size:
         n = int(outside[0])
-        way_out = "labels count from 0" if labels[n] < 0 else f"classes={int(labels.max()) + 1} would hold all labels"
+        hint = "labels count from 0" if labels[n] < 0 else f"classes={int(labels.max()) + 1} would hold all labels"
         raise ValueError(
-            f"one_hot: labels[{n}] is {labels[n]}, outside 0 ... {classes - 1} of {classes} classes; {way_out}"
+            f"one_hot: labels[{n}] is {labels[n]}, outside 0 ... {classes - 1} of {classes} classes; {hint}"
         )
     columns = np.zeros((classes, labels.size), dtype)
     columns[labels, np.arange(labels.size)] = 1

@@ -69,13 +69,13 @@ class Standardizer:
         return f"Standardizer({f'{len(self.mean)} features' if hasattr(self, 'mean') else 'not fitted'})"
 
     def _checked(self, X: Array, method: str) -> Array:
-        asker = f"Standardizer.{method}"
+        caller = f"Standardizer.{method}"
         if not hasattr(self, "mean"):
-            raise RuntimeError(f"{asker} was called before fit; call fit(X_train) first")
-        X = matrix(X, "X", asker)
+            raise RuntimeError(f"{caller} was called before fit; call fit(X_train) first")
+        X = matrix(X, "X", caller)
         features = len(self.mean)
         if X.shape[0] != features:
-            message = f"{asker}: X {X.shape} has {X.shape[0]} features, fit saw {features}"
+            message = f"{caller}: X {X.shape} has {X.shape[0]} features, fit saw {features}"
             if X.shape[1] == features:
                 message += f"; examples are columns: X.T {X.T.shape} fits"
             raise ValueError(message)

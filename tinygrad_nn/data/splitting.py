@@ -1,4 +1,4 @@
-"""A network is judged on examples it never saw: this module sets some aside before training."""
+"""Splitting data into training, validation and test examples."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The world keeps one example per row (CSV, pandas, scikit-learn): this is the door where rows become columns."""
+"""Load row-wise tables (CSV, pandas, arrays) and transpose them to (features, N)."""
 
 import csv
 import os
@@ -174,7 +174,7 @@ def _pick(table: Array, columns: list[int]) -> Array:
     return table[:, first:last] if neighbours else table[:, columns]
 
 
-def _divide(names: list[Any], target: Any, asker: str) -> tuple[list[int], list[int]]:
+def _divide(names: list[Any], target: Any, caller: str) -> tuple[list[int], list[int]]:
     """Numbers of the feature columns and of the target columns."""
     if isinstance(target, (int, str, np.integer)):
         wanted = [target]
@@ -182,32 +182,32 @@ def _divide(names: list[Any], target: Any, asker: str) -> tuple[list[int], list[
         wanted = list(target)
     else:
         raise TypeError(
-            f"{asker}: target is of type {type(target).__name__}, expected the name or number of a column or a list "
+            f"{caller}: target is of type {type(target).__name__}, expected the name or number of a column or a list "
             "of them; labels kept apart from the table need no turning"
         )
-    chosen = [_column_number(names, column, asker) for column in wanted]
+    chosen = [_column_number(names, column, caller) for column in wanted]
     features = [j for j in range(len(names)) if j not in chosen]
     if not chosen or not features:
         raise ValueError(
-            f"{asker}: target={target!r} leaves {len(features)} of {len(names)} columns as features; "
+            f"{caller}: target={target!r} leaves {len(features)} of {len(names)} columns as features; "
             "expected at least one feature and one target"
         )
     return features, chosen
 
 
-def _column_number(names: list[Any], column: Any, asker: str) -> int:
+def _column_number(names: list[Any], column: Any, caller: str) -> int:
     if names.count(column) == 1:
         return names.index(column)
     if column in names:
-        raise ValueError(f"{asker}: there are {names.count(column)} columns {column!r}; choose one by its number")
+        raise ValueError(f"{caller}: there are {names.count(column)} columns {column!r}; choose one by its number")
     if isinstance(column, (int, np.integer)):
         if -len(names) <= column < len(names):
             return int(column) % len(names)
-        raise ValueError(f"{asker}: there is no column {column} in {len(names)} columns (0 to {len(names) - 1})")
+        raise ValueError(f"{caller}: there is no column {column} in {len(names)} columns (0 to {len(names) - 1})")
     texts = [str(name) for name in names]
     near = get_close_matches(str(column), texts, n=1)
     known = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(texts)}"
-    raise ValueError(f"{asker}: there is no column {column!r}; {known}")
+    raise ValueError(f"{caller}: there is no column {column!r}; {known}")
 
 
 def _numeric(rows: Array, names: list[Any]) -> Array:

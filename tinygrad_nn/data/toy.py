@@ -106,15 +106,15 @@ def make_sine(n: int = 100, noise: float = 0.1, rng: Rng = None) -> tuple[Array,
     return X, _noisy(np.sin(X), noise, rng, "make_sine")
 
 
-def _in_turn(n: int, classes: int, asker: str) -> tuple[Array, Array, Array]:
+def _in_turn(n: int, classes: int, caller: str) -> tuple[Array, Array, Array]:
     """Labels 0, 1, ..., 0, 1, ...; for each example its rank within its class; and the size of its class."""
-    n = positive_int(n, "n", asker)
+    n = positive_int(n, "n", caller)
     y = np.arange(n) % classes
     return y, np.arange(n) // classes, np.bincount(y, minlength=classes)[y]
 
 
-def _noisy(clean: Array | list[Array], noise: float, rng: Rng, asker: str) -> Array:
+def _noisy(clean: Array | list[Array], noise: float, rng: Rng, caller: str) -> Array:
     if not 0 <= noise < np.inf:
-        raise ValueError(f"{asker}: noise={noise!r}, expected a standard deviation of at least 0")
+        raise ValueError(f"{caller}: noise={noise!r}, expected a standard deviation of at least 0")
     clean = np.asarray(clean, dtype=np.float64)
-    return clean + noise * generator(rng, asker).standard_normal(clean.shape)
+    return clean + noise * generator(rng, caller).standard_normal(clean.shape)

@@ -44,6 +44,6 @@ def parameter(value: Any, name: str) -> Tensor:
 
 
 def rename(parameter: Tensor | None, old: str, new: str) -> None:
-    """Name a parameter anew, unless its name was chosen by the user."""
+    """Change the name of a parameter, unless the user has chosen it."""
     if parameter is not None and parameter.name == old:
         parameter.name = new

@@ -1,4 +1,4 @@
-"""Modules and optimisers made anew: from a description, or from a checkpoint."""
+"""Modules and optimisers rebuilt from a configuration, or from a checkpoint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LAYERS: dict[str, Callable[..., Module]] = {
 
 
 def build(config: dict[str, Any]) -> Module:
-    """The module that `config` describes, with fresh parameters: the way back from `Module.config()`.
+    """The module of this configuration, with fresh parameters: the way back from `Module.config()`.
 
     Raises ValueError for a type that is not a layer of this package: no other name is ever looked up.
 
@@ -62,14 +62,14 @@ def load(path: str | os.PathLike) -> Any:
     return (model, optimizer) if optimizer else model
 
 
-def _optimizer(described: dict[str, Any], parameters: dict[str, Any]) -> optim.Optimizer:
-    """A new optimiser as described, of these parameters."""
-    kind = described["type"]
+def _optimizer(saved: dict[str, Any], parameters: dict[str, Any]) -> optim.Optimizer:
+    """A new optimiser of these parameters, of the class and with the settings of a saved one."""
+    kind = saved["type"]
     make = getattr(optim, kind) if kind in optim.__all__ else None
     if not (isinstance(make, type) and issubclass(make, optim.Optimizer)):
         raise ValueError(f"there is no optimiser {kind!r} in tn.optim")
     groups = []
-    for names, settings in zip(described["params"], described["state"]["param_groups"], strict=True):
+    for names, settings in zip(saved["params"], saved["state"]["param_groups"], strict=True):
         if None in names:
             raise ValueError("its optimiser changes a parameter that is not the model's; make both and restore them")
         groups.append({**settings, "params": [parameters[name] for name in names]})

@@ -153,7 +153,7 @@ class Dense(Module):
         return A
 
     def shape_error(self, A: Any) -> ShapeError:
-        """The error for an input that does not fit, with the way out."""
+        """The error for an input that does not fit, with a hint."""
         name, shape, d = getattr(A, "name", None) or "an input", np.shape(A), self.in_features
         hint = ""
         if len(shape) == 1 and shape[0] == d:

@@ -22,7 +22,7 @@ def _drawn(x, p=0.5, rng=None):  # type: ignore[no-untyped-def]
     return (rng.random(x.shape) >= p) * kind(1 / (1 - p) if p < 1 else 0)
 
 
-# An operation without a derivative, so that a replayed step draws anew instead of dropping the same units for ever.
+# An operation without a derivative, so that a compiled step draws a new mask at every replay.
 _dropout_mask = op(
     _drawn, "mask", None, name="_dropout_mask", method=False, arguments=("x",), defaults={"p": 0.5, "rng": None},
     samples=lambda rng: [((np.ones((2, 3)),), {"p": 0.0, "rng": rng})], summary="Random zeros, and 1/(1 − p) elsewhere",

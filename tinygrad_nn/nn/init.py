@@ -24,11 +24,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _fans(shape: Shape, asker: str) -> tuple[int, int]:
+def _fans(shape: Shape, caller: str) -> tuple[int, int]:
     """How many numbers enter and leave a unit."""
     if len(shape) < 2:
         raise ValueError(
-            f"{asker}: shape {tuple(shape)} has no fan-in; expected a weight matrix (fan_out, fan_in); "
+            f"{caller}: shape {tuple(shape)} has no fan-in; expected a weight matrix (fan_out, fan_in); "
             "a bias starts with nn.init.zeros"
         )
     field = math.prod(shape[2:])

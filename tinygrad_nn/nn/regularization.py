@@ -17,7 +17,7 @@ _NOT_WEIGHTS = {"b", "bias", "beta", "gamma"}  # offsets, and the gains of norma
 def weights(model: Module) -> list[Tensor]:
     """The parameters that are weights: all but biases, and the gains and offsets of normalising layers.
 
-    They are told by the last part of their name: b, bias, gamma and beta are none.
+    The last part of a name decides: b, bias, gamma and beta are no weights.
 
     >>> import tinygrad_nn as tn
     >>> [w.name for w in tn.nn.weights(tn.nn.Sequential(tn.nn.Dense(2, 3), tn.nn.BatchNorm(3), tn.nn.Dense(3, 1)))]

@@ -32,12 +32,12 @@ _BOUNDS = {"Nelder-Mead", "Powell", "L-BFGS-B", "TNC", "SLSQP", "trust-constr", 
 _CONSTRAINTS = {"SLSQP", "trust-constr", "COBYLA", "COBYQA"}
 
 
-class _Stop(Exception):  # noqa: N818  no error: the callback has seen enough
-    pass
+class _Stop(Exception):  # noqa: N818
+    """The callback wants to stop."""
 
 
 class _Objective:
-    """The loss as a function of one vector: each point is computed once, whoever asks for what."""
+    """The loss as a function of one vector; value, gradient and graph of the last point are kept."""
 
     def __init__(self, loss: Callable[[], Tensor], flat: Flat):
         self._loss, self.flat = loss, flat
@@ -94,6 +94,15 @@ class _Objective:
         if not moving:
             return np.zeros(self.flat.size)
         return self.flat.join(gradients(moving, self.flat.params)).astype(np.float64)
+
+    def derivatives(self, name: str) -> dict[str, Any]:
+        """What SciPy's method takes besides the loss."""
+        found: dict[str, Any] = {} if name in _WITHOUT_GRADIENT else {"jac": True}
+        if name in _HESSIAN_PRODUCTS:
+            found["hessp"] = self.hessian_product
+        elif name in _HESSIANS:
+            found["hess"] = self.hessian
+        return found
 
     def hessian(self, x: np.ndarray) -> np.ndarray:
         return np.stack([self.hessian_product(x, column) for column in np.eye(self.flat.size)])
@@ -202,14 +211,7 @@ def minimize(
 
     flat = Flat(params)
     objective, x0 = _Objective(loss, flat), flat.read().astype(np.float64)
-    keywords: dict[str, Any] = {"method": name, "tol": tol, "options": options}
-    with_gradient = name not in _WITHOUT_GRADIENT
-    if with_gradient:
-        keywords["jac"] = True
-    if name in _HESSIAN_PRODUCTS:
-        keywords["hessp"] = objective.hessian_product
-    elif name in _HESSIANS:
-        keywords["hess"] = objective.hessian
+    keywords = {"method": name, "tol": tol, "options": options} | objective.derivatives(name)
     if bounds is not None:
         low, high = _limits(bounds, flat)
         keywords["bounds"] = optimize.Bounds(low, high)
@@ -227,7 +229,7 @@ def minimize(
         if callback is not None and callback(len(history) - 1, history[-1]):
             raise _Stop
 
-    function = objective.loss_and_gradient if with_gradient else objective.loss_at
+    function = objective.loss_and_gradient if "jac" in keywords else objective.loss_at
     try:
         with np.errstate(all="ignore"):  # a trial point may lie where the loss is infinite
             result = optimize.minimize(function, x0, callback=after_iteration, **keywords)

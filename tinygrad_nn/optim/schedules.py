@@ -1,7 +1,7 @@
-"""Learning-rate schedules: what ``group["lr"]`` is at each epoch, or at each step, however often `step()` is called.
+"""Learning-rate schedules: the value of ``group["lr"]`` after so many epochs or steps.
 
-Names and numbers are PyTorch's.  Except for the plateau, the rate is a formula of the count t of calls, so that a
-schedule taken up again goes on exactly, and whoever is called last decides.
+Names and numbers are PyTorch's.  Except for the plateau, the rate is a formula of t, the number of calls of `step()`.
+So a resumed schedule goes on exactly, and of several schedules the one stepped last sets the rate.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from tinygrad_nn.modes import at_each_replay
 from tinygrad_nn.optim.optimizer import Optimizer
+from tinygrad_nn.tensor import Tensor
 
 __all__ = [
     "CosineAnnealingLR", "ExponentialLR", "LinearLR", "MultiStepLR", "OneCycleLR", "ReduceLROnPlateau", "Schedule",
@@ -203,7 +204,7 @@ class OneCycleLR(Schedule):
     """Up to `max_lr` and far down again within `total_steps`, momentum the other way: step it after each batch.
 
     From ``max_lr/div_factor`` up to `max_lr` within the first part `pct_start`, then down to a `final_div_factor`-th of
-    the start.  Momentum (β₁ of Adam's kin) goes from `max_momentum` to `base_momentum` and back.
+    the start.  Momentum (β₁ of Adam and its relatives) goes from `max_momentum` to `base_momentum` and back.
 
     Parameters
     ----------
@@ -344,7 +345,7 @@ class ReduceLROnPlateau(Schedule):
     @at_each_replay
     def step(self, value: Any) -> None:  # type: ignore[override]
         """Go on by one epoch, in which the quantity was `value`: a number, or a tensor of one."""
-        value = float(value.item() if hasattr(value, "item") else value)  # a tensor, too
+        value = float(value.item() if isinstance(value, Tensor) else value)
         self.last_epoch += 1
         if self._is_better(value):
             self.best, self.num_bad_epochs = value, 0

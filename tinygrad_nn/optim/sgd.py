@@ -58,9 +58,10 @@ class SGD(Optimizer):
     >>> w.tolist()
     [0.8, -1.6]
 
-    Source: the founding text's "Gradient Descent Parameter Updates"; B. Polyak, "Some methods of speeding up the
-    convergence of iteration methods", 1964; I. Sutskever, J. Martens, G. Dahl, G. Hinton, "On the importance of
-    initialization and momentum in deep learning", ICML 2013, for Nesterov's in this form.
+    Source: M. Thill, "Yet another Neural Networks Introduction", section "Gradient Descent Parameter Updates";
+    B. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964; I. Sutskever, J. Martens,
+    G. Dahl, G. Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013, for Nesterov's
+    in this form.
     """
 
     rule = staticmethod(_sgd)

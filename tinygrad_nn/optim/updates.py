@@ -25,7 +25,7 @@ class StateArrays(dict[str, np.ndarray]):
 
     def __missing__(self, key: str) -> np.ndarray:
         raise RuntimeError(
-            f"nothing is remembered as {key!r}: the setting that needs it was off when the optimiser was made; "
+            f"the state holds no {key!r}: the setting that needs it was off when the optimiser was made; "
             "make a new optimiser with it on"
         )
 

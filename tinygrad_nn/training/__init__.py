@@ -1,0 +1,8 @@
+"""Training: the loop, its history, and what it measures."""
+
+from tinygrad_nn.training.callbacks import StopTraining
+from tinygrad_nn.training.history import History
+from tinygrad_nn.training.loop import fit
+from tinygrad_nn.training.metrics import accuracy, evaluate, find_loss
+
+__all__ = ["History", "StopTraining", "accuracy", "evaluate", "find_loss", "fit"]

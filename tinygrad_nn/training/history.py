@@ -1,0 +1,81 @@
+"""What happened in a training, epoch by epoch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["History"]
+
+
+@dataclass(repr=False)
+class History:
+    """What happened in each epoch of a training; ``history.loss[0]`` is epoch 1.
+
+    `loss` is the mean over the epoch's examples, each seen before its batch's update; `validation_loss` is measured
+    after the epoch.  `metrics` holds lists by name, those on validation data as "validation_<name>".
+    `gradient_norms` has a list for each parameter: ‖∂J/∂w‖, the root mean square over the epoch's batches, before
+    clipping.  `update_ratios` likewise: ‖Δw‖/‖w‖ of the epoch's first step (about 1e-3 is healthy).
+    `learning_rate` is that of the epoch's last step, `seconds` how long the epoch took.
+
+    `ended` says why it is over: "epochs", "patience", "callback" or "interrupted"; `note` says why steps could not be
+    compiled.  ``history[name]`` finds a list by name: "loss", "validation_loss" or a metric's.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    learning_rate: list[float] = field(default_factory=list)
+    gradient_norms: dict[str, list[float]] = field(default_factory=dict)
+    update_ratios: dict[str, list[float]] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    monitor: str = "loss"
+    ended: str = ""
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def __getitem__(self, name: str) -> list[float]:
+        if name in ("loss", "validation_loss", "learning_rate", "seconds"):
+            return getattr(self, name)
+        if name not in self.metrics:
+            raise KeyError(
+                f"no {name!r} was recorded; there is {', '.join(['loss', 'validation_loss', *self.metrics])}"
+            )
+        return self.metrics[name]
+
+    @property
+    def interrupted(self) -> bool:
+        """True if Ctrl-C ended it."""
+        return self.ended == "interrupted"
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch, counted from 1, of the best value of what is monitored: the lowest loss or the highest metric."""
+        values = self[self.monitor] if self.loss else []
+        best = [i for i, v in enumerate(values, 1) if v == v]
+        sign = _sign(self.monitor)
+        return min(best, key=lambda i: sign * values[i - 1]) if best else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as lists and numbers, as JSON can hold it; ``History(**history.as_dict())`` is the way back."""
+        return asdict(self)
+
+    def __repr__(self) -> str:
+        if not self.loss:
+            return "History(no epoch)"
+        parts = [f"{len(self)} epoch{'s' * (len(self) > 1)} in {sum(self.seconds):.2g} s"]
+        for name in ("loss", "validation_loss", *self.metrics):
+            if values := self[name]:
+                parts.append(f"{name} {values[0]:.4g} → {values[-1]:.4g}")
+        if self.best_epoch != len(self):
+            parts.append(f"best {self.monitor} in epoch {self.best_epoch}")
+        if self.ended not in ("", "epochs"):
+            parts.append(f"ended by {self.ended}")
+        return f"History({'; '.join(parts)})"
+
+
+def _sign(monitor: str) -> int:
+    """1 where less is better."""
+    return 1 if monitor in ("loss", "validation_loss") else -1

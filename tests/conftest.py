@@ -8,16 +8,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: BLAS threads of e
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")  # plots are drawn without a screen
-os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)  # processes that tests start import this checkout, too
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Processes that tests start import this checkout, too, whatever is installed.
+PATHS = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, PATHS))
+
 SEED = os.environ.get("TESTS_SEED", "0")  # another one draws other numbers in every test: a test must pass with each
 
-# No deadlines and no limit for drawing, which fail on a busy machine; the same examples in every run, so that a commit
-# fails for what it changed, and no database, which would add examples that failed here before.
+# Limits of time fail on a busy machine, not on a wrong program. Each run tries the same examples, so that a commit
+# fails for what it changed; a database would add examples that failed here before.
 settings.register_profile(
     "tests",
     deadline=None,

@@ -6,13 +6,13 @@ from random_programs import program
 from test_ops import DIFFERENTIABLE
 
 import tinygrad_nn as tn
-from tinygrad_nn.autodiff import history, quick_sweep, sweep
+from tinygrad_nn.autodiff import history, pullback, sweep
 from tinygrad_nn.samples import samples_of
 
 
 def assert_same(outputs, seeds, wanted=None):
     with np.errstate(all="ignore"):
-        read, quick = sweep(outputs, seeds, wanted), quick_sweep(outputs, seeds, wanted)
+        read, quick = sweep(outputs, seeds, wanted), pullback(outputs, seeds, wanted)
     assert read.keys() == quick.keys()
     for node, g in read.items():
         np.testing.assert_array_equal(quick[node], g, strict=True)
@@ -20,7 +20,7 @@ def assert_same(outputs, seeds, wanted=None):
 
 
 def recorded(op, arrays, params):
-    arrays = [op.prepare(a) for a in arrays] if op.prepare else arrays
+    arrays = [op.checks.prepare(a) for a in arrays] if op.checks.prepare else arrays
     inputs = [tn.tensor(a, requires_grad=a.dtype.kind == "f") if isinstance(a, np.ndarray) else a for a in arrays]
     return inputs, op.apply(tuple(inputs), params)
 

@@ -13,15 +13,17 @@ import tinygrad_nn as tn
 PACKAGE = Path(tn.__file__).parent
 # Each layer may import the layers before it; modules of one layer do not import each other.
 LAYERS = [
-    ["errors", "notation", "entry", "tree"],
+    ["errors", "memory", "notation", "entry", "tree"],
     ["operation", "origin"],
     ["registry"],
     ["ops"],
     ["samples"],
     ["symbols"],
     ["docstrings"],
-    ["modes", "mutation", "anomalies", "numpy_protocol"],
+    ["modes", "mutation", "anomalies", "numpy_protocol", "parts"],
+    ["quick_sweep", "conversions"],
     ["autodiff"],
+    ["forward_mode"],
     ["tensor"],
     ["transforms", "checking", "compiler", "chain"],
     ["view"],

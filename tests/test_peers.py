@@ -275,7 +275,7 @@ def called(xp, name, arrays, rest, kwargs):
     return getattr(xp, name)(*arrays, *rest, **kwargs)
 
 
-def slots_of(arrays):
+def every(arrays):
     return tuple(range(len(arrays)))
 
 
@@ -290,27 +290,25 @@ def test_value_and_derivatives_are_those_of_jax(name):
     import jax.numpy as jnp
 
     for _, arrays, rest, kwargs in (c for c in CALLS if c[0] == name):
-        slots = [i for i, a in enumerate(arrays) if np.asarray(a).dtype.kind == "f"]
+        argnums = [i for i, a in enumerate(arrays) if np.asarray(a).dtype.kind == "f"]
         rng = np.random.default_rng(0)
 
-        def f(xp, *given, arrays=arrays, rest=rest, kwargs=kwargs, slots=slots):
+        def f(xp, *given, arrays=arrays, rest=rest, kwargs=kwargs, argnums=argnums):
             args = [np.asarray(a) for a in arrays]
-            for i, x in zip(slots, given, strict=True):
+            for i, x in zip(argnums, given, strict=True):
                 args[i] = x
             return parts(called(xp, name, args, rest, kwargs))
 
-        inputs = [np.asarray(arrays[i]) for i in slots]
+        inputs = [np.asarray(arrays[i]) for i in argnums]
         weights = [rng.normal(size=y.shape) for y in jax.eval_shape(lambda *xs, f=f: f(xp, *xs), *inputs)]
         again = [rng.normal(size=x.shape) for x in inputs]
 
         def everything(*xs, f=f, weights=weights, again=again):
             """Value, gradients of Σ⟨w, y⟩, and gradients of Σ⟨u, these⟩."""
             slope = jax.grad(
-                lambda *xs: sum(jnp.sum(w * y) for w, y in zip(weights, f(xp, *xs), strict=True)), slots_of(xs)
+                lambda *xs: sum(jnp.sum(w * y) for w, y in zip(weights, f(xp, *xs), strict=True)), every(xs)
             )
-            twice = jax.grad(
-                lambda *xs: sum(jnp.sum(u * g) for u, g in zip(again, slope(*xs), strict=True)), slots_of(xs)
-            )
+            twice = jax.grad(lambda *xs: sum(jnp.sum(u * g) for u, g in zip(again, slope(*xs), strict=True)), every(xs))
             return f(xp, *xs), slope(*xs), twice(*xs)
 
         expected = jax.jit(everything)(*inputs)

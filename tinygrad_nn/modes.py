@@ -28,8 +28,11 @@ class Interpreter:
         """
         raise NotImplementedError
 
-    def operand(self, x: Any) -> Any:
-        """What takes the place of an operand: the stand-in of a tensor, the tracer of an array; else `x` itself."""
+    def operand(self, x: Any, name: str = "") -> Any:
+        """What takes the place of an operand: the stand-in of a tensor, the tracer of an array; else `x` itself.
+
+        `name` is what an array is called, for listings.
+        """
         raise NotImplementedError
 
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:

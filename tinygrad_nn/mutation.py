@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import MutationError, label
+from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.origin import quoted
 from tinygrad_nn.symbols import reads
@@ -103,6 +104,7 @@ def frozen(a: Any) -> Any:
     if isinstance(a, list):
         return np.array(a)
     if isinstance(a, np.ndarray) and not isinstance(a, Traced) and (a.flags.writeable or a.base is not None):
+        prepare_for(a)
         return a.copy()
     return a
 

@@ -95,7 +95,9 @@ def spell_index(value: Any) -> str:
     """A parameter as it is written in code; an index as it stands in brackets.
 
     >>> spell_index((slice(1, None), Ellipsis, slice(None, None, 2), np.array([0, 2])))
-    '1:, …, ::2, [0, 2]'
+    '1:, ..., ::2, [0, 2]'
+    >>> spell_index(np.arange(100))
+    '[ 0,  1,  2, ..., 97, 98, 99]'
     """
     if isinstance(value, tuple):
         return ", ".join(spell_index(v) for v in value)
@@ -103,5 +105,6 @@ def spell_index(value: Any) -> str:
         parts = ["" if v is None else str(v) for v in (value.start, value.stop, value.step)]
         return ":".join(parts if parts[2] else parts[:2])
     if isinstance(value, np.ndarray):
-        return str(value.tolist()) if value.size <= 4 else "…"
-    return "…" if value is Ellipsis else str(value)
+        text = " ".join(np.array2string(value, separator=", ", threshold=6).split("\n"))
+        return text if len(text) <= 30 else f"{text[:20].rstrip()} … {text[-7:].lstrip()}"
+    return "..." if value is Ellipsis else str(value)

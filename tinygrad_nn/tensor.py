@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import conversions
 from tinygrad_nn.anomalies import refuse_non_finite_value
 from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.errors import MutationError, label
+from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.modes import MODE, Mode, operand
 from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, share_watch
-from tinygrad_nn.numpy_protocol import LEAVES_GRAPH, array_function, array_ufunc
+from tinygrad_nn.numpy_protocol import array_function, array_ufunc
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
@@ -222,28 +224,13 @@ class Tensor(Traced):
                 "detach() gives one without history"
             )
         if wanted:
-            _check_differentiable(self._value)
+            conversions.check_differentiable(self._value)
         self._here().tracked = bool(wanted)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes."""
-        return self._value.shape
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return self._value.ndim
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return self._value.size
-
-    @property
-    def dtype(self) -> np.dtype:
-        """NumPy dtype of the elements."""
-        return self._value.dtype
+    shape = property(lambda self: self._value.shape, doc="Lengths of the axes.")
+    ndim = property(lambda self: self._value.ndim, doc="Number of axes.")
+    size = property(lambda self: self._value.size, doc="Number of elements.")
+    dtype = property(lambda self: self._value.dtype, doc="NumPy dtype of the elements.")
 
     @property
     def T(self) -> Tensor:
@@ -323,9 +310,12 @@ class Tensor(Traced):
         found = pullback([here], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
-            before = node.grad if isinstance(node._grad, Lent) else node._grad
-            if before is not None and node.op is None:
-                g = before + g
+            if node._grad is not None and node.op is None:
+                before = node.grad
+                g = before[()] + g if type(g) is np.float64 else before + g
+            if type(g) is np.float64:  # a single number is nobody else's
+                node._grad = np.array(g)
+                continue
             if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
                 g = np.asarray(g)
             at = id(g)
@@ -363,88 +353,13 @@ class Tensor(Traced):
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
-    def __bool__(self) -> bool:
-        return bool(self.value)
+    # -- conversions
 
-    def __float__(self) -> float:
-        return float(self._number("float").item())
-
-    def __int__(self) -> int:
-        return int(self._number("int").item())
-
-    def __complex__(self) -> complex:
-        return complex(self._number("complex").item())
-
-    def _number(self, kind: str) -> Any:
-        """The value, to make a plain number of."""
-        if self.requires_grad:
-            raise TypeError(
-                f"{label(self, 'a tensor')} cannot become a {kind}: that would silently leave the graph; "
-                "take .item() or .detach() to leave it on purpose"
-            )
-        return self.value
-
-    def __index__(self) -> int:
-        if self._value.dtype.kind not in "iu" or self._value.ndim:
-            raise TypeError(
-                f"only single integers can be an index, this tensor has dtype {self.dtype}, shape {self.shape}"
-            )
-        return int(self.value)
-
-    def __round__(self, digits: int | None = None) -> Any:
-        return round(self.item(), digits)
-
-    def __format__(self, spec: str) -> str:
-        return format(self.value.item(), spec) if spec and self.value.size == 1 else format(str(self), spec)
-
-    def as_index(self) -> Any:
-        """The value, where the tensor is used as an index."""
-        value = self.value
-        if isinstance(value, Traced):
-            return value.as_index()
-        if value.dtype.kind not in "iub":
-            raise IndexError(f"an index must have an integer or bool dtype, this tensor has {self.dtype}")
-        return np.array(value)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if self.tracked:
-            raise TypeError(LEAVES_GRAPH.format(label(self, "a tensor"), "become an array"))
-        return np.array(self.value, dtype=dtype)
-
-    def __repr__(self) -> str:
-        parts = [np.array2string(np.asarray(self.value), separator=", ", prefix="tensor(", threshold=200)]
-        if self.value.dtype not in (np.float64, np.bool_):
-            parts.append(f"dtype={self.value.dtype}")
-        if self.name:
-            parts.append(f"name={self.name!r}")
-        if self.op is not None:
-            parts.append(f"op={self.op.name}")
-        elif self.tracked:
-            parts.append("requires_grad=True")
-        return f"tensor({', '.join(parts)})"
-
-    # -- copies
-
-    def __copy__(self) -> Tensor:
-        return self.__deepcopy__({})
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        self._refuse_copy("deep copy")
-        result = Tensor(np.array(self.value), self.tracked, self.name)
-        result.grad = None if self.grad is None else self.grad.copy()
-        memo[id(self)] = result
-        return result
-
-    def __reduce__(self) -> Any:
-        self._refuse_copy("pickling")
-        return _unpickle, (np.asarray(self.value), self.tracked, self.name, self.grad)
-
-    def _refuse_copy(self, what: str) -> None:
-        if self.op is not None:
-            raise TypeError(
-                f"{what} of a recorded tensor (made by {self.op.name}) would leave its graph behind: "
-                "take t.detach(), or the array t.numpy()"
-            )
+    __bool__, __float__, __int__, __complex__ = conversions.to_bool, *map(conversions.to, (float, int, complex))
+    __index__, __array__ = conversions.to_index, conversions.to_array
+    __round__, __format__, __repr__ = conversions.rounded, conversions.formatted, conversions.text
+    __copy__, __deepcopy__, __reduce__ = conversions.copied, conversions.copied, conversions.pickled
+    as_index = conversions.as_index
 
     # -- operators and NumPy's functions
 
@@ -499,7 +414,7 @@ class Lent:
 
 
 def current(x: Any) -> Any:
-    """The array `x`, the value of a tensor `x`, or a dict of these, as the current interpreter sees it.
+    """The array `x`, the value of a tensor `x`, or a dict of arrays, as the current interpreter sees it.
 
     For code that works on arrays beside the graph (the state of an optimiser): while a step is being compiled it must
     work on the tracers, so that what it does is recorded.
@@ -509,7 +424,8 @@ def current(x: Any) -> Any:
     {'velocity': array([0., 0.])}
     """
     if isinstance(x, dict):
-        return x if MODE.get().interpreter is None else type(x)({key: current(value) for key, value in x.items()})
+        interpreter = MODE.get().interpreter
+        return x if interpreter is None else type(x)({key: interpreter.operand(v, key) for key, v in x.items()})
     x = operand(x)
     return x._value if isinstance(x, Tensor) else x
 
@@ -554,20 +470,6 @@ def _array_of(op: Op, y: Any) -> np.ndarray:
     return array
 
 
-def _check_differentiable(value: Any) -> None:
-    if value.dtype.kind != "f":
-        raise TypeError(
-            f"requires_grad=True needs floating-point numbers, the data has dtype {value.dtype}: "
-            "convert it, as in tn.tensor(data, requires_grad=True, dtype=float)"
-        )
-
-
-def _unpickle(value: Any, tracked: bool, name: str | None, grad: Any) -> Tensor:
-    result = Tensor(value, tracked, name)
-    result.grad = grad
-    return result
-
-
 def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str | None = None) -> Tensor:
     """A tensor of a copy of `data`.
 
@@ -586,23 +488,11 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
     >>> tn.tensor([1, 2], name="x")
     tensor([1., 2.], name='x')
     """
-    data = operand(data)
-    if isinstance(data, Tensor):
-        data = data._value
-    if isinstance(data, (np.ndarray, np.generic)) and not isinstance(data, Traced):
-        value = np.array(data, dtype=dtype)
-    elif hasattr(data, "__array_function__"):  # another kind of array, kept as it is
-        value = data.copy() if dtype is None else data.astype(dtype)
-    else:
-        if isinstance(data, (list, tuple)) and any(isinstance(x, Tensor) for x in data):
-            raise TypeError("tensor: the list holds tensors; tn.stack(list) joins them and keeps their history")
-        value = np.array(data, dtype=dtype)
-        if dtype is None and value.dtype.kind in "iu":
-            value = value.astype(np.float64)
-    if value.dtype.kind not in "fiub":
-        raise TypeError(f"tensor: expected real numbers, the data has dtype {value.dtype}: {data!r:.80}")
+    value = conversions.array_from(operand(data), dtype)
     if requires_grad:
-        _check_differentiable(value)
-    if type(value) is np.ndarray and not value.ndim:
-        value = value[()]  # arithmetic is quicker on single numbers
+        conversions.check_differentiable(value)
+    if type(value) is np.ndarray:
+        prepare_for(value)
+        if not value.ndim:
+            value = value[()]  # arithmetic is quicker on single numbers
     return Tensor(value, bool(requires_grad), name)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.autodiff import copied, pullback, pushforward
+from tinygrad_nn.autodiff import copied, pullback
 from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.forward_mode import pushforward
 from tinygrad_nn.modes import MODE, Mode
 from tinygrad_nn.tensor import Tensor, tensor
 

@@ -89,10 +89,18 @@ def test_a_global_number_changes():
 def test_a_number_that_changes_at_each_call_is_no_reason_to_record_for_ever():
     scale = 0.0
     compiled = tn.compile(lambda x: x * scale)
+
+    def call(i):
+        nonlocal scale
+        scale = float(i)
+        np.testing.assert_array_equal(compiled(X), X * i)
+
+    for i in range(17):
+        call(i)
     with pytest.warns(RuntimeWarning, match="as scale .line .* changes; from now on it is carried out as it is"):
-        for i in range(40):
-            scale = float(i)
-            np.testing.assert_array_equal(compiled(X), X * i)
+        call(17)
+    for i in range(18, 40):
+        call(i)
 
 
 def test_captured_arrays_change_in_place_and_are_replaced():

@@ -1,4 +1,4 @@
-"""Steps that depend on the world, or change it: each is right, refused, or named at the next audit; nothing stays behind."""
+"""Steps that depend on the world, or change it: each is right, refused, or named at the next audit."""
 
 import array
 import collections
@@ -272,7 +272,7 @@ def reads_a_context_variable():
     def step(x):
         return x * variable.get()
 
-    return step, lambda i: variable.set(1.0 + (i > 5))
+    return step, lambda i: variable.set(1.0 + (i > 5)) and None
 
 
 @case
@@ -514,7 +514,7 @@ def trained(change, **settings):
 
         def after(i):
             change(model, optimizer, i)
-            return [p.tolist() for p in model.parameters()], [None if p.grad is None else p.grad.tolist() for p in model.parameters()]
+            return [(p.tolist(), None if p.grad is None else p.grad.tolist()) for p in model.parameters()]
 
         return step, after
 

@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_nn as tn
 from tinygrad_nn import checkpoint
-from tinygrad_nn.training import History, StopTraining, accuracy, compiling, evaluate
+from tinygrad_nn.training import History, StopTraining, accuracy, evaluate
 
 
 @pytest.fixture(autouse=True, params=["eager", "replayed"])
@@ -174,7 +174,7 @@ def test_what_fails_only_while_it_is_recorded_is_carried_out_as_it_is(start, sam
     for choice in (False, "auto"):
         model, optimizer, data = start()
         history = tn.fit(model, by_address, optimizer, data, 2, compile=choice)
-        assert ("the attribute ctypes of an array" in (history.note or "")) is (choice == "auto" and way == "replayed")
+        assert ("the attribute ctypes of an array" in history.note) is (choice == "auto" and way == "replayed")
         models.append(model)
     assert same(*models)
     assert all(isinstance(J.item(), float) for J in seen)
@@ -185,7 +185,7 @@ def test_what_fails_only_while_it_is_recorded_is_carried_out_as_it_is(start, sam
 def test_long_trainings_are_worth_recording(start, monkeypatch):
     monkeypatch.undo()
     recorded = []
-    monkeypatch.setattr(compiling, "compile_step", lambda f: recorded.append(f.__name__) or f)
+    monkeypatch.setattr(tn.training.compiling, "compile_step", lambda f: recorded.append(f.__name__) or f)
     model, optimizer, data = start(batch_size=48)
     tn.fit(model, tn.cross_entropy, optimizer, data, 149)
     assert recorded == []

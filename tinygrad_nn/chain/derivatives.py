@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.autodiff import tangent_of, unbroadcast
+from tinygrad_nn.autodiff import unbroadcast
 from tinygrad_nn.chain.graph import Edge, Element, constant, name_of
+from tinygrad_nn.forward_mode import tangent_of
 from tinygrad_nn.notation import Term, format_number
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.symbols import derivative, formula

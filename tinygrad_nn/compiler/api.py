@@ -198,7 +198,7 @@ class Compiled:
 
 _all: weakref.WeakSet[Compiled] = weakref.WeakSet()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: [step.renew_lock() for step in [*_all]])
+    os.register_at_fork(after_in_child=lambda: [*map(Compiled.renew_lock, [*_all])])
 
 
 def compile(  # noqa: A001  the public name
@@ -206,8 +206,8 @@ def compile(  # noqa: A001  the public name
 ) -> Any:
     """The same step, recorded at its first call and then replayed in place on buffers made beforehand.
 
-    A training step is compiled whole: forward pass, backward pass, and the optimiser's update.  The results are those of
-    the step itself, bit for bit.  Works as a decorator, with and without settings, on functions and methods.
+    A training step is compiled whole: forward pass, backward pass, and the optimiser's update.  The results are those
+    of the step itself, bit for bit.  Works as a decorator, with and without settings, on functions and methods.
 
     Parameters
     ----------
@@ -224,20 +224,20 @@ def compile(  # noqa: A001  the public name
     replays keep no history.  Parameters are updated in place, and their `.grad` is set.  `print(compiled.program)`
     shows the calls that the last replay made.
 
-    A replay reads anew its arguments; every tensor and array that took part; what has a home in this package (attributes
-    of modules, settings and state of optimisers and schedules, Generators); what is declared; and the plain values in
-    the cells and globals that the step names.  When a plain value among these changes the step is recorded again.
+    A replay reads anew its arguments; every tensor and array that took part; what has a home in this package
+    (attributes of modules, settings and state of optimisers and schedules, Generators); what is declared; and the plain
+    values in the cells and globals that the step names.  When one of these values changes the step is recorded again.
     Everything else is frozen when it is recorded, and the audit finds what changes all the same.  Warnings of
     floating-point arithmetic are off.  Within `tn.detect_anomaly()`, and where a transform such as `tn.grad` calls it,
     the step runs as it was written.
 
     Raises
     ------
-    CompileError : the step does what a replay could not repeat, and the message names the line: a choice by the value of
-        a tensor, a shape that depends on values, a value read out to Python, a change of a Python object, printing,
-        random numbers drawn by NumPy itself, a clock, an iterator; or arguments share memory with what it writes to; or
-        the audit has found a difference.  The call that raises has ended as one eager call would have, or has done
-        nothing.  `tn.at_each_replay` marks functions that are to be called at every replay.
+    CompileError : the step does what a replay could not repeat, and the message names the line: a choice by the value
+        of a tensor, a shape that depends on values, a value read out to Python, a change of a Python object, printing,
+        random numbers drawn by NumPy itself, a clock; or arguments share memory with what it writes to; or the audit
+        has found a difference.  The call that raises has ended as one eager call would have, and the error's `result`
+        is what it would have returned; or it has done nothing.  `tn.at_each_replay` marks what every replay calls.
 
     Example
     -------

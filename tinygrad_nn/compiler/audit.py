@@ -1,4 +1,4 @@
-"""The audit: now and then a call is replayed and carried out eagerly as well, and the two must agree to the last bit."""
+"""The audit: some calls are replayed and carried out eagerly as well, and the two must agree to the last bit."""
 
 from __future__ import annotations
 
@@ -144,11 +144,13 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _where(program: Any, args: tuple, kwargs: dict[str, Any], state: _State, before: list[Any]) -> str:
     """The first operation that differs from the recorded ones, found by recording the call again."""
-    kept = state.read()
+    kept, captured = state.read(), Captured(program.function, [x for _, x in parts(args, kwargs)], program.state)
     state.restore(before)
     try:
         found = difference(program.plan.live, program.planned(args, kwargs, commit=False)[1].live)
     except Exception:  # it cannot be recorded any more, which names no operation
         found = None
     state.restore(kept)
+    for watched in captured.watched:
+        watched.restore()
     return f": {found[1]} ({code_line(found[0].line)})" if found else ""

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.compiler.effects import effect_named, line_that_names, names_of
+from tinygrad_nn.compiler.effects import effect_named, globals_of, line_that_names, names_of
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
 
@@ -47,7 +47,7 @@ def same_value(a: Any, b: Any) -> bool:
 class Watched:
     """A holder of captured values (a cell, a container, the attributes of an object), with those that it had.
 
-    `keys` are the items that are looked at, where not all are.  What is not `compared` before a replay is observed only.
+    `keys` are the items that are looked at, where not all are.  What is not `compared` is observed only.
     """
 
     __slots__ = ("compared", "holder", "keys", "kind", "name", "values")
@@ -59,7 +59,7 @@ class Watched:
     @property
     def snapshot(self) -> Any:
         """A list of the same objects, if ``holder == snapshot`` says whether it still holds them; else None."""
-        by_identity = all(type(x) is Tensor or type(x).__eq__ is object.__eq__ for x in self.values)
+        by_identity = all(type(x) is Tensor or getattr(type(x), "__eq__", None) is object.__eq__ for x in self.values)
         return [*self.values] if type(self.holder) is list and by_identity else None
 
     def now(self) -> tuple:
@@ -100,10 +100,30 @@ class Watched:
         changed = [k for k in (self.keys or now) if not same_value(now.get(k, ABSENT), before.get(k, ABSENT))]
         return f"{self.name}.{changed[0]}".lstrip(".") if changed else self.name
 
+    def restore(self) -> None:
+        """Put back what was there, as far as that can be done."""
+        holder, values = self.holder, self.values
+        if self.same() or self.kind == "position":
+            return
+        if self.kind == "cell":
+            holder.cell_contents = values[0]
+        elif self.kind == "items":
+            holder.update({k: v for k, v in zip(self.keys, values, strict=True) if v is not ABSENT})
+        elif self.kind in ("mapping", "module") and hasattr(holder, "clear"):
+            half = len(values) // 2
+            holder.clear()
+            holder.update(zip(values[:half], values[half:], strict=True))
+        elif hasattr(holder, "clear") and hasattr(holder, "extend"):
+            holder.clear()
+            holder.extend(values)
+        elif self.kind == "set" and hasattr(holder, "clear"):
+            holder.clear()
+            holder.update(values[0])
+
     def hand_over(self, real: Callable[[Any], Any]) -> None:
         """Put real values in the place of tracers that the step has left here."""
         holder = self.holder
-        items = enumerate(holder) if isinstance(holder, MutableSequence) else ()
+        items: Any = enumerate(holder) if isinstance(holder, MutableSequence) else ()
         items = [*holder.items()] if isinstance(holder, MutableMapping) else items
         for key, value in [(None, self.now()[0])] if self.kind == "cell" else items:
             if real(value) is value:
@@ -130,7 +150,7 @@ class Captured:
             self._visit(value, f"state[{i}]", declared=True)
         for value in arguments:
             if hasattr(value, "__dict__") and not isinstance(value, type):
-                self._visit(value, "an argument", declared=not _is_library(type(value).__module__))
+                self._visit(value, "an argument", declared=_is_of_the_user(value))
         self._visit(function, getattr(function, "__name__", "the step"))
 
     def _visit(self, value: Any, name: str, declared: bool = False) -> None:
@@ -151,7 +171,7 @@ class Captured:
             self._visit_function(value)
         elif isinstance(value, MethodType):
             self._visit(value.__func__, name)
-            self._visit(value.__self__, "self", declared=not _is_library(type(value.__self__).__module__))
+            self._visit(value.__self__, "self", declared=_is_of_the_user(value.__self__))
         elif isinstance(value, functools.partial):
             self._visit_all((name, x) for x in (value.func, value.args, value.keywords))
         elif isinstance(value, (bytearray, memoryview, array)):
@@ -162,7 +182,7 @@ class Captured:
                 self._visit_all((f"{name}[{i}]", x) for i, x in enumerate(value))
             else:
                 self._watch(kind, value, name)
-        elif hasattr(value, "__dict__") and (declared or not _is_library(type(value).__module__)):
+        elif hasattr(value, "__dict__") and (declared or _is_of_the_user(value)):
             self._watch("mapping", vars(value), name, compared=declared)
 
     def _visit_function(self, function: FunctionType) -> None:
@@ -172,12 +192,12 @@ class Captured:
         self._codes[code] = names
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
             self._watch("cell", cell, name)
-        named = [name for name in names_of(code) if name in names or hasattr(builtins, name)]
+        named = [name for name in globals_of(code) if name in names or hasattr(builtins, name)]
         self._watch(
             "items", names, "", tuple(sorted(name for name in named if not _is_library_module(names.get(name))))
         )
         self._visit_all((function.__name__, x) for x in (function.__defaults__, function.__kwdefaults__))
-        for name in names_of(code) & names.keys():
+        for name in globals_of(code) & names.keys():
             if isinstance(names[name], ModuleType) and not _is_library_module(names[name]):
                 own = vars(names[name])
                 self._watch("items", own, name, tuple(sorted(names_of(code) & own.keys())))
@@ -188,9 +208,8 @@ class Captured:
         values = watched.values[len(watched.values) // 2 :] if kind in ("mapping", "module") else watched.values
         labels = keys or ([*holder] if kind in ("mapping", "module") else range(len(values)))
         if kind not in ("set", "bytes", "position"):
-            self._visit_all(
-                (str(name) if kind == "cell" else f"{name}.{k}".lstrip("."), v) for k, v in zip(labels, values)
-            )
+            names = [name if kind == "cell" else f"{name}.{label}".lstrip(".") for label in labels]
+            self._visit_all(zip(names, values, strict=False))
 
     def _visit_all(self, values: Iterable[tuple[str, Any]]) -> None:
         for name, value in values:
@@ -217,20 +236,20 @@ class Captured:
         changed = self.changed(seen)
         if changed:
             return (
-                f"the step changes {changed}, and a replay would not: return what it finds out, keep what it updates in "
-                "a tensor, and mark what it does to Python objects with tn.at_each_replay"
+                f"the step changes {changed}, and a replay would not: return what it finds out, keep what it updates "
+                "in a tensor, and mark what it does to Python objects with tn.at_each_replay"
             )
         if self._outside:
             return (
-                f"the step names {self._outside}{self.line_that_names(self._outside.partition(',')[0])}, and a replay would "
-                "not do what it does outside: mark that with tn.at_each_replay"
+                f"the step names {self._outside}{self.line_that_names(self._outside.partition(',')[0])}, and a replay "
+                "would not do what it does outside: mark that with tn.at_each_replay"
             )
         return next(filter(None, (effect_named(code, names) for code, names in self._codes.items())), "")
 
     def changed(self, seen: Container[int] = ()) -> str:
         """What is not as it was, with the line that has to do with it; '' if nothing has changed."""
-        for name, array, copy in self._arrays:
-            if id(array) not in seen and not np.array_equal(array, copy, equal_nan=copy.dtype.kind == "f"):
+        for name, now, copy in self._arrays:
+            if id(now) not in seen and not np.array_equal(now, copy, equal_nan=copy.dtype.kind == "f"):
                 return name + self.line_that_names(name)
         for watched in self.watched:
             if not watched.same():
@@ -262,7 +281,13 @@ class Captured:
     def forget(self) -> None:
         """Nothing but what is compared is needed any more."""
         self.watched = [watched for watched in self.watched if watched.compared]
-        self._seen.clear(), self.aliases.clear(), self._arrays.clear()
+        for kept in (self._seen, self.aliases, self._arrays):
+            kept.clear()
+
+
+def _is_of_the_user(value: Any) -> bool:
+    """Whether attributes of an object are the user's."""
+    return not _is_library(type(value).__module__) or type(value).__module__ in ("types", "argparse", "_thread")
 
 
 def _is_library_module(value: Any) -> bool:

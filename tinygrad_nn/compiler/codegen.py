@@ -170,7 +170,7 @@ class CodeGenerator(Calls):
                     self.names[node] = self.new_name(f"{name}_value")
                     self.body.append(f"{self.names[node]} = {name}._value")
             else:
-                wish, text = "k", ""
+                wish, text = of.name or "k", ""
                 if tensor is not None:
                     wish, text = tensor.name or "p", f"{self._owner(tensor)}._value"
                 name = self.names[node] = self.new_name(wish)
@@ -270,8 +270,8 @@ class CodeGenerator(Calls):
                 self.body.append(f"{saved[value]} = {self.name_of(value)}.copy()")
         for node, value in self.plan.stores:
             self.body.append(f"{copyto}({self.name_of(node)}, {saved.get(value) or self.name_of(value)})")
-        for owner, node in self.step.gradients:
-            self.body.append(f"{self._owner(owner)}._grad = {self._gradient_given(owner, node)}")
+        for owner, gradient in self.step.gradients:
+            self.body.append(f"{self._owner(owner)}._grad = {self._gradient_given(owner, gradient)}")
         self._write_changes()
         self.body.append("return None" if result == "None" else "return result")
 

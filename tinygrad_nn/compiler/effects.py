@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import functools
 import inspect
 import re
 import sys
+import textwrap
 from types import CodeType, ModuleType
 from typing import Any
 
 from tinygrad_nn.compiler.ir import code_line
 
-__all__ = ["effect_named", "line_that_names", "names_of"]
+__all__ = ["effect_named", "globals_of", "line_that_names", "names_of"]
 
 # By module: the names that read or change something outside ("" for all that it has), and what they do.
 _EFFECTS = {
@@ -26,22 +28,10 @@ _EFFECTS = {
     **dict.fromkeys(("socket", "subprocess"), ("", "does something outside of this program")),
 }
 # Methods of files, sockets, queues, loggers and databases.
-_METHODS = set(
-    [
-        "write",
-        "writelines",
-        "writerow",
-        "writerows",
-        "write_text",
-        "write_bytes",
-        "send",
-        "sendall",
-        "sendto",
-        "put_nowait",
-        "execute",
-        "executemany",
-    ]
-)
+_METHODS = {
+    "write", "writelines", "writerow", "writerows", "write_text", "write_bytes", "send", "sendall", "sendto",
+    "put_nowait", "execute", "executemany",
+}  # fmt: skip
 
 
 @functools.lru_cache(4096)
@@ -51,13 +41,23 @@ def names_of(code: CodeType) -> frozenset[str]:
     return frozenset(code.co_names).union(*inner)
 
 
+@functools.lru_cache(4096)
+def globals_of(code: CodeType) -> frozenset[str]:
+    """Those of its names that are not only attributes of something, as far as the source tells."""
+    try:
+        parsed = ast.parse(textwrap.dedent(inspect.getsource(code)))
+    except (OSError, SyntaxError, TypeError):  # no source, or a lambda in the middle of something
+        return names_of(code)
+    return names_of(code) & {node.id for node in ast.walk(parsed) if isinstance(node, ast.Name)}
+
+
 def effect_named(code: CodeType, known: dict[str, Any]) -> str:
     """What a function does outside, with the line; '' if it names nothing of the kind.  `known` are its globals."""
     names = names_of(code)
     if {"type", "ndarray"} <= names:
         return (
-            f"the step asks for the type of an array{line_that_names([code], 'ndarray')}, which is another one while it "
-            "is recorded: use isinstance"
+            f"the step asks for the type of an array{line_that_names([code], 'ndarray')}, which is another one while "
+            "it is recorded: use isinstance"
         )
     for name in sorted(names):
         what = _effect_of(name, names, known)

@@ -15,8 +15,8 @@ from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
 
 __all__ = [
-    "ArrayInput", "Node", "abstract_like", "cast", "code_line", "item", "leaves", "line_outside", "look_up", "map_leaves",
-    "power_of_numbers", "tensor_of", "updated", "without_history",
+    "ArrayInput", "Node", "abstract_like", "cast", "code_line", "item", "leaves", "line_outside", "look_up",
+    "map_leaves", "power_of_numbers", "tensor_of", "updated", "without_history",
 ]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)
@@ -50,6 +50,7 @@ class ArrayInput:
     node: Node  # its first value
     tracer: Any  # what stands for it while the step is recorded
     written = False  # whether the step changes it
+    name = ""
 
     def __init__(
         self, array: Any, kind: str = "array", *, tensor: Tensor | None = None, argument: int | None = None

@@ -113,8 +113,8 @@ class Step:
     and `earlier`, what it was before; `without_gradient`, whether there was none at first; `tracked`, which tensors
     gradients flow through.
 
-    The call ends as one eager call would have, whether it returns, raises an error of the step's own, or is refused when
-    it has ended; where it is broken off by a CompileError, nothing was changed.
+    The call ends as one eager call would have, whether it returns, raises an error of the step's own, or is refused
+    when it has ended.  Where it is broken off by a CompileError, nothing was changed.
     """
 
     def __init__(

@@ -118,16 +118,19 @@ class Trace(Interpreter):
         stand_in._grad = FirstGradient(self, tensor, number)
         return stand_in
 
-    def operand(self, x: Any) -> Any:
+    def operand(self, x: Any, name: str = "") -> Any:
         """What the step sees of an operand."""
         if isinstance(x, Tensor):
             return self.tensor(x)
-        return self.tracer(x) if is_array(x) else x
+        if not is_array(x):
+            return x
+        tracer = self.tracer(x)
+        if name and tracer.of is not None:
+            tracer.of.name = name
+        return tracer
 
     def value(self, x: Any) -> Any:
-        """What the step sees of an array, a tensor's value, or a dict of these."""
-        if isinstance(x, dict):
-            return {key: self.value(v) for key, v in x.items()}
+        """What the step sees of an array, or of a tensor's value."""
         return self.operand(x)._value if isinstance(x, Tensor) else self.operand(x)
 
     def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
@@ -334,9 +337,9 @@ class Trace(Interpreter):
         """NumPy writes into an array of the user's: noted, and carried out, as NumPy may read it again."""
         tracer = self.tracer(array)
         tracer.write(value)
-        first = tracer.of.node
-        if first.sample is array:
-            first.sample = array.copy()
+        assert tracer.of is not None
+        if tracer.of.node.sample is array:
+            tracer.of.node.sample = array.copy()
         np.copyto(array, self.real(tracer.node))
         if id(array) in self._copies:
             self._copies[id(array)] = array.copy()

@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
-from tinygrad_nn.modes import MODE
+from tinygrad_nn.modes import MODE, at_each_replay
 from tinygrad_nn.optim.rule import Group, NewState, Params, State
 from tinygrad_nn.optim.updates import FusedUpdate, SingleUpdate, StateArrays, updates_of
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Optimizer"]
+
+
+@at_each_replay  # a compiled step may not change what it is compared by
+def _stop_fusing(optimizer: Optimizer) -> None:
+    optimizer.fused = False
 
 
 class Optimizer:
@@ -112,8 +117,9 @@ class Optimizer:
         for group, fused, single in self._updates:
             settings = self._settings(group)
             for several in fused:
-                if not several.step(rule, settings, self.fused):
-                    self.fused = False
+                still_equal = several.step(rule, settings, self.fused)
+                if self.fused and not still_equal:
+                    _stop_fusing(self)
             for one in single:
                 one.step(rule, settings)
 

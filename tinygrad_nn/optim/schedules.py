@@ -343,7 +343,7 @@ class ReduceLROnPlateau(Schedule):
         return sign * value < sign * self.best - self.threshold
 
     @at_each_replay
-    def step(self, value: Any) -> None:  # type: ignore[override]
+    def step(self, value: Any) -> None:
         """Go on by one epoch, in which the quantity was `value`: a number, or a tensor of one."""
         value = float(value.item() if isinstance(value, Tensor) else value)
         self.last_epoch += 1

@@ -108,13 +108,19 @@ def find_loss(loss: str | Measure) -> Measure:
     raise ValueError(f"fit: there is no loss {loss!r}; " + (f"did you mean {near[0]!r}?" if near else ", ".join(names)))
 
 
+def _takes_one_logit(loss: Op) -> bool:
+    """Whether a loss takes a logit for each output by itself: above 0 means yes."""
+    activation = loss.training.probabilities
+    return activation is not None and activation.kind == "elementwise"
+
+
 def find_metrics(metrics: str | Iterable[Any] | Mapping[str, Measure], loss: Measure) -> dict[str, Measure]:
     """The metrics by name, as `fit` takes them."""
     if isinstance(metrics, Mapping):
         return dict(metrics)
     found: dict[str, Measure] = {}
     for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics:
-        if metric == "accuracy" and loss is BY_NAME["binary_cross_entropy"]:
+        if metric == "accuracy" and isinstance(loss, Op) and _takes_one_logit(loss):
             found["accuracy"] = accuracy_of_logits
         elif metric == "accuracy":
             found["accuracy"] = accuracy

@@ -1,0 +1,146 @@
+"""Tensors as Python numbers, text, indices, plain arrays and copies; and arrays from all kinds of data.
+
+What `Tensor` has as methods stands here as functions of a tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.errors import label
+from tinygrad_nn.numpy_protocol import LEAVES_GRAPH
+from tinygrad_nn.operation import Traced
+
+__all__ = ["array_from", "check_differentiable"]
+
+# --- numbers and text ------------------------------------------------------------------------------------------------
+
+
+def to(kind: type) -> Callable[[Any], Any]:
+    """The conversion to this type of number; refused where it would silently leave the graph."""
+
+    def convert(t: Any) -> Any:
+        if t.requires_grad:
+            raise TypeError(
+                f"{label(t, 'a tensor')} cannot become {'an' if kind is int else 'a'} {kind.__name__}: that would "
+                "silently leave the graph; take .item() or .detach() to leave it on purpose"
+            )
+        return kind(t.value.item())
+
+    return convert
+
+
+def to_bool(t: Any) -> bool:
+    """Whether the number is not 0."""
+    return bool(t.value)
+
+
+def to_index(t: Any) -> int:
+    """A single integer, where Python wants an index."""
+    if t.dtype.kind not in "iu" or t.ndim:
+        raise TypeError(f"only single integers can be an index, this tensor has dtype {t.dtype}, shape {t.shape}")
+    return int(t.value)
+
+
+def as_index(t: Any) -> Any:
+    """The value, where the tensor is used as an index."""
+    value = t.value
+    if isinstance(value, Traced):
+        return value.as_index()
+    if value.dtype.kind not in "iub":
+        raise IndexError(f"an index must have an integer or bool dtype, this tensor has {t.dtype}")
+    return np.array(value)
+
+
+def rounded(t: Any, digits: int | None = None) -> Any:
+    """`round` of a single number."""
+    return round(t.item(), digits)
+
+
+def formatted(t: Any, spec: str) -> str:
+    """A single number in this format."""
+    return format(t.value.item(), spec) if spec and t.size == 1 else format(str(t), spec)
+
+
+def text(t: Any) -> str:
+    """The numbers, and what sets the tensor apart."""
+    value = np.asarray(t.value)
+    parts = [np.array2string(value, separator=", ", prefix="tensor(", threshold=200)]
+    if value.dtype not in (np.float64, np.bool_):
+        parts.append(f"dtype={value.dtype}")
+    if t.name:
+        parts.append(f"name={t.name!r}")
+    if t.op is not None:
+        parts.append(f"op={t.op.name}")
+    elif t.requires_grad:
+        parts.append("requires_grad=True")
+    return f"tensor({', '.join(parts)})"
+
+
+# --- arrays and copies -----------------------------------------------------------------------------------------------
+
+
+def to_array(t: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    """A plain array, of a tensor that requires no gradient."""
+    if t.requires_grad:
+        raise TypeError(LEAVES_GRAPH.format(label(t, "a tensor"), "become an array"))
+    return np.array(t.value, dtype=dtype)
+
+
+def copied(t: Any, memo: dict[int, Any] | None = None) -> Any:
+    """A tensor like this one, with memory of its own."""
+    _refuse_copy(t, "deep copy")
+    result = _restored(type(t), np.array(t.value), t.requires_grad, t.name, None if t.grad is None else t.grad.copy())
+    if memo is not None:
+        memo[id(t)] = result
+    return result
+
+
+def pickled(t: Any) -> Any:
+    """What `pickle` keeps of a tensor."""
+    _refuse_copy(t, "pickling")
+    return _restored, (type(t), np.asarray(t.value), t.requires_grad, t.name, t.grad)
+
+
+def _restored(kind: type, value: Any, tracked: bool, name: str | None, grad: Any) -> Any:
+    result = kind(value, tracked, name)
+    result.grad = grad
+    return result
+
+
+def _refuse_copy(t: Any, what: str) -> None:
+    if t.op is not None:
+        raise TypeError(
+            f"{what} of a recorded tensor (made by {t.op.name}) would leave its graph behind: "
+            "take t.detach(), or the array t.numpy()"
+        )
+
+
+def array_from(data: Any, dtype: Any = None) -> Any:
+    """A copy of `data` as an array of real numbers: what `tn.tensor` holds."""
+    data = getattr(data, "_value", data)
+    if isinstance(data, (np.ndarray, np.generic)) and not isinstance(data, Traced):
+        value: Any = np.array(data, dtype=dtype)
+    elif hasattr(data, "__array_function__"):  # another kind of array, kept as it is
+        value = data.copy() if dtype is None else data.astype(dtype)
+    else:
+        if isinstance(data, (list, tuple)) and any(isinstance(x, Traced) for x in data):
+            raise TypeError("tensor: the list holds tensors; tn.stack(list) joins them and keeps their history")
+        value = np.array(data, dtype=dtype)
+        if dtype is None and value.dtype.kind in "iu":
+            value = value.astype(np.float64)
+    if value.dtype.kind not in "fiub":
+        raise TypeError(f"tensor: expected real numbers, the data has dtype {value.dtype}: {data!r:.80}")
+    return value
+
+
+def check_differentiable(value: Any) -> None:
+    """TypeError for an array that no gradient can flow through."""
+    if value.dtype.kind != "f":
+        raise TypeError(
+            f"requires_grad=True needs floating-point numbers, the data has dtype {value.dtype}: "
+            "convert it, as in tn.tensor(data, requires_grad=True, dtype=float)"
+        )

@@ -1,0 +1,74 @@
+"""What a derivative rule returns is made to fit the input it belongs to: summed, cast, exact zeros kept."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.errors import wrong_rule
+
+__all__ = ["ZEROS_STAY", "array_of", "exact_zeros", "fitted", "unbroadcast"]
+
+FEW = 1 << 9  # numbers that may be summed one by one; beyond, NumPy's pairwise summation is more accurate
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum over what broadcasting repeated: the gradient of an input of this shape."""
+    if g.ndim == 2 and shape == (g.shape[0], 1) and g.shape[1] <= FEW and g.dtype.char in "fd":
+        ones = _ones(g.shape[1], g.dtype)  # BLAS is the quickest to sum rows: every bias takes this way
+        if type(g) is np.ndarray:
+            return g.dot(ones)
+        if not g.tracked:
+            return np.matmul(g, ones)
+    extra = g.ndim - len(shape)
+    if extra < 0:
+        return np.broadcast_to(g, shape)
+    axes = _repeated(g.shape, shape)
+    if axes:  # `np.sum` takes a Python detour that small arrays feel
+        g = np.add.reduce(g, axis=axes, keepdims=True) if type(g) is np.ndarray else np.sum(g, axes, keepdims=True)
+    if extra:
+        g = np.reshape(g, g.shape[extra:])
+    return g if g.shape == shape else np.broadcast_to(g, shape)
+
+
+@lru_cache(maxsize=1000)
+def _repeated(long: tuple[int, ...], short: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes along which broadcasting repeats an array of shape `short` to make one of shape `long`."""
+    extra = len(long) - len(short)
+    return tuple([i for i, n in enumerate(long) if i < extra or (short[i - extra] == 1 and n != 1)])
+
+
+@lru_cache(maxsize=1000)
+def _ones(n: int, dtype: np.dtype) -> np.ndarray:
+    column = np.ones((n, 1), dtype)
+    column.flags.writeable = False
+    return column
+
+
+ZEROS_STAY = ("elementwise", "linear", "multilinear")  # kinds whose rules pass an exact zero on as one
+
+
+def exact_zeros(g: Any, part: Any) -> Any:
+    """What the branch not taken gets: 0 · ∞ and 0 · NaN are 0 where the zero is exact.
+
+    Only the NaN is replaced: `part` still depends on g, for the next derivative.
+    """
+    return np.where(np.logical_and(g == 0, np.isnan(part)), 0.0, part)
+
+
+def fitted(part: Any, node: Any, slot: int) -> Any:
+    """What a rule has returned, in the shape and dtype of the input it belongs to."""
+    value = node.inputs[slot]._value
+    try:
+        if part.shape != value.shape:
+            part = unbroadcast(part, value.shape)
+        return part if part.dtype == value.dtype else part.astype(value.dtype)
+    except (AttributeError, ValueError):
+        raise wrong_rule(node, slot, part) from None
+
+
+def array_of(x: Any) -> Any:
+    """The array of a tensor; anything else as it is."""
+    return getattr(x, "_value", x)

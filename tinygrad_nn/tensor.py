@@ -310,8 +310,8 @@ class Tensor(Traced):
         found = pullback([here], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
-            if node._grad is not None and node.op is None:
-                before = node.grad
+            before = node.grad if isinstance(node._grad, Lent) else node._grad
+            if before is not None and node.op is None:
                 g = before[()] + g if type(g) is np.float64 else before + g
             if type(g) is np.float64:  # a single number is nobody else's
                 node._grad = np.array(g)

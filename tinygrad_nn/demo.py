@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_nn as tn
-from tinygrad_nn.view.text import number
+from tinygrad_nn.notation import format_number
 
 __all__ = ["demonstrate"]
 
@@ -33,7 +33,7 @@ def demonstrate(folder: Path, save: Callable[[Any, Path], None]) -> None:
     heading("The first training step, drawn", "values forward, gradients backward")
     J = tn.cross_entropy(model(X_train[:, :32]), tn.tensor(y_train[:32], name="y")).named("J")
     save(tn.draw(J), folder / "training_step.svg")
-    show(f"J = {number(J.item())} before anything is learned; see training_step.svg")
+    show(f"J = {format_number(J.item())} before anything is learned; see training_step.svg")
 
     heading("Training", "gradient descent with momentum, mini-batches of 32 columns")
     train(model, tn.data.batches(X_train, y_train, batch_size=32, rng=rng), epochs=20)
@@ -97,13 +97,13 @@ def show_paths(paths: Any) -> None:
     rows = []
     for i, path in enumerate(paths, 1):
         route = " → ".join(node.name for node in path.nodes)
-        slopes = [f"({number(d)})" if d < 0 else number(d) for d in path.local_derivatives]
+        slopes = [f"({format_number(d)})" if d < 0 else format_number(d) for d in path.local_derivatives]
         rows.append((f"path {i}: {route}", f"{' × '.join(slopes)} =", path.contribution))
     rows.append(("dz/dt, the sum of the paths", "", sum(contribution for *_, contribution in rows)))
     rows.append(("dz/dt, by backpropagation", "", tn.gradients(paths.target, paths.source)[0]))
     left, middle = (max(len(row[i]) for row in rows) for i in (0, 1))
     for name, factors, value in rows:
-        show(f"{name:{left}}   {factors:>{middle}} {number(value)}")
+        show(f"{name:{left}}   {factors:>{middle}} {format_number(value)}")
 
 
 def check_gradients(model: Any, X: np.ndarray, y: np.ndarray) -> None:

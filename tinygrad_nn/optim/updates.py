@@ -45,11 +45,12 @@ class SingleUpdate:
         """Apply the rule, if there is a gradient."""
         p, g = self.p, self.p.grad
         if g is not None:
-            if getattr(g, "shape", None) != p.value.shape:
+            value: Any = p.value
+            if getattr(g, "shape", None) != value.shape:
                 raise gradient_shape_error(p)
             state = current(self.state)
-            change, new = rule(p.value, g, state, group)
-            p.value -= change
+            change, new = rule(value, g, state, group)
+            value -= change
             p.changed()
             _write(state, new)
 
@@ -88,15 +89,16 @@ class FusedUpdate:
             g: Any = p.grad
             if not equal or getattr(g, "shape", None) != shape or g.dtype != self.dtype:
                 return self._step_one_by_one(rule, group)
-            gradients.append(g.ravel())
-            values.append(p.value.ravel())
+            gradients.append(g)
+            values.append(p.value)
         vectors = current(self.vectors)
         state = vectors
         if self.numbers:
             state = StateArrays({name: v[:1].reshape(()) if name in self.numbers else v for name, v in vectors.items()})
-        change, new = rule(np.concatenate(values), np.concatenate(gradients), state, group)
-        for p, part, shape in zip(self.params, self.parts, self.shapes, strict=True):
-            p.value -= change[part].reshape(shape)
+        flat, g = (np.concatenate([x.ravel() for x in arrays]) for arrays in (values, gradients))
+        change, new = rule(flat, g, state, group)
+        for p, value, part, shape in zip(self.params, values, self.parts, self.shapes, strict=True):
+            value -= change[part].reshape(shape)
             p.changed()
         _write(vectors, new)
         return True

@@ -611,6 +611,7 @@ def put(write):
         lambda: np.multiply.outer(leaf(), ARRAY),
         lambda: np.median(leaf()),
         lambda: np.sort(leaf()),
+        lambda: np.full_like(ARRAY, leaf(1.0)),
         lambda: np.floor(leaf()),
         lambda: np.sum([leaf(1.0), leaf(2.0)]),
         lambda: tn.tensor([leaf(1.0), leaf(2.0)]),
@@ -624,9 +625,10 @@ def test_nothing_leaves_the_graph_in_silence(leave):
 def test_writing_a_tracked_number_into_an_array_is_refused():
     array = np.zeros(3)
     for t in (leaf(1.0), leaf([1.0])[0], leaf([1.0])):
-        with pytest.raises((TypeError, ValueError)) as refused:
-            array[0] = t
-        assert "that would silently leave the graph" in str(refused.value.__cause__ or refused.value)
+        for write in (lambda t=t: array.__setitem__(0, t), lambda t=t: array.fill(t)):
+            with pytest.raises((TypeError, ValueError)) as refused:
+                write()
+            assert "that would silently leave the graph" in str(refused.value.__cause__ or refused.value)
     assert not array.any()
     array[0] = tn.tensor(2.0)
     array[1:] = tn.tensor([3.0, 4.0])
@@ -1176,3 +1178,47 @@ def test_the_gradient_of_a_bias_keeps_its_digits_in_a_very_large_batch():
     slopes = np.full((2, 3_000_000), 0.1, np.float32)
     tn.sum((slopes + b) * slopes).backward()
     np.testing.assert_allclose(b.grad, np.sum(slopes, axis=1, keepdims=True, dtype=np.float64), rtol=1e-6)
+
+
+def test_single_numbers_are_shared_and_watched_as_arrays_are():
+    """They are NumPy scalars inside, until somebody holds the array."""
+    t = leaf(2.0)
+    held, constant = t.data, t.detach()
+    y = t * t
+    held[...] = 5.0
+    assert (t.item(), constant.item()) == (5.0, 5.0)
+    with pytest.raises(tn.MutationError, match=r"a value of shape .* was changed after multiply used it"):
+        y.backward()
+    (t * t).backward()
+    assert t.grad == 10.0
+    del held, constant
+    t.data -= 1.0
+    assert (t * t + t.data).item() == 20.0
+
+
+@pytest.mark.parametrize("update", [None, tn.optim.SGD, tn.optim.Adam])
+def test_single_numbers_are_the_same_eager_and_compiled(update):
+    def outcomes(compiled):
+        w, seen = leaf(1.0), []
+        optimizer = update([w], lr=0.1) if update else None
+
+        def step(x):
+            w.zero_grad()
+            J = (w * x - 1.0) ** 2
+            J.backward()
+            if optimizer is None:
+                w.data -= 0.1 * w.grad
+            else:
+                optimizer.step()
+            return J
+
+        run = tn.compile(step) if compiled else step
+        for i in range(20):
+            seen += [run(tn.tensor(0.5 + 0.1 * (i % 3))).item(), (w * 2.0 + w * w).item()]
+            if i % 5 == 0:
+                w.data[...] = w.data * 0.9
+            if i % 7 == 0:
+                w.data = np.array(0.3)
+        return seen
+
+    assert outcomes(True) == outcomes(False)

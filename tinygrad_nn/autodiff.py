@@ -78,21 +78,20 @@ def sweep(
         if node.index in inside:
             gradients[node] = gradients[node] + seed if node in gradients else seed
     results: dict[Any, Any] = {}
-    behind_choice: set[Any] = set()
+    selected: set[Any] = set()
     for node in reversed(order):
         g = gradients.pop(node)
         if (node.op is None or node.retain) if keep is None else node in keep:
             results[node] = g
-        if node.op is None:
+        slots = [slot for slot in node.slots if node.inputs[slot].index in inside]
+        if not slots:
             continue
         node.check_unchanged()
         op, params = node.op, node.params or {}
         y, values = (node, node.inputs) if record else (node._value, [array_of(x) for x in node.inputs])
-        exact = node in behind_choice and op.kind in ZEROS_STAY
-        for slot in node.slots:
+        exact = node in selected and op.kind in ZEROS_STAY
+        for slot in slots:
             x = node.inputs[slot]
-            if x.index not in inside:
-                continue
             part = op.vjps[slot](g, y, *values, **params)
             if exact and op.kind == "elementwise":
                 part = exact_zeros(g, part)
@@ -101,7 +100,7 @@ def sweep(
                 on_part(node, slot, part)
             gradients[x] = gradients[x] + part if x in gradients else part
             if exact or op.selects:
-                behind_choice.add(x)
+                selected.add(x)
     return results
 
 
@@ -154,7 +153,8 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
     >>> slope.item(), tn.gradients(slope, x)[0].item()
     (12.0, 12.0)
 
-    Source: the founding text's "Interlude: The Chain Rule and Nested Dependencies".
+    Source: M. Thill, "Yet another Neural Networks Introduction", section "Interlude: The Chain Rule and Nested
+    Dependencies".
     """
     outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
     inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]

@@ -21,35 +21,35 @@ def pushforward(
 ) -> list[Any]:
     """Jacobian-vector products: how the outputs move when the inputs move by `tangents`.  None where one does not."""
     anomalies = MODE.get().anomalies
-    moving: dict[int, Any] = {x.index: t for x, t in zip(inputs, tangents, strict=True)}
+    tangent_at: dict[int, Any] = {x.index: t for x, t in zip(inputs, tangents, strict=True)}
     with np.errstate(all="ignore"):
         for node in history(outputs, inputs):
-            if node.op is None or node.index in moving:
+            if node.op is None or node.index in tangent_at:
                 continue
             node.check_unchanged()
             y = node if record else node._value
             values = node.inputs if record else [array_of(x) for x in node.inputs]
-            along = [moving.get(x.index) if isinstance(x, Traced) else None for x in node.inputs]
+            along = [tangent_at.get(x.index) if isinstance(x, Traced) else None for x in node.inputs]
             tangent = tangent_of(node.op, along, y, values, node.params or {})
             if tangent is not None:
                 if anomalies:
                     refuse_non_finite_part(node, -1, tangent)
-                moving[node.index] = tangent
-    return [moving.get(node.index) for node in outputs]
+                tangent_at[node.index] = tangent
+    return [tangent_at.get(node.index) for node in outputs]
 
 
 def tangent_of(op: Op, tangents: Sequence[Any], y: Any, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
     """The tangent of one operation's output, from the kind of its Jacobian."""
     if op.jvp is not None:
         return op.jvp(tangents, y, *inputs, **params)
-    moving = [(slot, t) for slot, t in enumerate(tangents) if t is not None and op.vjps[slot] is not None]
-    if not moving:
+    given = [(slot, t) for slot, t in enumerate(tangents) if t is not None and op.vjps[slot] is not None]
+    if not given:
         return None
     if op.kind == "linear":
-        given = [np.zeros_like(x) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
-        return op.apply(given, params)
+        every = [np.zeros_like(x) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
+        return op.apply(every, params)
     total: Any = None
-    for slot, t in moving:
+    for slot, t in given:
         if op.kind == "multilinear":
             part = op.apply([t if i == slot else x for i, x in enumerate(inputs)], params)
         elif op.kind in ("elementwise", "symmetric"):  # the Jacobian equals its transpose

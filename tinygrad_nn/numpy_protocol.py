@@ -29,16 +29,18 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
 def array_function(self: Any, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     """Another NumPy function called on a tensor (NEP 18): the operation or function that it stands for."""
     if function in _ABOUT_VALUES:
-        return function(*_untracked(args), **dict(zip(kwargs, _untracked(tuple(kwargs.values())), strict=True)))
+        if function is np.full_like and any(isinstance(a, Traced) and a.tracked for a in (*args[1:], *kwargs.values())):
+            raise TypeError(LEAVES_GRAPH.format("np.full_like of a tensor", "become an array"))
+        return function(*_plain(args), **dict(zip(kwargs, _plain(tuple(kwargs.values())), strict=True)))
     if kwargs.get("out") is not None:
         raise TypeError(LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array"))
     return _call_as_numpy(_numpy_entry(function), function, args, kwargs)
 
 
-def _untracked(values: Any) -> Any:
+def _plain(values: Any) -> Any:
     if isinstance(values, (tuple, list)):
-        return tuple(_untracked(v) for v in values)
-    return values.value if isinstance(values, Traced) else values
+        return tuple(_plain(v) for v in values)
+    return getattr(values, "value", values) if isinstance(values, Traced) else values
 
 
 def _call_as_numpy(entry: Any, function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:

@@ -26,11 +26,40 @@ __all__ = ["Tensor", "current", "tensor"]
 _mode = MODE.get
 
 
+class _Slots(dict):
+    """The numbers of the bits that are set: one tuple for all the nodes of the same pattern."""
+
+    def __missing__(self, bits: int) -> tuple[int, ...]:
+        self[bits] = tuple(i for i in range(bits.bit_length()) if bits >> i & 1)
+        return self[bits]
+
+
+_SLOTS = _Slots()
+
+
 def _operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
     def method(self: Tensor, other: Any) -> Tensor:
         return self.__record__(op, (self, other))
 
-    return method
+    def quick_method(self: Tensor, other: Any) -> Tensor:
+        """The same, without what two single numbers do not need: nobody can write into them."""
+        if type(self._value) is not np.float64 or not _mode().usual:
+            return self.__record__(op, (self, other))
+        if type(other) is Tensor and type(other._value) is np.float64:
+            y, slots = quick(self._value, other._value), _SLOTS[self.tracked + 2 * other.tracked]
+        elif type(other) is float:
+            y, slots = quick(self._value, other), _SLOTS[self.tracked]
+        else:
+            return self.__record__(op, (self, other))
+        if not slots:
+            return Tensor(y)
+        frame = _getframe(1)
+        while INTERNAL[frame.f_code.co_filename]:
+            frame = frame.f_back  # type: ignore[assignment]
+        return Tensor(y, True, None, op, (self, other), None, slots, (frame.f_code, frame.f_lasti))
+
+    quick = op.quick
+    return method if quick is op.forward else quick_method
 
 
 def _reflected(op: Op) -> Callable[[Tensor, Any], Tensor]:
@@ -55,7 +84,7 @@ class Tensor(Traced):
 
     Inside the package: `_value` is the array itself, `value` the array as the current interpreter sees it; `op`,
     `inputs` and `params` are the call that made it, `index` the time it was made, `tracked` whether gradients flow
-    through it, `watch` what looks out for later changes.
+    through it, `watch` what tracks changes of the value, where there is something to track.
     """
 
     __slots__ = (
@@ -154,7 +183,7 @@ class Tensor(Traced):
 
     def _here(self) -> Tensor:
         """This tensor as the current interpreter sees it."""
-        interpreter = MODE.get().interpreter
+        interpreter = _mode().interpreter
         return self if interpreter is None else interpreter.tensor(self)
 
     @property
@@ -302,7 +331,7 @@ class Tensor(Traced):
         >>> a.grad
         array(4.)
 
-        Source: the founding text's "Backpropagation via the Chain Rule".
+        Source: M. Thill, "Yet another Neural Networks Introduction", section "Backpropagation via the Chain Rule".
         """
         here = self._here()
         seed = seed_for(here, operand(gradient), "gradient")
@@ -387,17 +416,6 @@ class Tensor(Traced):
 
 
 give_methods(Tensor)
-
-
-class _Slots(dict):
-    """The numbers of the bits that are set: one tuple for all the nodes of the same pattern."""
-
-    def __missing__(self, bits: int) -> tuple[int, ...]:
-        self[bits] = tuple(i for i in range(bits.bit_length()) if bits >> i & 1)
-        return self[bits]
-
-
-_SLOTS = _Slots()
 
 
 class Lent:

@@ -138,7 +138,7 @@ class Dense(Module):
         """A of this layer, or Z where there is no σ."""
         if type(A) is not Tensor:
             A = tensor(A, dtype=self.W.dtype, name="X")
-        if A.value.ndim < 2:  # adding b would make a matrix of a vector
+        if A.ndim < 2:  # adding b would make a matrix of a vector
             raise self.shape_error(A)
         W, b, sigma = self.W, self.b, self.activation
         try:  # recorded at once, as small networks feel each call in between

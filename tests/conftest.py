@@ -1,5 +1,6 @@
 """What every test starts from: sealed global state, random numbers that repeat, and Hypothesis without a stopwatch."""
 
+import gc
 import os
 import random
 from pathlib import Path
@@ -53,6 +54,10 @@ def pytest_configure(config):
     if SEED != "0" and config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = SEED
     config.pluginmanager.register(Sealed())  # as a plugin, which docstrings outside of this folder meet too
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what was imported and collected stays: the garbage collector need not look through it again and again
 
 
 @pytest.fixture(scope="session")

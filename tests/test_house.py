@@ -193,7 +193,7 @@ def names_asked_for(tree):
 
 OTHER_MEANINGS = {
     ("nn/normalization.py", "affine"),  # an option of normalising layers
-    ("view/dotfile.py", "square"), ("view/tikz.py", "square"),  # a shape
+    ("view/renderers/dot_source.py", "pad"),  # an attribute of Graphviz
 }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class Tripled(Interpreter):
             self.seen[id(t)] = t, stand_in
         return self.seen[id(t)][1]
 
-    def operand(self, x):
+    def operand(self, x, name=""):
         if isinstance(x, Tensor):
             return self.tensor(x)
         return x * 3 if any(x is array for array in self.arrays) else x

@@ -109,6 +109,7 @@ def at_each_replay(function: Callable) -> Callable:
         interpreter = MODE.get().interpreter
         return function(*args, **kwargs) if interpreter is None else interpreter.effect(function, args, kwargs)
 
+    perhaps_recorded.at_each_replay = True  # type: ignore[attr-defined]  # no code to look into
     return perhaps_recorded
 
 

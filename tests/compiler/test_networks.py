@@ -216,6 +216,23 @@ def test_a_schedule_within_the_step():
         np.testing.assert_array_equal(b, a)
 
 
+@pytest.mark.parametrize("name", ["momentum", "Nesterov", "RMSprop", "Adam", "NAdam"])
+def test_a_schedule_that_moves_rate_and_momentum(name):
+    runs = []
+    for wrap in (lambda f: f, tn.compile):
+        model, optimizer, step = training(OPTIMISERS[name], dense(4, 8, 3), tn.mse)
+        schedule = optim.OneCycleLR(optimizer, max_lr=0.1, total_steps=20)
+        whole = wrap(step)
+        for i in range(20):
+            whole(*real(i))
+            schedule.step()
+        runs.append([p.value for p in model.parameters()])
+        if wrap is tn.compile:
+            assert len(whole._programs) == 1
+    for a, b in zip(*runs, strict=True):
+        np.testing.assert_array_equal(b, a)
+
+
 def test_training_and_prediction_mode():
     model = nn.Sequential(nn.Dense(4, 8, "relu", rng=0), nn.BatchNorm(8), nn.Dropout(0.5, rng=1), nn.Dense(8, 2, rng=2))
     predict = tn.compile(lambda X: model(X))

@@ -139,8 +139,8 @@ def test_many_views_of_one_vector_are_one_arrow():
     assert arrow.label.startswith("6 views of t16\n")
     assert "v16 = t16[0:32].reshape(16, 2), a view, 16 × 2, float64" in arrow.tooltip
     names = {n.name: n.role for n in picture.scene.boxes}
-    assert (names["k_2"], names["k_3"], names["k_4"]) == ("updated", "updated", "state")
-    assert any("copied to k_4 at the end" in n.note for n in picture.scene.boxes)
+    assert (names["m"], names["v"], names["t"]) == ("updated", "updated", "state")
+    assert any("copied to t at the end" in n.note for n in picture.scene.boxes)
     assert len(picture.scene.boxes) < 40
 
 

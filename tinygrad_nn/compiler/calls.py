@@ -101,7 +101,8 @@ class Calls(Names):
         out, func = self.name_of(call), call.func
         if func is look_up:
             setting = call.args[0]
-            return [f"{out}[()] = {self.constant(setting.holder, 'settings')}[{setting.key!r}]"]
+            index = "" if setting.index is None else f"[{setting.index}]"
+            return [f"{out}[()] = {self.constant(setting.holder, 'settings')}[{setting.key!r}]{index}"]
         if func is np.where:
             condition, a, b = (self._operand(call, i) for i in range(3))
             copyto = self.function(np.copyto)

@@ -149,12 +149,13 @@ class Captured:
         for i, value in enumerate(state):
             self._visit(value, f"state[{i}]", declared=True)
         for value in arguments:
-            if hasattr(value, "__dict__") and not isinstance(value, type):
-                self._visit(value, "an argument", declared=_is_of_the_user(value))
+            self._visit_named(value, "an argument", function)
         self._visit(function, getattr(function, "__name__", "the step"))
 
     def _visit(self, value: Any, name: str, declared: bool = False) -> None:
         if isinstance(value, (*PLAIN, Op, np.ufunc, type)) or id(value) in self._seen:
+            return
+        if isinstance(value, FunctionType) and hasattr(value, "at_each_replay"):
             return
         self._seen[id(value)] = value
         if type(value).__module__.partition(".")[0] in _OUTSIDE:
@@ -170,8 +171,8 @@ class Captured:
         elif isinstance(value, FunctionType):
             self._visit_function(value)
         elif isinstance(value, MethodType):
+            self._visit_named(value.__self__, "self", value.__func__)
             self._visit(value.__func__, name)
-            self._visit(value.__self__, "self", declared=_is_of_the_user(value.__self__))
         elif isinstance(value, functools.partial):
             self._visit_all((name, x) for x in (value.func, value.args, value.keywords))
         elif isinstance(value, (bytearray, memoryview, array)):
@@ -184,6 +185,14 @@ class Captured:
                 self._watch(kind, value, name)
         elif hasattr(value, "__dict__") and (declared or _is_of_the_user(value)):
             self._watch("mapping", vars(value), name, compared=declared)
+
+    def _visit_named(self, value: Any, name: str, function: Any) -> None:
+        """Those attributes of an argument that a function names."""
+        code = getattr(function, "__code__", None)
+        if code is not None and hasattr(value, "__dict__") and not isinstance(value, type) and _is_of_the_user(value):
+            self._watch("items", vars(value), name, tuple(sorted(names_of(code) & vars(value).keys())))
+        if hasattr(value, "__dict__") and not isinstance(value, type):
+            self._visit(value, name)
 
     def _visit_function(self, function: FunctionType) -> None:
         if _is_library(function.__module__ or ""):
@@ -203,6 +212,8 @@ class Captured:
                 self._watch("items", own, name, tuple(sorted(names_of(code) & own.keys())))
 
     def _watch(self, kind: str, holder: Any, name: str, keys: tuple = (), compared: bool = True) -> None:
+        if kind == "items" and not keys:
+            return
         watched = Watched(kind, holder, name, keys, compared)
         self.watched.append(watched)
         values = watched.values[len(watched.values) // 2 :] if kind in ("mapping", "module") else watched.values

@@ -208,7 +208,7 @@ class CodeGenerator(Calls):
         captured = self.step.captured
         for module in captured.modules[:1]:
             changed.append(f"{self.constant(module, 'module')}.changes != {self.once('changes', 'changes')}")
-        for watched in captured.watched:
+        for watched in (watched for watched in captured.watched if watched.compared):
             if watched.kind in ("cell", "items"):
                 for i, value in enumerate(self._values(watched)):
                     changed.append(f"{value} is not {self.once(('value', id(watched), i), 'c')}")

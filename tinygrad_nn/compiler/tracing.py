@@ -48,7 +48,7 @@ _SHAPE_FROM_VALUES = {np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.ext
                       np.bincount, np.union1d, np.intersect1d, np.setdiff1d, np.histogram, np.delete}  # fmt: skip
 _IN_PLACE = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
 _IN_PLACE |= {getattr(np.ndarray, name) for name in ("fill", "sort", "put", "partition", "resize", "setfield")}
-_VARYING = "lr"  # the setting of optimisers that is looked up at each replay; others are compared
+_VARYING = ("lr", "momentum", "betas")  # what schedules set: looked up at each replay; other settings are compared
 
 
 class Trace(Interpreter):
@@ -134,12 +134,19 @@ class Trace(Interpreter):
         return self.operand(x)._value if isinstance(x, Tensor) else self.operand(x)
 
     def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
-        """The settings of an optimiser: the learning rate is looked up at each replay, others are compared."""
+        """The settings of an optimiser: what schedules set is looked up at each replay, others are compared."""
+        seen = dict(group)
+        for key in _VARYING:
+            value = group.get(key)
+            if type(value) is float and value:  # of 0, a rule leaves something out
+                seen[key] = self.number(Setting(group, key))
+            elif type(value) is tuple and all(type(x) is float for x in value):
+                seen[key] = tuple([self.number(Setting(group, key, i)) for i in range(len(value))])
         if id(group) not in self._entered:
             self._entered.add(id(group))
-            self.captured.add_settings(group, sorted(group.keys() - {_VARYING, "params", "initial_lr"}), optimizer)
-        varying = type(group.get(_VARYING)) is float
-        return {**group, _VARYING: self.number(Setting(group, _VARYING))} if varying else group
+            compared = [key for key in group if seen[key] is group[key] and key not in ("params", "initial_lr")]
+            self.captured.add_settings(group, sorted(compared), optimizer)
+        return seen
 
     def entered(self, module: Any) -> None:
         """A module runs: its attributes are compared before each replay."""
@@ -213,9 +220,9 @@ class Trace(Interpreter):
 
     def looked_up(self, setting: Setting, dtype: Any) -> Node:
         """The number that is found in settings, in a dtype; looked up again after each effect."""
-        key = len(self.effects), id(setting.holder), setting.key, np.dtype(dtype)
+        key = len(self.effects), id(setting.holder), setting.key, setting.index, np.dtype(dtype)
         if key not in self._same:
-            sample = np.array(setting.holder[setting.key], dtype)
+            sample = np.array(setting.now(), dtype)
             self._same[key] = self._append(Node(look_up, (setting,), {}, sample, "look_up", pure=False))
         return self._same[key]
 
@@ -435,10 +442,14 @@ class FirstGradient(Lent):
 
 
 class Setting:
-    """A number that an optimiser's settings hold."""
+    """A number that an optimiser's settings hold, by itself or in a tuple."""
 
-    def __init__(self, holder: dict[str, Any], key: str):
-        self.holder, self.key = holder, key
+    def __init__(self, holder: dict[str, Any], key: str, index: int | None = None):
+        self.holder, self.key, self.index = holder, key, index
+
+    def now(self) -> float:
+        """The number at present."""
+        return self.holder[self.key] if self.index is None else self.holder[self.key][self.index]
 
 
 def _key(args: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.optim.optimizer import Optimizer
-from tinygrad_nn.optim.rule import COUNTER, Group, NewState, Params, State, cast, descent, fusable
+from tinygrad_nn.optim.rule import COUNTER, Group, NewState, Params, State, cast, descent, fusable, is_off
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
@@ -106,7 +106,7 @@ def _rmsprop(p: Any, g: Any, state: State, group: Group) -> NewState:
         mean = new["mean"] = alpha * state["mean"] + (1 - alpha) * g
         spread = spread - mean * mean
     step = g / (np.sqrt(spread) + group["eps"])
-    if group["momentum"]:
+    if not is_off(group["momentum"]):
         step = new["velocity"] = group["momentum"] * state["velocity"] + step
     return cast(p, group["lr"]) * step, new
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["COUNTER", "Group", "NewState", "Params", "State", "cast", "descent", "fusable"]
+__all__ = ["COUNTER", "Group", "NewState", "Params", "State", "cast", "descent", "fusable", "is_off"]
 
 Group = dict[str, Any]
 Params = Iterable[Tensor] | Iterable[Group]
@@ -51,6 +51,11 @@ def fusable(rule: Callable) -> Callable:
 def cast(p: Any, x: Any) -> Any:
     """A number in the dtype of `p`.  Python's numbers stay: they are weak.  One computed from a counter is float64."""
     return x if type(x) is float or type(x) is int else x.astype(p.dtype)
+
+
+def is_off(setting: Any) -> bool:
+    """Whether a setting is 0; one that may vary while a compiled step is replayed is not a plain number then."""
+    return type(setting) in (int, float) and not setting
 
 
 def descent(p: Any, g: Any, group: Group) -> Any:

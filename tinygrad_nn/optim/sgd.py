@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.optim.optimizer import Optimizer
-from tinygrad_nn.optim.rule import COUNTER, Group, NewState, Params, State, cast, descent, fusable
+from tinygrad_nn.optim.rule import COUNTER, Group, NewState, Params, State, cast, descent, fusable, is_off
 
 __all__ = ["SGD"]
 
@@ -22,7 +22,7 @@ def _sgd(p: Any, g: Any, state: State, group: Group) -> NewState:
     if group["maximize"] or group["weight_decay"]:
         g = descent(p, g, group)
     momentum = group["momentum"]
-    if not momentum:
+    if is_off(momentum):
         return lr * g, _NOTHING
     fresh = g
     if group["dampening"]:

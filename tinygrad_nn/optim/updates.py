@@ -45,10 +45,10 @@ class SingleUpdate:
         """Apply the rule, if there is a gradient."""
         p = self.p.here()
         value, g = p._value, p._grad
-        if g is None:
-            return
         if type(value) is not np.ndarray or type(g) is not np.ndarray:  # tracers, single numbers, lent gradients
             value, g = p.value, p.grad
+        if g is None:
+            return
         if getattr(g, "shape", None) != value.shape:
             raise gradient_shape_error(p)
         state = current(self.state) if self.state else self.state
@@ -92,13 +92,14 @@ class FusedUpdate:
             g: Any = p.grad
             if not equal or getattr(g, "shape", None) != shape or g.dtype != self.dtype:
                 return self._step_one_by_one(rule, group)
-            gradients.append(g.ravel())
+            gradients.append(g)
             values.append(p.value)
         vectors = current(self.vectors)
         state = vectors
         if self.numbers:
             state = StateArrays({name: v[:1].reshape(()) if name in self.numbers else v for name, v in vectors.items()})
-        change, new = rule(np.concatenate([v.ravel() for v in values]), np.concatenate(gradients), state, group)
+        flat, g = (np.concatenate([x.ravel() for x in arrays]) for arrays in (values, gradients))
+        change, new = rule(flat, g, state, group)
         for p, value, part, shape in zip(self.params, values, self.parts, self.shapes, strict=True):
             value -= change[part].reshape(shape)
             p.changed()

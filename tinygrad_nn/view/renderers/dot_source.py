@@ -29,7 +29,7 @@ def write(scene: Scene) -> str:
     paper = {"bgcolor": PAPER, "pad": "0.2", "fontname": FONT, "fontcolor": INK, "charset": "utf8"}
     dot = Digraph(
         "picture",
-        graph_attr=where | paper | _FOOT | {"tooltip": _tooltip(scene.title)},
+        graph_attr=where | paper | _FOOT | {"tooltip": _string(scene.title)},
         node_attr={"shape": "plain", "fontname": FONT, "fontsize": "12", "fontcolor": INK},
         edge_attr={"fontname": FONT, "fontsize": "11", "fontcolor": INK, "arrowsize": "0.7"},
     )
@@ -61,11 +61,11 @@ def _add_clusters(dot: Digraph, scene: Scene, parent: str) -> None:
 def _frame(cluster: Cluster) -> dict[str, str]:
     look = {"style": "rounded,filled", "fillcolor": PAPER if cluster.parent else style.TINTED, "pencolor": SOFT}
     text = {"labelloc": "t", "labeljust": "l", "fontsize": "11", "fontcolor": QUIET, "margin": "10"}
-    tooltip = _tooltip(cluster.tooltip or cluster.label)
-    return look | text | {"id": cluster.id, "label": _tooltip(cluster.label), "tooltip": tooltip}
+    tooltip = _string(cluster.tooltip or cluster.label)
+    return look | text | {"id": cluster.id, "label": _string(cluster.label), "tooltip": tooltip}
 
 
-def _tooltip(text: str) -> str:
+def _string(text: str) -> str:
     """A string that shows `text`: quotes, backslashes and entities stand for themselves, lines stay lines."""
     from graphviz import escape
 
@@ -73,7 +73,7 @@ def _tooltip(text: str) -> str:
 
 
 def _add_box(dot: Digraph, box: Box) -> None:
-    fields = {"id": box.id, "class": box.role.value, "tooltip": _tooltip(box.tooltip)}
+    fields = {"id": box.id, "class": box.role.value, "tooltip": _string(box.tooltip)}
     if box.shape in (Shape.CIRCLE, Shape.SIGN):
         look = style.box_look(box)
         fields |= {
@@ -113,7 +113,7 @@ def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box) -> None:
     if look.back:
         fields |= {"dir": "both", "arrowhead": "none", "arrowtail": "normal"}
     if arrow.tooltip:
-        fields["tooltip"] = fields["labeltooltip"] = _tooltip(arrow.tooltip)
+        fields["tooltip"] = fields["labeltooltip"] = _string(arrow.tooltip)
     if arrow.label or (arrow.lanes and not target.at):
         fields["label"] = dot_labels.arrow_label(arrow)
     if source.cluster != target.cluster and target.cluster:

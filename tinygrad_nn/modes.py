@@ -10,7 +10,17 @@ from typing import Any
 
 from tinygrad_nn.operation import Op
 
-__all__ = ["MODE", "Interpreter", "Mode", "at_each_replay", "detect_anomaly", "interpreted_by", "no_grad", "operand"]
+__all__ = [
+    "MODE",
+    "Interpreter",
+    "Mode",
+    "at_each_replay",
+    "detect_anomaly",
+    "interpreted_by",
+    "no_grad",
+    "operand",
+    "stand_ins",
+]
 
 
 class Interpreter:
@@ -71,6 +81,12 @@ def operand(x: Any) -> Any:
     """A tensor or array as the current interpreter sees it; without one, and of anything else, `x` itself."""
     interpreter = MODE.get().interpreter
     return x if interpreter is None else interpreter.operand(x)
+
+
+def stand_ins(tensors: Sequence[Any]) -> Sequence[Any]:
+    """Tensors as the current interpreter sees them."""
+    interpreter = MODE.get().interpreter
+    return tensors if interpreter is None else [interpreter.tensor(t) for t in tensors]
 
 
 @contextlib.contextmanager

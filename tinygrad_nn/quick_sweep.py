@@ -62,9 +62,10 @@ def quick_sweep(
             if exact and (part != part if type(part) is SINGLE else has_nan(part)):
                 part = exact_zeros(g, part)
             value, at = x._value, x.index
-            if (type(part) is not SINGLE or type(value) is not SINGLE) and (
-                type(part) is not np.ndarray or part.shape != value.shape or part.dtype is not value.dtype
-            ):
+            if type(part) is np.ndarray:
+                if part.shape != value.shape or part.dtype is not value.dtype:
+                    part = fitted(part, node, slot)
+            elif type(part) is not SINGLE or type(value) is not SINGLE:
                 part = fitted(part, node, slot)
             entry = pending.get(at)
             if entry is None:

@@ -336,14 +336,14 @@ class Tensor(Traced):
         found = pullback([here], [seed])
         given: set[int] = {id(seed)}
         for node, g in found.items():
-            before = None if node._grad is None or node.op is not None else node.grad
-            if before is not None:
+            before = node._grad
+            if type(before) is not np.ndarray and before is not None:
+                before = node.grad  # lent
+            if before is not None and node.op is None:
                 g = before[()] + g if type(g) is np.float64 else before + g
-            if type(g) is np.float64:  # a single number is nobody else's
-                node._grad = np.array(g)
-                continue
             if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
-                g = np.asarray(g)
+                node._grad = np.array(g)  # a single number is nobody else's
+                continue
             at = id(g)
             node._grad = g.copy() if at in given or g.base is not None else g  # held by somebody else, too
             given.add(at)

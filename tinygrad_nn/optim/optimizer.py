@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
-from tinygrad_nn.modes import MODE, at_each_replay
+from tinygrad_nn.modes import MODE, at_each_replay, stand_ins
 from tinygrad_nn.optim.rule import Group, NewState, Params, State
 from tinygrad_nn.optim.updates import FusedUpdate, SingleUpdate, StateArrays, updates_of
 from tinygrad_nn.tensor import Tensor
@@ -131,8 +131,8 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for group in self.param_groups:
-            for p in group["params"]:
-                p.grad = None
+            for p in stand_ins(group["params"]):
+                p._grad = None
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of the state, by position of the parameter, and the settings of the groups.

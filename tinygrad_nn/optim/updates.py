@@ -54,8 +54,9 @@ class SingleUpdate:
         state = current(self.state) if self.state else self.state
         change, new = rule(value, g, state, group)
         value -= change
-        p.watched().change()
-        _write(state, new)
+        (p.watch or p.watched()).change()
+        if new:
+            _write(state, new)
 
 
 class FusedUpdate:

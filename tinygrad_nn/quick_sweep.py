@@ -48,8 +48,8 @@ def quick_sweep(
                 values.append(x)
         if not unchanged:
             node.check_unchanged()
-        selected = selected and op.kind in ZEROS_STAY
-        exact, selected = selected and op.kind == "elementwise", selected or op.selects
+        exact = selected and op.kind == "elementwise"
+        selected = op.selects or (selected and op.kind in ZEROS_STAY)
         rules, pair = op.vjps, len(values) == 2 and not params
         if pair:
             a, b = values

@@ -70,10 +70,17 @@ class Program:
         """Let the buffers go, until it fits again."""
         self._replay = lambda args, kwargs: MISS
 
-    def run(self, args: tuple, kwargs: dict[str, Any], effects: bool = True) -> Any:
+    def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Replay; MISS if that would not be what the step does now."""
-        self._code.namespace["effects"] = effects
         return self._context.run(self._replay, args, kwargs)
+
+    def run_without_effects(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Replay, but for the calls that are made for what they do."""
+        self._code.namespace["effects"] = False
+        try:
+            return self.run(args, kwargs)
+        finally:
+            self._code.namespace["effects"] = True
 
     def fits(self, args: tuple, kwargs: dict[str, Any]) -> bool:
         """Whether a replay is right for arguments of this kind; if so, it is made ready."""
@@ -126,17 +133,17 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the step, or record it."""
-        mode = MODE.get()
-        if mode.interpreter is not None or mode.anomalies or mode.transformed or self._recordings > _FUTILE:
+        mode, program, result = MODE.get(), self._quick, MISS
+        quick = program is not None and program.mode is mode
+        if not quick and (mode.interpreter or mode.anomalies or mode.transformed or self._recordings > _FUTILE):
             return self.function(*args, **kwargs)
         with self._lock:
             if self._running:  # the step has called itself, by something that it does at each replay
                 return self.function(*args, **kwargs)
             self._running = True
             try:
-                program, result = self._quick, MISS
-                if program is not None and program.mode is mode:
-                    result = self._run(program, args, kwargs)
+                if quick:
+                    result = self._run(program, args, kwargs)  # type: ignore[arg-type]
                 return self._otherwise(args, kwargs, mode) if result is MISS else result
             finally:
                 self._running = False
@@ -177,6 +184,7 @@ class Compiled:
                     stacklevel=4,
                 )
                 self._programs.clear()
+                self._quick = None
                 return self.function(*args, **kwargs)
         for program in known:
             program.unbind()

@@ -78,18 +78,16 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
     given = [x for _, x in parts(args, kwargs)]
     state = _State(step, given)
     before = state.read()
-    captured = Captured(function, given, program.state)
-    replayed = program.run(args, kwargs, effects=False)
+    replayed = program.run_without_effects(args, kwargs)
     if replayed is miss:
         return miss
     after = state.read()
     state.restore(before)
+    step.captured.renew()
     with np.errstate(all="ignore"):
         result = function(*args, **kwargs)
-    changed = (
-        "" if step.effects else captured.changed({id(a) for a in state.arrays})
-    )  # what is called at every replay may change anything
-    if changed:
+    changed = step.captured.changed({id(a) for a in state.arrays})
+    if changed and not step.effects:  # what is called at every replay may change anything
         raise _error(
             f"the step changes {changed}, and a replay does not: return what it finds out, keep what it updates in a "
             "tensor, or mark what it does with tn.at_each_replay",

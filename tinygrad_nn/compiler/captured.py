@@ -62,27 +62,27 @@ class Watched:
         by_identity = all(type(x) is Tensor or getattr(type(x), "__eq__", None) is object.__eq__ for x in self.values)
         return [*self.values] if type(self.holder) is list and by_identity else None
 
-    def now(self) -> tuple:
+    def now(self) -> list[Any]:
         """The values at present."""
         holder = self.holder
         match self.kind:
             case "cell":
                 try:
-                    return (holder.cell_contents,)
+                    return [holder.cell_contents]
                 except ValueError:
-                    return (ABSENT,)
+                    return [ABSENT]
             case "items":
-                return tuple([holder.get(key, ABSENT) for key in self.keys])
+                return [holder.get(key, ABSENT) for key in self.keys]
             case "mapping" | "module":
-                return (*holder.keys(), *holder.values())
+                return [*holder.keys(), *holder.values()]
             case "set":
-                return (frozenset(holder),)
+                return [frozenset(holder)]
             case "bytes":
-                return (bytes(holder),)
+                return [bytes(holder)]
             case "position":
-                return (None if holder.closed or not holder.seekable() else holder.tell(),)
+                return [None if holder.closed or not holder.seekable() else holder.tell()]
             case _:
-                return tuple(holder)
+                return [*holder]
 
     def same(self) -> bool:
         """Whether a replay could not tell the difference."""
@@ -280,6 +280,7 @@ class Captured:
         """From now on compare with the values of this moment."""
         for watched in self.watched:
             watched.values = watched.now()
+        self._arrays = [(name, kept, kept.copy()) for name, kept, _ in self._arrays]
 
     def same(self) -> bool:
         """Whether all that is compared is as it was; from now on it is compared with the objects of this moment."""
@@ -290,10 +291,10 @@ class Captured:
         return True
 
     def forget(self) -> None:
-        """Nothing but what is compared is needed any more."""
-        self.watched = [watched for watched in self.watched if watched.compared]
-        for kept in (self._seen, self.aliases, self._arrays):
-            kept.clear()
+        """Let go what was needed to find the rest, and copies."""
+        self._seen.clear()
+        self.aliases.clear()
+        self._arrays = [(name, kept, kept) for name, kept, _ in self._arrays]
 
 
 def _is_of_the_user(value: Any) -> bool:

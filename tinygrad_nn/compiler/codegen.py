@@ -235,7 +235,10 @@ class CodeGenerator(Calls):
         if watched.kind == "cell":
             return [f"{holder}.cell_contents"]
         absent = self.constant(ABSENT, "absent")
-        return [f"{holder}.get({self.text(key)}, {absent})" for key in watched.keys]
+        return [
+            f"{holder}[{self.text(key)}]" if value is not ABSENT else f"{holder}.get({self.text(key)}, {absent})"
+            for key, value in zip(watched.keys, watched.values, strict=True)
+        ]
 
     def bind_captured(self) -> None:
         """Compare with the captured values of this moment."""

@@ -136,8 +136,8 @@ def test_views_are_dashed_arrows_that_say_what_they_are(step):
 def test_many_views_of_one_vector_are_one_arrow():
     picture = tn.draw(trained("Adam"))
     (arrow,) = (e for e in picture.scene.arrows if e.count > 1)
-    assert arrow.label.startswith("6 views of t16\n")
-    assert "v16 = t16[0:32].reshape(16, 2), a view, 16 × 2, float64" in arrow.tooltip
+    assert arrow.label.startswith("6 views of t18\n")
+    assert "v16 = t18[0:32].reshape(16, 2), a view, 16 × 2, float64" in arrow.tooltip
     names = {n.name: n.role for n in picture.scene.boxes}
     assert (names["m"], names["v"], names["t"]) == ("updated", "updated", "state")
     assert any("copied to t at the end" in n.note for n in picture.scene.boxes)

@@ -123,14 +123,8 @@ class Step:
         self.arguments = parts(args, kwargs)
         self._at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
         self.captured = Captured(function, [x for _, x in self.arguments], state)
-        trace = Trace(
-            {
-                at: i
-                for at, i in self._at.items()
-                if _is_data(self.arguments[i][1]) or type(self.arguments[i][1]) is Tensor
-            },
-            self.captured,
-        )
+        data = [i for i, (_, x) in enumerate(self.arguments) if _is_data(x) or type(x) is Tensor]
+        trace = Trace({id(self.arguments[i][1]): i for i in reversed(data)}, self.captured)
         try:
             self._record(trace, function, args, kwargs, commit)
         finally:
@@ -154,7 +148,7 @@ class Step:
                 trace.commit()  # as an eager call would have done
             raise
         self._collect(trace)
-        refusal = self.captured.refusal({id(of.array) for of in self.inputs})
+        refusal = self.captured.refusal({id(of.array) for of in self.inputs}) or self._shared_memory()
         self.outcome = tree.map(lambda x: self._outcome(trace, x), self.result, tree.is_plain)
         self.captured.hand_over(trace.handed_over)
         if not commit:
@@ -165,7 +159,6 @@ class Step:
             error = trace.refused or CompileError(refusal)
             error.result = self.outcome  # type: ignore[attr-defined]
             raise error
-        self._refuse_shared_memory()
 
     def _returned(self, trace: Trace, x: Any) -> Any:
         if type(x) is Tensor:
@@ -236,15 +229,16 @@ class Step:
                 of.kind = "captured"
         self.aliases = [(i, x) for i, (_, x) in enumerate(self.arguments) if id(x) in found]
 
-    def _refuse_shared_memory(self) -> None:
-        """CompileError for arrays that are written to and share memory with others."""
+    def _shared_memory(self) -> str:
+        """Which arrays are written to and share memory with others; '' if none."""
         for a, b in itertools.combinations(self._that_can_overlap(), 2):
             if (a.written or b.written) and np.may_share_memory(a.array, b.array) and self._uses(a) and self._uses(b):
                 names = [of.tensor.name if of.tensor is not None and of.tensor.name else "an array" for of in (a, b)]
-                raise CompileError(
+                return (
                     f"{names[0]} and {names[1]}, of shapes {a.array.shape} and {b.array.shape}, share memory that the "
                     "step writes to: give each an array of its own"
                 )
+        return ""
 
     def _that_can_overlap(self) -> list[ArrayInput]:
         return [of for of in self.inputs if of.kind != "grad" and isinstance(of.array, np.ndarray)]

@@ -52,8 +52,7 @@ class CodeGenerator(Calls):
         self.step, self.rebound = step, rebound
         self.bound: list[ArrayInput] = []
         self._line: Any = None
-        used = [of.tensor if of.argument is None else of.argument for of in step.inputs if self._is_read(of, "grad")]
-        self.gradient_presence = [(t, none) for t, none in step.without_gradient if none or any(t is x for x in used)]
+        self.gradient_presence = step.without_gradient
         self._write_arguments(function)
         changed = self._write_inputs()
         self._write_overlaps()
@@ -66,9 +65,6 @@ class CodeGenerator(Calls):
                 self.body += self.statements(loop.calls[0])
         self._write_end()
         self.source = self._assembled()
-
-    def _is_read(self, of: ArrayInput, kind: str) -> bool:
-        return of.kind == kind and of.node in self.plan.live
 
     def _assembled(self) -> str:
         replay = ["def replay(args, kwargs):", *indent(self.body)]

@@ -272,33 +272,17 @@ class Step:
 
     # -- another call
 
-    def moved(self, given: list[Any], gradient_presence: list[tuple[Owner, bool]]) -> list[ArrayInput] | None:
-        """The inputs that are other arrays now; None if a replay would not do what the step does.
-
-        `gradient_presence` says for which tensors it matters whether they have a gradient.
-        """
-        for owner, none in gradient_presence:
-            if ((given[owner] if isinstance(owner, int) else owner)._grad is None) is not none:
-                return None
-        if any(tensor.tracked is not tracked for tensor, tracked in self.tracked):
-            return None
-        if any(given[argument] is not found for argument, found in self.aliases):
-            return None
+    def rebound(self) -> list[ArrayInput] | None:
+        """The inputs that are other arrays now; None if what is captured has changed, or an array's layout."""
         if not self.captured.same():
             return None
-        for a, b in self.could_overlap():
-            mine, other = ((given[of.argument] if of.argument is not None else of.now()) for of in (a, b))
-            if np.may_share_memory(mine, getattr(other, "value", other)):
-                return None
-        moved = []
-        for of in self.inputs:
+        found = [of for of in self.inputs if of.now() is not of.array]
+        for of in found:
             now = of.now()
-            if now is not of.array:
-                if type(now) is not np.ndarray or now.shape != of.array.shape or now.dtype != of.array.dtype:
-                    return None
-                of.array = now
-                moved.append(of)
-        return moved
+            if type(now) is not np.ndarray or now.shape != of.array.shape or now.dtype != of.array.dtype:
+                return None
+            of.array = now
+        return found
 
 
 def _outline(x: Any) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.audit import audited, next_audit
-from tinygrad_nn.compiler.codegen import MISS, CodeGenerator
+from tinygrad_nn.compiler.codegen import FAILED, MISS, CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.step import Result, Step, difference, parts, signature
@@ -152,6 +152,8 @@ class Compiled:
         """Replay, or audit; MISS if the program is not right for this call."""
         if program.calls + 1 != program.next_audit:
             result = program.run(args, kwargs)
+            if result is FAILED:  # with the error, and with what is done before it
+                result = self.function(*args, **kwargs)
         else:
             result = audited(program, args, kwargs, MISS)
             if result is not MISS:

@@ -138,7 +138,9 @@ class Calls(Names):
             return self.name_of(x)
         if isinstance(x, np.generic):
             return self.number(x, x.dtype)
-        if isinstance(call.func, np.ufunc) and type(x) in (int, float, bool):
+        if type(x) is bool:
+            return self.number(x, np.dtype(bool))
+        if isinstance(call.func, np.ufunc) and type(x) in (int, float):
             kinds = [a.sample.dtype if isinstance(a, Node) else getattr(a, "dtype", type(a)) for a in call.args]
             return self.number(x, call.func.resolve_dtypes((*kinds, None))[i])
         return self.number(x, call.sample.dtype) if call.func is np.where and type(x) in (int, float) else self.text(x)
@@ -194,4 +196,7 @@ def _for_blas(call: Node) -> bool:
     a, b, y = (x.sample for x in (*call.args, call))
     if not (a.dtype == b.dtype == y.dtype and y.dtype in (np.float32, np.float64)):
         return False
-    return a.ndim in (1, 2) and b.ndim in (1, 2) and a.size and b.size and (not y.ndim or y.flags.c_contiguous)
+    dense = all(x.flags.c_contiguous or x.flags.f_contiguous for x in (a, b))
+    if not dense or not a.size or not b.size:
+        return False  # others go another way, with other digits
+    return a.ndim in (1, 2) and b.ndim in (1, 2) and bool(not y.ndim or y.flags.c_contiguous)

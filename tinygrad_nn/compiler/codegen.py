@@ -33,9 +33,10 @@ from tinygrad_nn.compiler.step import Given, Owner, Result, Step, owners_of
 from tinygrad_nn.mutation import clock
 from tinygrad_nn.tensor import Lent, Tensor
 
-__all__ = ["MISS", "CodeGenerator"]
+__all__ = ["FAILED", "MISS", "CodeGenerator"]
 
 MISS = object()  # what a replay returns that finds something changed, before it has done anything
+FAILED = object()  # what it returns where a call has raised an error, before anything was changed
 
 
 class CodeGenerator(Calls):
@@ -48,7 +49,8 @@ class CodeGenerator(Calls):
 
     def __init__(self, step: Step, plan: MemoryPlan, function: Callable, rebound: set[ArrayInput]):
         super().__init__(plan)
-        self.namespace["MISS"] = MISS
+        self.namespace |= {"MISS": MISS, "FAILED": FAILED}
+        self._late: list[Node] = []  # effects that see what the step has changed
         self.step, self.rebound = step, rebound
         self.bound: list[ArrayInput] = []
         self._line: Any = None
@@ -57,12 +59,7 @@ class CodeGenerator(Calls):
         changed = self._write_inputs()
         self._write_overlaps()
         self._write_captured(changed)
-        for loop in plan.loops:
-            self._comment(loop.calls[0])
-            if len(loop.calls) > 1:
-                self.write_loop(loop)
-            else:
-                self.body += self.statements(loop.calls[0])
+        self._write_calls()
         self._write_end()
         self.source = self._assembled()
 
@@ -255,6 +252,22 @@ class CodeGenerator(Calls):
             text = linecache.getline(*call.line).strip()
             self.body.append(f"# line {call.line[1]} of {Path(call.line[0]).name}" + (f": {text}" if text else ""))
 
+    def _write_calls(self) -> None:
+        """All calls, but for effects that come after all changes."""
+        start, changed = len(self.body), max((value.index for value in self.plan.written.values()), default=-1)
+        for loop in self.plan.loops:
+            if loop.calls[0] in self.plan.effects and loop.calls[0].index > changed:
+                self._late.append(loop.calls[0])
+                continue
+            self._comment(loop.calls[0])
+            if len(loop.calls) > 1:
+                self.write_loop(loop)
+            else:
+                self.body += self.statements(loop.calls[0])
+        if self.plan.last_risk >= 0:  # nothing has been changed when one of these raises an error
+            calls = self.body[start:]
+            self.body[start:] = ["try:", *indent(calls), "except Exception:", "    return FAILED"]
+
     # -- after the calls
 
     def _write_end(self) -> None:
@@ -272,6 +285,9 @@ class CodeGenerator(Calls):
         for owner, gradient in self.step.gradients:
             self.body.append(f"{self._owner(owner)}._grad = {self._gradient_given(owner, gradient)}")
         self._write_changes()
+        for call in self._late:
+            self._comment(call)
+            self.body += self.statements(call)
         self.body.append("return None" if result == "None" else "return result")
 
     def _gradient_given(self, owner: Owner, node: Node | None) -> str:

@@ -100,9 +100,7 @@ class Calls(Names):
             return [f"{name} = {text}"]
         out, func = self.name_of(call), call.func
         if func is look_up:
-            setting = call.args[0]
-            index = "" if setting.index is None else f"[{setting.index}]"
-            return [f"{out}[()] = {self.constant(setting.holder, 'settings')}[{setting.key!r}]{index}"]
+            return [f"{out}[()] = {self.looked_up(call.args[0])}"]
         if func is np.where:
             condition, a, b = (self._operand(call, i) for i in range(3))
             copyto = self.function(np.copyto)
@@ -130,6 +128,11 @@ class Calls(Names):
                 return text.format(array, *rest)
         given = [self.text(x) for x in node.args] + [f"{k}={self.text(x)}" for k, x in node.kwargs.items()]
         return f"{self.function(node.func, node.name)}({', '.join(given + [f'out={out}'] * bool(out))})"
+
+    def looked_up(self, setting: Any) -> str:
+        """A number that settings hold."""
+        index = "" if setting.index is None else f"[{setting.index}]"
+        return f"{self.constant(setting.holder, 'settings')}[{setting.key!r}]{index}"
 
     def _operand(self, call: Node, i: int) -> str:
         """An operand of an elementwise call."""

@@ -27,7 +27,7 @@ import numpy as np
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.calls import Calls, indent
 from tinygrad_nn.compiler.captured import ABSENT, PLAIN, Watched
-from tinygrad_nn.compiler.ir import ArrayInput, Node, without_history
+from tinygrad_nn.compiler.ir import ArrayInput, Node, look_up, without_history
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.step import Given, Owner, Result, Step, owners_of
 from tinygrad_nn.mutation import clock
@@ -117,7 +117,7 @@ class CodeGenerator(Calls):
                 wrong += self._conditions_of_array(path, x, names, first)
             elif x is None or kind is bool:
                 wrong.append(f"{path} is not {x}")
-            elif isinstance(x, (float, complex)):
+            elif isinstance(x, (float, complex, range)):
                 wrong.append(f"type({path}) is not {self.constant(kind, kind.__name__)} or repr({path}) != {repr(x)!r}")
             elif isinstance(x, PLAIN):
                 wrong.append(f"type({path}) is not {self.constant(kind, kind.__name__)} or {path} != {self.text(x)}")
@@ -133,6 +133,9 @@ class CodeGenerator(Calls):
         self.body.append(f"{name} = {path}")
         kind_name, dtype = self.constant(type(x), type(x).__name__), self.dtype(x.dtype)
         wrong = [f"type({name}) is not {kind_name} or {name}.shape != {x.shape}"]
+        if x.ndim:  # sums along other strides have other last digits
+            array, value = (f"{name}._value", x._value) if isinstance(x, Tensor) else (name, x)
+            wrong.append(f"{array}.strides != {value.strides}")
         wrong.append(f"{name}.dtype is not {dtype} and {name}.dtype != {dtype}")
         if isinstance(x, Tensor):
             wrong.append(f"{name}.tracked is not {x.tracked}")
@@ -140,7 +143,7 @@ class CodeGenerator(Calls):
         if id(x) in first:
             wrong.append(f"{name} is not {first[id(x)]}")
         elif type(x) is Tensor:
-            tensors = [p for p, y in self.step.arguments if type(y) is Tensor and id(y) in first]
+            tensors = [p for p, y in self.step.arguments if type(y) is Tensor and id(y) in first and p in self.names]
             wrong += [f"{name} is {self.names[p]}" for p in tensors]
         first.setdefault(id(x), name)
         return wrong
@@ -157,6 +160,7 @@ class CodeGenerator(Calls):
                 self.names[node] = name = self.new_name(owner.replace("_tensor", "") + "_grad")
                 self.namespace["gradient"] = _gradient
                 self.body.append(f"{name} = gradient({owner})")
+                self._unless(self._conditions_of_layout(name, of.array))
             elif of.argument is not None:
                 self.names[node] = name = self._owner(of.argument)
                 if of.kind == "value":
@@ -168,14 +172,18 @@ class CodeGenerator(Calls):
                     wish, text = tensor.name or "p", f"{self._owner(tensor)}._value"
                 name = self.names[node] = self.new_name(wish)
                 if of in self.rebound:
-                    shape, dtype = of.array.shape, self.dtype(of.array.dtype)
                     self.body.append(f"{name} = {text}")
-                    self._unless([f"type({name}) is not ndarray or {name}.shape != {shape} or {name}.dtype != {dtype}"])
+                    self._unless(self._conditions_of_layout(name, of.array))
                 else:
                     self.bound.append(of)
                     self.static.add(node)
                     changed += [f"{text} is not {name}"] * bool(text)
         return changed
+
+    def _conditions_of_layout(self, name: str, x: np.ndarray) -> list[str]:
+        """When an array is not like one."""
+        wrong = [f"type({name}) is not ndarray or {name}.shape != {x.shape} or {name}.dtype != {self.dtype(x.dtype)}"]
+        return wrong + [f"{name}.strides != {x.strides}"] * bool(x.ndim)
 
     def _write_overlaps(self) -> None:
         """Whether an argument shares memory with what the step writes to.  Most are seen not to by who owns them."""
@@ -205,11 +213,18 @@ class CodeGenerator(Calls):
             if watched.kind in ("cell", "items"):
                 for i, value in enumerate(self._values(watched)):
                     changed.append(f"{value} is not {self.once(('value', id(watched), i), 'c')}")
+            elif watched.kind == "places":
+                holder, values = self.constant(watched.holder, watched.name), watched.values
+                changed.append(f"len({holder}) != {len(values)}")
+                changed += [f"{holder}[{i}] is not {self.constant(value, 'c')}" for i, value in enumerate(values)]
             elif watched.snapshot is not None:
                 items = self.once(("value", id(watched), None), "items")
                 changed.append(f"{self.constant(watched.holder, watched.name)} != {items}")
             elif watched.kind != "module":
                 changed.append(f"not {self.constant(watched, 'watched')}.same()")
+        for setting in dict.fromkeys(call.args[0] for call in self.plan.calls() if call.func is look_up):
+            number = self.looked_up(setting)  # of 0, a rule leaves something out
+            changed.append(f"type({number}) is not float or not {number}")
         changed += [f"{self._owner(tensor)}.tracked is not {tracked}" for tensor, tracked in self.step.tracked]
         changed += [_is_none(self._owner(t), not none) for t, none in self.gradient_presence if isinstance(t, Tensor)]
         wrong = [_is_none(self._owner(t), not none) for t, none in self.gradient_presence if isinstance(t, int)]

@@ -54,13 +54,14 @@ def _kind(x: Any) -> Any:
                 f"an argument of shape {x.shape} is of type {kind.__name__}, which computes in its own way: pass a "
                 "plain array, made by np.array(argument)"
             )
-        return kind, x.shape, x.dtype.str
+        return kind, x.shape, x.strides, x.dtype.str
     if kind is Tensor:
-        return kind, x.shape, x.dtype.str, x.tracked
+        return kind, x.shape, x._value.strides, x.dtype.str, x.tracked
     if tree.is_plain(x):
         return (kind, *x) if kind is dict else (kind, len(x))
     if isinstance(x, PLAIN):
-        return kind, repr(x) if isinstance(x, (float, complex)) else x  # NaN is NaN, and -0.0 is not 0.0
+        inexact = isinstance(x, (float, complex, range))  # NaN is NaN, -0.0 is not 0.0, and range(0) not range(1, 1)
+        return kind, repr(x) if inexact else x
     if isinstance(x, _UNCOMPARED) or hasattr(kind, "__next__"):
         raise CompileError(
             f"an argument is of type {kind.__name__}, and a change in it would go unnoticed: pass a tuple, a list, a "
@@ -131,7 +132,7 @@ class Step:
             trace.close()
 
     def _record(self, trace: Trace, function: Callable, args: tuple, kwargs: dict[str, Any], commit: bool) -> None:
-        inside = tree.map(lambda x: trace.tracer(np.asarray(x)) if _is_data(x) else x, (args, kwargs), tree.is_plain)
+        inside = tree.map(lambda x: self._given(trace, x), (args, kwargs), tree.is_plain)
         found = tree.map(lambda x: x, inside, tree.is_plain)
         try:
             with np.errstate(all="ignore"), interpreted_by(trace):
@@ -159,6 +160,14 @@ class Step:
             error = trace.refused or CompileError(refusal)
             error.result = self.outcome  # type: ignore[attr-defined]
             raise error
+
+    def _given(self, trace: Trace, x: Any) -> Any:
+        """What the step sees of a leaf of its arguments."""
+        if not _is_data(x):
+            return x
+        if isinstance(x, np.ndarray):
+            return trace.tracer(np.asarray(x))
+        return trace.tracer(np.asarray(x), ArrayInput(np.asarray(x), "argument", argument=self._at[id(x)]), scalar=True)
 
     def _returned(self, trace: Trace, x: Any) -> Any:
         if type(x) is Tensor:
@@ -279,7 +288,9 @@ class Step:
         found = [of for of in self.inputs if of.now() is not of.array]
         for of in found:
             now = of.now()
-            if type(now) is not np.ndarray or now.shape != of.array.shape or now.dtype != of.array.dtype:
+            if type(now) is not np.ndarray or (now.shape, now.strides) != (of.array.shape, of.array.strides):
+                return None
+            if now.dtype != of.array.dtype:
                 return None
             of.array = now
         return found

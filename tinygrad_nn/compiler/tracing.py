@@ -142,16 +142,13 @@ class Trace(Interpreter):
                 seen[key] = tuple([self.number(Setting(group, key, i)) for i in range(len(value))])
         if id(group) not in self._entered:
             self._entered.add(id(group))
-            compared = [key for key in group if seen[key] is group[key] and key not in ("params", "initial_lr")]
-            self.captured.add_settings(group, sorted(compared), optimizer)
+            numbers = [key for key in group if key not in ("params", "initial_lr")]
+            self.captured.add_settings(group, [key for key in numbers if seen[key] is group[key]], numbers, optimizer)
         return seen
 
     def entered(self, module: Any) -> None:
         """A module runs: its attributes are compared before each replay."""
-        for part in module.modules():
-            if id(part) not in self._entered:
-                self._entered.add(id(part))
-                self.captured.add_module(part)
+        self.captured.add_module(module)
 
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """An operation: as the NumPy calls of its forward function, or, where that looks at values, as a whole."""
@@ -197,14 +194,15 @@ class Trace(Interpreter):
 
     # -- arrays and numbers from outside
 
-    def tracer(self, array: Any, of: ArrayInput | None = None) -> Tracer:
-        """The tracer of an array, one for each array."""
+    def tracer(self, array: Any, of: ArrayInput | None = None, scalar: bool = False) -> Tracer:
+        """The tracer of an array, one for each array; or of a NumPy scalar."""
         found = self._tracers.get(id(array))
         if found is None:
             number = self._arguments.get(id(array))
             of = of or ArrayInput(array, "array" if number is None else "argument", argument=number)
             self.inputs.append(of)
             of.node = self._append(Node(None, (), {}, array, "input", of=of))
+            of.node.scalar = scalar
             found = self._tracers[id(array)] = of.tracer = Tracer(self, of.node, of=of)
             if of.kind == "array" and array.nbytes <= _COMPARED:
                 self._copies[id(array)] = array.copy()

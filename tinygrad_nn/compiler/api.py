@@ -21,6 +21,7 @@ from tinygrad_nn.compiler.codegen import FAILED, MISS, CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.step import Result, Step, difference, parts, signature
+from tinygrad_nn.errors import CompileError
 from tinygrad_nn.modes import MODE, Mode
 
 __all__ = ["Compiled", "Program", "compile"]
@@ -43,7 +44,12 @@ class Program:
         self._context.run(np.seterr, all="ignore")  # once, and not at each call that makes an infinity on purpose
         self.step, self.plan = self.planned(args, kwargs)
         self.outcome = self.step.outcome
-        self._write()
+        try:
+            self._write()
+        except Exception as wrong:
+            error = CompileError(f"no program could be written of the step: {type(wrong).__name__}: {wrong}")
+            error.result = self.outcome  # type: ignore[attr-defined]  # the call has been carried out
+            raise error from wrong
         self.step.forget(self.plan.live)
 
     def planned(self, args: tuple, kwargs: dict[str, Any], commit: bool = True) -> tuple[Step, MemoryPlan]:
@@ -72,6 +78,9 @@ class Program:
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Replay; MISS if that would not be what the step does now."""
+        if self.step.effects:  # which see the context of the caller
+            with np.errstate(all="ignore"):
+                return self._replay(args, kwargs)
         return self._context.run(self._replay, args, kwargs)
 
     def run_without_effects(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -85,7 +94,7 @@ class Program:
     def refit(self) -> bool:
         """Compare with the arrays and captured values of this moment, if they are of the kind that was recorded."""
         found = self.step.rebound()
-        if found is None:
+        if found is None or self.step.shared_memory():
             return False
         new = [of for of in found if of not in self._moved]
         self._moved += new

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.compiler.ir import Node, abstract_like, cast, item, look_up
+from tinygrad_nn.compiler.ir import Node, abstract_like, cast, is_of_library, item, look_up
 from tinygrad_nn.compiler.memory_plan import TWO_THREADS, Buffer, FusedLoop, MemoryPlan, elementwise, is_reduction
 from tinygrad_nn.compiler.names import Names
 from tinygrad_nn.compiler.tiling import THREADS, blocks, cut, empty, share
@@ -93,7 +93,7 @@ class Calls(Names):
     def statements(self, call: Node) -> list[str]:
         """What computes a call into its place."""
         if call in self.plan.effects:
-            return [f"if effects: {self.call(call)}"]
+            return ["if effects: " * (not is_of_library(call)) + self.call(call)]
         if call not in self.plan.place:
             text = self.call(call)
             self.names[call] = name = self.new_name("r")

@@ -187,7 +187,7 @@ class CodeGenerator(Calls):
 
     def _write_overlaps(self) -> None:
         """Whether an argument shares memory with what the step writes to.  Most are seen not to by who owns them."""
-        pairs = [(a, b) for a, b in self.step.could_overlap() if a.node in self.names and b.node in self.names]
+        pairs = [(a, b) for a, b in self.step.could_overlap(self.rebound) if a.node in self.names and b.node in self.names]
         wrong: list[str] = []
         for array in dict.fromkeys(a for a, _ in pairs):
             x, others = self.names[array.node], [self.names[b.node] for a, b in pairs if a is array]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,7 @@ class Step:
                 trace.commit()  # as an eager call would have done
             raise
         self._collect(trace)
-        refusal = self.captured.refusal({id(of.array) for of in self.inputs}) or self._shared_memory()
+        refusal = self.captured.refusal({id(of.array) for of in self.inputs}) or self.shared_memory()
         self.outcome = tree.map(lambda x: self._outcome(trace, x), self.result, tree.is_plain)
         self.captured.hand_over(trace.handed_over)
         if not commit:
@@ -174,7 +174,7 @@ class Step:
             if id(x) in self._at:
                 return Given(self._at[id(x)])
             return Result(trace.value(x).node, x)
-        x = trace.tracer(x) if _is_data(x) else x
+        x = trace.tracer(x) if isinstance(x, np.ndarray) and not isinstance(x, Tracer) else x
         if isinstance(x, Tracer):
             return Result(x.node)
         if not isinstance(x, (*PLAIN, type)):
@@ -217,17 +217,16 @@ class Step:
         self.without_gradient: list[tuple[Owner, bool]] = []
         self.earlier: dict[Node, Node] = {}
         self.tracked: list[tuple[Tensor, bool]] = []
-        first = {id(of.array): of.node for of in self.inputs if of.kind == "grad"}
         for tensor, stand_in in trace.stand_ins.values():
             owner: Owner = self._at.get(id(tensor), tensor)
+            had = trace.gradients_read.get(tensor.index)
             if trace.gives_gradient(stand_in):
                 node = None if stand_in._grad is None else trace.value(stand_in._grad).node
                 self.gradients.append((owner, node))
-                before = first.get(id(trace.gradients_read.get(tensor.index)))
-                if node is not None and before is not None:
-                    self.earlier[node] = before
-            if tensor.index in trace.gradients_read:
-                self.without_gradient.append((owner, trace.gradients_read[tensor.index] is None))
+                if node is not None and had is not None and had.array is not None:
+                    self.earlier[node] = had.node
+            if had is not None:
+                self.without_gradient.append((owner, had.array is None))
             if isinstance(owner, Tensor):
                 self.tracked.append((tensor, tensor.tracked))
             if tensor.tracked is not stand_in.tracked:
@@ -238,9 +237,10 @@ class Step:
                 of.kind = "captured"
         self.aliases = [(i, x) for i, (_, x) in enumerate(self.arguments) if id(x) in found]
 
-    def _shared_memory(self) -> str:
+    def shared_memory(self) -> str:
         """Which arrays are written to and share memory with others; '' if none."""
-        for a, b in itertools.combinations(self._that_can_overlap(), 2):
+        arrays = [of for of in self.inputs if isinstance(of.array, np.ndarray) and (self.calls or of.argument is None)]
+        for a, b in itertools.combinations(arrays, 2):
             if (a.written or b.written) and np.may_share_memory(a.array, b.array) and self._uses(a) and self._uses(b):
                 names = [of.tensor.name if of.tensor is not None and of.tensor.name else "an array" for of in (a, b)]
                 return (
@@ -252,16 +252,17 @@ class Step:
     def _that_can_overlap(self) -> list[ArrayInput]:
         return [of for of in self.inputs if of.kind != "grad" and isinstance(of.array, np.ndarray)]
 
-    def could_overlap(self) -> list[tuple[ArrayInput, ArrayInput]]:
-        """Each array that is an argument, with each input that is written to, or the other way round."""
-        arrays = [of for of in self._that_can_overlap() if of.kind == "argument" and of.array.ndim]
-        others = [of for of in self._that_can_overlap() if of.array.ndim]
+    def could_overlap(self, rebound: Container[ArrayInput]) -> list[tuple[ArrayInput, ArrayInput]]:
+        """Each array that may be another one at each call, with each input that is written to, or the other way round."""
+        others = self._that_can_overlap()
+        arrays = [of for of in others if (of.argument is not None or of in rebound) and of.array.ndim]
+        others = [of for of in others if of.array.ndim]
         return [(a, b) for a in arrays for b in others if b is not a and (b.written or (a.written and b not in arrays))]
 
     def _uses(self, of: ArrayInput) -> bool:
         """Whether the step reads or writes it, or gives it out."""
         given_out = [*tree.leaves(self.result), *(node for _, node in self.gradients)]
-        read = any(of.node in call.inputs() for call in self.calls)
+        read = not self.calls or any(of.node in call.inputs() for call in self.calls)
         return of.written or read or any(of.node in (x, getattr(x, "node", None)) for x in given_out)
 
     def forget(self, nodes: Iterable[Node]) -> None:

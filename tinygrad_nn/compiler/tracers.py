@@ -170,10 +170,15 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def _called(self, func: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         out = kwargs.pop("out", None)
-        result = self._trace.call(func, args, kwargs)
         if out is None:
-            return result
+            return self._trace.call(func, args, kwargs)
         target = out[0] if isinstance(out, tuple) else out
+        where = kwargs.pop("where", True) if isinstance(func, np.ufunc) else True
+        result = self._trace.call(func, args, kwargs)
+        if where is not True:
+            result = np.where(where, result, target)
+        if isinstance(target, Tracer) and target.node.scalar:  # a number, which nobody can change
+            return result
         if isinstance(target, Tracer):
             target.write(result)
         else:
@@ -262,7 +267,7 @@ def _reading(name: str, what: str) -> Callable:
 _READERS = {
     "__bool__": "the truth value", "__float__": "float()", "__int__": "int()", "__index__": "use as an index",
     "__complex__": "complex()", "__format__": "printing", "__repr__": "printing", "__str__": "printing",
-    "item": "item()", "tolist": "tolist()",
+    "__round__": "round()", "item": "item()", "tolist": "tolist()",
 }  # fmt: skip
 for _name, _what in _READERS.items():
     setattr(Tracer, _name, _reading(_name, _what))

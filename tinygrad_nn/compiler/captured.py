@@ -159,7 +159,7 @@ class Captured:
         for value in arguments:
             self._visit_named(value, "an argument", function)
         self._visit(function, getattr(function, "__name__", "the step"))
-        call = getattr(type(function), "__call__", None)
+        call = vars(type(function)).get("__call__")
         if isinstance(call, FunctionType) and _is_of_the_user(function):
             self._visit_named(function, "self", call)
             self._visit_function(call)
@@ -181,7 +181,7 @@ class Captured:
             self._watch("position", value, name, compared=False)
         elif isinstance(value, (Tensor, np.ndarray)):
             self.aliases.append(value)
-            if type(value) is np.ndarray and value.nbytes <= _COMPARED:
+            if type(value) is np.ndarray and value.nbytes <= _COMPARED and not value.dtype.hasobject:
                 self._arrays.append((name, value, value.copy()))
         elif isinstance(value, np.random.Generator):
             self.generators.append((name, value))

@@ -58,6 +58,7 @@ class CodeGenerator(Calls):
         self._write_arguments(function)
         changed = self._write_inputs()
         self._write_overlaps()
+        self._unless([f"{self._memory(a)} is not {self._memory(b)}" for a, b in self.step.shared])
         self._write_captured(changed)
         self._write_calls()
         self._write_end()
@@ -180,6 +181,12 @@ class CodeGenerator(Calls):
                     changed += [f"{text} is not {name}"] * bool(text)
         return changed
 
+    def _memory(self, of: ArrayInput) -> str:
+        """The array that an input is, as Python."""
+        if of.kind == "value":
+            return f"{self._owner(of.argument if of.argument is not None else of.tensor)}._value"  # type: ignore[arg-type]
+        return self._owner(of.argument) if of.argument is not None else self.constant(of.array)
+
     def _conditions_of_layout(self, name: str, x: np.ndarray) -> list[str]:
         """When an array is not like one."""
         wrong = [f"type({name}) is not ndarray or {name}.shape != {x.shape} or {name}.dtype != {self.dtype(x.dtype)}"]
@@ -187,7 +194,9 @@ class CodeGenerator(Calls):
 
     def _write_overlaps(self) -> None:
         """Whether an argument shares memory with what the step writes to.  Most are seen not to by who owns them."""
-        pairs = [(a, b) for a, b in self.step.could_overlap(self.rebound) if a.node in self.names and b.node in self.names]
+        pairs = [
+            (a, b) for a, b in self.step.could_overlap(self.rebound) if a.node in self.names and b.node in self.names
+        ]
         wrong: list[str] = []
         for array in dict.fromkeys(a for a, _ in pairs):
             x, others = self.names[array.node], [self.names[b.node] for a, b in pairs if a is array]

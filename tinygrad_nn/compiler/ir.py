@@ -15,8 +15,8 @@ from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
 
 __all__ = [
-    "ArrayInput", "Node", "abstract_like", "cast", "code_line", "is_of_library", "item", "leaves", "line_outside", "look_up",
-    "map_leaves", "power_of_numbers", "tensor_of", "updated", "without_history",
+    "ArrayInput", "Node", "abstract_like", "cast", "code_line", "is_of_library", "item", "leaves",
+    "line_outside", "look_up", "map_leaves", "power_of_numbers", "tensor_of", "updated", "without_history",
 ]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)

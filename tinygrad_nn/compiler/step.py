@@ -58,6 +58,10 @@ def _kind(x: Any) -> Any:
     if kind is Tensor:
         return kind, x.shape, x._value.strides, x.dtype.str, x.tracked
     if tree.is_plain(x):
+        if kind is dict and not all(map(_can_be_written, x)):
+            raise CompileError(
+                "an argument is a dict whose keys are not all strings, numbers or tuples of these: pass a list"
+            )
         return (kind, *x) if kind is dict else (kind, len(x))
     if isinstance(x, PLAIN):
         inexact = isinstance(x, (float, complex, range))  # NaN is NaN, -0.0 is not 0.0, and range(0) not range(1, 1)
@@ -68,6 +72,13 @@ def _kind(x: Any) -> Any:
             "dict or an array"
         )
     return kind, id(x)
+
+
+def _can_be_written(key: Any) -> bool:
+    """Whether a key of a dict can be written as Python."""
+    if type(key) is tuple:
+        return all(map(_can_be_written, key))
+    return type(key) in (str, bytes, int, bool, type(None)) or (type(key) is float and np.isfinite(key))
 
 
 def owners_of(arrays: list[np.ndarray]) -> set[int]:
@@ -130,6 +141,11 @@ class Step:
             self._record(trace, function, args, kwargs, commit)
         finally:
             trace.close()
+        kept = trace.kept()
+        if kept and commit:
+            error = CompileError(kept)
+            error.result = self.outcome  # type: ignore[attr-defined]  # the call has been carried out
+            raise error
 
     def _record(self, trace: Trace, function: Callable, args: tuple, kwargs: dict[str, Any], commit: bool) -> None:
         inside = tree.map(lambda x: self._given(trace, x), (args, kwargs), tree.is_plain)
@@ -207,7 +223,7 @@ class Step:
     def _collect(self, trace: Trace) -> None:
         """Take from the trace what a program is made of."""
         trace.settle()
-        self.inputs, self.effects, self.calls = trace.inputs, trace.effects, trace.nodes
+        self.inputs, self.effects, self.calls, self.shared = trace.inputs, trace.effects, trace.nodes, trace.shared
         self.generators = [rng for rng, _, _ in trace.generators.values()]
         for of in self.inputs:
             if of.argument is not None:
@@ -253,7 +269,7 @@ class Step:
         return [of for of in self.inputs if of.kind != "grad" and isinstance(of.array, np.ndarray)]
 
     def could_overlap(self, rebound: Container[ArrayInput]) -> list[tuple[ArrayInput, ArrayInput]]:
-        """Each array that may be another one at each call, with each input that is written to, or the other way round."""
+        """Each array that another call may exchange, with each input that is written to, or the other way round."""
         others = self._that_can_overlap()
         arrays = [of for of in others if (of.argument is not None or of in rebound) and of.array.ndim]
         others = [of for of in others if of.array.ndim]

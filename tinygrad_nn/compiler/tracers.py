@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,7 +31,7 @@ def is_array(x: Any) -> bool:
 class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     """Behaves as an array while a step is recorded, changes in place included; afterwards it is that array's value."""
 
-    __slots__ = ("_how", "_node", "_trace", "_view_of", "of")
+    __slots__ = ("__weakref__", "_how", "_node", "_trace", "_view_of", "of")
     __hash__ = object.__hash__
     index, tracked = 0, False
 
@@ -38,6 +39,7 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         self._trace, self._node, self.of = trace, node, of
         self._view_of = view_of
         self._how = (node.base, node.func, node.args, node.kwargs) if view_of is not None else None
+        trace.made.append(weakref.ref(self))
 
     def stand_for(self, node: Node) -> None:
         """From now on another value."""
@@ -200,6 +202,9 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def write(self, value: Any) -> None:
         """Change in place, for everybody who looks at the same memory."""
+        if self._trace.closed:
+            self._node.sample[...] = value
+            return
         if type(value) is Tensor and not value.tracked:
             value = value.value
         if not isinstance(value, Tracer):

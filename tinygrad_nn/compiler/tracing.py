@@ -11,6 +11,8 @@ they were until `commit` does to them what the step did to their tracers.
 from __future__ import annotations
 
 import contextlib
+import gc
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -61,11 +63,14 @@ class Trace(Interpreter):
         self.nodes: list[Node] = []
         self.inputs: list[ArrayInput] = []
         self.effects: list[Node] = []
+        self.shared: list[tuple[ArrayInput, ArrayInput]] = []  # values of tensors that are an input already
         self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # by id of the tensor
         self.generators: dict[int, tuple[np.random.Generator, Any, Any]] = {}  # with its first and latest state
         self.gradients_read: dict[int, ArrayInput] = {}  # those that tensors had before (or None), by index
         self.start = next(clock)
         self.refused: CompileError | None = None
+        self.made: list[weakref.ref[Tracer]] = []
+        self.closed = False  # tracers that live longer behave as the arrays that they stood for
         self.captured = captured
         for name, rng in captured.generators:
             self.check_generator(rng, name)
@@ -154,6 +159,8 @@ class Trace(Interpreter):
 
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """An operation: as the NumPy calls of its forward function, or, where that looks at values, as a whole."""
+        if self.closed:
+            return op.forward(*map_leaves(values, self.untraced), **map_leaves(params, self.untraced))
         values = [self.tracer(v) if is_array(v) else v for v in values]
         if not any(isinstance(v, Tracer) for v in leaves((values, params))):
             return op.forward(*values, **params)
@@ -201,6 +208,8 @@ class Trace(Interpreter):
     def tracer(self, array: Any, of: ArrayInput | None = None, scalar: bool = False) -> Tracer:
         """The tracer of an array, one for each array; or of a NumPy scalar."""
         found = self._tracers.get(id(array))
+        if found is not None and of is not None and of.tensor is not None and found.of is not None:
+            self.shared.append((of, found.of))
         if found is None:
             number = self._arguments.get(id(array))
             of = of or ArrayInput(array, "array" if number is None else "argument", argument=number)
@@ -239,6 +248,9 @@ class Trace(Interpreter):
 
     def call(self, func: Callable, args: tuple, kwargs: dict[str, Any], name: str = "") -> Any:
         """Call a NumPy function, or another one without side effects, and note it down."""
+        if self.closed:
+            args, kwargs = map_leaves((args, kwargs), self.untraced)
+            return func(*args, **kwargs)
         if func in _ABOUT_SHAPES:
             args, kwargs = map_leaves((args, kwargs), lambda x: x.node.sample if isinstance(x, Tracer) else x)
             return func(*args, **kwargs)
@@ -427,12 +439,33 @@ class Trace(Interpreter):
         for tensor, grad in self._gradients_before.values():
             tensor._grad = grad
 
+    def untraced(self, x: Any) -> Any:
+        """The value of this call."""
+        return self.real(x.node) if isinstance(x, Tracer) else x
+
     def close(self) -> None:
         """The recording is over: the tracers go, and with them the arrays."""
+        for ref in self.made:
+            with contextlib.suppress(Exception):  # it may be gone
+                ref().node  # type: ignore[union-attr]  # noqa: B018  a view takes the value that it has now
         for of in self.inputs:
-            del of.tracer
+            of.tracer = None
         for container in (self._tracers, self._same, self._numbers, self._copies, self.stand_ins):
             container.clear()
+        self.closed = True
+
+    def kept(self) -> str:
+        """Why the step cannot be replayed, if something has kept a value that it has computed; '' otherwise."""
+        if any(ref() is not None for ref in self.made):
+            gc.collect()
+        for ref in self.made:
+            tracer = ref()
+            if tracer is not None:
+                return (
+                    f"the step keeps a value that it computes ({code_line(tracer.node.line)}) in an object, where a "
+                    "replay would not change it: return it, or mark what keeps it with tn.at_each_replay"
+                )
+        return ""
 
 
 class FirstGradient(Lent):

@@ -660,12 +660,14 @@ def test_a_numpy_function_outside_the_tables_names_the_nearest(function, nearest
     )
 
 
-def test_augmented_assignment_makes_a_new_tensor():
-    t = u = leaf(2.0)
-    t += 1
+def test_augmented_assignment_of_what_is_recorded_makes_a_new_tensor():
+    u = leaf(2.0)
+    t = before = u + 1
     t *= u
-    assert (u.item(), t.item()) == (2, 6)
-    t.backward()
+    assert (u.item(), before.item(), t.item()) == (2, 3, 6)
+    total = tn.tensor(0.0)
+    total += t
+    total.backward()
     assert u.grad == 5
 
 

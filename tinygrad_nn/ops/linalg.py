@@ -6,8 +6,8 @@ from collections import namedtuple
 
 import numpy as np
 
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import VariadicRule
-from tinygrad_nn.ops.elementwise import as_array
 from tinygrad_nn.ops.shaping import putitem
 from tinygrad_nn.registry import implements, op
 

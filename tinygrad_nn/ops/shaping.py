@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced, VariadicRule
-from tinygrad_nn.ops.elementwise import as_array, unwritten
+from tinygrad_nn.ops.elementwise import unwritten
 from tinygrad_nn.registry import implements, op
 
 # --- public signatures that NumPy spells in several ways -------------------------------------------------------------

@@ -1,0 +1,115 @@
+"""What may be an operand: real arrays and numbers.  All else is turned into one by its plain values, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["REAL", "are_plain", "as_array", "hint_for", "real_dtype", "real_operand", "refuse_kind"]
+
+REAL = "fiub"  # dtype kinds: floating, signed, unsigned, bool
+
+
+def are_plain(values: Sequence[Any]) -> bool:
+    """Whether all of these are real arrays and numbers already."""
+    for x in values:
+        kind = type(x)
+        if kind is np.ndarray:
+            if x.dtype.kind not in REAL:
+                return False
+        elif kind is not float and kind is not np.float64 and kind is not int:
+            return False
+    return True
+
+
+def real_operand(x: Any, caller: str, name: str) -> Any:
+    """`x` as an operand: a traced value, a real array or a number, as it is; all else by its plain values.
+
+    Lists, tuples, and what has labels (pandas, polars, xarray) or belongs to another framework become arrays.  Kinds of
+    arrays that implement NumPy's protocols (NEP 13 and 18) stay what they are.
+
+    Raises TypeError, naming `name` as an operand of `caller`, for complex numbers, objects, text, times, masked arrays,
+    sparse matrices, and arrays of other frameworks that require a gradient.
+    """
+    kind = type(x)
+    if kind is float or kind is int or kind is bool or x is None or hasattr(kind, "__record__"):
+        return x
+    refuse_kind(x, caller, name)
+    if isinstance(x, (np.ndarray, np.generic)):
+        array = x if kind is np.ndarray or isinstance(x, np.generic) else np.asarray(x)
+    elif hasattr(kind, "__array_function__"):
+        array = x
+    else:
+        array = np.asarray(x)
+    if array.dtype.kind not in REAL:
+        raise TypeError(
+            f"{caller}: expected real numbers, {name} has dtype {array.dtype} ({_a(kind)}): {hint_for(array, name)}"
+        )
+    return array
+
+
+def as_array(x: Any) -> Any:
+    """A list, a number or another operand as an array; arrays and traced values as they are."""
+    if type(x) is np.ndarray or hasattr(type(x), "__record__"):
+        return x
+    x = real_operand(x, "an operation", "an operand")
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
+def real_dtype(dtype: Any) -> np.dtype:
+    """The NumPy dtype; TypeError if it is not one of real numbers."""
+    dtype = np.dtype(dtype)
+    if dtype.kind not in REAL:
+        raise TypeError(
+            f"astype: expected a dtype of real numbers, {dtype} was asked for; t.numpy().astype({str(dtype)!r}) converts "
+            "an array, outside the graph"
+        )
+    return dtype
+
+
+def refuse_kind(x: Any, caller: str, name: str) -> None:
+    """TypeError for what NumPy would make an array of, but whose meaning would be lost."""
+    if isinstance(x, (list, tuple)):
+        if _holds_tracked(x):
+            raise TypeError(f"{caller}: the list holds tensors; tn.stack(list) joins them and keeps their history")
+        return
+    if isinstance(x, np.ma.MaskedArray):
+        found, hint = "a masked array", f"{name}.filled(value) makes a plain one, and tn.where chooses by its mask"
+    elif hasattr(x, "toarray") and hasattr(x, "nnz"):
+        found, hint = f"a sparse matrix ({type(x).__name__})", f"{name}.toarray() makes a dense array of it"
+    elif getattr(x, "requires_grad", False) is True:
+        found = f"{_a(type(x))} of {type(x).__module__.partition('.')[0]} that requires a gradient"
+        hint = f"its history would be lost; {name}.detach() leaves it on purpose"
+    else:
+        return
+    raise TypeError(f"{caller}: expected an array of real numbers, {name} is {found}: {hint}")
+
+
+def _holds_tracked(x: Any) -> bool:
+    if isinstance(x, (list, tuple)):
+        return any(_holds_tracked(part) for part in x)
+    return hasattr(type(x), "__record__") and x.tracked
+
+
+def hint_for(array: Any, name: str) -> str:
+    """How to make real numbers of an array of another dtype."""
+    return _HINTS.get(array.dtype.kind, _OBJECTS).format(name)
+
+
+def _a(kind: type) -> str:
+    return f"{'an' if kind.__name__[0].lower() in 'aeiou' else 'a'} {kind.__name__}"
+
+
+_OBJECTS = "float({0}) converts a number, np.asarray({0}, dtype=float) an array of numbers"
+_LABELS = "np.unique({0}, return_inverse=True)[1] numbers labels, np.asarray({0}, dtype=float) reads numbers"
+_HINTS = {
+    "c": "compute with {0}.real and {0}.imag",
+    "U": _LABELS,
+    "S": _LABELS,
+    "T": _LABELS,
+    "M": "({0} - {0}.min()) / np.timedelta64(1, 's') counts seconds",
+    "m": "{0} / np.timedelta64(1, 's') counts seconds",
+    "V": "take one field of it, as in {0}['field']",
+}

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import operands
 from tinygrad_nn.errors import label
 from tinygrad_nn.numpy_protocol import LEAVES_GRAPH
-from tinygrad_nn.operands import REAL, hint_for, refuse_kind
 from tinygrad_nn.operation import Traced
 
 __all__ = ["array_from", "check_differentiable"]
@@ -123,17 +123,16 @@ def _refuse_copy(t: Any, what: str) -> None:
 def array_from(data: Any, dtype: Any = None) -> Any:
     """A copy of `data` as an array of real numbers: what `tn.tensor` holds."""
     data = getattr(data, "_value", data)
-    refuse_kind(data, "tensor", "the data")
+    operands.refuse_kind(data, "tensor", "the data")
     if hasattr(type(data), "__array_function__") and not issubclass(type(data), np.ndarray):  # kept as it is
         value: Any = data.copy() if dtype is None else data.astype(dtype)
     else:
-        value = np.array(data, dtype=dtype)
+        value = operands.array_from(data, "tensor", dtype)
         if dtype is None and value.dtype.kind in "iu" and not hasattr(data, "__array__"):
             value = value.astype(np.float64)
-    if value.dtype.kind not in REAL:
-        raise TypeError(
-            f"tensor: expected real numbers, the data has dtype {value.dtype}: {data!r:.80}; {hint_for(value, 'data')}"
-        )
+    if value.dtype.kind not in operands.REAL:
+        hint = operands.hint_for(value, "data")
+        raise TypeError(f"tensor: expected real numbers, the data has dtype {value.dtype}: {data!r:.80}; {hint}")
     return value
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["REAL", "are_plain", "as_array", "hint_for", "real_dtype", "real_operand", "refuse_kind"]
+__all__ = ["REAL", "are_plain", "array_from", "as_array", "hint_for", "real_dtype", "real_operand", "refuse_kind"]
 
 REAL = "fiub"  # dtype kinds: floating, signed, unsigned, bool
 
@@ -42,7 +42,7 @@ def real_operand(x: Any, caller: str, name: str) -> Any:
     elif hasattr(kind, "__array_function__"):
         array = x
     else:
-        array = np.asarray(x)
+        array = array_from(x, caller)
     if array.dtype.kind not in REAL:
         raise TypeError(
             f"{caller}: expected real numbers, {name} has dtype {array.dtype} ({_a(kind)}): {hint_for(array, name)}"
@@ -50,11 +50,11 @@ def real_operand(x: Any, caller: str, name: str) -> Any:
     return array
 
 
-def as_array(x: Any) -> Any:
-    """A list, a number or another operand as an array; arrays and traced values as they are."""
-    if type(x) is np.ndarray or hasattr(type(x), "__record__"):
+def as_array(x: Any, caller: str = "an operation", name: str = "an operand") -> Any:
+    """An operand as a real array, also where it is a number; traced values as they are."""
+    if type(x) is np.ndarray and x.dtype.kind in REAL:
         return x
-    x = real_operand(x, "an operation", "an operand")
+    x = real_operand(x, caller, name)
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
@@ -63,18 +63,14 @@ def real_dtype(dtype: Any) -> np.dtype:
     dtype = np.dtype(dtype)
     if dtype.kind not in REAL:
         raise TypeError(
-            f"astype: expected a dtype of real numbers, {dtype} was asked for; t.numpy().astype({str(dtype)!r}) converts "
-            "an array, outside the graph"
+            f"astype: expected a dtype of real numbers, {dtype} was asked for; "
+            f"t.numpy().astype({str(dtype)!r}) converts an array, outside the graph"
         )
     return dtype
 
 
 def refuse_kind(x: Any, caller: str, name: str) -> None:
     """TypeError for what NumPy would make an array of, but whose meaning would be lost."""
-    if isinstance(x, (list, tuple)):
-        if _holds_tracked(x):
-            raise TypeError(f"{caller}: the list holds tensors; tn.stack(list) joins them and keeps their history")
-        return
     if isinstance(x, np.ma.MaskedArray):
         found, hint = "a masked array", f"{name}.filled(value) makes a plain one, and tn.where chooses by its mask"
     elif hasattr(x, "toarray") and hasattr(x, "nnz"):
@@ -85,6 +81,16 @@ def refuse_kind(x: Any, caller: str, name: str) -> None:
     else:
         return
     raise TypeError(f"{caller}: expected an array of real numbers, {name} is {found}: {hint}")
+
+
+def array_from(x: Any, caller: str, dtype: Any = None) -> np.ndarray:
+    """A copy of the values of lists, numbers, and what else NumPy can make an array of."""
+    try:
+        return np.array(x, dtype=dtype)
+    except TypeError:
+        if not _holds_tracked(x):
+            raise
+    raise TypeError(f"{caller}: the list holds tensors; tn.stack(list) joins them and keeps their history")
 
 
 def _holds_tracked(x: Any) -> bool:
@@ -99,16 +105,13 @@ def hint_for(array: Any, name: str) -> str:
 
 
 def _a(kind: type) -> str:
-    return f"{'an' if kind.__name__[0].lower() in 'aeiou' else 'a'} {kind.__name__}"
+    name = "array" if kind is np.ndarray else kind.__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-_OBJECTS = "float({0}) converts a number, np.asarray({0}, dtype=float) an array of numbers"
-_LABELS = "np.unique({0}, return_inverse=True)[1] numbers labels, np.asarray({0}, dtype=float) reads numbers"
+_OBJECTS = "np.asarray({0}, dtype=float) converts numbers, np.unique({0}, return_inverse=True)[1] numbers labels"
 _HINTS = {
     "c": "compute with {0}.real and {0}.imag",
-    "U": _LABELS,
-    "S": _LABELS,
-    "T": _LABELS,
     "M": "({0} - {0}.min()) / np.timedelta64(1, 's') counts seconds",
     "m": "{0} / np.timedelta64(1, 's') counts seconds",
     "V": "take one field of it, as in {0}['field']",

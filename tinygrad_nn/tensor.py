@@ -231,7 +231,7 @@ class Tensor(Traced):
         here, new = self.here(), current(new)
         old = here._value
         if new is not old:  # else: p.data -= ... has just written into it
-            new = as_array(real_operand(new, "data", "the new value"))
+            new = as_array(new, "data", "the new value")
             if new.shape != old.shape:
                 raise ValueError(
                     f"{label(self, 'the tensor')} has shape {old.shape}, its new data has shape {new.shape}: "
@@ -394,6 +394,7 @@ class Tensor(Traced):
 
     # -- operators and NumPy's functions
 
+    __array_priority__ = __pandas_priority__ = 100_000  # operators of other kinds of arrays leave it to these here
     __array_ufunc__, __array_function__ = array_ufunc, array_function
     __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
     __sub__, __rsub__ = _operator(elementwise.subtract), _reflected(elementwise.subtract)

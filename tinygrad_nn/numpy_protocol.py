@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,10 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
     """A ufunc called on a tensor (NEP 13): the operation that it stands for."""
     if kwargs.get("out") is not None:
         _check_writing(ufunc, kwargs["out"], inputs)
-        return getattr(ufunc, method)(*_plain(inputs), **kwargs)
+        return _on_values(getattr(ufunc, method), inputs, kwargs)
     if method == "at":
         _check_writing(ufunc, inputs[:1], inputs[1:])
-        return ufunc.at(*_plain(inputs), **kwargs)
+        return _on_values(ufunc.at, inputs, kwargs)
     if method != "__call__":
         raise TypeError(f"np.{ufunc.__name__}.{method} is not recorded: use the tensor functions (tn.sum, tn.prod ...)")
     return _numpy_entry(ufunc)(*inputs, **kwargs)
@@ -60,14 +61,10 @@ def _check_writing(function: Any, out: Any, inputs: Any) -> None:
         raise TypeError(LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array"))
 
 
-def _on_values(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-    return function(*_plain(args), **dict(zip(kwargs, _plain(tuple(kwargs.values())), strict=True)))
-
-
-def _plain(values: Any) -> Any:
-    if isinstance(values, (tuple, list)):
-        return tuple(_plain(v) for v in values)
-    return getattr(values, "value", values) if isinstance(values, Traced) else values
+def _on_values(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """Call it on the values of the tensors."""
+    args, kwargs = tree.map(lambda x: getattr(x, "value", x) if isinstance(x, Traced) else x, (args, kwargs))
+    return function(*args, **kwargs)
 
 
 def _call_as_numpy(entry: Any, function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:

@@ -520,7 +520,7 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
         if requires_grad:
             name = label(data, "the data")
             raise TypeError(
-                f"tensor: {name} requires a gradient, and a new start of the graph would silently leave its history; "
+                f"tensor: {name} requires a gradient, and a new leaf of its value would silently leave the graph; "
                 f"tn.tensor({label(data, 'data')}.detach(), requires_grad=True) leaves it on purpose"
             )
         return data.astype(data.dtype if dtype is None else dtype).named(name)

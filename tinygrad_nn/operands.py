@@ -7,9 +7,21 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["REAL", "are_plain", "array_from", "as_array", "hint_for", "real_dtype", "real_operand", "refuse_kind"]
+__all__ = [
+    "FLOAT64",
+    "REAL",
+    "are_plain",
+    "array_from",
+    "as_array",
+    "hint_for",
+    "real_dtype",
+    "real_operand",
+    "refuse_kind",
+]
 
 REAL = "fiub"  # dtype kinds: floating, signed, unsigned, bool
+FLOAT64 = np.dtype(np.float64)  # the usual one, which is quicker to ask for
+_USUAL = {np.ndarray, np.float64, float, int, bool, list, tuple}
 
 
 def are_plain(values: Sequence[Any]) -> bool:
@@ -17,7 +29,7 @@ def are_plain(values: Sequence[Any]) -> bool:
     for x in values:
         kind = type(x)
         if kind is np.ndarray:
-            if x.dtype.kind not in REAL:
+            if x.dtype is not FLOAT64 and x.dtype.kind not in REAL:
                 return False
         elif kind is not float and kind is not np.float64 and kind is not int:
             return False
@@ -71,6 +83,8 @@ def real_dtype(dtype: Any) -> np.dtype:
 
 def refuse_kind(x: Any, caller: str, name: str) -> None:
     """TypeError for what NumPy would make an array of, but whose meaning would be lost."""
+    if type(x) in _USUAL:
+        return
     if isinstance(x, np.ma.MaskedArray):
         found, hint = "a masked array", f"{name}.filled(value) makes a plain one, and tn.where chooses by its mask"
     elif hasattr(x, "toarray") and hasattr(x, "nnz"):

@@ -7,6 +7,7 @@ from sys import _getframe
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_nn import conversions
 from tinygrad_nn.anomalies import refuse_non_finite_value
@@ -17,7 +18,7 @@ from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.modes import MODE, Mode, operand
 from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, share_watch
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
-from tinygrad_nn.operands import REAL, as_array, real_dtype, real_operand
+from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
@@ -141,8 +142,8 @@ class Tensor(Traced):
             else:
                 if type(a) is not float and type(a) is not int:
                     foreign = True
-                    if type(a) is not np.ndarray or a.dtype.kind not in REAL:
-                        a = op.operand(a, len(values))
+                    if type(a) is not ndarray or (a.dtype is not FLOAT64 and a.dtype.kind not in REAL):
+                        args, a = _with_operand(op, args, len(values))
                 values.append(a)
             bit += bit
         forward = op.forward if foreign else op.quick
@@ -153,7 +154,7 @@ class Tensor(Traced):
         if not slots:
             return Tensor(y)
         if foreign:
-            args = tuple([a if type(a) is Tensor else frozen(v) for a, v in zip(args, values, strict=True)])
+            args = tuple([frozen(a) for a in args])
         if origin is None:
             frame = _getframe(2)  # behind this and the operator
             while INTERNAL[frame.f_code.co_filename]:
@@ -460,7 +461,8 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     values: list[Any] = []
     for a in args:
         if type(a) is not Tensor:
-            values.append(op.operand(a, len(values)))
+            args, a = _with_operand(op, args, len(values))
+            values.append(a)
             continue
         if a.watch is not None and a.watch.exposed:
             a.use()
@@ -472,11 +474,11 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
             y = op.forward(*values, **params) if params else op.forward(*values)
     except (ValueError, IndexError) as reason:
         raise op.explain(reason, args) from None
-    if type(y) is not np.ndarray or y.dtype.kind not in REAL:
+    if type(y) is not ndarray or (y.dtype is not FLOAT64 and y.dtype.kind not in REAL):
         y = _array_of(op, y)
     slots = [i for i, a in enumerate(args) if type(a) is Tensor and a.tracked and op.vjps[i] is not None]
     if slots and mode.grad:
-        args = tuple([a if type(a) is Tensor else frozen(v) for a, v in zip(args, values, strict=True)])
+        args = tuple([frozen(a) for a in args])
         result = Tensor(y, True, None, op, args, params, tuple(slots), origin or caller())
     else:
         result = Tensor(y)
@@ -485,6 +487,12 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     if mode.anomalies:
         refuse_non_finite_value(result, op, args)
     return result
+
+
+def _with_operand(op: Op, args: tuple, i: int) -> tuple[tuple, Any]:
+    """The arguments with the i-th as an operand, and that operand."""
+    a = op.operand(args[i], i)
+    return (args if a is args[i] else (*args[:i], a, *args[i + 1 :])), a
 
 
 def _array_of(op: Op, y: Any) -> Any:

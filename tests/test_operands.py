@@ -248,6 +248,20 @@ def test_lists_of_tensors_are_refused_and_name_stack():
     np.testing.assert_array_equal((t * [u.detach(), 3.0]).data, [1, 6])
 
 
+@pytest.mark.parametrize("wrong", [1j, np.array([1j, 2.0]), np.ma.masked_array([1.0, 2.0], mask=[True, False]), "ab"])
+def test_they_are_refused_as_tangents_and_assigned_values(wrong):
+    x = np.ones(np.shape(wrong))
+    t = tn.tensor(x)
+    calls = {
+        "tangent: ": lambda: tn.jvp(lambda x: x * x, (x,), (wrong,)),
+        "cotangent: ": lambda: tn.vjp(lambda x: x * x, x)[1](wrong),
+        "assignment: ": lambda: t.__setitem__(..., wrong),
+    }
+    for said, call in calls.items():
+        with pytest.raises(TypeError, match=f"^{said}expected .*real numbers, the"):
+            call()
+
+
 # --- further places where values enter --------------------------------------------------------------------------------
 
 
@@ -313,3 +327,66 @@ def test_they_are_taken_in_a_compiled_step():
     for _ in range(3):
         assert compiled(x).item() == step(x).item() == 15
         np.testing.assert_array_equal(t.grad, [2, 6])
+
+
+# --- the frameworks themselves ----------------------------------------------------------------------------------------
+
+
+def of_pandas(kind):
+    pandas = pytest.importorskip("pandas")
+    index = [2, 1, 0]
+    return {"Series": lambda a: pandas.Series(a, index=index), "Index": pandas.Index, "array": pandas.array}[kind]
+
+
+PEERS = {
+    "pandas.Series": lambda: of_pandas("Series"),
+    "pandas.Index": lambda: of_pandas("Index"),
+    "pandas.array": lambda: of_pandas("array"),
+    "polars": lambda: pytest.importorskip("polars").Series,
+    "xarray": lambda: lambda a: pytest.importorskip("xarray").DataArray(a, coords={"x": [2, 1, 0]}, dims="x"),
+    "torch": lambda: pytest.importorskip("torch").as_tensor,
+    "jax": lambda: lambda a: pytest.importorskip("jax").numpy.asarray(a.astype(np.float32)),
+}
+WRAP_US = ("polars", "xarray")  # as left operands these try by themselves
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", PEERS)
+def test_arrays_of_other_packages_are_taken_by_their_values(name):
+    form, a, b = PEERS[name](), np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 0.5])
+    t = tn.tensor(a, requires_grad=True)
+    for binary in OPERATORS:
+        results = [(binary(t, form(b)), binary(a, b))]
+        if name not in WRAP_US and not (name.startswith("pandas") and binary is operator.matmul):
+            results.append((binary(form(b), t), binary(b, a)))
+        for y, right in results:
+            assert type(y) is tn.Tensor
+            np.testing.assert_allclose(y.data, right)
+    t.zero_grad()
+    tn.mse(t, form(b)).backward()
+    np.testing.assert_allclose(t.grad, a - b)
+    np.testing.assert_allclose(tn.exp(form(b)), np.exp(b), rtol=1e-6)
+    np.testing.assert_allclose(tn.tensor(form(b)).data, b)
+    labels = form(np.array([0, 1, 1]))
+    if name != "jax":
+        logits = tn.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+        assert tn.cross_entropy(logits, labels).item() == tn.cross_entropy(logits, np.array([0, 1, 1])).item()
+
+
+@pytest.mark.peers
+def test_a_layer_takes_a_frame():
+    pandas = pytest.importorskip("pandas")
+    X = np.arange(6.0).reshape(2, 3)
+    layer = tn.nn.Dense(2, 4, "tanh", rng=0)
+    np.testing.assert_array_equal(layer(pandas.DataFrame(X, columns=list("cba"))).data, layer(X).data)
+
+
+@pytest.mark.peers
+def test_a_history_of_torch_is_refused():
+    torch = pytest.importorskip("torch")
+    w = torch.ones(2, requires_grad=True)
+    t = tn.tensor([1.0, 2.0], requires_grad=True)
+    for call in (lambda: t * w, lambda: w * t, lambda: tn.mse(t, w), lambda: tn.tensor(w)):
+        with pytest.raises(TypeError, match=r"is a Tensor of torch that requires a gradient"):
+            call()
+    np.testing.assert_array_equal((t * w.detach()).data, [1, 2])

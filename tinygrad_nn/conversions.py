@@ -128,6 +128,8 @@ def array_from(data: Any, dtype: Any = None) -> Any:
         value: Any = data.copy() if dtype is None else data.astype(dtype)
     else:
         value = operands.array_from(data, "tensor", dtype)
+        if not isinstance(data, (list, tuple)):  # whose memory it may be
+            value = np.array(value)
         if dtype is None and value.dtype.kind in "iu" and not hasattr(data, "__array__"):
             value = value.astype(np.float64)
     if value.dtype.kind not in operands.REAL:

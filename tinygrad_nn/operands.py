@@ -98,9 +98,9 @@ def refuse_kind(x: Any, caller: str, name: str) -> None:
 
 
 def array_from(x: Any, caller: str, dtype: Any = None) -> np.ndarray:
-    """A copy of the values of lists, numbers, and what else NumPy can make an array of."""
+    """The values of lists, numbers, and what else NumPy can make an array of; memory may be shared."""
     try:
-        return np.array(x, dtype=dtype)
+        return np.asarray(x, dtype=dtype)
     except TypeError:
         if not _holds_tracked(x):
             raise

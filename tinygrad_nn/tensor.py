@@ -374,7 +374,8 @@ class Tensor(Traced):
                 f"assignment into {label(self, 'a tensor')} of shape {self.shape} cannot be recorded: "
                 "use t = tn.index_update(t, index, values), or assign within tn.no_grad()"
             )
-        self.data[shaping.plain_index(index)] = values.value if isinstance(values, Tensor) else values
+        values = values.value if isinstance(values, Tensor) else real_operand(values, "assignment", "the value")
+        self.data[shaping.plain_index(index)] = values
         self.changed()
 
     def __len__(self) -> int:

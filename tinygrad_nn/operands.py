@@ -25,11 +25,14 @@ _USUAL = {np.ndarray, np.float64, float, int, bool, list, tuple}
 
 
 def are_plain(values: Sequence[Any]) -> bool:
-    """Whether all of these are real arrays and numbers already."""
+    """Whether all of these are arrays and numbers to compute with as they are.
+
+    Arrays of exact Python integers are: rules count paths with them (`chain`), and no tensor takes part.
+    """
     for x in values:
         kind = type(x)
         if kind is np.ndarray:
-            if x.dtype is not FLOAT64 and x.dtype.kind not in REAL:
+            if x.dtype is not FLOAT64 and x.dtype.kind not in REAL + "O":
                 return False
         elif kind is not float and kind is not np.float64 and kind is not int:
             return False

@@ -321,6 +321,6 @@ isfinite      = op(np.isfinite,      "isfinite({x})", None, arguments=("x",), su
 # the type of the numbers: the gradient is cast back by the backward pass
 astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g if np.dtype(dtype).kind == "f" else np.zeros_like(g),
             name="astype", kind="linear", bind=lambda x, dtype: ((x,), {"dtype": real_dtype(dtype)}), arguments=("x",), simplify=unwritten,
-            variants=({"dtype": np.float64},), summary="Convert to another dtype", edge_cases="the gradient through integers and bools is 0.",
+            variants=({"dtype": np.float64},), summary="Convert to another dtype; no gradient flows through integers and bools",
             example="tn.astype(np.array([1.5]), 'float32')")
 # fmt: on

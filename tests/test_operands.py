@@ -192,7 +192,7 @@ def test_refused_arguments_of_functions(wrong, text):
     }
     if (
         isinstance(wrong, np.ndarray) and wrong.dtype == object
-    ):  # without tensors, NumPy computes with Python's integers
+    ):  # without tensors, Python's integers are exact
         for call in (("exp", "x"), ("sum", "x"), ("add", "a")):
             del calls[call]
     for (caller, name), call in calls.items():

@@ -190,9 +190,7 @@ def test_refused_arguments_of_functions(wrong, text):
         ("stack", "arrays[1]"): lambda: tn.stack([t, wrong]),
         ("data", "the new value"): lambda: setattr(t, "data", wrong),
     }
-    if (
-        isinstance(wrong, np.ndarray) and wrong.dtype == object
-    ):  # without tensors, Python's integers are exact
+    if isinstance(wrong, np.ndarray) and wrong.dtype == object:  # without tensors, Python's integers are exact
         for call in (("exp", "x"), ("sum", "x"), ("add", "a")):
             del calls[call]
     for (caller, name), call in calls.items():

@@ -14,6 +14,7 @@ __all__ = [
     "array_from",
     "as_array",
     "hint_for",
+    "plain_values",
     "real_dtype",
     "real_operand",
     "refuse_kind",
@@ -71,6 +72,21 @@ def as_array(x: Any, caller: str = "an operation", name: str = "an operand") -> 
         return x
     x = real_operand(x, caller, name)
     return x if hasattr(x, "dtype") else np.asarray(x)
+
+
+def plain_values(x: Any, caller: str) -> Any:
+    """An argument, operand or parameter: arrays by their plain values, also in lists; all else as it is."""
+    kind = type(x)
+    if kind is list or kind is tuple:
+        return kind([plain_values(part, caller) for part in x]) if any(map(_is_foreign, x)) else x
+    return real_operand(x, caller, "an argument") if _is_foreign(x) else x
+
+
+def _is_foreign(x: Any) -> bool:
+    kind = type(x)
+    if kind in _USUAL or hasattr(kind, "__record__"):
+        return False
+    return hasattr(kind, "__array__") or hasattr(kind, "toarray")
 
 
 def real_dtype(dtype: Any) -> np.dtype:

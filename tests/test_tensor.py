@@ -1,5 +1,7 @@
 """Tensors: mutation, NumPy around them, messages, depth, memory, threads, copies, and the switches."""
 
+import array
+import cmath
 import contextlib
 import copy
 import gc
@@ -11,6 +13,7 @@ import weakref
 
 import numpy as np
 import pytest
+import scipy.integrate
 
 import tinygrad_nn as tn
 
@@ -615,6 +618,27 @@ def put(write):
         lambda: np.floor(leaf()),
         lambda: np.sum([leaf(1.0), leaf(2.0)]),
         lambda: tn.tensor([leaf(1.0), leaf(2.0)]),
+        lambda: tn.tensor(leaf(1.0), requires_grad=True),
+        lambda: tn.tensor(leaf() * 2, requires_grad=True),
+        lambda: np.float64(leaf(1.0)),
+        lambda: np.full_like(ARRAY, leaf() * 2),
+        lambda: np.full_like(leaf(), leaf(2.0)),
+        lambda: np.linspace(0.0, leaf(1.0)),
+        lambda: np.vectorize(math.sin)(leaf()),
+        lambda: np.array([0.0, 1.0]).searchsorted(leaf(0.5)),
+        lambda: np.random.default_rng(0).normal(leaf(1.0)),
+        lambda: scipy.integrate.quad(lambda x: leaf(2.0) * x, 0, 1),
+        lambda: scipy.integrate.quad(lambda x: x, 0, leaf(1.0)),
+        lambda: array.array("d", [leaf(1.0)]),
+        *[lambda f=f: f(leaf(1.0)) for f in (math.exp, math.sqrt, math.floor, cmath.exp, complex, float, int)],
+        lambda: math.fsum(leaf([1.0, 2.0])),
+        lambda: math.isclose(leaf(1.0), 1.0),
+        lambda: "%f" % leaf(1.0),  # noqa: UP031  asks for a number as C does
+        put(lambda a: a.flat.__setitem__(slice(None), leaf([1.0, 2.0, 3.0]))),
+        put(lambda a: a.put(0, leaf(1.0))),
+        put(lambda a: np.putmask(a, [True] * 3, leaf(1.0))),
+        put(lambda a: np.place(a, [True] * 3, leaf([1.0]))),
+        put(lambda a: np.fill_diagonal(a.reshape(3, 1), leaf(1.0))),
     ],
 )
 def test_nothing_leaves_the_graph_in_silence(leave):
@@ -623,16 +647,58 @@ def test_nothing_leaves_the_graph_in_silence(leave):
 
 
 def test_writing_a_tracked_number_into_an_array_is_refused():
-    array = np.zeros(3)
+    zeros = np.zeros(3)
     for t in (leaf(1.0), leaf([1.0])[0], leaf([1.0])):
-        for write in (lambda t=t: array.__setitem__(0, t), lambda t=t: array.fill(t)):
+        for write in (lambda t: zeros.__setitem__(0, t), zeros.fill, lambda t: np.fromiter([t], float)):
             with pytest.raises((TypeError, ValueError)) as refused:
-                write()
+                write(t)
             assert "that would silently leave the graph" in str(refused.value.__cause__ or refused.value)
-    assert not array.any()
-    array[0] = tn.tensor(2.0)
-    array[1:] = tn.tensor([3.0, 4.0])
-    np.testing.assert_array_equal(array, [2, 3, 4])
+        with pytest.raises((TypeError, ValueError)):
+            zeros.flat[0] = t
+    assert not zeros.any()
+    zeros[0] = tn.tensor(2.0)
+    zeros[1:] = tn.tensor([3.0, 4.0])
+    np.testing.assert_array_equal(zeros, [2, 3, 4])
+
+
+def test_constants_are_written_into_arrays():
+    c, zeros = tn.tensor([1.0, 2.0]), np.zeros(2)
+    np.copyto(zeros, c)
+    np.testing.assert_array_equal(zeros, [1, 2])
+    np.testing.assert_array_equal(np.full_like(zeros, tn.tensor(3.0)), [3, 3])
+    np.add(zeros, c, out=zeros)
+    zeros += c
+    np.add.at(zeros, [0, 0], tn.tensor(1.0))
+    np.testing.assert_array_equal(zeros, [5, 6])
+    np.sum(tn.tensor([[1.0, 0.0]]), axis=0, out=zeros)
+    np.testing.assert_array_equal(zeros, [1, 0])
+    for into in (lambda: np.copyto(c, zeros), lambda: np.add(zeros, c, out=c), lambda: np.put(c, 0, 1.0)):
+        with pytest.raises(
+            TypeError, match=r"np\.\w+ cannot write into a tensor: write t = .*, or t\[\.\.\.\] = values with"
+        ):
+            into()
+
+
+def test_a_tensor_made_of_a_tensor_stays_in_the_graph():
+    assert tn.grad(lambda x: tn.tensor(x) * x)(2.0) == 4
+    assert tn.jvp(lambda x: tn.tensor(x, dtype=np.float32) * x, (2.0,), (1.0,))[1] == 4
+    assert tn.hessian(lambda x: tn.tensor(x) ** 3)(2.0) == 12
+    w = leaf()
+    c = tn.tensor(w, name="c")
+    assert (c.name, c.requires_grad, c.is_leaf) == ("c", True, False)
+    assert not np.shares_memory(c.data, w.data)
+    (c * c).sum().backward()
+    np.testing.assert_array_equal(w.grad, 2 * ARRAY)
+    with tn.no_grad():
+        assert not tn.tensor(w).requires_grad
+        assert tn.tensor(w, requires_grad=True).is_leaf
+    assert tn.tensor(w.detach(), requires_grad=True).is_leaf
+    with pytest.raises(TypeError) as refused:
+        tn.tensor(w.named("w"), requires_grad=True)
+    assert str(refused.value) == (
+        "tensor: w requires a gradient, and a new leaf of its value would silently leave the graph; "
+        "tn.tensor(w.detach(), requires_grad=True) leaves it on purpose"
+    )
 
 
 def test_constants_become_arrays():
@@ -660,12 +726,14 @@ def test_a_numpy_function_outside_the_tables_names_the_nearest(function, nearest
     )
 
 
-def test_augmented_assignment_makes_a_new_tensor():
-    t = u = leaf(2.0)
-    t += 1
+def test_augmented_assignment_of_what_is_recorded_makes_a_new_tensor():
+    u = leaf(2.0)
+    t = before = u + 1
     t *= u
-    assert (u.item(), t.item()) == (2, 6)
-    t.backward()
+    assert (u.item(), before.item(), t.item()) == (2, 3, 6)
+    total = tn.tensor(0.0)
+    total += t
+    total.backward()
     assert u.grad == 5
 
 

@@ -83,7 +83,10 @@ def wrong_rule(node: Any, slot: int, part: Any) -> Exception:
     """The error for a derivative rule that returns no array, or one of a shape that cannot be."""
     op, x = node.op, node.inputs[slot]
     role = op.arguments[slot] if slot < len(op.arguments) else op.arguments[0]
-    returned = f"shape {part.shape}" if hasattr(part, "shape") else f"{part!r:.40}, which is no array"
+    if not hasattr(part, "shape"):
+        returned = f"{part!r:.40}, which is no array"
+    else:
+        returned = f"shape {part.shape}" if part.dtype.kind in "fiub" else f"dtype {part.dtype}"
     return ShapeError(
         f"the derivative rule of {op.name} for {role} returned {returned}; expected the gradient of {label(x, role)}, "
         f"of shape {x.value.shape} (or what broadcasting makes of it): check it with tn.gradcheck({op.name}, ...)"

@@ -101,8 +101,6 @@ def share_watch(view: Any, args: tuple) -> None:
 
 def frozen(a: Any) -> Any:
     """An operand that nobody can change later: a constant is copied, unless it is read-only and owns its memory."""
-    if isinstance(a, list):
-        return np.array(a)
     if isinstance(a, np.ndarray) and not isinstance(a, Traced) and (a.flags.writeable or a.base is not None):
         prepare_for(a)
         return a.copy()

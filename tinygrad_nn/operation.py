@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_nn.entry import Checks, Docs, Training
 from tinygrad_nn.errors import explained, shape_error
 from tinygrad_nn.notation import spell_index
+from tinygrad_nn.operands import are_plain, real_operand
 
 __all__ = ["BY_FUNCTION", "BY_NAME", "Op", "Traced", "VariadicRule", "document_with", "write"]
 
@@ -140,10 +141,21 @@ class Op:
 
     def compute(self, values: Sequence[Any], params: dict[str, Any] | None) -> Any:
         """The forward function on arrays."""
+        if not are_plain(values):
+            values = self.operands(values)
         try:
             return self.forward(*values, **params) if params else self.forward(*values)
         except (ValueError, IndexError) as reason:
             raise self.explain(reason, values) from None
+
+    def operands(self, values: Sequence[Any]) -> list[Any]:
+        """Real arrays and numbers in the place of these operands; TypeError for what cannot be one."""
+        return [self.operand(x, i) for i, x in enumerate(values)]
+
+    def operand(self, x: Any, i: int) -> Any:
+        """The i-th operand as a real array or number; TypeError by name if it cannot be one."""
+        several = isinstance(self.vjps, VariadicRule)
+        return real_operand(x, self.name, f"{self.arguments[0]}[{i}]" if several else self.arguments[i])
 
     def explain(self, reason: Exception, args: Sequence[Any]) -> Exception:
         """The error that names the operation, the operands and their shapes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.entry import Checks, Docs, Training, take_fields
+from tinygrad_nn.operands import plain_values
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, VariadicRule
 
 __all__ = ["give_methods", "implements", "op"]
@@ -122,10 +124,18 @@ def _give_method(kind: type, name: str, entry: Any) -> None:
 
 
 def implements(*functions: Callable, name: str | None = None) -> Callable:
-    """Register a function composed of operations, and the NumPy functions it stands for."""
+    """Register a function composed of operations, and the NumPy functions it stands for.
+
+    Labelled arrays and those of other frameworks come to it by their plain values.
+    """
 
     def register(function: Callable) -> Callable:
-        _register(function, name or function.__name__, functions)
-        return function
+        @functools.wraps(function)
+        def composed(*args: Any, **kwargs: Any) -> Any:
+            args = tuple([plain_values(a, function.__name__) for a in args])
+            return function(*args, **{key: plain_values(a, function.__name__) for key, a in kwargs.items()})
+
+        _register(composed, name or function.__name__, functions)
+        return composed
 
     return register

@@ -7,15 +7,18 @@ from sys import _getframe
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_nn import conversions
 from tinygrad_nn.anomalies import refuse_non_finite_value
 from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.errors import MutationError, label
+from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.modes import MODE, Mode, operand
 from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, share_watch
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
+from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
@@ -137,9 +140,11 @@ class Tensor(Traced):
                 if a.tracked:
                     slots += bit
             else:
-                values.append(a)
                 if type(a) is not float and type(a) is not int:
                     foreign = True
+                    if type(a) is not ndarray or (a.dtype is not FLOAT64 and a.dtype.kind not in REAL):
+                        args, a = _with_operand(op, args, len(values))
+                values.append(a)
             bit += bit
         forward = op.forward if foreign else op.quick
         try:
@@ -204,8 +209,9 @@ class Tensor(Traced):
         return here._grad
 
     @grad.setter
-    def grad(self, new: np.ndarray | None) -> None:
-        self.here()._grad = new
+    def grad(self, new: Any) -> None:
+        usual = new is None or type(new) is np.ndarray or not hasattr(new, "dtype")
+        self.here()._grad = new if usual else current(real_operand(new, "grad", "the gradient"))
 
     def _make_array(self) -> None:
         """Hold an array, which user code may share and write to, where a single number was held."""
@@ -226,7 +232,7 @@ class Tensor(Traced):
         here, new = self.here(), current(new)
         old = here._value
         if new is not old:  # else: p.data -= ... has just written into it
-            new = new if hasattr(new, "dtype") else np.asarray(new)
+            new = as_array(new, "data", "the new value")
             if new.shape != old.shape:
                 raise ValueError(
                     f"{label(self, 'the tensor')} has shape {old.shape}, its new data has shape {new.shape}: "
@@ -297,7 +303,7 @@ class Tensor(Traced):
 
     def astype(self, dtype: Any) -> Tensor:
         """The values as another dtype; a gradient flows through floating-point ones."""
-        dtype = np.dtype(dtype)
+        dtype = real_dtype(dtype)
         if dtype.kind != "f":
             return Tensor(self.value.astype(dtype))
         return elementwise.astype(self, dtype)
@@ -368,7 +374,8 @@ class Tensor(Traced):
                 f"assignment into {label(self, 'a tensor')} of shape {self.shape} cannot be recorded: "
                 "use t = tn.index_update(t, index, values), or assign within tn.no_grad()"
             )
-        self.data[shaping.plain_index(index)] = values.value if isinstance(values, Tensor) else values
+        values = values.value if isinstance(values, Tensor) else real_operand(values, "assignment", "the value")
+        self.data[shaping.plain_index(index)] = values
         self.changed()
 
     def __len__(self) -> int:
@@ -389,6 +396,7 @@ class Tensor(Traced):
 
     # -- operators and NumPy's functions
 
+    __array_priority__ = __pandas_priority__ = 100_000  # operators of other kinds of arrays leave it to these here
     __array_ufunc__, __array_function__ = array_ufunc, array_function
     __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
     __sub__, __rsub__ = _operator(elementwise.subtract), _reflected(elementwise.subtract)
@@ -413,6 +421,7 @@ class Tensor(Traced):
 
 
 give_methods(Tensor)
+give_in_place_operators(Tensor)
 
 
 class Lent:
@@ -450,11 +459,15 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     interpreter = mode.interpreter
     if interpreter is not None:
         args = tuple([interpreter.operand(a) for a in args])
-    values = []
+    values: list[Any] = []
     for a in args:
-        if type(a) is Tensor and a.watch is not None and a.watch.exposed:
+        if type(a) is not Tensor:
+            args, a = _with_operand(op, args, len(values))
+            values.append(a)
+            continue
+        if a.watch is not None and a.watch.exposed:
             a.use()
-        values.append(a._value if type(a) is Tensor else a)
+        values.append(a._value)
     try:
         if interpreter is not None:
             y = interpreter.carry_out(op, values, params or {})
@@ -462,7 +475,7 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
             y = op.forward(*values, **params) if params else op.forward(*values)
     except (ValueError, IndexError) as reason:
         raise op.explain(reason, args) from None
-    if not isinstance(y, (np.ndarray, np.generic)) and not hasattr(y, "__array_function__"):
+    if type(y) is not ndarray or (y.dtype is not FLOAT64 and y.dtype.kind not in REAL):
         y = _array_of(op, y)
     slots = [i for i, a in enumerate(args) if type(a) is Tensor and a.tracked and op.vjps[i] is not None]
     if slots and mode.grad:
@@ -477,10 +490,16 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     return result
 
 
-def _array_of(op: Op, y: Any) -> np.ndarray:
-    """What a forward function returned, as an array."""
-    array = np.asarray(y)
-    if array.dtype.kind not in "fiub":
+def _with_operand(op: Op, args: tuple, i: int) -> tuple[tuple, Any]:
+    """The arguments with the i-th as an operand, and that operand."""
+    a = op.operand(args[i], i)
+    return (args if a is args[i] else (*args[:i], a, *args[i + 1 :])), a
+
+
+def _array_of(op: Op, y: Any) -> Any:
+    """What a forward function returned, as an array; single numbers and other kinds of arrays as they are."""
+    array = y if isinstance(y, np.generic) or hasattr(type(y), "__array_function__") else np.asarray(y)
+    if array.dtype.kind not in REAL:
         raise TypeError(f"the forward function of {op.name} returned {y!r:.60}: expected an array of real numbers")
     return array
 
@@ -491,19 +510,30 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
     Parameters
     ----------
     data : number, nested lists, array or tensor.  Python numbers and lists become float64, arrays keep their dtype.
+        A copy of a tensor that requires a gradient is recorded, as any other result.
     requires_grad : record what is computed from it, so that `backward()` can give its gradient.
     dtype : NumPy dtype to convert to.
     name : for messages and drawings.
 
     Raises
     ------
-    TypeError : data that is not real numbers; ``requires_grad=True`` on integers or bools.
+    TypeError : data that is not real numbers; ``requires_grad=True`` on integers or bools, and on a tensor that
+        requires a gradient, whose history would be lost.
 
     >>> import tinygrad_nn as tn
     >>> tn.tensor([1, 2], name="x")
     tensor([1., 2.], name='x')
     """
-    value = conversions.array_from(operand(data), dtype)
+    data = operand(data)
+    if type(data) is Tensor and data.tracked and MODE.get().grad:
+        if requires_grad:
+            name = label(data, "the data")
+            raise TypeError(
+                f"tensor: {name} requires a gradient, and a new leaf of its value would silently leave the graph; "
+                f"tn.tensor({label(data, 'data')}.detach(), requires_grad=True) leaves it on purpose"
+            )
+        return data.astype(data.dtype if dtype is None else dtype).named(name)
+    value = conversions.array_from(data, dtype)
     if requires_grad:
         conversions.check_differentiable(value)
     if type(value) is np.ndarray:

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from tinygrad_nn.notation import Term, bracket, superscript
+from tinygrad_nn.operands import as_array, real_dtype
 from tinygrad_nn.registry import op
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -20,11 +21,6 @@ def quiet():
 
 
 ZERO = np.float64(0.0)
-
-
-def as_array(x):
-    """Lists and Python numbers as an array, arrays as they are."""
-    return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 # --- functions that NumPy does not have, or not stably ---------------------------------------------------------------
@@ -323,7 +319,8 @@ isinf         = op(np.isinf,         "isinf({x})",    None, arguments=("x",), su
 isfinite      = op(np.isfinite,      "isfinite({x})", None, arguments=("x",), summary="Is it neither ±∞ nor NaN?")
 
 # the type of the numbers: the gradient is cast back by the backward pass
-astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g, name="astype", kind="linear",
-            bind=lambda x, dtype: ((x,), {"dtype": np.dtype(dtype)}), arguments=("x",), simplify=unwritten, variants=({"dtype": np.float64},),
-            summary="Convert to another dtype", example="tn.astype(np.array([1.5]), 'float32')")
+astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g if np.dtype(dtype).kind == "f" else np.zeros_like(g),
+            name="astype", kind="linear", bind=lambda x, dtype: ((x,), {"dtype": real_dtype(dtype)}), arguments=("x",), simplify=unwritten,
+            variants=({"dtype": np.float64},), summary="Convert to another dtype; no gradient flows through integers and bools",
+            example="tn.astype(np.array([1.5]), 'float32')")
 # fmt: on

@@ -6,8 +6,8 @@ from collections import namedtuple
 
 import numpy as np
 
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import VariadicRule
-from tinygrad_nn.ops.elementwise import as_array
 from tinygrad_nn.ops.shaping import putitem
 from tinygrad_nn.registry import implements, op
 
@@ -313,17 +313,19 @@ def tensordot(a, b, axes=2):
 @implements(np.dot)
 def dot(a, b):
     """As `numpy.dot`: product of numbers, of vectors, of matrices; the last axis of a against the last but one of b."""
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    a, b = as_array(a), as_array(b)
+    if a.ndim == 0 or b.ndim == 0:
         return np.multiply(a, b)
-    if np.ndim(b) <= 2:
-        return np.matmul(as_array(a), as_array(b))
+    if b.ndim <= 2:
+        return np.matmul(a, b)
     return tensordot(a, b, axes=(-1, -2))
 
 
 @implements(np.inner)
 def inner(a, b):
     """Sum of products over the last axes."""
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    a, b = as_array(a), as_array(b)
+    if a.ndim == 0 or b.ndim == 0:
         return np.multiply(a, b)
     return tensordot(a, b, axes=(-1, -1))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, transpose_fits
-from tinygrad_nn.ops.elementwise import as_array, quiet, sigmoid
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import quiet, sigmoid
 from tinygrad_nn.ops.reductions import log_probabilities, log_softmax, softmax
 from tinygrad_nn.registry import op
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.elementwise import astype, quiet
 from tinygrad_nn.registry import implements, op
 
@@ -179,6 +180,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
     >>> tn.norm(x).backward(); x.grad
     array([0.6, 0.8])
     """
+    x = as_array(x)
     axes = axis if axis is None else tuple(np.atleast_1d(axis).tolist())
     dimensions = np.ndim(x) if axes is None else len(axes)
     if ord is None or (ord == "fro" and dimensions == 2):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced, VariadicRule
-from tinygrad_nn.ops.elementwise import as_array, unwritten
+from tinygrad_nn.ops.elementwise import unwritten
 from tinygrad_nn.registry import implements, op
 
 # --- public signatures that NumPy spells in several ways -------------------------------------------------------------
@@ -51,7 +52,7 @@ def plain_index(index: Any) -> Any:
         return tuple(plain_index(i) for i in index)
     if isinstance(index, Traced):
         return index.as_index()
-    if isinstance(index, (list, np.ndarray)):
+    if isinstance(index, list) or hasattr(index, "__array__"):
         index = np.array(index)
         return index.astype(np.intp) if not index.size and index.dtype.kind == "f" else index
     return index
@@ -247,13 +248,14 @@ def ravel(x, order="C"):
 
 @implements(np.atleast_1d)
 def _atleast_1d(x):
-    return x if np.ndim(x) else reshape(x, (1,))
+    x = as_array(x)
+    return x if x.ndim else reshape(x, (1,))
 
 
 @implements(np.hstack)
 def hstack(arrays):
     """Joined side by side: along the second axis, or the first of vectors."""
-    arrays = [_atleast_1d(as_array(a)) for a in arrays]
+    arrays = [_atleast_1d(a) for a in arrays]
     return concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1)
 
 

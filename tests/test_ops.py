@@ -206,7 +206,8 @@ def test_function_method_and_numpy_call_are_one(op):
         tensors = as_called(op, tuple(leaves(arrays)), params)[0]
         results = [way(*tensors, **kwargs) for way in ways]
         if op.method:
-            results.append(getattr(tensors[0], op.name)(*tensors[1:], **kwargs))
+            first = tensors[0] if isinstance(tensors[0], tn.Tensor) else tn.tensor(tensors[0])
+            results.append(getattr(first, op.name)(*tensors[1:], **kwargs))
         recorded = any(is_float(a) and op.vjps[i] is not None for i, a in enumerate(arrays))
         for y in results:
             if any(isinstance(a, tn.Tensor) for a in tensors):

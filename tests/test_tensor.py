@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
+from tinygrad_nn.operation import BY_NAME
 
 ARRAY = np.array([[1.0, 2.0], [3.0, 4.0]])
 CONSTANT = np.array([[2.0, 3.0], [1.0, 2.0]])
@@ -1222,3 +1223,34 @@ def test_single_numbers_are_the_same_eager_and_compiled(update):
         return seen
 
     assert outcomes(True) == outcomes(False)
+
+
+# --- parameters that are arrays --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", [True, False])
+def test_arrays_among_the_parameters_are_copied(view):
+    """Changed after the forward pass, they would make the gradient silently wrong."""
+    scaled = tn.op(
+        lambda x, by=None, more=(): x * by + sum(more), "{x}", lambda g, y, x, by=None, more=(): g * by, kind="linear",
+        name="scaled", method=False, view=view,
+    )  # fmt: skip
+    try:
+        by, more, x = np.array([2.0, 3.0]), np.array([1.0]), tn.tensor([1.0, 1.0], requires_grad=True)
+        y = scaled(x, by=by, more=[more])
+        by[:], more[:] = 0, 0
+        y.sum().backward()
+        np.testing.assert_array_equal(x.grad, [2.0, 3.0])
+        assert y.params["more"][0].tolist() == [1.0]
+    finally:
+        del BY_NAME["scaled"]
+
+
+@pytest.mark.parametrize("f", [tn.leaky_relu, tn.elu])
+def test_arrays_among_the_parameters_of_our_operations_are_copied_too(f):
+    slope, x = np.array([0.5, 0.25]), tn.tensor([-1.0, -1.0], requires_grad=True)
+    y = f(x, slope)
+    expected = tn.grad(lambda x: f(x, slope.copy()).sum())(x.numpy())
+    slope[:] = 7
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, expected)

@@ -96,6 +96,7 @@ class Op:
     arguments: tuple[str, ...] = ()
     defaults: dict[str, Any] = field(default_factory=dict)
     view: bool = True  # the output may share memory with an input
+    array_params: bool = True  # parameters may be arrays, which recording copies
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0
     matrix_product: bool = False  # of its first two arguments
     method: bool = True
@@ -109,21 +110,21 @@ class Op:
     checks: Checks = field(default_factory=Checks)
     training: Training = field(default_factory=Training)
     quick: Callable = field(init=False)  # what `forward` computes, quicker on single numbers; for arrays and numbers
-    slow_path: bool = field(init=False)  # recording it needs more than its value: it has a view, or a gap in its rules
+    slow_path: bool = field(init=False)  # recording it needs more than its value: views, gaps in the rules, copies
 
     __doc__ = _Documentation(__doc__)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "quick", QUICK.get(self.forward, self.forward))
         gaps = not isinstance(self.vjps, VariadicRule) and any(rule is None for rule in self.vjps)
-        object.__setattr__(self, "slow_path", self.view or gaps)
+        object.__setattr__(self, "slow_path", self.view or gaps or self.array_params)
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Carry it out: on arrays at once, on tensors with a record of it."""
         if self.bind is not None:
             if "out" in params:
                 raise self._wrong_call("out=")
-            args, params = self.bind(*args, **params)
+            args, params = self._bound(args, params)
         elif len(args) != len(self.arguments) or (params and not params.keys() <= self.defaults.keys()):
             args, params = self._sort_out(args, params)
         for value in args:
@@ -142,7 +143,7 @@ class Op:
         """The forward function on arrays."""
         try:
             return self.forward(*values, **params) if params else self.forward(*values)
-        except (ValueError, IndexError) as reason:
+        except (ValueError, IndexError, TypeError) as reason:
             raise self.explain(reason, values) from None
 
     def explain(self, reason: Exception, args: Sequence[Any]) -> Exception:
@@ -170,6 +171,26 @@ class Op:
         arrays = [inspect.Parameter(name, kind) for name in self.arguments]
         return inspect.Signature(arrays + [inspect.Parameter(k, kind, default=v) for k, v in self.defaults.items()])
 
+    @property
+    def public_name(self) -> str:
+        """What messages call it: a private operation by the function that is made of it."""
+        return self.docs.part_of or self.name
+
+    def _bound(self, args: tuple, params: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        """Arrays and parameters of a call by the public signature."""
+        assert self.bind is not None
+        try:
+            return self.bind(*args, **params)
+        except TypeError as reason:
+            try:
+                self.__signature__.bind(*args, **params)
+            except TypeError as wrong:
+                name = self.public_name
+                raise TypeError(f"{name}: {wrong}; it is {name}{self.__signature__}") from None
+            raise reason from None
+        except (ValueError, IndexError) as reason:
+            raise reason if str(reason).startswith(self.name) else type(reason)(f"{self.name}: {reason}") from None
+
     def _sort_out(self, args: tuple, params: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Positional parameters and arrays by keyword, as in `tn.sum(x, 0)` and `tn.sum(x=x)`."""
         n = len(self.arguments)
@@ -184,7 +205,8 @@ class Op:
 
     def _wrong_call(self, wrong: str) -> TypeError:
         hint = " (the result is always a new array: assign what is returned)" if wrong == "out=" else ""
-        return TypeError(f"{self.name} does not take {wrong}{hint}; it is {self.name}{inspect.signature(self)}")
+        name = self.public_name
+        return TypeError(f"{name} does not take {wrong}{hint}; it is {name}{self.__signature__}")
 
     def differentiable(self, slot: int) -> bool:
         """Whether there is a gradient with respect to this argument."""

@@ -39,7 +39,9 @@ def _bind_arrays(arrays, axis=0):
 
 
 def _bind_concatenate(arrays, axis=0):
-    return _bind_arrays([np.reshape(a, (-1,)) for a in arrays] if axis is None else arrays, axis or 0)
+    if axis is None:
+        return _bind_arrays([np.reshape(a, (-1,)) for a in arrays])
+    return _bind_arrays(arrays, axis)
 
 
 # --- indexing --------------------------------------------------------------------------------------------------------
@@ -59,6 +61,10 @@ def plain_index(index: Any) -> Any:
 
 def _bind_getitem(x, index):
     return (x,), {"index": plain_index(index)}
+
+
+def _get(x, index):
+    return as_array(x)[index]
 
 
 def _may_repeat(index):
@@ -86,7 +92,7 @@ def _index_update(x, values, index):
 def _bind_index_update(x, index, values):
     index = plain_index(index)
     if _may_repeat(index):
-        places = np.arange(np.size(x) or 1).reshape(np.shape(x))[index].ravel()
+        places = np.arange(np.size(x)).reshape(np.shape(x))[index].ravel()
         if len(np.unique(places)) < len(places):
             raise ValueError("index_update: the index names an element twice, so which value stays would be chance")
     return (x, values), {"index": index}
@@ -134,6 +140,10 @@ def _tile_rule(g, y, x, reps=1):
     return np.reshape(np.sum(np.reshape(g, split), axis=tuple(range(0, 2 * y.ndim, 2))), x.shape)
 
 
+def _padded(x, pad_width, constant_values=0):
+    return np.pad(x, pad_width, constant_values=constant_values) if np.ndim(x) else np.array(x)
+
+
 def _pad_rule(g, y, x, pad_width=0, constant_values=0):
     return g[tuple(slice(before, before + n) for (before, _), n in zip(pad_width, x.shape, strict=True))]
 
@@ -152,6 +162,10 @@ def _transpose_rule(g, y, x, axes=None):
 
 def _roll_rule(g, y, x, shift=1, axis=None):
     return np.roll(g, tuple(-s for s in shift) if np.iterable(shift) else -shift, axis=axis)
+
+
+def _put_taken_samples(rng):
+    return [((rng.normal(size=(2, 3)), np.array([3, 0, 3])), {"shape": (2, 4), "axis": 1})]
 
 
 def _take_samples(rng):
@@ -217,19 +231,19 @@ take         = op(np.take,         "{x}[{indices}]", _take_rule, None, selects=T
                   samples=_take_samples,
                   summary="Elements by integer index along an axis; repeated indices accumulate", example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])")
 _untake      = op(_put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",
-                  kind="multilinear", samples=lambda rng: [((rng.normal(size=(2, 3)), np.array([3, 0, 3])), {"shape": (2, 4), "axis": 1})],
+                  part_of="take", kind="multilinear", samples=_put_taken_samples,
                   summary="The way back of take")
-getitem      = op(lambda x, index: x[index], "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
+getitem      = op(_get, "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
                   **COPIED, view=True, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
                   summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
-putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", **COPIED,
+putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", part_of="getitem", **COPIED,
                   bind=lambda x, shape, index: ((x,), {"shape": shape, "index": index}),
                   samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
 index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
                   lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", bind=_bind_index_update,
                   samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
-_pad         = op(lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values), "pad({x})", _pad_rule, name="_pad",
+_pad         = op(_padded, "pad({x})", _pad_rule, name="_pad", part_of="pad",
                   jvp=lambda tangents, y, x, pad_width=0, constant_values=0: _pad(tangents[0], pad_width), bind=_bind_pad,
                   samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), width, 1.5) for width in (1, (2, 1), ((0, 1), (2, 0)))],
                   summary="Padded with a constant")
@@ -247,7 +261,7 @@ def ravel(x, order="C"):
 
 @implements(np.atleast_1d)
 def _atleast_1d(x):
-    return x if np.ndim(x) else reshape(x, (1,))
+    return as_array(x) if np.ndim(x) else reshape(x, (1,))
 
 
 @implements(np.hstack)
@@ -290,6 +304,7 @@ def _array_split(x, indices_or_sections, axis=0):
 @implements(np.repeat)
 def repeat(x, repeats, axis=None):
     """Each element repeated so many times, along an axis or flattened; `repeats` may differ from element to element."""
+    axis = None if axis in (0, -1) and not np.ndim(x) else axis
     n = np.size(x) if axis is None else np.shape(x)[axis]
     return take(x, np.repeat(np.arange(n), repeats), axis=axis)
 

@@ -252,3 +252,29 @@ def test_constants_of_every_dtype_in_a_gradient(op, dtype):
                     gradients.append(tn.gradients(y, [x], np.ones(y.shape))[0])
             if len(gradients) == 2:
                 np.testing.assert_allclose(*gradients, rtol=1e-12)
+
+
+def test_small_integers_do_not_wrap():
+    small = np.array([0, 1, 2], np.uint8)
+    np.testing.assert_allclose(tn.sigmoid(small), [0.5, 0.731, 0.881], rtol=1e-3)
+    np.testing.assert_allclose(tn.softmax(small), [0.0900, 0.2447, 0.6652], rtol=1e-2)
+    assert tn.l1_loss(np.array([0], np.uint8), np.array([1], np.uint8)) == 1
+    assert tn.mse(np.array([100, 1], np.uint8), np.array([0, 0], np.uint8)) == 5000.5
+    assert tn.norm(np.array([200, 100], np.uint8)) == np.linalg.norm([200.0, 100.0])
+    assert tn.sigmoid(np.array(3, np.int16)).dtype == np.exp(np.array(3, np.int16)).dtype == np.float32
+
+
+@pytest.mark.parametrize("loss", [tn.mse, tn.l1_loss, tn.huber_loss, tn.binary_cross_entropy, tn.cross_entropy])
+def test_a_loss_in_float16_overflows_only_where_its_mean_does(loss):
+    big, target = np.full((2, 3000), 60.0), np.zeros((2, 3000))
+    target[0] = loss in (tn.binary_cross_entropy, tn.cross_entropy)
+    big[0] *= -1
+    found = loss(big.astype(np.float16), target.astype(np.float16))
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, loss(big, target), rtol=1e-3)
+    x = tn.tensor(big.astype(np.float16), requires_grad=True)
+    loss(x, target.astype(np.float16)).backward()
+    assert x.grad.dtype == np.float16
+    assert np.isfinite(x.grad).all()
+    assert loss(big.astype(np.float32), target.astype(bool)).dtype == np.float32
+    assert loss(x, target.astype(np.int8)).dtype == np.float16

@@ -76,7 +76,7 @@ def explained(op: Any, args: Sequence[Any], reason: Exception) -> Exception:
     names = [label(a, role) for a, role in zip(args, op.arguments, strict=False)]
     asked = ", ".join(f"{n} has shape {np.shape(a)}" for n, a in zip(names, args, strict=False))
     hints = [hint.format(names[0]) for words, hint in _HINTS.items() if words in str(reason)] if names else []
-    return type(reason)(": ".join([op.public_name, asked, "; ".join([str(reason), *hints])]))
+    return type(reason)(": ".join(filter(None, [op.public_name, asked, "; ".join([str(reason), *hints])])))
 
 
 def _type_error(op: Any, args: Sequence[Any], reason: TypeError) -> TypeError:
@@ -85,8 +85,9 @@ def _type_error(op: Any, args: Sequence[Any], reason: TypeError) -> TypeError:
         return reason
     names = [label(a, role) for a, role in zip(args, op.arguments, strict=False)]
     asked = ", ".join(f"{n} has {_kind(a)}" for n, a in zip(names, args, strict=False))
-    hint = "; it takes integers and bools" if "not supported for the input types" in str(reason) else ""
-    return TypeError(f"{op.public_name}: {asked}: {str(reason).partition(',')[0]}{hint}")
+    text, unsupported, _ = str(reason).partition("not supported for the input types")
+    hint = f"{unsupported}; it takes integers and bools" if unsupported else ""
+    return TypeError(f"{op.public_name}: {asked}: {text}{hint}")
 
 
 def _kind(a: Any) -> str:

@@ -187,9 +187,14 @@ class Op:
             except TypeError as wrong:
                 name = self.public_name
                 raise TypeError(f"{name}: {wrong}; it is {name}{self.__signature__}") from None
-            raise reason from None
+            raise self._named(reason) from None
         except (ValueError, IndexError) as reason:
-            raise reason if str(reason).startswith(self.name) else type(reason)(f"{self.name}: {reason}") from None
+            raise self._named(reason) from None
+
+    def _named(self, reason: Exception) -> Exception:
+        """The same error with the name of the operation in front; one of ours has it already."""
+        name = self.public_name
+        return reason if str(reason).startswith(name) else type(reason)(f"{name}: {reason}")
 
     def _sort_out(self, args: tuple, params: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Positional parameters and arrays by keyword, as in `tn.sum(x, 0)` and `tn.sum(x=x)`."""

@@ -139,7 +139,7 @@ class Calls(Names):
         if isinstance(x, np.generic):
             return self.number(x, x.dtype)
         if isinstance(call.func, np.ufunc) and type(x) in (int, float, bool):
-            kinds = [a.sample.dtype if isinstance(a, Node) else getattr(a, "dtype", type(a)) for a in call.args]
+            kinds = [_kind(a) for a in call.args]
             return self.number(x, call.func.resolve_dtypes((*kinds, None))[i])
         return self.number(x, call.sample.dtype) if call.func is np.where and type(x) in (int, float) else self.text(x)
 
@@ -181,6 +181,13 @@ class Calls(Names):
         else:
             axis, rows = cut(like.shape, like.strides, like.itemsize)
             self.body.append(f"{name}({made[0]}, range({-(-like.shape[axis] // rows)}))")
+
+
+def _kind(x: Any) -> Any:
+    """The dtype of an operand, or the type of a Python number, which is weak; bools are not."""
+    if isinstance(x, Node):
+        return x.sample.dtype
+    return np.dtype(bool) if type(x) is bool else getattr(x, "dtype", type(x))
 
 
 def _in_rows(x: Any) -> bool:

@@ -278,3 +278,31 @@ def test_a_loss_in_float16_overflows_only_where_its_mean_does(loss):
     assert np.isfinite(x.grad).all()
     assert loss(big.astype(np.float32), target.astype(bool)).dtype == np.float32
     assert loss(x, target.astype(np.int8)).dtype == np.float16
+
+
+# --- parameters that user code may change later ------------------------------------------------------------------------
+
+
+def changeable(value):
+    """A parameter in the forms that can be changed in place, each with what changes it."""
+    if isinstance(value, float) or isinstance(value, tuple) and value and all(type(v) is int for v in value):
+        array = np.array(value)
+        yield array, lambda: array.fill(0)
+    if isinstance(value, tuple):
+        given = list(value)
+        yield given, given.reverse
+
+
+@every([op for op in DIFFERENTIABLE if op in PUBLIC and op.bind is None])
+def test_a_parameter_changed_later_changes_no_gradient(op):
+    for arrays, params in cases(op):
+        for name, value in {**op.defaults, **params}.items():
+            for new, change in changeable(value):
+                x = tn.tensor(arrays[0], requires_grad=True)
+                y = outcome(op, x, *arrays[1:], **{**params, name: new})
+                if isinstance(y, Exception):  # not every form is valid
+                    continue
+                change()
+                expected = op(x, *arrays[1:], **{**params, name: value})
+                seed = np.random.default_rng(0).normal(size=y.shape)
+                np.testing.assert_allclose(tn.gradients(y, [x], seed), tn.gradients(expected, [x], seed))

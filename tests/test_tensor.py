@@ -1335,8 +1335,8 @@ SAID = [
      "index_update: index 0 is out of bounds for axis 0 with size 0"),
     (lambda t, m: tn.slogdet(m), "slogdet: m has shape (2, 3): Last 2 dimensions of the array must be square"),
     (lambda t, m: tn.swapaxes(t, 0, 1),
-     "swapaxes: t has shape (2,): axis2: axis 1 is out of bounds for array of dimension 1; axes count from 0, or from "
-     "-1 backwards"),
+     ("swapaxes: t has shape (2,): axis2: axis 1 is out of bounds for array of dimension 1; axes count from 0, or from "
+     "-1 backwards")),
 ]  # fmt: skip
 
 

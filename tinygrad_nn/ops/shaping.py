@@ -198,14 +198,15 @@ swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, ax
                   variants=({"axis1": 0, "axis2": 1}, {"axis1": -1, "axis2": 0}),
                   summary="Two axes exchanged", example="tn.swapaxes(np.array([[1.0, 2.0]]), 0, 1)")
 moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), **COPIED, view=True,
-                  shape=(2, 3, 4), variants=({"source": 0, "destination": -1}, {"source": (0, 1), "destination": (2, 0)}),
+                  array_params=True, shape=(2, 3, 4), variants=({"source": 0, "destination": -1}, {"source": (0, 1), "destination": (2, 0)}),
                   summary="Axes moved to new places", example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)")
 # squeeze: [...] makes a view also where there is nothing to squeeze
 squeeze      = op(lambda x, axis=None: np.squeeze(x, axis)[...], "squeeze({x})", lambda g, y, x, axis=None: np.reshape(g, x.shape), name="squeeze",
                   stands_for=(np.squeeze,), **COPIED, view=True, simplify=unwritten, shape=(1, 3, 1), variants=({}, {"axis": 0}, {"axis": (0, -1)}),
                   summary="Axes of length 1 left out", example="tn.squeeze(np.array([[1.0, 2.0]]))")
 expand_dims  = op(np.expand_dims, "expand({x})", lambda g, y, x, axis=0: np.reshape(g, x.shape), **COPIED, view=True, simplify=unwritten,
-                  variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}), summary="New axes of length 1", example="tn.expand_dims(np.array([1.0, 2.0]), 0)")
+                  array_params=True, variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}),
+                  summary="New axes of length 1", example="tn.expand_dims(np.array([1.0, 2.0]), 0)")
 broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, **COPIED, view=True,
                   bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), simplify=unwritten, variants=({"shape": (4, 2, 3)},),
                   summary="Repeated along new or stretched axes", example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))")
@@ -218,11 +219,11 @@ stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({a
 tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
                   variants=({"reps": (2,)}, {"reps": (2, 1)}, {"reps": (2, 1, 2)}, {"reps": (0, 2)}),
                   summary="Repeated as a whole", example="tn.tile(np.array([1.0, 2.0]), 2)")
-roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED,
+roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED, array_params=True,
                   variants=({"shift": 1}, {"shift": -2, "axis": 1}, {"shift": (1, 2), "axis": (0, 1)}, {"shift": 1, "axis": (0, 1)}),
                   summary="Shifted around", example="tn.roll(np.array([1.0, 2.0, 3.0]), 1)")
 flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), **COPIED, view=True,
-                  variants=({}, {"axis": 0}, {"axis": (0, 1)}), summary="In reverse order", example="tn.flip(np.array([1.0, 2.0]))")
+                  array_params=True, variants=({}, {"axis": 0}, {"axis": (0, 1)}), summary="In reverse order", example="tn.flip(np.array([1.0, 2.0]))")
 tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tril(g, k), **COPIED, variants=({}, {"k": 1}),
                   summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
 triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), **COPIED, variants=({}, {"k": -1}),

@@ -280,12 +280,12 @@ def test_a_loss_in_float16_overflows_only_where_its_mean_does(loss):
     assert loss(x, target.astype(np.int8)).dtype == np.float16
 
 
-# --- parameters that user code may change later ------------------------------------------------------------------------
+# --- parameters that user code may change later -----------------------------------------------------------------------
 
 
 def changeable(value):
     """A parameter in the forms that can be changed in place, each with what changes it."""
-    if isinstance(value, float) or isinstance(value, tuple) and value and all(type(v) is int for v in value):
+    if isinstance(value, float) or (isinstance(value, tuple) and value and all(type(v) is int for v in value)):
         array = np.array(value)
         yield array, lambda: array.fill(0)
     if isinstance(value, tuple):

@@ -87,6 +87,8 @@ def _type_error(op: Any, args: Sequence[Any], reason: TypeError) -> TypeError:
     asked = ", ".join(f"{n} has {_kind(a)}" for n, a in zip(names, args, strict=False))
     text, unsupported, _ = str(reason).partition("not supported for the input types")
     hint = f"{unsupported}; it takes integers and bools" if unsupported else ""
+    if text.endswith("unsupported in linalg"):
+        hint = "; .astype(np.float64) converts it"
     return TypeError(f"{op.public_name}: {asked}: {text}{hint}")
 
 

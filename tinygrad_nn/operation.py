@@ -110,21 +110,24 @@ class Op:
     checks: Checks = field(default_factory=Checks)
     training: Training = field(default_factory=Training)
     quick: Callable = field(init=False)  # what `forward` computes, quicker on single numbers; for arrays and numbers
-    slow_path: bool = field(init=False)  # recording it needs more than its value: views, gaps in the rules, copies
+    slow_path: bool = field(init=False)  # recording it needs more than its value: it has a view, or a gap in its rules
 
     __doc__ = _Documentation(__doc__)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "quick", QUICK.get(self.forward, self.forward))
         gaps = not isinstance(self.vjps, VariadicRule) and any(rule is None for rule in self.vjps)
-        object.__setattr__(self, "slow_path", self.view or gaps or self.array_params)
+        object.__setattr__(self, "slow_path", self.view or gaps)
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Carry it out: on arrays at once, on tensors with a record of it."""
         if self.bind is not None:
             if "out" in params:
                 raise self._wrong_call("out=")
-            args, params = self._bound(args, params)
+            try:
+                args, params = self.bind(*args, **params)
+            except (TypeError, ValueError, IndexError) as reason:
+                raise self._refused_call(args, params, reason) from None
         elif len(args) != len(self.arguments) or (params and not params.keys() <= self.defaults.keys()):
             args, params = self._sort_out(args, params)
         for value in args:
@@ -176,25 +179,18 @@ class Op:
         """What messages call it: a private operation by the function that is made of it."""
         return self.docs.part_of or self.name
 
-    def _bound(self, args: tuple, params: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-        """Arrays and parameters of a call by the public signature."""
-        assert self.bind is not None
+    def _refused_call(self, args: tuple, params: dict[str, Any], reason: Exception) -> Exception:
+        """What to raise where `bind` raised `reason`: it may be the call that does not fit the public signature."""
         try:
-            return self.bind(*args, **params)
-        except TypeError as reason:
-            try:
-                self.__signature__.bind(*args, **params)
-            except TypeError as wrong:
-                name = self.public_name
-                raise TypeError(f"{name}: {wrong}; it is {name}{self.__signature__}") from None
-            raise self._named(reason) from None
-        except (ValueError, IndexError) as reason:
-            raise self._named(reason) from None
+            self.__signature__.bind(*args, **params)
+        except TypeError as wrong:
+            return TypeError(f"{self.public_name}: {wrong}; it is {self.public_name}{self.__signature__}")
+        return self._named(reason)
 
     def _named(self, reason: Exception) -> Exception:
-        """The same error with the name of the operation in front; one of ours has it already."""
-        name = self.public_name
-        return reason if str(reason).startswith(name) else type(reason)(f"{name}: {reason}")
+        """The same error with the name of the operation in front; a user's operation keeps its traceback."""
+        name, ours = self.public_name, self.__module__.startswith("tinygrad_nn.")
+        return type(reason)(f"{name}: {reason}") if ours and not str(reason).startswith(name) else reason
 
     def _sort_out(self, args: tuple, params: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Positional parameters and arrays by keyword, as in `tn.sum(x, 0)` and `tn.sum(x=x)`."""

@@ -143,7 +143,12 @@ class Tensor(Traced):
             bit += bit
         forward = op.forward if foreign else op.quick
         try:
-            y = forward(*values, **params) if params else forward(*values)
+            if params:
+                y = forward(*values, **params)
+                if op.array_params:
+                    params = _frozen_params(params)
+            else:
+                y = forward(*values)
         except (ValueError, IndexError, TypeError) as reason:
             raise op.explain(reason, args) from None
         if not slots:
@@ -447,6 +452,11 @@ def current(x: Any) -> Any:
     return x._value if isinstance(x, Tensor) else x
 
 
+def _frozen_params(params: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that nobody can change later: copies of the arrays and lists."""
+    return tree.map(frozen, params, tree.is_plain_or_slice)
+
+
 def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin | None) -> Tensor:
     """`__record__` for operations with gaps or views, under no_grad and detect_anomaly, and under an interpreter."""
     interpreter = mode.interpreter
@@ -469,7 +479,7 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     slots = [i for i, a in enumerate(args) if type(a) is Tensor and a.tracked and op.vjps[i] is not None]
     if slots and mode.grad:
         if params and op.array_params:
-            params = tree.map(frozen, params, tree.is_plain_or_slice)
+            params = _frozen_params(params)
         args = tuple([frozen(a) for a in args])
         result = Tensor(y, True, None, op, args, params, tuple(slots), origin or caller())
     else:

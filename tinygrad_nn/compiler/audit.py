@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.captured import Captured
+from tinygrad_nn.compiler.codegen import FAILED
 from tinygrad_nn.compiler.ir import code_line
 from tinygrad_nn.compiler.step import Step, difference, parts
 from tinygrad_nn.errors import CompileError
@@ -81,6 +82,7 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
     replayed = program.run_without_effects(args, kwargs)
     if replayed is miss:
         return miss
+    failed = replayed is FAILED
     after = state.read()
     state.restore(before)
     step.captured.renew()
@@ -93,7 +95,7 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
             "tensor, or mark what it does with tn.at_each_replay",
             result,
         )
-    wrong = _first_difference(replayed, result, state, before, after)
+    wrong = "that it raises an error" if failed else _first_difference(replayed, result, state, before, after)
     if wrong:
         where = _where(program, args, kwargs, state, before)
         raise _error(

@@ -73,7 +73,7 @@ class Node:
     """
 
     __slots__ = (
-        "args", "base", "func", "gone", "held", "index", "input", "kwargs", "line", "name", "pure", "sample", "scalar",
+        "args", "base", "func", "index", "input", "kwargs", "line", "name", "pure", "sample", "scalar",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +86,7 @@ class Node:
         self.pure, self.input = pure, of
         self.base: Node | None = None
         self.line = line_outside()
-        self.index, self.held, self.gone = -1, 0, False
+        self.index = -1
 
     def inputs(self) -> list[Node]:
         """The nodes among the arguments."""

@@ -54,13 +54,14 @@ def _kind(x: Any) -> Any:
                 f"an argument of shape {x.shape} is of type {kind.__name__}, which computes in its own way: pass a "
                 "plain array, made by np.array(argument)"
             )
-        return kind, x.shape, x.dtype.str
+        return kind, x.shape, x.strides, x.dtype.str
     if kind is Tensor:
-        return kind, x.shape, x.dtype.str, x.tracked
+        return kind, x.shape, x._value.strides, x.dtype.str, x.tracked
     if tree.is_plain(x):
         return (kind, *x) if kind is dict else (kind, len(x))
     if isinstance(x, PLAIN):
-        return kind, repr(x) if isinstance(x, (float, complex)) else x  # NaN is NaN, and -0.0 is not 0.0
+        inexact = isinstance(x, (float, complex, range))  # NaN is NaN, -0.0 is not 0.0, and range(0) not range(1, 1)
+        return kind, repr(x) if inexact else x
     if isinstance(x, _UNCOMPARED) or hasattr(kind, "__next__"):
         raise CompileError(
             f"an argument is of type {kind.__name__}, and a change in it would go unnoticed: pass a tuple, a list, a "
@@ -123,21 +124,15 @@ class Step:
         self.arguments = parts(args, kwargs)
         self._at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
         self.captured = Captured(function, [x for _, x in self.arguments], state)
-        trace = Trace(
-            {
-                at: i
-                for at, i in self._at.items()
-                if _is_data(self.arguments[i][1]) or type(self.arguments[i][1]) is Tensor
-            },
-            self.captured,
-        )
+        data = [i for i, (_, x) in enumerate(self.arguments) if _is_data(x) or type(x) is Tensor]
+        trace = Trace({id(self.arguments[i][1]): i for i in reversed(data)}, self.captured)
         try:
             self._record(trace, function, args, kwargs, commit)
         finally:
             trace.close()
 
     def _record(self, trace: Trace, function: Callable, args: tuple, kwargs: dict[str, Any], commit: bool) -> None:
-        inside = tree.map(lambda x: trace.tracer(np.asarray(x)) if _is_data(x) else x, (args, kwargs), tree.is_plain)
+        inside = tree.map(lambda x: self._given(trace, x), (args, kwargs), tree.is_plain)
         found = tree.map(lambda x: x, inside, tree.is_plain)
         try:
             with np.errstate(all="ignore"), interpreted_by(trace):
@@ -154,7 +149,7 @@ class Step:
                 trace.commit()  # as an eager call would have done
             raise
         self._collect(trace)
-        refusal = self.captured.refusal({id(of.array) for of in self.inputs})
+        refusal = self.captured.refusal({id(of.array) for of in self.inputs}) or self._shared_memory()
         self.outcome = tree.map(lambda x: self._outcome(trace, x), self.result, tree.is_plain)
         self.captured.hand_over(trace.handed_over)
         if not commit:
@@ -165,7 +160,14 @@ class Step:
             error = trace.refused or CompileError(refusal)
             error.result = self.outcome  # type: ignore[attr-defined]
             raise error
-        self._refuse_shared_memory()
+
+    def _given(self, trace: Trace, x: Any) -> Any:
+        """What the step sees of a leaf of its arguments."""
+        if not _is_data(x):
+            return x
+        if isinstance(x, np.ndarray):
+            return trace.tracer(np.asarray(x))
+        return trace.tracer(np.asarray(x), ArrayInput(np.asarray(x), "argument", argument=self._at[id(x)]), scalar=True)
 
     def _returned(self, trace: Trace, x: Any) -> Any:
         if type(x) is Tensor:
@@ -236,15 +238,16 @@ class Step:
                 of.kind = "captured"
         self.aliases = [(i, x) for i, (_, x) in enumerate(self.arguments) if id(x) in found]
 
-    def _refuse_shared_memory(self) -> None:
-        """CompileError for arrays that are written to and share memory with others."""
+    def _shared_memory(self) -> str:
+        """Which arrays are written to and share memory with others; '' if none."""
         for a, b in itertools.combinations(self._that_can_overlap(), 2):
             if (a.written or b.written) and np.may_share_memory(a.array, b.array) and self._uses(a) and self._uses(b):
                 names = [of.tensor.name if of.tensor is not None and of.tensor.name else "an array" for of in (a, b)]
-                raise CompileError(
+                return (
                     f"{names[0]} and {names[1]}, of shapes {a.array.shape} and {b.array.shape}, share memory that the "
                     "step writes to: give each an array of its own"
                 )
+        return ""
 
     def _that_can_overlap(self) -> list[ArrayInput]:
         return [of for of in self.inputs if of.kind != "grad" and isinstance(of.array, np.ndarray)]
@@ -278,33 +281,19 @@ class Step:
 
     # -- another call
 
-    def moved(self, given: list[Any], gradient_presence: list[tuple[Owner, bool]]) -> list[ArrayInput] | None:
-        """The inputs that are other arrays now; None if a replay would not do what the step does.
-
-        `gradient_presence` says for which tensors it matters whether they have a gradient.
-        """
-        for owner, none in gradient_presence:
-            if ((given[owner] if isinstance(owner, int) else owner)._grad is None) is not none:
-                return None
-        if any(tensor.tracked is not tracked for tensor, tracked in self.tracked):
-            return None
-        if any(given[argument] is not found for argument, found in self.aliases):
-            return None
+    def rebound(self) -> list[ArrayInput] | None:
+        """The inputs that are other arrays now; None if what is captured has changed, or an array's layout."""
         if not self.captured.same():
             return None
-        for a, b in self.could_overlap():
-            mine, other = ((given[of.argument] if of.argument is not None else of.now()) for of in (a, b))
-            if np.may_share_memory(mine, getattr(other, "value", other)):
-                return None
-        moved = []
-        for of in self.inputs:
+        found = [of for of in self.inputs if of.now() is not of.array]
+        for of in found:
             now = of.now()
-            if now is not of.array:
-                if type(now) is not np.ndarray or now.shape != of.array.shape or now.dtype != of.array.dtype:
-                    return None
-                of.array = now
-                moved.append(of)
-        return moved
+            if type(now) is not np.ndarray or (now.shape, now.strides) != (of.array.shape, of.array.strides):
+                return None
+            if now.dtype != of.array.dtype:
+                return None
+            of.array = now
+        return found
 
 
 def _outline(x: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,18 +36,11 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __init__(self, trace: Any, node: Node, view_of: Tracer | None = None, of: ArrayInput | None = None):
         self._trace, self._node, self.of = trace, node, of
-        node.held += 1
         self._view_of = view_of
         self._how = (node.base, node.func, node.args, node.kwargs) if view_of is not None else None
 
-    def __del__(self) -> None:
-        if not sys.is_finalizing():  # then NumPy may be gone
-            self._trace.release(self._node)
-
     def stand_for(self, node: Node) -> None:
         """From now on another value."""
-        node.held += 1
-        self._trace.release(self._node)
         self._node = node
 
     @property
@@ -146,37 +138,6 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.array(self._read_out("conversion to an array"), dtype=dtype)
-
-    def __bool__(self) -> bool:
-        return bool(self._read_out("the truth value"))
-
-    def __float__(self) -> float:
-        return float(self._read_out("float()"))
-
-    def __int__(self) -> int:
-        return int(self._read_out("int()"))
-
-    def __index__(self) -> int:
-        return self._read_out("use as an index").__index__()
-
-    def __complex__(self) -> complex:
-        return complex(self._read_out("complex()"))
-
-    def __format__(self, spec: str) -> str:
-        return format(self._read_out("printing"), spec)
-
-    def __repr__(self) -> str:
-        return repr(self._read_out("printing"))
-
-    __str__ = __repr__
-
-    def item(self, *args: Any) -> Any:
-        """As a Python number."""
-        return self._read_out("item()").item(*args)
-
-    def tolist(self) -> Any:
-        """As nested lists."""
-        return self._read_out("tolist()").tolist()
 
     def as_index(self) -> Any:  # noqa: D102  inherited
         if self.dtype.kind == "b":
@@ -293,5 +254,17 @@ def _among_numbers(name: str) -> Callable:
     return operate
 
 
+def _reading(name: str, what: str) -> Callable:
+    """A method that takes the value out of the recording."""
+    return lambda self, *args: getattr(self._read_out(what), name)(*args)
+
+
+_READERS = {
+    "__bool__": "the truth value", "__float__": "float()", "__int__": "int()", "__index__": "use as an index",
+    "__complex__": "complex()", "__format__": "printing", "__repr__": "printing", "__str__": "printing",
+    "item": "item()", "tolist": "tolist()",
+}  # fmt: skip
+for _name, _what in _READERS.items():
+    setattr(Tracer, _name, _reading(_name, _what))
 for _name in ("add", "sub", "mul", "truediv", "pow", "radd", "rsub", "rmul", "rtruediv", "rpow", "neg", "abs"):
     setattr(ScalarTracer, f"__{_name}__", _among_numbers(f"__{_name}__"))

@@ -20,7 +20,6 @@ from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition
 from tinygrad_nn.compiler.ir import (
     ArrayInput,
     Node,
-    abstract_like,
     code_line,
     item,
     leaves,
@@ -39,7 +38,6 @@ from tinygrad_nn.tensor import Lent, Tensor
 
 __all__ = ["Trace"]
 
-_LARGE = 1 << 14  # bytes of an array that is not kept for longer than it is needed
 _COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see that only tracers change it
 # What these return depends on shapes and dtypes only.
 _ABOUT_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.zeros_like, np.ones_like,
@@ -144,16 +142,13 @@ class Trace(Interpreter):
                 seen[key] = tuple([self.number(Setting(group, key, i)) for i in range(len(value))])
         if id(group) not in self._entered:
             self._entered.add(id(group))
-            compared = [key for key in group if seen[key] is group[key] and key not in ("params", "initial_lr")]
-            self.captured.add_settings(group, sorted(compared), optimizer)
+            numbers = [key for key in group if key not in ("params", "initial_lr")]
+            self.captured.add_settings(group, [key for key in numbers if seen[key] is group[key]], numbers, optimizer)
         return seen
 
     def entered(self, module: Any) -> None:
         """A module runs: its attributes are compared before each replay."""
-        for part in module.modules():
-            if id(part) not in self._entered:
-                self._entered.add(id(part))
-                self.captured.add_module(part)
+        self.captured.add_module(module)
 
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """An operation: as the NumPy calls of its forward function, or, where that looks at values, as a whole."""
@@ -199,14 +194,15 @@ class Trace(Interpreter):
 
     # -- arrays and numbers from outside
 
-    def tracer(self, array: Any, of: ArrayInput | None = None) -> Tracer:
-        """The tracer of an array, one for each array."""
+    def tracer(self, array: Any, of: ArrayInput | None = None, scalar: bool = False) -> Tracer:
+        """The tracer of an array, one for each array; or of a NumPy scalar."""
         found = self._tracers.get(id(array))
         if found is None:
             number = self._arguments.get(id(array))
             of = of or ArrayInput(array, "array" if number is None else "argument", argument=number)
             self.inputs.append(of)
             of.node = self._append(Node(None, (), {}, array, "input", of=of))
+            of.node.scalar = scalar
             found = self._tracers[id(array)] = of.tracer = Tracer(self, of.node, of=of)
             if of.kind == "array" and array.nbytes <= _COMPARED:
                 self._copies[id(array)] = array.copy()
@@ -266,7 +262,7 @@ class Trace(Interpreter):
         try:
             key = None if draws else (func, _key(args), _key(kwargs))
             if key in self._same:
-                return self._revived(self._same[key])
+                return self._same[key]
         except TypeError:  # not hashable
             key = None
         sample = self._computed(func, args, kwargs)
@@ -288,9 +284,7 @@ class Trace(Interpreter):
     def _computed(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         drawn_from = []
         for x in leaves((args, kwargs)):
-            if isinstance(x, Node):
-                self._revived(x)
-            elif isinstance(x, np.random.Generator):
+            if isinstance(x, np.random.Generator):
                 drawn_from.append(x)
                 self.check_generator(x, "a Generator")
         real_args, real_kwargs = map_leaves((args, kwargs), lambda x: x.sample if isinstance(x, Node) else x)
@@ -309,28 +303,9 @@ class Trace(Interpreter):
                 "use the same ones again: draw before the step, and pass them as an argument"
             )
 
-    def release(self, node: Node) -> None:
-        """A tracer of this value is gone: when the last reference is, the array is dropped."""
-        node.held -= 1
-        if node.held or node.func is None or not node.pure:
-            return
-        if isinstance(node.sample, np.ndarray) and node.sample.nbytes > _LARGE:
-            node.sample, node.gone = abstract_like(node.sample), True
-
-    def _revived(self, node: Node) -> Node:
-        """The node, with the value that it had in the recorded run."""
-        stack = [node] if node.gone else []
-        while stack:
-            gone = [x for x in stack[-1].inputs() if x.gone]
-            stack += gone
-            if not gone:
-                last = stack.pop()
-                last.sample, last.gone = np.asarray(self._computed(last.func, last.args, last.kwargs)), False
-        return node
-
     def real(self, node: Node) -> Any:
         """The value of a node in this call."""
-        sample = self._revived(node).sample
+        sample = node.sample
         return sample[()] if node.scalar else sample
 
     def _append(self, node: Node) -> Node:

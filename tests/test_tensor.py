@@ -1373,3 +1373,11 @@ def test_a_user_operation_keeps_the_traceback_of_its_type_errors():
     finally:
         del BY_NAME["careless"]
     assert f.name == "careless"
+
+
+def test_the_first_nan_is_explained_by_a_public_function():
+    x = tn.tensor(np.zeros((2, 2)), requires_grad=True, name="x")
+    with tn.detect_anomaly(), pytest.raises(tn.NonFiniteError, match=r"slogdet\(x\) is not finite"):
+        tn.slogdet(x)
+    with pytest.raises(TypeError, match=r"deep copy of a recorded tensor \(made by slogdet\)"):
+        copy.deepcopy(tn.slogdet(x + np.eye(2)).logabsdet)

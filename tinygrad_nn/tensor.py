@@ -251,7 +251,7 @@ class Tensor(Traced):
     def requires_grad(self, wanted: bool) -> None:
         if self.op is not None:
             raise RuntimeError(
-                f"requires_grad can be set only on tensors you make yourself, and {self.op.name} made this one; "
+                f"requires_grad can be set only on tensors you make yourself, and {self.op.public_name} made this one; "
                 "detach() gives one without history"
             )
         if wanted:

@@ -96,7 +96,7 @@ class Optimizer:
             if not isinstance(p, Tensor):
                 raise TypeError(f"{self._name}: parameter {i} is of type {type(p).__name__}, expected a tensor")
             if p.op is not None or not p.tracked:
-                made = f"is the result of {p.op.name}" if p.op is not None else "does not require a gradient"
+                made = f"is the result of {p.op.public_name}" if p.op is not None else "does not require a gradient"
                 raise ValueError(
                     f"{self._name}: {label(p, f'parameter {i}')} of shape {p.shape} {made}; "
                     "expected tensors you made with requires_grad=True"

@@ -176,8 +176,8 @@ class Op:
 
     @property
     def public_name(self) -> str:
-        """What messages call it: a private operation by the function that is made of it."""
-        return self.docs.part_of or self.name
+        """What messages call it: a private operation by the function that is made of it, or without its underscore."""
+        return self.docs.part_of or self.name.lstrip("_")
 
     def _refused_call(self, args: tuple, params: dict[str, Any], reason: Exception) -> Exception:
         """What to raise where `bind` raised `reason`: it may be the call that does not fit the public signature."""

@@ -17,9 +17,7 @@ _ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isc
                  np.shares_memory, np.may_share_memory, np.array2string, np.count_nonzero}  # fmt: skip
 
 # What somebody who called this function may want, by meaning; a function of the same name is the other suggestion.
-_NEAREST = {"angle": "arctan2", "apply_over_axes": "sum", "expit": "sigmoid", "extract": "where", "fabs": "abs",
-            "fmax": "maximum", "fmin": "minimum", "ldexp": "exp2", "log_expit": "log_sigmoid", "resize": "reshape",
-            "tensorinv": "inv", "tensorsolve": "solve", "vdot": "dot"}  # fmt: skip
+_NEAREST = {"angle": "arctan2", "apply_over_axes": "sum", "expit": "sigmoid", "log_expit": "log_sigmoid"}
 
 
 def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -115,7 +115,7 @@ def _restored(kind: type, value: Any, tracked: bool, name: str | None, grad: Any
 def _refuse_copy(t: Any, what: str) -> None:
     if t.op is not None:
         raise TypeError(
-            f"{what} of a recorded tensor (made by {t.op.name}) would leave its graph behind: "
+            f"{what} of a recorded tensor (made by {t.op.public_name}) would leave its graph behind: "
             "take t.detach(), or the array t.numpy()"
         )
 

@@ -18,6 +18,9 @@ _ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isc
                  np.ones_like, np.empty_like, np.full_like, np.iscomplexobj, np.isrealobj, np.array_repr, np.array_str,
                  np.shares_memory, np.may_share_memory, np.array2string, np.count_nonzero}  # fmt: skip
 
+# What somebody who called this function may want, by meaning; a function of the same name is the other suggestion.
+_NEAREST = {"angle": "arctan2", "apply_over_axes": "sum", "expit": "sigmoid", "log_expit": "log_sigmoid"}
+
 
 _WRITING = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
 
@@ -94,10 +97,15 @@ def _numpy_entry(function: Any) -> Any:
     entry = BY_FUNCTION.get(function)
     if entry is not None:
         return entry
-    import difflib  # nobody else needs it
-
     name = getattr(function, "__name__", str(function))
-    public = [n for n in BY_NAME if not n.startswith("_")]
-    near = difflib.get_close_matches(name, public, n=1, cutoff=0.5)
-    hint = f"the nearest operation is tn.{near[0]}; " if near else ""
-    raise TypeError(f"np.{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph")
+    near = _NEAREST.get(name, name)
+    hint = f"the nearest operation is tn.{near}; " if near in BY_NAME and not near.startswith("_") else ""
+    name = _spelled(function, name)
+    raise TypeError(f"{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph")
+
+
+def _spelled(function: Any, name: str) -> str:
+    """As user code writes it: SciPy has ufuncs, too."""
+    places = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}
+    place = next((place for place, module in places.items() if getattr(module, name, None) is function), None)
+    return f"{place}.{name}" if place else name

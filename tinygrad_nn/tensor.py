@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_nn import conversions
+from tinygrad_nn import conversions, tree
 from tinygrad_nn.anomalies import refuse_non_finite_value
 from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.errors import MutationError, label
@@ -148,8 +148,13 @@ class Tensor(Traced):
             bit += bit
         forward = op.forward if foreign else op.quick
         try:
-            y = forward(*values, **params) if params else forward(*values)
-        except (ValueError, IndexError) as reason:
+            if params:
+                y = forward(*values, **params)
+                if op.array_params:
+                    params = _frozen_params(params)
+            else:
+                y = forward(*values)
+        except (ValueError, IndexError, TypeError) as reason:
             raise op.explain(reason, args) from None
         if not slots:
             return Tensor(y)
@@ -252,7 +257,7 @@ class Tensor(Traced):
     def requires_grad(self, wanted: bool) -> None:
         if self.op is not None:
             raise RuntimeError(
-                f"requires_grad can be set only on tensors you make yourself, and {self.op.name} made this one; "
+                f"requires_grad can be set only on tensors you make yourself, and {self.op.public_name} made this one; "
                 "detach() gives one without history"
             )
         if wanted:
@@ -404,11 +409,13 @@ class Tensor(Traced):
     __truediv__, __rtruediv__ = _operator(elementwise.divide), _reflected(elementwise.divide)
     __matmul__, __rmatmul__ = _operator(linalg.matmul), _reflected(linalg.matmul)
     __rpow__ = _reflected(elementwise.power)
-    __neg__, __abs__, __invert__ = map(_unary, (elementwise.negative, elementwise.abs, elementwise.logical_not))
+    __neg__, __abs__, __invert__ = map(_unary, (elementwise.negative, elementwise.abs, elementwise.invert))
     __lt__, __le__ = _operator(elementwise.less), _operator(elementwise.less_equal)
     __gt__, __ge__ = _operator(elementwise.greater), _operator(elementwise.greater_equal)
     __eq__, __ne__ = _operator(elementwise.equal), _operator(elementwise.not_equal)  # type: ignore[assignment]
-    __and__, __or__ = _operator(elementwise.logical_and), _operator(elementwise.logical_or)
+    __and__, __rand__ = _operator(elementwise.bitwise_and), _reflected(elementwise.bitwise_and)
+    __or__, __ror__ = _operator(elementwise.bitwise_or), _reflected(elementwise.bitwise_or)
+    __xor__, __rxor__ = _operator(elementwise.bitwise_xor), _reflected(elementwise.bitwise_xor)
     __hash__ = object.__hash__
 
     def __pos__(self) -> Tensor:
@@ -454,6 +461,11 @@ def current(x: Any) -> Any:
     return x._value if isinstance(x, Tensor) else x
 
 
+def _frozen_params(params: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that nobody can change later: copies of the arrays and lists."""
+    return tree.map(frozen, params, tree.is_plain_or_slice)
+
+
 def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin | None) -> Tensor:
     """`__record__` for operations with gaps or views, under no_grad and detect_anomaly, and under an interpreter."""
     interpreter = mode.interpreter
@@ -473,12 +485,14 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
             y = interpreter.carry_out(op, values, params or {})
         else:
             y = op.forward(*values, **params) if params else op.forward(*values)
-    except (ValueError, IndexError) as reason:
+    except (ValueError, IndexError, TypeError) as reason:
         raise op.explain(reason, args) from None
     if type(y) is not ndarray or (y.dtype is not FLOAT64 and y.dtype.kind not in REAL):
         y = _array_of(op, y)
     slots = [i for i, a in enumerate(args) if type(a) is Tensor and a.tracked and op.vjps[i] is not None]
     if slots and mode.grad:
+        if params and op.array_params:
+            params = _frozen_params(params)
         args = tuple([frozen(a) for a in args])
         result = Tensor(y, True, None, op, args, params, tuple(slots), origin or caller())
     else:

@@ -139,7 +139,16 @@ class Module:
 
     def _state(self) -> dict[str, Tensor]:
         """Parameters and buffers; results of recorded operations that somebody kept as an attribute are neither."""
-        return {path: m for path, m in self._everything() if isinstance(m, Tensor) and m.op is None}
+        found: dict[str, Tensor] = {}
+        for path, member in self._everything():
+            if isinstance(member, Tensor) and member.op is None:
+                if path in found:
+                    raise ValueError(
+                        f"{type(self).__name__}: two tensors, of shapes {found[path].shape} and {member.shape}, have "
+                        f"the path {path!r}: a dict's key with a dot reads like a dict within it; rename one"
+                    )
+                found[path] = member
+        return found
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and buffers, as arrays, by path.

@@ -145,8 +145,9 @@ def look_up(location: Any) -> Any:
 
 
 def is_of_library(effect: Node) -> bool:
-    """Whether a call that is made for what it does is one of this package: what it changes is known."""
-    return (getattr(effect.func, "__module__", "") or "").partition(".")[0] == __name__.partition(".")[0]
+    """Whether a call that is made for what it does is one of a schedule or optimiser: what it changes is known."""
+    ours = (getattr(effect.func, "__module__", "") or "").partition(".")[0] == __name__.partition(".")[0]
+    return ours and any(hasattr(x, "optimizer") or hasattr(x, "param_groups") for x in effect.args)
 
 
 def tensor_of(array: Any, name: str | None) -> Tensor:

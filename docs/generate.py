@@ -22,6 +22,7 @@ CHAPTERS = {
     "tinygrad_nn.ops.reductions": "Reductions",
     "tinygrad_nn.ops.shaping": "Shaping and indexing",
     "tinygrad_nn.ops.linalg": "Linear algebra",
+    "tinygrad_nn.ops.convolution": "Convolution and pooling",
     "tinygrad_nn.ops.losses": "Losses",
 }
 

@@ -387,6 +387,21 @@ CALLS = {
 }  # fmt: skip
 
 
+SIGNAL, IMAGE = (np.random.default_rng(5).normal(size=s) for s in [(2, 4, 7), (1, 2, 5, 6)])
+KERNEL, FILTER = (np.random.default_rng(6).normal(size=s) for s in [(2, 2, 3), (2, 2, 2, 3)])
+CALLS |= {
+    "conv1d": [((SIGNAL, KERNEL), {"groups": 2}), ((SIGNAL[:, :2], KERNEL, V[:2], 2, 1, 2), {}),
+               ((SIGNAL[:, :2], KERNEL), {"padding": "same", "dilation": 2})],
+    "conv2d": [((IMAGE, FILTER), {}),
+               ((IMAGE, FILTER, V[:2]), {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}),
+               ((IMAGE, FILTER[:, :1]), {"groups": 2, "padding": "same"})],
+    "max_pool1d": [((SIGNAL, 2), {}), ((SIGNAL, 3), {"stride": 1, "padding": 1, "dilation": 2})],
+    "max_pool2d": [((IMAGE, 2), {}), ((IMAGE, (3, 2)), {"stride": (1, 2), "padding": 1})],
+    "avg_pool1d": [((SIGNAL, 2), {}), ((SIGNAL, 3), {"stride": 2, "padding": 1})],
+    "avg_pool2d": [((IMAGE, 2), {}), ((IMAGE, (3, 2)), {"stride": (1, 2), "padding": (1, 0)})],
+}  # fmt: skip
+
+
 def parts(y):
     return list(y) if isinstance(y, (list, tuple)) else [y]
 
@@ -404,7 +419,7 @@ def test_every_composed_function_is_called_here():
 @pytest.mark.parametrize("name", COMPOSED)
 def test_composed_functions_agree_with_numpy_and_finite_differences(name):
     entry = COMPOSED[name]
-    numpy = next(f for f, e in BY_FUNCTION.items() if e is entry)
+    numpy = next((f for f, e in BY_FUNCTION.items() if e is entry), entry)  # NumPy's function, where there is one
     for dtype, (args, kwargs) in itertools.product([np.float64, np.float32], CALLS[name]):
         args = [in_tree(lambda a, dtype=dtype: frozen(a, dtype), a) for a in args]
         expected, on_arrays = parts(numpy(*args, **kwargs)), parts(entry(*args, **kwargs))

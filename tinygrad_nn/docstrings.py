@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from typing import Any
 
@@ -25,6 +26,8 @@ def docstring_of(op: Op) -> str:
             lines.append(f"No gradient with respect to {name}.")
     if op.docs.edge_cases:
         lines.append(f"Edge cases: {op.docs.edge_cases}")
+    if op.options is not None:
+        lines += ["", *(inspect.getdoc(op.options) or "").splitlines()]
     call = example_of(op)
     if call:
         lines += ["", ">>> import numpy as np, tinygrad_nn as tn", f">>> {call}", repr(_run(call))]

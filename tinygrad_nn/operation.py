@@ -93,6 +93,7 @@ class Op:
     entries: str = ""
     jvp: Callable | None = None
     bind: Callable | None = None  # the public signature, where it is not (arrays..., params...): -> arrays, params
+    options: Callable | None = None  # serves the calls with keywords that are no parameters: composed of operations
     arguments: tuple[str, ...] = ()
     defaults: dict[str, Any] = field(default_factory=dict)
     view: bool = True  # the output may share memory with an input
@@ -125,6 +126,8 @@ class Op:
                 raise self._wrong_call("out=")
             args, params = self.bind(*args, **params)
         elif len(args) != len(self.arguments) or (params and not params.keys() <= self.defaults.keys()):
+            if self.options is not None and self._are_options(self.options, params):
+                return self.options(*args, **params)
             args, params = self._sort_out(args, params)
         for value in args:
             if isinstance(value, Traced):
@@ -164,11 +167,16 @@ class Op:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        if self.bind is not None:
-            return inspect.signature(self.bind)
+        public = self.bind or self.options
+        if public is not None:
+            return inspect.signature(public)
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         arrays = [inspect.Parameter(name, kind) for name in self.arguments]
         return inspect.Signature(arrays + [inspect.Parameter(k, kind, default=v) for k, v in self.defaults.items()])
+
+    def _are_options(self, options: Callable, params: dict[str, Any]) -> bool:
+        own = {*self.arguments, *self.defaults}
+        return any(name not in own for name in params.keys() & inspect.signature(options).parameters.keys())
 
     def _sort_out(self, args: tuple, params: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Positional parameters and arrays by keyword, as in `tn.sum(x, 0)` and `tn.sum(x=x)`."""

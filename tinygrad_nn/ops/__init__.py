@@ -14,9 +14,9 @@ Every law is checked for every operation by ``tests/test_ops.py``.
 """
 
 from tinygrad_nn.operation import BY_NAME
-from tinygrad_nn.ops import elementwise, linalg, losses, reductions, shaping
+from tinygrad_nn.ops import convolution, elementwise, linalg, losses, reductions, shaping
 
-__all__ = ["elementwise", "linalg", "losses", "names", "reductions", "shaping"]
+__all__ = ["convolution", "elementwise", "linalg", "losses", "names", "reductions", "shaping"]
 
 
 def names() -> list[str]:

@@ -170,8 +170,8 @@ X, W = np.zeros((2, 4, 9)), np.zeros((6, 4, 3))
         (lambda: tn.conv1d(X, W, np.zeros(4)), tn.ShapeError,
          "conv1d: bias has shape (4,); expected (6,), one for each channel of the result"),
         (lambda: tn.conv1d(X[..., :2], W), tn.ShapeError,
-         ("conv1d: x has shape (2, 4, 2), padded to (2,), and a window covers (3,): a window must fit in; pad more with "
-          "padding=")),
+         ("conv1d: x has shape (2, 4, 2), padded to (2,), and a window covers (3,): a window must fit in; pad more "
+          "with padding=")),
         (lambda: tn.conv1d(X, W, stride=0), ValueError, "conv1d: stride=0; expected a whole number of at least 1"),
         (lambda: tn.conv2d(X[None], W[None], stride=(1, 2, 3)), ValueError,
          "conv2d: stride=(1, 2, 3); expected a whole number of at least 1, or a tuple of 2"),

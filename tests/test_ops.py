@@ -400,6 +400,14 @@ CALLS |= {
     "avg_pool1d": [((SIGNAL, 2), {}), ((SIGNAL, 3), {"stride": 2, "padding": 1})],
     "avg_pool2d": [((IMAGE, 2), {}), ((IMAGE, (3, 2)), {"stride": (1, 2), "padding": (1, 0)})],
 }  # fmt: skip
+SIGNS, LABELS = np.array([[1.0, -1.0, 1.0], [-1.0, -1.0, 1.0]]), np.array([0, 1, 0])
+CALLS |= {
+    "nll_loss": [((A, LABELS), {})], "kl_div": [((A, 0.5 + B**2), {}), ((A, B), {"log_target": True})],
+    "hinge_loss": [((A, SIGNS), {})], "multi_margin_loss": [((A, LABELS), {"power": 2, "margin": 0.4})],
+    "margin_ranking_loss": [((A, B, SIGNS), {"margin": 0.3})],
+    "cosine_similarity": [((A, B), {}), ((A, B), {"axis": 1})],
+    "cosine_embedding_loss": [((A, B, SIGNS[0]), {"margin": 0.1})],
+}  # fmt: skip
 
 
 def parts(y):

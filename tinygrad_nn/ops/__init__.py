@@ -14,9 +14,9 @@ Every law is checked for every operation by ``tests/test_ops.py``.
 """
 
 from tinygrad_nn.operation import BY_NAME
-from tinygrad_nn.ops import convolution, elementwise, linalg, losses, reductions, shaping
+from tinygrad_nn.ops import composed_losses, convolution, elementwise, linalg, losses, reductions, shaping
 
-__all__ = ["convolution", "elementwise", "linalg", "losses", "names", "reductions", "shaping"]
+__all__ = ["composed_losses", "convolution", "elementwise", "linalg", "losses", "names", "reductions", "shaping"]
 
 
 def names() -> list[str]:

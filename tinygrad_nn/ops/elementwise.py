@@ -27,6 +27,12 @@ def as_array(x):
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
+def as_real(x):
+    """An array of floating-point numbers: integers and bools are promoted as by NumPy's `exp`."""
+    x = as_array(x)
+    return x if x.dtype.kind == "f" else x.astype(np.result_type(x.dtype, np.float16))
+
+
 # --- functions that NumPy does not have, or not stably ---------------------------------------------------------------
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_nn.errors import ShapeError, transpose_fits
-from tinygrad_nn.ops.elementwise import as_array, quiet, sigmoid
+from tinygrad_nn.errors import ShapeError, label, transpose_fits
+from tinygrad_nn.operation import Traced
+from tinygrad_nn.ops.elementwise import as_array, as_real, quiet, sigmoid, softplus
 from tinygrad_nn.ops.reductions import log_probabilities, log_softmax, softmax
 from tinygrad_nn.registry import op
 
 
-def _examples(x):
+def examples(x):
     """N: the number of columns; a vector is one example."""
     return (x.shape[-1] or 1) if x.ndim > 1 else 1
 
@@ -32,19 +33,19 @@ def _check(prediction, target):
 def _mse(prediction, target):
     _check(prediction, target)
     error = np.subtract(prediction, target).ravel()
-    return error.dot(error) / (2 * _examples(as_array(prediction)))
+    return error.dot(error) / (2 * examples(as_array(prediction)))
 
 
 def _l1(prediction, target):
     _check(prediction, target)
-    return np.sum(np.abs(np.subtract(prediction, target))) / _examples(as_array(prediction))
+    return np.sum(np.abs(np.subtract(prediction, target))) / examples(as_array(prediction))
 
 
 def _huber(prediction, target, delta=1.0):
     _check(prediction, target)
     size = np.abs(np.subtract(prediction, target))
     inside = np.minimum(size, delta)
-    return np.sum(inside * (size - 0.5 * inside)) / _examples(as_array(prediction))
+    return np.sum(inside * (size - 0.5 * inside)) / examples(as_array(prediction))
 
 
 # --- cross-entropy ---------------------------------------------------------------------------------------------------
@@ -56,20 +57,20 @@ def _one_hot(labels, classes=0, dtype=np.float64):
     return (labels == np.arange(classes).reshape((-1,) + (1,) * labels.ndim)).astype(dtype)
 
 
-def _label_columns(labels, classes=0, dtype=np.float64):
-    """The same, for labels that must be among the classes."""
+def _label_columns(labels, classes=0, dtype=np.float64, name="cross_entropy"):
+    """The same, for labels that must be among the classes; `name` is whose labels they are."""
     hot = labels == np.arange(classes).reshape((-1,) + (1,) * labels.ndim)
     if np.count_nonzero(hot) == labels.size:
         return hot.astype(dtype)
     wrong = (labels < 0) | (labels >= classes)
     where = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))
     raise ValueError(
-        f"cross_entropy: label {labels[where] if labels.ndim else labels} at index "
+        f"{name}: label {labels[where] if labels.ndim else labels} at index "
         f"{where[0] if len(where) == 1 else where} is not one of the {classes} classes 0 ... {classes - 1}"
     )
 
 
-def _are_labels(logits, target):
+def _are_labels(logits, target, name="cross_entropy"):
     """True for class labels; ValueError or ShapeError for what is neither labels nor one-hot columns."""
     if target.shape == logits.shape:
         return False
@@ -80,7 +81,7 @@ def _are_labels(logits, target):
         )
     if target.dtype.kind not in "iu":
         raise ValueError(
-            f"cross_entropy: class labels must be integers, target has dtype {target.dtype}"
+            f"{name}: class labels must be integers, target has dtype {target.dtype}"
             + (f" (first value {target.ravel()[0]} at index 0)" if target.size else "")
             + "; target.astype(int) converts"
         )
@@ -91,28 +92,32 @@ def _cross_entropy(logits, target):
     logits, target = as_array(logits), as_array(target)
     if _are_labels(logits, target):
         hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
-        return -np.sum(np.where(hot == 0, 0, log_probabilities(logits))) / _examples(logits)
-    return -np.sum(target * np.where(target == 0, 0, log_probabilities(logits))) / _examples(logits)
+        return -np.sum(np.where(hot == 0, 0, log_probabilities(logits))) / examples(logits)
+    return -np.sum(target * np.where(target == 0, 0, log_probabilities(logits))) / examples(logits)
 
 
 def _cross_entropy_logits(g, y, logits, target):
-    n = _examples(logits)
+    n = examples(logits)
     if target.ndim < logits.ndim:
         hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
         return (softmax(logits, axis=0) - hot) * (g / n)
     return (softmax(logits, axis=0) * np.sum(target, axis=0, keepdims=True) - target) * (g / n)
 
 
-def _binary_cross_entropy(logits, target):
-    _check(logits, target)
-    logits, target = as_array(logits), as_array(target)
+def _check_probabilities(target):
     if target.size and not ((target >= 0) & (target <= 1)).all():
         at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~((target >= 0) & (target <= 1)))))
         raise ValueError(
             f"binary_cross_entropy: target {np.atleast_1d(target)[at]} at index {at} is not a probability from 0 to 1"
         )
+
+
+def _binary_cross_entropy(logits, target):
+    _check(logits, target)
+    logits, target = as_array(logits), as_array(target)
+    _check_probabilities(target)
     with quiet():
-        return np.sum(np.maximum(logits, 0) - logits * target + np.log1p(np.exp(-np.abs(logits)))) / _examples(logits)
+        return np.sum(np.maximum(logits, 0) - logits * target + np.log1p(np.exp(-np.abs(logits)))) / examples(logits)
 
 
 def _pairs(*shapes):
@@ -141,46 +146,225 @@ def _probable(rng):
 
 
 def _huber_rule(g, y, prediction, target, delta=1.0):
-    return np.clip(prediction - target, -delta, delta) * (g / _examples(prediction))
+    return np.clip(prediction - target, -delta, delta) * (g / examples(prediction))
 
 
 def _huber_target(g, y, prediction, target, delta=1.0):
-    return np.clip(target - prediction, -delta, delta) * (g / _examples(prediction))
+    return np.clip(target - prediction, -delta, delta) * (g / examples(prediction))
+
+
+# --- calls with weights, or another reduction: composed of operations -------------------------------------------------
+
+
+def by_example(losses):
+    """The loss of each example: the sum over all axes but the last; a vector is one example."""
+    return np.sum(losses, axis=tuple(range(losses.ndim - 1)) or None) if losses.ndim else losses
+
+
+def reduced(name, losses, reduction, n=None):
+    """The losses of examples: 1/n of their sum ("mean"), their sum, or all of them ("none"); n is how many they are."""
+    if reduction == "none":
+        return losses
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"{name}: reduction={reduction!r}; expected 'mean', 'sum' or 'none'")
+    total = np.sum(losses)
+    return total if reduction == "sum" else total / ((losses.size or 1) if n is None else n)
+
+
+def same_shapes(name, roles, prediction, target):
+    """Both as arrays; ShapeError where their shapes differ."""
+    prediction, target = as_real(prediction), as_array(target)
+    try:
+        _check(prediction, target)
+    except ShapeError as reason:
+        shapes = [f"{label(x, role)} has shape {x.shape}" for x, role in zip((prediction, target), roles, strict=True)]
+        raise ShapeError(f"{name}: {', '.join(shapes)}: {reason}") from None
+    return prediction, target
+
+
+def weighted(name, losses, weight):
+    """Losses of elements times their weights, which may be one for each example (N,), each output (d, 1), or both."""
+    if weight is None:
+        return losses
+    weight = as_array(weight)
+    try:
+        fits = np.broadcast_shapes(weight.shape, losses.shape) == losses.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(
+            f"{name}: {label(weight, 'weight')} has shape {weight.shape}; expected one that broadcasts to "
+            f"{losses.shape}: a weight of each example {losses.shape[-1:]}, or of each element"
+        )
+    return losses * weight
+
+
+def _of_errors(op, prediction, target, weight, reduction, of_error):
+    """A loss of the differences, each weighted."""
+    if weight is None and reduction == "mean":
+        return op(prediction, target)
+    prediction, target = same_shapes(op.name, ("prediction", "target"), prediction, target)
+    return reduced(op.name, by_example(weighted(op.name, of_error(prediction - target), weight)), reduction)
+
+
+def _mse_options(prediction, target, *, weight=None, reduction="mean"):
+    """With options: weights, and other reductions than the mean.
+
+    weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
+    reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
+    """
+    return _of_errors(mse, prediction, target, weight, reduction, lambda e: 0.5 * np.square(e))
+
+
+def _l1_options(prediction, target, *, weight=None, reduction="mean"):
+    """With options: weights, and other reductions than the mean.
+
+    weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
+    reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
+    """
+    return _of_errors(l1_loss, prediction, target, weight, reduction, np.abs)
+
+
+def _huber_options(prediction, target, delta=1.0, *, weight=None, reduction="mean"):
+    """With options: weights, and other reductions than the mean.
+
+    weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
+    reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
+    """
+
+    def of_error(e):
+        size = np.abs(e)
+        inside = np.minimum(size, delta)
+        return inside * (size - 0.5 * inside)
+
+    if weight is None and reduction == "mean":
+        return huber_loss(prediction, target, delta=delta)
+    return _of_errors(huber_loss, prediction, target, weight, reduction, of_error)
+
+
+def target_columns(name, scores, target, weight=None, ignore_index=None, label_smoothing=0.0):
+    """Labels or columns as weighted columns, and by what the mean divides: the weight of the examples that count."""
+    classes = scores.shape[0]
+    try:
+        labels = _are_labels(scores, target, name)
+    except ShapeError as reason:
+        raise ShapeError(
+            f"{name}: {label(scores, 'scores')} has shape {scores.shape}, {label(target, 'target')} has shape "
+            f"{target.shape}: {reason}"
+        ) from None
+    if not labels and ignore_index is not None:
+        raise ValueError(f"{name}: ignore_index={ignore_index} is a class label, but the target has columns of weights")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"{name}: label_smoothing={label_smoothing}; expected a share from 0 to 1")
+    columns = target
+    if labels:
+        counts = None if ignore_index is None else target != ignore_index
+        target = target if counts is None else np.where(counts, target, 0)
+        columns = label_columns(target, classes=classes, dtype=scores.dtype, name=name)
+        columns = columns if counts is None else columns * counts
+    weights = 1.0 if weight is None else _class_weights(name, weight, scores)
+    n = examples(scores)
+    if labels and (weight is not None or ignore_index is not None):
+        n = np.sum(columns * weights) * (n / (target.size or 1))
+        n = n + (n == 0)
+    if label_smoothing:
+        shared = np.sum(columns, axis=0, keepdims=True) / classes
+        columns = (1 - label_smoothing) * columns + label_smoothing * shared
+    return columns * weights, n
+
+
+def _class_weights(name, weight, scores):
+    weight = as_array(weight)
+    if weight.shape != scores.shape[:1]:
+        raise ShapeError(
+            f"{name}: {label(weight, 'weight')} has shape {weight.shape}; expected {scores.shape[:1]}, one for each class"
+        )
+    return np.reshape(weight, (-1,) + (1,) * (scores.ndim - 1))
+
+
+def minus_sum(columns, logs):
+    """−Σ of columns · logs for each example, in which 0 · ∞ is 0."""
+    return by_example(-(columns * np.where(columns == 0, 0.0, logs)))
+
+
+def _log(p, wanted):
+    """The logarithm where it is wanted, else 0."""
+    return np.log(np.where(wanted, p, 1.0))
+
+
+def _cross_entropy_options(
+    logits, target, *, weight=None, ignore_index=None, label_smoothing=0.0, from_logits=True, reduction="mean"
+):
+    """With options: weights of classes, labels that do not count, smoothed labels, and other reductions than the mean.
+
+    weight : of each class (classes,); the mean divides by the weights of the labels, as in PyTorch.
+    ignore_index : a label that does not count; the mean is over the others, and 0 where there are none.
+    label_smoothing : the share of each target that is spread over all classes (Szegedy et al. 2016).
+    from_logits : False where `logits` are probabilities already.
+    reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
+    """
+    scores, target = as_real(logits), as_array(target)
+    columns, n = target_columns("cross_entropy", scores, target, weight, ignore_index, label_smoothing)
+    logs = log_softmax(scores, axis=0) if from_logits else _log(scores, columns != 0)
+    return reduced("cross_entropy", minus_sum(columns, logs), reduction, n)
+
+
+def _binary_cross_entropy_options(logits, target, *, weight=None, pos_weight=None, from_logits=True, reduction="mean"):
+    """With options: weights, and other reductions than the mean.
+
+    weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
+    pos_weight : the same, of the part y log σ(z) only; above 1, fewer positives are missed.
+    from_logits : False where `logits` are probabilities already.
+    reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
+    """
+    name = "binary_cross_entropy"
+    if weight is None and pos_weight is None and from_logits and reduction == "mean":
+        return binary_cross_entropy(logits, target)
+    z, target = same_shapes(name, ("logits", "target"), logits, target)
+    if not isinstance(target, Traced):
+        _check_probabilities(target)
+    if from_logits:
+        positive, negative = target * softplus(-z), (1 - target) * softplus(z)
+    else:
+        positive, negative = -target * _log(z, target != 0), (target - 1) * _log(1 - z, target != 1)
+    losses = weighted(f"{name}: pos_weight", positive, pos_weight) + negative
+    return reduced(name, by_example(weighted(name, losses, weight)), reduction)
 
 
 # --- w L of an example of weight w, as L of other arguments ----------------------------------------------------------
 
 
 LOSS = {"kind": "reduction", "method": False}
-HOT = {"arguments": ("labels",), "defaults": {"classes": 0, "dtype": np.float64}, "samples": _hot_samples}
+HOT = {"arguments": ("labels",), "samples": _hot_samples}
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / _examples(prediction)),
-                lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", **LOSS,
+mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / examples(prediction)),
+                lambda g, y, prediction, target: (target - prediction) * (g / examples(prediction)), name="mse", **LOSS, options=_mse_options,
                 weighted=lambda prediction, target, w: (prediction * np.sqrt(w), target * np.sqrt(w)), samples=_pairs(),
                 summary="J = 1/N Σₙ ½‖yₙ − ŷₙ‖² over N columns: d/2 times the mean over all d × N elements, which PyTorch calls MSE",
                 example="tn.mse(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
-l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / _examples(prediction)),
-                lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", **LOSS,
+l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / examples(prediction)),
+                lambda g, y, prediction, target: np.sign(target - prediction) * (g / examples(prediction)), name="l1_loss", **LOSS, options=_l1_options,
                 weighted=lambda prediction, target, w: (prediction * w, target * w), samples=_pairs(),
                 summary="1/N Σₙ ‖yₙ − ŷₙ‖₁ over N columns", edge_cases="the gradient of a zero error is 0.",
                 example="tn.l1_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
-huber_loss = op(_huber, "huber({prediction}, {target})", _huber_rule, _huber_target, name="huber_loss", **LOSS, samples=_pairs(),
+huber_loss = op(_huber, "huber({prediction}, {target})", _huber_rule, _huber_target, name="huber_loss", **LOSS, samples=_pairs(), options=_huber_options,
                 summary="1/N Σₙ Σ of ½e² for |e| ≤ delta, delta(|e| − ½delta) beyond (Huber 1964)",
                 example="tn.huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
 cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits,
-                          lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", **LOSS,
-                          probabilities=softmax, weighted=lambda logits, target, w: (logits, target * w), samples=_labelled,
+                          lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / examples(logits)), name="cross_entropy", **LOSS,
+                          options=_cross_entropy_options, probabilities=softmax, weighted=lambda logits, target, w: (logits, target * w), samples=_labelled,
                           summary="1/N Σₙ −log softmax(zₙ)[yₙ] of logits (classes, N) with class labels (N,) or one-hot columns (classes, N)",
                           example="tn.cross_entropy(np.array([[0.0, 9.0], [0.0, 0.0]]), np.array([0, 0]))")
-binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / _examples(logits)),
-                          lambda g, y, logits, target: logits * (-g / _examples(logits)), **LOSS, name="binary_cross_entropy", probabilities=sigmoid,
-                          samples=_probable,
+binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / examples(logits)),
+                          lambda g, y, logits, target: logits * (-g / examples(logits)), **LOSS, name="binary_cross_entropy", probabilities=sigmoid,
+                          samples=_probable, options=_binary_cross_entropy_options,
                           summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable",
                           example="tn.binary_cross_entropy(np.array([[0.0, 9.0]]), np.array([[1.0, 1.0]]))")
 label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", **HOT,
+                   defaults={"classes": 0, "dtype": np.float64, "name": "cross_entropy"},
                    summary="Columns with a 1 in the row of each label, which must be one of the classes")
-one_hot       = op(_one_hot,       "onehot({labels})", None, name="one_hot", **HOT, method=False,
+one_hot       = op(_one_hot,       "onehot({labels})", None, name="one_hot", **HOT, method=False, defaults={"classes": 0, "dtype": np.float64},
                    summary="Columns with a 1 in the row of each label", example="tn.one_hot(np.array([0, 1]), classes=2)")
 # fmt: on

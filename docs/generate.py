@@ -19,11 +19,15 @@ HERE = Path(__file__).parent
 
 CHAPTERS = {
     "tinygrad_nn.ops.elementwise": "Elementwise",
+    "tinygrad_nn.ops.activations": "Further activations",
+    "tinygrad_nn.ops.special": "Special functions",
     "tinygrad_nn.ops.reductions": "Reductions",
     "tinygrad_nn.ops.shaping": "Shaping and indexing",
+    "tinygrad_nn.ops.scatter": "Adding at places, largest elements, running extremes, distances",
     "tinygrad_nn.ops.linalg": "Linear algebra",
     "tinygrad_nn.ops.convolution": "Convolution and pooling",
     "tinygrad_nn.ops.losses": "Losses",
+    "tinygrad_nn.ops.composed_losses": "Losses composed of operations",
 }
 
 

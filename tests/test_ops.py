@@ -400,13 +400,20 @@ CALLS |= {
     "avg_pool1d": [((SIGNAL, 2), {}), ((SIGNAL, 3), {"stride": 2, "padding": 1})],
     "avg_pool2d": [((IMAGE, 2), {}), ((IMAGE, (3, 2)), {"stride": (1, 2), "padding": (1, 0)})],
 }  # fmt: skip
+CALLS |= {
+    "index_add": [((A, [0, 1, 1], S[:2]), {"axis": 1}), ((A, np.array([1, 1]), V), {}), ((V, [], V[:0]), {})],
+    "scatter_add": [((A, np.array([[0, 1, 1]]), B[:1]), {}), ((A, [[2, 0], [1, 1]], B[:, :2]), {"axis": -1})],
+    "topk": [((A, 2), {}), ((A, 1), {"axis": 0, "largest": False}), ((V, 0), {})],
+    "cdist": [((A, 1 - S), {}), ((A[None], 1 - S), {"ord": 1}), ((A, 2 - B), {"ord": 3})],
+    "normal_logpdf": [((A,), {}), ((A, V, 1.0 + S[:2] ** 2), {}), ((A,), {"loc": 1.0, "scale": 0.5})],
+}  # fmt: skip
 SIGNS, LABELS = np.array([[1.0, -1.0, 1.0], [-1.0, -1.0, 1.0]]), np.array([0, 1, 0])
 CALLS |= {
     "nll_loss": [((A, LABELS), {})], "kl_div": [((A, 0.5 + B**2), {}), ((A, B), {"log_target": True})],
     "hinge_loss": [((A, SIGNS), {})], "multi_margin_loss": [((A, LABELS), {"power": 2, "margin": 0.4})],
-    "margin_ranking_loss": [((A, B, SIGNS), {"margin": 0.3})],
-    "cosine_similarity": [((A, B), {}), ((A, B), {"axis": 1})],
-    "cosine_embedding_loss": [((A, B, SIGNS[0]), {"margin": 0.1})],
+    "margin_ranking_loss": [((A, 1 - B, SIGNS), {"margin": 0.3})],
+    "cosine_similarity": [((A, 1 - B), {}), ((A, 1 - B), {"axis": 1})],
+    "cosine_embedding_loss": [((A, 1 - B, SIGNS[0]), {"margin": 0.1})],
 }  # fmt: skip
 
 
@@ -439,7 +446,7 @@ def test_composed_functions_agree_with_numpy_and_finite_differences(name):
             for t, a, e in zip(on_tensors, on_arrays, expected, strict=True):
                 assert isinstance(t, tn.Tensor)
                 assert isinstance(a, (np.ndarray, np.generic))
-                assert t.dtype == a.dtype == e.dtype == dtype
+                assert t.dtype == a.dtype == e.dtype == (dtype if e.dtype.kind == "f" else np.intp)
                 assert t.shape == np.shape(a) == np.shape(e)
                 np.testing.assert_allclose(t.value, e, rtol=1e-12 if dtype is np.float64 else 1e-5)
                 np.testing.assert_array_equal(t.value, a)

@@ -174,10 +174,6 @@ class Op:
         arrays = [inspect.Parameter(name, kind) for name in self.arguments]
         return inspect.Signature(arrays + [inspect.Parameter(k, kind, default=v) for k, v in self.defaults.items()])
 
-    def _are_options(self, options: Callable, params: dict[str, Any]) -> bool:
-        own = {*self.arguments, *self.defaults}
-        return any(name not in own for name in params.keys() & inspect.signature(options).parameters.keys())
-
     def _sort_out(self, args: tuple, params: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Positional parameters and arrays by keyword, as in `tn.sum(x, 0)` and `tn.sum(x=x)`."""
         n = len(self.arguments)
@@ -193,6 +189,10 @@ class Op:
     def _wrong_call(self, wrong: str) -> TypeError:
         hint = " (the result is always a new array: assign what is returned)" if wrong == "out=" else ""
         return TypeError(f"{self.name} does not take {wrong}{hint}; it is {self.name}{inspect.signature(self)}")
+
+    def _are_options(self, options: Callable, params: dict[str, Any]) -> bool:
+        own = {*self.arguments, *self.defaults}
+        return any(name not in own for name in params.keys() & inspect.signature(options).parameters.keys())
 
     def differentiable(self, slot: int) -> bool:
         """Whether there is a gradient with respect to this argument."""

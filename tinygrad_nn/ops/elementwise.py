@@ -168,11 +168,6 @@ def _gelu_slope(x):
     return _normal_cdf(x) + x * (np.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi))
 
 
-def _mish_slope(x):
-    t = np.tanh(softplus(x))
-    return t + x * sigmoid(x) * (1 - t * t)
-
-
 def _gelu_options(x, *, approximate="none"):
     """With approximate="tanh": ½x(1 + tanh(√(2/π)(x + 0.044715x³))), as GPT-2 and BERT have it."""
     if approximate == "none":
@@ -188,6 +183,11 @@ def _softplus_options(x, *, beta=1.0, threshold=None):
     x = as_real(x)
     y = softplus(x * beta) / beta
     return y if threshold is None else np.where(x * beta > threshold, x, y)
+
+
+def _mish_slope(x):
+    t = np.tanh(softplus(x))
+    return t + x * sigmoid(x) * (1 - t * t)
 
 
 # --- how sums, products and powers are written -----------------------------------------------------------------------

@@ -11,7 +11,7 @@ from tinygrad_nn.ops.reductions import log_probabilities, log_softmax, softmax
 from tinygrad_nn.registry import op
 
 
-def examples(x):
+def _examples(x):
     """N: the number of columns; a vector is one example."""
     return (x.shape[-1] or 1) if x.ndim > 1 else 1
 
@@ -33,19 +33,19 @@ def _check(prediction, target):
 def _mse(prediction, target):
     _check(prediction, target)
     error = np.subtract(prediction, target).ravel()
-    return error.dot(error) / (2 * examples(as_array(prediction)))
+    return error.dot(error) / (2 * _examples(as_array(prediction)))
 
 
 def _l1(prediction, target):
     _check(prediction, target)
-    return np.sum(np.abs(np.subtract(prediction, target))) / examples(as_array(prediction))
+    return np.sum(np.abs(np.subtract(prediction, target))) / _examples(as_array(prediction))
 
 
 def _huber(prediction, target, delta=1.0):
     _check(prediction, target)
     size = np.abs(np.subtract(prediction, target))
     inside = np.minimum(size, delta)
-    return np.sum(inside * (size - 0.5 * inside)) / examples(as_array(prediction))
+    return np.sum(inside * (size - 0.5 * inside)) / _examples(as_array(prediction))
 
 
 # --- cross-entropy ---------------------------------------------------------------------------------------------------
@@ -92,12 +92,12 @@ def _cross_entropy(logits, target):
     logits, target = as_array(logits), as_array(target)
     if _are_labels(logits, target):
         hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
-        return -np.sum(np.where(hot == 0, 0, log_probabilities(logits))) / examples(logits)
-    return -np.sum(target * np.where(target == 0, 0, log_probabilities(logits))) / examples(logits)
+        return -np.sum(np.where(hot == 0, 0, log_probabilities(logits))) / _examples(logits)
+    return -np.sum(target * np.where(target == 0, 0, log_probabilities(logits))) / _examples(logits)
 
 
 def _cross_entropy_logits(g, y, logits, target):
-    n = examples(logits)
+    n = _examples(logits)
     if target.ndim < logits.ndim:
         hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
         return (softmax(logits, axis=0) - hot) * (g / n)
@@ -117,7 +117,7 @@ def _binary_cross_entropy(logits, target):
     logits, target = as_array(logits), as_array(target)
     _check_probabilities(target)
     with quiet():
-        return np.sum(np.maximum(logits, 0) - logits * target + np.log1p(np.exp(-np.abs(logits)))) / examples(logits)
+        return np.sum(np.maximum(logits, 0) - logits * target + np.log1p(np.exp(-np.abs(logits)))) / _examples(logits)
 
 
 def _pairs(*shapes):
@@ -146,11 +146,11 @@ def _probable(rng):
 
 
 def _huber_rule(g, y, prediction, target, delta=1.0):
-    return np.clip(prediction - target, -delta, delta) * (g / examples(prediction))
+    return np.clip(prediction - target, -delta, delta) * (g / _examples(prediction))
 
 
 def _huber_target(g, y, prediction, target, delta=1.0):
-    return np.clip(target - prediction, -delta, delta) * (g / examples(prediction))
+    return np.clip(target - prediction, -delta, delta) * (g / _examples(prediction))
 
 
 # --- calls with weights, or another reduction: composed of operations -------------------------------------------------
@@ -263,7 +263,7 @@ def target_columns(name, scores, target, weight=None, ignore_index=None, label_s
         columns = label_columns(target, classes=classes, dtype=scores.dtype, name=name)
         columns = columns if counts is None else columns * counts
     weights = 1.0 if weight is None else _class_weights(name, weight, scores)
-    n = examples(scores)
+    n = _examples(scores)
     if labels and (weight is not None or ignore_index is not None):
         n = np.sum(columns * weights) * (n / (target.size or 1))
         n = n + (n == 0)
@@ -339,13 +339,13 @@ HOT = {"arguments": ("labels",), "samples": _hot_samples}
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / examples(prediction)),
-                lambda g, y, prediction, target: (target - prediction) * (g / examples(prediction)), name="mse", **LOSS, options=_mse_options,
+mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / _examples(prediction)),
+                lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", **LOSS, options=_mse_options,
                 weighted=lambda prediction, target, w: (prediction * np.sqrt(w), target * np.sqrt(w)), samples=_pairs(),
                 summary="J = 1/N Σₙ ½‖yₙ − ŷₙ‖² over N columns: d/2 times the mean over all d × N elements, which PyTorch calls MSE",
                 example="tn.mse(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
-l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / examples(prediction)),
-                lambda g, y, prediction, target: np.sign(target - prediction) * (g / examples(prediction)), name="l1_loss", **LOSS, options=_l1_options,
+l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / _examples(prediction)),
+                lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", **LOSS, options=_l1_options,
                 weighted=lambda prediction, target, w: (prediction * w, target * w), samples=_pairs(),
                 summary="1/N Σₙ ‖yₙ − ŷₙ‖₁ over N columns", edge_cases="the gradient of a zero error is 0.",
                 example="tn.l1_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
@@ -353,12 +353,12 @@ huber_loss = op(_huber, "huber({prediction}, {target})", _huber_rule, _huber_tar
                 summary="1/N Σₙ Σ of ½e² for |e| ≤ delta, delta(|e| − ½delta) beyond (Huber 1964)",
                 example="tn.huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
 cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits,
-                          lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / examples(logits)), name="cross_entropy", **LOSS,
+                          lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", **LOSS,
                           options=_cross_entropy_options, probabilities=softmax, weighted=lambda logits, target, w: (logits, target * w), samples=_labelled,
                           summary="1/N Σₙ −log softmax(zₙ)[yₙ] of logits (classes, N) with class labels (N,) or one-hot columns (classes, N)",
                           example="tn.cross_entropy(np.array([[0.0, 9.0], [0.0, 0.0]]), np.array([0, 0]))")
-binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / examples(logits)),
-                          lambda g, y, logits, target: logits * (-g / examples(logits)), **LOSS, name="binary_cross_entropy", probabilities=sigmoid,
+binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / _examples(logits)),
+                          lambda g, y, logits, target: logits * (-g / _examples(logits)), **LOSS, name="binary_cross_entropy", probabilities=sigmoid,
                           samples=_probable, options=_binary_cross_entropy_options,
                           summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable",
                           example="tn.binary_cross_entropy(np.array([[0.0, 9.0]]), np.array([[1.0, 1.0]]))")

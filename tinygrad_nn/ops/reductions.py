@@ -53,7 +53,7 @@ def _scan(b, a, axis=0):
     return np.moveaxis(y, 0, axis)
 
 
-def shifted(x, axis, fill, ahead):
+def _shifted(x, axis, fill, ahead):
     """x one place further along (or back), with `fill` coming in at the end."""
     n = x.shape[axis]
     edge = np.full(x.shape[:axis] + (int(n > 0),) + x.shape[axis + 1 :], fill, dtype=x.dtype)
@@ -63,31 +63,30 @@ def shifted(x, axis, fill, ahead):
     return np.concatenate(parts, axis=axis)
 
 
-def scan_back(g, y, b, a, axis=0):
-    """The gradient of b in `linear_scan`: the same recurrence from the end, with each a one place further on."""
-    following = shifted(a, axis, 0, ahead=False)
-    return np.flip(linear_scan(np.flip(g, axis), np.flip(following, axis), axis=axis), axis)
+def _scan_b(g, y, b, a, axis=0):
+    following = _shifted(a, axis, 0, ahead=False)
+    return np.flip(_linear_scan(np.flip(g, axis), np.flip(following, axis), axis=axis), axis)
 
 
 def _cumprod_rule(g, y, x, axis=None):
     """Exact with zeros: (∏ of what is before) · Σ over what follows of g · (∏ of what is between)."""
     shape, x, axis = x.shape, _flat(x, axis), 0 if axis is None else axis % x.ndim
-    before = np.cumprod(shifted(x, axis, 1, ahead=True), axis=axis)
-    between = scan_back(g, None, g, x, axis)
+    before = np.cumprod(_shifted(x, axis, 1, ahead=True), axis=axis)
+    between = _scan_b(g, None, g, x, axis)
     return np.reshape(before * between, shape)
 
 
 def _cumprod_tangent(tangents, y, x, axis=None):
     """The product rule along the way: ẏᵢ = xᵢ ẏᵢ₋₁ + ẋᵢ yᵢ₋₁."""
     t, x, axis = _flat(tangents[0], axis), _flat(x, axis), 0 if axis is None else axis % x.ndim
-    return linear_scan(t * shifted(y, axis, 1, ahead=True), x, axis=axis)
+    return _linear_scan(t * _shifted(y, axis, 1, ahead=True), x, axis=axis)
 
 
 def _scan_tangent(t, y, b, a, axis=0):
     source = 0 if t[0] is None else t[0]
     if t[1] is not None:
-        source = source + t[1] * shifted(y, axis, 0, ahead=True)
-    return linear_scan(source, a, axis=axis)
+        source = source + t[1] * _shifted(y, axis, 0, ahead=True)
+    return _linear_scan(source, a, axis=axis)
 
 
 def _one_axis_last(x, axis):
@@ -106,8 +105,8 @@ def _prod_rule(g, y, x, axis=None, keepdims=False):
     if rows is None:
         return np.zeros_like(x)
     last = rows.ndim - 1
-    before = np.cumprod(shifted(rows, last, 1, ahead=True), axis=last)
-    after = np.flip(np.cumprod(shifted(np.flip(rows, last), last, 1, ahead=True), axis=last), last)
+    before = np.cumprod(_shifted(rows, last, 1, ahead=True), axis=last)
+    after = np.flip(np.cumprod(_shifted(np.flip(rows, last), last, 1, ahead=True), axis=last), last)
     others = np.transpose(np.reshape(before * after, moved_shape), back)
     return spread(g, x, axis, keepdims) * others
 
@@ -267,6 +266,8 @@ argmin  = op(np.argmin, "argmin({x})", None, **REDUCED, variants=({}, {"axis": 0
              summary="Index of the smallest element (no gradient)")
 any     = op(np.any,    "any({x})",    None, **REDUCED, summary="Is any element true?")
 all     = op(np.all,    "all({x})",    None, **REDUCED, summary="Are all elements true?")
-linear_scan = op(_scan, "scan({b}, {a})", scan_back, lambda g, y, b, a, axis=0: scan_back(g, y, b, a, axis) * shifted(y, axis, 0, ahead=True),
+_linear_scan = op(_scan, "scan({b}, {a})", _scan_b, lambda g, y, b, a, axis=0: _scan_b(g, y, b, a, axis) * _shifted(y, axis, 0, ahead=True),
                   jvp=_scan_tangent, name="_linear_scan", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
 # fmt: on
+
+linear_scan, scan_back, shifted = _linear_scan, _scan_b, _shifted  # for running extremes, which are recurrences too

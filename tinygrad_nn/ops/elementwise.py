@@ -158,16 +158,6 @@ def _normal_cdf(x):
     return 0.5 * (1 + erf(x * math.sqrt(0.5)))
 
 
-def share(a, b):
-    """exp(a) / (exp(a) + exp(b)), also where both are the same infinity."""
-    both = np.logical_and(np.isinf(a), a == b)
-    return sigmoid(np.where(both, 0.0, a) - np.where(both, 0.0, b))
-
-
-def _gelu_slope(x):
-    return _normal_cdf(x) + x * (np.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi))
-
-
 def _gelu_options(x, *, approximate="none"):
     """With approximate="tanh": ½x(1 + tanh(√(2/π)(x + 0.044715x³))), as GPT-2 and BERT have it."""
     if approximate == "none":
@@ -183,6 +173,16 @@ def _softplus_options(x, *, beta=1.0, threshold=None):
     x = as_real(x)
     y = softplus(x * beta) / beta
     return y if threshold is None else np.where(x * beta > threshold, x, y)
+
+
+def share(a, b):
+    """exp(a) / (exp(a) + exp(b)), also where both are the same infinity."""
+    both = np.logical_and(np.isinf(a), a == b)
+    return sigmoid(np.where(both, 0.0, a) - np.where(both, 0.0, b))
+
+
+def _gelu_slope(x):
+    return _normal_cdf(x) + x * (np.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi))
 
 
 def _mish_slope(x):

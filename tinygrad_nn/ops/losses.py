@@ -57,20 +57,20 @@ def _one_hot(labels, classes=0, dtype=np.float64):
     return (labels == np.arange(classes).reshape((-1,) + (1,) * labels.ndim)).astype(dtype)
 
 
-def _label_columns(labels, classes=0, dtype=np.float64, name="cross_entropy"):
-    """The same, for labels that must be among the classes; `name` is whose labels they are."""
+def _label_columns(labels, classes=0, dtype=np.float64):
+    """The same, for labels that must be among the classes."""
     hot = labels == np.arange(classes).reshape((-1,) + (1,) * labels.ndim)
     if np.count_nonzero(hot) == labels.size:
         return hot.astype(dtype)
     wrong = (labels < 0) | (labels >= classes)
     where = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))
     raise ValueError(
-        f"{name}: label {labels[where] if labels.ndim else labels} at index "
+        f"cross_entropy: label {labels[where] if labels.ndim else labels} at index "
         f"{where[0] if len(where) == 1 else where} is not one of the {classes} classes 0 ... {classes - 1}"
     )
 
 
-def _are_labels(logits, target, name="cross_entropy"):
+def _are_labels(logits, target):
     """True for class labels; ValueError or ShapeError for what is neither labels nor one-hot columns."""
     if target.shape == logits.shape:
         return False
@@ -81,7 +81,7 @@ def _are_labels(logits, target, name="cross_entropy"):
         )
     if target.dtype.kind not in "iu":
         raise ValueError(
-            f"{name}: class labels must be integers, target has dtype {target.dtype}"
+            f"cross_entropy: class labels must be integers, target has dtype {target.dtype}"
             + (f" (first value {target.ravel()[0]} at index 0)" if target.size else "")
             + "; target.astype(int) converts"
         )
@@ -242,33 +242,37 @@ def _huber_options(prediction, target, delta=1.0, *, weight=None, reduction="mea
     return _of_errors(huber_loss, prediction, target, weight, reduction, of_error)
 
 
-def target_columns(name, scores, target, weight=None, ignore_index=None, label_smoothing=0.0):
-    """Labels or columns as weighted columns, and by what the mean divides: the weight of the examples that count."""
-    classes = scores.shape[0]
+def _columns_of(name, scores, target, counts):
+    """The target as columns, and whether it is of class labels; labels that do not count are columns of zeros."""
     try:
-        labels = _are_labels(scores, target, name)
+        if not _are_labels(scores, target):
+            return target, False
+        labels = target if counts is None else np.where(counts, target, 0)
+        columns = label_columns(labels, classes=scores.shape[0], dtype=scores.dtype)
+        return columns if counts is None else columns * counts, True
     except ShapeError as reason:
         raise ShapeError(
             f"{name}: {label(scores, 'scores')} has shape {scores.shape}, {label(target, 'target')} has shape "
             f"{target.shape}: {reason}"
         ) from None
+    except ValueError as reason:
+        raise ValueError(str(reason).replace("cross_entropy", name, 1)) from None
+
+
+def target_columns(name, scores, target, weight=None, ignore_index=None, label_smoothing=0.0):
+    """Labels or columns as weighted columns, and by what the mean divides: the weight of the examples that count."""
+    columns, labels = _columns_of(name, scores, target, None if ignore_index is None else target != ignore_index)
     if not labels and ignore_index is not None:
         raise ValueError(f"{name}: ignore_index={ignore_index} is a class label, but the target has columns of weights")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing={label_smoothing}; expected a share from 0 to 1")
-    columns = target
-    if labels:
-        counts = None if ignore_index is None else target != ignore_index
-        target = target if counts is None else np.where(counts, target, 0)
-        columns = label_columns(target, classes=classes, dtype=scores.dtype, name=name)
-        columns = columns if counts is None else columns * counts
     weights = 1.0 if weight is None else _class_weights(name, weight, scores)
     n = _examples(scores)
     if labels and (weight is not None or ignore_index is not None):
         n = np.sum(columns * weights) * (n / (target.size or 1))
         n = n + (n == 0)
     if label_smoothing:
-        shared = np.sum(columns, axis=0, keepdims=True) / classes
+        shared = np.sum(columns, axis=0, keepdims=True) / scores.shape[0]
         columns = (1 - label_smoothing) * columns + label_smoothing * shared
     return columns * weights, n
 
@@ -335,7 +339,7 @@ def _binary_cross_entropy_options(logits, target, *, weight=None, pos_weight=Non
 
 
 LOSS = {"kind": "reduction", "method": False}
-HOT = {"arguments": ("labels",), "samples": _hot_samples}
+HOT = {"arguments": ("labels",), "defaults": {"classes": 0, "dtype": np.float64}, "samples": _hot_samples}
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
@@ -363,8 +367,7 @@ binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lamb
                           summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable",
                           example="tn.binary_cross_entropy(np.array([[0.0, 9.0]]), np.array([[1.0, 1.0]]))")
 label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", **HOT,
-                   defaults={"classes": 0, "dtype": np.float64, "name": "cross_entropy"},
                    summary="Columns with a 1 in the row of each label, which must be one of the classes")
-one_hot       = op(_one_hot,       "onehot({labels})", None, name="one_hot", **HOT, method=False, defaults={"classes": 0, "dtype": np.float64},
+one_hot       = op(_one_hot,       "onehot({labels})", None, name="one_hot", **HOT, method=False,
                    summary="Columns with a 1 in the row of each label", example="tn.one_hot(np.array([0, 1]), classes=2)")
 # fmt: on

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from tinygrad_nn.ops.elementwise import as_real
+from tinygrad_nn.ops.elementwise import as_array, as_real
 from tinygrad_nn.registry import implements, op
 
 FEW = 64  # elements up to which SciPy is not worth its import
@@ -150,6 +150,7 @@ def normal_logpdf(x, loc=0.0, scale=1.0):
     >>> tn.normal_logpdf(np.array([0.0, 1.0]))
     array([-0.91893853, -1.41893853])
     """
+    loc, scale = (v if isinstance(v, (int, float)) else as_array(v) for v in (loc, scale))  # numbers stay weak
     z = (as_real(x) - loc) / scale
     log_scale = math.log(scale) if isinstance(scale, (int, float)) else np.log(scale)
     return -0.5 * np.square(z) - (log_scale + 0.5 * math.log(2 * math.pi))

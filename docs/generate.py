@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import tinygrad_nn as tn
-from tinygrad_nn.docstrings import example_of
+from tinygrad_nn.docstrings import LONG, example_of
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, write
 from tinygrad_nn.symbols import derivative
 
@@ -43,6 +43,7 @@ def _row(op: Op) -> str:
             rules.append(f"{name}: none")
             continue
         rule = derivative(op, slot, op.arguments)
+        rule = rule if rule is not None and len(rule.text) <= LONG else None
         text = rule.text if rule is not None else f"see `{_rule_name(op, slot)}`"
         rules.append((f"{name}: " if len(op.arguments) > 1 else "") + (_code(text) if rule is not None else text))
     call = f"`{op.name}{inspect.signature(op)}`".replace("|", "\\|")

@@ -93,9 +93,9 @@ class Op:
     entries: str = ""
     jvp: Callable | None = None
     bind: Callable | None = None  # the public signature, where it is not (arrays..., params...): -> arrays, params
-    options: Callable | None = None  # serves the calls with keywords that are no parameters: composed of operations
     arguments: tuple[str, ...] = ()
     defaults: dict[str, Any] = field(default_factory=dict)
+    further: Callable | None = None  # composes what NumPy's further parameters ask for: (*arrays, **params) -> result
     view: bool = True  # the output may share memory with an input
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0
     matrix_product: bool = False  # of its first two arguments
@@ -126,8 +126,8 @@ class Op:
                 raise self._wrong_call("out=")
             args, params = self.bind(*args, **params)
         elif len(args) != len(self.arguments) or (params and not params.keys() <= self.defaults.keys()):
-            if self.options is not None and self._are_options(self.options, params):
-                return self.options(*args, **params)
+            if self.further is not None and self._asks_for_more(params):
+                return self.further(*args, **params)
             args, params = self._sort_out(args, params)
         for value in args:
             if isinstance(value, Traced):
@@ -167,7 +167,7 @@ class Op:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        public = self.bind or self.options
+        public = self.bind or self.further
         if public is not None:
             return inspect.signature(public)
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -186,13 +186,15 @@ class Op:
             raise self._wrong_call(f"{sorted(unknown)[0]}=" if unknown else f"{len(args)} positional arguments")
         return tuple(given.pop(name) for name in self.arguments), given
 
+    def _asks_for_more(self, params: dict[str, Any]) -> bool:
+        """Whether a parameter is given that `further` takes, and the operation itself does not."""
+        known = {*self.arguments, *self.defaults}
+        taken = inspect.signature(self.further).parameters.keys()  # type: ignore[arg-type]
+        return not params.keys() <= known and params.keys() <= taken
+
     def _wrong_call(self, wrong: str) -> TypeError:
         hint = " (the result is always a new array: assign what is returned)" if wrong == "out=" else ""
         return TypeError(f"{self.name} does not take {wrong}{hint}; it is {self.name}{inspect.signature(self)}")
-
-    def _are_options(self, options: Callable, params: dict[str, Any]) -> bool:
-        own = {*self.arguments, *self.defaults}
-        return any(name not in own for name in params.keys() & inspect.signature(options).parameters.keys())
 
     def differentiable(self, slot: int) -> bool:
         """Whether there is a gradient with respect to this argument."""

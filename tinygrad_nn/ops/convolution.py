@@ -16,7 +16,6 @@ import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.ops.elementwise import as_array, astype
-from tinygrad_nn.ops.shaping import pad
 from tinygrad_nn.registry import implements, op
 
 # --- windows ---------------------------------------------------------------------------------------------------------
@@ -299,7 +298,7 @@ def _pool(name, n, x, size, stride, padding, dilation, outside, reduce):
         )
     _check_windows_fit(name, x, padding, extent)
     if any(map(any, padding)):
-        x = pad(x, ((0, 0), (0, 0), *padding), constant_values=outside)
+        x = np.pad(x, ((0, 0), (0, 0), *padding), constant_values=outside)
     y = reduce(windows(x, size=size, stride=stride, dilation=dilation), axis=tuple(range(1, 1 + n)))
     return np.swapaxes(y, 0, 1)
 

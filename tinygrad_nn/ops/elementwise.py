@@ -158,7 +158,7 @@ def _normal_cdf(x):
     return 0.5 * (1 + erf(x * math.sqrt(0.5)))
 
 
-def _gelu_options(x, *, approximate="none"):
+def _gelu_further(x, *, approximate="none"):
     """With approximate="tanh": ½x(1 + tanh(√(2/π)(x + 0.044715x³))), as GPT-2 and BERT have it."""
     if approximate == "none":
         return gelu(x)
@@ -168,7 +168,7 @@ def _gelu_options(x, *, approximate="none"):
     return x * sigmoid(x * (2 * math.sqrt(2 / math.pi)) * (1 + 0.044715 * (x * x)))
 
 
-def _softplus_options(x, *, beta=1.0, threshold=None):
+def _softplus_further(x, *, beta=1.0, threshold=None):
     """With beta: log(1 + exp(beta·x)) / beta.  With a threshold: x itself where beta·x is above it, as in PyTorch."""
     x = as_real(x)
     y = softplus(x * beta) / beta
@@ -309,7 +309,7 @@ sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1
 log_sigmoid = op(lambda x: -_softplus(-as_array(x)), "log σ({x})", lambda g, y, x: g * sigmoid(-x), name="log_sigmoid", kind="elementwise",
                  summary="log σ(x), stable")
 softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(x), name="softplus", kind="elementwise", initializer="he_uniform",
-                 options=_softplus_options,
+                 further=_softplus_further,
                  summary="log(1 + exp(x)), stable")
 relu        = op(_relu, "relu({x})", lambda g, y, x: g * (y > 0), name="relu", kind="elementwise", selects=True,
                  initializer="he_uniform", summary="Rectified linear unit max(x, 0)", edge_cases="the gradient at 0 is 0.")
@@ -321,7 +321,7 @@ elu         = op(_elu,         "elu({x})",          lambda g, y, x, alpha=1.0: g
 selu        = op(lambda x: SELU_SCALE * _elu(x, SELU_ALPHA), "selu({x})", lambda g, y, x: g * np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA),
                  name="selu", kind="elementwise", initializer="lecun_normal", summary="Scaled elu (Klambauer et al. 2017)")
 gelu        = op(_gelu,        "gelu({x})",         lambda g, y, x: g * _gelu_slope(x), name="gelu", kind="elementwise", initializer="he_uniform",
-                 options=_gelu_options, summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")
+                 further=_gelu_further, summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")
 silu        = op(lambda x: x * _sigmoid(x), "silu({x})", lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise",
                  initializer="he_uniform", summary="x·σ(x), also called swish")
 softsign    = op(lambda x: x / (1.0 + np.abs(x)), "softsign({x})", lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise",

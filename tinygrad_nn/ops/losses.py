@@ -207,7 +207,7 @@ def _of_errors(op, prediction, target, weight, reduction, of_error):
     return reduced(op.name, by_example(weighted(op.name, of_error(prediction - target), weight)), reduction)
 
 
-def _mse_options(prediction, target, *, weight=None, reduction="mean"):
+def _mse_further(prediction, target, *, weight=None, reduction="mean"):
     """With options: weights, and other reductions than the mean.
 
     weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
@@ -216,7 +216,7 @@ def _mse_options(prediction, target, *, weight=None, reduction="mean"):
     return _of_errors(mse, prediction, target, weight, reduction, lambda e: 0.5 * np.square(e))
 
 
-def _l1_options(prediction, target, *, weight=None, reduction="mean"):
+def _l1_further(prediction, target, *, weight=None, reduction="mean"):
     """With options: weights, and other reductions than the mean.
 
     weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
@@ -225,7 +225,7 @@ def _l1_options(prediction, target, *, weight=None, reduction="mean"):
     return _of_errors(l1_loss, prediction, target, weight, reduction, np.abs)
 
 
-def _huber_options(prediction, target, delta=1.0, *, weight=None, reduction="mean"):
+def _huber_further(prediction, target, delta=1.0, *, weight=None, reduction="mean"):
     """With options: weights, and other reductions than the mean.
 
     weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
@@ -296,7 +296,7 @@ def _log(p, wanted):
     return np.log(np.where(wanted, p, 1.0))
 
 
-def _cross_entropy_options(
+def _cross_entropy_further(
     logits, target, *, weight=None, ignore_index=None, label_smoothing=0.0, from_logits=True, reduction="mean"
 ):
     """With options: weights of classes, labels that do not count, smoothed labels, and other reductions than the mean.
@@ -313,7 +313,7 @@ def _cross_entropy_options(
     return reduced("cross_entropy", minus_sum(columns, logs), reduction, n)
 
 
-def _binary_cross_entropy_options(logits, target, *, weight=None, pos_weight=None, from_logits=True, reduction="mean"):
+def _binary_cross_entropy_further(logits, target, *, weight=None, pos_weight=None, from_logits=True, reduction="mean"):
     """With options: weights, and other reductions than the mean.
 
     weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
@@ -344,26 +344,26 @@ HOT = {"arguments": ("labels",), "defaults": {"classes": 0, "dtype": np.float64}
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / _examples(prediction)),
-                lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", **LOSS, options=_mse_options,
+                lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", **LOSS, further=_mse_further,
                 weighted=lambda prediction, target, w: (prediction * np.sqrt(w), target * np.sqrt(w)), samples=_pairs(),
                 summary="J = 1/N Σₙ ½‖yₙ − ŷₙ‖² over N columns: d/2 times the mean over all d × N elements, which PyTorch calls MSE",
                 example="tn.mse(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
 l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / _examples(prediction)),
-                lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", **LOSS, options=_l1_options,
+                lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", **LOSS, further=_l1_further,
                 weighted=lambda prediction, target, w: (prediction * w, target * w), samples=_pairs(),
                 summary="1/N Σₙ ‖yₙ − ŷₙ‖₁ over N columns", edge_cases="the gradient of a zero error is 0.",
                 example="tn.l1_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
-huber_loss = op(_huber, "huber({prediction}, {target})", _huber_rule, _huber_target, name="huber_loss", **LOSS, samples=_pairs(), options=_huber_options,
+huber_loss = op(_huber, "huber({prediction}, {target})", _huber_rule, _huber_target, name="huber_loss", **LOSS, samples=_pairs(), further=_huber_further,
                 summary="1/N Σₙ Σ of ½e² for |e| ≤ delta, delta(|e| − ½delta) beyond (Huber 1964)",
                 example="tn.huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
 cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits,
                           lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", **LOSS,
-                          options=_cross_entropy_options, probabilities=softmax, weighted=lambda logits, target, w: (logits, target * w), samples=_labelled,
+                          further=_cross_entropy_further, probabilities=softmax, weighted=lambda logits, target, w: (logits, target * w), samples=_labelled,
                           summary="1/N Σₙ −log softmax(zₙ)[yₙ] of logits (classes, N) with class labels (N,) or one-hot columns (classes, N)",
                           example="tn.cross_entropy(np.array([[0.0, 9.0], [0.0, 0.0]]), np.array([0, 0]))")
 binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / _examples(logits)),
                           lambda g, y, logits, target: logits * (-g / _examples(logits)), **LOSS, name="binary_cross_entropy", probabilities=sigmoid,
-                          samples=_probable, options=_binary_cross_entropy_options,
+                          samples=_probable, further=_binary_cross_entropy_further,
                           summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable",
                           example="tn.binary_cross_entropy(np.array([[0.0, 9.0]]), np.array([[1.0, 1.0]]))")
 label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", **HOT,

@@ -136,18 +136,31 @@ def _parts(x, y, axis, greatest):
     return np.where(x > before, 1.0, np.where(x == before, 0.5, 0.0))
 
 
-def _extreme(greatest):
-    """Rule and tangent of a running extreme: a choice between the element and what was reached before it."""
+def _running_rule(g, y, x, axis, greatest):
+    """A choice between the element and what was reached before it."""
+    own = _cast(_parts(x, y, axis, greatest), x)
+    return scan_back(g, None, g, 1 - own, axis) * own
 
-    def rule(g, y, x, axis=0):
-        own = _cast(_parts(x, y, axis, greatest), x)
-        return scan_back(g, None, g, 1 - own, axis) * own
 
-    def tangent(tangents, y, x, axis=0):
-        own = _cast(_parts(x, y, axis, greatest), x)
-        return linear_scan(own * tangents[0], 1 - own, axis=axis)
+def _running_tangent(tangents, y, x, axis, greatest):
+    own = _cast(_parts(x, y, axis, greatest), x)
+    return linear_scan(own * tangents[0], 1 - own, axis=axis)
 
-    return rule, tangent
+
+def _cummax_rule(g, y, x, axis=0):
+    return _running_rule(g, y, x, axis, greatest=True)
+
+
+def _cummax_tangent(tangents, y, x, axis=0):
+    return _running_tangent(tangents, y, x, axis, greatest=True)
+
+
+def _cummin_rule(g, y, x, axis=0):
+    return _running_rule(g, y, x, axis, greatest=False)
+
+
+def _cummin_tangent(tangents, y, x, axis=0):
+    return _running_tangent(tangents, y, x, axis, greatest=False)
 
 
 def _cast(weights, x):
@@ -184,13 +197,11 @@ def _logcumsumexp(x, axis=0):
 
 
 RUNNING = ({"axis": 1}, {"axis": 0})
-_max_rule, _max_tangent = _extreme(greatest=True)
-_min_rule, _min_tangent = _extreme(greatest=False)
 # fmt: off
-cummax = op(lambda x, axis=0: np.maximum.accumulate(x, axis=axis), "cummax({x})", _max_rule, name="cummax", jvp=_max_tangent, selects=True,
+cummax = op(lambda x, axis=0: np.maximum.accumulate(x, axis=axis), "cummax({x})", _cummax_rule, name="cummax", jvp=_cummax_tangent, selects=True,
             bind=_running("cummax"), shape=(3, 4), variants=RUNNING, example="tn.cummax(np.array([1.0, 3.0, 2.0]))",
             summary="Running maximum along an axis", edge_cases="a tie halves the gradient.")
-cummin = op(lambda x, axis=0: np.minimum.accumulate(x, axis=axis), "cummin({x})", _min_rule, name="cummin", jvp=_min_tangent, selects=True,
+cummin = op(lambda x, axis=0: np.minimum.accumulate(x, axis=axis), "cummin({x})", _cummin_rule, name="cummin", jvp=_cummin_tangent, selects=True,
             bind=_running("cummin"), shape=(3, 4), variants=RUNNING, example="tn.cummin(np.array([3.0, 1.0, 2.0]))",
             summary="Running minimum along an axis", edge_cases="a tie halves the gradient.")
 logcumsumexp = op(_logcumsumexp, "logcumsumexp({x})", _logcumsumexp_rule, name="logcumsumexp", jvp=_logcumsumexp_tangent, shape=(3, 4), variants=RUNNING,

@@ -181,6 +181,13 @@ def test_certain_probabilities_and_impossible_classes_give_no_nan():
     assert np.isfinite(p.grad).all()
 
 
+def test_half_precision_is_summed_without_an_overflow_where_the_mean_fits():
+    error, nothing = np.full((2, 4000), 20, np.float16), np.zeros((2, 4000), np.float16)
+    losses = tn.mse(error, nothing, weight=np.ones(4000, np.float16)), tn.hinge_loss(-error, 1 + nothing)
+    assert losses == (400, 42)
+    assert all(loss.dtype == np.float16 for loss in losses)
+
+
 def test_a_weight_may_be_a_tensor_with_a_gradient():
     weight = tn.tensor(CLASSES, requires_grad=True)
     assert tn.gradcheck(lambda w: tn.cross_entropy(P, LABELS, weight=w), CLASSES, order=2)

@@ -130,6 +130,16 @@ def test_an_index_that_occurs_twice_receives_twice():
     assert not x.any()
 
 
+@pytest.mark.parametrize("add", [tn.index_add, tn.scatter_add])
+def test_an_index_that_is_changed_later_changes_no_gradient(add):
+    index = INDEX.copy() if add is tn.index_add else PLACES.copy()
+    values, weights = tn.tensor(V, requires_grad=True), np.arange(15.0).reshape(3, 5)
+    loss = (add(X, index, values) * weights).sum()
+    expected = tn.gradients(loss, values)[0]
+    index[...] = 1
+    np.testing.assert_array_equal(tn.gradients(loss, values)[0], expected)
+
+
 def test_equal_elements_come_in_their_order():
     values, places = tn.topk([3, 1, 3, 2], 3)
     np.testing.assert_array_equal(values, [3, 3, 2])
@@ -166,6 +176,11 @@ def test_a_compiled_step_looks_for_the_places_at_each_call():
         (lambda: tn.scatter_add(X, PLACES[:2], V), tn.ShapeError,
          ("scatter_add: x has shape (3, 5), index has shape (2, 5), values has shape (3, 5); expected index and values "
           "of one shape, which is not larger than x but along axis 0")),
+        (lambda: tn.index_add(X, [0, 3], V[:2]), IndexError,
+         "index_add: index 3 is not on axis 0 of x, which has shape (3, 5)"),
+        (lambda: tn.scatter_add(X, PLACES - 4, V), IndexError,
+         "scatter_add: index -4 is not on axis 0 of x, which has shape (3, 5)"),
+        (lambda: tn.topk(X, 1.5), ValueError, "topk: k=1.5; expected 0 to 5, the length of axis 1 of x"),
         (lambda: tn.topk(X, 6), ValueError, "topk: k=6; expected 0 to 5, the length of axis 1 of x"),
         (lambda: tn.cdist(X, V.T), tn.ShapeError,
          ("cdist: a has shape (3, 5), b has shape (5, 3); expected rows of one length: (..., n, d) and (..., m, d)")),

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.ops.elementwise import as_array, as_real, relu
-from tinygrad_nn.ops.losses import by_example, minus_sum, reduced, same_shapes, target_columns, weighted
+from tinygrad_nn.ops.losses import minus_product, reduced, same_shapes, target_columns, weighted
 from tinygrad_nn.ops.reductions import vector_norm
 from tinygrad_nn.registry import implements
 
@@ -35,7 +35,7 @@ def nll_loss(log_probabilities, target, *, weight=None, ignore_index=None, reduc
     """
     logs, target = as_real(log_probabilities), as_array(target)
     columns, n = target_columns("nll_loss", logs, target, weight, ignore_index)
-    return reduced("nll_loss", minus_sum(columns, logs), reduction, n)
+    return reduced("nll_loss", minus_product(columns, logs), reduction, n)
 
 
 @implements(method=False)
@@ -53,10 +53,10 @@ def kl_div(log_prediction, target, *, log_target=False, reduction="mean"):
     """
     logs, target = same_shapes("kl_div", ("log_prediction", "target"), log_prediction, target)
     if log_target:
-        return reduced("kl_div", by_example(np.exp(target) * (target - logs)), reduction)
+        return reduced("kl_div", np.exp(target) * (target - logs), reduction)
     empty = target == 0
     ratio = np.log(np.where(empty, 1.0, target)) - np.where(empty, 0.0, logs)
-    return reduced("kl_div", by_example(target * ratio), reduction)
+    return reduced("kl_div", target * ratio, reduction)
 
 
 # --- of margins -------------------------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ def hinge_loss(prediction, target, *, margin=1.0, weight=None, reduction="mean")
     """
     prediction, target = same_shapes("hinge_loss", ("prediction", "target"), prediction, target)
     losses = weighted("hinge_loss", relu(margin - target * prediction), weight)
-    return reduced("hinge_loss", by_example(losses), reduction)
+    return reduced("hinge_loss", losses, reduction)
 
 
 @implements(method=False)
@@ -93,7 +93,7 @@ def multi_margin_loss(scores, target, *, margin=1.0, power=1, weight=None, reduc
     wanted = np.sum(np.where(chosen, scores, 0.0), axis=0, keepdims=True)
     gaps = np.where(chosen, 0.0, relu(margin - wanted + scores) ** power)
     shares = np.sum(columns, axis=0, keepdims=True) / scores.shape[0]
-    return reduced("multi_margin_loss", by_example(gaps * shares), reduction)
+    return reduced("multi_margin_loss", gaps * shares, reduction)
 
 
 @implements(method=False)
@@ -106,7 +106,7 @@ def margin_ranking_loss(a, b, target, *, margin=0.0, reduction="mean"):
     """
     a, b = same_shapes("margin_ranking_loss", ("a", "b"), a, b)
     a, target = same_shapes("margin_ranking_loss", ("a", "target"), a, target)
-    return reduced("margin_ranking_loss", by_example(relu(margin - target * (a - b))), reduction)
+    return reduced("margin_ranking_loss", relu(margin - target * (a - b)), reduction)
 
 
 # --- of angles --------------------------------------------------------------------------------------------------------
@@ -143,5 +143,6 @@ def cosine_embedding_loss(a, b, target, *, margin=0.0, reduction="mean"):
             f"cosine_embedding_loss: a has shape {a.shape}, {label(target, 'target')} has shape {target.shape}; "
             f"expected {a.shape[1:]}, 1 or −1 for each column"
         )
-    cosine = cosine_similarity(a, b)
-    return reduced("cosine_embedding_loss", np.where(target > 0, 1 - cosine, relu(cosine - margin)), reduction)
+    cosine = np.reshape(cosine_similarity(a, b), (1, *target.shape))  # a row: one number for each example
+    losses = np.where(target > 0, 1 - cosine, relu(cosine - margin))
+    return reduced("cosine_embedding_loss", losses, reduction)

@@ -156,19 +156,23 @@ def _huber_target(g, y, prediction, target, delta=1.0):
 # --- calls with weights, or another reduction: composed of operations -------------------------------------------------
 
 
-def by_example(losses):
-    """The loss of each example: the sum over all axes but the last; a vector is one example."""
-    return np.sum(losses, axis=tuple(range(losses.ndim - 1)) or None) if losses.ndim else losses
-
-
 def reduced(name, losses, reduction, n=None):
-    """The losses of examples: 1/n of their sum ("mean"), their sum, or all of them ("none"); n is how many they are."""
-    if reduction == "none":
-        return losses
-    if reduction not in ("mean", "sum"):
+    """Losses of elements: 1/n of their sum ("mean"), their sum, or the sums of examples ("none").
+
+    Examples are columns, a vector is one example; n is how many they are, unless given.  Half precision is summed in
+    single precision, which does not overflow where the mean fits.
+    """
+    if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction={reduction!r}; expected 'mean', 'sum' or 'none'")
-    total = np.sum(losses)
-    return total if reduction == "sum" else total / ((losses.size or 1) if n is None else n)
+    half = losses.dtype == np.float16
+    total = losses.astype(np.float32) if half else losses
+    if reduction == "none":
+        total = np.sum(total, axis=tuple(range(losses.ndim - 1)) or None) if losses.ndim else total
+    else:
+        total = np.sum(total)
+    if reduction == "mean":
+        total = total / (_examples(losses) if n is None else n)
+    return total.astype(np.float16) if half else total
 
 
 def same_shapes(name, roles, prediction, target):
@@ -204,7 +208,7 @@ def _of_errors(op, prediction, target, weight, reduction, of_error):
     if weight is None and reduction == "mean":
         return op(prediction, target)
     prediction, target = same_shapes(op.name, ("prediction", "target"), prediction, target)
-    return reduced(op.name, by_example(weighted(op.name, of_error(prediction - target), weight)), reduction)
+    return reduced(op.name, weighted(op.name, of_error(prediction - target), weight), reduction)
 
 
 def _mse_further(prediction, target, *, weight=None, reduction="mean"):
@@ -286,9 +290,9 @@ def _class_weights(name, weight, scores):
     return np.reshape(weight, (-1,) + (1,) * (scores.ndim - 1))
 
 
-def minus_sum(columns, logs):
-    """−Σ of columns · logs for each example, in which 0 · ∞ is 0."""
-    return by_example(-(columns * np.where(columns == 0, 0.0, logs)))
+def minus_product(columns, logs):
+    """−columns · logs, in which 0 · ∞ is 0."""
+    return -(columns * np.where(columns == 0, 0.0, logs))
 
 
 def _log(p, wanted):
@@ -310,7 +314,7 @@ def _cross_entropy_further(
     scores, target = as_real(logits), as_array(target)
     columns, n = target_columns("cross_entropy", scores, target, weight, ignore_index, label_smoothing)
     logs = log_softmax(scores, axis=0) if from_logits else _log(scores, columns != 0)
-    return reduced("cross_entropy", minus_sum(columns, logs), reduction, n)
+    return reduced("cross_entropy", minus_product(columns, logs), reduction, n)
 
 
 def _binary_cross_entropy_further(logits, target, *, weight=None, pos_weight=None, from_logits=True, reduction="mean"):
@@ -332,7 +336,7 @@ def _binary_cross_entropy_further(logits, target, *, weight=None, pos_weight=Non
     else:
         positive, negative = -target * _log(z, target != 0), (target - 1) * _log(1 - z, target != 1)
     losses = weighted(f"{name}: pos_weight", positive, pos_weight) + negative
-    return reduced(name, by_example(weighted(name, losses, weight)), reduction)
+    return reduced(name, weighted(name, losses, weight), reduction)
 
 
 # --- w L of an example of weight w, as L of other arguments ----------------------------------------------------------

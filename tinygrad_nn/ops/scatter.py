@@ -20,12 +20,17 @@ def _along(shape, axis, places):
     return (*grid[:axis], places, *grid[axis + 1 :])
 
 
-def _whole_numbers(name, index):
-    index = index if isinstance(index, Traced) else np.asarray(index, dtype=None if np.size(index) else np.intp)
+def _places(name, index, x, axis):
+    """The index as whole numbers, which user code cannot change later; IndexError for one that is not on the axis."""
+    index = index if isinstance(index, Traced) else np.array(index, dtype=None if np.size(index) else np.intp)
     if index.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: the index has dtype {index.dtype}; expected whole numbers; index.astype(int) converts"
         )
+    n = x.shape[axis]
+    if not isinstance(index, Traced) and index.size and not (-n <= index.min() and index.max() < n):
+        wrong = index[(index < -n) | (index >= n)][0]
+        raise IndexError(f"{name}: index {wrong} is not on axis {axis} of {label(x, 'x')}, which has shape {x.shape}")
     return index
 
 
@@ -47,8 +52,9 @@ def index_add(x, index, values, axis=0):
     >>> tn.index_add(np.zeros(3), [0, 2, 2], np.array([1.0, 2.0, 3.0]))
     array([1., 0., 5.])
     """
-    x, values, index = as_array(x), as_array(values), _whole_numbers("index_add", index)
+    x, values = as_array(x), as_array(values)
     axis = _axis_of("index_add", x, axis)
+    index = _places("index_add", index, x, axis)
     wanted = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
     try:
         fits = index.ndim == 1 and np.broadcast_shapes(values.shape, wanted) == wanted
@@ -76,8 +82,9 @@ def scatter_add(x, index, values, axis=0):
     array([[4., 4.],
            [0., 2.]])
     """
-    x, values, index = as_array(x), as_array(values), _whole_numbers("scatter_add", index)
+    x, values = as_array(x), as_array(values)
     axis = _axis_of("scatter_add", x, axis)
+    index = _places("scatter_add", index, x, axis)
     others = [(n, m) for i, (n, m) in enumerate(zip(index.shape, x.shape, strict=False)) if i != axis]
     if index.shape != values.shape or index.ndim != x.ndim or any(n > m for n, m in others):
         raise ShapeError(
@@ -115,7 +122,7 @@ def topk(x, k, axis=-1, largest=True):
     """
     x = as_array(x)
     axis = _axis_of("topk", x, axis)
-    if not 0 <= k <= x.shape[axis]:
+    if not isinstance(k, (int, np.integer)) or not 0 <= k <= x.shape[axis]:
         raise ValueError(f"topk: k={k}; expected 0 to {x.shape[axis]}, the length of axis {axis} of {label(x, 'x')}")
     places = largest_places(as_real(x), k=k, axis=axis, largest=largest)
     return getitem(x, _along(places.shape, axis, places)), places

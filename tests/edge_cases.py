@@ -192,6 +192,7 @@ for name in ("exp", "log", "sqrt", "tanh", "sigmoid", "softplus", "silu", "gelu"
     point(f"tn.{name}(x)", [nan], x=[nan], dx=[nan], warns=name == "softplus")
 for name in ("sum", "mean", "cumsum"):
     point(f"x.{name}()", nan if name != "cumsum" else [nan], x=[nan], dx=[1], why="linear: its gradient knows no value")
+point("tn.cummax(x)", [1, nan, nan], x=[1.0, nan, 2.0], dx=[nan, nan, nan])
 for name in ("max", "min", "std", "var", "prod"):
     point(f"x.{name}()", nan, x=[nan, 1.0], dx=[1, nan] if name == "prod" else [nan, nan])
 point("tn.norm(x)", nan, x=[nan, 1.0], dx=[nan, nan])

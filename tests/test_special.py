@@ -145,6 +145,8 @@ def test_equal_elements_come_in_their_order():
     np.testing.assert_array_equal(values, [3, 3, 2])
     np.testing.assert_array_equal(places, [0, 2, 3])
     np.testing.assert_array_equal(tn.topk([3, 1, 3, 1], 2, largest=False)[1], [1, 3])
+    np.testing.assert_array_equal(tn.topk(np.array([3, 200, 7], np.uint8), 2)[0], [200, 7])
+    np.testing.assert_array_equal(tn.topk([1.0, np.nan, 3.0], 2)[0], [np.nan, 3])
 
 
 def test_a_compiled_step_looks_for_the_places_at_each_call():

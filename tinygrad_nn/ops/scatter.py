@@ -99,7 +99,9 @@ def scatter_add(x, index, values, axis=0):
 
 
 def _places_of_largest(x, k=1, axis=-1, largest=True):
-    order = np.argsort(-x if largest else x, axis=axis, kind="stable")
+    order = np.argsort(np.flip(x, axis) if largest else x, axis=axis, kind="stable")
+    if largest:  # the order of the flipped array from its end, so that equal elements keep theirs
+        order = x.shape[axis] - 1 - np.flip(order, axis)
     return np.take(order, np.arange(k), axis=axis)
 
 
@@ -113,7 +115,8 @@ largest_places = op(
 def topk(x, k, axis=-1, largest=True):
     """The k largest elements along an axis, in order, and where they are: (values, indices); or the smallest.
 
-    Of equal elements the first comes first.  ValueError where there are fewer than k.
+    Of equal elements the first comes first; NaN is larger than any number, as in PyTorch.  ValueError where there are
+    fewer than k.
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> values, indices = tn.topk(np.array([1.0, 5.0, 3.0]), 2)
@@ -124,7 +127,7 @@ def topk(x, k, axis=-1, largest=True):
     axis = _axis_of("topk", x, axis)
     if not isinstance(k, (int, np.integer)) or not 0 <= k <= x.shape[axis]:
         raise ValueError(f"topk: k={k}; expected 0 to {x.shape[axis]}, the length of axis {axis} of {label(x, 'x')}")
-    places = largest_places(as_real(x), k=k, axis=axis, largest=largest)
+    places = largest_places(x, k=k, axis=axis, largest=largest)
     return getitem(x, _along(places.shape, axis, places)), places
 
 
@@ -137,10 +140,10 @@ def _before(y, axis):
 
 
 def _parts(x, y, axis, greatest):
-    """How much of each result comes from its own element: all, half on a tie, or nothing."""
+    """How much of each result comes from its own element: all, half on a tie, or nothing; NaN of NaN."""
     before = _before(y if greatest else -y, axis)
     x = x if greatest else -x
-    return np.where(x > before, 1.0, np.where(x == before, 0.5, 0.0))
+    return np.where(x > before, 1.0, np.where(x == before, 0.5, np.where(x < before, 0.0, np.nan)))
 
 
 def _running_rule(g, y, x, axis, greatest):

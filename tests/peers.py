@@ -91,7 +91,8 @@ def torch_names():
         "celu": F.celu, "hard_swish": F.hardswish, "soft_shrink": F.softshrink, "hard_shrink": F.hardshrink,
         "tanh_shrink": F.tanhshrink, "hard_sigmoid": lambda x: torch.clamp(x / 6 + 0.5, 0, 1),
         "cummax": lambda x, axis: torch.cummax(x, axis)[0], "cummin": lambda x, axis: torch.cummin(x, axis)[0],
-        "logcumsumexp": lambda x, axis: torch.logcumsumexp(x, axis),
+        # torch.logcumsumexp has wrong second derivatives where its upstream gradient is zero
+        "logcumsumexp": lambda x, axis: torch.log(torch.cumsum(torch.exp(x), axis)),
     }  # fmt: skip
     names |= {name: getattr(torch.linalg, name) for name in ("inv", "det", "slogdet", "cholesky")}
     names |= {name: moved(getattr(np, name)) for name in MOVES.split()}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import tinygrad_nn as tn
-from tinygrad_nn.docstrings import example_of
+from tinygrad_nn.docstrings import LONG, example_of
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, write
 from tinygrad_nn.symbols import derivative
 
@@ -19,10 +19,15 @@ HERE = Path(__file__).parent
 
 CHAPTERS = {
     "tinygrad_nn.ops.elementwise": "Elementwise",
+    "tinygrad_nn.ops.activations": "Further activations",
+    "tinygrad_nn.ops.special": "Special functions",
     "tinygrad_nn.ops.reductions": "Reductions",
     "tinygrad_nn.ops.shaping": "Shaping and indexing",
+    "tinygrad_nn.ops.scatter": "Adding at places, largest elements, running extremes, distances",
     "tinygrad_nn.ops.linalg": "Linear algebra",
+    "tinygrad_nn.ops.convolution": "Convolution and pooling",
     "tinygrad_nn.ops.losses": "Losses",
+    "tinygrad_nn.ops.composed_losses": "Losses composed of operations",
 }
 
 
@@ -38,6 +43,7 @@ def _row(op: Op) -> str:
             rules.append(f"{name}: none")
             continue
         rule = derivative(op, slot, op.arguments)
+        rule = rule if rule is not None and len(rule.text) <= LONG else None
         text = rule.text if rule is not None else f"see `{_rule_name(op, slot)}`"
         rules.append((f"{name}: " if len(op.arguments) > 1 else "") + (_code(text) if rule is not None else text))
     call = f"`{op.name}{inspect.signature(op)}`".replace("|", "\\|")

@@ -42,6 +42,13 @@ point("tn.elu(x, 0.5)", [0, 0, 1000, -0.5], x=[0.0, -0.0, 1000.0, -1000.0], dx=[
 point("tn.selu(x)", [0, 1050.7009873554805, -1.7580993408473766], x=[0.0, 1000.0, -1000.0],
       dx=[1.7580993408473766, 1.0507009873554805, 0])  # fmt: skip
 point("tn.hard_tanh(x)", [-1, 0.5, 1, 1], x=[-1.0, 0.5, 1.0, 1000.0], dx=[0, 1, 0, 0])
+point("tn.celu(x, 0.5)", [0, 0, 1000, -0.5], x=[0.0, -0.0, 1000.0, -1000.0], dx=[1, 1, 1, 0])
+point("tn.hard_sigmoid(x)", [0, 0.5, 1, 1], x=[-3.0, 0.0, 3.0, 1000.0], dx=[0, 1 / 6, 0, 0])
+point(
+    "tn.hard_swish(x)", [0, 0, 3, 1000], x=[-3.0, 0.0, 3.0, 1000.0], dx=[0, 0.5, 1, 1], why="a kink as PyTorch has it"
+)
+point("tn.soft_shrink(x)", [0, 0, 0, -1], x=[-0.5, 0.0, 0.5, -1.5], dx=[0, 0, 0, 1])
+point("tn.hard_shrink(x)", [0, 0, 0, -1.5], x=[-0.5, 0.0, 0.5, -1.5], dx=[0, 0, 0, 1])
 point("tn.softsign(x)", [0, -0.5], x=[0.0, -1.0], dx=[1, 0.25])
 point("tn.l1_loss(x, y)", 2, x=[1.0, 3.0], y=[1.0, 1.0], dx=[0, 1], dy=[0, -1])
 point("tn.huber_loss(x, y)", 3.5, x=[1.0, -1.0, 3.0], y=[0.0, 0.0, 0.0], dx=[1, -1, 1], dy=[-1, 1, -1],
@@ -56,6 +63,8 @@ point("np.maximum(x, 0.0)", [0, 0, 5], x=[0.0, -5.0, 5.0], dx=[0.5, 0, 1])
 point("x.max()", 2, x=[2.0, 1.0, 2.0, 2.0], dx=[1 / 3, 0, 1 / 3, 1 / 3])
 point("x.min(axis=1)", [1, 0], x=[[1.0, 1.0], [0.0, 4.0]], dx=[[0.5, 0.5], [1, 0]])
 point("x.max(axis=(0, 1))", inf, x=[[inf, 1.0], [inf, inf]], dx=[[1 / 3, 0], [1 / 3, 1 / 3]])
+point("tn.cummax(x)", [1, 1, 2, 2], x=[1.0, 1.0, 2.0, 0.0], dx=[1.5, 0.5, 2, 0])
+point("tn.cummin(x)", [1, 1, 0, 0], x=[1.0, 1.0, 0.0, 2.0], dx=[1.5, 0.5, 2, 0])
 point("tn.norm(x, np.inf)", 2, x=[-2.0, 2.0, 0.0], dx=[-0.5, 0.5, 0])
 
 THEME = "clip passes the gradient at its bounds"
@@ -149,6 +158,15 @@ point("tn.softplus(x)", [1000, 0.6931471805599453, 0, inf], x=[1000.0, 0.0, -100
 point("tn.tanh(x)", [1, 0, -1], x=[1000.0, 0.0, -inf], dx=[0, 1, 0])
 point("tn.silu(x)", [1000, 0, 0], x=[1000.0, 0.0, -1000.0], dx=[1, 0.5, 0])
 point("tn.mish(x)", [1000, 0, 0], x=[1000.0, 0.0, -1000.0], dx=[1, 0.6, 0])
+point("tn.gelu(x, approximate='tanh')", [1000, 0, 0], x=[1000.0, 0.0, -1000.0], dx=[1, 0.5, 0])
+point("tn.softplus(x, beta=2.0)", [1000, 0.34657359027997264, 0], x=[1000.0, 0.0, -1000.0], dx=[1, 0.5, 0])
+point("tn.softplus(x, threshold=3.0)", [4, 0], x=[4.0, -1000.0], dx=[1, 0])
+point("tn.logcumsumexp(x)", [1000, 1000.6931471805599], x=[1000.0, 1000.0], dx=[1.5, 0.5])
+point("tn.logcumsumexp(x)", [float("-inf"), 1], x=[float("-inf"), 1.0], dx=[0.5, 1], why="both are −∞: each has half")
+point("tn.erfc(x)", [0, 1, 2], x=[inf, 0.0, -1000.0], dx=[0, -1.1283791670955126, 0])
+point("tn.erfinv(x)", [inf, 0, -inf], x=[1.0, 0.0, -1.0], dx=[inf, 0.8862269254527579, inf])
+point("tn.gammaln(x)", [inf, 0], x=[0.0, 1.0], dx=[-inf, -0.5772156649015329],
+      why="log Γ has a pole at 0")  # fmt: skip
 point("tn.gelu(x)", [1000, 0, 0], x=[1000.0, 0.0, -1000.0], dx=[1, 0.5, 0])
 point("tn.erf(x)", [1, 0, -1], x=[inf, 0.0, -1000.0], dx=[0, 1.1283791670955126, 0])
 point("tn.sinc(x)", [1, 1], x=[0.0, -0.0], dx=[0, 0])
@@ -174,6 +192,7 @@ for name in ("exp", "log", "sqrt", "tanh", "sigmoid", "softplus", "silu", "gelu"
     point(f"tn.{name}(x)", [nan], x=[nan], dx=[nan], warns=name == "softplus")
 for name in ("sum", "mean", "cumsum"):
     point(f"x.{name}()", nan if name != "cumsum" else [nan], x=[nan], dx=[1], why="linear: its gradient knows no value")
+point("tn.cummax(x)", [1, nan, nan], x=[1.0, nan, 2.0], dx=[nan, nan, nan])
 for name in ("max", "min", "std", "var", "prod"):
     point(f"x.{name}()", nan, x=[nan, 1.0], dx=[1, nan] if name == "prod" else [nan, nan])
 point("tn.norm(x)", nan, x=[nan, 1.0], dx=[nan, nan])

@@ -11,7 +11,8 @@ tanh arcsinh arccosh arctanh sinc erf sigmoid relu add subtract multiply divide 
 matmul einsum
 """
 MOVES = "reshape ravel transpose swapaxes moveaxis squeeze expand_dims broadcast_to tile repeat roll flip take diagonal"
-IN_JAX = "log_sigmoid mish silu selu elu leaky_relu relu sigmoid softmax log_softmax softplus"
+IN_SCIPY = "erf erfc erfinv gammaln digamma logsumexp polygamma"
+IN_JAX = "celu log_sigmoid mish silu selu elu leaky_relu relu sigmoid softmax log_softmax"
 
 
 def examples(x):
@@ -85,6 +86,14 @@ def torch_names():
 
     names = {name: getattr(torch, name) for name in IN_TORCH.split()}
     names |= {name: getattr(F, name) for name in ("leaky_relu", "elu", "selu", "gelu", "silu", "softsign", "mish")}
+    names |= {name: getattr(torch.special, name) for name in ("erfc", "erfinv", "gammaln", "digamma", "polygamma")}
+    names |= {
+        "celu": F.celu, "hard_swish": F.hardswish, "soft_shrink": F.softshrink, "hard_shrink": F.hardshrink,
+        "tanh_shrink": F.tanhshrink, "hard_sigmoid": lambda x: torch.clamp(x / 6 + 0.5, 0, 1),
+        "cummax": lambda x, axis: torch.cummax(x, axis)[0], "cummin": lambda x, axis: torch.cummin(x, axis)[0],
+        # torch.logcumsumexp has wrong second derivatives where its upstream gradient is zero
+        "logcumsumexp": lambda x, axis: torch.log(torch.cumsum(torch.exp(x), axis)),
+    }  # fmt: skip
     names |= {name: getattr(torch.linalg, name) for name in ("inv", "det", "slogdet", "cholesky")}
     names |= {name: moved(getattr(np, name)) for name in MOVES.split()}
     names |= {
@@ -139,12 +148,26 @@ def jax_names():
         e = jnp.abs(p - t)
         return jnp.sum(jnp.where(e <= delta, 0.5 * e * e, delta * (e - 0.5 * delta))) / examples(p)
 
+    def conv2d(x, weight, groups=1, stride=(1, 1), padding=(0, 0), dilation=(1, 1)):
+        return jax.lax.conv_general_dilated(
+            x, weight, stride, [(p, p) for p in padding], rhs_dilation=dilation, feature_group_count=groups
+        )
+
     names = {name: getattr(jnp, name) for name in dir(jnp) if not name.startswith("_")}
     names |= {name: getattr(jnp.linalg, name) for name in ("norm", "inv", "det", "solve", "slogdet")}
     names |= {name: getattr(nn, name) for name in IN_JAX.split()}
+    names |= {name: getattr(jax.scipy.special, name) for name in IN_SCIPY.split()}
     return SimpleNamespace(**names | {
-        "constant": lambda value: value, "erf": jax.scipy.special.erf, "logsumexp": jax.scipy.special.logsumexp,
-        "gelu": lambda x: nn.gelu(x, approximate=False), "softsign": nn.soft_sign,
+        "constant": lambda value: value, "normal_logpdf": jax.scipy.stats.norm.logpdf, "conv2d": conv2d,
+        "softplus": lambda x, beta=1.0: nn.softplus(beta * x) / beta,
+        "gelu": lambda x, approximate="none": nn.gelu(x, approximate=approximate == "tanh"),
+        "hard_sigmoid": nn.hard_sigmoid, "hard_swish": nn.hard_swish, "tanh_shrink": lambda x: x - jnp.tanh(x),
+        "soft_shrink": lambda x: x - jnp.clip(x, -0.5, 0.5), "hard_shrink": lambda x: jnp.where(abs(x) > 0.5, x, 0),
+        "cummax": lambda x, axis: jax.lax.cummax(x, axis % x.ndim),
+        "cummin": lambda x, axis: jax.lax.cummin(x, axis % x.ndim),
+        "logcumsumexp": lambda x, axis: jax.lax.cumlogsumexp(x, axis % x.ndim),
+        "cdist": lambda a, b, **order: jnp.linalg.norm(a[:, None] - b[None], axis=-1, **order),
+        "softsign": nn.soft_sign,
         "hard_tanh": lambda x, **bounds: jnp.clip(x, **{"min": -1, "max": 1, **bounds}),
         "getitem": lambda x, i: x[tuple(map(fixed, i)) if isinstance(i, tuple) else fixed(i)],
         "take": lambda x, indices, **more: jnp.take(x, fixed(indices), **more),

@@ -37,6 +37,8 @@ class Step:
                 return xp.einsum(self.rest[0], *arrays)
             case "split":
                 return xp.split(arrays[0], *self.rest[:2], **self.params)[self.rest[2]]
+            case "polygamma":
+                return xp.polygamma(self.params["n"], arrays[0])
             case "slogdet":
                 return xp.slogdet(arrays[0])[1]
             case "index_update":
@@ -92,6 +94,7 @@ ANYWHERE = """negative square sin cos arctan sinh cosh tanh arcsinh sinc erf sig
 exp expm1 exp2"""
 KINKED_AT_0 = "abs relu leaky_relu elu selu softsign"
 POSITIVE = "log log1p log2 log10 sqrt cbrt reciprocal"
+KINKED_AT = {"celu": 0.0, "hard_sigmoid": 3.0, "hard_swish": 3.0, "soft_shrink": 0.5, "hard_shrink": 0.5}
 INSIDE = "arcsin arccos arctanh tan"
 TWO = "add subtract multiply add multiply hypot logaddexp arctan2 divide power maximum minimum"
 NUMBERS = [
@@ -190,6 +193,19 @@ class Author:
     def draw_positive(self):
         self.add(self.one_of(*POSITIVE.split()), self.positive(self.pick()))
 
+    def draw_kinked_elsewhere(self):
+        name, at = self.one_of(*KINKED_AT), self.pick()
+        self.add(name, at, margin=self.gap(np.abs(self.values[at]), KINKED_AT[name]))
+
+    def draw_special(self):
+        name = self.one_of("erfc", "tanh_shrink", "erfinv", "gammaln", "digamma", "polygamma")
+        at = self.pick(lambda x: np.abs(x).max() < 5)
+        if name in ("gammaln", "digamma", "polygamma"):
+            at = self.positive(at)
+        if name == "erfinv":
+            at = self.inside(at)
+        self.add(name, at, **({"n": 1} if name == "polygamma" else {}))
+
     def draw_inside(self):
         self.add(self.one_of(*INSIDE.split()), self.inside(self.pick()))
 
@@ -271,6 +287,13 @@ class Author:
     def draw_running(self):
         at = self.pick(lambda x: x.ndim)
         self.add(self.one_of("cumsum", "cumprod"), at, axis=self.one_of(self.axis(self.values[at]), None))
+
+    def draw_running_choice(self):
+        at = self.pick(lambda x: x.ndim)
+        axis = self.axis(self.values[at])
+        gaps = np.diff(np.sort(self.values[at], axis=axis), axis=axis)
+        self.add(self.one_of("cummax", "cummin"), at, axis=axis, margin=gaps.min(initial=np.inf))
+        self.add("logcumsumexp", at, axis=axis)
 
     # -- shaping
 

@@ -46,6 +46,9 @@ UNARY = {
     "tan arcsin arccos arctanh": inside,
     "arccosh": lambda *shape: 1 + positive(*shape),
     "erf sigmoid log_sigmoid relu leaky_relu elu selu gelu silu softplus softsign mish hard_tanh": normal,
+    "erfc celu hard_swish hard_sigmoid soft_shrink hard_shrink tanh_shrink": normal,
+    "gammaln digamma": positive,
+    "erfinv": inside,
 }
 BINARY = {
     "add subtract multiply divide maximum minimum hypot arctan2 logaddexp": (positive, positive),
@@ -258,7 +261,20 @@ call("cross_entropy", normal(3, 5), rest=(np.array([0, 2, 1, 1, 0]),))
 call("cross_entropy", normal(3), rest=(np.array(2),))
 call("cross_entropy", normal(3, 5), np.eye(3)[:, [0, 2, 1, 1, 0]])
 call("cross_entropy", normal(3, 5), RNG.dirichlet(np.ones(3), 5).T)
+for axis in (0, 1, -1):
+    for name in ("cummax", "cummin", "logcumsumexp"):
+        call(name, C, axis=axis)
+for p in (1, 2, 3):
+    call("cdist", A, normal(4, 3), ord=p)
+for n in (0, 1, 2):
+    call("polygamma", positive(4), n=n)
+call("normal_logpdf", A, V, positive(2, 1))
+for channels, groups, how in [(4, 1, {}), (2, 2, {"stride": (2, 1), "padding": (1, 0)}), (4, 1, {"dilation": (1, 2)})]:
+    call("conv2d", normal(2, 4, 5, 6), normal(2, channels, 2, 3), groups=groups, **how)
 call("elu", normal(5), alpha=0.3)
+call("celu", normal(5), alpha=0.3)
+call("gelu", normal(5), approximate="tanh")
+call("softplus", normal(5), beta=2.0)
 call("leaky_relu", normal(5), negative_slope=0.3)
 call("hard_tanh", normal(5), min=-0.2, max=0.4)
 
@@ -270,6 +286,8 @@ def called(xp, name, arrays, rest, kwargs):
             return xp.einsum(kwargs["subscripts"], *arrays)
         case "concatenate" | "stack" | "hstack" | "vstack":
             return getattr(xp, name)(arrays, *rest, **kwargs)
+        case "polygamma":
+            return xp.polygamma(kwargs["n"], *arrays)
         case "slogdet":
             return xp.slogdet(*arrays)[1]
     return getattr(xp, name)(*arrays, *rest, **kwargs)

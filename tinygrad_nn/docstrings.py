@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from typing import Any
 
@@ -11,7 +12,9 @@ from tinygrad_nn.operation import BY_NAME, Op, write
 from tinygrad_nn.samples import domain_of
 from tinygrad_nn.symbols import derivative
 
-__all__ = ["docstring_of", "example_of"]
+__all__ = ["LONG", "docstring_of", "example_of"]
+
+LONG = 200  # characters of a formula that says more to a machine than to a reader
 
 
 def docstring_of(op: Op) -> str:
@@ -19,12 +22,14 @@ def docstring_of(op: Op) -> str:
     lines = [f"{op.docs.summary or op.name}: y = {write(op, {name: name for name in op.arguments})}.", ""]
     for slot, name in enumerate(op.arguments):
         rule = derivative(op, slot, op.arguments) if op.differentiable(slot) else None
-        if rule is not None:
+        if rule is not None and len(rule.text) <= LONG:
             lines.append(f"Gradient with respect to {name}, from g = ∂L/∂y: {rule}")
         elif not op.differentiable(slot):
             lines.append(f"No gradient with respect to {name}.")
     if op.docs.edge_cases:
         lines.append(f"Edge cases: {op.docs.edge_cases}")
+    further = inspect.getdoc(op.further) if op.further is not None else None
+    lines += ["", *further.splitlines()] if further else []
     call = example_of(op)
     if call:
         lines += ["", ">>> import numpy as np, tinygrad_nn as tn", f">>> {call}", repr(_run(call))]

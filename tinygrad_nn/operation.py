@@ -96,6 +96,7 @@ class Op:
     bind: Callable | None = None  # the public signature, where it is not (arrays..., params...): -> arrays, params
     arguments: tuple[str, ...] = ()
     defaults: dict[str, Any] = field(default_factory=dict)
+    further: Callable | None = None  # composes what NumPy's further parameters ask for: (*arrays, **params) -> result
     view: bool = True  # the output may share memory with an input
     array_params: bool = True  # parameters may be arrays, which recording copies
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0
@@ -130,6 +131,8 @@ class Op:
             except (TypeError, ValueError, IndexError) as reason:
                 raise self._refused_call(args, params, reason) from None
         elif len(args) != len(self.arguments) or (params and not params.keys() <= self.defaults.keys()):
+            if self.further is not None and self._asks_for_more(params):
+                return self.further(*args, **params)
             args, params = self._sort_out(args, params)
         for value in args:
             if isinstance(value, Traced):
@@ -180,8 +183,9 @@ class Op:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        if self.bind is not None:
-            return inspect.signature(self.bind)
+        public = self.bind or self.further
+        if public is not None:
+            return inspect.signature(public)
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         arrays = [inspect.Parameter(name, kind) for name in self.arguments]
         return inspect.Signature(arrays + [inspect.Parameter(k, kind, default=v) for k, v in self.defaults.items()])
@@ -215,6 +219,12 @@ class Op:
         if unknown or missing or twice or len(args) > n + len(self.defaults):
             raise self._wrong_call(f"{sorted(unknown)[0]}=" if unknown else f"{len(args)} positional arguments")
         return tuple(given.pop(name) for name in self.arguments), given
+
+    def _asks_for_more(self, params: dict[str, Any]) -> bool:
+        """Whether a parameter is given that `further` takes, and the operation itself does not."""
+        known = {*self.arguments, *self.defaults}
+        taken = inspect.signature(self.further).parameters.keys()  # type: ignore[arg-type]
+        return not params.keys() <= known and params.keys() <= taken
 
     def _wrong_call(self, wrong: str) -> TypeError:
         hint = " (the result is always a new array: assign what is returned)" if wrong == "out=" else ""

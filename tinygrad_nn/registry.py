@@ -124,13 +124,15 @@ def _give_method(kind: type, name: str, entry: Any) -> None:
         setattr(kind, name, entry)
 
 
-def implements(*functions: Callable, name: str | None = None) -> Callable:
+def implements(*functions: Callable, name: str | None = None, method: bool = True) -> Callable:
     """Register a function composed of operations, and the NumPy functions it stands for.
 
     Labelled arrays and those of other frameworks come to it by their plain values.
     """
 
     def register(function: Callable) -> Callable:
+        function.method = method  # type: ignore[attr-defined]
+
         @functools.wraps(function)
         def composed(*args: Any, **kwargs: Any) -> Any:
             args = tuple([plain_values(a, function.__name__) for a in args])

@@ -14,9 +14,23 @@ Every law is checked for every operation by ``tests/test_ops.py``.
 """
 
 from tinygrad_nn.operation import BY_NAME
-from tinygrad_nn.ops import elementwise, linalg, losses, reductions, shaping
+from tinygrad_nn.ops import (
+    activations,
+    composed_losses,
+    convolution,
+    elementwise,
+    linalg,
+    losses,
+    reductions,
+    scatter,
+    shaping,
+    special,
+)
 
-__all__ = ["elementwise", "linalg", "losses", "names", "reductions", "shaping"]
+__all__ = [
+    "activations", "composed_losses", "convolution", "elementwise", "linalg", "losses", "names", "reductions",
+    "scatter", "shaping", "special",
+]  # fmt: skip
 
 
 def names() -> list[str]:

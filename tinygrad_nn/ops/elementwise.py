@@ -154,7 +154,24 @@ def _normal_cdf(x):
     return 0.5 * (1 + erf(x * math.sqrt(0.5)))
 
 
-def _weight(a, b):
+def _gelu_further(x, *, approximate="none"):
+    """With approximate="tanh": ½x(1 + tanh(√(2/π)(x + 0.044715x³))), as GPT-2 and BERT have it."""
+    if approximate == "none":
+        return gelu(x)
+    if approximate != "tanh":
+        raise ValueError(f"gelu: approximate={approximate!r}; expected 'none' or 'tanh'")
+    x = as_real(x)
+    return x * sigmoid(x * (2 * math.sqrt(2 / math.pi)) * (1 + 0.044715 * (x * x)))
+
+
+def _softplus_further(x, *, beta=1.0, threshold=None):
+    """With beta: log(1 + exp(beta·x)) / beta.  With a threshold: x itself where beta·x is above it, as in PyTorch."""
+    x = as_real(x)
+    y = softplus(x * beta) / beta
+    return y if threshold is None else np.where(x * beta > threshold, x, y)
+
+
+def share(a, b):
     """exp(a) / (exp(a) + exp(b)), also where both are the same infinity."""
     both = np.logical_and(np.isinf(a), a == b)
     return sigmoid(np.where(both, 0.0, a) - np.where(both, 0.0, b))
@@ -257,7 +274,7 @@ sqrt       = op(np.sqrt,       "√{x}",       lambda g, y, x: g / (2 * y), doma
                 summary="Square root", edge_cases="the gradient at 0 is ∞.")
 cbrt       = op(np.cbrt,       "∛{x}",       lambda g, y, x: g / (3 * (y * y)), domain=(0.2, 3), precedence=3,
                 summary="Cube root", edge_cases="the gradient at 0 is ∞.")
-logaddexp  = op(_logaddexp,    "logaddexp({a}, {b})", lambda g, y, a, b: g * _weight(a, b), lambda g, y, a, b: g * _weight(b, a), name="logaddexp",
+logaddexp  = op(_logaddexp,    "logaddexp({a}, {b})", lambda g, y, a, b: g * share(a, b), lambda g, y, a, b: g * share(b, a), name="logaddexp",
                 kind="elementwise", stands_for=(np.logaddexp,), summary="log(exp(a) + exp(b)), stable")
 
 # trigonometric and hyperbolic
@@ -303,6 +320,7 @@ sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1
 log_sigmoid = op(lambda x: -_softplus(-as_real(x)), "log σ({x})", lambda g, y, x: g * sigmoid(-x), name="log_sigmoid", kind="elementwise",
                  summary="log σ(x), stable")
 softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(x), name="softplus", kind="elementwise", initializer="he_uniform",
+                 further=_softplus_further,
                  summary="log(1 + exp(x)), stable")
 relu        = op(_relu, "relu({x})", lambda g, y, x: g * (y > 0), name="relu", kind="elementwise", selects=True,
                  initializer="he_uniform", summary="Rectified linear unit max(x, 0)", edge_cases="the gradient at 0 is 0.")
@@ -314,7 +332,7 @@ elu         = op(_elu,         "elu({x})",          lambda g, y, x, alpha=1.0: g
 selu        = op(lambda x: SELU_SCALE * _elu(x, SELU_ALPHA), "selu({x})", lambda g, y, x: g * np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA),
                  name="selu", kind="elementwise", initializer="lecun_normal", summary="Scaled elu (Klambauer et al. 2017)")
 gelu        = op(_gelu,        "gelu({x})",         lambda g, y, x: g * _gelu_slope(x), name="gelu", kind="elementwise", initializer="he_uniform",
-                 summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")
+                 further=_gelu_further, summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")
 silu        = op(lambda x: as_real(x) * _sigmoid(x), "silu({x})", lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise",
                  initializer="he_uniform", summary="x·σ(x), also called swish")
 softsign    = op(_softsign, "softsign({x})", lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise",

@@ -6,9 +6,10 @@ import functools
 
 import numpy as np
 
-from tinygrad_nn.errors import ShapeError, transpose_fits
+from tinygrad_nn.errors import ShapeError, label, transpose_fits
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.ops.elementwise import quiet, sigmoid
+from tinygrad_nn.operation import Traced
+from tinygrad_nn.ops.elementwise import as_real, quiet, sigmoid, softplus
 from tinygrad_nn.ops.reductions import log_probabilities, log_softmax, softmax
 from tinygrad_nn.registry import op
 
@@ -126,14 +127,19 @@ def _cross_entropy_logits(g, y, logits, target):
     return (softmax(logits, axis=0) * np.sum(target, axis=0, keepdims=True) - target) * (g / n)
 
 
-@_summed_wide
-def _binary_cross_entropy(logits, target):
-    _check(logits, target)
+def _check_probabilities(target):
     if target.size and not ((target >= 0) & (target <= 1)).all():
         at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~((target >= 0) & (target <= 1)))))
         raise ValueError(
             f"binary_cross_entropy: target {np.atleast_1d(target)[at]} at index {at} is not a probability from 0 to 1"
         )
+
+
+@_summed_wide
+def _binary_cross_entropy(logits, target):
+    _check(logits, target)
+    logits, target = as_array(logits), as_array(target)
+    _check_probabilities(target)
     with quiet():
         return np.sum(np.maximum(logits, 0) - logits * target + np.log1p(np.exp(-np.abs(logits)))) / _examples(logits)
 
@@ -171,6 +177,192 @@ def _huber_target(g, y, prediction, target, delta=1.0):
     return np.clip(target - prediction, -delta, delta) * (g / _examples(prediction))
 
 
+# --- calls with weights, or another reduction: composed of operations -------------------------------------------------
+
+
+def reduced(name, losses, reduction, n=None):
+    """Losses of elements: 1/n of their sum ("mean"), their sum, or the sums of examples ("none").
+
+    Examples are columns, a vector is one example; n is how many they are, unless given.  Half precision is summed in
+    single precision, which does not overflow where the mean fits.
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: reduction={reduction!r}; expected 'mean', 'sum' or 'none'")
+    half = losses.dtype == np.float16
+    total = losses.astype(np.float32) if half else losses
+    if reduction == "none":
+        total = np.sum(total, axis=tuple(range(losses.ndim - 1)) or None) if losses.ndim else total
+    else:
+        total = np.sum(total)
+    if reduction == "mean":
+        total = total / (_examples(losses) if n is None else n)
+    return total.astype(np.float16) if half else total
+
+
+def same_shapes(name, roles, prediction, target):
+    """Both as arrays; ShapeError where their shapes differ."""
+    prediction, target = as_real(prediction), as_array(target)
+    try:
+        _check(prediction, target)
+    except ShapeError as reason:
+        shapes = [f"{label(x, role)} has shape {x.shape}" for x, role in zip((prediction, target), roles, strict=True)]
+        raise ShapeError(f"{name}: {', '.join(shapes)}: {reason}") from None
+    return prediction, target
+
+
+def weighted(name, losses, weight):
+    """Losses of elements times their weights, which may be one for each example (N,), each output (d, 1), or both."""
+    if weight is None:
+        return losses
+    weight = as_array(weight)
+    try:
+        fits = np.broadcast_shapes(weight.shape, losses.shape) == losses.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(
+            f"{name}: {label(weight, 'weight')} has shape {weight.shape}; expected one that broadcasts to "
+            f"{losses.shape}: a weight of each example {losses.shape[-1:]}, or of each element"
+        )
+    return losses * weight
+
+
+def _of_errors(op, prediction, target, weight, reduction, of_error):
+    """A loss of the differences, each weighted."""
+    if weight is None and reduction == "mean":
+        return op(prediction, target)
+    prediction, target = same_shapes(op.name, ("prediction", "target"), prediction, target)
+    return reduced(op.name, weighted(op.name, of_error(prediction - target), weight), reduction)
+
+
+def _mse_further(prediction, target, *, weight=None, reduction="mean"):
+    """With options: weights, and other reductions than the mean.
+
+    weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
+    reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
+    """
+    return _of_errors(mse, prediction, target, weight, reduction, lambda e: 0.5 * np.square(e))
+
+
+def _l1_further(prediction, target, *, weight=None, reduction="mean"):
+    """With options: weights, and other reductions than the mean.
+
+    weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
+    reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
+    """
+    return _of_errors(l1_loss, prediction, target, weight, reduction, np.abs)
+
+
+def _huber_further(prediction, target, delta=1.0, *, weight=None, reduction="mean"):
+    """With options: weights, and other reductions than the mean.
+
+    weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
+    reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
+    """
+
+    def of_error(e):
+        size = np.abs(e)
+        inside = np.minimum(size, delta)
+        return inside * (size - 0.5 * inside)
+
+    if weight is None and reduction == "mean":
+        return huber_loss(prediction, target, delta=delta)
+    return _of_errors(huber_loss, prediction, target, weight, reduction, of_error)
+
+
+def _columns_of(name, scores, target, counts):
+    """The target as columns, and whether it is of class labels; labels that do not count are columns of zeros."""
+    try:
+        if not _are_labels(scores, target):
+            return target, False
+        labels = target if counts is None else np.where(counts, target, 0)
+        columns = label_columns(labels, classes=scores.shape[0], dtype=scores.dtype)
+        return columns if counts is None else columns * counts, True
+    except ShapeError as reason:
+        raise ShapeError(
+            f"{name}: {label(scores, 'scores')} has shape {scores.shape}, {label(target, 'target')} has shape "
+            f"{target.shape}: {reason}"
+        ) from None
+    except ValueError as reason:
+        raise ValueError(str(reason).replace("cross_entropy", name, 1)) from None
+
+
+def target_columns(name, scores, target, weight=None, ignore_index=None, label_smoothing=0.0):
+    """Labels or columns as weighted columns, and by what the mean divides: the weight of the examples that count."""
+    columns, labels = _columns_of(name, scores, target, None if ignore_index is None else target != ignore_index)
+    if not labels and ignore_index is not None:
+        raise ValueError(f"{name}: ignore_index={ignore_index} is a class label, but the target has columns of weights")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"{name}: label_smoothing={label_smoothing}; expected a share from 0 to 1")
+    weights = 1.0 if weight is None else _class_weights(name, weight, scores)
+    n = _examples(scores)
+    if labels and (weight is not None or ignore_index is not None):
+        n = np.sum(columns * weights) * (n / (target.size or 1))
+        n = n + (n == 0)
+    if label_smoothing:
+        shared = np.sum(columns, axis=0, keepdims=True) / scores.shape[0]
+        columns = (1 - label_smoothing) * columns + label_smoothing * shared
+    return columns * weights, n
+
+
+def _class_weights(name, weight, scores):
+    weight = as_array(weight)
+    if weight.shape != scores.shape[:1]:
+        raise ShapeError(
+            f"{name}: {label(weight, 'weight')} has shape {weight.shape}; expected {scores.shape[:1]}, one for each class"
+        )
+    return np.reshape(weight, (-1,) + (1,) * (scores.ndim - 1))
+
+
+def minus_product(columns, logs):
+    """−columns · logs, in which 0 · ∞ is 0."""
+    return -(columns * np.where(columns == 0, 0.0, logs))
+
+
+def _log(p, wanted):
+    """The logarithm where it is wanted, else 0."""
+    return np.log(np.where(wanted, p, 1.0))
+
+
+def _cross_entropy_further(
+    logits, target, *, weight=None, ignore_index=None, label_smoothing=0.0, from_logits=True, reduction="mean"
+):
+    """With options: weights of classes, labels that do not count, smoothed labels, and other reductions than the mean.
+
+    weight : of each class (classes,); the mean divides by the weights of the labels, as in PyTorch.
+    ignore_index : a label that does not count; the mean is over the others, and 0 where there are none.
+    label_smoothing : the share of each target that is spread over all classes (Szegedy et al. 2016).
+    from_logits : False where `logits` are probabilities already.
+    reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
+    """
+    scores, target = as_real(logits), as_array(target)
+    columns, n = target_columns("cross_entropy", scores, target, weight, ignore_index, label_smoothing)
+    logs = log_softmax(scores, axis=0) if from_logits else _log(scores, columns != 0)
+    return reduced("cross_entropy", minus_product(columns, logs), reduction, n)
+
+
+def _binary_cross_entropy_further(logits, target, *, weight=None, pos_weight=None, from_logits=True, reduction="mean"):
+    """With options: weights, and other reductions than the mean.
+
+    weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
+    pos_weight : the same, of the part y log σ(z) only; above 1, fewer positives are missed.
+    from_logits : False where `logits` are probabilities already.
+    reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
+    """
+    name = "binary_cross_entropy"
+    if weight is None and pos_weight is None and from_logits and reduction == "mean":
+        return binary_cross_entropy(logits, target)
+    z, target = same_shapes(name, ("logits", "target"), logits, target)
+    if not isinstance(target, Traced):
+        _check_probabilities(target)
+    if from_logits:
+        positive, negative = target * softplus(-z), (1 - target) * softplus(z)
+    else:
+        positive, negative = -target * _log(z, target != 0), (target - 1) * _log(1 - z, target != 1)
+    losses = weighted(f"{name}: pos_weight", positive, pos_weight) + negative
+    return reduced(name, weighted(name, losses, weight), reduction)
+
+
 # --- w L of an example of weight w, as L of other arguments ----------------------------------------------------------
 
 
@@ -180,26 +372,27 @@ HOT = {"arguments": ("labels",), "defaults": {"classes": 0, "dtype": np.float64}
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (g / _examples(prediction)),
-                lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", **LOSS,
+                lambda g, y, prediction, target: (target - prediction) * (g / _examples(prediction)), name="mse", **LOSS, further=_mse_further,
                 weighted=lambda prediction, target, w: (prediction * np.sqrt(w), target * np.sqrt(w)), samples=_pairs(),
                 summary="J = 1/N Σₙ ½‖yₙ − ŷₙ‖² over N columns: d/2 times the mean over all d × N elements, which PyTorch calls MSE",
                 example="tn.mse(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
 l1_loss    = op(_l1, "l1({prediction}, {target})", lambda g, y, prediction, target: np.sign(prediction - target) * (g / _examples(prediction)),
-                lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", **LOSS,
+                lambda g, y, prediction, target: np.sign(target - prediction) * (g / _examples(prediction)), name="l1_loss", **LOSS, further=_l1_further,
                 weighted=lambda prediction, target, w: (prediction * w, target * w), samples=_pairs(),
                 summary="1/N Σₙ ‖yₙ − ŷₙ‖₁ over N columns", edge_cases="the gradient of a zero error is 0.",
                 example="tn.l1_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
-huber_loss = op(_huber, "huber({prediction}, {target})", _huber_rule, _huber_target, name="huber_loss", **LOSS, samples=_pairs(),
+huber_loss = op(_huber, "huber({prediction}, {target})", _huber_rule, _huber_target, name="huber_loss", **LOSS, samples=_pairs(), further=_huber_further,
                 summary="1/N Σₙ Σ of ½e² for |e| ≤ delta, delta(|e| − ½delta) beyond (Huber 1964)",
                 example="tn.huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
 cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits,
                           lambda g, y, logits, target: log_softmax(1.0 * logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", **LOSS,
+                          further=_cross_entropy_further,
                           probabilities=softmax, weighted=lambda logits, target, w: (logits, target * w), samples=_labelled,
                           summary="1/N Σₙ −log softmax(zₙ)[yₙ] of logits (classes, N) with class labels (N,) or one-hot columns (classes, N)",
                           example="tn.cross_entropy(np.array([[0.0, 9.0], [0.0, 0.0]]), np.array([0, 0]))")
 binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lambda g, y, logits, target: (sigmoid(logits) - target) * (g / _examples(logits)),
                           lambda g, y, logits, target: logits * (-g / _examples(logits)), **LOSS, name="binary_cross_entropy", probabilities=sigmoid,
-                          samples=_probable,
+                          samples=_probable, further=_binary_cross_entropy_further,
                           summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable",
                           example="tn.binary_cross_entropy(np.array([[0.0, 9.0]]), np.array([[1.0, 1.0]]))")
 label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", part_of="cross_entropy", **HOT,

@@ -289,3 +289,5 @@ all     = op(np.all,    "all({x})",    None, **REDUCED, summary="Are all element
 _linear_scan = op(_scan, "scan({b}, {a})", _scan_b, lambda g, y, b, a, axis=0: _scan_b(g, y, b, a, axis) * _shifted(y, axis, 0, ahead=True),
                   jvp=_scan_tangent, name="_linear_scan", part_of="cumprod", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
 # fmt: on
+
+linear_scan, scan_back, shifted = _linear_scan, _scan_b, _shifted  # for running extremes, which are recurrences too

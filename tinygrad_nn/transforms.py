@@ -1,11 +1,16 @@
-"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp, of any order and nested in each other."""
+"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp, of any order and nested in each other.
+
+A result is an array, unless somebody may ask for its derivative: if the function has used a tensor with requires_grad,
+as an argument or from outside, the result is a recorded tensor, and `backward()` reaches that tensor.  Within
+``tn.no_grad()`` it is an array.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
-from collections.abc import Callable, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +20,12 @@ from tinygrad_nn.autodiff import copied, pullback
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.forward_mode import pushforward
 from tinygrad_nn.modes import MODE, Mode
+from tinygrad_nn.parts import array_of
 from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
-_depth: ContextVar[int] = ContextVar("depth", default=0)  # how many transforms are at work around this one
+ACTIVE = "active"  # among the `params` of a variable that a transform has made: is its function still running?
 
 
 # --- one call --------------------------------------------------------------------------------------------------------
@@ -34,7 +40,46 @@ def _fresh(x: Any) -> Tensor:
     """A tensor to differentiate by: new, so that nested transforms cannot confuse their variables."""
     if isinstance(x, Tensor) and x.tracked:
         return x * 1.0  # stays connected to the outer transform
-    return tensor(x, requires_grad=True)
+    variable = tensor(x, requires_grad=True)
+    variable.params = {ACTIVE: True}
+    return variable
+
+
+def _depends_on_others(outputs: Sequence[Tensor], own: Sequence[Tensor]) -> bool:
+    """Whether they depend on a tensor with requires_grad, or on a variable of a transform that is still at work."""
+    stack, seen = [y for y in outputs if y.tracked], {x.index for x in own if x.op is None}
+    while stack:
+        node = stack.pop()
+        if node.index in seen:
+            continue
+        seen.add(node.index)
+        if node.op is None and (node.params is None or node.params[ACTIVE]):
+            return True
+        stack += [node.inputs[slot] for slot in node.slots]
+    return False
+
+
+def _positions(argnums: int | Sequence[int], count: int) -> list[int]:
+    """The positions that `argnums` names, of so many arguments."""
+    numbers = [operator.index(i) for i in _as_tuple(argnums)]
+    for i in numbers:
+        if not -count <= i < count:
+            raise ValueError(f"argnums names argument {i}, the function was called with {count} arguments")
+    numbers = [i % count for i in numbers]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"argnums {argnums} names an argument twice")
+    return numbers
+
+
+@contextlib.contextmanager
+def _transforming() -> Iterator[None]:
+    """Record within it, also for a caller within `no_grad`."""
+    mode = MODE.get()
+    token = MODE.set(Mode(True, mode.anomalies, mode.interpreter, transformed=True))
+    try:
+        yield
+    finally:
+        MODE.reset(token)
 
 
 def _output(y: Any) -> Tensor:
@@ -51,36 +96,38 @@ class _Call:
 
     def __init__(self, f: Callable, args: Sequence[Any], argnums: int | tuple[int, ...], kwargs: dict, has_aux: bool):
         self.single = not isinstance(argnums, (list, tuple))
-        numbers = [operator.index(i) for i in _as_tuple(argnums)]
-        for i in numbers:
-            if not -len(args) <= i < len(args):
-                raise ValueError(f"argnums names argument {i}, the function was called with {len(args)} arguments")
+        self.numbers = _positions(argnums, len(args))
         self.args = list(args)
-        self.numbers = [i % len(args) for i in numbers]
-        if len(set(self.numbers)) < len(self.numbers):
-            raise ValueError(f"argnums {argnums} names an argument twice")
         self.variables: list[Tensor] = []
-        depth, mode = _depth.set(_depth.get() + 1), MODE.get()
-        recording = MODE.set(
-            Mode(True, mode.anomalies, mode.interpreter, transformed=True)
-        )  # also for a caller within no_grad
-        try:
+        self.nested = MODE.get().transformed
+        with _transforming():
             for i in self.numbers:
                 fresh = [_fresh(x) for x in tree.leaves(args[i])]
                 self.variables += fresh
                 self.args[i] = tree.unflatten(args[i], fresh)
-            self.output = f(*self.args, **kwargs)
-        finally:
-            MODE.reset(recording)
-            _depth.reset(depth)
-        self.record = _depth.get() > 0 or any(isinstance(x, Tensor) and x.tracked for a in args for x in tree.leaves(a))
-        self.aux: Any = None
+            try:
+                self.output = f(*self.args, **kwargs)
+            finally:
+                for x in self.variables:
+                    if x.op is None:
+                        x.params = {ACTIVE: False}
+        aux: Any = ()
         if has_aux:
             if not isinstance(self.output, tuple) or len(self.output) != 2:
                 raise TypeError("has_aux=True is for a function that returns two things: (value, anything)")
             self.output, aux = self.output
-            self.aux = tree.map(lambda x: self.given(x) if isinstance(x, Tensor) else x, aux)
         self.outputs = [_output(y) for y in tree.leaves(self.output)]
+        results = self.outputs + tree.leaves(aux)
+        given = [x for a in args for x in tree.leaves(a)] + results
+        self.depends = _depends_on_others([x for x in given if isinstance(x, Tensor)], self.variables)
+        self.record = self.depends and MODE.get().grad
+        self.aux = tree.map(lambda x: self.given(x) if isinstance(x, Tensor) else x, aux)
+
+    def follow(self, directions: Sequence[Any]) -> list[Any]:
+        """Decide whether what comes of these cotangents or tangents is recorded, and return them accordingly."""
+        tracked = any(isinstance(d, Tensor) and d.tracked for d in directions)
+        self.record = MODE.get().grad and (self.depends or tracked)
+        return list(directions) if self.record else [array_of(d) for d in directions]
 
     def scalar(self) -> Tensor:
         if len(self.outputs) != 1 or self.outputs[0].size != 1:
@@ -107,11 +154,11 @@ class _Call:
         return trees[0] if self.single else tuple(trees)
 
     def given(self, value: Any) -> Any:
-        """To an outer transform a tensor, to everybody else an array."""
+        """A tensor where it is recorded or within another transform, else an array."""
         if self.record:
             return value if isinstance(value, Tensor) else Tensor(value)
-        value = value.value if isinstance(value, Tensor) else value
-        return copied(value)
+        value = copied(value.value if isinstance(value, Tensor) else value)
+        return Tensor(value) if self.nested else value
 
     def value(self) -> Any:
         return tree.unflatten(self.output, [self.given(y) for y in self.outputs])
@@ -183,13 +230,12 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     (array([ 2., 40.]),)
     """
     call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
-    recorded = call.record
 
     def pull(cotangent: Any) -> tuple:
         given = tree.leaves_like(call.output, cotangent, "cotangent")
         seeds = [_matching(u, y, "cotangent") for u, y in zip(given, call.outputs, strict=True)]
-        call.record = recorded or any(isinstance(u, Tensor) and u.tracked for u in seeds)
-        return call.arranged(call.pull(seeds))
+        call.nested = MODE.get().transformed
+        return call.arranged(call.pull(call.follow(seeds)))
 
     return (call.value(), pull, call.aux) if has_aux else (call.value(), pull)
 
@@ -206,9 +252,7 @@ def jvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
         raise ValueError(f"jvp: {len(primals)} primals and {len(tangents)} tangents: give one tangent for each primal")
     call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
     given = tree.leaves_like(primals, tangents, "tangent")
-    if any(isinstance(t, Tensor) and t.tracked for t in given):
-        call.record = True
-    moves = [_matching(t, x, "tangent") for t, x in zip(given, call.variables, strict=True)]
+    moves = call.follow([_matching(t, x, "tangent") for t, x in zip(given, call.variables, strict=True)])
     moved = tree.unflatten(call.output, [call.given(t) for t in call.push(moves)])
     return (call.value(), moved, call.aux) if has_aux else (call.value(), moved)
 

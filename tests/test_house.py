@@ -21,6 +21,7 @@ LAYERS = [
     ["symbols"],
     ["docstrings"],
     ["modes", "mutation", "anomalies", "numpy_protocol", "parts"],
+    ["exact_zeros"],
     ["quick_sweep", "conversions"],
     ["autodiff"],
     ["forward_mode"],

@@ -1,4 +1,4 @@
-"""What a derivative rule returns is made to fit the input it belongs to: summed, cast, exact zeros kept."""
+"""What a derivative rule returns is made to fit the input it belongs to: summed and cast."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_nn.errors import wrong_rule
 
-__all__ = ["ZEROS_STAY", "array_of", "exact_zeros", "fitted", "unbroadcast"]
+__all__ = ["array_of", "fitted", "unbroadcast"]
 
 FEW = 1 << 9  # numbers that may be summed one by one; beyond, NumPy's pairwise summation is more accurate
 
@@ -45,17 +45,6 @@ def _ones(n: int, dtype: np.dtype) -> np.ndarray:
     column = np.ones((n, 1), dtype)
     column.flags.writeable = False
     return column
-
-
-ZEROS_STAY = ("elementwise", "linear", "multilinear")  # kinds whose rules pass an exact zero on as one
-
-
-def exact_zeros(g: Any, part: Any) -> Any:
-    """What the branch not taken gets: 0 · ∞ and 0 · NaN are 0 where the zero is exact.
-
-    Only the NaN is replaced: `part` still depends on g, for the next derivative.
-    """
-    return np.where(np.logical_and(g == 0, np.isnan(part)), 0.0, part)
 
 
 def fitted(part: Any, node: Any, slot: int) -> Any:

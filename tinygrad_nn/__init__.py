@@ -12,7 +12,7 @@ from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.checking import gradcheck
 from tinygrad_nn.docstrings import docstring_of as _docstring_of
 from tinygrad_nn.errors import CompileError, GradientCheckError, MutationError, NonFiniteError, ShapeError
-from tinygrad_nn.modes import at_each_replay, detect_anomaly, no_grad
+from tinygrad_nn.modes import at_each_replay, detect_anomaly, enable_grad, no_grad
 from tinygrad_nn.operation import BY_NAME as _BY_NAME
 from tinygrad_nn.operation import Op
 from tinygrad_nn.operation import document_with as _document_with
@@ -36,7 +36,7 @@ _LATER = {
 
 __all__ = [
     "CompileError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ShapeError", "Tensor",
-    "at_each_replay", "detect_anomaly", "grad", "gradcheck", "gradients", "hessian", "hvp", "jacobian", "jvp",
+    "at_each_replay", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradients", "hessian", "hvp", "jacobian", "jvp",
     "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp",
 ]  # fmt: skip
 __all__ += [*ops.names(), *_LATER, *_MODULES]

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_nn.anomalies import refuse_non_finite_part
 from tinygrad_nn.errors import ShapeError, label
-from tinygrad_nn.exact_zeros import DIRECT, behind, both, fitted_zeros, given_zeros, with_exact_zeros
+from tinygrad_nn.exact_zeros import behind, both, fitted_zeros, given_zeros, spread, with_exact_zeros
 from tinygrad_nn.modes import MODE, operand
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.parts import array_of, fitted, unbroadcast
@@ -94,8 +94,10 @@ def sweep(
         for slot in slots:
             part = op.vjps[slot](g, y, *values, **params)
             exact = behind(op, slot, zeros[node], *arrays, params, record)
-            if op.kind in DIRECT:
+            if op.kind == "elementwise":
                 part = with_exact_zeros(part, exact, g)
+            elif op.kind == "reduction":
+                part = with_exact_zeros(part, exact, spread(array_of(g), arrays[1][slot], params))
             exact = fitted_zeros(exact, part, node.inputs[slot].shape)
             part = fitted(part, node, slot)
             if on_part is not None:

@@ -19,7 +19,18 @@ import numpy as np
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.parts import array_of, unbroadcast
 
-__all__ = ["ANY", "DIRECT", "PASSING", "ahead", "behind", "both", "fitted_zeros", "given_zeros", "with_exact_zeros"]
+__all__ = [
+    "ANY",
+    "DIRECT",
+    "PASSING",
+    "ahead",
+    "behind",
+    "both",
+    "fitted_zeros",
+    "given_zeros",
+    "spread",
+    "with_exact_zeros",
+]
 
 ANY = "any"
 DIRECT = ("elementwise", "reduction")  # kinds that multiply each element by its own slope: here 0 · ∞ is met
@@ -35,14 +46,14 @@ def given_zeros(direction: Any) -> Any:
 
 
 def with_exact_zeros(part: Any, zeros: Any, g: Any) -> Any:
-    """`part`, with 0 in the place of 0 · ∞ where the zero of `g` is exact.
+    """`part`, with 0 in the place of 0 · ∞ where the zero of `g`, which has its shape, is exact.
 
     Where `part` is recorded it is a constant 0 there: its own derivatives may be infinite, too.
     """
     if zeros is None:
         return part
     if zeros is ANY:
-        return np.where(np.logical_and(g == 0, np.isnan(part)), 0.0, part)
+        return np.where(np.logical_and(np.equal(g, 0), np.isnan(part)), 0.0, part)
     value = array_of(part)
     zeros = np.logical_and(zeros, np.isnan(value) if part is value else np.logical_or(np.isnan(value), value == 0))
     return part if not isinstance(zeros, Traced) and not zeros.any() else np.where(zeros, 0.0, part)
@@ -61,7 +72,7 @@ def behind(
     if op.kind == "elementwise":
         return zeros
     if op.kind == "reduction":
-        return _spread(zeros, inputs[slot], params)
+        return spread(zeros, inputs[slot], params)
     return op.vjps[slot](_probe(op, zeros, y), y, *_stand_ins(op, inputs), **params) == 0
 
 
@@ -97,12 +108,12 @@ def fitted_zeros(zeros: Any, part: Any, shape: tuple[int, ...]) -> Any:
     return unbroadcast(others, shape) == 0
 
 
-def _spread(zeros: Any, x: Any, params: dict[str, Any]) -> Any:
-    """The zeros of a reduction's result, at each element that went into it."""
-    if not params.get("keepdims") and zeros.ndim:
+def spread(g: Any, x: Any, params: dict[str, Any]) -> Any:
+    """The gradient or the exact zeros of a reduction's result, at each element that went into it."""
+    if not params.get("keepdims") and g.ndim:
         axis = params.get("axis")
-        zeros = np.expand_dims(zeros, tuple(range(x.ndim)) if axis is None else axis)
-    return np.broadcast_to(zeros, np.shape(x))
+        g = np.expand_dims(g, tuple(range(x.ndim)) if axis is None else axis)
+    return np.broadcast_to(g, x.shape)
 
 
 def _makes_zeros(op: Op, y: Any, inputs: Sequence[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from sys import _getframe
 from typing import Any
@@ -24,6 +25,7 @@ from tinygrad_nn.registry import give_methods
 __all__ = ["Tensor", "current", "tensor"]
 
 _mode = MODE.get
+_STORING = threading.Lock()  # several threads may add to the gradient of one leaf
 
 
 class _Slots(dict):
@@ -334,19 +336,8 @@ class Tensor(Traced):
         seed = seed_for(here, operand(gradient), "gradient")
         seed = seed._value if isinstance(seed, Tensor) else seed
         found = pullback([here], [seed])
-        given: set[int] = {id(seed)}
-        for node, g in found.items():
-            before = node._grad
-            if type(before) is not np.ndarray and before is not None:
-                before = node.grad  # lent
-            if before is not None and node.op is None:
-                g = before[()] + g if type(g) is np.float64 else before + g
-            if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
-                node._grad = np.array(g)  # a single number is nobody else's
-                continue
-            at = id(g)
-            node._grad = g.copy() if at in given or g.base is not None else g  # held by somebody else, too
-            given.add(at)
+        with _STORING:
+            _add_gradients(found, {id(seed)})
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -426,6 +417,22 @@ class Lent:
     def taken(self) -> Any:
         """The gradient, as an array of its own."""
         return self.array.copy()
+
+
+def _add_gradients(found: dict[Any, Any], given: set[int]) -> None:
+    """Add gradients to `.grad`; `given` are the ids of arrays that somebody else holds."""
+    for node, g in found.items():
+        before = node._grad
+        if type(before) is not np.ndarray and before is not None:
+            before = node.grad  # lent
+        if before is not None and node.op is None:
+            g = before[()] + g if type(g) is np.float64 else before + g
+        if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
+            node._grad = np.array(g)  # a single number is nobody else's
+            continue
+        at = id(g)
+        node._grad = g.copy() if at in given or g.base is not None else g  # held by somebody else, too
+        given.add(at)
 
 
 def current(x: Any) -> Any:

@@ -91,6 +91,17 @@ def _output(y: Any) -> Tensor:
     return Tensor(value)
 
 
+def _refuse_discrete(f: Callable, results: Sequence[Any]) -> None:
+    """TypeError for results of comparing and counting; a plain Python number is a constant."""
+    kinds = [getattr(y, "dtype", np.dtype(bool) if isinstance(y, bool) else np.dtype(float)) for y in results]
+    if results and all(kind.kind in "biu" for kind in kinds):
+        raise TypeError(
+            f"{getattr(f, '__name__', 'the function')} returned {kinds[0]}, which depends on its arguments through "
+            "comparisons or rounding only and has no derivative: return floating-point numbers, as "
+            "tn.where(condition, a, b) or a smooth loss does"
+        )
+
+
 class _Call:
     """One call of `f` with its chosen arguments replaced by fresh tensors."""
 
@@ -117,6 +128,7 @@ class _Call:
                 raise TypeError("has_aux=True is for a function that returns two things: (value, anything)")
             self.output, aux = self.output
         self.outputs = [_output(y) for y in tree.leaves(self.output)]
+        _refuse_discrete(f, tree.leaves(self.output))
         results = self.outputs + tree.leaves(aux)
         given = [x for a in args for x in tree.leaves(a)] + results
         self.depends = _depends_on_others([x for x in given if isinstance(x, Tensor)], self.variables)

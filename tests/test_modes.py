@@ -39,7 +39,7 @@ def test_a_decorated_generator_runs_without_recording_and_its_caller_with_it():
         next(talk)
     assert end.value.value is False
     assert conversation.__name__ == "conversation"
-    assert list(conversation())[0] is False
+    assert next(iter(conversation())) is False
 
 
 def test_errors_and_closing_reach_a_decorated_generator():
@@ -96,7 +96,9 @@ def test_coroutines_are_decorated_and_asynchronous_generators_refused():
     async def items():
         yield 1
 
-    with pytest.raises(TypeError, match="no_grad cannot decorate the asynchronous generator items: write `with tn.no"):
+    with pytest.raises(
+        TypeError, match=r"no_grad cannot decorate the asynchronous generator items: write `with tn\.no"
+    ):
         tn.no_grad()(items)
 
 

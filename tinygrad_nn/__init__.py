@@ -36,8 +36,8 @@ _LATER = {
 
 __all__ = [
     "CompileError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ShapeError", "Tensor",
-    "at_each_replay", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradients", "hessian", "hvp", "jacobian", "jvp",
-    "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp",
+    "at_each_replay", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradients", "hessian", "hvp", "jacobian",
+    "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp",
 ]  # fmt: skip
 __all__ += [*ops.names(), *_LATER, *_MODULES]
 globals().update({name: _BY_NAME[name] for name in ops.names()})  # `__getattr__` would take longer than the operation

@@ -96,9 +96,7 @@ def test_coroutines_are_decorated_and_asynchronous_generators_refused():
     async def items():
         yield 1
 
-    with pytest.raises(
-        TypeError, match=r"no_grad cannot decorate the asynchronous generator items: write `with tn\.no"
-    ):
+    with pytest.raises(TypeError, match=r"no_grad cannot decorate the asynchronous generator items: write `with"):
         tn.no_grad()(items)
 
 

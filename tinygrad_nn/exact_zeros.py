@@ -20,17 +20,8 @@ from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.parts import array_of, unbroadcast
 
 __all__ = [
-    "ANY",
-    "DIRECT",
-    "PASSING",
-    "ahead",
-    "behind",
-    "both",
-    "fitted_zeros",
-    "given_zeros",
-    "spread",
-    "with_exact_zeros",
-]
+    "ANY", "DIRECT", "PASSING", "ahead", "behind", "both", "fitted_zeros", "given_zeros", "spread", "with_exact_zeros",
+]  # fmt: skip
 
 ANY = "any"
 DIRECT = ("elementwise", "reduction")  # kinds that multiply each element by its own slope: here 0 · ∞ is met

@@ -149,7 +149,7 @@ class _Switch(contextlib.ContextDecorator):
     def _recreate_cm(self) -> _Switch:
         return type(self)()
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: Callable) -> Any:
         """As a decorator: of a generator or coroutine, the mode holds while its own code runs."""
         if inspect.isgeneratorfunction(function):
             return self._of_generator(function)

@@ -36,6 +36,10 @@ class Traced:
         """The value, to index an array with."""
         raise NotImplementedError
 
+    def fitted_to(self, value: Any) -> Any:
+        """This gradient, as one of this value of the input."""
+        return self
+
     def stands_for_same(self, other: Any) -> bool:
         """Whether another tracer stands for the same value."""
         raise NotImplementedError

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import wrong_rule
+from tinygrad_nn.operation import Traced
 
 __all__ = ["array_of", "fitted", "unbroadcast"]
 
@@ -50,6 +51,8 @@ def _ones(n: int, dtype: np.dtype) -> np.ndarray:
 def fitted(part: Any, node: Any, slot: int) -> Any:
     """What a rule has returned, in the shape and dtype of the input it belongs to."""
     value = node.inputs[slot]._value
+    if isinstance(part, Traced):
+        part = part.fitted_to(value)
     try:
         if part.shape != value.shape:
             part = unbroadcast(part, value.shape)

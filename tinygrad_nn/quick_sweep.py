@@ -107,5 +107,7 @@ def _start(outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None
 
 def has_nan(part: Any) -> bool:
     """Whether there may be a NaN in it."""
+    if not isinstance(part, (np.ndarray, np.generic)):
+        return True
     total = np.add.reduce(part, axis=None)
     return bool(total != total)

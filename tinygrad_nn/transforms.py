@@ -23,7 +23,7 @@ from tinygrad_nn.modes import MODE, Mode
 from tinygrad_nn.parts import array_of
 from tinygrad_nn.tensor import Tensor, tensor
 
-__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+__all__ = ["elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 ACTIVE = "active"  # among the `params` of a variable that a transform has made: is its function still running?
 
@@ -231,6 +231,24 @@ def value_and_grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: boo
         return ((call.value(), call.aux) if has_aux else call.value()), g
 
     return value_and_gradient
+
+
+def elementwise_grad(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
+    """The function that returns f′ at each element of its argument, for an `f` that acts on each element by itself.
+
+    Of other functions it returns the gradient of the sum of their elements.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> tn.elementwise_grad(np.sin)(np.array([0.0, np.pi]))
+    array([ 1., -1.])
+    """
+
+    @_named_like(f, "Elementwise derivative")
+    def slope(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(f, args, argnums, kwargs, False)
+        return call.arranged(call.pull([np.ones_like(y.value) for y in call.outputs]))
+
+    return slope
 
 
 def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:

@@ -131,6 +131,37 @@ def test_transforms_within(transform):
     np.testing.assert_allclose(got, expected, rtol=1e-10)
 
 
+@pytest.mark.usefixtures("at_once")
+def test_directions_may_be_the_examples():
+    """The graph is recorded outside, and pulled back or pushed forward for many directions."""
+
+    def f(x):
+        return np.sin(x) * x[::-1] * (x @ x)
+
+    x = X[0]
+    _, pull = tn.vjp(f, x)
+    np.testing.assert_allclose(tn.vmap(lambda u: pull(u)[0])(np.eye(3)), tn.jacobian(f)(x))
+    np.testing.assert_allclose(tn.vmap(lambda v: tn.jvp(f, (x,), (v,))[1])(np.eye(3)).T, tn.jacobian(f)(x))
+    np.testing.assert_allclose(tn.vmap(lambda v: tn.hvp(lambda t: f(t).sum(), (x,), (v,)))(np.eye(3)),
+                               tn.hessian(lambda t: f(t).sum())(x))  # fmt: skip
+
+    def jacobian(x):
+        _, pull = tn.vjp(f, x)
+        return tn.vmap(lambda u: pull(u)[0])(np.eye(3))
+
+    np.testing.assert_allclose(tn.vmap(jacobian)(X), np.stack([tn.jacobian(f)(x) for x in X]))
+    np.testing.assert_allclose(tn.jacobian(jacobian)(x), tn.jacobian(tn.jacobian(f))(x))
+
+    def mixed(x):  # the graph belongs to an inner vmap of fixed examples, the seeds to the outer one
+        w = tn.tensor(np.ones(3), requires_grad=True)
+        y = tn.vmap(lambda t: np.sin(w * t))(X)
+        return tn.gradients(y, w, np.ones((4, 1)) * x, create_graph=True)[0]
+
+    np.testing.assert_allclose(tn.vmap(mixed)(X).value, np.stack([x * (X * np.cos(X)).sum(0) for x in X]))
+    np.testing.assert_array_equal(tn.vmap(lambda u: tn.vjp(np.sqrt, np.array([0.0, 4.0]))[1](u)[0])(np.eye(2)),
+                                  [[np.inf, 0], [0, 0.25]])  # fmt: skip
+
+
 def test_what_differs_from_example_to_example_is_computed_one_by_one():
     calls = []
 

@@ -98,7 +98,7 @@ def sweep(
                 part = with_exact_zeros(part, exact, g)
             elif op.kind == "reduction":
                 part = with_exact_zeros(part, exact, spread(array_of(g), arrays[1][slot], params))
-            exact = fitted_zeros(exact, part, node.inputs[slot].shape)
+            exact = fitted_zeros(exact, part, arrays[1][slot], node._value)
             part = fitted(part, node, slot)
             if on_part is not None:
                 on_part(node, slot, part)

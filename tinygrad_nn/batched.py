@@ -7,19 +7,25 @@ the axes that parameters name move by one, and anything else is computed for one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.modes import MODE, Interpreter, Mode
 from tinygrad_nn.numpy_protocol import ABOUT_VALUES, array_function, array_ufunc
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
 
-__all__ = ["Batched", "UnbatchableError", "enter", "leave"]
+__all__ = ["Batched", "Batching", "UnbatchableError", "batching", "enter", "leave"]
 
 _AXES = ("axis", "axis1", "axis2", "source", "destination")  # parameters that name axes
 _SAYS_SHAPE = {np.zeros_like: 0, np.ones_like: 1, np.empty_like: 0}
+
+
+_numbers = itertools.count(1)  # of vmaps: recorded results of one that has ended may meet another
 
 
 class UnbatchableError(TypeError):
@@ -39,12 +45,13 @@ class Batched(Traced):
 
     __slots__ = ("full", "level")
     tracked = False
+    known = True
     __array_ufunc__ = array_ufunc
     __hash__ = object.__hash__
 
     def __init__(self, full: Any, level: int):
         self.full = full
-        self.level = level  # how many vmaps are nested here
+        self.level = level  # the number of the vmap: that of an inner one is larger
 
     shape = property(lambda self: self.full.shape[1:])
     ndim = property(lambda self: self.full.ndim - 1)
@@ -69,9 +76,7 @@ class Batched(Traced):
         return self.shape[0]
 
     def _refuse(self, *_: Any) -> Any:
-        raise UnbatchableError(
-            "a value that differs from example to example decides nothing for all of them: use tn.where"
-        )
+        raise UnbatchableError("a value that differs from example to example decides nothing for all: use tn.where")
 
     __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = as_index = item = tolist = _refuse
     __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
@@ -117,12 +122,25 @@ class Batched(Traced):
                 return Batched(full, level)
         raise AssertionError("one after the other is always a way")
 
-    def fitted_to(self, value: Any) -> Any:
-        """As the gradient of this value: of what examples share, the sum of what each of them sends."""
-        part: Any = self
-        while _level(part) > _level(value):
-            part = np.sum(part.full, axis=0)
+    def fitted_to(self, x: Any, y: Any) -> Any:
+        """This part, as what y sends to x: of what examples of y share, the sum of what each of them sends."""
+        return _summed(self, _levels(y) - _levels(x))
+
+
+def _summed(part: Any, levels: set[int]) -> Any:
+    """The sum over the examples of these levels."""
+    if not levels or not isinstance(part, Batched):
         return part
+    full = _summed(part.full, levels)
+    return np.sum(full, axis=0) if part.level in levels else Batched(full, part.level)
+
+
+def _levels(x: Any) -> set[int]:
+    found = set()
+    while isinstance(x, Batched):
+        found.add(x.level)
+        x = x.full
+    return found
 
 
 def _level(x: Any) -> int:
@@ -151,6 +169,34 @@ def _leave_rule(g: Any, y: Any, x: Any, level: int = 1, count: int = 0) -> Any:
 _ONE = {"kind": "linear", "arguments": ("x",), "view": False}
 enter = Op("enter_vmap", _enter, "{x}", (_enter_rule,), defaults={"level": 1}, **_ONE)  # type: ignore[arg-type]
 leave = Op("leave_vmap", _leave, "{x}", (_leave_rule,), defaults={"level": 1, "count": 0}, **_ONE)  # type: ignore[arg-type]
+
+
+class Batching(Interpreter):
+    """Carries out operations on batched arrays; tensors are what they are."""
+
+    def tensor(self, t: Any) -> Any:
+        """The tensor itself."""
+        return t
+
+    def operand(self, x: Any, name: str = "") -> Any:
+        """The operand itself."""
+        return x
+
+    def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
+        """For all examples, where one of the values is batched."""
+        return op.apply(values, params)
+
+
+@contextlib.contextmanager
+def batching() -> Iterator[int]:
+    """Within it operations work on batched arrays, of the level that it gives."""
+    mode = MODE.get()
+    level = next(_numbers)
+    token = MODE.set(Mode(mode.grad, mode.anomalies, Batching(), transformed=True))
+    try:
+        yield level
+    finally:
+        MODE.reset(token)
 
 
 # --- what operations do to a batch -----------------------------------------------------------------------------------

@@ -30,10 +30,15 @@ PASSING = (*DIRECT, "linear", "multilinear")  # kinds whose rules pass an exact 
 
 def given_zeros(direction: Any) -> Any:
     """The exact zeros of a cotangent or tangent from the caller.  One that is recorded may be differentiated: none."""
-    if isinstance(direction, Traced) and (direction.tracked or isinstance(array_of(direction), Traced)):
+    value = array_of(direction)
+    if (isinstance(direction, Traced) and direction.tracked) or _is_placeholder(value):
         return None
-    zeros = np.equal(array_of(direction), 0)
-    return zeros if zeros.any() else None
+    zeros = np.equal(value, 0)
+    return zeros if isinstance(zeros, Traced) or zeros.any() else None
+
+
+def _is_placeholder(value: Any) -> bool:
+    return isinstance(value, Traced) and not value.known
 
 
 def with_exact_zeros(part: Any, zeros: Any, g: Any) -> Any:
@@ -56,7 +61,7 @@ def behind(
     """The exact zeros of the part that a rule sends to an input, given those of the output's gradient."""
     if op.kind not in PASSING or (zeros is None and not op.selects):
         return None
-    if zeros is ANY or (isinstance(y, Traced) and not recorded):
+    if zeros is ANY or (_is_placeholder(y) and not recorded):
         return ANY
     if op.selects:
         return op.vjps[slot](_probe(op, zeros, y), y, *inputs, **params) == 0
@@ -73,7 +78,7 @@ def ahead(
     """The exact zeros of a linear or multilinear operation's tangent, given those of the arguments that move."""
     if op.kind not in PASSING or (all(z is None for z in zeros.values()) and not _makes_zeros(op, y, inputs)):
         return None
-    if any(z is ANY for z in zeros.values()) or (isinstance(y, Traced) and not recorded):
+    if any(z is ANY for z in zeros.values()) or (_is_placeholder(y) and not recorded):
         return ANY
     moved = _stand_ins(op, inputs)
     for slot, x in enumerate(inputs):
@@ -91,12 +96,14 @@ def both(zeros: Any, others: Any) -> Any:
     return ANY if zeros is ANY or others is ANY else np.logical_and(zeros, others)
 
 
-def fitted_zeros(zeros: Any, part: Any, shape: tuple[int, ...]) -> Any:
+def fitted_zeros(zeros: Any, part: Any, x: Any, y: Any) -> Any:
     """The exact zeros of a part that is summed over what broadcasting repeated."""
-    if zeros is None or zeros is ANY or (zeros.shape == part.shape == shape):
+    if zeros is None or zeros is ANY or (zeros.shape == part.shape == x.shape and not isinstance(zeros, Traced)):
         return zeros
     others = np.where(np.broadcast_to(zeros, part.shape), 0.0, 1.0)
-    return unbroadcast(others, shape) == 0
+    if isinstance(others, Traced):
+        others = others.fitted_to(x, y)
+    return np.equal(unbroadcast(others, x.shape), 0)
 
 
 def spread(g: Any, x: Any, params: dict[str, Any]) -> Any:

@@ -52,7 +52,7 @@ def fitted(part: Any, node: Any, slot: int) -> Any:
     """What a rule has returned, in the shape and dtype of the input it belongs to."""
     value = node.inputs[slot]._value
     if isinstance(part, Traced):
-        part = part.fitted_to(value)
+        part = part.fitted_to(value, node._value)
     try:
         if part.shape != value.shape:
             part = unbroadcast(part, value.shape)

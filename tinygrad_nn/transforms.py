@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.autodiff import copied, pullback
+from tinygrad_nn.autodiff import copied, history, pullback
+from tinygrad_nn.batched import Batching, batching, enter, leave
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.forward_mode import pushforward
 from tinygrad_nn.modes import MODE, Mode
@@ -26,6 +27,9 @@ from tinygrad_nn.tensor import Tensor, tensor
 __all__ = ["elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 ACTIVE = "active"  # among the `params` of a variable that a transform has made: is its function still running?
+
+FEW = 4  # so many rows of a Jacobian are quicker one by one
+AT_ONCE = 1 << 21  # numbers in an intermediate result, over the rows that are computed together
 
 
 # --- one call --------------------------------------------------------------------------------------------------------
@@ -298,7 +302,7 @@ def _matching(given: Any, x: Tensor, what: str) -> Any:
 
 
 def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
-    """The function that returns ∂f/∂x of shape ``f(x).shape + x.shape``, row by row, from one recording.
+    """The function that returns ∂f/∂x of shape ``f(x).shape + x.shape``, from one recording and many rows at once.
 
     Of a function that returns a list, tuple or dict of arrays, it returns one Jacobian for each.
 
@@ -318,18 +322,36 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
 
 def _block(call: _Call, k: int) -> Any:
     """The Jacobian of the k-th output."""
-    y, rows = call.outputs[k], []
-    for i in range(y.size):
-        seeds: list[Any] = [None] * len(call.outputs)
-        seeds[k] = np.zeros_like(y.value)
-        seeds[k].flat[i] = 1
-        rows.append(call.pull(seeds))
-    if not rows:
+    y = call.outputs[k]
+    if not y.size:
         return call.arranged([np.zeros(y.shape + x.shape, x.dtype) for x in call.variables])
-    columns = zip(*rows, strict=True)
-    return call.arranged(
-        [np.reshape(np.stack(column), y.shape + x.shape) for column, x in zip(columns, call.variables, strict=True)]
-    )
+    step = _rows_at_once(y)
+    stretches = [_rows(call, k, first, min(first + step, y.size)) for first in range(0, y.size, step)]
+    columns = [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*stretches, strict=True)]
+    return call.arranged([np.reshape(c, y.shape + x.shape) for c, x in zip(columns, call.variables, strict=True)])
+
+
+def _rows_at_once(y: Tensor) -> int:
+    """How many rows of a Jacobian are computed together: as many as memory bears, and one where that is quicker."""
+    mode = MODE.get()
+    if mode.anomalies or not (mode.interpreter is None or isinstance(mode.interpreter, Batching)) or y.size < FEW:
+        return 1
+    rows = AT_ONCE // max([node.size for node in history([y])], default=1)
+    return rows if rows >= FEW else 1
+
+
+def _rows(call: _Call, k: int, first: int, last: int) -> list[Any]:
+    """Rows of the Jacobian of the k-th output, for each variable."""
+    y, count = call.outputs[k], last - first
+    basis = np.zeros((count, y.size), y.dtype)
+    basis[np.arange(count), np.arange(first, last)] = 1
+    seeds: list[Any] = [None] * len(call.outputs)
+    if count == 1:
+        seeds[k] = basis.reshape(y.shape)
+        return [np.expand_dims(row, 0) for row in call.pull(seeds)]
+    with batching() as level:
+        seeds[k] = enter(basis.reshape(count, *y.shape), level=level)
+        return [leave(row, level=level, count=count) for row in call.pull(seeds)]
 
 
 def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:

@@ -9,31 +9,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.batched import enter, leave
-from tinygrad_nn.modes import MODE, Interpreter, Mode
-from tinygrad_nn.operation import Op, Traced
+from tinygrad_nn.batched import Batching, batching, enter, leave
+from tinygrad_nn.modes import MODE
+from tinygrad_nn.operation import Traced
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["vmap"]
-
-
-class Batching(Interpreter):
-    """Carries out operations on batched arrays; tensors are what they are."""
-
-    def __init__(self, level: int):
-        self.level = level
-
-    def tensor(self, t: Any) -> Any:
-        """The tensor itself."""
-        return t
-
-    def operand(self, x: Any, name: str = "") -> Any:
-        """The operand itself."""
-        return x
-
-    def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
-        """For all examples, where one of the values is batched."""
-        return op.apply(values, params)
 
 
 def vmap(f: Callable, in_axes: Any = 0, out_axes: int = 0) -> Callable:
@@ -95,17 +76,12 @@ def _count(args: Sequence[Any], axes: Sequence[Any]) -> int:
 
 
 def _at_once(f: Callable, args: Sequence[Any], axes: Sequence[Any], kwargs: dict, count: int) -> Any:
-    mode = MODE.get()
-    level = mode.interpreter.level + 1 if isinstance(mode.interpreter, Batching) else 1
-    token = MODE.set(Mode(mode.grad, mode.anomalies, Batching(level), transformed=True))
-    try:
+    with batching() as level:
         inner = [
             a if axis is None else tree.map(lambda x: enter(_as_tensor(x), level=level), a)
             for a, axis in zip(args, axes, strict=True)
         ]
         return tree.map(lambda y: leave(_as_tensor(y), level=level, count=count), f(*inner, **kwargs))
-    finally:
-        MODE.reset(token)
 
 
 def _one_by_one(f: Callable, args: Sequence[Any], axes: Sequence[Any], kwargs: dict, count: int) -> Any:

@@ -116,6 +116,12 @@ def test_what_the_function_uses_from_outside():
 
     np.testing.assert_allclose(tn.grad(total)(2.0), (X * np.cos(2 * X)).sum())
     np.testing.assert_allclose(tn.hessian(total)(2.0), (-X * X * np.sin(2 * X)).sum())
+    np.testing.assert_allclose(
+        tn.grad(lambda s: tn.grad(total)(s) ** 2)(2.0),
+        2 * (X * np.cos(2 * X)).sum() * (-X * X * np.sin(2 * X)).sum(),
+    )
+    (slope,) = tn.gradients(total(w), w, create_graph=True)
+    np.testing.assert_allclose(slope.value, (X * np.cos(w.value * X)).sum(0))
     np.testing.assert_allclose(tn.jvp(total, (2.0,), (1.0,))[1], (X * np.cos(2 * X)).sum())
 
 
@@ -175,6 +181,24 @@ def test_what_differs_from_example_to_example_is_computed_one_by_one():
     tn.vmap(f)(x).sum().backward()
     np.testing.assert_array_equal(x.grad, [2, -1])
     np.testing.assert_array_equal(tn.vmap(lambda x: x[x > 0].sum())(X), np.where(X > 0, X, 0).sum(1))
+
+
+def test_gradients_by_what_examples_share_are_each_example_s_own():
+    w = tn.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    got = tn.vmap(lambda x: tn.gradients((w * x).sum(), w)[0])(X)
+    np.testing.assert_allclose(got, X)
+    got = tn.vmap(lambda x: tn.gradients((w * w * x).sum(), w, create_graph=True)[0] ** 2)(X)
+    np.testing.assert_allclose(got.value, (2 * w.value * X) ** 2)
+    got.sum().backward()
+    np.testing.assert_allclose(w.grad, (8 * w.value * X**2).sum(0))
+    w.zero_grad()
+
+    def each(x):
+        (w * x).sum().backward()
+        return x.sum()
+
+    tn.vmap(each)(X)  # one by one: they add up
+    np.testing.assert_allclose(w.grad, X.sum(0))
 
 
 def test_wrong_calls():

@@ -19,7 +19,7 @@ from tinygrad_nn.numpy_protocol import ABOUT_VALUES, array_function, array_ufunc
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
 
-__all__ = ["Batched", "Batching", "UnbatchableError", "batching", "enter", "leave"]
+__all__ = ["Batched", "Batching", "UnbatchableError", "batching", "enter", "fitted_to", "leave"]
 
 _AXES = ("axis", "axis1", "axis2", "source", "destination")  # parameters that name axes
 _SAYS_SHAPE = {np.zeros_like: 0, np.ones_like: 1, np.empty_like: 0}
@@ -111,7 +111,7 @@ class Batched(Traced):
         for other in args:
             if isinstance(other, Traced) and not isinstance(other, Batched):
                 return other.__record__(op, args, params)
-        if op is enter or op is leave:
+        if op in (enter, leave, shared):
             return op.forward(*args, **(params or {}))
         level = max(_level(a) for a in args)
         batched = [_level(a) == level for a in args]
@@ -124,15 +124,29 @@ class Batched(Traced):
 
     def fitted_to(self, x: Any, y: Any) -> Any:
         """This part, as what y sends to x: of what examples of y share, the sum of what each of them sends."""
-        return _summed(self, _levels(y) - _levels(x))
+        return fitted_to(self, x, y)
 
 
-def _summed(part: Any, levels: set[int]) -> Any:
+def fitted_to(part: Any, x: Any, y: Any) -> Any:
+    """A part, as what y sends to x: of what examples of y share, the sum of what each of them sends.
+
+    Within their vmap each example has a gradient of its own.
+    """
+    levels = frozenset(_levels(y) - _levels(x) - _active())
+    return shared(part, levels=levels) if levels else part
+
+
+def _summed(part: Any, levels: frozenset[int] = frozenset()) -> Any:
     """The sum over the examples of these levels."""
     if not levels or not isinstance(part, Batched):
         return part
     full = _summed(part.full, levels)
     return np.sum(full, axis=0) if part.level in levels else Batched(full, part.level)
+
+
+def _active() -> frozenset[int]:
+    interpreter = MODE.get().interpreter
+    return interpreter.levels if isinstance(interpreter, Batching) else frozenset()
 
 
 def _levels(x: Any) -> set[int]:
@@ -166,13 +180,19 @@ def _leave_rule(g: Any, y: Any, x: Any, level: int = 1, count: int = 0) -> Any:
     return enter(g, level=level)
 
 
-_ONE = {"kind": "linear", "arguments": ("x",), "view": False}
-enter = Op("enter_vmap", _enter, "{x}", (_enter_rule,), defaults={"level": 1}, **_ONE)  # type: ignore[arg-type]
-leave = Op("leave_vmap", _leave, "{x}", (_leave_rule,), defaults={"level": 1, "count": 0}, **_ONE)  # type: ignore[arg-type]
+_ONE: dict[str, Any] = {"kind": "linear", "arguments": ("x",), "view": False}
+enter = Op("enter_vmap", _enter, "{x}", (_enter_rule,), defaults={"level": 1}, **_ONE)
+leave = Op("leave_vmap", _leave, "{x}", (_leave_rule,), defaults={"level": 1, "count": 0}, **_ONE)
+shared = Op(
+    "sum_over_vmap", _summed, "Σ {x}", (lambda g, y, x, levels=(): g,), defaults={"levels": frozenset()}, **_ONE
+)
 
 
 class Batching(Interpreter):
-    """Carries out operations on batched arrays; tensors are what they are."""
+    """Carries out operations on batched arrays, within the vmaps of these levels; tensors are what they are."""
+
+    def __init__(self, levels: frozenset[int]):
+        self.levels = levels
 
     def tensor(self, t: Any) -> Any:
         """The tensor itself."""
@@ -192,7 +212,7 @@ def batching() -> Iterator[int]:
     """Within it operations work on batched arrays, of the level that it gives."""
     mode = MODE.get()
     level = next(_numbers)
-    token = MODE.set(Mode(mode.grad, mode.anomalies, Batching(), transformed=True))
+    token = MODE.set(Mode(mode.grad, mode.anomalies, Batching(_active() | {level}), transformed=True))
     try:
         yield level
     finally:

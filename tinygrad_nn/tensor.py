@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_nn import conversions
 from tinygrad_nn.anomalies import refuse_non_finite_value
 from tinygrad_nn.autodiff import pullback, seed_for
+from tinygrad_nn.batched import Batched, UnbatchableError, fitted_to
 from tinygrad_nn.errors import MutationError, label
 from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.modes import MODE, Mode, operand
@@ -309,6 +310,10 @@ class Tensor(Traced):
         """Where it was made: file and line of the code outside this package."""
         return line_of(self._origin)
 
+    def fitted_to(self, x: Any, y: Any) -> Tensor:
+        """This part of a gradient, as what y sends to its input x."""
+        return fitted_to(self, x, y)
+
     # -- gradients
 
     def backward(self, gradient: Any = None) -> None:
@@ -333,6 +338,8 @@ class Tensor(Traced):
         Source: M. Thill, "Yet another Neural Networks Introduction", section "Backpropagation via the Chain Rule".
         """
         here = self.here()
+        if isinstance(here._value, Batched):
+            raise UnbatchableError("backward() within tn.vmap: return the result, and call backward() on all of them")
         seed = seed_for(here, operand(gradient), "gradient")
         seed = seed._value if isinstance(seed, Tensor) else seed
         found = pullback([here], [seed])

@@ -440,3 +440,75 @@ def test_gradcheck_takes_what_functions_take():
         tn.gradcheck(lambda n: n, 3)
     with pytest.raises(tn.GradientCheckError, match="angle"):
         tn.gradcheck(lambda x: x.detach(), tn.tensor(X, name="angle"))
+
+
+# --- results without a derivative, and second derivatives that do not depend on the order -----------------------------
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda x: np.allclose(x, x), lambda x: x > 0, lambda x: (x > 0).sum(), lambda x: x.argmax(), lambda x: True,
+     lambda x: (x > 0).value.all(), lambda x: {"a": x > 0, "b": x.argmin()}],
+)  # fmt: skip
+@pytest.mark.parametrize("transform", [
+    tn.grad, tn.value_and_grad, tn.jacobian, tn.hessian, lambda f: lambda x: tn.vjp(f, x),
+    lambda f: lambda x: tn.jvp(f, (x,), (x,)), lambda f: lambda x: tn.hvp(f, (x,), (x,)),
+], ids=["grad", "value_and_grad", "jacobian", "hessian", "vjp", "jvp", "hvp"])  # fmt: skip
+def test_results_of_comparisons_are_refused(transform, f):
+    with pytest.raises(TypeError, match=r"<lambda> returned (bool|int64), which depends on its arguments through"):
+        transform(f)(X)
+
+
+def test_the_text_for_a_result_of_a_comparison():
+    def close(x):
+        return np.allclose(x, 0.0)
+
+    with pytest.raises(TypeError) as error:
+        tn.grad(close)(X)
+    assert str(error.value) == (
+        "close returned bool, which depends on its arguments through comparisons or rounding only and has no "
+        "derivative: return floating-point numbers, as tn.where(condition, a, b) or a smooth loss does"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in")
+@pytest.mark.parametrize("base", [0.0, 0.5, 2.0, -2.0])
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
+def test_second_derivatives_of_a_power_are_symmetric(base, exponent):
+    at = np.array([base, exponent])
+
+    def power(v):
+        return v[0] ** v[1]
+
+    hessian = tn.hessian(power)(at)
+    np.testing.assert_array_equal(hessian, hessian.T)
+    np.testing.assert_array_equal(hessian, np.stack([tn.hvp(power, (at,), (e,)) for e in np.eye(2)]))
+    if base > 0:
+        x, n, log = base, exponent, math.log(base)
+        mixed = x ** (n - 1) * (1 + n * log)
+        np.testing.assert_allclose(hessian, [[n * (n - 1) * x ** (n - 2), mixed], [mixed, x**n * log**2]], atol=1e-12)
+    third = tn.jacobian(tn.hessian(power))(at)
+    np.testing.assert_allclose(third, np.swapaxes(third, 1, 2), rtol=1e-12)
+    if base > 0:
+        np.testing.assert_allclose(third, np.swapaxes(third, 0, 1), rtol=1e-12, atol=1e-12)
+
+
+def large(x):
+    return np.exp(x) * 2.0
+
+
+@pytest.mark.parametrize(("f", "x"), [
+    (tn.exp, 300.0), (tn.exp, np.array([300.0, -1.0])), (tn.exp, np.float32(50.0)), (tn.sin, 1e6), (large, 700.0),
+    (lambda x: np.sin(1e4 * x), 1.0), (tn.log, 1e-4), (tn.reciprocal, 1e-5), (lambda x: x**3, 1e8), (tn.square, 1e-9),
+])  # fmt: skip
+def test_gradcheck_takes_functions_that_turn_within_its_step(f, x):
+    assert tn.gradcheck(f, x)
+
+
+@pytest.mark.parametrize("x", [1.0, 300.0, 650.0, -20.0])
+def test_gradcheck_still_sees_a_slightly_wrong_rule(x):
+    wrong = tn.op(
+        lambda x: np.exp(x), "w({x})", lambda g, y, x: g * y * (1 + 1e-7), name="slightly_wrong", kind="elementwise"
+    )
+    with pytest.raises(tn.GradientCheckError, match="slightly_wrong: 1 derivative differs"):
+        tn.gradcheck(wrong, x, atol=0.0)

@@ -12,13 +12,14 @@ from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.checking import gradcheck
 from tinygrad_nn.docstrings import docstring_of as _docstring_of
 from tinygrad_nn.errors import CompileError, GradientCheckError, MutationError, NonFiniteError, ShapeError
-from tinygrad_nn.modes import at_each_replay, detect_anomaly, no_grad
+from tinygrad_nn.modes import at_each_replay, detect_anomaly, enable_grad, no_grad
 from tinygrad_nn.operation import BY_NAME as _BY_NAME
 from tinygrad_nn.operation import Op
 from tinygrad_nn.operation import document_with as _document_with
 from tinygrad_nn.registry import op
 from tinygrad_nn.tensor import Tensor, tensor
-from tinygrad_nn.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from tinygrad_nn.transforms import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from tinygrad_nn.vectorize import vmap
 
 __version__ = "0.1.0"
 
@@ -36,8 +37,8 @@ _LATER = {
 
 __all__ = [
     "CompileError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ShapeError", "Tensor",
-    "at_each_replay", "detect_anomaly", "grad", "gradcheck", "gradients", "hessian", "hvp", "jacobian", "jvp",
-    "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp",
+    "at_each_replay", "detect_anomaly", "elementwise_grad", "enable_grad", "grad", "gradcheck", "gradients", "hessian",
+    "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 __all__ += [*ops.names(), *_LATER, *_MODULES]
 globals().update({name: _BY_NAME[name] for name in ops.names()})  # `__getattr__` would take longer than the operation

@@ -16,10 +16,11 @@ import numpy as np
 
 from tinygrad_nn.anomalies import refuse_non_finite_part
 from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.exact_zeros import behind, both, fitted_zeros, given_zeros, spread, with_exact_zeros
 from tinygrad_nn.modes import MODE, operand
 from tinygrad_nn.operands import real_operand
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.parts import ZEROS_STAY, array_of, exact_zeros, fitted, unbroadcast
+from tinygrad_nn.parts import array_of, fitted, unbroadcast
 from tinygrad_nn.quick_sweep import quick_sweep
 
 __all__ = ["gradients", "history", "pullback", "seed_for", "sweep", "unbroadcast"]
@@ -66,7 +67,7 @@ def sweep(
     broadcasting repeated, and parts for the same input are added.
 
     An operation that selects (where, maximum, relu ...) gives an exact zero to what it did not select.  Behind it
-    0 · ∞ and 0 · NaN are 0, through all operations that act on each element by itself.
+    0 · ∞ and 0 · NaN are 0: `zeros` holds which elements of a gradient are such zeros, see `exact_zeros.py`.
 
     With `record`, the rules see the nodes themselves instead of their arrays, and so leave a graph behind.
     `on_part(node, slot, part)` sees every part.
@@ -75,11 +76,11 @@ def sweep(
     keep = None if wanted is None else set(wanted)
     inside = {node.index for node in order}
     gradients: dict[Any, Any] = {}
+    zeros: dict[Any, Any] = {}
     for node, seed in zip(outputs, seeds, strict=True):
         if node.index in inside:
-            gradients[node] = gradients[node] + seed if node in gradients else seed
+            _add(node, seed, given_zeros(seed), gradients, zeros)
     results: dict[Any, Any] = {}
-    selected: set[Any] = set()
     for node in reversed(order):
         g = gradients.pop(node)
         if (node.op is None or node.retain) if keep is None else node in keep:
@@ -89,20 +90,28 @@ def sweep(
             continue
         node.check_unchanged()
         op, params = node.op, node.params or {}
-        y, values = (node, node.inputs) if record else (node._value, [array_of(x) for x in node.inputs])
-        exact = node in selected and op.kind in ZEROS_STAY
+        arrays = (node._value, [array_of(x) for x in node.inputs])
+        y, values = (node, node.inputs) if record else arrays
         for slot in slots:
-            x = node.inputs[slot]
             part = op.vjps[slot](g, y, *values, **params)
-            if exact and op.kind == "elementwise":
-                part = exact_zeros(g, part)
+            exact = behind(op, slot, zeros[node], *arrays, params, record)
+            if op.kind == "elementwise":
+                part = with_exact_zeros(part, exact, g)
+            elif op.kind == "reduction":
+                part = with_exact_zeros(part, exact, spread(array_of(g), arrays[1][slot], params))
+            exact = fitted_zeros(exact, part, arrays[1][slot], node._value)
             part = fitted(part, node, slot)
             if on_part is not None:
                 on_part(node, slot, part)
-            gradients[x] = gradients[x] + part if x in gradients else part
-            if exact or op.selects:
-                selected.add(x)
+            _add(node.inputs[slot], part, exact, gradients, zeros)
     return results
+
+
+def _add(x: Any, part: Any, exact: Any, gradients: dict[Any, Any], zeros: dict[Any, Any]) -> None:
+    """Add a part to the gradient of a node; an exact zero stays one where all parts have one."""
+    first = x not in gradients
+    gradients[x] = part if first else gradients[x] + part
+    zeros[x] = exact if first else both(zeros[x], exact)
 
 
 def pullback(
@@ -117,9 +126,11 @@ def pullback(
         if record or on_part is not None or mode.interpreter is not None:  # tracers have no value to look at
             return sweep(outputs, seeds, wanted, record, on_part)
         if wanted is None:
-            return quick_sweep(outputs, seeds)
-        inside = {node.index for node in history(outputs, wanted)}
-        return quick_sweep(outputs, seeds, inside, {node.index for node in wanted})
+            found = quick_sweep(outputs, seeds)
+        else:
+            inside = {node.index for node in history(outputs, wanted)}
+            found = quick_sweep(outputs, seeds, inside, {node.index for node in wanted})
+        return sweep(outputs, seeds, wanted) if found is None else found
 
 
 def copied(g: Any) -> Any:

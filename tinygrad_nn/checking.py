@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from tinygrad_nn.tensor import Tensor, tensor
 __all__ = ["gradcheck"]
 
 WORST = 5  # disagreements shown
+REFINEMENTS = 12  # steps of the second look, each a quarter of the one before
+JUMP = 10.0  # a difference that is so many times the refined one comes from a jump, and not from a steep slope
+CLEAR = 1e-5  # how well they must agree, relative to the derivative
 
 
 def gradcheck(
@@ -109,17 +113,37 @@ def _check_first(f: Callable, given: list[Any], name: str, eps: Any, rtol: Any, 
         got = [np.zeros_like(x.value) for _, x in leaves]
     wrong = []
     for (i, x), g in zip(leaves, got, strict=True):
-        precision = _precision(x, y)
-        step = eps if eps is not None else precision ** (1 / 3)
-        relative = rtol if rtol is not None else 20 * precision ** (2 / 3)
-        absolute = atol if atol is not None else 20 * precision ** (2 / 3)
-        expected, rounding = _differences(f, given, i, weights, step, precision)
-        allowed = absolute + relative * np.abs(expected).max(initial=0.0) + (rounding if atol is None else 0.0)
-        error = np.abs(g - expected) / allowed
-        wrong += [(error[at], i, x, at, g[at], expected[at]) for at in np.ndindex(x.shape) if not error[at] <= 1]
+        wrong += _disagreements(f, given, i, g, weights, _precision(x, y), eps, rtol, atol)
     if wrong:
         wrong.sort(key=lambda w: -np.nan_to_num(w[0], nan=np.inf, posinf=np.inf))
         raise GradientCheckError(_report(name, len(wrong), [_entry(f, given, w) for w in wrong[:WORST]]))
+
+
+def _disagreements(
+    f: Callable, given: list[Any], i: int, g: Any, weights: np.ndarray, precision: float, eps: Any, rtol: Any, atol: Any
+) -> list[tuple]:
+    """Where the gradient `g` with respect to input i is wrong, and how far: (error, i, x, index, got, expected)."""
+    x, wrong = given[i], []
+    step = eps if eps is not None else precision ** (1 / 3)
+    relative = rtol if rtol is not None else 20 * precision ** (2 / 3)
+    absolute = atol if atol is not None else 20 * precision ** (2 / 3)
+    expected, rounding = _differences(f, given, i, weights, step, precision)
+    scale = np.abs(expected).max(initial=0.0)
+    for at in np.ndindex(x.shape):
+        error = _error(g[at], expected[at], absolute + relative * scale + (rounding[at] if atol is None else 0.0))
+        if not error <= 1 and eps is None and _step_is_too_large(f, given, i, at, weights, step, precision, relative):
+            refined, doubt = _refined(f, given, i, at, weights, step, precision)
+            if abs(expected[at]) <= JUMP * abs(refined):
+                expected[at] = refined
+                allowed = absolute + relative * max(scale, abs(refined)) + (doubt if atol is None else 0.0)
+                error = _error(g[at], refined, allowed)
+        if not error <= 1:
+            wrong.append((error, i, x, at, g[at], expected[at]))
+    return wrong
+
+
+def _error(got: Any, expected: Any, allowed: float) -> float:
+    return np.abs(got - expected) / allowed
 
 
 def _differences(
@@ -129,18 +153,62 @@ def _differences(
     x = given[i]
     result, rounding = np.zeros(x.shape), np.zeros(x.shape)
     for at in np.ndindex(x.shape):
-        sums, places = [], []
-        for sign in (1.0, -1.0):
-            moved = np.array(x.value)
-            moved[at] += sign * step * max(1.0, abs(float(x.value[at])))
-            y = f(*[tensor(moved, requires_grad=True) if j == i else a for j, a in enumerate(given)])
-            terms = weights * np.asarray(y.value if isinstance(y, Tensor) else y, dtype=np.float64)
-            sums.append(float(np.sum(terms)))
-            places.append(float(moved[at]))
-        width = places[0] - places[1]
-        result[at] = (sums[0] - sums[1]) / width
-        rounding[at] = 10 * precision * float(np.sum(np.abs(terms))) / abs(width)
+        h = step * max(1.0, abs(float(x.value[at])))
+        result[at], rounding[at] = _difference(f, given, i, at, weights, h, precision)
     return result, rounding
+
+
+def _difference(
+    f: Callable, given: list[Any], i: int, at: tuple, weights: np.ndarray, h: float, precision: float
+) -> tuple[float, float]:
+    """The central difference of step h at one element of input i, and how much rounding may have done to it."""
+    x = given[i]
+    sums, places = [], []
+    for sign in (1.0, -1.0):
+        moved = np.array(x.value)
+        moved[at] += sign * h
+        y = f(*[tensor(moved, requires_grad=True) if j == i else a for j, a in enumerate(given)])
+        terms = weights * np.asarray(y.value if isinstance(y, Tensor) else y, dtype=np.float64)
+        sums.append(float(np.sum(terms)))
+        places.append(float(moved[at]))
+    width = places[0] - places[1]
+    if not width:
+        return np.nan, np.inf
+    return (sums[0] - sums[1]) / width, 10 * precision * float(np.sum(np.abs(terms))) / abs(width)
+
+
+def _step_is_too_large(
+    f: Callable,
+    given: list[Any],
+    i: int,
+    at: tuple,
+    weights: np.ndarray,
+    step: float,
+    precision: float,
+    relative: float,
+) -> bool:
+    """Whether half the step gives another derivative: the function turns within it."""
+    h = step * max(1.0, abs(float(given[i].value[at])))
+    (whole, _), (half, doubt) = (_difference(f, given, i, at, weights, w, precision) for w in (h, h / 2.0))
+    return bool(abs(whole - half) > relative * abs(half) + doubt)
+
+
+def _refined(
+    f: Callable, given: list[Any], i: int, at: tuple, weights: np.ndarray, step: float, precision: float
+) -> tuple[float, float]:
+    """A second look with steps that shrink, extrapolated to 0, for functions that turn within the usual step.
+
+    Returns the derivative from the three steps that agree best, and how far they disagree.
+    """
+    h = step * max(1.0, abs(float(given[i].value[at])))
+    differences = [_difference(f, given, i, at, weights, h / 4.0**k, precision) for k in range(REFINEMENTS)]
+    values = [d + (d - before) / 15.0 for (before, _), (d, _) in itertools.pairwise(differences)]  # the error is of h²
+    best, doubt = np.nan, np.inf
+    for k in range(2, len(values)):
+        spread = max(values[k - 2 : k + 1]) - min(values[k - 2 : k + 1]) + differences[k + 1][1]
+        if spread < doubt:
+            best, doubt = values[k], spread
+    return best, doubt if doubt <= CLEAR * np.abs(best) else 0.0
 
 
 def _entry(f: Callable, given: list[Any], wrong: tuple) -> tuple:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar, Token
 from typing import Any
@@ -16,6 +17,7 @@ __all__ = [
     "Mode",
     "at_each_replay",
     "detect_anomaly",
+    "enable_grad",
     "interpreted_by",
     "no_grad",
     "operand",
@@ -147,6 +149,49 @@ class _Switch(contextlib.ContextDecorator):
     def _recreate_cm(self) -> _Switch:
         return type(self)()
 
+    def __call__(self, function: Callable) -> Any:
+        """As a decorator: of a generator or coroutine, the mode holds while its own code runs."""
+        if inspect.isgeneratorfunction(function):
+            return self._of_generator(function)
+        if inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{type(self).__name__} cannot decorate the asynchronous generator {function.__name__}: "
+                f"write `with tn.{type(self).__name__}():` around the code in it that computes"
+            )
+        if inspect.iscoroutinefunction(function):
+            return self._of_coroutine(function)
+        return super().__call__(function)
+
+    def _of_coroutine(self, function: Callable) -> Callable:
+        @functools.wraps(function)
+        async def switched(*args: Any, **kwargs: Any) -> Any:
+            with self._recreate_cm():
+                return await function(*args, **kwargs)
+
+        return switched
+
+    def _of_generator(self, function: Callable) -> Callable:
+        @functools.wraps(function)
+        def switched(*args: Any, **kwargs: Any) -> Any:
+            generator = function(*args, **kwargs)
+            resume, given = generator.send, None
+            while True:
+                try:
+                    with self._recreate_cm():
+                        item = resume(given)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    resume, given = generator.send, (yield item)
+                except GeneratorExit:
+                    with self._recreate_cm():
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    resume, given = generator.throw, error
+
+        return switched
+
 
 class no_grad(_Switch):  # noqa: N801  PyTorch's name
     """Within it nothing is recorded: for measuring and predicting, as context manager or decorator.
@@ -161,6 +206,21 @@ class no_grad(_Switch):  # noqa: N801  PyTorch's name
 
     def _changed(self, mode: Mode) -> Mode:
         return Mode(False, mode.anomalies, mode.interpreter, mode.transformed)
+
+
+class enable_grad(_Switch):  # noqa: N801  PyTorch's name
+    """Within it operations are recorded again, inside `no_grad`; as context manager or decorator.
+
+    >>> import tinygrad_nn as tn
+    >>> x = tn.tensor(2.0, requires_grad=True)
+    >>> with tn.no_grad(), tn.enable_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    True
+    """
+
+    def _changed(self, mode: Mode) -> Mode:
+        return Mode(True, mode.anomalies, mode.interpreter, mode.transformed)
 
 
 class detect_anomaly(_Switch):  # noqa: N801  PyTorch's name

@@ -11,10 +11,10 @@ import numpy as np
 from tinygrad_nn import tree
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced
 
-__all__ = ["LEAVES_GRAPH", "array_function", "array_ufunc"]
+__all__ = ["ABOUT_VALUES", "LEAVES_GRAPH", "array_function", "array_ufunc"]
 
 LEAVES_GRAPH = "{} cannot {}: that would silently leave the graph; take .data or .detach() to leave it on purpose"
-_ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isclose, np.result_type, np.zeros_like,
+ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isclose, np.result_type, np.zeros_like,
                  np.ones_like, np.empty_like, np.full_like, np.iscomplexobj, np.isrealobj, np.array_repr, np.array_str,
                  np.shares_memory, np.may_share_memory, np.array2string, np.count_nonzero}  # fmt: skip
 
@@ -40,7 +40,7 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
 
 def array_function(self: Any, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     """Another NumPy function called on a tensor (NEP 18): the operation or function that it stands for."""
-    if function in _ABOUT_VALUES:
+    if function in ABOUT_VALUES:
         if function is np.full_like and any(isinstance(a, Traced) and a.tracked for a in (*args[1:], *kwargs.values())):
             raise TypeError(LEAVES_GRAPH.format("np.full_like of a tensor", "become an array"))
         return _on_values(function, args, kwargs)

@@ -29,6 +29,7 @@ class Traced:
     value: Any
     index: int
     tracked: bool
+    known = False  # it has numbers to look at, and is no placeholder
 
     def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None) -> Any:
         raise NotImplementedError
@@ -36,6 +37,10 @@ class Traced:
     def as_index(self) -> Any:
         """The value, to index an array with."""
         raise NotImplementedError
+
+    def fitted_to(self, x: Any, y: Any) -> Any:
+        """This part of a gradient, as what y sends to its input x."""
+        return self
 
     def stands_for_same(self, other: Any) -> bool:
         """Whether another tracer stands for the same value."""

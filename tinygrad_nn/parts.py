@@ -1,4 +1,4 @@
-"""What a derivative rule returns is made to fit the input it belongs to: summed, cast, exact zeros kept."""
+"""What a derivative rule returns is made to fit the input it belongs to: summed and cast."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from tinygrad_nn.errors import wrong_rule
 from tinygrad_nn.operands import REAL
+from tinygrad_nn.operation import Traced
 
-__all__ = ["ZEROS_STAY", "array_of", "exact_zeros", "fitted", "unbroadcast"]
+__all__ = ["array_of", "fitted", "unbroadcast"]
 
 FEW = 1 << 9  # numbers that may be summed one by one; beyond, NumPy's pairwise summation is more accurate
 
@@ -48,20 +49,11 @@ def _ones(n: int, dtype: np.dtype) -> np.ndarray:
     return column
 
 
-ZEROS_STAY = ("elementwise", "linear", "multilinear")  # kinds whose rules pass an exact zero on as one
-
-
-def exact_zeros(g: Any, part: Any) -> Any:
-    """What the branch not taken gets: 0 · ∞ and 0 · NaN are 0 where the zero is exact.
-
-    Only the NaN is replaced: `part` still depends on g, for the next derivative.
-    """
-    return np.where(np.logical_and(g == 0, np.isnan(part)), 0.0, part)
-
-
 def fitted(part: Any, node: Any, slot: int) -> Any:
     """What a rule has returned, in the shape and dtype of the input it belongs to."""
     value = node.inputs[slot]._value
+    if isinstance(part, Traced):
+        part = part.fitted_to(value, node._value)
     try:
         if part.shape != value.shape:
             part = unbroadcast(part, value.shape)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.parts import ZEROS_STAY, exact_zeros, fitted
+from tinygrad_nn.exact_zeros import DIRECT, PASSING
+from tinygrad_nn.parts import fitted
 
 __all__ = ["quick_sweep"]
 
@@ -17,8 +18,8 @@ SINGLE = np.float64  # the type of a single number
 
 def quick_sweep(
     outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None = None, keep: set[int] | None = None
-) -> dict[Any, Any]:
-    """What `sweep` computes, on arrays.
+) -> dict[Any, Any] | None:
+    """What `sweep` computes, on arrays; None where a NaN may be 0 · ∞ behind a choice, which only `sweep` can tell.
 
     Where only some gradients are wanted, `keep` has the indices of their nodes, `inside` those of what leads to them.
 
@@ -48,8 +49,9 @@ def quick_sweep(
                 values.append(x)
         if not unchanged:
             node.check_unchanged()
-        exact = selected and op.kind == "elementwise"
-        selected = op.selects or (selected and op.kind in ZEROS_STAY)
+        selected = op.selects or selected
+        doubtful = selected and op.kind in DIRECT
+        selected = selected and op.kind in PASSING
         rules, pair = op.vjps, len(values) == 2 and not params
         if pair:
             a, b = values
@@ -59,8 +61,8 @@ def quick_sweep(
                 part = rules[slot](g, y, a, b)
             else:
                 part = rules[slot](g, y, *values, **params) if params else rules[slot](g, y, *values)
-            if exact and (part != part if type(part) is SINGLE else has_nan(part)):
-                part = exact_zeros(g, part)
+            if doubtful and (part != part if type(part) is SINGLE else has_nan(part)):
+                return None
             value, at = x._value, x.index
             if type(part) is np.ndarray:
                 if part.shape != value.shape or part.dtype is not value.dtype:
@@ -97,7 +99,7 @@ def _start(outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None
         if node.index in pending:
             pending[node.index][0] = pending[node.index][0] + seed
         elif inside is None or node.index in inside:
-            pending[node.index] = [seed, node, False, False]
+            pending[node.index] = [seed, node, False, not seed.all()]
             if node.op is not None:
                 heappush(turns, -node.index)
     return pending, turns
@@ -105,7 +107,7 @@ def _start(outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None
 
 def has_nan(part: Any) -> bool:
     """Whether there may be a NaN in it."""
-    if type(part) is not np.ndarray:
+    if not isinstance(part, (np.ndarray, np.generic)):
         return True
     total = np.add.reduce(part, axis=None)
     return bool(total != total)

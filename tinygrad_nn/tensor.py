@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from sys import _getframe
 from typing import Any
@@ -12,6 +13,7 @@ from numpy import ndarray
 from tinygrad_nn import conversions, tree
 from tinygrad_nn.anomalies import refuse_non_finite_value
 from tinygrad_nn.autodiff import pullback, seed_for
+from tinygrad_nn.batched import Batched, UnbatchableError, fitted_to
 from tinygrad_nn.errors import MutationError, label
 from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.memory import prepare_for
@@ -27,6 +29,7 @@ from tinygrad_nn.registry import give_methods
 __all__ = ["Tensor", "current", "tensor"]
 
 _mode = MODE.get
+_STORING = threading.Lock()  # several threads may add to the gradient of one leaf
 
 
 class _Slots(dict):
@@ -318,6 +321,10 @@ class Tensor(Traced):
         """Where it was made: file and line of the code outside this package."""
         return line_of(self._origin)
 
+    def fitted_to(self, x: Any, y: Any) -> Tensor:
+        """This part of a gradient, as what y sends to its input x."""
+        return fitted_to(self, x, y)
+
     # -- gradients
 
     def backward(self, gradient: Any = None) -> None:
@@ -342,22 +349,13 @@ class Tensor(Traced):
         Source: M. Thill, "Yet another Neural Networks Introduction", section "Backpropagation via the Chain Rule".
         """
         here = self.here()
+        if isinstance(here._value, Batched):
+            raise UnbatchableError("backward() within tn.vmap: return the result, and call backward() on all of them")
         seed = seed_for(here, operand(gradient), "gradient")
         seed = seed._value if isinstance(seed, Tensor) else seed
         found = pullback([here], [seed])
-        given: set[int] = {id(seed)}
-        for node, g in found.items():
-            before = node._grad
-            if type(before) is not np.ndarray and before is not None:
-                before = node.grad  # lent
-            if before is not None and node.op is None:
-                g = before[()] + g if type(g) is np.float64 else before + g
-            if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
-                node._grad = np.array(g)  # a single number is nobody else's
-                continue
-            at = id(g)
-            node._grad = g.copy() if at in given or g.base is not None else g  # held by somebody else, too
-            given.add(at)
+        with _STORING:
+            _add_gradients(found, {id(seed)})
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -442,6 +440,22 @@ class Lent:
     def taken(self) -> Any:
         """The gradient, as an array of its own."""
         return self.array.copy()
+
+
+def _add_gradients(found: dict[Any, Any], given: set[int]) -> None:
+    """Add gradients to `.grad`; `given` are the ids of arrays that somebody else holds."""
+    for node, g in found.items():
+        before = node._grad
+        if type(before) is not np.ndarray and before is not None:
+            before = node.grad  # lent
+        if before is not None and node.op is None:
+            g = before[()] + g if type(g) is np.float64 else before + g
+        if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
+            node._grad = np.array(g)  # a single number is nobody else's
+            continue
+        at = id(g)
+        node._grad = g.copy() if at in given or g.base is not None else g  # held by somebody else, too
+        given.add(at)
 
 
 def current(x: Any) -> Any:

@@ -1,26 +1,36 @@
-"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp, of any order and nested in each other."""
+"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp, of any order and nested in each other.
+
+A result is an array, unless somebody may ask for its derivative: if the function has used a tensor with requires_grad,
+as an argument or from outside, the result is a recorded tensor, and `backward()` reaches that tensor.  Within
+``tn.no_grad()`` it is an array.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
-from collections.abc import Callable, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.autodiff import copied, pullback
+from tinygrad_nn.autodiff import copied, history, pullback
+from tinygrad_nn.batched import Batching, batching, enter, leave
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.forward_mode import pushforward
 from tinygrad_nn.modes import MODE, Mode
 from tinygrad_nn.operands import real_operand
+from tinygrad_nn.parts import array_of
 from tinygrad_nn.tensor import Tensor, tensor
 
-__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+__all__ = ["elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
-_depth: ContextVar[int] = ContextVar("depth", default=0)  # how many transforms are at work around this one
+ACTIVE = "active"  # among the `params` of a variable that a transform has made: is its function still running?
+
+FEW = 4  # so many rows of a Jacobian are quicker one by one
+AT_ONCE = 1 << 21  # numbers in an intermediate result, over the rows that are computed together
 
 
 # --- one call --------------------------------------------------------------------------------------------------------
@@ -35,7 +45,46 @@ def _fresh(x: Any) -> Tensor:
     """A tensor to differentiate by: new, so that nested transforms cannot confuse their variables."""
     if isinstance(x, Tensor) and x.tracked:
         return x * 1.0  # stays connected to the outer transform
-    return tensor(x, requires_grad=True)
+    variable = tensor(x, requires_grad=True)
+    variable.params = {ACTIVE: True}
+    return variable
+
+
+def _depends_on_others(outputs: Sequence[Tensor], own: Sequence[Tensor]) -> bool:
+    """Whether they depend on a tensor with requires_grad, or on a variable of a transform that is still at work."""
+    stack, seen = [y for y in outputs if y.tracked], {x.index for x in own if x.op is None}
+    while stack:
+        node = stack.pop()
+        if node.index in seen:
+            continue
+        seen.add(node.index)
+        if node.op is None and (node.params is None or node.params[ACTIVE]):
+            return True
+        stack += [node.inputs[slot] for slot in node.slots]
+    return False
+
+
+def _positions(argnums: int | Sequence[int], count: int) -> list[int]:
+    """The positions that `argnums` names, of so many arguments."""
+    numbers = [operator.index(i) for i in _as_tuple(argnums)]
+    for i in numbers:
+        if not -count <= i < count:
+            raise ValueError(f"argnums names argument {i}, the function was called with {count} arguments")
+    numbers = [i % count for i in numbers]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"argnums {argnums} names an argument twice")
+    return numbers
+
+
+@contextlib.contextmanager
+def _transforming() -> Iterator[None]:
+    """Record within it, also for a caller within `no_grad`."""
+    mode = MODE.get()
+    token = MODE.set(Mode(True, mode.anomalies, mode.interpreter, transformed=True))
+    try:
+        yield
+    finally:
+        MODE.reset(token)
 
 
 def _output(y: Any) -> Tensor:
@@ -47,41 +96,55 @@ def _output(y: Any) -> Tensor:
     return Tensor(value)
 
 
+def _refuse_discrete(f: Callable, results: Sequence[Any]) -> None:
+    """TypeError for results of comparing and counting; a plain Python number is a constant."""
+    kinds = [getattr(y, "dtype", np.dtype(bool) if isinstance(y, bool) else np.dtype(float)) for y in results]
+    if results and all(kind.kind in "biu" for kind in kinds):
+        raise TypeError(
+            f"{getattr(f, '__name__', 'the function')} returned {kinds[0]}, which depends on its arguments through "
+            "comparisons or rounding only and has no derivative: return floating-point numbers, as "
+            "tn.where(condition, a, b) or a smooth loss does"
+        )
+
+
 class _Call:
     """One call of `f` with its chosen arguments replaced by fresh tensors."""
 
     def __init__(self, f: Callable, args: Sequence[Any], argnums: int | tuple[int, ...], kwargs: dict, has_aux: bool):
         self.single = not isinstance(argnums, (list, tuple))
-        numbers = [operator.index(i) for i in _as_tuple(argnums)]
-        for i in numbers:
-            if not -len(args) <= i < len(args):
-                raise ValueError(f"argnums names argument {i}, the function was called with {len(args)} arguments")
+        self.numbers = _positions(argnums, len(args))
         self.args = list(args)
-        self.numbers = [i % len(args) for i in numbers]
-        if len(set(self.numbers)) < len(self.numbers):
-            raise ValueError(f"argnums {argnums} names an argument twice")
         self.variables: list[Tensor] = []
-        depth, mode = _depth.set(_depth.get() + 1), MODE.get()
-        recording = MODE.set(
-            Mode(True, mode.anomalies, mode.interpreter, transformed=True)
-        )  # also for a caller within no_grad
-        try:
+        self.nested = MODE.get().transformed
+        with _transforming():
             for i in self.numbers:
                 fresh = [_fresh(x) for x in tree.leaves(args[i])]
                 self.variables += fresh
                 self.args[i] = tree.unflatten(args[i], fresh)
-            self.output = f(*self.args, **kwargs)
-        finally:
-            MODE.reset(recording)
-            _depth.reset(depth)
-        self.record = _depth.get() > 0 or any(isinstance(x, Tensor) and x.tracked for a in args for x in tree.leaves(a))
-        self.aux: Any = None
+            try:
+                self.output = f(*self.args, **kwargs)
+            finally:
+                for x in self.variables:
+                    if x.op is None:
+                        x.params = {ACTIVE: False}
+        aux: Any = ()
         if has_aux:
             if not isinstance(self.output, tuple) or len(self.output) != 2:
                 raise TypeError("has_aux=True is for a function that returns two things: (value, anything)")
             self.output, aux = self.output
-            self.aux = tree.map(lambda x: self.given(x) if isinstance(x, Tensor) else x, aux)
         self.outputs = [_output(y) for y in tree.leaves(self.output)]
+        _refuse_discrete(f, tree.leaves(self.output))
+        results = self.outputs + tree.leaves(aux)
+        given = [x for a in args for x in tree.leaves(a)] + results
+        self.depends = _depends_on_others([x for x in given if isinstance(x, Tensor)], self.variables)
+        self.record = self.depends and MODE.get().grad
+        self.aux = tree.map(lambda x: self.given(x) if isinstance(x, Tensor) else x, aux)
+
+    def follow(self, directions: Sequence[Any]) -> list[Any]:
+        """Decide whether what comes of these cotangents or tangents is recorded, and return them accordingly."""
+        tracked = any(isinstance(d, Tensor) and d.tracked for d in directions)
+        self.record = MODE.get().grad and (self.depends or tracked)
+        return list(directions) if self.record else [array_of(d) for d in directions]
 
     def scalar(self) -> Tensor:
         if len(self.outputs) != 1 or self.outputs[0].size != 1:
@@ -108,11 +171,11 @@ class _Call:
         return trees[0] if self.single else tuple(trees)
 
     def given(self, value: Any) -> Any:
-        """To an outer transform a tensor, to everybody else an array."""
+        """A tensor where it is recorded or within another transform, else an array."""
         if self.record:
             return value if isinstance(value, Tensor) else Tensor(value)
-        value = value.value if isinstance(value, Tensor) else value
-        return copied(value)
+        value = copied(value.value if isinstance(value, Tensor) else value)
+        return Tensor(value) if self.nested else value
 
     def value(self) -> Any:
         return tree.unflatten(self.output, [self.given(y) for y in self.outputs])
@@ -175,6 +238,24 @@ def value_and_grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: boo
     return value_and_gradient
 
 
+def elementwise_grad(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
+    """The function that returns f′ at each element of its argument, for an `f` that acts on each element by itself.
+
+    Of other functions it returns the gradient of the sum of their elements.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> tn.elementwise_grad(np.sin)(np.array([0.0, np.pi]))
+    array([ 1., -1.])
+    """
+
+    @_named_like(f, "Elementwise derivative")
+    def slope(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(f, args, argnums, kwargs, False)
+        return call.arranged(call.pull([np.ones_like(y.value) for y in call.outputs]))
+
+    return slope
+
+
 def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """(y, pullback): the value of ``f(*primals)`` and the function u ↦ uᵀJ, a tuple of one gradient for each primal.
 
@@ -184,13 +265,12 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     (array([ 2., 40.]),)
     """
     call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
-    recorded = call.record
 
     def pull(cotangent: Any) -> tuple:
         given = tree.leaves_like(call.output, cotangent, "cotangent")
         seeds = [_matching(u, y, "cotangent") for u, y in zip(given, call.outputs, strict=True)]
-        call.record = recorded or any(isinstance(u, Tensor) and u.tracked for u in seeds)
-        return call.arranged(call.pull(seeds))
+        call.nested = MODE.get().transformed
+        return call.arranged(call.pull(call.follow(seeds)))
 
     return (call.value(), pull, call.aux) if has_aux else (call.value(), pull)
 
@@ -207,9 +287,7 @@ def jvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
         raise ValueError(f"jvp: {len(primals)} primals and {len(tangents)} tangents: give one tangent for each primal")
     call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
     given = tree.leaves_like(primals, tangents, "tangent")
-    if any(isinstance(t, Tensor) and t.tracked for t in given):
-        call.record = True
-    moves = [_matching(t, x, "tangent") for t, x in zip(given, call.variables, strict=True)]
+    moves = call.follow([_matching(t, x, "tangent") for t, x in zip(given, call.variables, strict=True)])
     moved = tree.unflatten(call.output, [call.given(t) for t in call.push(moves)])
     return (call.value(), moved, call.aux) if has_aux else (call.value(), moved)
 
@@ -226,7 +304,7 @@ def _matching(given: Any, x: Tensor, what: str) -> Any:
 
 
 def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
-    """The function that returns ∂f/∂x of shape ``f(x).shape + x.shape``, row by row, from one recording.
+    """The function that returns ∂f/∂x of shape ``f(x).shape + x.shape``, from one recording and many rows at once.
 
     Of a function that returns a list, tuple or dict of arrays, it returns one Jacobian for each.
 
@@ -246,18 +324,36 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
 
 def _block(call: _Call, k: int) -> Any:
     """The Jacobian of the k-th output."""
-    y, rows = call.outputs[k], []
-    for i in range(y.size):
-        seeds: list[Any] = [None] * len(call.outputs)
-        seeds[k] = np.zeros_like(y.value)
-        seeds[k].flat[i] = 1
-        rows.append(call.pull(seeds))
-    if not rows:
+    y = call.outputs[k]
+    if not y.size:
         return call.arranged([np.zeros(y.shape + x.shape, x.dtype) for x in call.variables])
-    columns = zip(*rows, strict=True)
-    return call.arranged(
-        [np.reshape(np.stack(column), y.shape + x.shape) for column, x in zip(columns, call.variables, strict=True)]
-    )
+    step = _rows_at_once(y)
+    stretches = [_rows(call, k, first, min(first + step, y.size)) for first in range(0, y.size, step)]
+    columns = [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*stretches, strict=True)]
+    return call.arranged([np.reshape(c, y.shape + x.shape) for c, x in zip(columns, call.variables, strict=True)])
+
+
+def _rows_at_once(y: Tensor) -> int:
+    """How many rows of a Jacobian are computed together: as many as memory bears, and one where that is quicker."""
+    mode = MODE.get()
+    if mode.anomalies or not (mode.interpreter is None or isinstance(mode.interpreter, Batching)) or y.size < FEW:
+        return 1
+    rows = AT_ONCE // max([node.size for node in history([y])], default=1)
+    return rows if rows >= FEW else 1
+
+
+def _rows(call: _Call, k: int, first: int, last: int) -> list[Any]:
+    """Rows of the Jacobian of the k-th output, for each variable."""
+    y, count = call.outputs[k], last - first
+    basis = np.zeros((count, y.size), y.dtype)
+    basis[np.arange(count), np.arange(first, last)] = 1
+    seeds: list[Any] = [None] * len(call.outputs)
+    if count == 1:
+        seeds[k] = basis.reshape(y.shape)
+        return [np.expand_dims(row, 0) for row in call.pull(seeds)]
+    with batching() as level:
+        seeds[k] = enter(basis.reshape(count, *y.shape), level=level)
+        return [leave(row, level=level, count=count) for row in call.pull(seeds)]
 
 
 def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:

@@ -15,7 +15,8 @@ import math
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
-from tinygrad_nn.ops.elementwise import as_array, astype
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import astype
 from tinygrad_nn.registry import implements, op
 
 # --- windows ---------------------------------------------------------------------------------------------------------

@@ -114,8 +114,20 @@ def _power_base(g, y, x, n):
 
 
 def _power_exponent(g, y, x, n):
-    """xⁿ·log x, and 0 where 0ⁿ with n ≥ 0, where log 0 is not asked for."""
-    return g * (y * np.log(1.0 * x + (x == 0) * (n >= 0)))  # 1.0: small integers have short logarithms
+    return g * _power_log(x, n)
+
+
+def _power_log_value(x, n, order=1):
+    """xⁿ·logᵏx, and 0 where 0ⁿ with n ≥ 0, where log 0 is not asked for."""
+    y = np.power(x, n)  # 1.0: small integers have short logarithms
+    return np.asarray(y * np.log(np.add(1.0 * x, np.equal(x, 0) * np.greater_equal(n, 0))) ** order, dtype=y.dtype)[()]
+
+
+def _power_log_base(g, y, x, n, order=1):
+    """n·xⁿ⁻¹·logᵏx + k·xⁿ⁻¹·logᵏ⁻¹x: of two derivatives of a power, either may be taken first."""
+    less = n - 1 + (n == 0) * (x == 0)
+    before = x**less if order == 1 else _power_log(x, less, order=order - 1)
+    return g * (n * _power_log(x, less, order=order) + order * before)
 
 
 def _chosen(g, first, tie):
@@ -253,6 +265,9 @@ divide     = op(np.divide, "{a} / {b}", lambda g, y, a, b: g / b, lambda g, y, a
                 simplify=lambda a, b: a if b.text == "1" else None, name="divide", domain=((-2, 2), (0.5, 2)), summary="Quotient")
 power      = op(np.power,      "{x}^{n}",   _power_base,              _power_exponent, precedence=3, spell=_spell_power, simplify=_simplify_power,
                 domain=((0.5, 2), (-2, 2)), summary="Power", edge_cases="x**0 has gradient 0; 0**n has gradient 0 in n for n ≥ 0.")
+_power_log = op(_power_log_value, "{x}^{n}·log^{order} {x}", _power_log_base,
+                lambda g, y, x, n, order=1: g * _power_log(x, n, order=order + 1), name="_power_log", kind="elementwise", domain=((0.5, 2), (-2, 2)),
+                summary="Derivative of a power by its exponent, of any order")
 negative   = op(np.negative, "−{x}", lambda g, y, x: -g, precedence=2,
                 simplify=lambda x: Term(x.text[1:], x.precedence) if x.text.startswith("−") and x.precedence >= 2 else None, summary="Negative")
 reciprocal = op(np.reciprocal, "1/{x}",     lambda g, y, x: -g * y * y,                              precedence=2, summary="Reciprocal", domain=(0.3, 2))

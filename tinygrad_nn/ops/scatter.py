@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.ops.elementwise import as_array, as_real, share
+from tinygrad_nn.ops.elementwise import as_real, share
 from tinygrad_nn.ops.reductions import linear_scan, scan_back, shifted, vector_norm
 from tinygrad_nn.ops.shaping import getitem, putitem
 from tinygrad_nn.registry import implements, op

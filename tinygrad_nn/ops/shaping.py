@@ -225,9 +225,9 @@ roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED, array
                   summary="Shifted around", example="tn.roll(np.array([1.0, 2.0, 3.0]), 1)")
 flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), **COPIED, view=True,
                   array_params=True, variants=({}, {"axis": 0}, {"axis": (0, 1)}), summary="In reverse order", example="tn.flip(np.array([1.0, 2.0]))")
-tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tril(g, k), **COPIED, variants=({}, {"k": 1}),
+tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tril(g, k), selects=True, **COPIED, variants=({}, {"k": 1}),
                   summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
-triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), **COPIED, variants=({}, {"k": -1}),
+triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), selects=True, **COPIED, variants=({}, {"k": -1}),
                   summary="Upper triangle", example="tn.triu(np.ones((2, 2)))")
 take         = op(np.take,         "{x}[{indices}]", _take_rule, None, selects=True, kind="multilinear", entries="factors", bind=_bind_take,
                   samples=_take_samples,
@@ -242,7 +242,7 @@ putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(
                   bind=lambda x, shape, index: ((x,), {"shape": shape, "index": index}),
                   samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
 index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
-                  lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", bind=_bind_index_update,
+                  lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", selects=True, bind=_bind_index_update,
                   samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
 _pad         = op(_padded, "pad({x})", _pad_rule, name="_pad",

@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from tinygrad_nn.ops.elementwise import as_array, as_real
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import as_real
 from tinygrad_nn.registry import implements, op
 
 FEW = 64  # elements up to which SciPy is not worth its import

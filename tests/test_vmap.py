@@ -1,0 +1,231 @@
+"""vmap: all examples at once compute what one after the other do, for every operation and for its derivatives."""
+
+import numpy as np
+import pytest
+from random_programs import program
+from test_ops import DIFFERENTIABLE
+
+import tinygrad_nn as tn
+from tinygrad_nn import vectorize
+from tinygrad_nn.samples import samples_of
+
+EXAMPLES = 5  # no length of a sample
+X = np.random.default_rng(0).normal(size=(4, 3))
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Fail where the function is called once for each example."""
+
+    def refused(f, args, *rest):
+        raise AssertionError("not at once")
+
+    monkeypatch.setattr(vectorize, "_one_by_one", refused)
+
+
+def batch_of(op, arrays, rng):
+    """Examples of each argument with a derivative, other arguments as they are, and in_axes."""
+    batched, axes = [], []
+    for slot, a in enumerate(arrays):
+        moves = op.differentiable(slot) and np.asarray(a).dtype.kind == "f"
+        examples = np.stack([np.asarray(a) * (1 - 0.05 * i) for i in range(EXAMPLES)]) if moves else a
+        batched.append(examples)
+        axes.append(0 if moves else None)
+    return batched, axes
+
+
+def loop(f, args, axes):
+    calls = [f(*[a if axis is None else a[i] for a, axis in zip(args, axes, strict=True)]) for i in range(EXAMPLES)]
+    return [np.stack(column) for column in zip(*calls, strict=True)]
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("op", DIFFERENTIABLE, ids=lambda op: op.name)
+def test_every_operation_and_its_derivatives(op):
+    rng = np.random.default_rng(0)
+    for arrays, params in samples_of(op, rng):
+        arrays = [op.checks.prepare(a) for a in arrays] if op.checks.prepare else arrays
+        args, axes = batch_of(op, arrays, rng)
+        moving = tuple(i for i, axis in enumerate(axes) if axis == 0)
+
+        def value(*given, params=params):
+            return op.apply([tn.tensor(a) if isinstance(a, (np.ndarray, np.generic)) else a for a in given], params)
+
+        def slopes(*given, params=params, moving=moving):
+            """The value and the gradients of a weighted sum, and of their weighted sum in turn."""
+
+            def total(*given):
+                y = op.apply(given, params)
+                return (y * np.linspace(0.5, 1.0, max(y.size, 1))[: y.size].reshape(y.shape)).sum()
+
+            def second(*given):
+                return sum([(g * np.cos(g)).sum() for g in tn.grad(total, moving)(*given)])
+
+            return tuple(tn.grad(total, moving)(*given)) + tuple(tn.grad(second, moving)(*given))
+
+        expected = loop(lambda *given: (np.asarray(value(*given).value),), args, axes)[0]
+        np.testing.assert_allclose(tn.vmap(value, axes)(*args), expected, rtol=1e-10, atol=1e-12)
+        for got, one_by_one in zip(tn.vmap(slopes, axes)(*args), loop(slopes, args, axes), strict=True):
+            np.testing.assert_allclose(got, one_by_one, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("first", range(0, 60, 10))
+def test_random_programs(first):
+    for seed in range(first, first + 10):
+        f, inputs = program(seed)
+
+        def total(*given, f=f):
+            return (f(tn, *given) * 1.0).sum()
+
+        args = [np.stack([x * (1 - 0.01 * i) for i in range(EXAMPLES)]) for x in inputs]
+        slots = tuple(range(len(args)))
+        for g in (total, lambda *given, slots=slots, total=total: tn.grad(total, slots)(*given)[0]):
+            results = [g(*[tn.tensor(a[i]) for a in args]) for i in range(EXAMPLES)]
+            expected = np.stack([np.asarray(y) for y in results])
+            np.testing.assert_allclose(tn.vmap(g)(*args), expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_axes():
+    y = tn.vmap(lambda x, w: x * w, in_axes=(1, None), out_axes=-1)(X, np.arange(4.0))
+    np.testing.assert_allclose(y, X * np.arange(4.0)[:, None])
+    y = tn.vmap(lambda x: (x, {"sum": x.sum()}), in_axes=-1)(X)
+    np.testing.assert_allclose(y[0], X.T)
+    np.testing.assert_allclose(y[1]["sum"], X.sum(0))
+    y = tn.vmap(lambda p, s=1.0: (p["a"] * p["b"]).sum() * s)({"a": X, "b": X}, s=2.0)
+    np.testing.assert_allclose(y, 2 * (X * X).sum(1))
+    assert isinstance(y, np.ndarray)
+    np.testing.assert_allclose(tn.vmap(lambda x: 3.0)(X), [3.0] * 4)
+    np.testing.assert_allclose(tn.vmap(lambda a: tn.vmap(lambda b: a * b.sum())(X))(X), X[:, None] * X.sum(1)[:, None])
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_the_function_uses_from_outside():
+    w, x = tn.tensor([1.0, 2.0, 3.0], requires_grad=True), tn.tensor(X, requires_grad=True)
+    tn.vmap(lambda t: (w * t * t).sum())(x).sum().backward()
+    np.testing.assert_allclose(w.grad, (X * X).sum(0))
+    np.testing.assert_allclose(x.grad, 2 * X * w.value)
+    w.zero_grad()
+    tn.vmap(tn.grad(lambda t: (w * w * t * t).sum()))(X).sum().backward()
+    np.testing.assert_allclose(w.grad, 4 * w.value * X.sum(0))
+    with tn.no_grad():
+        assert isinstance(tn.vmap(lambda t: w * t)(X), np.ndarray)
+
+    def total(s):
+        return tn.vmap(lambda t: np.sin(t * s).sum())(X).sum()
+
+    np.testing.assert_allclose(tn.grad(total)(2.0), (X * np.cos(2 * X)).sum())
+    np.testing.assert_allclose(tn.hessian(total)(2.0), (-X * X * np.sin(2 * X)).sum())
+    np.testing.assert_allclose(
+        tn.grad(lambda s: tn.grad(total)(s) ** 2)(2.0),
+        2 * (X * np.cos(2 * X)).sum() * (-X * X * np.sin(2 * X)).sum(),
+    )
+    (slope,) = tn.gradients(total(w), w, create_graph=True)
+    np.testing.assert_allclose(slope.value, (X * np.cos(w.value * X)).sum(0))
+    np.testing.assert_allclose(tn.jvp(total, (2.0,), (1.0,))[1], (X * np.cos(2 * X)).sum())
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("transform", [tn.hessian, tn.jacobian, lambda f: lambda x: tn.hvp(f, (x,), (np.arange(3.0),)),
+                                       lambda f: lambda x: tn.jvp(f, (x,), (x,))[1], tn.elementwise_grad])  # fmt: skip
+def test_transforms_within(transform):
+    def f(x):
+        return (np.sin(x) * x[::-1]).sum() * np.where(x > 0, np.log(x), x).prod()
+
+    with np.errstate(all="ignore"):
+        got, expected = tn.vmap(transform(f))(X), np.stack([transform(f)(x) for x in X])
+    np.testing.assert_allclose(got, expected, rtol=1e-10)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_directions_may_be_the_examples():
+    """The graph is recorded outside, and pulled back or pushed forward for many directions."""
+
+    def f(x):
+        return np.sin(x) * x[::-1] * (x @ x)
+
+    x = X[0]
+    _, pull = tn.vjp(f, x)
+    np.testing.assert_allclose(tn.vmap(lambda u: pull(u)[0])(np.eye(3)), tn.jacobian(f)(x))
+    np.testing.assert_allclose(tn.vmap(lambda v: tn.jvp(f, (x,), (v,))[1])(np.eye(3)).T, tn.jacobian(f)(x))
+    np.testing.assert_allclose(tn.vmap(lambda v: tn.hvp(lambda t: f(t).sum(), (x,), (v,)))(np.eye(3)),
+                               tn.hessian(lambda t: f(t).sum())(x))  # fmt: skip
+
+    def jacobian(x):
+        _, pull = tn.vjp(f, x)
+        return tn.vmap(lambda u: pull(u)[0])(np.eye(3))
+
+    np.testing.assert_allclose(tn.vmap(jacobian)(X), np.stack([tn.jacobian(f)(x) for x in X]))
+    np.testing.assert_allclose(tn.jacobian(jacobian)(x), tn.jacobian(tn.jacobian(f))(x))
+
+    def mixed(x):  # the graph belongs to an inner vmap of fixed examples, the seeds to the outer one
+        w = tn.tensor(np.ones(3), requires_grad=True)
+        y = tn.vmap(lambda t: np.sin(w * t))(X)
+        return tn.gradients(y, w, np.ones((4, 1)) * x, create_graph=True)[0]
+
+    np.testing.assert_allclose(tn.vmap(mixed)(X).value, np.stack([x * (X * np.cos(X)).sum(0) for x in X]))
+    np.testing.assert_array_equal(tn.vmap(lambda u: tn.vjp(np.sqrt, np.array([0.0, 4.0]))[1](u)[0])(np.eye(2)),
+                                  [[np.inf, 0], [0, 0.25]])  # fmt: skip
+
+
+def test_what_differs_from_example_to_example_is_computed_one_by_one():
+    calls = []
+
+    def f(x):
+        calls.append(x)
+        return x * 2 if x > 0 else -x
+
+    np.testing.assert_array_equal(tn.vmap(f)(np.array([1.0, -1.0])), [2, 1])
+    assert len(calls) == 3
+    x = tn.tensor([1.0, -1.0], requires_grad=True)
+    tn.vmap(f)(x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [2, -1])
+    np.testing.assert_array_equal(tn.vmap(lambda x: x[x > 0].sum())(X), np.where(X > 0, X, 0).sum(1))
+
+
+def test_gradients_by_what_examples_share_are_each_example_s_own():
+    w = tn.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    got = tn.vmap(lambda x: tn.gradients((w * x).sum(), w)[0])(X)
+    np.testing.assert_allclose(got, X)
+    got = tn.vmap(lambda x: tn.gradients((w * w * x).sum(), w, create_graph=True)[0] ** 2)(X)
+    np.testing.assert_allclose(got.value, (2 * w.value * X) ** 2)
+    got.sum().backward()
+    np.testing.assert_allclose(w.grad, (8 * w.value * X**2).sum(0))
+    w.zero_grad()
+
+    def each(x):
+        (w * x).sum().backward()
+        return x.sum()
+
+    tn.vmap(each)(X)  # one by one: they add up
+    np.testing.assert_allclose(w.grad, X.sum(0))
+
+
+def test_wrong_calls():
+    with pytest.raises(ValueError, match=r"in_axes has 1 axes, the function was called with 2 arguments"):
+        tn.vmap(lambda a, b: a, in_axes=(0,))(X, X)
+    with pytest.raises(ValueError, match="the same number of examples along in_axes, they have 3 and 4"):
+        tn.vmap(lambda a, b: a, in_axes=(0, 1))(X, X)
+    with pytest.raises(ValueError, match="they have none"):
+        tn.vmap(lambda a: a, in_axes=None)(X)
+    with pytest.raises(ValueError, match="no examples"):
+        tn.vmap(lambda a: a)(X[:0])
+    with pytest.raises(tn.ShapeError, match="matmul"):
+        tn.vmap(lambda a: a @ np.ones((2, 2)))(X)
+
+
+def test_elementwise_grad():
+    np.testing.assert_allclose(tn.elementwise_grad(np.tanh)(X), 1 - np.tanh(X) ** 2)
+    np.testing.assert_allclose(tn.elementwise_grad(tn.elementwise_grad(np.sin))(X), -np.sin(X))
+    left, right = tn.elementwise_grad(lambda a, b: a * b, (0, 1))(X, X + 1)
+    np.testing.assert_allclose(left, X + 1)
+    np.testing.assert_allclose(right, X)
+
+
+def test_within_a_compiled_step():
+    def step(x):
+        return tn.vmap(lambda t: np.sin(t).sum())(x)
+
+    compiled = tn.compile(step)
+    for _ in range(3):
+        np.testing.assert_allclose(np.asarray(compiled(X)), np.sin(X).sum(1))

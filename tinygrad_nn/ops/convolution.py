@@ -35,11 +35,11 @@ def _columns(x, size, stride, dilation):
     return np.ascontiguousarray(np.transpose(views, order))
 
 
-def _add_columns(columns, shape, stride, dilation):
+def _add_columns(columns, target, stride, dilation):
     """The way back: every window is added to (N, C, *space) where it was taken from."""
     n, columns = len(stride), np.asarray(columns)  # added in place, which a compiled step calls as a whole
     size, places = columns.shape[1 : 1 + n], columns.shape[2 + n :]
-    y = np.zeros((shape[1], shape[0], *shape[2:]), columns.dtype)
+    y = np.zeros((target[1], target[0], *target[2:]), columns.dtype)
     for at in itertools.product(*map(range, size)):
         starts = [i * d for i, d in zip(at, dilation, strict=True)]
         cut = [slice(a, a + s * (m - 1) + 1, s) for a, s, m in zip(starts, stride, places, strict=True)]
@@ -47,8 +47,8 @@ def _add_columns(columns, shape, stride, dilation):
     return np.swapaxes(y, 0, 1)
 
 
-def _padded(shape, padding):
-    return (*shape[:2], *(n + before + after for n, (before, after) in zip(shape[2:], padding, strict=True)))
+def _padded(target, padding):
+    return (*target[:2], *(n + before + after for n, (before, after) in zip(target[2:], padding, strict=True)))
 
 
 def _unpadded(x, padding):
@@ -82,26 +82,26 @@ def _convolve(x, weight, stride, padding, dilation, groups):
     return np.ascontiguousarray(np.swapaxes(y.reshape(weight.shape[0], *places), 0, 1))
 
 
-def _back_to_image(v, weight, shape, stride, padding, dilation, groups):
-    """∂⟨v, x ∗ weight⟩/∂x for an image x of this shape: the transposed convolution."""
+def _back_to_image(v, weight, target, stride, padding, dilation, groups):
+    """∂⟨v, x ∗ weight⟩/∂x for an image x of the shape `target`: the transposed convolution."""
     kernels = np.swapaxes(weight.reshape(groups, weight.shape[0] // groups, -1), -1, -2)
     columns = np.matmul(kernels, _outputs_in_front(v, groups))
-    columns = columns.reshape(shape[1], *weight.shape[2:], v.shape[0], *v.shape[2:])
-    return np.ascontiguousarray(_unpadded(_add_columns(columns, _padded(shape, padding), stride, dilation), padding))
+    columns = columns.reshape(target[1], *weight.shape[2:], v.shape[0], *v.shape[2:])
+    return np.ascontiguousarray(_unpadded(_add_columns(columns, _padded(target, padding), stride, dilation), padding))
 
 
-def _back_to_weight(v, x, shape, stride, padding, dilation, groups):
-    """∂⟨v, x ∗ weight⟩/∂weight for a weight of this shape."""
-    columns = _matrix(_columns(_pad_places(x, padding), shape[2:], stride, dilation), groups, x.ndim - 2)
-    return np.matmul(_outputs_in_front(v, groups), np.swapaxes(columns, -1, -2)).reshape(shape)
+def _back_to_weight(v, x, target, stride, padding, dilation, groups):
+    """∂⟨v, x ∗ weight⟩/∂weight for a weight of the shape `target`."""
+    columns = _matrix(_columns(_pad_places(x, padding), target[2:], stride, dilation), groups, x.ndim - 2)
+    return np.matmul(_outputs_in_front(v, groups), np.swapaxes(columns, -1, -2)).reshape(target)
 
 
 def _to_x(g, x, weight, **how):
-    return _image(g, weight, shape=x.shape, **how)
+    return _image(g, weight, target=x.shape, **how)
 
 
 def _to_weight(g, x, weight, **how):
-    return _kernel(g, x, shape=weight.shape, **how)
+    return _kernel(g, x, target=weight.shape, **how)
 
 
 def _samples(rng):
@@ -119,12 +119,12 @@ def _samples(rng):
 
 def _image_samples(rng):
     samples = [(x.shape, _convolve(x, weight, **how), weight, how) for (x, weight), how in _samples(rng)]
-    return [((y, weight), {"shape": shape, **how}) for shape, y, weight, how in samples]
+    return [((y, weight), {"target": shape, **how}) for shape, y, weight, how in samples]
 
 
 def _kernel_samples(rng):
     samples = [(weight.shape, _convolve(x, weight, **how), x, how) for (x, weight), how in _samples(rng)]
-    return [((y, x), {"shape": shape, **how}) for shape, y, x, how in samples]
+    return [((y, x), {"target": shape, **how}) for shape, y, x, how in samples]
 
 
 # fmt: off
@@ -132,21 +132,21 @@ _convolution = op(_convolve, "{x} ∗ {weight}", lambda g, y, x, weight, **how: 
                   lambda g, y, x, weight, **how: _to_weight(g, x, weight, **how), name="_convolution", arguments=("x", "weight"),
                   defaults={"stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear", precedence=2, samples=_samples,
                   summary="Sum of products of the weight with every window")
-_image       = op(_back_to_image, "({v} ∗ᵀ {weight})", lambda g, y, v, weight, shape=(), **how: _convolution(g, weight, **how),
-                  lambda g, y, v, weight, shape=(), **how: _to_weight(v, g, weight, **how), name="_convolution_to_image", arguments=("v", "weight"),
-                  defaults={"shape": (), "stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear",
+_image       = op(_back_to_image, "({v} ∗ᵀ {weight})", lambda g, y, v, weight, target=(), **how: _convolution(g, weight, **how),
+                  lambda g, y, v, weight, target=(), **how: _to_weight(v, g, weight, **how), name="_convolution_to_image", arguments=("v", "weight"),
+                  defaults={"target": (), "stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear",
                   samples=_image_samples, summary="The way back of a convolution to its image: the transposed convolution")
-_kernel      = op(_back_to_weight, "({v} ⋆ {x})", lambda g, y, v, x, shape=(), **how: _convolution(x, g, **how),
-                  lambda g, y, v, x, shape=(), **how: _to_x(v, x, g, **how), name="_convolution_to_weight", arguments=("v", "x"),
-                  defaults={"shape": (), "stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear",
+_kernel      = op(_back_to_weight, "({v} ⋆ {x})", lambda g, y, v, x, target=(), **how: _convolution(x, g, **how),
+                  lambda g, y, v, x, target=(), **how: _to_x(v, x, g, **how), name="_convolution_to_weight", arguments=("v", "x"),
+                  defaults={"target": (), "stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear",
                   samples=_kernel_samples, summary="The way back of a convolution to its weight")
-windows      = op(_columns, "windows({x})", lambda g, y, x, size=(), stride=(), dilation=(): _add_windows(g, shape=x.shape, stride=stride, dilation=dilation),
+windows      = op(_columns, "windows({x})", lambda g, y, x, size=(), stride=(), dilation=(): _add_windows(g, target=x.shape, stride=stride, dilation=dilation),
                   name="_windows", kind="linear", entries="ones", samples=lambda rng: [((rng.normal(size=x.shape),), {"size": w.shape[2:],
                   "stride": how["stride"], "dilation": how["dilation"]}) for (x, w), how in _samples(rng)],
                   summary="The windows of (N, channels, ...places) as (channels, ...size, N, ...windows)")
-_add_windows = op(_add_columns, "add windows({x})", lambda g, y, x, shape=(), stride=(), dilation=(): windows(g, size=x.shape[1: 1 + len(stride)],
+_add_windows = op(_add_columns, "add windows({x})", lambda g, y, x, target=(), stride=(), dilation=(): windows(g, size=x.shape[1: 1 + len(stride)],
                   stride=stride, dilation=dilation), name="_add_windows", kind="linear", entries="ones", samples=lambda rng: [((_columns(x, w.shape[2:],
-                  how["stride"], how["dilation"]),), {"shape": x.shape, "stride": how["stride"], "dilation": how["dilation"]})
+                  how["stride"], how["dilation"]),), {"target": x.shape, "stride": how["stride"], "dilation": how["dilation"]})
                   for (x, w), how in _samples(rng)], summary="The way back of windows: each is added where it was taken from")
 # fmt: on
 

@@ -21,6 +21,14 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
     """A ufunc called on a tensor (NEP 13): the operation that it stands for."""
     if kwargs.get("out") is not None:
         raise TypeError(LEAVES_GRAPH.format(f"np.{ufunc.__name__} of a tensor", "be written into an array"))
+    if method == "outer":
+        first, second = inputs
+        inputs, method = (np.reshape(first, np.shape(first) + (1,) * np.ndim(second)), second), "__call__"
+    if kwargs.get("dtype") is not None and method == "__call__":
+        dtype = kwargs.pop("dtype")
+        inputs = tuple(x if isinstance(x, (int, float)) else _numpy_entry(np.astype)(x, dtype) for x in inputs)
+    if method != "__call__" and getattr(ufunc, method) in BY_FUNCTION:
+        return BY_FUNCTION[getattr(ufunc, method)](*inputs, **kwargs)
     if method != "__call__":
         raise TypeError(f"np.{ufunc.__name__}.{method} is not recorded: use the tensor functions (tn.sum, tn.prod ...)")
     return _numpy_entry(ufunc)(*inputs, **kwargs)
@@ -28,7 +36,7 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
 
 def array_function(self: Any, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     """Another NumPy function called on a tensor (NEP 18): the operation or function that it stands for."""
-    if function in _ABOUT_VALUES:
+    if function in _ABOUT_VALUES or (function is np.where and len(args) == 1):
         if function is np.full_like and any(isinstance(a, Traced) and a.tracked for a in (*args[1:], *kwargs.values())):
             raise TypeError(LEAVES_GRAPH.format("np.full_like of a tensor", "become an array"))
         return function(*_plain(args), **dict(zip(kwargs, _plain(tuple(kwargs.values())), strict=True)))

@@ -95,6 +95,7 @@ class Op:
     bind: Callable | None = None  # the public signature, where it is not (arrays..., params...): -> arrays, params
     arguments: tuple[str, ...] = ()
     defaults: dict[str, Any] = field(default_factory=dict)
+    further: Callable | None = None  # composes what NumPy's further parameters ask for: (*arrays, **params) -> result
     view: bool = True  # the output may share memory with an input
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0
     matrix_product: bool = False  # of its first two arguments
@@ -125,6 +126,8 @@ class Op:
                 raise self._wrong_call("out=")
             args, params = self.bind(*args, **params)
         elif len(args) != len(self.arguments) or (params and not params.keys() <= self.defaults.keys()):
+            if self.further is not None and self._asks_for_more(params):
+                return self.further(*args, **params)
             args, params = self._sort_out(args, params)
         for value in args:
             if isinstance(value, Traced):
@@ -181,6 +184,12 @@ class Op:
         if unknown or missing or twice or len(args) > n + len(self.defaults):
             raise self._wrong_call(f"{sorted(unknown)[0]}=" if unknown else f"{len(args)} positional arguments")
         return tuple(given.pop(name) for name in self.arguments), given
+
+    def _asks_for_more(self, params: dict[str, Any]) -> bool:
+        """Whether a parameter is given that `further` takes, and the operation itself does not."""
+        known = {*self.arguments, *self.defaults}
+        taken = inspect.signature(self.further).parameters.keys()  # type: ignore[arg-type]
+        return not params.keys() <= known and params.keys() <= taken
 
     def _wrong_call(self, wrong: str) -> TypeError:
         hint = " (the result is always a new array: assign what is returned)" if wrong == "out=" else ""

@@ -121,10 +121,11 @@ def _give_method(kind: type, name: str, entry: Any) -> None:
         setattr(kind, name, entry)
 
 
-def implements(*functions: Callable, name: str | None = None) -> Callable:
+def implements(*functions: Callable, name: str | None = None, method: bool = True) -> Callable:
     """Register a function composed of operations, and the NumPy functions it stands for."""
 
     def register(function: Callable) -> Callable:
+        function.method = method  # type: ignore[attr-defined]
         _register(function, name or function.__name__, functions)
         return function
 

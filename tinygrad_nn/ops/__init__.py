@@ -14,9 +14,25 @@ Every law is checked for every operation by ``tests/test_ops.py``.
 """
 
 from tinygrad_nn.operation import BY_NAME
-from tinygrad_nn.ops import elementwise, linalg, losses, reductions, shaping
+from tinygrad_nn.ops import (
+    arithmetic,
+    decompositions,
+    elementwise,
+    joining,
+    linalg,
+    losses,
+    nan,
+    numpy2,
+    reductions,
+    shaping,
+    sorting,
+    statistics,
+)
 
-__all__ = ["elementwise", "linalg", "losses", "names", "reductions", "shaping"]
+__all__ = [
+    "arithmetic", "decompositions", "elementwise", "joining", "linalg", "losses", "nan", "names", "numpy2", "reductions", "shaping",
+    "sorting", "statistics",
+]  # fmt: skip
 
 
 def names() -> list[str]:

@@ -22,11 +22,13 @@ def _ints(given):
 
 
 def _bind_reshape(x, *given, shape=None, order="C"):
-    if order != "C":
-        raise ValueError(
-            f"reshape keeps C order here, order={order!r} was asked for: transpose before and after instead"
-        )
-    return (x,), {"shape": _ints(given if shape is None else (shape,))}
+    shape = _ints(given if shape is None else (shape,))
+    if order == "F":
+        x = transpose(reshape(transpose(x), shape[::-1]))
+        shape = x.shape
+    elif order != "C":
+        raise ValueError(f"reshape: order is {order!r}; expected 'C' or 'F'")
+    return (x,), {"shape": shape}
 
 
 def _bind_transpose(x, *given, axes=None):
@@ -104,9 +106,12 @@ def _take_rule(g, y, x, indices, axis=None):
     return _untake(g, indices, shape=x.shape, axis=axis)
 
 
-def _bind_take(x, indices, axis=None):
+def _bind_take(x, indices, axis=None, mode="raise"):
     if not isinstance(indices, Traced):
         indices = np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
+    if mode != "raise":
+        n = np.size(x) if axis is None else np.shape(x)[axis]
+        indices = np.clip(indices, 0, n - 1) if mode == "clip" else np.remainder(indices, n)
     return (x, indices), {"axis": axis}
 
 
@@ -245,7 +250,6 @@ def ravel(x, order="C"):
     return reshape(x, (-1,), order=order)
 
 
-@implements(np.atleast_1d)
 def _atleast_1d(x):
     return x if np.ndim(x) else reshape(x, (1,))
 

@@ -23,6 +23,7 @@ from tinygrad_nn.ops import (
     losses,
     nan,
     numpy2,
+    padding,
     reductions,
     shaping,
     sorting,
@@ -30,8 +31,8 @@ from tinygrad_nn.ops import (
 )
 
 __all__ = [
-    "arithmetic", "decompositions", "elementwise", "joining", "linalg", "losses", "nan", "names", "numpy2", "reductions", "shaping",
-    "sorting", "statistics",
+    "arithmetic", "decompositions", "elementwise", "joining", "linalg", "losses", "nan", "names", "numpy2", "padding",
+    "reductions", "shaping", "sorting", "statistics",
 ]  # fmt: skip
 
 

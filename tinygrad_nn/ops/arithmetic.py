@@ -87,7 +87,8 @@ def modf(x):
 @implements(np.logaddexp2)
 def logaddexp2(a, b):
     """log₂(2ᵃ + 2ᵇ), stable."""
-    return logaddexp(np.multiply(a, LN2), np.multiply(b, LN2)) / LN2
+    a, b = (x * LN2 if isinstance(x, (int, float)) else np.multiply(x, LN2) for x in (a, b))
+    return logaddexp(a, b) / LN2
 
 
 @implements(np.float_power)

@@ -79,7 +79,7 @@ def _not_zero(g, values):
     if (zero & np.any(g[..., 1:, :] != 0, axis=-2)).any():
         raise np.linalg.LinAlgError(
             "singular value decomposition: a singular value is 0, so that its singular vectors have no derivative: "
-            "use the singular values alone, or add a small perturbation to the matrix"
+            "use the singular values alone, in reverse mode, or add a small perturbation to the matrix"
         )
     return np.array(g)
 
@@ -212,12 +212,14 @@ def _pinv_tangent(tangents, y, x):
     return (y @ yt) @ (tt - tt @ x @ y) + (tt - y @ (x @ tt)) @ (yt @ y) - y @ t @ y
 
 
-def _rectangles(rng):
-    return [((rng.normal(size=shape),), {}) for shape in ((3, 3), (4, 2), (2, 4), (2, 3, 2))]
+def _apart(*shapes):
+    """Samples: matrices whose singular values lie apart."""
 
+    def draw(rng):
+        parts = [np.linalg.svd(rng.normal(size=shape), full_matrices=False) for shape in shapes]
+        return [((u * np.array([2.9, 1.7, 0.8])[: s.shape[-1]] @ v,), {}) for u, s, v in parts]
 
-def _tall(rng):
-    return [((rng.normal(size=shape),), {}) for shape in ((3, 3), (4, 2), (2, 3, 2))]
+    return draw
 
 
 def _spread(rng):
@@ -239,11 +241,11 @@ def _with_matrices(rng):
 # fmt: off
 packed_eigh = op(_eigh, "eigh({x})", _eigh_rule, name="_eigh", jvp=_eigh_tangent, samples=_spread, prepare=lambda x: 0.5 * (x + _t(x)),
                  summary="Eigenvalues of a symmetric matrix in the first row, eigenvectors below")
-packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", jvp=_svd_tangent, samples=_rectangles,
+packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", jvp=_svd_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)),
                  summary="Singular values in the first row, below the left and the right singular vectors, as columns")
-packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", jvp=_qr_tangent, samples=_tall, summary="Q, and R below, of a matrix of as many columns as rows or fewer")
+packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)), summary="Q, and R below, of a matrix of as many columns as rows or fewer")
 packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", lambda g, y, x, rcond=None: _pinv_rule(g, y, x), name="_pinv", precedence=3,
-                 jvp=lambda tangents, y, x, rcond=None: _pinv_tangent(tangents, y, x), samples=_rectangles, summary="Pseudo-inverse (Moore-Penrose)")
+                 jvp=lambda tangents, y, x, rcond=None: _pinv_tangent(tangents, y, x), samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
 distinct  = op(_distinct,  "{g}", lambda f, y, g, values, what="eigen": distinct(f, values, what), None, name="_distinct",
                kind="multilinear", samples=_with_values, summary="g, refused where equal values have no derivative")
 not_zero  = op(_not_zero,  "{g}", lambda f, y, g, values: f, None, name="_not_zero", kind="multilinear", samples=_with_values,

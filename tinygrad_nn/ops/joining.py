@@ -139,7 +139,8 @@ def block(arrays):
 @implements(np.insert, method=False)
 def insert(x, obj, values, axis=None):
     """A copy with `values` before the given indices, along an axis or flattened."""
-    return rearranged(lambda x, values: np.insert(x, obj, values, axis), x, values)
+    x = as_array(x)
+    return rearranged(lambda x, values: np.insert(x, obj, values, axis), x, as_array(values).astype(x.dtype))
 
 
 @implements(np.delete, method=False)
@@ -188,6 +189,24 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     y = moveaxis(start * (1 - share) + stop * share, 0, axis)
     y = y if dtype is None else y.astype(dtype)
     return (y, (stop - start) / parts) if retstep else y
+
+
+@implements(np.logspace, method=False)
+def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
+    """Powers of the base, with `num` exponents in equal steps from start to stop."""
+    y = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    return y if dtype is None else y.astype(dtype)
+
+
+@implements(np.geomspace, method=False)
+def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
+    """`num` numbers from start to stop, of the same sign, each the same multiple of the one before."""
+    start = as_array(start)
+    share = linspace(0.0, 1.0, num, endpoint)
+    shape = np.broadcast_shapes(start.shape, np.shape(stop))
+    share = share.reshape((-1,) + (1,) * len(shape)).astype(np.result_type(start.dtype, 0.0))
+    y = moveaxis(start * (as_array(stop) / start) ** share, 0, axis)
+    return y if dtype is None else y.astype(dtype)
 
 
 @implements(np.diagflat)

@@ -6,6 +6,8 @@ import numpy as np
 
 from tinygrad_nn.ops.elementwise import as_array, astype, where
 from tinygrad_nn.ops.reductions import cumprod, cumsum, max, min, prod, sum
+from tinygrad_nn.ops.shaping import reshape, stack
+from tinygrad_nn.ops.sorting import rows_of, sort, take_along_axis, value_of
 from tinygrad_nn.registry import implements
 
 
@@ -109,6 +111,37 @@ def nanmax(x, axis=None, keepdims=False):
 def nanmin(x, axis=None, keepdims=False):
     """Smallest element that is no NaN; ties share the gradient equally."""
     return _smallest(x, axis, keepdims)
+
+
+@implements(np.nanquantile)
+def nanquantile(x, q, axis=None, method="linear", keepdims=False):
+    """The element below which a share `q` of those lies that are no NaN, or between two of them (method "linear")."""
+    if method != "linear":
+        raise ValueError(f"nanquantile: method {method!r} is not here; take 'linear'")
+    rows, kept = rows_of(as_array(x), axis)
+    rows = sort(rows)  # NaN come last
+    last = np.maximum(np.sum(~np.isnan(value_of(rows)), axis=-1, keepdims=True) - 1, 0)
+    parts = []
+    for share in np.ravel(q).tolist():
+        place = share * last
+        below = np.floor(place).astype(np.intp)
+        weight = (place - below).astype(rows.dtype)
+        first, second = (take_along_axis(rows, i, axis=-1) for i in (below, np.minimum(below + 1, last)))
+        part = first + (second - first) * weight
+        parts.append(reshape(part, kept if keepdims else rows.shape[:-1]))
+    return parts[0] if not np.ndim(q) else reshape(stack(parts), np.shape(q) + parts[0].shape)
+
+
+@implements(np.nanpercentile)
+def nanpercentile(x, q, axis=None, method="linear", keepdims=False):
+    """The quantile of a share of q per cent of the elements that are no NaN."""
+    return nanquantile(x, np.true_divide(q, 100), axis, method, keepdims)
+
+
+@implements(np.nanmedian)
+def nanmedian(x, axis=None, keepdims=False):
+    """The middle one of the elements that are no NaN, or the mean of the two in the middle."""
+    return nanquantile(x, 0.5, axis, keepdims=keepdims)
 
 
 @implements(np.nanargmax, name="_nanargmax")

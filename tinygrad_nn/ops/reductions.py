@@ -212,16 +212,20 @@ def _prod_more(x, axis=None, dtype=None, keepdims=False, initial=1, where=True):
     return prod(_prepared(x, dtype, where, 1), axis=axis, keepdims=keepdims) * initial
 
 
-def _extreme_more(name, either, reduction):
-    """Largest and smallest elements among those that count and `initial`."""
+def _max_more(x, axis=None, keepdims=False, initial=None, where=True):
+    return _extreme_more(max, np.maximum, x, axis, keepdims, initial, where)
 
-    def more(x, axis=None, keepdims=False, initial=None, where=True):
-        if where is not True and initial is None:
-            raise ValueError(f"{name}: where= needs initial=, the result where no element counts")
-        y = reduction()(_prepared(x, None, where, initial), axis=axis, keepdims=keepdims)
-        return y if initial is None else either(y, initial)
 
-    return more
+def _min_more(x, axis=None, keepdims=False, initial=None, where=True):
+    return _extreme_more(min, np.minimum, x, axis, keepdims, initial, where)
+
+
+def _extreme_more(entry, either, x, axis, keepdims, initial, where):
+    """The largest or smallest among the elements that count and `initial`."""
+    if where is not True and initial is None:
+        raise ValueError(f"{entry.name}: where= needs initial=, the result where no element counts")
+    y = entry(_prepared(x, None, where, initial), axis=axis, keepdims=keepdims)
+    return y if initial is None else either(y, initial)
 
 
 def _mean_more(x, axis=None, dtype=None, keepdims=False, where=True):
@@ -282,9 +286,11 @@ prod    = op(np.prod, "Π {x}",    _prod_rule, kind="reduction", precedence=2, f
 var     = op(np.var,  "var({x})", _var_rule,  kind="reduction", further=_var_more, summary="Variance, divided by the count less ddof")
 std     = op(_std,    "std({x})", _std_rule, kind="reduction", stands_for=(np.std,), name="std", further=_std_more,
              summary="Standard deviation", edge_cases="the gradient of a constant vector is 0.")
-max     = op(np.max,  "max({x})", _extreme_rule, kind="reduction", selects=True, stands_for=(np.amax,), name="max", further=_extreme_more("max", np.maximum, lambda: max),
+max     = op(np.max,  "max({x})", _extreme_rule, kind="reduction", selects=True, stands_for=(np.amax,), name="max",
+             further=_max_more,
              summary="Largest element", edge_cases="ties share the gradient equally.")
-min     = op(np.min,  "min({x})", _extreme_rule, kind="reduction", selects=True, stands_for=(np.amin,), name="min", further=_extreme_more("min", np.minimum, lambda: min),
+min     = op(np.min,  "min({x})", _extreme_rule, kind="reduction", selects=True, stands_for=(np.amin,), name="min",
+             further=_min_more,
              summary="Smallest element", edge_cases="ties share the gradient equally.")
 cumsum  = op(np.cumsum,  "cumsum({x})",  _cumsum_rule,  kind="linear", entries="ones", variants=AXES,
              further=lambda x, axis=None, dtype=None: cumsum(astype(x, dtype), axis=axis), summary="Running sum")

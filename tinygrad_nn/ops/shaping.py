@@ -234,8 +234,8 @@ index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x
                   lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", bind=_bind_index_update,
                   samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
-_pad         = op(lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values), "pad({x})", _pad_rule, name="_pad",
-                  jvp=lambda tangents, y, x, pad_width=0, constant_values=0: _pad(tangents[0], pad_width), bind=_bind_pad,
+constant_pad = op(lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values), "pad({x})", _pad_rule, name="_pad",
+                  jvp=lambda tangents, y, x, pad_width=0, constant_values=0: constant_pad(tangents[0], pad_width), bind=_bind_pad,
                   samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), width, 1.5) for width in (1, (2, 1), ((0, 1), (2, 0)))],
                   summary="Padded with a constant")
 # fmt: on
@@ -296,18 +296,6 @@ def repeat(x, repeats, axis=None):
     """Each element repeated so many times, along an axis or flattened; `repeats` may differ from element to element."""
     n = np.size(x) if axis is None else np.shape(x)[axis]
     return take(x, np.repeat(np.arange(n), repeats), axis=axis)
-
-
-@implements(np.pad)
-def pad(x, pad_width, mode="constant", constant_values=0):
-    """Padded with a constant, or by repeating what is there: modes constant, edge, reflect, symmetric, wrap."""
-    if mode == "constant":
-        return _pad(x, pad_width, constant_values=constant_values)
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ValueError(
-            f"pad: mode {mode!r} is not differentiated; there are constant, edge, reflect, symmetric, wrap"
-        )
-    return take(x, np.pad(np.arange(np.size(x)).reshape(np.shape(x)), pad_width, mode=mode))
 
 
 @implements(np.diagonal)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.elementwise import as_array, where
-from tinygrad_nn.ops.shaping import broadcast_to, expand_dims, getitem, index_update, moveaxis, reshape, stack, take
+from tinygrad_nn.ops.shaping import broadcast_to, concatenate, expand_dims, getitem, index_update, moveaxis, reshape, stack, take
 from tinygrad_nn.registry import implements, op
 
 # --- elements by an array of indices along an axis -------------------------------------------------------------------
@@ -120,7 +120,7 @@ def partition(x, kth, axis=-1, kind="introselect", order=None):
     return take_along_axis(x, argpartition(x, kth, axis), axis)
 
 
-def _rows(x, axis):
+def rows_of(x, axis):
     """x with the axes of a reduction as one last axis, and its shape with these axes of length 1."""
     axes = tuple(range(x.ndim)) if axis is None else tuple(i % x.ndim for i in np.atleast_1d(axis).tolist())
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
@@ -141,7 +141,7 @@ def quantile(x, q, axis=None, method="linear", keepdims=False, *, out=None, over
     """
     if out is not None or weights is not None:
         raise TypeError("quantile takes neither out= nor weights= here: the result is a new array, all weigh the same")
-    rows, kept = _rows(as_array(x), axis)
+    rows, kept = rows_of(as_array(x), axis)
     rows, n = sort(rows), rows.shape[-1]
     places = np.quantile(np.arange(n, dtype=float), q, method=method)  # where they lie among the sorted ones
     top = rows[..., -1]
@@ -204,6 +204,16 @@ def unique(x, return_index=False, return_inverse=False, return_counts=False, axi
     return (values, *further) if further else values
 
 
+@implements(np.unique_values, name="_unique_values")
+def _unique_values(x):
+    return unique(x)
+
+
+@implements(np.union1d, name="_union1d")
+def _union1d(a, b):
+    return unique(concatenate([reshape(x, (-1,)) for x in (a, b)]))
+
+
 @implements(np.extract, method=False)
 def extract(condition, x):
     """The elements where the condition holds, as a vector."""
@@ -221,7 +231,7 @@ def _digitize(x, bins, right=False):
     bins = as_array(bins)
     side = "left" if right else "right"
     if bins.size and np.greater(value_of(bins)[0], value_of(bins)[-1]):
-        return bins.size - searchsorted(bins[::-1], x, "right" if right else "left")
+        return bins.size - searchsorted(bins[::-1], x, side)
     return searchsorted(bins, x, side)
 
 

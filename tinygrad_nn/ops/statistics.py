@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_nn.ops.elementwise import as_array, where
+from tinygrad_nn.ops.elementwise import as_array, astype, where
 from tinygrad_nn.ops.joining import rearranged
 from tinygrad_nn.ops.linalg import matmul
 from tinygrad_nn.ops.reductions import max, mean, min, sum
+from tinygrad_nn.ops.padding import pad
 from tinygrad_nn.ops.shaping import concatenate, getitem, moveaxis, putitem, reshape, stack, take
 from tinygrad_nn.ops.sorting import searchsorted, value_of
 from tinygrad_nn.registry import implements
@@ -16,6 +17,11 @@ from tinygrad_nn.registry import implements
 def _cut(x, axis, part):
     """The elements of a slice along an axis."""
     return getitem(x, (slice(None),) * (axis % x.ndim) + (part,))
+
+
+def _wide(x):
+    """x in float64, in which NumPy computes this."""
+    return astype(as_array(x), np.float64)
 
 
 # --- averages and spread ---------------------------------------------------------------------------------------------
@@ -77,7 +83,7 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
 
 
 def _variables(m, rowvar):
-    m = as_array(m)
+    m = _wide(m)
     m = reshape(m, (1, -1)) if m.ndim < 2 else m
     return m if rowvar or m.shape[0] == 1 else np.transpose(m)
 
@@ -114,8 +120,9 @@ def diff(x, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
 @implements(np.ediff1d)
 def ediff1d(x, to_end=None, to_begin=None):
     """Differences of neighbours of the flattened array, with further values in front and behind."""
+    x = as_array(x)
     parts = [to_begin, diff(reshape(x, (-1,))), to_end]
-    return concatenate([reshape(as_array(p), (-1,)) for p in parts if p is not None])
+    return concatenate([reshape(as_array(p).astype(x.dtype), (-1,)) for p in parts if p is not None])
 
 
 @implements(np.gradient, name="_gradient")
@@ -131,14 +138,24 @@ def _gradient(f, *spacing, axis=None, edge_order=1):
 
 
 def _slope(f, axis, h, edge_order):
-    """Derivative along an axis by finite differences of second order: a matrix product, as f enters linearly."""
+    """Derivative along an axis by finite differences of second order, at its ends of `edge_order`.
+
+    h is the distance of neighbours, or a vector of places.
+    """
     n = f.shape[axis]
     if n < edge_order + 1:
         raise ValueError(f"gradient: axis {axis} has {n} elements, {edge_order + 1} are needed")
-    h = value_of(h)
-    weights = np.asarray(np.gradient(np.eye(n), np.asarray(h) if np.ndim(h) else h, axis=0, edge_order=edge_order))
-    return moveaxis(matmul(weights.astype(f.dtype), np.reshape(moveaxis(f, axis, 0), (n, -1))).reshape(
-        (n, *f.shape[:axis], *f.shape[axis + 1 :])), 0, axis)  # fmt: skip
+    f = moveaxis(f, axis, 0)
+    steps = diff(h) if np.ndim(h) else h * np.ones(n - 1, f.dtype)
+    steps = reshape(steps, (-1,) + (1,) * (f.ndim - 1))
+    slopes = diff(f, axis=0) / steps
+    before, after = steps[:-1], steps[1:]
+    inner = (after * slopes[:-1] + before * slopes[1:]) / (before + after)
+    first, last = slopes[:1], slopes[-1:]
+    if edge_order == 2:  # the parabola through three points
+        first = first + steps[:1] * (slopes[:1] - slopes[1:2]) / (steps[:1] + steps[1:2])
+        last = last + steps[-1:] * (slopes[-1:] - slopes[-2:-1]) / (steps[-1:] + steps[-2:-1])
+    return moveaxis(concatenate([first, inner, last]), 0, axis)
 
 
 @implements(np.trapezoid)
@@ -177,9 +194,9 @@ def convolve(a, v, mode="full"):
     if v.size > a.size:
         a, v = v, a
     n, m = a.size, v.size
-    padded = np.pad(reshape(a, (-1,)), m - 1)
-    windows = rearranged(lambda places: np.lib.stride_tricks.sliding_window_view(places, m), padded)
-    full = matmul(windows, np.flip(reshape(v, (-1,))))
+    padded = pad(reshape(a, (-1,)), m - 1)
+    windows = rearranged(lambda places: np.lib.stride_tricks.sliding_window_view(places, m)[:, ::-1], padded)
+    full = matmul(windows, reshape(v, (-1,)))
     if mode not in ("full", "same", "valid"):
         raise ValueError(f"convolve: mode is {mode!r}; expected 'full', 'same' or 'valid'")
     cut = {"full": slice(None), "same": slice((m - 1) // 2, (m - 1) // 2 + n), "valid": slice(m - 1, n)}
@@ -208,7 +225,7 @@ def bincount(x, weights=None, minlength=0):
     if weights is None:
         return np.bincount(x, minlength=minlength)
     n = int(np.max(x, initial=-1)) + 1
-    return putitem(as_array(weights), (n if n > minlength else minlength,), x)
+    return putitem(_wide(weights), (n if n > minlength else minlength,), x)
 
 
 @implements(np.interp)
@@ -217,7 +234,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
 
     Between the points the gradient flows to x, xp and fp; at a point, x has the slope to its right.
     """
-    x, xp, fp = as_array(x), as_array(xp), as_array(fp)
+    x, xp, fp = _wide(x), _wide(xp), _wide(fp)
     if period is not None:
         x, xp = np.remainder(x, period), np.remainder(xp, period)
         order = np.argsort(value_of(xp))
@@ -227,7 +244,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     if xp.size == 1:
         inside = fp[0] + 0 * x
     else:
-        at = np.clip(np.asarray(value_of(searchsorted(xp, x, "right"))) - 1, 0, xp.size - 2)
+        at = np.clip(searchsorted(xp, x, "right") - 1, 0, xp.size - 2)
         start, slope = take(fp, at), diff(fp) / diff(xp)
         inside = start + take(slope, at) * (x - take(xp, at))
     y = where(x < xp[0], fp[0] if left is None or period is not None else left, inside)
@@ -251,5 +268,6 @@ def polyval(p, x):
 def vander(x, N=None, increasing=False):
     """The matrix of the powers of a vector, one power a column, falling unless `increasing`."""
     x = as_array(x)
+    x = astype(x, np.promote_types(x.dtype, int))
     powers = range(x.size if N is None else N)
     return stack([x**n for n in (powers if increasing else reversed(powers))], axis=-1)

@@ -29,7 +29,8 @@ CHAPTERS = {
     "tinygrad_nn.ops.statistics": "Statistics, differences, interpolation",
     "tinygrad_nn.ops.nan": "Without NaN",
     "tinygrad_nn.ops.linalg": "Linear algebra",
-    "tinygrad_nn.ops.decompositions": "Decompositions and norms",
+    "tinygrad_nn.ops.decompositions": "Decompositions",
+    "tinygrad_nn.ops.norms": "Norms",
     "tinygrad_nn.ops.numpy2": "Further names",
     "tinygrad_nn.ops.losses": "Losses",
 }

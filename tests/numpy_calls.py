@@ -36,8 +36,8 @@ NUMPY_CALLS = {
     # in order
     "sort": [((A,), {}), ((A, 0), {}), ((A,), {"axis": None}), ((A,), {"kind": "stable"}), ((C, 1), {})],
     "partition": [((np.array([3.0, 1.0, 2.0]), 2), {}), ((np.array([3.0, 1.0]), [0, 1]), {})],
-    "quantile": [((A, 0.3), {}), ((A, 0.5), {"axis": 1}), ((C, 0.9), {"axis": (0, 2), "keepdims": True}), ((V, 1.0), {}),
-                 ((A, 0.25), {"axis": 0})]
+    "quantile": [((A, 0.3), {}), ((A, 0.5), {"axis": 1}), ((C, 0.9), {"axis": (0, 2), "keepdims": True}),
+                 ((V, 1.0), {}), ((A, 0.25), {"axis": 0})]
     + [((LONG, 0.37), {"method": m}) for m in ("lower", "higher", "nearest", "midpoint", "hazen", "weibull",
                                                "inverted_cdf", "averaged_inverted_cdf", "median_unbiased")],
     "percentile": [((A, 30.0), {}), ((A, 60.0), {"axis": 1, "method": "lower"})],
@@ -65,9 +65,11 @@ NUMPY_CALLS = {
     "delete": [((V, 1), {}), ((A, 0), {"axis": 1}), ((A, [0, 4]), {}), ((A, slice(0, 2)), {"axis": 1})],
     "resize": [((A, (3, 4)), {}), ((V, 2), {}), ((V, (2, 2)), {})],
     "broadcast_arrays": [((A, V), {}), ((V, np.array(2.0)), {})],
-    "meshgrid": [((V, W[:2]), {}), ((V, W[:2]), {"indexing": "ij"}), ((V, W[:2]), {"sparse": True}), ((V, W, V[:1]), {})],
+    "meshgrid": [((V, W[:2]), {}), ((V, W[:2]), {"indexing": "ij"}), ((V, W[:2]), {"sparse": True}),
+                 ((V, W, V[:1]), {})],
     "linspace": [((np.array(1.0), np.array(2.0)), {"num": 4}), ((V, W), {"num": 3}), ((A, V, 5), {"axis": -1}),
-                 ((V, np.array(2.0)), {"num": 4, "endpoint": False}), ((V, W), {"num": 3, "retstep": True}), ((V, W, 1), {})],
+                 ((V, np.array(2.0)), {"num": 4, "endpoint": False}), ((V, W), {"num": 3, "retstep": True}),
+                 ((V, W, 1), {})],
     "logspace": [((V, W, 3), {}), ((np.array(0.0), np.array(2.0)), {"num": 4, "base": 2.0, "endpoint": False})],
     "geomspace": [((P, 2 * P + 1, 4), {}), ((-P[0], -P[1], 3), {"axis": -1}), ((P[0], P[1], 3), {"endpoint": False})],
     "diagflat": [((A,), {}), ((V, 1), {}), ((V,), {"k": -1})],
@@ -123,9 +125,11 @@ NUMPY_CALLS = {
     # decompositions
     "eigh": [((SPD,), {}), ((np.stack([SPD, 2 * SPD + np.diag([0.0, 1.0, 0.0])]),), {})],
     "eigvalsh": [((SPD,), {}), ((SPD,), {"UPLO": "U"})],
-    "svd": [((x,), {"full_matrices": False}) for x in (WIDE_ONE, WIDE_ONE.T, D, SEVERAL)] + [((D,), {}), ((D,), {"compute_uv": False})],
+    "svd": [((x,), {"full_matrices": False}) for x in (WIDE_ONE, WIDE_ONE.T, D, SEVERAL)]
+    + [((D,), {}), ((D,), {"compute_uv": False})],
     "svdvals": [((WIDE_ONE,), {}), ((SEVERAL,), {})],
-    "qr": [((x,), {}) for x in (WIDE_ONE, WIDE_ONE.T, D, SEVERAL)] + [((D, "r"), {}), ((WIDE_ONE,), {"mode": "complete"})],
+    "qr": [((x,), {}) for x in (WIDE_ONE, WIDE_ONE.T, D, SEVERAL)]
+    + [((D, "r"), {}), ((WIDE_ONE,), {"mode": "complete"})],
     "pinv": [((WIDE_ONE,), {}), ((WIDE_ONE.T,), {}), ((D,), {}), ((SEVERAL,), {"rcond": 1e-6})],
     "matrix_power": [((D, n), {}) for n in (0, 1, 2, 3, 5, -1, -2)] + [((np.stack([D, D.T]), 3), {})],
     "multi_dot": [(([A, S, V],), {}), (([A, S, A.T],), {}), (([V, S, SPD, V],), {}), (([A, S],), {})],
@@ -133,7 +137,8 @@ NUMPY_CALLS = {
     "solve_triangular": [((SPD, V), {}), ((SPD, A.T), {"lower": True})],
     "tensorsolve": [((np.eye(6).reshape(2, 3, 6) + RNG.normal(size=(2, 3, 6)) / 9, A), {})],
     "tensorinv": [((np.eye(6).reshape(2, 3, 6) + RNG.normal(size=(2, 3, 6)) / 9,), {}), ((D,), {"ind": 1})],
-    "_matrix_norm": [((C,), {}), ((WIDE_ONE,), {"ord": "nuc"}), ((SEVERAL,), {"ord": 2, "keepdims": True}), ((A,), {"ord": -np.inf})],
+    "_matrix_norm": [((C,), {}), ((WIDE_ONE,), {"ord": "nuc"}), ((SEVERAL,), {"ord": 2, "keepdims": True}),
+                     ((A,), {"ord": -np.inf})],
     # further names
     "vdot": [((A, B), {}), ((V, W), {})],
     "vecdot": [((A, B), {}), ((A, V), {}), ((A, B), {"axis": 0})],
@@ -143,7 +148,8 @@ NUMPY_CALLS = {
     "_matrix_trace": [((C,), {}), ((S,), {"offset": -1})],
     "_outer_of_vectors": [((V, W), {})],
     "_linalg_tensordot": [((A, B), {}), ((A, S), {"axes": 1})],
-    **{name: [((V,), {}), ((A,), {"axis": 1}), ((A,), {"axis": -2, "include_initial": True}), ((V,), {"include_initial": True})]
+    **{name: [((V,), {}), ((A,), {"axis": 1}), ((A,), {"axis": -2, "include_initial": True}),
+              ((V,), {"include_initial": True})]
        for name in ("cumulative_sum", "cumulative_prod")},
     **{f"_{name}_reduce": [((A,), {}), ((A,), {"axis": 1}), ((V,), {"keepdims": True}), ((A,), {"axis": None})]
        for name in ("add", "multiply", "maximum", "minimum", "logaddexp")},
@@ -154,9 +160,10 @@ NORM_CALLS = [((WIDE_ONE, o), {"axis": (0, 1)}) for o in (2, -2, "nuc")]
 NORM_CALLS += [((SEVERAL, 2), {"axis": (2, 1), "keepdims": True}), ((D, "nuc"), {})]
 
 # NumPy computes these in float64 always.
-WIDE = {"cov", "corrcoef", "vander", "bincount", "interp"}
+WIDE = {"cov", "corrcoef", "vander", "bincount", "interp", "geomspace"}
 # What makes a valid input of any.
 PREPARED = dict.fromkeys(("eigh", "eigvalsh"), lambda x: 0.5 * (x + np.swapaxes(x, -1, -2)))
 # Their results are values without a gradient, or of another dtype: each has a test of its own in test_numpy_names.py.
 APART = {"_astype", "_digitize", "_imag", "_nanargmax", "_nanargmin", "_logical_and_reduce", "_logical_or_reduce",
-         "argwhere", "flatnonzero", "nonzero", "trim_zeros", "_union1d", "_unique_values", "float_power", "lstsq", "unique"}  # fmt: skip
+         "_union1d", "_unique_values", "argwhere", "flatnonzero", "float_power", "lstsq", "nonzero", "trim_zeros",
+         "unique"}  # fmt: skip

@@ -14,8 +14,8 @@ __all__ = ["LEAVES_GRAPH", "array_function", "array_ufunc"]
 LEAVES_GRAPH = "{} cannot {}: that would silently leave the graph; take .data or .detach() to leave it on purpose"
 _ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isclose, np.result_type, np.zeros_like,
                  np.ones_like, np.empty_like, np.full_like, np.iscomplexobj, np.isrealobj, np.array_repr, np.array_str,
-                 np.shares_memory, np.may_share_memory, np.array2string, np.count_nonzero, np.array_equiv, np.isreal, np.iscomplex,
-                 np.isin, np.lexsort, np.linalg.matrix_rank, np.diag_indices_from, np.tril_indices_from,
+                 np.shares_memory, np.may_share_memory, np.array2string, np.count_nonzero, np.array_equiv, np.isreal,
+                 np.iscomplex, np.isin, np.lexsort, np.linalg.matrix_rank, np.diag_indices_from, np.tril_indices_from,
                  np.triu_indices_from, np.unravel_index, np.common_type, np.can_cast, np.min_scalar_type,
                  np.einsum_path}  # fmt: skip
 

@@ -22,6 +22,7 @@ from tinygrad_nn.ops import (
     linalg,
     losses,
     nan,
+    norms,
     numpy2,
     padding,
     reductions,
@@ -31,8 +32,21 @@ from tinygrad_nn.ops import (
 )
 
 __all__ = [
-    "arithmetic", "decompositions", "elementwise", "joining", "linalg", "losses", "nan", "names", "numpy2", "padding",
-    "reductions", "shaping", "sorting", "statistics",
+    "arithmetic",
+    "decompositions",
+    "elementwise",
+    "joining",
+    "linalg",
+    "losses",
+    "names",
+    "nan",
+    "norms",
+    "numpy2",
+    "padding",
+    "reductions",
+    "shaping",
+    "sorting",
+    "statistics",
 ]  # fmt: skip
 
 

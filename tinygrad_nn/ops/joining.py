@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.ops.elementwise import as_array, unwritten
+from tinygrad_nn.ops.elementwise import as_array, astype, unwritten
 from tinygrad_nn.ops.shaping import (
     broadcast_to,
     concatenate,
@@ -201,10 +201,9 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
 @implements(np.geomspace, method=False)
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     """`num` numbers from start to stop, of the same sign, each the same multiple of the one before."""
-    start = as_array(start)
-    share = linspace(0.0, 1.0, num, endpoint)
+    start = astype(as_array(start), np.float64)  # in which NumPy computes this
     shape = np.broadcast_shapes(start.shape, np.shape(stop))
-    share = share.reshape((-1,) + (1,) * len(shape)).astype(np.result_type(start.dtype, 0.0))
+    share = linspace(0.0, 1.0, num, endpoint).reshape((-1,) + (1,) * len(shape))
     y = moveaxis(start * (as_array(stop) / start) ** share, 0, axis)
     return y if dtype is None else y.astype(dtype)
 

@@ -129,5 +129,3 @@ _accumulates(np.multiply, cumprod)
 @implements(np.astype, name="_astype")
 def _astype(x, dtype, copy=True, device=None):
     return as_array(x).astype(dtype)
-
-

@@ -8,7 +8,17 @@ import numpy as np
 
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.elementwise import as_array, where
-from tinygrad_nn.ops.shaping import broadcast_to, concatenate, expand_dims, getitem, index_update, moveaxis, reshape, stack, take
+from tinygrad_nn.ops.shaping import (
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    getitem,
+    index_update,
+    moveaxis,
+    reshape,
+    stack,
+    take,
+)
 from tinygrad_nn.registry import implements, op
 
 # --- elements by an array of indices along an axis -------------------------------------------------------------------

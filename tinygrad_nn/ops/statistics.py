@@ -7,8 +7,8 @@ import numpy as np
 from tinygrad_nn.ops.elementwise import as_array, astype, where
 from tinygrad_nn.ops.joining import rearranged
 from tinygrad_nn.ops.linalg import matmul
-from tinygrad_nn.ops.reductions import max, mean, min, sum
 from tinygrad_nn.ops.padding import pad
+from tinygrad_nn.ops.reductions import max, mean, min, sum
 from tinygrad_nn.ops.shaping import concatenate, getitem, moveaxis, putitem, reshape, stack, take
 from tinygrad_nn.ops.sorting import searchsorted, value_of
 from tinygrad_nn.registry import implements
@@ -110,7 +110,11 @@ def diff(x, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
     for end, at in ((prepend, 0), (append, 1)):
         if end is not np._NoValue:
             end = as_array(end)
-            end = end if end.ndim else np.broadcast_to(end, tuple(1 if i == axis % x.ndim else m for i, m in enumerate(x.shape)))
+            end = (
+                end
+                if end.ndim
+                else np.broadcast_to(end, tuple(1 if i == axis % x.ndim else m for i, m in enumerate(x.shape)))
+            )
             x = concatenate([x, end] if at else [end, x], axis=axis)
     for _ in range(n):
         x = _cut(x, axis, slice(1, None)) - _cut(x, axis, slice(None, -1))

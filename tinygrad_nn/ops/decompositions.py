@@ -198,7 +198,7 @@ def _qr_tangent(tangents, y, x):
 # --- pseudo-inverse --------------------------------------------------------------------------------------------------
 
 
-def _pinv_rule(g, y, x):
+def _pinv_rule(g, y, x, rcond=None):
     """Golub & Pereyra 1973, for matrices of full rank."""
     g, yt = full_rank(g, x), _t(y)
     outside = (_t(g) - x @ (y @ _t(g))) @ (y @ yt)
@@ -206,7 +206,7 @@ def _pinv_rule(g, y, x):
     return outside + inside - yt @ g @ yt
 
 
-def _pinv_tangent(tangents, y, x):
+def _pinv_tangent(tangents, y, x, rcond=None):
     t = full_rank(tangents[0], x)
     yt, tt = _t(y), _t(t)
     return (y @ yt) @ (tt - tt @ x @ y) + (tt - y @ (x @ tt)) @ (yt @ y) - y @ t @ y
@@ -245,8 +245,8 @@ packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", jvp=_svd_tangent, sam
                  summary="Singular values in the first row, below the left and the right singular vectors, as columns")
 packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)),
                  summary="Q, and R below, of a matrix of as many columns as rows or fewer")
-packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", lambda g, y, x, rcond=None: _pinv_rule(g, y, x), name="_pinv", precedence=3,
-                 jvp=lambda tangents, y, x, rcond=None: _pinv_tangent(tangents, y, x), samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
+packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", precedence=3, jvp=_pinv_tangent,
+                 samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
 distinct  = op(_distinct,  "{g}", lambda f, y, g, values, what="eigen": distinct(f, values, what), None, name="_distinct",
                kind="multilinear", samples=_with_values, summary="g, refused where equal values have no derivative")
 not_zero  = op(_not_zero,  "{g}", lambda f, y, g, values: f, None, name="_not_zero", kind="multilinear", samples=_with_values,

@@ -103,6 +103,13 @@ def test_functions_that_change_the_dtype():
     assert np.add(x, 1, dtype=np.float64).requires_grad
 
 
+def test_a_sum_in_whole_numbers_has_no_gradient():
+    x = leaf([1.5, 2.5])
+    for y in (x.sum(dtype=int), np.cumsum(x, dtype=int), np.add.reduce(x, dtype=int)):
+        assert y.dtype == int
+        assert not y.requires_grad
+
+
 def test_trim_zeros_cuts_by_value_and_keeps_the_graph():
     x = leaf([0.0, 0.0, 1.5, 0.0, 2.0, 0.0])
     for trim in ("fb", "f", "b"):

@@ -265,8 +265,8 @@ def _einsum_samples(rng):
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-matmul   = op(_product, "{a} {b}", _matmul_a, _matmul_b, name="matmul", stands_for=(np.matmul, np.linalg.matmul), kind="multilinear", entries="factors", matrix_product=True,
-              precedence=2, associative=True, samples=_matmul_samples,
+matmul   = op(_product, "{a} {b}", _matmul_a, _matmul_b, name="matmul", stands_for=(np.matmul, np.linalg.matmul), kind="multilinear",
+              entries="factors", matrix_product=True, precedence=2, associative=True, samples=_matmul_samples,
               summary="Matrix product, of every pair of ranks", example="tn.matmul(np.eye(2), np.array([1.0, 2.0]))")
 affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W, A), lambda g, Z, W, A, b: _matmul_b(g, Z, W, A), lambda g, Z, W, A, b: g,
               name="affine", entries="factors", matrix_product=True, precedence=1, jvp=_affine_tangent, samples=_affine_samples,
@@ -290,7 +290,8 @@ _logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, 
                 name="_logabsdet", jvp=lambda tangents, y, x: np.trace(np.linalg.inv(x) @ tangents[0], axis1=-2, axis2=-1), samples=_matrices(),
                 summary="Logarithm of |det x|")
 _signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", samples=_matrices(), summary="Sign of det x (no gradient)")
-cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, further=_cholesky_more, samples=_matrices(), prepare=lambda x: x @ np.swapaxes(x, -1, -2),
+cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, further=_cholesky_more, samples=_matrices(),
+              prepare=lambda x: x @ np.swapaxes(x, -1, -2),
               summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", edge_cases="the gradient is symmetric.",
               example="tn.cholesky(np.diag([1.0, 4.0]))")
 # fmt: on

@@ -200,7 +200,7 @@ def log_probabilities(x, axis=0):
 
 def _prepared(x, dtype, where, fill):
     """x in this dtype, with what does not count replaced."""
-    x = as_array(x) if dtype is None else astype(x, dtype)
+    x = as_array(x) if dtype is None else as_array(x).astype(dtype)
     return x if where is True else np.where(where, x, fill)
 
 
@@ -293,9 +293,10 @@ min     = op(np.min,  "min({x})", _extreme_rule, kind="reduction", selects=True,
              further=_min_more,
              summary="Smallest element", edge_cases="ties share the gradient equally.")
 cumsum  = op(np.cumsum,  "cumsum({x})",  _cumsum_rule,  kind="linear", entries="ones", variants=AXES,
-             further=lambda x, axis=None, dtype=None: cumsum(astype(x, dtype), axis=axis), summary="Running sum")
+             further=lambda x, axis=None, dtype=None: cumsum(_prepared(x, dtype, True, 0), axis=axis), summary="Running sum")
 cumprod = op(np.cumprod, "cumprod({x})", _cumprod_rule, jvp=_cumprod_tangent, shape=(2, 4), variants=AXES,
-             further=lambda x, axis=None, dtype=None: cumprod(astype(x, dtype), axis=axis), summary="Running product", edge_cases="exact with zeros.")
+             further=lambda x, axis=None, dtype=None: cumprod(_prepared(x, dtype, True, 1), axis=axis), summary="Running product",
+             edge_cases="exact with zeros.")
 vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", variants=NORMS, stands_for=(np.linalg.vector_norm,),
                  summary="Norm of vectors: (Σ|x|^ord)^(1/ord)", edge_cases="the gradient at the zero vector is 0.")
 softmax     = op(_softmax, "softmax({x})", lambda g, y, x, axis=0: y * (g - np.sum(g * y, axis=axis, keepdims=True)), name="softmax", kind="symmetric",

@@ -373,3 +373,35 @@ def test_calls_of_several_arrays_record_each_of_them():
     assert np.gradient(V, leaf(np.array([0.0, 1.0, 3.0]))).requires_grad
     assert tn.select([V > 0], [V], default=leaf(W)).requires_grad
     assert np.polyval(leaf(V), 2.0).requires_grad
+
+
+ONE = """sort argsort median ptp diff cumulative_sum average nansum nanmean nanmax nanstd nanvar nanmedian nan_to_num unique
+nonzero flipud rot90 unwrap trapezoid cov gradient diagflat atleast_2d unstack floor round ediff1d copy flatnonzero"""
+UNUSUAL = {
+    "a single number": np.array(2.5), "no element": np.zeros(0), "no row": np.zeros((0, 3)), "no column": np.zeros((2, 0)),
+    "one element": np.array([1.5]), "whole numbers": np.array([3, 1, 2]), "bools": np.array([True, False]),
+    "half precision": np.array([1, 2, 3], np.float16),
+}  # fmt: skip
+
+
+def outcome(function, x):
+    try:
+        return function(x)
+    except (ValueError, IndexError, TypeError) as refused:
+        return refused
+
+
+@pytest.mark.parametrize("x", UNUSUAL.values(), ids=UNUSUAL)
+@pytest.mark.parametrize("name", ONE.split())
+@pytest.mark.filterwarnings("ignore")
+def test_unusual_inputs_give_what_numpy_gives(name, x):
+    function = getattr(np, name)
+    expected, got = outcome(function, x), outcome(function, tn.tensor(x, requires_grad=x.dtype.kind == "f"))
+    if isinstance(expected, Exception):
+        assert isinstance(got, Exception) or x.dtype == bool  # NumPy alone cannot subtract these
+        return
+    several = isinstance(expected, (list, tuple))
+    for y, e in zip(got if several else [got], expected if several else [expected], strict=True):
+        y = y.value if isinstance(y, tn.Tensor) else y
+        np.testing.assert_allclose(y, e)
+        assert (np.shape(y), np.asarray(y).dtype) == (np.shape(e), np.asarray(e).dtype)

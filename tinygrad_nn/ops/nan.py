@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_nn.ops.arithmetic import as_real
 from tinygrad_nn.ops.elementwise import as_array, astype, where
-from tinygrad_nn.ops.reductions import cumprod, cumsum, max, min, prod, sum
+from tinygrad_nn.ops.reductions import cumprod, cumsum, max, mean, min, prod, sum
 from tinygrad_nn.ops.shaping import reshape, stack
 from tinygrad_nn.ops.sorting import rows_of, sort, take_along_axis, value_of
 from tinygrad_nn.registry import implements
 
 
 def _filled(x, value):
-    """x with `value` in the place of NaN."""
+    """x with `value` in the place of NaN; whole numbers have none."""
+    x = as_array(x)
+    if x.dtype.kind != "f":
+        return x
     return where(np.isnan(x), value, x)
 
 
@@ -63,7 +67,7 @@ def nancumprod(x, axis=None):
 @implements(np.nanmean)
 def nanmean(x, axis=None, keepdims=False):
     """Mean of the elements that are no NaN."""
-    x = as_array(x)
+    x = as_real(x)
     y = sum(_filled(x, 0.0), axis=axis, keepdims=True) / _count(x, axis)
     return y if keepdims else _without(y, axis)
 
@@ -75,7 +79,7 @@ def _without(y, axis):
 @implements(np.nanvar)
 def nanvar(x, axis=None, ddof=0, keepdims=False):
     """Variance of the elements that are no NaN, divided by their count less ddof."""
-    x = as_array(x)
+    x = as_real(x)
     deviation = _filled(x - nanmean(x, axis, keepdims=True), 0.0)
     y = sum(np.square(deviation), axis=axis, keepdims=True) / (_count(x, axis) - ddof)
     return y if keepdims else _without(y, axis)
@@ -93,6 +97,8 @@ def _extreme(reduction, beyond):
 
     def of(x, axis=None, keepdims=False):
         y = reduction(_filled(x, beyond), axis=axis, keepdims=keepdims)
+        if y.dtype.kind != "f":
+            return y
         return where(np.all(np.isnan(x), axis=axis, keepdims=keepdims), np.nan, y)
 
     return of
@@ -118,7 +124,9 @@ def nanquantile(x, q, axis=None, method="linear", keepdims=False):
     """The element below which a share `q` of those lies that are no NaN, or between two of them (method "linear")."""
     if method != "linear":
         raise ValueError(f"nanquantile: method {method!r} is not here; take 'linear'")
-    rows, kept = rows_of(as_array(x), axis)
+    if not np.size(x):
+        return stack([mean(x, axis=axis, keepdims=keepdims)] * np.size(q)) if np.ndim(q) else mean(x, axis, keepdims)
+    rows, kept = rows_of(as_real(x), axis)
     rows = sort(rows)  # NaN come last
     last = np.maximum(np.sum(~np.isnan(value_of(rows)), axis=-1, keepdims=True) - 1, 0)
     parts = []

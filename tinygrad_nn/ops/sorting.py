@@ -7,7 +7,9 @@ from functools import partial
 import numpy as np
 
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.ops.arithmetic import as_real
 from tinygrad_nn.ops.elementwise import as_array, where
+from tinygrad_nn.ops.reductions import mean
 from tinygrad_nn.ops.shaping import (
     broadcast_to,
     concatenate,
@@ -151,7 +153,7 @@ def quantile(x, q, axis=None, method="linear", keepdims=False, *, out=None, over
     """
     if out is not None or weights is not None:
         raise TypeError("quantile takes neither out= nor weights= here: the result is a new array, all weigh the same")
-    rows, kept = rows_of(as_array(x), axis)
+    rows, kept = rows_of(as_real(x), axis)
     rows, n = sort(rows), rows.shape[-1]
     places = np.quantile(np.arange(n, dtype=float), q, method=method)  # where they lie among the sorted ones
     top = rows[..., -1]
@@ -175,6 +177,8 @@ def percentile(x, q, axis=None, method="linear", keepdims=False, **more):
 @implements(np.median)
 def median(x, axis=None, keepdims=False, *, out=None, overwrite_input=False):
     """The middle element, or the mean of the two in the middle, which share the gradient."""
+    if not np.size(x):
+        return mean(x, axis=axis, keepdims=keepdims)  # NaN, as NumPy's
     return quantile(x, 0.5, axis, keepdims=keepdims, out=out)
 
 

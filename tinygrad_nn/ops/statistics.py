@@ -16,6 +16,8 @@ from tinygrad_nn.registry import implements
 
 def _cut(x, axis, part):
     """The elements of a slice along an axis."""
+    if not x.ndim:
+        raise ValueError("a single number has no axis along which it has neighbours")
     return getitem(x, (slice(None),) * (axis % x.ndim) + (part,))
 
 
@@ -75,6 +77,7 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     deviation = x - average(x, 1, w, keepdims=True)
     if w is None or ddof == 0 or aweights is None:
         count = total - ddof
+        count = 0.0 if w is None and count < 0 else count
     else:
         count = total - ddof * sum(w * as_array(aweights)) / total
     c = matmul(deviation, np.transpose(deviation if w is None else deviation * w)) / count
@@ -116,8 +119,9 @@ def diff(x, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
                 else np.broadcast_to(end, tuple(1 if i == axis % x.ndim else m for i, m in enumerate(x.shape)))
             )
             x = concatenate([x, end] if at else [end, x], axis=axis)
+    subtract = np.not_equal if x.dtype == bool else np.subtract
     for _ in range(n):
-        x = _cut(x, axis, slice(1, None)) - _cut(x, axis, slice(None, -1))
+        x = subtract(_cut(x, axis, slice(1, None)), _cut(x, axis, slice(None, -1)))
     return x
 
 
@@ -272,6 +276,8 @@ def polyval(p, x):
 def vander(x, N=None, increasing=False):
     """The matrix of the powers of a vector, one power a column, falling unless `increasing`."""
     x = as_array(x)
+    if x.ndim != 1:
+        raise ValueError(f"vander takes a vector: x has shape {x.shape}")
     x = astype(x, np.promote_types(x.dtype, int))
     powers = range(x.size if N is None else N)
     return stack([x**n for n in (powers if increasing else reversed(powers))], axis=-1)

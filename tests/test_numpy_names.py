@@ -375,10 +375,13 @@ def test_calls_of_several_arrays_record_each_of_them():
     assert np.polyval(leaf(V), 2.0).requires_grad
 
 
-ONE = """sort argsort median ptp diff cumulative_sum average nansum nanmean nanmax nanstd nanvar nanmedian nan_to_num unique
-nonzero flipud rot90 unwrap trapezoid cov gradient diagflat atleast_2d unstack floor round ediff1d copy flatnonzero"""
+ONE = """
+sort argsort median ptp diff cumulative_sum average nansum nanmean nanmax nanstd nanvar nanmedian nan_to_num unique
+nonzero flipud rot90 unwrap trapezoid cov gradient diagflat atleast_2d unstack floor round ediff1d copy flatnonzero
+"""
 UNUSUAL = {
-    "a single number": np.array(2.5), "no element": np.zeros(0), "no row": np.zeros((0, 3)), "no column": np.zeros((2, 0)),
+    "a single number": np.array(2.5), "no element": np.zeros(0), "no row": np.zeros((0, 3)),
+    "no column": np.zeros((2, 0)),
     "one element": np.array([1.5]), "whole numbers": np.array([3, 1, 2]), "bools": np.array([True, False]),
     "half precision": np.array([1, 2, 3], np.float16),
 }  # fmt: skip

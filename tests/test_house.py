@@ -14,6 +14,7 @@ PACKAGE = Path(tn.__file__).parent
 # Each layer may import the layers before it; modules of one layer do not import each other.
 LAYERS = [
     ["errors", "memory", "notation", "entry", "tree"],
+    ["operands"],
     ["operation", "origin"],
     ["registry"],
     ["ops"],
@@ -21,7 +22,7 @@ LAYERS = [
     ["symbols"],
     ["docstrings"],
     ["modes", "mutation", "anomalies", "numpy_protocol", "parts"],
-    ["quick_sweep", "conversions"],
+    ["quick_sweep", "conversions", "in_place"],
     ["autodiff"],
     ["forward_mode"],
     ["tensor"],

@@ -225,6 +225,12 @@ def test_a_wrong_entry_is_refused():
         (lambda x: "text", lambda g, y, x: g, TypeError, r"function of f returned 'text': expected an array"),
         (lambda x: 2 * x, lambda g, y, x: None, tn.ShapeError, r"rule of f for x returned None, which is no array"),
         (lambda x: 2 * x, lambda g, y, x: np.ones(7), tn.ShapeError, r"rule .* returned shape \(7,\); .* shape \(2,\)"),
+        (
+            lambda x: 2 * x,
+            lambda g, y, x: g * 1j,
+            tn.ShapeError,
+            r"rule .* returned dtype complex128; expected",
+        ),
     ],
 )
 def test_what_a_wrong_entry_returns_is_named(tables, forward, rule, error, said):

@@ -1,18 +1,24 @@
 """Tensors: mutation, NumPy around them, messages, depth, memory, threads, copies, and the switches."""
 
+import array
+import cmath
 import contextlib
 import copy
 import gc
 import itertools
 import math
+import operator
 import pickle
 import threading
 import weakref
 
 import numpy as np
 import pytest
+import scipy.integrate
 
 import tinygrad_nn as tn
+from tinygrad_nn.numpy_protocol import _NEAREST
+from tinygrad_nn.operation import BY_NAME
 
 ARRAY = np.array([[1.0, 2.0], [3.0, 4.0]])
 CONSTANT = np.array([[2.0, 3.0], [1.0, 2.0]])
@@ -615,6 +621,26 @@ def put(write):
         lambda: np.spacing(leaf()),
         lambda: np.sum([leaf(1.0), leaf(2.0)]),
         lambda: tn.tensor([leaf(1.0), leaf(2.0)]),
+        lambda: tn.tensor(leaf(1.0), requires_grad=True),
+        lambda: tn.tensor(leaf() * 2, requires_grad=True),
+        lambda: np.float64(leaf(1.0)),
+        lambda: np.full_like(ARRAY, leaf() * 2),
+        lambda: np.full_like(leaf(), leaf(2.0)),
+        lambda: np.vectorize(math.sin)(leaf()),
+        lambda: np.array([0.0, 1.0]).searchsorted(leaf(0.5)),
+        lambda: np.random.default_rng(0).normal(leaf(1.0)),
+        lambda: scipy.integrate.quad(lambda x: leaf(2.0) * x, 0, 1),
+        lambda: scipy.integrate.quad(lambda x: x, 0, leaf(1.0)),
+        lambda: array.array("d", [leaf(1.0)]),
+        *[lambda f=f: f(leaf(1.0)) for f in (math.exp, math.sqrt, math.floor, cmath.exp, complex, float, int)],
+        lambda: math.fsum(leaf([1.0, 2.0])),
+        lambda: math.isclose(leaf(1.0), 1.0),
+        lambda: "%f" % leaf(1.0),  # noqa: UP031  asks for a number as C does
+        put(lambda a: a.flat.__setitem__(slice(None), leaf([1.0, 2.0, 3.0]))),
+        put(lambda a: a.put(0, leaf(1.0))),
+        put(lambda a: np.putmask(a, [True] * 3, leaf(1.0))),
+        put(lambda a: np.place(a, [True] * 3, leaf([1.0]))),
+        put(lambda a: np.fill_diagonal(a.reshape(3, 1), leaf(1.0))),
     ],
 )
 def test_nothing_leaves_the_graph_in_silence(leave):
@@ -623,16 +649,58 @@ def test_nothing_leaves_the_graph_in_silence(leave):
 
 
 def test_writing_a_tracked_number_into_an_array_is_refused():
-    array = np.zeros(3)
+    zeros = np.zeros(3)
     for t in (leaf(1.0), leaf([1.0])[0], leaf([1.0])):
-        for write in (lambda t=t: array.__setitem__(0, t), lambda t=t: array.fill(t)):
+        for write in (lambda t: zeros.__setitem__(0, t), zeros.fill, lambda t: np.fromiter([t], float)):
             with pytest.raises((TypeError, ValueError)) as refused:
-                write()
+                write(t)
             assert "that would silently leave the graph" in str(refused.value.__cause__ or refused.value)
-    assert not array.any()
-    array[0] = tn.tensor(2.0)
-    array[1:] = tn.tensor([3.0, 4.0])
-    np.testing.assert_array_equal(array, [2, 3, 4])
+        with pytest.raises((TypeError, ValueError)):
+            zeros.flat[0] = t
+    assert not zeros.any()
+    zeros[0] = tn.tensor(2.0)
+    zeros[1:] = tn.tensor([3.0, 4.0])
+    np.testing.assert_array_equal(zeros, [2, 3, 4])
+
+
+def test_constants_are_written_into_arrays():
+    c, zeros = tn.tensor([1.0, 2.0]), np.zeros(2)
+    np.copyto(zeros, c)
+    np.testing.assert_array_equal(zeros, [1, 2])
+    np.testing.assert_array_equal(np.full_like(zeros, tn.tensor(3.0)), [3, 3])
+    np.add(zeros, c, out=zeros)
+    zeros += c
+    np.add.at(zeros, [0, 0], tn.tensor(1.0))
+    np.testing.assert_array_equal(zeros, [5, 6])
+    np.sum(tn.tensor([[1.0, 0.0]]), axis=0, out=zeros)
+    np.testing.assert_array_equal(zeros, [1, 0])
+    for into in (lambda: np.copyto(c, zeros), lambda: np.add(zeros, c, out=c), lambda: np.put(c, 0, 1.0)):
+        with pytest.raises(
+            TypeError, match=r"np\.\w+ cannot write into a tensor: write t = .*, or t\[\.\.\.\] = values with"
+        ):
+            into()
+
+
+def test_a_tensor_made_of_a_tensor_stays_in_the_graph():
+    assert tn.grad(lambda x: tn.tensor(x) * x)(2.0) == 4
+    assert tn.jvp(lambda x: tn.tensor(x, dtype=np.float32) * x, (2.0,), (1.0,))[1] == 4
+    assert tn.hessian(lambda x: tn.tensor(x) ** 3)(2.0) == 12
+    w = leaf()
+    c = tn.tensor(w, name="c")
+    assert (c.name, c.requires_grad, c.is_leaf) == ("c", True, False)
+    assert not np.shares_memory(c.data, w.data)
+    (c * c).sum().backward()
+    np.testing.assert_array_equal(w.grad, 2 * ARRAY)
+    with tn.no_grad():
+        assert not tn.tensor(w).requires_grad
+        assert tn.tensor(w, requires_grad=True).is_leaf
+    assert tn.tensor(w.detach(), requires_grad=True).is_leaf
+    with pytest.raises(TypeError) as refused:
+        tn.tensor(w.named("w"), requires_grad=True)
+    assert str(refused.value) == (
+        "tensor: w requires a gradient, and a new leaf of its value would silently leave the graph; "
+        "tn.tensor(w.detach(), requires_grad=True) leaves it on purpose"
+    )
 
 
 def test_constants_become_arrays():
@@ -645,28 +713,43 @@ def test_constants_become_arrays():
 
 
 @pytest.mark.parametrize(
-    ("function", "nearest"),
-    [(np.histogram, "hstack"), (np.std, None), (np.nextafter, "greater"), (np.spacing, "arcsin")],
+    ("call", "name", "nearest"),
+    [
+        (lambda t: np.angle(t), "np.angle", "arctan2"),
+        (lambda t: np.i0(t), "np.i0", None),
+        (lambda t: np.roots(t), "np.roots", None),
+        (lambda t: np.spacing(t), "np.spacing", None),
+        (lambda t: np.frompyfunc(math.erf, 1, 1)(t), "erf (vectorized)", None),
+    ],
 )
-def test_a_numpy_function_outside_the_tables_names_the_nearest(function, nearest):
-    args = [leaf()] * (2 if nearest == "greater" else 1)
-    if nearest is None:
-        assert function(*args).requires_grad
-        return
+def test_a_numpy_function_outside_the_tables_names_one_of_like_meaning_or_none(call, name, nearest):
     with pytest.raises(TypeError) as refused:
-        function(*args)
+        call(leaf())
+    hint = f"the nearest operation is tn.{nearest}; " if nearest else ""
     assert str(refused.value) == (
-        f"np.{function.__name__} is not recorded on tensors: the nearest operation is tn.{nearest}; "
-        "add it with tn.op, or take .data to leave the graph"
+        f"{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph"
     )
 
 
-def test_augmented_assignment_makes_a_new_tensor():
-    t = u = leaf(2.0)
-    t += 1
+def test_a_ufunc_of_scipy_names_ours():
+    special = pytest.importorskip("scipy.special")
+    for function, nearest in ((special.expit, "sigmoid"), (special.log_expit, "log_sigmoid"), (special.erf, "erf")):
+        with pytest.raises(TypeError, match=rf"^{function.__name__} is not .* the nearest operation is tn\.{nearest};"):
+            function(leaf())
+
+
+def test_functions_of_like_meaning_exist():
+    assert set(_NEAREST.values()) <= set(tn.ops.names())
+
+
+def test_augmented_assignment_of_what_is_recorded_makes_a_new_tensor():
+    u = leaf(2.0)
+    t = before = u + 1
     t *= u
-    assert (u.item(), t.item()) == (2, 6)
-    t.backward()
+    assert (u.item(), before.item(), t.item()) == (2, 3, 6)
+    total = tn.tensor(0.0)
+    total += t
+    total.backward()
     assert u.grad == 5
 
 
@@ -1224,3 +1307,145 @@ def test_single_numbers_are_the_same_eager_and_compiled(update):
         return seen
 
     assert outcomes(True) == outcomes(False)
+
+
+# --- parameters that are arrays --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", [True, False])
+def test_arrays_among_the_parameters_are_copied(view):
+    """Changed after the forward pass, they would make the gradient silently wrong."""
+    scaled = tn.op(
+        lambda x, by=None, more=(): x * by + sum(more), "{x}", lambda g, y, x, by=None, more=(): g * by, kind="linear",
+        name="scaled", method=False, view=view,
+    )  # fmt: skip
+    try:
+        by, more, x = np.array([2.0, 3.0]), np.array([1.0]), tn.tensor([1.0, 1.0], requires_grad=True)
+        y = scaled(x, by=by, more=[more])
+        by[:], more[:] = 0, 0
+        y.sum().backward()
+        np.testing.assert_array_equal(x.grad, [2.0, 3.0])
+        assert y.params["more"][0].tolist() == [1.0]
+    finally:
+        del BY_NAME["scaled"]
+
+
+@pytest.mark.parametrize("f", [tn.leaky_relu, tn.elu])
+def test_arrays_among_the_parameters_of_our_operations_are_copied_too(f):
+    slope, x = np.array([0.5, 0.25]), tn.tensor([-1.0, -1.0], requires_grad=True)
+    y = f(x, slope)
+    expected = tn.grad(lambda x: f(x, slope.copy()).sum())(x.numpy())
+    slope[:] = 7
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, expected)
+
+
+# --- bits -------------------------------------------------------------------------------------------------------------
+
+INTEGERS, BOOLS = np.array([6, 7, -8]), np.array([True, False, True])
+
+
+@pytest.mark.parametrize("other", [3, True, np.int8(5), np.array([1, 2, 4]), np.array([False, True, True])], ids=repr)
+@pytest.mark.parametrize("array", [INTEGERS, BOOLS, INTEGERS.astype(np.uint8)], ids=repr)
+@pytest.mark.parametrize("operator", [operator.and_, operator.or_, operator.xor], ids=lambda f: f.__name__)
+def test_bitwise_operators_mean_what_numpy_means_in_both_orders(operator, array, other):
+    t = tn.tensor(array)
+    for got, expected in ((operator(t, other), operator(array, other)), (operator(other, t), operator(other, array)),
+                          (operator(t, tn.tensor(array)), operator(array, array)), (~t, ~array)):  # fmt: skip
+        assert isinstance(got, tn.Tensor)
+        np.testing.assert_array_equal(got.value, expected, strict=True)
+
+
+def test_bits_of_floats_are_refused():
+    t = tn.tensor([1.0, 2.0], requires_grad=True, name="t")
+    for call in (lambda: t & True, lambda: np.bitwise_and(t, True)):
+        with pytest.raises(TypeError) as refused:
+            call()
+        assert str(refused.value) == (
+            "bitwise_and: t has dtype float64, shape (2,), b has type bool: ufunc 'bitwise_and' not supported for the "
+            "input types; it takes integers and bools"
+        )
+    assert ((t > 1) & (t < 3)).tolist() == [False, True]
+    assert (True & (t > 1)).tolist() == (np.array([True, True]) & (t > 1)).tolist() == [False, True]
+
+
+def test_masks_by_operators_choose_in_a_compiled_step():
+    x = tn.tensor([-1.0, 0.5, 2.0], requires_grad=True)
+
+    def step(v):
+        x.zero_grad()
+        loss = np.where((x > 0) & ~(x > v) | (x == 2.0) ^ False, x * x, 0.0).sum()
+        loss.backward()
+        return loss
+
+    eager, gradient = step(np.array(1.0)).item(), x.grad.copy()
+    compiled = tn.compile(step)
+    for _ in range(3):
+        assert compiled(np.array(1.0)).item() == eager == 4.25
+        np.testing.assert_array_equal(x.grad, gradient)
+
+
+# --- what messages name -----------------------------------------------------------------------------------------------
+
+SAID = [
+    (lambda t, m: tn.clip(t, low=1),
+     "clip: got an unexpected keyword argument 'low'; it is clip(x, min=None, max=None, *, a_min=None, a_max=None)"),
+    (lambda t, m: tn.broadcast_to(t),
+     "broadcast_to: missing a required argument: 'shape'; it is broadcast_to(x, shape)"),
+    (lambda t, m: tn.stack(t, t, t), "stack: too many positional arguments; it is stack(arrays, axis=0)"),
+    (lambda t, m: tn.stack(5), "stack: 'int' object is not iterable"),
+    (lambda t, m: tn.concatenate([]), "concatenate: need at least one array to concatenate"),
+    (lambda t, m: tn.pad(t, "a"), "pad: t has dtype float64, shape (2,): `pad_width` must be of integral type."),
+    (lambda t, m: tn.sum(t, axis="a"),
+     "sum: t has dtype float64, shape (2,): 'str' object cannot be interpreted as an integer"),
+    (lambda t, m: tn.index_update(np.zeros(0), [0, 1], 1.0),
+     "index_update: index 0 is out of bounds for axis 0 with size 0"),
+    (lambda t, m: tn.slogdet(m), "slogdet: m has shape (2, 3): Last 2 dimensions of the array must be square"),
+    (lambda t, m: tn.swapaxes(t, 0, 1),
+     ("swapaxes: t has shape (2,): axis2: axis 1 is out of bounds for array of dimension 1; axes count from 0, or from "
+     "-1 backwards")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "said"), SAID, ids=[said.partition(":")[0] for _, said in SAID])
+def test_messages_name_the_public_function(call, said):
+    t, m = (tn.tensor(np.ones(s), requires_grad=True, name=name) for s, name in ((2, "t"), ((2, 3), "m")))
+    with pytest.raises((TypeError, ValueError, IndexError)) as refused:
+        call(t, m)
+    assert str(refused.value) == said
+
+
+def test_a_private_operation_belongs_to_a_public_function():
+    for op in BY_NAME.values():
+        if isinstance(op, tn.Op):
+            assert not op.public_name.startswith("_")
+            assert op.docs.part_of in ("", "getitem", *tn.ops.names())
+
+
+@pytest.mark.parametrize("function", [np.linalg.inv, np.linalg.det, np.linalg.slogdet, np.linalg.cholesky])
+def test_a_matrix_that_is_not_square_is_a_linalg_error_and_a_shape_error(function):
+    for kind in (tn.ShapeError, np.linalg.LinAlgError, ValueError):
+        with pytest.raises(kind, match=r"m has shape \(2, 3\): Last 2 dimensions of the array must be square"):
+            function(tn.tensor(np.ones((2, 3)), requires_grad=True, name="m"))
+
+
+def test_a_user_operation_keeps_the_traceback_of_its_type_errors():
+    def careless(x):
+        return x + "1"
+
+    f = tn.op(careless, "{x}", lambda g, y, x: g, method=False)
+    try:
+        with pytest.raises(TypeError) as refused:
+            f(leaf())
+        assert refused.traceback[-1].name == "careless"
+    finally:
+        del BY_NAME["careless"]
+    assert f.name == "careless"
+
+
+def test_the_first_nan_is_explained_by_a_public_function():
+    x = tn.tensor(np.zeros((2, 2)), requires_grad=True, name="x")
+    with tn.detect_anomaly(), pytest.raises(tn.NonFiniteError, match=r"slogdet\(x\) is not finite"):
+        tn.slogdet(x)
+    with pytest.raises(TypeError, match=r"deep copy of a recorded tensor \(made by slogdet\)"):
+        copy.deepcopy(tn.slogdet(x + np.eye(2)).logabsdet)

@@ -20,7 +20,7 @@ def refuse_non_finite_value(result: Any, op: Op, args: tuple) -> None:
         return
     for a, role in zip(args, op.arguments, strict=False):
         if isinstance(a, Traced) and a.value.dtype.kind == "f" and not np.isfinite(a.value).all():
-            raise NonFiniteError(f"{label(a, role)}, given to {op.name}, is not finite already{quoted(result)}")
+            raise NonFiniteError(f"{label(a, role)}, given to {op.public_name}, is not finite already{quoted(result)}")
     raise NonFiniteError(f"{_call(op, args)} is not finite: {_first_bad(value)}{quoted(result)}")
 
 
@@ -40,7 +40,7 @@ def _call(op: Op, args: tuple) -> str:
     names: Any = op.arguments
     if len(args) != len(names):
         names = [f"{names[0]}[{i}]" for i in range(len(args))]
-    return f"{op.name}({', '.join(label(a, n) for a, n in zip(args, names, strict=True))})"
+    return f"{op.public_name}({', '.join(label(a, n) for a, n in zip(args, names, strict=True))})"
 
 
 def _first_bad(values: Any) -> str:

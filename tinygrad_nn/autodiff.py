@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_nn.anomalies import refuse_non_finite_part
 from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.modes import MODE, operand
+from tinygrad_nn.operands import real_operand
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.parts import ZEROS_STAY, array_of, exact_zeros, fitted, unbroadcast
 from tinygrad_nn.quick_sweep import quick_sweep
@@ -208,7 +209,7 @@ def seed_for(output: Any, gradient: Any, keyword: str) -> Any:
         return value.dtype.type(1) if value.ndim == 0 else np.ones_like(value)
     if not isinstance(gradient, Traced):
         try:
-            gradient = np.asarray(gradient, dtype=value.dtype)
+            gradient = np.asarray(real_operand(gradient, "backward", keyword), dtype=value.dtype)
         except (TypeError, ValueError):
             raise TypeError(
                 f"{keyword} is {gradient!r:.60}: expected an array of numbers of shape {value.shape}, as {name} has"

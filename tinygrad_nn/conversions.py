@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import operands
 from tinygrad_nn.errors import label
 from tinygrad_nn.numpy_protocol import LEAVES_GRAPH
 from tinygrad_nn.operation import Traced
@@ -86,7 +87,7 @@ def text(t: Any) -> str:
 def to_array(t: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     """A plain array, of a tensor that requires no gradient."""
     if t.requires_grad:
-        raise TypeError(LEAVES_GRAPH.format(label(t, "a tensor"), "become an array"))
+        raise TypeError(LEAVES_GRAPH.format(label(t, "a tensor"), "become an array") + "; tn.stack joins several")
     return np.array(t.value, dtype=dtype)
 
 
@@ -114,7 +115,7 @@ def _restored(kind: type, value: Any, tracked: bool, name: str | None, grad: Any
 def _refuse_copy(t: Any, what: str) -> None:
     if t.op is not None:
         raise TypeError(
-            f"{what} of a recorded tensor (made by {t.op.name}) would leave its graph behind: "
+            f"{what} of a recorded tensor (made by {t.op.public_name}) would leave its graph behind: "
             "take t.detach(), or the array t.numpy()"
         )
 
@@ -122,18 +123,18 @@ def _refuse_copy(t: Any, what: str) -> None:
 def array_from(data: Any, dtype: Any = None) -> Any:
     """A copy of `data` as an array of real numbers: what `tn.tensor` holds."""
     data = getattr(data, "_value", data)
-    if isinstance(data, (np.ndarray, np.generic)) and not isinstance(data, Traced):
-        value: Any = np.array(data, dtype=dtype)
-    elif hasattr(data, "__array_function__"):  # another kind of array, kept as it is
-        value = data.copy() if dtype is None else data.astype(dtype)
+    operands.refuse_kind(data, "tensor", "the data")
+    if hasattr(type(data), "__array_function__") and not issubclass(type(data), np.ndarray):  # kept as it is
+        value: Any = data.copy() if dtype is None else data.astype(dtype)
     else:
-        if isinstance(data, (list, tuple)) and any(isinstance(x, Traced) for x in data):
-            raise TypeError("tensor: the list holds tensors; tn.stack(list) joins them and keeps their history")
-        value = np.array(data, dtype=dtype)
-        if dtype is None and value.dtype.kind in "iu":
+        value = operands.array_from(data, "tensor", dtype)
+        if not isinstance(data, (list, tuple)):  # whose memory it may be
+            value = np.array(value)
+        if dtype is None and value.dtype.kind in "iu" and not hasattr(data, "__array__"):
             value = value.astype(np.float64)
-    if value.dtype.kind not in "fiub":
-        raise TypeError(f"tensor: expected real numbers, the data has dtype {value.dtype}: {data!r:.80}")
+    if value.dtype.kind not in operands.REAL:
+        hint = operands.hint_for(value, "data")
+        raise TypeError(f"tensor: expected real numbers, the data has dtype {value.dtype}: {data!r:.80}; {hint}")
     return value
 
 

@@ -17,6 +17,7 @@ class Docs:
 
     summary: str = ""
     edge_cases: str = ""  # values and gradients where they are not obvious: at kinks, ties, zeros
+    part_of: str = ""  # of a private operation: the public function that is made of it, for messages
     example: str = ""  # a call, where the signature is not (arrays..., params...)
 
 

@@ -14,6 +14,10 @@ class ShapeError(ValueError):
     """Operands whose shapes do not fit; the message names both, what differs and what would fit."""
 
 
+class MatrixError(ShapeError, np.linalg.LinAlgError):
+    """Matrices of a shape that linear algebra has no answer for; also caught as NumPy's LinAlgError."""
+
+
 class MutationError(RuntimeError):
     """A value that the backward pass needs was changed after it was used."""
 
@@ -48,27 +52,49 @@ def shape_error(op: Any, args: Sequence[Any], reason: Exception) -> ShapeError |
         names = [label(a, role) for a, role in zip(args, op.arguments, strict=True)]
     else:
         names = [label(a, f"{op.arguments[0]}[{i}]") for i, a in enumerate(args)]
-    asked = f"{op.name}: " + ", ".join(f"{n} has shape {s}" for n, s in zip(names, shapes, strict=True))
+    asked = f"{op.public_name}: " + ", ".join(f"{n} has shape {s}" for n, s in zip(names, shapes, strict=True))
     if op.matrix_product:
         product = _product_differs(names, *shapes[:2])
         return ShapeError(f"{asked}: {product or f'the product has one row for each of {names[0]}, so has {names[2]}'}")
     if op.kind == "elementwise" and len(shapes) > 1:
         differing = _broadcast_differs(shapes)
         return ShapeError(f"{asked}: {differing}{_transpose_that_fits(names, shapes)}") if differing else None
+    if isinstance(reason, np.linalg.LinAlgError) and "dimension" in str(reason):
+        return MatrixError(f"{asked}: {reason}")
     of_shapes = isinstance(reason, ValueError) and any(word in str(reason) for word in ("shape", "dimension"))
     return ShapeError(f"{asked}: {reason}") if of_shapes and not isinstance(reason, np.exceptions.AxisError) else None
 
 
 def explained(op: Any, args: Sequence[Any], reason: Exception) -> Exception:
     """An error of the same kind that says which operation it was, on what; and a hint, where there is one."""
+    if isinstance(reason, TypeError):
+        return _type_error(op, args, reason)
     if type(reason) not in (ValueError, IndexError, np.exceptions.AxisError, np.linalg.LinAlgError):
         return reason
-    if ": " in str(reason):  # one of ours, that says it all
+    if str(reason).startswith(f"{op.public_name}: "):  # one of ours, that says it all
         return reason
     names = [label(a, role) for a, role in zip(args, op.arguments, strict=False)]
     asked = ", ".join(f"{n} has shape {np.shape(a)}" for n, a in zip(names, args, strict=False))
     hints = [hint.format(names[0]) for words, hint in _HINTS.items() if words in str(reason)] if names else []
-    return type(reason)(": ".join([op.name, asked, "; ".join([str(reason), *hints])]))
+    return type(reason)(": ".join(filter(None, [op.public_name, asked, "; ".join([str(reason), *hints])])))
+
+
+def _type_error(op: Any, args: Sequence[Any], reason: TypeError) -> TypeError:
+    """NumPy's TypeErrors name neither operation nor operands; those of user operations keep their traceback."""
+    if not op.__module__.startswith("tinygrad_nn.") or str(reason).startswith(f"{op.public_name}: "):
+        return reason
+    names = [label(a, role) for a, role in zip(args, op.arguments, strict=False)]
+    asked = ", ".join(f"{n} has {_kind(a)}" for n, a in zip(names, args, strict=False))
+    text, unsupported, _ = str(reason).partition("not supported for the input types")
+    hint = f"{unsupported}; it takes integers and bools" if unsupported else ""
+    if text.endswith("unsupported in linalg"):
+        hint = "; .astype(np.float64) converts it"
+    return TypeError(f"{op.public_name}: {asked}: {text}{hint}")
+
+
+def _kind(a: Any) -> str:
+    dtype = getattr(a, "dtype", None)
+    return f"type {type(a).__name__}" if dtype is None else f"dtype {dtype}, shape {a.shape}"
 
 
 _HINTS = {
@@ -83,7 +109,10 @@ def wrong_rule(node: Any, slot: int, part: Any) -> Exception:
     """The error for a derivative rule that returns no array, or one of a shape that cannot be."""
     op, x = node.op, node.inputs[slot]
     role = op.arguments[slot] if slot < len(op.arguments) else op.arguments[0]
-    returned = f"shape {part.shape}" if hasattr(part, "shape") else f"{part!r:.40}, which is no array"
+    if not hasattr(part, "shape"):
+        returned = f"{part!r:.40}, which is no array"
+    else:
+        returned = f"shape {part.shape}" if part.dtype.kind in "fiub" else f"dtype {part.dtype}"
     return ShapeError(
         f"the derivative rule of {op.name} for {role} returned {returned}; expected the gradient of {label(x, role)}, "
         f"of shape {x.value.shape} (or what broadcasting makes of it): check it with tn.gradcheck({op.name}, ...)"

@@ -101,7 +101,7 @@ def share_watch(view: Any, args: tuple) -> None:
 
 def frozen(a: Any) -> Any:
     """An operand that nobody can change later: a constant is copied, unless it is read-only and owns its memory."""
-    if isinstance(a, list):
+    if isinstance(a, (list, tuple)):
         return np.array(a)
     if isinstance(a, np.ndarray) and not isinstance(a, Traced) and (a.flags.writeable or a.base is not None):
         prepare_for(a)
@@ -116,7 +116,7 @@ def check_unchanged(node: Any) -> None:
             x.watch.look()
             if x.watch.changed > node.index and _is_read(node, x):
                 raise MutationError(
-                    f"{label(x, 'a value')} of shape {x.shape} was changed after {node.op.name} used it"
+                    f"{label(x, 'a value')} of shape {x.shape} was changed after {node.op.public_name} used it"
                     f"{quoted(node)}, so its gradient would be wrong: call backward() before changing it, "
                     "or compute the result anew"
                 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import tree
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced
 
 __all__ = ["LEAVES_GRAPH", "array_function", "array_ufunc"]
@@ -19,11 +21,21 @@ _ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isc
                  np.triu_indices_from, np.unravel_index, np.common_type, np.can_cast, np.min_scalar_type,
                  np.einsum_path}  # fmt: skip
 
+# What somebody who called this function may want, by meaning; a function of the same name is the other suggestion.
+_NEAREST = {"angle": "arctan2", "apply_over_axes": "sum", "expit": "sigmoid", "log_expit": "log_sigmoid"}
+
+
+_WRITING = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
+
 
 def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """A ufunc called on a tensor (NEP 13): the operation that it stands for."""
     if kwargs.get("out") is not None:
-        raise TypeError(LEAVES_GRAPH.format(f"np.{ufunc.__name__} of a tensor", "be written into an array"))
+        _check_writing(ufunc, kwargs["out"], inputs)
+        return _on_values(getattr(ufunc, method), inputs, kwargs)
+    if method == "at":
+        _check_writing(ufunc, inputs[:1], inputs[1:])
+        return _on_values(ufunc.at, inputs, kwargs)
     if method == "outer":
         first, second = inputs
         inputs, method = (np.reshape(first, np.shape(first) + (1,) * np.ndim(second)), second), "__call__"
@@ -42,16 +54,31 @@ def array_function(self: Any, function: Any, types: Any, args: tuple, kwargs: di
     if function in _ABOUT_VALUES or (function is np.where and len(args) == 1):
         if function is np.full_like and any(isinstance(a, Traced) and a.tracked for a in (*args[1:], *kwargs.values())):
             raise TypeError(LEAVES_GRAPH.format("np.full_like of a tensor", "become an array"))
-        return function(*_plain(args), **dict(zip(kwargs, _plain(tuple(kwargs.values())), strict=True)))
+        return _on_values(function, args, kwargs)
+    if function in _WRITING:
+        _check_writing(function, args[:1], (*args[1:], *kwargs.values()))
+        return _on_values(function, args, kwargs)
     if kwargs.get("out") is not None:
-        raise TypeError(LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array"))
+        _check_writing(function, kwargs["out"], (*args, *kwargs.values()))
+        return _on_values(function, args, kwargs)
     return _call_as_numpy(_numpy_entry(function), function, args, kwargs)
 
 
-def _plain(values: Any) -> Any:
-    if isinstance(values, (tuple, list)):
-        return tuple(_plain(v) for v in values)
-    return getattr(values, "value", values) if isinstance(values, Traced) else values
+def _check_writing(function: Any, out: Any, inputs: Any) -> None:
+    """TypeError where NumPy is to write into a tensor, or a value that a gradient flows through into an array."""
+    if any(isinstance(a, Traced) for a in (out if isinstance(out, tuple) else (out,))):
+        raise TypeError(
+            f"np.{function.__name__} cannot write into a tensor: write t = np.{function.__name__}(...) for a new one, "
+            "or t[...] = values within tn.no_grad()"
+        )
+    if any(isinstance(a, Traced) and a.tracked for a in tree.leaves(inputs)):
+        raise TypeError(LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array"))
+
+
+def _on_values(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """Call it on the values of the tensors."""
+    args, kwargs = tree.map(lambda x: getattr(x, "value", x) if isinstance(x, Traced) else x, (args, kwargs))
+    return function(*args, **kwargs)
 
 
 def _call_as_numpy(entry: Any, function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -81,10 +108,15 @@ def _numpy_entry(function: Any) -> Any:
     entry = BY_FUNCTION.get(function)
     if entry is not None:
         return entry
-    import difflib  # nobody else needs it
-
     name = getattr(function, "__name__", str(function))
-    public = [n for n in BY_NAME if not n.startswith("_")]
-    near = difflib.get_close_matches(name, public, n=1, cutoff=0.5)
-    hint = f"the nearest operation is tn.{near[0]}; " if near else ""
-    raise TypeError(f"np.{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph")
+    near = _NEAREST.get(name, name)
+    hint = f"the nearest operation is tn.{near}; " if near in BY_NAME and not near.startswith("_") else ""
+    name = _spelled(function, name)
+    raise TypeError(f"{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph")
+
+
+def _spelled(function: Any, name: str) -> str:
+    """As user code writes it: SciPy has ufuncs, too."""
+    places = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}
+    place = next((place for place, module in places.items() if getattr(module, name, None) is function), None)
+    return f"{place}.{name}" if place else name

@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_nn.entry import Checks, Docs, Training
 from tinygrad_nn.errors import explained, shape_error
 from tinygrad_nn.notation import spell_index
+from tinygrad_nn.operands import are_plain, real_operand
 
 __all__ = ["BY_FUNCTION", "BY_NAME", "Op", "Traced", "VariadicRule", "document_with", "write"]
 
@@ -97,6 +98,7 @@ class Op:
     defaults: dict[str, Any] = field(default_factory=dict)
     further: Callable | None = None  # composes what NumPy's further parameters ask for: (*arrays, **params) -> result
     view: bool = True  # the output may share memory with an input
+    array_params: bool = True  # parameters may be arrays, which recording copies
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0
     matrix_product: bool = False  # of its first two arguments
     method: bool = True
@@ -124,7 +126,10 @@ class Op:
         if self.bind is not None:
             if "out" in params:
                 raise self._wrong_call("out=")
-            args, params = self.bind(*args, **params)
+            try:
+                args, params = self.bind(*args, **params)
+            except (TypeError, ValueError, IndexError) as reason:
+                raise self._refused_call(args, params, reason) from None
         elif len(args) != len(self.arguments) or (params and not params.keys() <= self.defaults.keys()):
             if self.further is not None and self._asks_for_more(params):
                 return self.further(*args, **params)
@@ -143,10 +148,21 @@ class Op:
 
     def compute(self, values: Sequence[Any], params: dict[str, Any] | None) -> Any:
         """The forward function on arrays."""
+        if not are_plain(values):
+            values = self.operands(values)
         try:
             return self.forward(*values, **params) if params else self.forward(*values)
-        except (ValueError, IndexError) as reason:
+        except (ValueError, IndexError, TypeError) as reason:
             raise self.explain(reason, values) from None
+
+    def operands(self, values: Sequence[Any]) -> list[Any]:
+        """Real arrays and numbers in the place of these operands; TypeError for what cannot be one."""
+        return [self.operand(x, i) for i, x in enumerate(values)]
+
+    def operand(self, x: Any, i: int) -> Any:
+        """The i-th operand as a real array or number; TypeError by name if it cannot be one."""
+        several = isinstance(self.vjps, VariadicRule)
+        return real_operand(x, self.name, f"{self.arguments[0]}[{i}]" if several else self.arguments[i])
 
     def explain(self, reason: Exception, args: Sequence[Any]) -> Exception:
         """The error that names the operation, the operands and their shapes."""
@@ -173,6 +189,24 @@ class Op:
         arrays = [inspect.Parameter(name, kind) for name in self.arguments]
         return inspect.Signature(arrays + [inspect.Parameter(k, kind, default=v) for k, v in self.defaults.items()])
 
+    @property
+    def public_name(self) -> str:
+        """What messages call it: a private operation by the function that is made of it, or without its underscore."""
+        return self.docs.part_of or self.name.lstrip("_")
+
+    def _refused_call(self, args: tuple, params: dict[str, Any], reason: Exception) -> Exception:
+        """What to raise where `bind` raised `reason`: it may be the call that does not fit the public signature."""
+        try:
+            self.__signature__.bind(*args, **params)
+        except TypeError as wrong:
+            return TypeError(f"{self.public_name}: {wrong}; it is {self.public_name}{self.__signature__}")
+        return self._named(reason)
+
+    def _named(self, reason: Exception) -> Exception:
+        """The same error with the name of the operation in front; a user's operation keeps its traceback."""
+        name, ours = self.public_name, self.__module__.startswith("tinygrad_nn.")
+        return type(reason)(f"{name}: {reason}") if ours and not str(reason).startswith(name) else reason
+
     def _sort_out(self, args: tuple, params: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Positional parameters and arrays by keyword, as in `tn.sum(x, 0)` and `tn.sum(x=x)`."""
         n = len(self.arguments)
@@ -193,7 +227,8 @@ class Op:
 
     def _wrong_call(self, wrong: str) -> TypeError:
         hint = " (the result is always a new array: assign what is returned)" if wrong == "out=" else ""
-        return TypeError(f"{self.name} does not take {wrong}{hint}; it is {self.name}{inspect.signature(self)}")
+        name = self.public_name
+        return TypeError(f"{name} does not take {wrong}{hint}; it is {name}{self.__signature__}")
 
     def differentiable(self, slot: int) -> bool:
         """Whether there is a gradient with respect to this argument."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import wrong_rule
+from tinygrad_nn.operands import REAL
 
 __all__ = ["ZEROS_STAY", "array_of", "exact_zeros", "fitted", "unbroadcast"]
 
@@ -64,9 +65,15 @@ def fitted(part: Any, node: Any, slot: int) -> Any:
     try:
         if part.shape != value.shape:
             part = unbroadcast(part, value.shape)
-        return part if part.dtype == value.dtype else part.astype(value.dtype)
+        return part if part.dtype == value.dtype else _cast(part, value.dtype)
     except (AttributeError, ValueError):
         raise wrong_rule(node, slot, part) from None
+
+
+def _cast(part: Any, dtype: np.dtype) -> Any:
+    if part.dtype.kind not in REAL:
+        raise ValueError(f"no real numbers: {part.dtype}")
+    return part.astype(dtype)
 
 
 def array_of(x: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.entry import Checks, Docs, Training, take_fields
+from tinygrad_nn.operands import plain_values
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, VariadicRule
 
 __all__ = ["give_methods", "implements", "op"]
@@ -61,6 +63,7 @@ def op(
     module = sys._getframe(1).f_globals.get("__name__")
     if isinstance(forward, np.ufunc) or str(module).startswith("tinygrad_nn."):
         fields.setdefault("view", False)  # unknown for user operations: assume that it may share memory
+        fields.setdefault("array_params", any(isinstance(v, float) for v in fields.get("defaults", {}).values()))
     docs, checks, training = (take_fields(record, fields) for record in (Docs, Checks, Training))
     new = Op(name, forward, formula, rules, docs=docs, checks=checks, training=training, **fields)  # type: ignore[arg-type]
     object.__setattr__(new, "__module__", module)
@@ -122,11 +125,19 @@ def _give_method(kind: type, name: str, entry: Any) -> None:
 
 
 def implements(*functions: Callable, name: str | None = None, method: bool = True) -> Callable:
-    """Register a function composed of operations, and the NumPy functions it stands for."""
+    """Register a function composed of operations, and the NumPy functions it stands for.
+
+    Labelled arrays and those of other frameworks come to it by their plain values.
+    """
 
     def register(function: Callable) -> Callable:
-        function.method = method  # type: ignore[attr-defined]
-        _register(function, name or function.__name__, functions)
-        return function
+        @functools.wraps(function)
+        def composed(*args: Any, **kwargs: Any) -> Any:
+            args = tuple([plain_values(a, function.__name__) for a in args])
+            return function(*args, **{key: plain_values(a, function.__name__) for key, a in kwargs.items()})
+
+        composed.method = method  # type: ignore[attr-defined]
+        _register(composed, name or function.__name__, functions)
+        return composed
 
     return register

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_nn.operation import Op, VariadicRule
 
-__all__ = ["domain_of", "samples_of"]
+__all__ = ["corner_samples_of", "domain_of", "samples_of"]
 
 Sample = tuple[tuple, dict[str, Any]]
 
@@ -33,6 +33,31 @@ def samples_of(op: Op, rng: np.random.Generator | None = None) -> list[Sample]:
     if op.kind == "elementwise" and not op.checks.variants:
         shapes = [(s,) for s in UNARY] if n == 1 else [pair + ((),) * (n - 2) for pair in BROADCAST]
     return [(tuple(_draw(op, i, shape, rng) for i, shape in enumerate(some)), v) for some in shapes for v in variants]
+
+
+CORNER_SHAPES: list[tuple[int, ...]] = [(), (0,), (1,), (3,), (2, 3), (2, 0), (0, 3), (2, 1, 3)]
+CORNER_AXES: list[Any] = [None, 0, -1, 1, (0,), (0, 1), (-1, 0), ()]
+
+
+def corner_samples_of(op: Op, rng: np.random.Generator | None = None) -> list[Sample]:
+    """Single numbers, empty arrays, and every form of axis; not all of these calls are valid.
+
+    Where the arrays must fit each other, the samples of the entry are made empty along their first or last axis.
+    """
+    rng = rng or np.random.default_rng(0)
+    if op.checks.samples is not None:
+        given = samples_of(op, rng)
+        return [(_emptied(arrays, axis), params) for arrays, params in given for axis in (0, -1)]
+    n = 3 if isinstance(op.vjps, VariadicRule) else len(op.arguments)
+    axes: list[dict[str, Any]] = [{"axis": axis} for axis in CORNER_AXES] if "axis" in op.defaults else [{}]
+    calls = [{**v, **axis} for v in op.checks.variants or ({},) for axis in axes]
+    once = {repr(params): params for params in calls}.values()
+    return [(tuple(_draw(op, i, s, rng) for i in range(n)), params) for s in CORNER_SHAPES for params in once]
+
+
+def _emptied(arrays: tuple, axis: int) -> tuple:
+    """Nothing is left of the arrays along this axis."""
+    return tuple(np.take(a, [], axis=axis) if isinstance(a, np.ndarray) and a.ndim > 1 else a for a in arrays)
 
 
 def _over_axes(op: Op) -> list[dict[str, Any]]:

@@ -7,15 +7,18 @@ from sys import _getframe
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
-from tinygrad_nn import conversions
+from tinygrad_nn import conversions, tree
 from tinygrad_nn.anomalies import refuse_non_finite_value
 from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.errors import MutationError, label
+from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.modes import MODE, Mode, operand
 from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, share_watch
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
+from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import arithmetic, elementwise, joining, linalg, shaping
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
@@ -137,14 +140,21 @@ class Tensor(Traced):
                 if a.tracked:
                     slots += bit
             else:
-                values.append(a)
                 if type(a) is not float and type(a) is not int:
                     foreign = True
+                    if type(a) is not ndarray or (a.dtype is not FLOAT64 and a.dtype.kind not in REAL):
+                        args, a = _with_operand(op, args, len(values))
+                values.append(a)
             bit += bit
         forward = op.forward if foreign else op.quick
         try:
-            y = forward(*values, **params) if params else forward(*values)
-        except (ValueError, IndexError) as reason:
+            if params:
+                y = forward(*values, **params)
+                if op.array_params:
+                    params = _frozen_params(params)
+            else:
+                y = forward(*values)
+        except (ValueError, IndexError, TypeError) as reason:
             raise op.explain(reason, args) from None
         if not slots:
             return Tensor(y)
@@ -204,8 +214,9 @@ class Tensor(Traced):
         return here._grad
 
     @grad.setter
-    def grad(self, new: np.ndarray | None) -> None:
-        self.here()._grad = new
+    def grad(self, new: Any) -> None:
+        usual = new is None or type(new) is np.ndarray or not hasattr(new, "dtype")
+        self.here()._grad = new if usual else current(real_operand(new, "grad", "the gradient"))
 
     def _make_array(self) -> None:
         """Hold an array, which user code may share and write to, where a single number was held."""
@@ -226,7 +237,7 @@ class Tensor(Traced):
         here, new = self.here(), current(new)
         old = here._value
         if new is not old:  # else: p.data -= ... has just written into it
-            new = new if hasattr(new, "dtype") else np.asarray(new)
+            new = as_array(new, "data", "the new value")
             if new.shape != old.shape:
                 raise ValueError(
                     f"{label(self, 'the tensor')} has shape {old.shape}, its new data has shape {new.shape}: "
@@ -246,7 +257,7 @@ class Tensor(Traced):
     def requires_grad(self, wanted: bool) -> None:
         if self.op is not None:
             raise RuntimeError(
-                f"requires_grad can be set only on tensors you make yourself, and {self.op.name} made this one; "
+                f"requires_grad can be set only on tensors you make yourself, and {self.op.public_name} made this one; "
                 "detach() gives one without history"
             )
         if wanted:
@@ -302,7 +313,7 @@ class Tensor(Traced):
 
     def astype(self, dtype: Any) -> Tensor:
         """The values as another dtype; a gradient flows through floating-point ones."""
-        dtype = np.dtype(dtype)
+        dtype = real_dtype(dtype)
         if dtype.kind != "f":
             return Tensor(self.value.astype(dtype))
         return elementwise.astype(self, dtype)
@@ -373,7 +384,8 @@ class Tensor(Traced):
                 f"assignment into {label(self, 'a tensor')} of shape {self.shape} cannot be recorded: "
                 "use t = tn.index_update(t, index, values), or assign within tn.no_grad()"
             )
-        self.data[shaping.plain_index(index)] = values.value if isinstance(values, Tensor) else values
+        values = values.value if isinstance(values, Tensor) else real_operand(values, "assignment", "the value")
+        self.data[shaping.plain_index(index)] = values
         self.changed()
 
     def __len__(self) -> int:
@@ -394,6 +406,7 @@ class Tensor(Traced):
 
     # -- operators and NumPy's functions
 
+    __array_priority__ = __pandas_priority__ = 100_000  # operators of other kinds of arrays leave it to these here
     __array_ufunc__, __array_function__ = array_ufunc, array_function
     __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
     __sub__, __rsub__ = _operator(elementwise.subtract), _reflected(elementwise.subtract)
@@ -403,11 +416,13 @@ class Tensor(Traced):
     __rpow__ = _reflected(elementwise.power)
     __mod__, __rmod__ = _operator(arithmetic.remainder), _reflected(arithmetic.remainder)
     __floordiv__, __rfloordiv__ = _operator(arithmetic.floor_divide), _reflected(arithmetic.floor_divide)
-    __neg__, __abs__, __invert__ = map(_unary, (elementwise.negative, elementwise.abs, elementwise.logical_not))
+    __neg__, __abs__, __invert__ = map(_unary, (elementwise.negative, elementwise.abs, elementwise.invert))
     __lt__, __le__ = _operator(elementwise.less), _operator(elementwise.less_equal)
     __gt__, __ge__ = _operator(elementwise.greater), _operator(elementwise.greater_equal)
     __eq__, __ne__ = _operator(elementwise.equal), _operator(elementwise.not_equal)  # type: ignore[assignment]
-    __and__, __or__ = _operator(elementwise.logical_and), _operator(elementwise.logical_or)
+    __and__, __rand__ = _operator(elementwise.bitwise_and), _reflected(elementwise.bitwise_and)
+    __or__, __ror__ = _operator(elementwise.bitwise_or), _reflected(elementwise.bitwise_or)
+    __xor__, __rxor__ = _operator(elementwise.bitwise_xor), _reflected(elementwise.bitwise_xor)
     __hash__ = object.__hash__
 
     def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
@@ -426,6 +441,7 @@ class Tensor(Traced):
 
 
 give_methods(Tensor)
+give_in_place_operators(Tensor)
 
 
 class Lent:
@@ -458,27 +474,38 @@ def current(x: Any) -> Any:
     return x._value if isinstance(x, Tensor) else x
 
 
+def _frozen_params(params: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that nobody can change later: copies of the arrays and lists."""
+    return tree.map(frozen, params, tree.is_plain_or_slice)
+
+
 def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin | None) -> Tensor:
     """`__record__` for operations with gaps or views, under no_grad and detect_anomaly, and under an interpreter."""
     interpreter = mode.interpreter
     if interpreter is not None:
         args = tuple([interpreter.operand(a) for a in args])
-    values = []
+    values: list[Any] = []
     for a in args:
-        if type(a) is Tensor and a.watch is not None and a.watch.exposed:
+        if type(a) is not Tensor:
+            args, a = _with_operand(op, args, len(values))
+            values.append(a)
+            continue
+        if a.watch is not None and a.watch.exposed:
             a.use()
-        values.append(a._value if type(a) is Tensor else a)
+        values.append(a._value)
     try:
         if interpreter is not None:
             y = interpreter.carry_out(op, values, params or {})
         else:
             y = op.forward(*values, **params) if params else op.forward(*values)
-    except (ValueError, IndexError) as reason:
+    except (ValueError, IndexError, TypeError) as reason:
         raise op.explain(reason, args) from None
-    if not isinstance(y, (np.ndarray, np.generic)) and not hasattr(y, "__array_function__"):
+    if type(y) is not ndarray or (y.dtype is not FLOAT64 and y.dtype.kind not in REAL):
         y = _array_of(op, y)
     slots = [i for i, a in enumerate(args) if type(a) is Tensor and a.tracked and op.vjps[i] is not None]
     if slots and mode.grad:
+        if params and op.array_params:
+            params = _frozen_params(params)
         args = tuple([frozen(a) for a in args])
         result = Tensor(y, True, None, op, args, params, tuple(slots), origin or caller())
     else:
@@ -490,10 +517,16 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     return result
 
 
-def _array_of(op: Op, y: Any) -> np.ndarray:
-    """What a forward function returned, as an array."""
-    array = np.asarray(y)
-    if array.dtype.kind not in "fiub":
+def _with_operand(op: Op, args: tuple, i: int) -> tuple[tuple, Any]:
+    """The arguments with the i-th as an operand, and that operand."""
+    a = op.operand(args[i], i)
+    return (args if a is args[i] else (*args[:i], a, *args[i + 1 :])), a
+
+
+def _array_of(op: Op, y: Any) -> Any:
+    """What a forward function returned, as an array; single numbers and other kinds of arrays as they are."""
+    array = y if isinstance(y, np.generic) or hasattr(type(y), "__array_function__") else np.asarray(y)
+    if array.dtype.kind not in REAL:
         raise TypeError(f"the forward function of {op.name} returned {y!r:.60}: expected an array of real numbers")
     return array
 
@@ -504,19 +537,30 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
     Parameters
     ----------
     data : number, nested lists, array or tensor.  Python numbers and lists become float64, arrays keep their dtype.
+        A copy of a tensor that requires a gradient is recorded, as any other result.
     requires_grad : record what is computed from it, so that `backward()` can give its gradient.
     dtype : NumPy dtype to convert to.
     name : for messages and drawings.
 
     Raises
     ------
-    TypeError : data that is not real numbers; ``requires_grad=True`` on integers or bools.
+    TypeError : data that is not real numbers; ``requires_grad=True`` on integers or bools, and on a tensor that
+        requires a gradient, whose history would be lost.
 
     >>> import tinygrad_nn as tn
     >>> tn.tensor([1, 2], name="x")
     tensor([1., 2.], name='x')
     """
-    value = conversions.array_from(operand(data), dtype)
+    data = operand(data)
+    if type(data) is Tensor and data.tracked and MODE.get().grad:
+        if requires_grad:
+            name = label(data, "the data")
+            raise TypeError(
+                f"tensor: {name} requires a gradient, and a new leaf of its value would silently leave the graph; "
+                f"tn.tensor({label(data, 'data')}.detach(), requires_grad=True) leaves it on purpose"
+            )
+        return data.astype(data.dtype if dtype is None else dtype).named(name)
+    value = conversions.array_from(data, dtype)
     if requires_grad:
         conversions.check_differentiable(value)
     if type(value) is np.ndarray:

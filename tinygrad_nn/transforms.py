@@ -15,6 +15,7 @@ from tinygrad_nn.autodiff import copied, pullback
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.forward_mode import pushforward
 from tinygrad_nn.modes import MODE, Mode
+from tinygrad_nn.operands import real_operand
 from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
@@ -215,7 +216,8 @@ def jvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
 
 def _matching(given: Any, x: Tensor, what: str) -> Any:
     """A cotangent or tangent in the shape and dtype of what it belongs to."""
-    given = given if isinstance(given, Tensor) else np.asarray(given, dtype=x.dtype)
+    if not isinstance(given, Tensor):
+        given = np.asarray(real_operand(given, what, f"the {what}"), dtype=x.dtype)
     if given.shape != x.shape:
         raise ShapeError(
             f"the {what} has shape {given.shape}, what it belongs to has shape {x.shape}: they must be equal"

@@ -251,3 +251,20 @@ def test_evaluating_is_over_after_the_block():
     with pytest.raises(tn.ShapeError), model.evaluating():
         tn.nn.Dense(2, 2)(np.ones((3, 1)))
     assert [module.training for module in model.modules()] == [True, False, True]
+
+
+def test_two_tensors_of_one_path_are_refused_by_name():
+    """One of them would be lost from the file."""
+
+    class Dotted(nn.Module):
+        def __init__(self):
+            self.parts = {"a.b": tn.tensor([1.0], requires_grad=True), "a": {"b": tn.tensor([2.0, 3.0])}}
+
+    with pytest.raises(ValueError, match="two tensors") as refused:
+        Dotted().state_dict()
+    assert str(refused.value) == (
+        "Dotted: two tensors, of shapes (1,) and (2,), have the path 'parts.a.b': a dict's key with a dot reads like a "
+        "dict within it; rename one"
+    )
+    with pytest.raises(ValueError, match=r"have the path 'parts\.a\.b'"):
+        Dotted().load_state_dict({"parts.a.b": [1.0]})

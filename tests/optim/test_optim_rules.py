@@ -450,3 +450,30 @@ def test_a_state_of_another_optimiser_changes_nothing(raised):
     )
     for i, state in before["state"].items():
         assert all(np.array_equal(state[k], optimizer.state[i][k]) for k in state)
+
+
+# --- half precision ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", RULES)
+def test_parameters_in_float16_are_stepped_in_float32(name, compiled):
+    """ε = 1e-8 and squares of gradients of 1e-4 are 0 in float16: 0/0, or an infinite step."""
+    make, ends = getattr(optim, name), []
+    for dtype in (np.float16, np.float32):
+        w = tn.tensor([1.0, -2.0, 0.0], requires_grad=True, dtype=dtype)
+        optimizer = make([w])
+
+        def step(optimizer=optimizer, w=w):
+            optimizer.zero_grad()
+            (w * w * 1e-3).sum().backward()
+            optimizer.step()
+
+        step = tn.compile(step) if compiled else step
+        for _ in range(3):
+            step()
+        assert w.dtype == dtype
+        assert all(a.dtype != np.float16 for s in optimizer.state for a in s.values())
+        ends.append(w.numpy())
+    assert np.isfinite(ends[0]).all()
+    np.testing.assert_allclose(*ends, rtol=5e-3, atol=2e-3)

@@ -17,10 +17,11 @@ import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.audit import audited, next_audit
-from tinygrad_nn.compiler.codegen import MISS, CodeGenerator
+from tinygrad_nn.compiler.codegen import FAILED, MISS, CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.step import Result, Step, difference, parts, signature
+from tinygrad_nn.errors import CompileError
 from tinygrad_nn.modes import MODE, Mode
 
 __all__ = ["Compiled", "Program", "compile"]
@@ -43,7 +44,12 @@ class Program:
         self._context.run(np.seterr, all="ignore")  # once, and not at each call that makes an infinity on purpose
         self.step, self.plan = self.planned(args, kwargs)
         self.outcome = self.step.outcome
-        self._write()
+        try:
+            self._write()
+        except Exception as wrong:
+            error = CompileError(f"no program could be written of the step: {type(wrong).__name__}: {wrong}")
+            error.result = self.outcome  # type: ignore[attr-defined]  # the call has been carried out
+            raise error from wrong
         self.step.forget(self.plan.live)
 
     def planned(self, args: tuple, kwargs: dict[str, Any], commit: bool = True) -> tuple[Step, MemoryPlan]:
@@ -72,6 +78,9 @@ class Program:
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Replay; MISS if that would not be what the step does now."""
+        if self.step.effects:  # which see the context of the caller
+            with np.errstate(all="ignore"):
+                return self._replay(args, kwargs)
         return self._context.run(self._replay, args, kwargs)
 
     def run_without_effects(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -82,12 +91,12 @@ class Program:
         finally:
             self._code.namespace["effects"] = True
 
-    def fits(self, args: tuple, kwargs: dict[str, Any]) -> bool:
-        """Whether a replay is right for arguments of this kind; if so, it is made ready."""
-        moved = self.step.moved([x for _, x in parts(args, kwargs)], self._code.gradient_presence)
-        if moved is None:
+    def refit(self) -> bool:
+        """Compare with the arrays and captured values of this moment, if they are of the kind that was recorded."""
+        found = self.step.rebound()
+        if found is None or self.step.shared_memory():
             return False
-        new = [of for of in moved if of not in self._moved]
+        new = [of for of in found if of not in self._moved]
         self._moved += new
         if new:
             self._write()
@@ -152,6 +161,8 @@ class Compiled:
         """Replay, or audit; MISS if the program is not right for this call."""
         if program.calls + 1 != program.next_audit:
             result = program.run(args, kwargs)
+            if result is FAILED:  # with the error, and with what is done before it
+                result = self.function(*args, **kwargs)
         else:
             result = audited(program, args, kwargs, MISS)
             if result is not MISS:
@@ -163,13 +174,12 @@ class Compiled:
         """Run another program than the last, or record one."""
         key = mode.grad, signature(parts(args, kwargs))
         known = [program for kind, program in self._programs if kind == key]
-        for program in known:
-            result = self._run(program, args, kwargs)
-            if result is MISS and program.fits(args, kwargs):
-                result = self._run(program, args, kwargs)
-            if result is not MISS:
-                program.mode, self.program, self._quick = mode, program, program
-                return result
+        for refitted in (False, True):
+            for program in known:
+                result = self._run(program, args, kwargs) if not refitted or program.refit() else MISS
+                if result is not MISS:
+                    program.mode, self.program, self._quick = mode, program, program
+                    return result
         return self._recorded(key, known, args, kwargs, mode)
 
     def _recorded(self, key: Any, known: list[Program], args: tuple, kwargs: dict[str, Any], mode: Mode) -> Any:

@@ -9,7 +9,8 @@ import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.captured import Captured
-from tinygrad_nn.compiler.ir import code_line
+from tinygrad_nn.compiler.codegen import FAILED
+from tinygrad_nn.compiler.ir import code_line, is_of_library
 from tinygrad_nn.compiler.step import Step, difference, parts
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.tensor import Lent, Tensor
@@ -39,6 +40,9 @@ class _State:
         arrays = [given[of.argument] if of.argument is not None else of.array for of in inputs if of.kind != "value"]
         self.arrays = [a for a in arrays if isinstance(a, np.ndarray)]
         self.generators = step.generators
+        self.held = [t._grad for t in self.tensors]
+        self.holders = _of_schedules(step)
+        self._kept = [(dict(h), {key: [*v] for key, v in h.items() if type(v) is list}) for h in self.holders]
 
     def read(self) -> list[Any]:
         """Copies of everything."""
@@ -53,11 +57,20 @@ class _State:
     def restore(self, saved: list[Any]) -> None:
         """Put it back."""
         values, gradients, arrays, states = saved
-        for t, value, gradient in zip(self.tensors, values, gradients, strict=True):
+        for t, value, held, gradient in zip(self.tensors, values, self.held, gradients, strict=True):
             if isinstance(t._value, np.ndarray) and not same_bits(t._value, value):
                 np.copyto(t._value, value)
                 t.changed()
-            t._grad = None if gradient is None else gradient.copy()
+            t._grad = held
+            array = held.array if isinstance(held, Lent) else held
+            if gradient is not None and not same_bits(array, gradient):
+                np.copyto(array, gradient)
+        for holder, (items, lists) in zip(self.holders, self._kept, strict=True):
+            for key in holder.keys() - items.keys():
+                del holder[key]
+            holder.update(items)
+            for key, items_of_list in lists.items():
+                holder[key][:] = items_of_list
         for a, value in zip(self.arrays, arrays, strict=True):
             if a.flags.writeable and not same_bits(a, value):
                 np.copyto(a, value)
@@ -72,6 +85,13 @@ class _State:
         return ("the gradient of " * kind) + (t.name or f"a tensor of shape {t.shape}")
 
 
+def _of_schedules(step: Step) -> list[dict[str, Any]]:
+    """What schedules and optimisers change that the step calls: they do so in an audited replay, too."""
+    found = [x for call in step.effects if is_of_library(call) for x in call.args if hasattr(x, "__dict__")]
+    optimizers = [getattr(x, "optimizer", x) for x in found]
+    return [*map(vars, found), *(group for o in optimizers for group in getattr(o, "param_groups", ()))]
+
+
 def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any:
     """What the step returns, carried out eagerly after a replay that must agree; `miss` if it cannot be replayed."""
     step, function = program.step, program.function
@@ -81,6 +101,7 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
     replayed = program.run_without_effects(args, kwargs)
     if replayed is miss:
         return miss
+    failed = replayed is FAILED
     after = state.read()
     state.restore(before)
     step.captured.renew()
@@ -93,7 +114,7 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
             "tensor, or mark what it does with tn.at_each_replay",
             result,
         )
-    wrong = _first_difference(replayed, result, state, before, after)
+    wrong = "that it raises an error" if failed else _first_difference(replayed, result, state, before, after)
     if wrong:
         where = _where(program, args, kwargs, state, before)
         raise _error(

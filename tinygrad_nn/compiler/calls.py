@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.compiler.ir import Node, abstract_like, cast, item, look_up
+from tinygrad_nn.compiler.ir import Node, abstract_like, cast, is_of_library, item, look_up
 from tinygrad_nn.compiler.memory_plan import TWO_THREADS, Buffer, FusedLoop, MemoryPlan, elementwise, is_reduction
 from tinygrad_nn.compiler.names import Names
 from tinygrad_nn.compiler.tiling import THREADS, blocks, cut, empty, share
@@ -93,16 +93,14 @@ class Calls(Names):
     def statements(self, call: Node) -> list[str]:
         """What computes a call into its place."""
         if call in self.plan.effects:
-            return [f"if effects: {self.call(call)}"]
+            return ["if effects: " * (not is_of_library(call)) + self.call(call)]
         if call not in self.plan.place:
             text = self.call(call)
             self.names[call] = name = self.new_name("r")
             return [f"{name} = {text}"]
         out, func = self.name_of(call), call.func
         if func is look_up:
-            setting = call.args[0]
-            index = "" if setting.index is None else f"[{setting.index}]"
-            return [f"{out}[()] = {self.constant(setting.holder, 'settings')}[{setting.key!r}]{index}"]
+            return [f"{out}[()] = {self.looked_up(call.args[0])}"]
         if func is np.where:
             condition, a, b = (self._operand(call, i) for i in range(3))
             copyto = self.function(np.copyto)
@@ -131,6 +129,11 @@ class Calls(Names):
         given = [self.text(x) for x in node.args] + [f"{k}={self.text(x)}" for k, x in node.kwargs.items()]
         return f"{self.function(node.func, node.name)}({', '.join(given + [f'out={out}'] * bool(out))})"
 
+    def looked_up(self, setting: Any) -> str:
+        """A number that settings hold."""
+        index = "" if setting.index is None else f"[{setting.index}]"
+        return f"{self.constant(setting.holder, 'settings')}[{setting.key!r}]{index}"
+
     def _operand(self, call: Node, i: int) -> str:
         """An operand of an elementwise call."""
         x = call.args[i]
@@ -138,7 +141,9 @@ class Calls(Names):
             return self.name_of(x)
         if isinstance(x, np.generic):
             return self.number(x, x.dtype)
-        if isinstance(call.func, np.ufunc) and type(x) in (int, float, bool):
+        if type(x) is bool:
+            return self.number(x, np.dtype(bool))
+        if isinstance(call.func, np.ufunc) and type(x) in (int, float):
             kinds = [a.sample.dtype if isinstance(a, Node) else getattr(a, "dtype", type(a)) for a in call.args]
             return self.number(x, call.func.resolve_dtypes((*kinds, None))[i])
         return self.number(x, call.sample.dtype) if call.func is np.where and type(x) in (int, float) else self.text(x)
@@ -194,4 +199,7 @@ def _for_blas(call: Node) -> bool:
     a, b, y = (x.sample for x in (*call.args, call))
     if not (a.dtype == b.dtype == y.dtype and y.dtype in (np.float32, np.float64)):
         return False
-    return a.ndim in (1, 2) and b.ndim in (1, 2) and a.size and b.size and (not y.ndim or y.flags.c_contiguous)
+    dense = all(x.flags.c_contiguous or x.flags.f_contiguous for x in (a, b))
+    if not dense or not a.size or not b.size:
+        return False  # others go another way, with other digits
+    return a.ndim in (1, 2) and b.ndim in (1, 2) and bool(not y.ndim or y.flags.c_contiguous)

@@ -16,12 +16,13 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from collections.abc import Set as AbstractSet
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.compiler.effects import effect_named, globals_of, line_that_names, names_of
+from tinygrad_nn.errors import CompileError
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
 
@@ -47,14 +48,15 @@ def same_value(a: Any, b: Any) -> bool:
 class Watched:
     """A holder of captured values (a cell, a container, the attributes of an object), with those that it had.
 
-    `keys` are the items that are looked at, where not all are.  What is not `compared` is observed only.
+    `keys` are the items that are looked at, where not all are.  What is not `compared` is observed only.  `values` are
+    those that a replay takes for granted, `latest` those after what was called for what it does.
     """
 
-    __slots__ = ("compared", "holder", "keys", "kind", "name", "values")
+    __slots__ = ("compared", "holder", "keys", "kind", "latest", "name", "values")
 
     def __init__(self, kind: str, holder: Any, name: str, keys: tuple = (), compared: bool = True):
         self.kind, self.holder, self.name, self.keys, self.compared = kind, holder, name, keys, compared
-        self.values = self.now()
+        self.values = self.latest = self.now()
 
     @property
     def snapshot(self) -> Any:
@@ -75,6 +77,8 @@ class Watched:
                 return [holder.get(key, ABSENT) for key in self.keys]
             case "mapping" | "module":
                 return [*holder.keys(), *holder.values()]
+            case "slots":
+                return [getattr(holder, key, ABSENT) for key in self.keys]
             case "set":
                 return [frozenset(holder)]
             case "bytes":
@@ -84,17 +88,17 @@ class Watched:
             case _:
                 return [*holder]
 
-    def same(self) -> bool:
+    def same(self, values: Sequence[Any] | None = None) -> bool:
         """Whether a replay could not tell the difference."""
-        now = self.now()
-        return len(now) == len(self.values) and all(map(same_value, now, self.values))
+        now, values = self.now(), self.values if values is None else values
+        return len(now) == len(values) and all(map(same_value, now, values))
 
     def difference(self) -> str:
         """What has changed, for messages."""
         if self.kind not in ("items", "mapping", "module"):
             return self.name
-        half = len(self.values) // 2
-        keys, values = (self.keys, self.values) if self.keys else (self.values[:half], self.values[half:])
+        half = len(self.latest) // 2
+        keys, values = (self.keys, self.latest) if self.keys else (self.latest[:half], self.latest[half:])
         before = dict(zip(keys, values, strict=True))
         now = {**dict.fromkeys(before, ABSENT), **self.holder} if not self.keys else self.holder
         changed = [k for k in (self.keys or now) if not same_value(now.get(k, ABSENT), before.get(k, ABSENT))]
@@ -107,6 +111,9 @@ class Watched:
             return
         if self.kind == "cell":
             holder.cell_contents = values[0]
+        elif self.kind == "slots":
+            for key, value in zip(self.keys, values, strict=True):
+                setattr(holder, key, value)
         elif self.kind == "items":
             holder.update({k: v for k, v in zip(self.keys, values, strict=True) if v is not ABSENT})
         elif self.kind in ("mapping", "module") and hasattr(holder, "clear"):
@@ -146,13 +153,23 @@ class Captured:
         self._arrays: list[tuple[str, np.ndarray, np.ndarray]] = []
         self._codes: dict[CodeType, dict[str, Any]] = {}
         self._seen: dict[int, Any] = {}
+        self._objects: list[tuple[str, Any]] = []
         for i, value in enumerate(state):
             self._visit(value, f"state[{i}]", declared=True)
         for value in arguments:
             self._visit_named(value, "an argument", function)
         self._visit(function, getattr(function, "__name__", "the step"))
+        call = vars(type(function)).get("__call__")
+        if isinstance(call, FunctionType) and _is_of_the_user(function):
+            self._visit_named(function, "self", call)
+            self._visit_function(call)
+        named = frozenset().union(*map(names_of, self._codes))
+        for name, value in self._objects:  # of this package: what the step names of them
+            self._watch("items", vars(value), name, tuple(sorted(named & vars(value).keys())))
 
     def _visit(self, value: Any, name: str, declared: bool = False) -> None:
+        if declared and isinstance(value, type):
+            self._watch("mapping", vars(value), name)
         if isinstance(value, (*PLAIN, Op, np.ufunc, type)) or id(value) in self._seen:
             return
         if isinstance(value, FunctionType) and hasattr(value, "at_each_replay"):
@@ -164,7 +181,7 @@ class Captured:
             self._watch("position", value, name, compared=False)
         elif isinstance(value, (Tensor, np.ndarray)):
             self.aliases.append(value)
-            if type(value) is np.ndarray and value.nbytes <= _COMPARED:
+            if type(value) is np.ndarray and value.nbytes <= _COMPARED and not value.dtype.hasobject:
                 self._arrays.append((name, value, value.copy()))
         elif isinstance(value, np.random.Generator):
             self.generators.append((name, value))
@@ -183,14 +200,40 @@ class Captured:
                 self._visit_all((f"{name}[{i}]", x) for i, x in enumerate(value))
             else:
                 self._watch(kind, value, name)
-        elif hasattr(value, "__dict__") and (declared or _is_of_the_user(value)):
-            self._watch("mapping", vars(value), name, compared=declared)
+        elif isinstance(getattr(type(value), "changes", None), int) and hasattr(value, "modules"):
+            self.add_module(value)
+        elif declared:
+            self._watch_declared(value, name)
+        elif hasattr(value, "__dict__") and _is_of_the_user(value):
+            self._watch("mapping", vars(value), name, compared=False)
+        elif hasattr(value, "__dict__"):
+            self._objects.append((name, value))
+
+    def _watch_declared(self, value: Any, name: str) -> None:
+        """All attributes of an object: its own, in a dict or in slots, and those of its class."""
+        classes = [cls for cls in type(value).__mro__ if not _is_library(cls.__module__)]
+        slots = [key for cls in classes for key in vars(cls) if type(vars(cls)[key]) is MemberDescriptorType]
+        if not hasattr(value, "__dict__") and not slots:
+            raise CompileError(
+                f"{name} is a {type(value).__name__}, and a change in it would go unnoticed: declare an object with "
+                "attributes, a list, a dict or an array"
+            )
+        if slots:
+            self._watch("slots", value, name, tuple(slots))
+        if hasattr(value, "__dict__"):
+            self._watch("mapping", vars(value), name)
+        for cls in classes:
+            self._watch("mapping", vars(cls), cls.__name__)
 
     def _visit_named(self, value: Any, name: str, function: Any) -> None:
         """Those attributes of an argument that a function names."""
         code = getattr(function, "__code__", None)
         if code is not None and hasattr(value, "__dict__") and not isinstance(value, type) and _is_of_the_user(value):
-            self._watch("items", vars(value), name, tuple(sorted(names_of(code) & vars(value).keys())))
+            methods = _methods_named(type(value), code)
+            named = frozenset().union(*map(names_of, [code, *(method.__code__ for method in methods)]))
+            self._watch("items", vars(value), name, tuple(sorted(named & vars(value).keys())))
+            for method in methods:
+                self._visit_function(method)
         if hasattr(value, "__dict__") and not isinstance(value, type):
             self._visit(value, name)
 
@@ -229,14 +272,21 @@ class Captured:
     # -- while and after the step runs
 
     def add_module(self, module: Any) -> None:
-        """A module is about to run: its attributes belong to the captured state."""
-        self.modules.append(module)
-        self._watch("module", vars(module), type(module).__name__)
+        """The attributes of a module and its parts belong to the captured state."""
+        for part in module.modules():
+            if not any(part is known for known in self.modules):
+                self.modules.append(part)
+                self._watch("module", vars(part), type(part).__name__)
 
-    def add_settings(self, group: dict[str, Any], keys: Iterable[str], optimizer: Any) -> None:
+    def add_settings(
+        self, group: dict[str, Any], keys: Sequence[str], numbers: Sequence[str], optimizer: Any
+    ) -> None:  # fmt: skip
         """Settings of an optimiser that are not looked up at each replay belong to it, too."""
         self._watch("items", vars(optimizer), "optimizer", ("fused",))
-        self._watch("items", group, "settings", tuple(keys))
+        self._watch("items", group, "settings", tuple(sorted(keys)))
+        self._watch("items", group, "settings", tuple(sorted(set(numbers) - {*keys})), compared=False)
+        self.watched.append(Watched("places", optimizer.param_groups, "param_groups"))
+        self.watched.append(Watched("sequence", group["params"], "params"))
         self.aliases += group["params"]
 
     def refusal(self, seen: Container[int]) -> str:
@@ -263,7 +313,7 @@ class Captured:
             if id(now) not in seen and not np.array_equal(now, copy, equal_nan=copy.dtype.kind == "f"):
                 return name + self.line_that_names(name)
         for watched in self.watched:
-            if not watched.same():
+            if not watched.same(watched.latest):
                 return watched.difference() + self.line_that_names(watched.difference())
         return ""
 
@@ -277,9 +327,9 @@ class Captured:
             watched.hand_over(real)
 
     def renew(self) -> None:
-        """From now on compare with the values of this moment."""
+        """From now on the step changes what is not as it is at this moment."""
         for watched in self.watched:
-            watched.values = watched.now()
+            watched.latest = watched.now()
         self._arrays = [(name, kept, kept.copy()) for name, kept, _ in self._arrays]
 
     def same(self) -> bool:
@@ -288,6 +338,8 @@ class Captured:
         if not all(watched.same() for watched in compared):
             return False
         self.renew()
+        for watched in compared:
+            watched.values = watched.latest
         return True
 
     def forget(self) -> None:
@@ -300,6 +352,20 @@ class Captured:
 def _is_of_the_user(value: Any) -> bool:
     """Whether attributes of an object are the user's."""
     return not _is_library(type(value).__module__) or type(value).__module__ in ("types", "argparse", "_thread")
+
+
+def _methods_named(cls: type, code: CodeType) -> list[FunctionType]:
+    """The methods and properties of a class that code names, and those that these name."""
+    found: dict[str, FunctionType] = {}
+    wanted = [*names_of(code)]
+    while wanted:
+        name = wanted.pop()
+        method = getattr(cls, name, None)
+        method = method.fget if isinstance(method, property) else method
+        if isinstance(method, FunctionType) and name not in found:
+            found[name] = method
+            wanted += names_of(method.__code__)
+    return [*found.values()]
 
 
 def _is_library_module(value: Any) -> bool:

@@ -27,15 +27,16 @@ import numpy as np
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.calls import Calls, indent
 from tinygrad_nn.compiler.captured import ABSENT, PLAIN, Watched
-from tinygrad_nn.compiler.ir import ArrayInput, Node, without_history
+from tinygrad_nn.compiler.ir import ArrayInput, Node, look_up, without_history
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.step import Given, Owner, Result, Step, owners_of
 from tinygrad_nn.mutation import clock
 from tinygrad_nn.tensor import Lent, Tensor
 
-__all__ = ["MISS", "CodeGenerator"]
+__all__ = ["FAILED", "MISS", "CodeGenerator"]
 
 MISS = object()  # what a replay returns that finds something changed, before it has done anything
+FAILED = object()  # what it returns where a call has raised an error, before anything was changed
 
 
 class CodeGenerator(Calls):
@@ -48,27 +49,20 @@ class CodeGenerator(Calls):
 
     def __init__(self, step: Step, plan: MemoryPlan, function: Callable, rebound: set[ArrayInput]):
         super().__init__(plan)
-        self.namespace["MISS"] = MISS
+        self.namespace |= {"MISS": MISS, "FAILED": FAILED}
+        self._late: list[Node] = []  # effects that see what the step has changed
         self.step, self.rebound = step, rebound
         self.bound: list[ArrayInput] = []
         self._line: Any = None
-        used = [of.tensor if of.argument is None else of.argument for of in step.inputs if self._is_read(of, "grad")]
-        self.gradient_presence = [(t, none) for t, none in step.without_gradient if none or any(t is x for x in used)]
+        self.gradient_presence = step.without_gradient
         self._write_arguments(function)
         changed = self._write_inputs()
         self._write_overlaps()
+        self._unless([f"{self._memory(a)} is not {self._memory(b)}" for a, b in self.step.shared])
         self._write_captured(changed)
-        for loop in plan.loops:
-            self._comment(loop.calls[0])
-            if len(loop.calls) > 1:
-                self.write_loop(loop)
-            else:
-                self.body += self.statements(loop.calls[0])
+        self._write_calls()
         self._write_end()
         self.source = self._assembled()
-
-    def _is_read(self, of: ArrayInput, kind: str) -> bool:
-        return of.kind == kind and of.node in self.plan.live
 
     def _assembled(self) -> str:
         replay = ["def replay(args, kwargs):", *indent(self.body)]
@@ -124,7 +118,7 @@ class CodeGenerator(Calls):
                 wrong += self._conditions_of_array(path, x, names, first)
             elif x is None or kind is bool:
                 wrong.append(f"{path} is not {x}")
-            elif isinstance(x, (float, complex)):
+            elif isinstance(x, (float, complex, range)):
                 wrong.append(f"type({path}) is not {self.constant(kind, kind.__name__)} or repr({path}) != {repr(x)!r}")
             elif isinstance(x, PLAIN):
                 wrong.append(f"type({path}) is not {self.constant(kind, kind.__name__)} or {path} != {self.text(x)}")
@@ -140,6 +134,9 @@ class CodeGenerator(Calls):
         self.body.append(f"{name} = {path}")
         kind_name, dtype = self.constant(type(x), type(x).__name__), self.dtype(x.dtype)
         wrong = [f"type({name}) is not {kind_name} or {name}.shape != {x.shape}"]
+        if x.ndim:  # sums along other strides have other last digits
+            array, value = (f"{name}._value", x._value) if isinstance(x, Tensor) else (name, x)
+            wrong.append(f"{array}.strides != {value.strides}")
         wrong.append(f"{name}.dtype is not {dtype} and {name}.dtype != {dtype}")
         if isinstance(x, Tensor):
             wrong.append(f"{name}.tracked is not {x.tracked}")
@@ -147,7 +144,7 @@ class CodeGenerator(Calls):
         if id(x) in first:
             wrong.append(f"{name} is not {first[id(x)]}")
         elif type(x) is Tensor:
-            tensors = [p for p, y in self.step.arguments if type(y) is Tensor and id(y) in first]
+            tensors = [p for p, y in self.step.arguments if type(y) is Tensor and id(y) in first and p in self.names]
             wrong += [f"{name} is {self.names[p]}" for p in tensors]
         first.setdefault(id(x), name)
         return wrong
@@ -164,6 +161,7 @@ class CodeGenerator(Calls):
                 self.names[node] = name = self.new_name(owner.replace("_tensor", "") + "_grad")
                 self.namespace["gradient"] = _gradient
                 self.body.append(f"{name} = gradient({owner})")
+                self._unless(self._conditions_of_layout(name, of.array))
             elif of.argument is not None:
                 self.names[node] = name = self._owner(of.argument)
                 if of.kind == "value":
@@ -175,18 +173,30 @@ class CodeGenerator(Calls):
                     wish, text = tensor.name or "p", f"{self._owner(tensor)}._value"
                 name = self.names[node] = self.new_name(wish)
                 if of in self.rebound:
-                    shape, dtype = of.array.shape, self.dtype(of.array.dtype)
                     self.body.append(f"{name} = {text}")
-                    self._unless([f"type({name}) is not ndarray or {name}.shape != {shape} or {name}.dtype != {dtype}"])
+                    self._unless(self._conditions_of_layout(name, of.array))
                 else:
                     self.bound.append(of)
                     self.static.add(node)
                     changed += [f"{text} is not {name}"] * bool(text)
         return changed
 
+    def _memory(self, of: ArrayInput) -> str:
+        """The array that an input is, as Python."""
+        if of.kind == "value":
+            return f"{self._owner(of.argument if of.argument is not None else of.tensor)}._value"  # type: ignore[arg-type]
+        return self._owner(of.argument) if of.argument is not None else self.constant(of.array)
+
+    def _conditions_of_layout(self, name: str, x: np.ndarray) -> list[str]:
+        """When an array is not like one."""
+        wrong = [f"type({name}) is not ndarray or {name}.shape != {x.shape} or {name}.dtype != {self.dtype(x.dtype)}"]
+        return wrong + [f"{name}.strides != {x.strides}"] * bool(x.ndim)
+
     def _write_overlaps(self) -> None:
         """Whether an argument shares memory with what the step writes to.  Most are seen not to by who owns them."""
-        pairs = [(a, b) for a, b in self.step.could_overlap() if a.node in self.names and b.node in self.names]
+        pairs = [
+            (a, b) for a, b in self.step.could_overlap(self.rebound) if a.node in self.names and b.node in self.names
+        ]
         wrong: list[str] = []
         for array in dict.fromkeys(a for a, _ in pairs):
             x, others = self.names[array.node], [self.names[b.node] for a, b in pairs if a is array]
@@ -212,11 +222,18 @@ class CodeGenerator(Calls):
             if watched.kind in ("cell", "items"):
                 for i, value in enumerate(self._values(watched)):
                     changed.append(f"{value} is not {self.once(('value', id(watched), i), 'c')}")
+            elif watched.kind == "places":
+                holder, values = self.constant(watched.holder, watched.name), watched.values
+                changed.append(f"len({holder}) != {len(values)}")
+                changed += [f"{holder}[{i}] is not {self.constant(value, 'c')}" for i, value in enumerate(values)]
             elif watched.snapshot is not None:
                 items = self.once(("value", id(watched), None), "items")
                 changed.append(f"{self.constant(watched.holder, watched.name)} != {items}")
             elif watched.kind != "module":
                 changed.append(f"not {self.constant(watched, 'watched')}.same()")
+        for setting in dict.fromkeys(call.args[0] for call in self.plan.calls() if call.func is look_up):
+            number = self.looked_up(setting)  # of 0, a rule leaves something out
+            changed.append(f"type({number}) is not float or not {number}")
         changed += [f"{self._owner(tensor)}.tracked is not {tracked}" for tensor, tracked in self.step.tracked]
         changed += [_is_none(self._owner(t), not none) for t, none in self.gradient_presence if isinstance(t, Tensor)]
         wrong = [_is_none(self._owner(t), not none) for t, none in self.gradient_presence if isinstance(t, int)]
@@ -259,6 +276,22 @@ class CodeGenerator(Calls):
             text = linecache.getline(*call.line).strip()
             self.body.append(f"# line {call.line[1]} of {Path(call.line[0]).name}" + (f": {text}" if text else ""))
 
+    def _write_calls(self) -> None:
+        """All calls, but for effects that come after all changes."""
+        start, changed = len(self.body), max((value.index for value in self.plan.written.values()), default=-1)
+        for loop in self.plan.loops:
+            if loop.calls[0] in self.plan.effects and loop.calls[0].index > changed:
+                self._late.append(loop.calls[0])
+                continue
+            self._comment(loop.calls[0])
+            if len(loop.calls) > 1:
+                self.write_loop(loop)
+            else:
+                self.body += self.statements(loop.calls[0])
+        if self.plan.last_risk >= 0:  # nothing has been changed when one of these raises an error
+            calls = self.body[start:]
+            self.body[start:] = ["try:", *indent(calls), "except Exception:", "    return FAILED"]
+
     # -- after the calls
 
     def _write_end(self) -> None:
@@ -276,6 +309,9 @@ class CodeGenerator(Calls):
         for owner, gradient in self.step.gradients:
             self.body.append(f"{self._owner(owner)}._grad = {self._gradient_given(owner, gradient)}")
         self._write_changes()
+        for call in self._late:
+            self._comment(call)
+            self.body += self.statements(call)
         self.body.append("return None" if result == "None" else "return result")
 
     def _gradient_given(self, owner: Owner, node: Node | None) -> str:

@@ -15,8 +15,8 @@ from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
 
 __all__ = [
-    "ArrayInput", "Node", "abstract_like", "cast", "code_line", "item", "leaves", "line_outside", "look_up",
-    "map_leaves", "power_of_numbers", "tensor_of", "updated", "without_history",
+    "ArrayInput", "Node", "abstract_like", "cast", "code_line", "is_of_library", "item", "leaves",
+    "line_outside", "look_up", "map_leaves", "power_of_numbers", "tensor_of", "updated", "without_history",
 ]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)
@@ -73,7 +73,7 @@ class Node:
     """
 
     __slots__ = (
-        "args", "base", "func", "gone", "held", "index", "input", "kwargs", "line", "name", "pure", "sample", "scalar",
+        "args", "base", "func", "index", "input", "kwargs", "line", "name", "pure", "sample", "scalar",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +86,7 @@ class Node:
         self.pure, self.input = pure, of
         self.base: Node | None = None
         self.line = line_outside()
-        self.index, self.held, self.gone = -1, 0, False
+        self.index = -1
 
     def inputs(self) -> list[Node]:
         """The nodes among the arguments."""
@@ -142,6 +142,12 @@ def power_of_numbers(a: Any, b: Any) -> Any:
 
 def look_up(location: Any) -> Any:
     """The number that is found at a location: written out in the program."""
+
+
+def is_of_library(effect: Node) -> bool:
+    """Whether a call that is made for what it does is one of a schedule or optimiser: what it changes is known."""
+    ours = (getattr(effect.func, "__module__", "") or "").partition(".")[0] == __name__.partition(".")[0]
+    return ours and any(hasattr(x, "optimizer") or hasattr(x, "param_groups") for x in effect.args)
 
 
 def tensor_of(array: Any, name: str | None) -> Tensor:

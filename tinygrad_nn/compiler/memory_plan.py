@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.compiler.ir import Node, abstract_like, cast, look_up
+from tinygrad_nn.compiler.ir import Node, abstract_like, cast, item, leaves, look_up
 
 __all__ = ["BLOCK", "TWO_THREADS", "Buffer", "FusedLoop", "MemoryPlan", "elementwise", "is_reduction", "takes_out"]
 
@@ -23,6 +23,8 @@ LARGE = 1 << 19  # bytes of an array from which on loops run over blocks
 BLOCK = 1 << 19  # bytes of a block
 TWO_THREADS = 1 << 26  # bytes that a loop writes, from which on two threads gain more than waking each other costs
 _TAKE_OUT = {np.concatenate, np.stack, np.take, np.cumsum, np.cumprod, np.einsum, np.argmax, np.argmin, np.round}
+_SAFE = _TAKE_OUT - {np.take} | {np.reshape, np.ravel, np.transpose, np.broadcast_to, np.expand_dims, np.squeeze,
+                                 np.swapaxes, np.moveaxis, np.array, np.zeros_like, np.ones_like, np.dot}  # fmt: skip
 _END = np.inf  # after all calls
 
 
@@ -46,6 +48,15 @@ def takes_out(node: Node) -> bool:
     if isinstance(node.func, np.ufunc):
         return node.func.nout == 1 and not node.kwargs
     return elementwise(node) or is_reduction(node) or node.func is look_up or node.func in _TAKE_OUT
+
+
+def may_raise(node: Node) -> bool:
+    """Whether its values decide if it raises an error: shapes and dtypes are always those that were recorded."""
+    if isinstance(node.func, np.ufunc) or elementwise(node) or is_reduction(node) or node.func is look_up:
+        return False
+    if node.func is item:
+        return any(isinstance(x, Node) for x in leaves(node.args[1]))
+    return node.func not in _SAFE
 
 
 @dataclass(eq=False)
@@ -87,6 +98,7 @@ class MemoryPlan:
     loops: list[FusedLoop] = field(default_factory=list)
     place: dict[Node, Buffer | Node] = field(default_factory=dict)
     stores: list[tuple[Node, Node]] = field(default_factory=list)
+    last_risk = -1  # the index of the last call that may raise an error
 
     def __post_init__(self) -> None:
         self._find_needed()
@@ -120,15 +132,24 @@ class MemoryPlan:
     def _group(self) -> None:
         for node in self.calls():
             shape = node.sample.shape if elementwise(node) and node.sample.nbytes >= LARGE else None
-            if shape is not None and self.loops and self.loops[-1].shape == shape:
-                self.loops[-1].calls.append(node)
+            last = self.loops[-1] if self.loops else None
+            # a view of what the loop computes would be read in another order than it is computed
+            views = last is not None and any(x.base is not None and x.root() in last.calls for x in node.inputs())
+            if shape is not None and last is not None and last.shape == shape and not views:
+                last.calls.append(node)
             else:
                 self.loops.append(FusedLoop([node], shape))
 
     # -- memories
 
     def _write_in_place(self) -> None:
-        """A value that is stored to a memory is computed there, unless the old one is read later."""
+        """A value that is stored to a memory is computed there, unless the old one is read later.
+
+        Nothing is changed before a call that may raise an error: then the step can still be carried out eagerly.
+        """
+        self.last_risk = max(
+            (call.index for call in self.calls() if may_raise(call) and call not in self.effects), default=-1
+        )
         loop_of = {call: loop for loop in self.loops for call in loop.calls}
         for value in self.written.values():
             if value not in loop_of:
@@ -141,6 +162,8 @@ class MemoryPlan:
                 self._last[value.root()] = _END
 
     def _can_live_in(self, memory: Node, value: Node, loop: FusedLoop) -> bool:
+        if value.index < self.last_risk:
+            return False
         if value in self.gradients or not takes_out(value) or _layout(value.sample)[:2] != _layout(memory.sample)[:2]:
             return False
         last = self._last.get(memory, -1)
@@ -168,7 +191,7 @@ class MemoryPlan:
                 over = [x for x in ending[call.index] if isinstance(self.place.get(x), Buffer)]
                 if call not in self.place and takes_out(call) and call not in self._own:
                     passes = loop.shape is not None and self._passes(call, loop)
-                    taken = self._taken_over(call, over, passes)
+                    taken = self._taken_over(call, over, passes, loop)
                     kind, stock = (call.sample.dtype, scratch) if passes else (_layout(call.sample), free)
                     if taken is not None:
                         over.remove(taken)
@@ -196,7 +219,7 @@ class MemoryPlan:
             return False
         return all(user in loop.calls and as_it_is for user, as_it_is in self._users[node])
 
-    def _taken_over(self, call: Node, over: list[Node], passes: bool) -> Node | None:
+    def _taken_over(self, call: Node, over: list[Node], passes: bool, loop: FusedLoop) -> Node | None:
         """An operand that nobody reads afterwards, whose buffer the result can have."""
         if not elementwise(call):
             return None
@@ -205,7 +228,8 @@ class MemoryPlan:
             candidates = [x for x in candidates if x is call.args[2] and x not in call.args[:2]]
         for x in candidates:
             fits = _layout(x.sample) == _layout(call.sample) and (passes or not self.place[x].block)  # type: ignore[union-attr]
-            if fits and not any(y.root() is x and y is not x for y in call.inputs()):
+            in_order = len(loop.calls) == 1 or self._read_in_order(x, loop)
+            if fits and in_order and not any(y.root() is x and y is not x for y in call.inputs()):
                 return x
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 import unicodedata
@@ -13,6 +14,9 @@ from tinygrad_nn.compiler.ir import Node
 
 __all__ = ["Names"]
 
+# What the source of a program calls by these names.
+_OWN = {"args", "kwargs", "bind", "replay", "changed", "result", "turns", "turn", "MISS", "FAILED", "array", "clock",
+        "gradient", "blocks", "empty", "ndarray", "effects"}  # fmt: skip
 _SIMPLE = (int, float, bool, str, type(None), type(Ellipsis))
 
 
@@ -22,7 +26,7 @@ class Names:
     def __init__(self, namespace: dict[str, Any]) -> None:
         self.namespace = namespace
         self.start: list[str] = []  # lines of `bind`
-        self._taken: set[str] = {"args", "kwargs", "bind", "replay", *namespace, *keyword.kwlist}
+        self._taken: set[str] = {*_OWN, *namespace, *keyword.kwlist, *dir(builtins)}
         self._made: dict[Any, str] = {}  # what there is only once: constants, functions, bound methods
 
     def name_of(self, node: Node) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,19 +54,31 @@ def _kind(x: Any) -> Any:
                 f"an argument of shape {x.shape} is of type {kind.__name__}, which computes in its own way: pass a "
                 "plain array, made by np.array(argument)"
             )
-        return kind, x.shape, x.dtype.str
+        return kind, x.shape, x.strides, x.dtype.str
     if kind is Tensor:
-        return kind, x.shape, x.dtype.str, x.tracked
+        return kind, x.shape, x._value.strides, x.dtype.str, x.tracked
     if tree.is_plain(x):
+        if kind is dict and not all(map(_can_be_written, x)):
+            raise CompileError(
+                "an argument is a dict whose keys are not all strings, numbers or tuples of these: pass a list"
+            )
         return (kind, *x) if kind is dict else (kind, len(x))
     if isinstance(x, PLAIN):
-        return kind, repr(x) if isinstance(x, (float, complex)) else x  # NaN is NaN, and -0.0 is not 0.0
+        inexact = isinstance(x, (float, complex, range))  # NaN is NaN, -0.0 is not 0.0, and range(0) not range(1, 1)
+        return kind, repr(x) if inexact else x
     if isinstance(x, _UNCOMPARED) or hasattr(kind, "__next__"):
         raise CompileError(
             f"an argument is of type {kind.__name__}, and a change in it would go unnoticed: pass a tuple, a list, a "
             "dict or an array"
         )
     return kind, id(x)
+
+
+def _can_be_written(key: Any) -> bool:
+    """Whether a key of a dict can be written as Python."""
+    if type(key) is tuple:
+        return all(map(_can_be_written, key))
+    return type(key) in (str, bytes, int, bool, type(None)) or (type(key) is float and np.isfinite(key))
 
 
 def owners_of(arrays: list[np.ndarray]) -> set[int]:
@@ -123,21 +135,20 @@ class Step:
         self.arguments = parts(args, kwargs)
         self._at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
         self.captured = Captured(function, [x for _, x in self.arguments], state)
-        trace = Trace(
-            {
-                at: i
-                for at, i in self._at.items()
-                if _is_data(self.arguments[i][1]) or type(self.arguments[i][1]) is Tensor
-            },
-            self.captured,
-        )
+        data = [i for i, (_, x) in enumerate(self.arguments) if _is_data(x) or type(x) is Tensor]
+        trace = Trace({id(self.arguments[i][1]): i for i in reversed(data)}, self.captured)
         try:
             self._record(trace, function, args, kwargs, commit)
         finally:
             trace.close()
+        kept = trace.kept()
+        if kept and commit:
+            error = CompileError(kept)
+            error.result = self.outcome  # type: ignore[attr-defined]  # the call has been carried out
+            raise error
 
     def _record(self, trace: Trace, function: Callable, args: tuple, kwargs: dict[str, Any], commit: bool) -> None:
-        inside = tree.map(lambda x: trace.tracer(np.asarray(x)) if _is_data(x) else x, (args, kwargs), tree.is_plain)
+        inside = tree.map(lambda x: self._given(trace, x), (args, kwargs), tree.is_plain)
         found = tree.map(lambda x: x, inside, tree.is_plain)
         try:
             with np.errstate(all="ignore"), interpreted_by(trace):
@@ -154,7 +165,7 @@ class Step:
                 trace.commit()  # as an eager call would have done
             raise
         self._collect(trace)
-        refusal = self.captured.refusal({id(of.array) for of in self.inputs})
+        refusal = self.captured.refusal({id(of.array) for of in self.inputs}) or self.shared_memory()
         self.outcome = tree.map(lambda x: self._outcome(trace, x), self.result, tree.is_plain)
         self.captured.hand_over(trace.handed_over)
         if not commit:
@@ -165,14 +176,21 @@ class Step:
             error = trace.refused or CompileError(refusal)
             error.result = self.outcome  # type: ignore[attr-defined]
             raise error
-        self._refuse_shared_memory()
+
+    def _given(self, trace: Trace, x: Any) -> Any:
+        """What the step sees of a leaf of its arguments."""
+        if not _is_data(x):
+            return x
+        if isinstance(x, np.ndarray):
+            return trace.tracer(np.asarray(x))
+        return trace.tracer(np.asarray(x), ArrayInput(np.asarray(x), "argument", argument=self._at[id(x)]), scalar=True)
 
     def _returned(self, trace: Trace, x: Any) -> Any:
         if type(x) is Tensor:
             if id(x) in self._at:
                 return Given(self._at[id(x)])
             return Result(trace.value(x).node, x)
-        x = trace.tracer(x) if _is_data(x) else x
+        x = trace.tracer(x) if isinstance(x, np.ndarray) and not isinstance(x, Tracer) else x
         if isinstance(x, Tracer):
             return Result(x.node)
         if not isinstance(x, (*PLAIN, type)):
@@ -205,7 +223,7 @@ class Step:
     def _collect(self, trace: Trace) -> None:
         """Take from the trace what a program is made of."""
         trace.settle()
-        self.inputs, self.effects, self.calls = trace.inputs, trace.effects, trace.nodes
+        self.inputs, self.effects, self.calls, self.shared = trace.inputs, trace.effects, trace.nodes, trace.shared
         self.generators = [rng for rng, _, _ in trace.generators.values()]
         for of in self.inputs:
             if of.argument is not None:
@@ -215,17 +233,16 @@ class Step:
         self.without_gradient: list[tuple[Owner, bool]] = []
         self.earlier: dict[Node, Node] = {}
         self.tracked: list[tuple[Tensor, bool]] = []
-        first = {id(of.array): of.node for of in self.inputs if of.kind == "grad"}
         for tensor, stand_in in trace.stand_ins.values():
             owner: Owner = self._at.get(id(tensor), tensor)
+            had = trace.gradients_read.get(tensor.index)
             if trace.gives_gradient(stand_in):
                 node = None if stand_in._grad is None else trace.value(stand_in._grad).node
                 self.gradients.append((owner, node))
-                before = first.get(id(trace.gradients_read.get(tensor.index)))
-                if node is not None and before is not None:
-                    self.earlier[node] = before
-            if tensor.index in trace.gradients_read:
-                self.without_gradient.append((owner, trace.gradients_read[tensor.index] is None))
+                if node is not None and had is not None and had.array is not None:
+                    self.earlier[node] = had.node
+            if had is not None:
+                self.without_gradient.append((owner, had.array is None))
             if isinstance(owner, Tensor):
                 self.tracked.append((tensor, tensor.tracked))
             if tensor.tracked is not stand_in.tracked:
@@ -236,29 +253,32 @@ class Step:
                 of.kind = "captured"
         self.aliases = [(i, x) for i, (_, x) in enumerate(self.arguments) if id(x) in found]
 
-    def _refuse_shared_memory(self) -> None:
-        """CompileError for arrays that are written to and share memory with others."""
-        for a, b in itertools.combinations(self._that_can_overlap(), 2):
+    def shared_memory(self) -> str:
+        """Which arrays are written to and share memory with others; '' if none."""
+        arrays = [of for of in self.inputs if isinstance(of.array, np.ndarray) and (self.calls or of.argument is None)]
+        for a, b in itertools.combinations(arrays, 2):
             if (a.written or b.written) and np.may_share_memory(a.array, b.array) and self._uses(a) and self._uses(b):
                 names = [of.tensor.name if of.tensor is not None and of.tensor.name else "an array" for of in (a, b)]
-                raise CompileError(
+                return (
                     f"{names[0]} and {names[1]}, of shapes {a.array.shape} and {b.array.shape}, share memory that the "
                     "step writes to: give each an array of its own"
                 )
+        return ""
 
     def _that_can_overlap(self) -> list[ArrayInput]:
         return [of for of in self.inputs if of.kind != "grad" and isinstance(of.array, np.ndarray)]
 
-    def could_overlap(self) -> list[tuple[ArrayInput, ArrayInput]]:
-        """Each array that is an argument, with each input that is written to, or the other way round."""
-        arrays = [of for of in self._that_can_overlap() if of.kind == "argument" and of.array.ndim]
-        others = [of for of in self._that_can_overlap() if of.array.ndim]
+    def could_overlap(self, rebound: Container[ArrayInput]) -> list[tuple[ArrayInput, ArrayInput]]:
+        """Each array that another call may exchange, with each input that is written to, or the other way round."""
+        others = self._that_can_overlap()
+        arrays = [of for of in others if (of.argument is not None or of in rebound) and of.array.ndim]
+        others = [of for of in others if of.array.ndim]
         return [(a, b) for a in arrays for b in others if b is not a and (b.written or (a.written and b not in arrays))]
 
     def _uses(self, of: ArrayInput) -> bool:
         """Whether the step reads or writes it, or gives it out."""
         given_out = [*tree.leaves(self.result), *(node for _, node in self.gradients)]
-        read = any(of.node in call.inputs() for call in self.calls)
+        read = not self.calls or any(of.node in call.inputs() for call in self.calls)
         return of.written or read or any(of.node in (x, getattr(x, "node", None)) for x in given_out)
 
     def forget(self, nodes: Iterable[Node]) -> None:
@@ -278,33 +298,19 @@ class Step:
 
     # -- another call
 
-    def moved(self, given: list[Any], gradient_presence: list[tuple[Owner, bool]]) -> list[ArrayInput] | None:
-        """The inputs that are other arrays now; None if a replay would not do what the step does.
-
-        `gradient_presence` says for which tensors it matters whether they have a gradient.
-        """
-        for owner, none in gradient_presence:
-            if ((given[owner] if isinstance(owner, int) else owner)._grad is None) is not none:
-                return None
-        if any(tensor.tracked is not tracked for tensor, tracked in self.tracked):
-            return None
-        if any(given[argument] is not found for argument, found in self.aliases):
-            return None
+    def rebound(self) -> list[ArrayInput] | None:
+        """The inputs that are other arrays now; None if what is captured has changed, or an array's layout."""
         if not self.captured.same():
             return None
-        for a, b in self.could_overlap():
-            mine, other = ((given[of.argument] if of.argument is not None else of.now()) for of in (a, b))
-            if np.may_share_memory(mine, getattr(other, "value", other)):
-                return None
-        moved = []
-        for of in self.inputs:
+        found = [of for of in self.inputs if of.now() is not of.array]
+        for of in found:
             now = of.now()
-            if now is not of.array:
-                if type(now) is not np.ndarray or now.shape != of.array.shape or now.dtype != of.array.dtype:
-                    return None
-                of.array = now
-                moved.append(of)
-        return moved
+            if type(now) is not np.ndarray or (now.shape, now.strides) != (of.array.shape, of.array.strides):
+                return None
+            if now.dtype != of.array.dtype:
+                return None
+            of.array = now
+        return found
 
 
 def _outline(x: Any) -> Any:

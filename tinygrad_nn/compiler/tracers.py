@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import sys
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,24 +31,18 @@ def is_array(x: Any) -> bool:
 class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     """Behaves as an array while a step is recorded, changes in place included; afterwards it is that array's value."""
 
-    __slots__ = ("_how", "_node", "_trace", "_view_of", "of")
+    __slots__ = ("__weakref__", "_how", "_node", "_trace", "_view_of", "of")
     __hash__ = object.__hash__
     index, tracked = 0, False
 
     def __init__(self, trace: Any, node: Node, view_of: Tracer | None = None, of: ArrayInput | None = None):
         self._trace, self._node, self.of = trace, node, of
-        node.held += 1
         self._view_of = view_of
         self._how = (node.base, node.func, node.args, node.kwargs) if view_of is not None else None
-
-    def __del__(self) -> None:
-        if not sys.is_finalizing():  # then NumPy may be gone
-            self._trace.release(self._node)
+        trace.made.append(weakref.ref(self))
 
     def stand_for(self, node: Node) -> None:
         """From now on another value."""
-        node.held += 1
-        self._trace.release(self._node)
         self._node = node
 
     @property
@@ -147,37 +141,6 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.array(self._read_out("conversion to an array"), dtype=dtype)
 
-    def __bool__(self) -> bool:
-        return bool(self._read_out("the truth value"))
-
-    def __float__(self) -> float:
-        return float(self._read_out("float()"))
-
-    def __int__(self) -> int:
-        return int(self._read_out("int()"))
-
-    def __index__(self) -> int:
-        return self._read_out("use as an index").__index__()
-
-    def __complex__(self) -> complex:
-        return complex(self._read_out("complex()"))
-
-    def __format__(self, spec: str) -> str:
-        return format(self._read_out("printing"), spec)
-
-    def __repr__(self) -> str:
-        return repr(self._read_out("printing"))
-
-    __str__ = __repr__
-
-    def item(self, *args: Any) -> Any:
-        """As a Python number."""
-        return self._read_out("item()").item(*args)
-
-    def tolist(self) -> Any:
-        """As nested lists."""
-        return self._read_out("tolist()").tolist()
-
     def as_index(self) -> Any:  # noqa: D102  inherited
         if self.dtype.kind == "b":
             self._trace.refuse(
@@ -209,10 +172,15 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def _called(self, func: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         out = kwargs.pop("out", None)
-        result = self._trace.call(func, args, kwargs)
         if out is None:
-            return result
+            return self._trace.call(func, args, kwargs)
         target = out[0] if isinstance(out, tuple) else out
+        where = kwargs.pop("where", True) if isinstance(func, np.ufunc) else True
+        result = self._trace.call(func, args, kwargs)
+        if where is not True:
+            result = np.where(where, result, target)
+        if isinstance(target, Tracer) and target.node.scalar:  # a number, which nobody can change
+            return result
         if isinstance(target, Tracer):
             target.write(result)
         else:
@@ -234,6 +202,9 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def write(self, value: Any) -> None:
         """Change in place, for everybody who looks at the same memory."""
+        if self._trace.closed:
+            self._node.sample[...] = value
+            return
         if type(value) is Tensor and not value.tracked:
             value = value.value
         if not isinstance(value, Tracer):
@@ -293,5 +264,17 @@ def _among_numbers(name: str) -> Callable:
     return operate
 
 
+def _reading(name: str, what: str) -> Callable:
+    """A method that takes the value out of the recording."""
+    return lambda self, *args: getattr(self._read_out(what), name)(*args)
+
+
+_READERS = {
+    "__bool__": "the truth value", "__float__": "float()", "__int__": "int()", "__index__": "use as an index",
+    "__complex__": "complex()", "__format__": "printing", "__repr__": "printing", "__str__": "printing",
+    "__round__": "round()", "item": "item()", "tolist": "tolist()",
+}  # fmt: skip
+for _name, _what in _READERS.items():
+    setattr(Tracer, _name, _reading(_name, _what))
 for _name in ("add", "sub", "mul", "truediv", "pow", "radd", "rsub", "rmul", "rtruediv", "rpow", "neg", "abs"):
     setattr(ScalarTracer, f"__{_name}__", _among_numbers(f"__{_name}__"))

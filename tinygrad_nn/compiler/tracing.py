@@ -11,6 +11,8 @@ they were until `commit` does to them what the step did to their tracers.
 from __future__ import annotations
 
 import contextlib
+import gc
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +22,7 @@ from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition
 from tinygrad_nn.compiler.ir import (
     ArrayInput,
     Node,
-    abstract_like,
+    cast,
     code_line,
     item,
     leaves,
@@ -39,7 +41,6 @@ from tinygrad_nn.tensor import Lent, Tensor
 
 __all__ = ["Trace"]
 
-_LARGE = 1 << 14  # bytes of an array that is not kept for longer than it is needed
 _COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see that only tracers change it
 # What these return depends on shapes and dtypes only.
 _ABOUT_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.zeros_like, np.ones_like,
@@ -62,11 +63,14 @@ class Trace(Interpreter):
         self.nodes: list[Node] = []
         self.inputs: list[ArrayInput] = []
         self.effects: list[Node] = []
+        self.shared: list[tuple[ArrayInput, ArrayInput]] = []  # values of tensors that are an input already
         self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # by id of the tensor
         self.generators: dict[int, tuple[np.random.Generator, Any, Any]] = {}  # with its first and latest state
-        self.gradients_read: dict[int, Any] = {}  # those that tensors had before, by index
+        self.gradients_read: dict[int, ArrayInput] = {}  # those that tensors had before (or None), by index
         self.start = next(clock)
         self.refused: CompileError | None = None
+        self.made: list[weakref.ref[Tracer]] = []
+        self.closed = False  # tracers that live longer behave as the arrays that they stood for
         self.captured = captured
         for name, rng in captured.generators:
             self.check_generator(rng, name)
@@ -76,6 +80,7 @@ class Trace(Interpreter):
         self._same: dict[Any, Node] = {}
         self._tracers: dict[int, Tracer] = {}
         self._copies: dict[int, np.ndarray] = {}
+        self._gradients_before: dict[int, tuple[Tensor, Any]] = {}  # of tensors whose new one is published already
         self._inside = False  # whether the forward function of an operation is running
 
     # -- refusals
@@ -144,19 +149,18 @@ class Trace(Interpreter):
                 seen[key] = tuple([self.number(Setting(group, key, i)) for i in range(len(value))])
         if id(group) not in self._entered:
             self._entered.add(id(group))
-            compared = [key for key in group if seen[key] is group[key] and key not in ("params", "initial_lr")]
-            self.captured.add_settings(group, sorted(compared), optimizer)
+            numbers = [key for key in group if key not in ("params", "initial_lr")]
+            self.captured.add_settings(group, [key for key in numbers if seen[key] is group[key]], numbers, optimizer)
         return seen
 
     def entered(self, module: Any) -> None:
         """A module runs: its attributes are compared before each replay."""
-        for part in module.modules():
-            if id(part) not in self._entered:
-                self._entered.add(id(part))
-                self.captured.add_module(part)
+        self.captured.add_module(module)
 
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """An operation: as the NumPy calls of its forward function, or, where that looks at values, as a whole."""
+        if self.closed:
+            return op.forward(*map_leaves(values, self.untraced), **map_leaves(params, self.untraced))
         values = [self.tracer(v) if is_array(v) else v for v in values]
         if not any(isinstance(v, Tracer) for v in leaves((values, params))):
             return op.forward(*values, **params)
@@ -189,7 +193,9 @@ class Trace(Interpreter):
         args_now, kwargs_now = map_leaves((args, kwargs), real)
         args, kwargs = map_leaves((args, kwargs), given)
         self.effects.append(noted(function, *args, **kwargs))
-        changed_before = self.captured.changed()
+        changed_before = self.captured.changed({id(of.array) for of in self.inputs})
+        self.settle()
+        self.publish()
         with interpreted_by(None):
             function(*args_now, **kwargs_now)
         if not changed_before:
@@ -199,18 +205,30 @@ class Trace(Interpreter):
 
     # -- arrays and numbers from outside
 
-    def tracer(self, array: Any, of: ArrayInput | None = None) -> Tracer:
-        """The tracer of an array, one for each array."""
+    def tracer(self, array: Any, of: ArrayInput | None = None, scalar: bool = False) -> Tracer:
+        """The tracer of an array, one for each array; or of a NumPy scalar."""
         found = self._tracers.get(id(array))
+        if found is not None and of is not None and of.tensor is not None and found.of is not None:
+            self.shared.append((of, found.of))
         if found is None:
             number = self._arguments.get(id(array))
             of = of or ArrayInput(array, "array" if number is None else "argument", argument=number)
-            self.inputs.append(of)
-            of.node = self._append(Node(None, (), {}, array, "input", of=of))
-            found = self._tracers[id(array)] = of.tracer = Tracer(self, of.node, of=of)
+            found = self._tracers[id(array)] = self.tracer_of(of, scalar)
             if of.kind == "array" and array.nbytes <= _COMPARED:
                 self._copies[id(array)] = array.copy()
         return found
+
+    def tracer_of(self, of: ArrayInput, scalar: bool = False) -> Tracer:
+        """A tracer for an input."""
+        if of.kind == "grad" and not is_array(of.array):
+            raise self.refuse(
+                f"a gradient is a {type(of.array).__name__}, and a replay needs an array", "assign an array to .grad"
+            )
+        self.inputs.append(of)
+        of.node = self._append(Node(None, (), {}, of.array, "input", of=of))
+        of.node.scalar = scalar
+        of.tracer = Tracer(self, of.node, of=of)
+        return of.tracer
 
     def number(self, setting: Setting) -> ScalarTracer:
         """The tracer of a number that is looked up at each replay."""
@@ -230,6 +248,9 @@ class Trace(Interpreter):
 
     def call(self, func: Callable, args: tuple, kwargs: dict[str, Any], name: str = "") -> Any:
         """Call a NumPy function, or another one without side effects, and note it down."""
+        if self.closed:
+            args, kwargs = map_leaves((args, kwargs), self.untraced)
+            return func(*args, **kwargs)
         if func in _ABOUT_SHAPES:
             args, kwargs = map_leaves((args, kwargs), lambda x: x.node.sample if isinstance(x, Tracer) else x)
             return func(*args, **kwargs)
@@ -266,7 +287,7 @@ class Trace(Interpreter):
         try:
             key = None if draws else (func, _key(args), _key(kwargs))
             if key in self._same:
-                return self._revived(self._same[key])
+                return self._same[key]
         except TypeError:  # not hashable
             key = None
         sample = self._computed(func, args, kwargs)
@@ -276,6 +297,7 @@ class Trace(Interpreter):
                 "a replay could not repeat it; use the tensor functions",
             )
         node = Node(func, args, kwargs, sample, name, pure=not draws)
+        node.scalar = node.scalar or (func is cast and args[0].scalar)
         for x in node.inputs():
             if x.sample is sample:
                 return x
@@ -288,9 +310,7 @@ class Trace(Interpreter):
     def _computed(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         drawn_from = []
         for x in leaves((args, kwargs)):
-            if isinstance(x, Node):
-                self._revived(x)
-            elif isinstance(x, np.random.Generator):
+            if isinstance(x, np.random.Generator):
                 drawn_from.append(x)
                 self.check_generator(x, "a Generator")
         real_args, real_kwargs = map_leaves((args, kwargs), lambda x: x.sample if isinstance(x, Node) else x)
@@ -309,28 +329,9 @@ class Trace(Interpreter):
                 "use the same ones again: draw before the step, and pass them as an argument"
             )
 
-    def release(self, node: Node) -> None:
-        """A tracer of this value is gone: when the last reference is, the array is dropped."""
-        node.held -= 1
-        if node.held or node.func is None or not node.pure:
-            return
-        if isinstance(node.sample, np.ndarray) and node.sample.nbytes > _LARGE:
-            node.sample, node.gone = abstract_like(node.sample), True
-
-    def _revived(self, node: Node) -> Node:
-        """The node, with the value that it had in the recorded run."""
-        stack = [node] if node.gone else []
-        while stack:
-            gone = [x for x in stack[-1].inputs() if x.gone]
-            stack += gone
-            if not gone:
-                last = stack.pop()
-                last.sample, last.gone = np.asarray(self._computed(last.func, last.args, last.kwargs)), False
-        return node
-
     def real(self, node: Node) -> Any:
         """The value of a node in this call."""
-        sample = self._revived(node).sample
+        sample = node.sample
         return sample[()] if node.scalar else sample
 
     def _append(self, node: Node) -> Node:
@@ -400,13 +401,32 @@ class Trace(Interpreter):
         for tensor, stand_in in self.stand_ins.values():
             tensor.tracked = stand_in.tracked
 
+    def publish(self) -> None:
+        """Let what is called for what it does see tensors as the step has left them so far."""
+        for of in self.inputs:
+            if of.written and of.tracer.node is not of.node:
+                value = np.array(self.real(of.tracer.node))
+                if of.node.sample is of.array:  # further calls read the first value, and views of it
+                    of.node.sample = of.array.copy()
+                    for node in self.nodes:
+                        if node.base is not None and node.root() is of.node:
+                            node.sample = np.array(node.sample)
+                np.copyto(of.array, value)
+                if id(of.array) in self._copies:
+                    self._copies[id(of.array)] = of.array.copy()
+        for tensor, stand_in in self.stand_ins.values():
+            if self.gives_gradient(stand_in):
+                self._gradients_before.setdefault(id(tensor), (tensor, tensor._grad))
+                tensor._grad = None if stand_in._grad is None else np.array(self.real(self.value(stand_in._grad).node))
+
     def gives_gradient(self, stand_in: Tensor) -> bool:
         """Whether the step leaves a tensor with another gradient than it had."""
         grad = stand_in._grad
         if grad is None:
-            return self.gradients_read.get(stand_in.index, False) is not None
-        if isinstance(grad, Tracer):
-            return grad.of is None or grad.of.kind != "grad" or grad.of.node is not grad.node
+            first = self.gradients_read.get(stand_in.index)
+            return first is None or first.array is not None
+        if isinstance(grad, Tracer):  # one that was changed in place is written to
+            return grad.of is None or grad.of is not self.gradients_read.get(stand_in.index)
         return not isinstance(grad, FirstGradient)
 
     def undo(self) -> None:
@@ -416,13 +436,36 @@ class Trace(Interpreter):
                 np.copyto(of.array, of.node.sample)
         for rng, state, _ in self.generators.values():
             rng.bit_generator.state = state
+        for tensor, grad in self._gradients_before.values():
+            tensor._grad = grad
+
+    def untraced(self, x: Any) -> Any:
+        """The value of this call."""
+        return self.real(x.node) if isinstance(x, Tracer) else x
 
     def close(self) -> None:
         """The recording is over: the tracers go, and with them the arrays."""
+        for ref in self.made:
+            with contextlib.suppress(Exception):  # it may be gone
+                ref().node  # type: ignore[union-attr]  # noqa: B018  a view takes the value that it has now
         for of in self.inputs:
-            del of.tracer
+            of.tracer = None
         for container in (self._tracers, self._same, self._numbers, self._copies, self.stand_ins):
             container.clear()
+        self.closed = True
+
+    def kept(self) -> str:
+        """Why the step cannot be replayed, if something has kept a value that it has computed; '' otherwise."""
+        if any(ref() is not None for ref in self.made):
+            gc.collect()
+        for ref in self.made:
+            tracer = ref()
+            if tracer is not None:
+                return (
+                    f"the step keeps a value that it computes ({code_line(tracer.node.line)}) in an object, where a "
+                    "replay would not change it: return it, or mark what keeps it with tn.at_each_replay"
+                )
+        return ""
 
 
 class FirstGradient(Lent):
@@ -436,9 +479,9 @@ class FirstGradient(Lent):
     def taken(self) -> Any:
         """Its tracer."""
         grad = self.tensor._grad.array if isinstance(self.tensor._grad, Lent) else self.tensor._grad
-        self.trace.gradients_read[self.tensor.index] = grad
         of = ArrayInput(grad, "grad", tensor=self.tensor, argument=self.number)
-        return None if grad is None else self.trace.tracer(grad, of)
+        self.trace.gradients_read[self.tensor.index] = of
+        return None if grad is None else self.trace.tracer_of(of)
 
 
 class Setting:

@@ -26,6 +26,16 @@ def _members(module: Module) -> Iterator[tuple[str, Any]]:
             yield ".".join([str(key) for key in path]), value
 
 
+def _is_parameter(member: Any) -> bool:
+    return isinstance(member, Tensor) and member.tracked and member.op is None
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"the result of {value.op.name}" if value.op else "a tensor that requires no gradient"
+    return f"a value of type {type(value).__name__}"
+
+
 def assign(buffer: Tensor, new: Tensor) -> None:
     """Give a buffer its next value: the one way in which a layer changes its state while it computes."""
     buffer.value[...] = new.value
@@ -38,6 +48,7 @@ class Module:
     Whatever an attribute holds is found, in the order of assignment, also in lists, tuples and dicts, and once if it is
     shared: a tensor with ``requires_grad=True`` is a parameter, another one a buffer (part of the state, not trained),
     a module is a part.  A tensor's name is the path that leads to it: ``"layers.0.W"`` is ``model.layers[0].W``.
+    TypeError for assigning anything but another parameter, or None, over a parameter: optimisers would go on with it.
 
     `training` says how the module works, see `train`.  `Module.changes` counts assignments to attributes of all modules
     together: while it stays the same, so does every attribute.
@@ -61,6 +72,15 @@ class Module:
     changes: ClassVar[int] = 0
 
     def __setattr__(self, name: str, value: Any) -> None:
+        old = vars(self).get(name)
+        if old is value and isinstance(old, Tensor):  # self.W -= ..., which has changed the tensor itself
+            return
+        if _is_parameter(old) and not (value is None or _is_parameter(value)):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a parameter, and {_described(value)} in its place would not be "
+                f"trained: within tn.no_grad(), {name} -= ... or {name}[...] = ... change its value; "
+                f"{name}.requires_grad = False freezes it; del removes it"
+            )
         Module.changes += 1
         super().__setattr__(name, value)
 
@@ -94,7 +114,7 @@ class Module:
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Path and tensor, for all that is trained, each once, in the order of assignment."""
         for path, member in self._everything():
-            if isinstance(member, Tensor) and member.tracked and member.op is None:
+            if _is_parameter(member):
                 yield path, member
 
     def parameters(self) -> Iterator[Tensor]:
@@ -119,7 +139,16 @@ class Module:
 
     def _state(self) -> dict[str, Tensor]:
         """Parameters and buffers; results of recorded operations that somebody kept as an attribute are neither."""
-        return {path: m for path, m in self._everything() if isinstance(m, Tensor) and m.op is None}
+        found: dict[str, Tensor] = {}
+        for path, member in self._everything():
+            if isinstance(member, Tensor) and member.op is None:
+                if path in found:
+                    raise ValueError(
+                        f"{type(self).__name__}: two tensors, of shapes {found[path].shape} and {member.shape}, have "
+                        f"the path {path!r}: a dict's key with a dot reads like a dict within it; rename one"
+                    )
+                found[path] = member
+        return found
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and buffers, as arrays, by path.

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.ops.elementwise import LN2, as_array, astype, logaddexp, power
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import LN2, astype, logaddexp, power
 from tinygrad_nn.registry import implements, op
 
 

@@ -13,7 +13,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from tinygrad_nn.ops.elementwise import as_array, where
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.linalg import inv, matmul, solve
 from tinygrad_nn.ops.reductions import sum
 from tinygrad_nn.ops.shaping import moveaxis, reshape

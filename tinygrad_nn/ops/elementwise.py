@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from tinygrad_nn.notation import Term, bracket, superscript
+from tinygrad_nn.operands import as_array, real_dtype
 from tinygrad_nn.registry import op
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -22,9 +23,10 @@ def quiet():
 ZERO = np.float64(0.0)
 
 
-def as_array(x):
-    """Lists and Python numbers as an array, arrays as they are."""
-    return x if hasattr(x, "dtype") else np.asarray(x)
+def as_real(x):
+    """An array of floating-point numbers: integers and bools are promoted as by NumPy's `exp`."""
+    x = as_array(x)
+    return x if x.dtype.kind == "f" else x.astype(np.result_type(x.dtype, np.float16))
 
 
 # --- functions that NumPy does not have, or not stably ---------------------------------------------------------------
@@ -35,7 +37,7 @@ _QUIET.run(np.seterr, over="ignore")
 
 
 def _sigmoid(x):
-    y = np.negative(x)
+    y = np.negative(as_real(x))
     if type(y) is np.ndarray:  # in a context made once, which is quicker than to change the present one and back
         y = _QUIET.copy().run(np.exp, y)
         return np.reciprocal(np.add(y, 1.0, y), y)
@@ -44,7 +46,7 @@ def _sigmoid(x):
 
 
 def _softplus(x):
-    return _logaddexp(x, 0.0)
+    return _logaddexp(as_real(x), 0.0)
 
 
 def _logaddexp(a, b):
@@ -59,6 +61,7 @@ def _relu(x):
 
 
 def _elu(x, alpha=1.0):
+    x = as_real(x)
     with quiet():
         return np.where(np.greater(x, 0), x, alpha * np.expm1(np.minimum(x, 0)))
 
@@ -68,7 +71,7 @@ _erf_one_by_one = np.frompyfunc(math.erf, 1, 1)
 
 def _erf(x):
     """The error function; the C library's, one number at a time, or SciPy's where that is installed and pays."""
-    x = as_array(x)
+    x = as_real(x)
     if x.size > 64:
         try:
             from scipy.special import erf as scipy_erf
@@ -76,12 +79,11 @@ def _erf(x):
             pass
         else:
             return scipy_erf(x)
-    kind = x.dtype if x.dtype.kind == "f" else np.float64
-    return np.asarray(_erf_one_by_one(x), dtype=kind)[()]
+    return np.asarray(_erf_one_by_one(x), dtype=x.dtype)[()]
 
 
 def _gelu(x):
-    x = as_array(x)
+    x = as_real(x)
     return x * (0.5 * (1.0 + _erf(x * math.sqrt(0.5))))
 
 
@@ -113,7 +115,7 @@ def _power_base(g, y, x, n):
 
 def _power_exponent(g, y, x, n):
     """xⁿ·log x, and 0 where 0ⁿ with n ≥ 0, where log 0 is not asked for."""
-    return g * (y * np.log(x + (x == 0) * (n >= 0)))
+    return g * (y * np.log(1.0 * x + (x == 0) * (n >= 0)))  # 1.0: small integers have short logarithms
 
 
 def _chosen(g, first, tie):
@@ -162,9 +164,24 @@ def _gelu_slope(x):
     return _normal_cdf(x) + x * (np.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi))
 
 
+def _softsign(x):
+    x = as_real(x)
+    return x / (1.0 + np.abs(x))
+
+
 def _mish_slope(x):
     t = np.tanh(softplus(x))
     return t + x * sigmoid(x) * (1 - t * t)
+
+
+def _bits(n):
+    """Samples of n arguments: integers, and bools."""
+
+    def draw(rng):
+        ints = [rng.integers(-8, 8, size=(2, 3)) for _ in range(n)]
+        return [(tuple(ints), {}), (tuple(a > 0 for a in ints), {})]
+
+    return draw
 
 
 # --- how sums, products and powers are written -----------------------------------------------------------------------
@@ -262,7 +279,7 @@ arctan2    = op(np.arctan2,    "arctan2({a}, {b})", lambda g, y, a, b: _turn(g, 
                 summary="Angle of the point (b, a)", edge_cases="the gradient at (0, 0) is 0.")
 sinc       = op(lambda x: _sinc_derivative(as_array(x), order=0), "sinc({x})", lambda g, y, x: g * _sinc_slope(x, order=1), name="sinc", kind="elementwise",
                 stands_for=(np.sinc,), summary="sin(πx)/(πx)")
-_sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=1: g * _sinc_slope(x, order=order + 1), name="_sinc_slope",
+_sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=1: g * _sinc_slope(x, order=order + 1), name="_sinc_slope", part_of="sinc",
                  kind="elementwise", summary="Derivative of sinc of any order")
 erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erf", kind="elementwise",
                 summary="Error function")
@@ -283,7 +300,7 @@ clip       = op(np.clip, "clip({x}, {min}, {max})", _within,
 # activations
 sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1 - y)), name="sigmoid", kind="elementwise",
                  summary="Logistic function 1/(1 + exp(−x)), stable")
-log_sigmoid = op(lambda x: -_softplus(-as_array(x)), "log σ({x})", lambda g, y, x: g * sigmoid(-x), name="log_sigmoid", kind="elementwise",
+log_sigmoid = op(lambda x: -_softplus(-as_real(x)), "log σ({x})", lambda g, y, x: g * sigmoid(-x), name="log_sigmoid", kind="elementwise",
                  summary="log σ(x), stable")
 softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(x), name="softplus", kind="elementwise", initializer="he_uniform",
                  summary="log(1 + exp(x)), stable")
@@ -298,11 +315,11 @@ selu        = op(lambda x: SELU_SCALE * _elu(x, SELU_ALPHA), "selu({x})", lambda
                  name="selu", kind="elementwise", initializer="lecun_normal", summary="Scaled elu (Klambauer et al. 2017)")
 gelu        = op(_gelu,        "gelu({x})",         lambda g, y, x: g * _gelu_slope(x), name="gelu", kind="elementwise", initializer="he_uniform",
                  summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")
-silu        = op(lambda x: x * _sigmoid(x), "silu({x})", lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise",
+silu        = op(lambda x: as_real(x) * _sigmoid(x), "silu({x})", lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise",
                  initializer="he_uniform", summary="x·σ(x), also called swish")
-softsign    = op(lambda x: x / (1.0 + np.abs(x)), "softsign({x})", lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise",
+softsign    = op(_softsign, "softsign({x})", lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise",
                  summary="x/(1 + |x|)")
-mish        = op(lambda x: x * np.tanh(_softplus(x)), "mish({x})", lambda g, y, x: g * _mish_slope(x), name="mish", kind="elementwise",
+mish        = op(lambda x: as_real(x) * np.tanh(_softplus(x)), "mish({x})", lambda g, y, x: g * _mish_slope(x), name="mish", kind="elementwise",
                  initializer="he_uniform", summary="x·tanh(softplus(x)) (Misra 2019)")
 hard_tanh   = op(lambda x, min=-1.0, max=1.0: np.clip(x, min, max), "hard_tanh({x})",
                  lambda g, y, x, min=-1.0, max=1.0: np.where(np.logical_and(x > min, x < max), g, 0.0), name="hard_tanh", kind="elementwise", selects=True,
@@ -317,13 +334,25 @@ greater       = op(np.greater,       "{a} > {b}", None, None, arguments=("a", "b
 greater_equal = op(np.greater_equal, "{a} ≥ {b}", None, None, arguments=("a", "b"), precedence=0, summary="a ≥ b")
 logical_and   = op(np.logical_and,   "{a} ∧ {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, summary="a and b")
 logical_or    = op(np.logical_or,    "{a} ∨ {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, summary="a or b")
+logical_xor   = op(np.logical_xor,   "{a} ⊕ {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, summary="Either a or b, not both")
 logical_not   = op(np.logical_not,   "¬{x}",      None, arguments=("x",), precedence=3, summary="not x")
 isnan         = op(np.isnan,         "isnan({x})",    None, arguments=("x",), summary="Is it not a number?")
 isinf         = op(np.isinf,         "isinf({x})",    None, arguments=("x",), summary="Is it ±∞?")
 isfinite      = op(np.isfinite,      "isfinite({x})", None, arguments=("x",), summary="Is it neither ±∞ nor NaN?")
 
+# bits of integers; of bools they are the logic above
+bitwise_and   = op(np.bitwise_and, "{a} & {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, samples=_bits(2),
+                   summary="Bits set in a and in b", example="tn.bitwise_and(np.array([6, 7]), 3)")
+bitwise_or    = op(np.bitwise_or,  "{a} | {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, samples=_bits(2),
+                   summary="Bits set in a or in b", example="tn.bitwise_or(np.array([4, 5]), 3)")
+bitwise_xor   = op(np.bitwise_xor, "{a} ^ {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, samples=_bits(2),
+                   summary="Bits set in just one of a and b", example="tn.bitwise_xor(np.array([6, 7]), 3)")
+invert        = op(np.invert,      "~{x}",      None, arguments=("x",), precedence=3, samples=_bits(1),
+                   summary="Every bit turned: −x − 1 of integers, not x of bools", example="tn.invert(np.array([0, 1]))")
+
 # the type of the numbers: the gradient is cast back by the backward pass
-astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g, name="astype", kind="linear",
-            bind=lambda x, dtype: ((x,), {"dtype": np.dtype(dtype)}), arguments=("x",), simplify=unwritten, variants=({"dtype": np.float64},),
-            summary="Convert to another dtype", example="tn.astype(np.array([1.5]), 'float32')")
+astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g if np.dtype(dtype).kind == "f" else np.zeros_like(g),
+            name="astype", kind="linear", bind=lambda x, dtype: ((x,), {"dtype": real_dtype(dtype)}), arguments=("x",), simplify=unwritten,
+            variants=({"dtype": np.float64},), summary="Convert to another dtype; no gradient flows through integers and bools",
+            example="tn.astype(np.array([1.5]), 'float32')")
 # fmt: on

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.ops.elementwise import as_array, astype, unwritten
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import astype, unwritten
 from tinygrad_nn.ops.shaping import (
     broadcast_to,
     concatenate,

@@ -7,8 +7,8 @@ from collections import namedtuple
 
 import numpy as np
 
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import VariadicRule
-from tinygrad_nn.ops.elementwise import as_array
 from tinygrad_nn.ops.shaping import putitem
 from tinygrad_nn.registry import implements, op
 
@@ -46,7 +46,7 @@ def _matmul_b(g, y, a, b):
 
 def _affine(W, A, b):
     """The product, and the bias added to every column in place: one array instead of two."""
-    Z = _product(W, A)
+    Z, b = _product(as_array(W), as_array(A)), as_array(b)
     if type(Z) is np.ndarray and b.dtype == Z.dtype and b.ndim <= Z.ndim:
         return np.add(Z, b, out=Z)
     return Z + b
@@ -283,13 +283,14 @@ det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, 
               jvp=lambda tangents, y, x: np.sum(cofactor(x) * tangents[0], axis=(-1, -2)), samples=_matrices(),
               summary="Determinant", edge_cases="exact for singular matrices.", example="tn.det(np.diag([1.0, 2.0]))")
 cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda tangents, y, x: _slope(tangents[0], x), samples=_matrices(),
-              summary="Cofactors: the gradient of the determinant")
+              part_of="det", summary="Cofactors: the gradient of the determinant")
 _slope   = op(_cofactor_slope, "cof′({x})[{h}]", lambda g, y, h, x: _slope(g, x), lambda g, y, h, x: _cofactor_bend(g, h, x), name="_cofactor_slope",
-              jvp=_slope_tangent, samples=_with_directions, summary="Second derivative of the determinant")
+              jvp=_slope_tangent, samples=_with_directions, part_of="det", summary="Second derivative of the determinant")
 _logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x)),
                 name="_logabsdet", jvp=lambda tangents, y, x: np.trace(np.linalg.inv(x) @ tangents[0], axis1=-2, axis2=-1), samples=_matrices(),
-                summary="Logarithm of |det x|")
-_signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", samples=_matrices(), summary="Sign of det x (no gradient)")
+                part_of="slogdet", summary="Logarithm of |det x|")
+_signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", samples=_matrices(),
+                part_of="slogdet", summary="Sign of det x (no gradient)")
 cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, further=_cholesky_more, samples=_matrices(),
               prepare=lambda x: x @ np.swapaxes(x, -1, -2),
               summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", edge_cases="the gradient is symmetric.",
@@ -340,17 +341,19 @@ def tensordot(a, b, axes=2):
 @implements(np.dot)
 def dot(a, b):
     """As `numpy.dot`: product of numbers, of vectors, of matrices; the last axis of a against the last but one of b."""
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    a, b = as_array(a), as_array(b)
+    if a.ndim == 0 or b.ndim == 0:
         return np.multiply(a, b)
-    if np.ndim(b) <= 2:
-        return np.matmul(as_array(a), as_array(b))
+    if b.ndim <= 2:
+        return np.matmul(a, b)
     return tensordot(a, b, axes=(-1, -2))
 
 
 @implements(np.inner)
 def inner(a, b):
     """Sum of products over the last axes."""
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    a, b = as_array(a), as_array(b)
+    if a.ndim == 0 or b.ndim == 0:
         return np.multiply(a, b)
     return tensordot(a, b, axes=(-1, -1))
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, transpose_fits
-from tinygrad_nn.ops.elementwise import as_array, quiet, sigmoid
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import quiet, sigmoid
 from tinygrad_nn.ops.reductions import log_probabilities, log_softmax, softmax
 from tinygrad_nn.registry import op
 
 
 def _examples(x):
     """N: the number of columns; a vector is one example."""
+    x = as_array(x)
     return (x.shape[-1] or 1) if x.ndim > 1 else 1
 
 
@@ -26,25 +30,44 @@ def _check(prediction, target):
     raise ShapeError(f"the shapes must be equal: losses never broadcast{hint}")
 
 
+def _summed_wide(loss):
+    """The loss in numbers that its sum fits in: of integers in float64, as `np.mean`, of float16 in float32."""
+
+    @functools.wraps(loss)
+    def widened(prediction, target, **params):
+        p, t = as_array(prediction), as_array(target)
+        if p.dtype.char in "fdg":
+            return loss(p, t, **params)
+        if p.dtype.char != "e":
+            return loss(p.astype(np.float64), t, **params)
+        y = loss(p.astype(np.float32), t, **params)
+        return y.astype(np.float16) if y.dtype.char == "f" != t.dtype.char else y
+
+    return widened
+
+
 # --- squared, absolute, Huber ----------------------------------------------------------------------------------------
 
 
+@_summed_wide
 def _mse(prediction, target):
     _check(prediction, target)
     error = np.subtract(prediction, target).ravel()
-    return error.dot(error) / (2 * _examples(as_array(prediction)))
+    return error.dot(error) / (2 * _examples(prediction))
 
 
+@_summed_wide
 def _l1(prediction, target):
     _check(prediction, target)
-    return np.sum(np.abs(np.subtract(prediction, target))) / _examples(as_array(prediction))
+    return np.sum(np.abs(np.subtract(prediction, target))) / _examples(prediction)
 
 
+@_summed_wide
 def _huber(prediction, target, delta=1.0):
     _check(prediction, target)
     size = np.abs(np.subtract(prediction, target))
     inside = np.minimum(size, delta)
-    return np.sum(inside * (size - 0.5 * inside)) / _examples(as_array(prediction))
+    return np.sum(inside * (size - 0.5 * inside)) / _examples(prediction)
 
 
 # --- cross-entropy ---------------------------------------------------------------------------------------------------
@@ -87,8 +110,8 @@ def _are_labels(logits, target):
     return True
 
 
+@_summed_wide
 def _cross_entropy(logits, target):
-    logits, target = as_array(logits), as_array(target)
     if _are_labels(logits, target):
         hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
         return -np.sum(np.where(hot == 0, 0, log_probabilities(logits))) / _examples(logits)
@@ -96,16 +119,16 @@ def _cross_entropy(logits, target):
 
 
 def _cross_entropy_logits(g, y, logits, target):
-    n = _examples(logits)
+    target, n = as_array(target), _examples(logits)
     if target.ndim < logits.ndim:
         hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
         return (softmax(logits, axis=0) - hot) * (g / n)
     return (softmax(logits, axis=0) * np.sum(target, axis=0, keepdims=True) - target) * (g / n)
 
 
+@_summed_wide
 def _binary_cross_entropy(logits, target):
     _check(logits, target)
-    logits, target = as_array(logits), as_array(target)
     if target.size and not ((target >= 0) & (target <= 1)).all():
         at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~((target >= 0) & (target <= 1)))))
         raise ValueError(
@@ -170,7 +193,7 @@ huber_loss = op(_huber, "huber({prediction}, {target})", _huber_rule, _huber_tar
                 summary="1/N Σₙ Σ of ½e² for |e| ≤ delta, delta(|e| − ½delta) beyond (Huber 1964)",
                 example="tn.huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))")
 cross_entropy        = op(_cross_entropy, "CE({logits}, {target})", _cross_entropy_logits,
-                          lambda g, y, logits, target: log_softmax(logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", **LOSS,
+                          lambda g, y, logits, target: log_softmax(1.0 * logits, axis=0) * (-g / _examples(logits)), name="cross_entropy", **LOSS,
                           probabilities=softmax, weighted=lambda logits, target, w: (logits, target * w), samples=_labelled,
                           summary="1/N Σₙ −log softmax(zₙ)[yₙ] of logits (classes, N) with class labels (N,) or one-hot columns (classes, N)",
                           example="tn.cross_entropy(np.array([[0.0, 9.0], [0.0, 0.0]]), np.array([0, 0]))")
@@ -179,7 +202,7 @@ binary_cross_entropy = op(_binary_cross_entropy, "BCE({logits}, {target})", lamb
                           samples=_probable,
                           summary="1/N Σₙ Σ −y log σ(z) − (1 − y) log(1 − σ(z)) of logits z, stable",
                           example="tn.binary_cross_entropy(np.array([[0.0, 9.0]]), np.array([[1.0, 1.0]]))")
-label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", **HOT,
+label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", part_of="cross_entropy", **HOT,
                    summary="Columns with a 1 in the row of each label, which must be one of the classes")
 one_hot       = op(_one_hot,       "onehot({labels})", None, name="one_hot", **HOT, method=False,
                    summary="Columns with a 1 in the row of each label", example="tn.one_hot(np.array([0, 1]), classes=2)")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.arithmetic import as_real
-from tinygrad_nn.ops.elementwise import as_array, astype, where
+from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.reductions import cumprod, cumsum, max, mean, min, prod, sum
 from tinygrad_nn.ops.shaping import reshape, stack
 from tinygrad_nn.ops.sorting import rows_of, sort, take_along_axis, value_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.decompositions import svdvals
-from tinygrad_nn.ops.elementwise import as_array, astype
 from tinygrad_nn.ops.linalg import inv
 from tinygrad_nn.ops.reductions import max, min, sum, vector_norm
 from tinygrad_nn.ops.shaping import moveaxis
@@ -28,10 +28,9 @@ def norm(x, ord=None, axis=None, keepdims=False):
     if ord is None or (ord == "fro" and dimensions == 2):
         return vector_norm(x, ord=2, axis=axis, keepdims=keepdims)
     if dimensions == 1 and not isinstance(ord, str):
-        if ord == 0:
-            x = as_array(x)
-            return sum(astype(x != 0, x.dtype), axis=axis, keepdims=keepdims)
         return vector_norm(x, ord=ord, axis=axis if axes is None else axes[0], keepdims=keepdims)
+    if dimensions == 2 and not np.size(x) and ord in (1, np.inf):
+        return vector_norm(x, ord=2, axis=axis, keepdims=keepdims)  # 0, and max has no value there
     if dimensions == 2 and ord in ("nuc", 1, -1, 2, -2, np.inf, -np.inf):
         x = as_array(x)
         row, column = (i % x.ndim for i in ((0, 1) if axes is None else axes))

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygrad_nn.ops.elementwise import as_array, astype
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import astype
 from tinygrad_nn.ops.linalg import inner, matmul, outer, tensordot
 from tinygrad_nn.ops.reductions import all, any, cumprod, cumsum, logsumexp, max, min, prod, sum
 from tinygrad_nn.ops.shaping import concatenate, diagonal, reshape, squeeze, trace

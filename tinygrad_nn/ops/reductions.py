@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.ops.elementwise import as_array, astype, quiet
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import as_real, astype, quiet
 from tinygrad_nn.registry import op
 
 
@@ -28,7 +29,12 @@ def _inverse(n):
 
 
 def _flat(x, axis):
-    return np.reshape(x, (-1,)) if axis is None else x
+    return np.reshape(x, (-1,)) if axis is None or not x.ndim else x
+
+
+def _place(x, axis):
+    """The axis that a running product takes, counted from 0."""
+    return axis % x.ndim if axis is not None and x.ndim else 0
 
 
 def _sum_rule(g, y, x, axis=None, keepdims=False):
@@ -70,7 +76,7 @@ def _scan_b(g, y, b, a, axis=0):
 
 def _cumprod_rule(g, y, x, axis=None):
     """Exact with zeros: (∏ of what is before) · Σ over what follows of g · (∏ of what is between)."""
-    shape, x, axis = x.shape, _flat(x, axis), 0 if axis is None else axis % x.ndim
+    shape, x, axis = x.shape, _flat(x, axis), _place(x, axis)
     before = np.cumprod(_shifted(x, axis, 1, ahead=True), axis=axis)
     between = _scan_b(g, None, g, x, axis)
     return np.reshape(before * between, shape)
@@ -78,7 +84,7 @@ def _cumprod_rule(g, y, x, axis=None):
 
 def _cumprod_tangent(tangents, y, x, axis=None):
     """The product rule along the way: ẏᵢ = xᵢ ẏᵢ₋₁ + ẋᵢ yᵢ₋₁."""
-    t, x, axis = _flat(tangents[0], axis), _flat(x, axis), 0 if axis is None else axis % x.ndim
+    t, x, axis = _flat(tangents[0], axis), _flat(x, axis), _place(x, axis)
     return _linear_scan(t * _shifted(y, axis, 1, ahead=True), x, axis=axis)
 
 
@@ -91,7 +97,9 @@ def _scan_tangent(t, y, b, a, axis=0):
 
 def _one_axis_last(x, axis):
     """x with the reduced axes flattened into one last axis, and the way back."""
-    axes = tuple(range(x.ndim)) if axis is None else tuple(i % x.ndim for i in np.atleast_1d(axis).tolist())
+    axes = (
+        tuple(range(x.ndim)) if axis is None or not x.ndim else tuple(i % x.ndim for i in np.atleast_1d(axis).tolist())
+    )
     kept = tuple(i for i in range(x.ndim) if i not in axes)
     order = kept + axes
     moved = np.transpose(x, order)
@@ -144,9 +152,13 @@ def _extreme_rule(g, y, x, axis=None, keepdims=False):
 
 
 def _vector_norm(x, ord=2, axis=None, keepdims=False):
+    x = as_array(x)
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)  # as NumPy's
+    if ord == 0:
+        return np.sum(x != 0, axis=axis, keepdims=keepdims).astype(x.dtype)
     if ord == 2:
         return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
-    if ord == 1:
+    if ord == 1 or (ord > 0 and not x.size):
         return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
     if np.isinf(ord):
         return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
@@ -155,6 +167,8 @@ def _vector_norm(x, ord=2, axis=None, keepdims=False):
 
 def _vector_norm_rule(g, y, x, ord=2, axis=None, keepdims=False):
     """The zero vector gets 0, at every order."""
+    if ord == 0:
+        return np.zeros_like(x)
     if np.isinf(ord):
         return np.sign(x) * _extreme_rule(g, y, np.abs(x), axis, keepdims)
     if ord == 1:
@@ -171,12 +185,14 @@ def _vector_norm_rule(g, y, x, ord=2, axis=None, keepdims=False):
 
 
 def _softmax(x, axis=0):
+    x = as_real(x)
     with quiet():
         y = np.exp(x - np.max(x, axis=axis, keepdims=True)) if np.size(x) else np.exp(x)
         return y / np.sum(y, axis=axis, keepdims=True)
 
 
 def _logsumexp(x, axis=None, keepdims=False):
+    x = as_real(x)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         if not np.size(x):
             return np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
@@ -188,8 +204,9 @@ def _logsumexp(x, axis=None, keepdims=False):
 
 def log_probabilities(x, axis=0):
     """The logarithm of the softmax of arrays, stable."""
+    x = as_real(x)
     if not np.size(x):
-        return np.exp(x)
+        return x - np.sum(x, axis=axis, keepdims=True)
     with quiet():
         shifted = x - np.max(x, axis=axis, keepdims=True)
         return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
@@ -270,7 +287,7 @@ def _all_more(x, axis=None, keepdims=False, where=True):
 AXES: tuple[dict[str, Any], ...] = ({}, {"axis": 0}, {"axis": -1})
 NORMS: tuple[dict[str, Any], ...] = (
     {"ord": np.inf, "axis": 0, "keepdims": True}, {"ord": -np.inf, "axis": -1}, {"ord": 1, "axis": 0},
-    {"ord": 3, "axis": 1}, {"ord": -1.5, "axis": 1, "keepdims": True}, {"axis": (0, 1)}, {},
+    {"ord": 3, "axis": 1}, {"ord": 0, "axis": 0}, {"ord": -1.5, "axis": 1, "keepdims": True}, {"axis": (0, 1)}, {},
 )  # fmt: skip
 REDUCED: dict[str, Any] = {
     "arguments": ("x",),
@@ -297,7 +314,8 @@ cumsum  = op(np.cumsum,  "cumsum({x})",  _cumsum_rule,  kind="linear", entries="
 cumprod = op(np.cumprod, "cumprod({x})", _cumprod_rule, jvp=_cumprod_tangent, shape=(2, 4), variants=AXES,
              further=lambda x, axis=None, dtype=None: cumprod(_prepared(x, dtype, True, 1), axis=axis), summary="Running product",
              edge_cases="exact with zeros.")
-vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", variants=NORMS, stands_for=(np.linalg.vector_norm,),
+vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", array_params=True, variants=NORMS,
+                 stands_for=(np.linalg.vector_norm,),
                  summary="Norm of vectors: (Σ|x|^ord)^(1/ord)", edge_cases="the gradient at the zero vector is 0.")
 softmax     = op(_softmax, "softmax({x})", lambda g, y, x, axis=0: y * (g - np.sum(g * y, axis=axis, keepdims=True)), name="softmax", kind="symmetric",
                  variants=({"axis": -1}, {}), activation=True, summary="exp(x) / Σ exp(x) along axis, stable")
@@ -313,5 +331,5 @@ argmin  = op(np.argmin, "argmin({x})", None, **REDUCED, variants=({}, {"axis": 0
 any     = op(np.any,    "any({x})",    None, **REDUCED, further=_any_more, summary="Is any element true?")
 all     = op(np.all,    "all({x})",    None, **REDUCED, further=_all_more, summary="Are all elements true?")
 _linear_scan = op(_scan, "scan({b}, {a})", _scan_b, lambda g, y, b, a, axis=0: _scan_b(g, y, b, a, axis) * _shifted(y, axis, 0, ahead=True),
-                  jvp=_scan_tangent, name="_linear_scan", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
+                  jvp=_scan_tangent, name="_linear_scan", part_of="cumprod", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
 # fmt: on

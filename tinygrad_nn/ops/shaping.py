@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced, VariadicRule
-from tinygrad_nn.ops.elementwise import as_array, unwritten
+from tinygrad_nn.ops.elementwise import unwritten
 from tinygrad_nn.registry import implements, op
 
 # --- public signatures that NumPy spells in several ways -------------------------------------------------------------
@@ -41,7 +42,9 @@ def _bind_arrays(arrays, axis=0):
 
 
 def _bind_concatenate(arrays, axis=0):
-    return _bind_arrays([np.reshape(a, (-1,)) for a in arrays] if axis is None else arrays, axis or 0)
+    if axis is None:
+        return _bind_arrays([np.reshape(a, (-1,)) for a in arrays])
+    return _bind_arrays(arrays, axis)
 
 
 # --- indexing --------------------------------------------------------------------------------------------------------
@@ -53,7 +56,7 @@ def plain_index(index: Any) -> Any:
         return tuple(plain_index(i) for i in index)
     if isinstance(index, Traced):
         return index.as_index()
-    if isinstance(index, (list, np.ndarray)):
+    if isinstance(index, list) or hasattr(index, "__array__"):
         index = np.array(index)
         return index.astype(np.intp) if not index.size and index.dtype.kind == "f" else index
     return index
@@ -61,6 +64,10 @@ def plain_index(index: Any) -> Any:
 
 def _bind_getitem(x, index):
     return (x,), {"index": plain_index(index)}
+
+
+def _get(x, index):
+    return as_array(x)[index]
 
 
 def _may_repeat(index):
@@ -88,7 +95,7 @@ def _index_update(x, values, index):
 def _bind_index_update(x, index, values):
     index = plain_index(index)
     if _may_repeat(index):
-        places = np.arange(np.size(x) or 1).reshape(np.shape(x))[index].ravel()
+        places = np.arange(np.size(x)).reshape(np.shape(x))[index].ravel()
         if len(np.unique(places)) < len(places):
             raise ValueError("index_update: the index names an element twice, so which value stays would be chance")
     return (x, values), {"index": index}
@@ -139,6 +146,10 @@ def _tile_rule(g, y, x, reps=1):
     return np.reshape(np.sum(np.reshape(g, split), axis=tuple(range(0, 2 * y.ndim, 2))), x.shape)
 
 
+def _padded(x, pad_width, constant_values=0):
+    return np.pad(x, pad_width, constant_values=constant_values) if np.ndim(x) else np.array(x)
+
+
 def _pad_rule(g, y, x, pad_width=0, constant_values=0):
     return g[tuple(slice(before, before + n) for (before, _), n in zip(pad_width, x.shape, strict=True))]
 
@@ -157,6 +168,10 @@ def _transpose_rule(g, y, x, axes=None):
 
 def _roll_rule(g, y, x, shift=1, axis=None):
     return np.roll(g, tuple(-s for s in shift) if np.iterable(shift) else -shift, axis=axis)
+
+
+def _put_taken_samples(rng):
+    return [((rng.normal(size=(2, 3)), np.array([3, 0, 3])), {"shape": (2, 4), "axis": 1})]
 
 
 def _take_samples(rng):
@@ -189,14 +204,15 @@ swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, ax
                   variants=({"axis1": 0, "axis2": 1}, {"axis1": -1, "axis2": 0}),
                   summary="Two axes exchanged", example="tn.swapaxes(np.array([[1.0, 2.0]]), 0, 1)")
 moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), **COPIED, view=True,
-                  shape=(2, 3, 4), variants=({"source": 0, "destination": -1}, {"source": (0, 1), "destination": (2, 0)}),
+                  array_params=True, shape=(2, 3, 4), variants=({"source": 0, "destination": -1}, {"source": (0, 1), "destination": (2, 0)}),
                   summary="Axes moved to new places", example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)")
 # squeeze: [...] makes a view also where there is nothing to squeeze
 squeeze      = op(lambda x, axis=None: np.squeeze(x, axis)[...], "squeeze({x})", lambda g, y, x, axis=None: np.reshape(g, x.shape), name="squeeze",
                   stands_for=(np.squeeze,), **COPIED, view=True, simplify=unwritten, shape=(1, 3, 1), variants=({}, {"axis": 0}, {"axis": (0, -1)}),
                   summary="Axes of length 1 left out", example="tn.squeeze(np.array([[1.0, 2.0]]))")
 expand_dims  = op(np.expand_dims, "expand({x})", lambda g, y, x, axis=0: np.reshape(g, x.shape), **COPIED, view=True, simplify=unwritten,
-                  variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}), summary="New axes of length 1", example="tn.expand_dims(np.array([1.0, 2.0]), 0)")
+                  array_params=True, variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}),
+                  summary="New axes of length 1", example="tn.expand_dims(np.array([1.0, 2.0]), 0)")
 broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, **COPIED, view=True,
                   bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), simplify=unwritten, variants=({"shape": (4, 2, 3)},),
                   summary="Repeated along new or stretched axes", example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))")
@@ -209,11 +225,11 @@ stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({a
 tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
                   variants=({"reps": (2,)}, {"reps": (2, 1)}, {"reps": (2, 1, 2)}, {"reps": (0, 2)}),
                   summary="Repeated as a whole", example="tn.tile(np.array([1.0, 2.0]), 2)")
-roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED,
+roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED, array_params=True,
                   variants=({"shift": 1}, {"shift": -2, "axis": 1}, {"shift": (1, 2), "axis": (0, 1)}, {"shift": 1, "axis": (0, 1)}),
                   summary="Shifted around", example="tn.roll(np.array([1.0, 2.0, 3.0]), 1)")
 flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), **COPIED, view=True,
-                  variants=({}, {"axis": 0}, {"axis": (0, 1)}), summary="In reverse order", example="tn.flip(np.array([1.0, 2.0]))")
+                  array_params=True, variants=({}, {"axis": 0}, {"axis": (0, 1)}), summary="In reverse order", example="tn.flip(np.array([1.0, 2.0]))")
 tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tril(g, k), **COPIED, variants=({}, {"k": 1}),
                   summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
 triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), **COPIED, variants=({}, {"k": -1}),
@@ -222,19 +238,19 @@ take         = op(np.take,         "{x}[{indices}]", _take_rule, None, selects=T
                   samples=_take_samples,
                   summary="Elements by integer index along an axis; repeated indices accumulate", example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])")
 _untake      = op(_put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",
-                  kind="multilinear", samples=lambda rng: [((rng.normal(size=(2, 3)), np.array([3, 0, 3])), {"shape": (2, 4), "axis": 1})],
+                  part_of="take", kind="multilinear", samples=_put_taken_samples,
                   summary="The way back of take")
-getitem      = op(lambda x, index: x[index], "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
+getitem      = op(_get, "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
                   **COPIED, view=True, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
                   summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
-putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", **COPIED,
+putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", part_of="getitem", **COPIED,
                   bind=lambda x, shape, index: ((x,), {"shape": shape, "index": index}),
                   samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
 index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
                   lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", bind=_bind_index_update,
                   samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
-constant_pad = op(lambda x, pad_width, constant_values=0: np.pad(x, pad_width, constant_values=constant_values), "pad({x})", _pad_rule, name="_pad",
+constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad",
                   jvp=lambda tangents, y, x, pad_width=0, constant_values=0: constant_pad(tangents[0], pad_width), bind=_bind_pad,
                   samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), width, 1.5) for width in (1, (2, 1), ((0, 1), (2, 0)))],
                   summary="Padded with a constant")
@@ -251,13 +267,14 @@ def ravel(x, order="C"):
 
 
 def _atleast_1d(x):
-    return x if np.ndim(x) else reshape(x, (1,))
+    x = as_array(x)
+    return x if x.ndim else reshape(x, (1,))
 
 
 @implements(np.hstack)
 def hstack(arrays):
     """Joined side by side: along the second axis, or the first of vectors."""
-    arrays = [_atleast_1d(as_array(a)) for a in arrays]
+    arrays = [_atleast_1d(a) for a in arrays]
     return concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1)
 
 
@@ -294,6 +311,7 @@ def _array_split(x, indices_or_sections, axis=0):
 @implements(np.repeat)
 def repeat(x, repeats, axis=None):
     """Each element repeated so many times, along an axis or flattened; `repeats` may differ from element to element."""
+    axis = None if axis in (0, -1) and not np.ndim(x) else axis
     n = np.size(x) if axis is None else np.shape(x)[axis]
     return take(x, np.repeat(np.arange(n), repeats), axis=axis)
 

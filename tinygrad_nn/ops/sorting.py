@@ -6,9 +6,10 @@ from functools import partial
 
 import numpy as np
 
+from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.arithmetic import as_real
-from tinygrad_nn.ops.elementwise import as_array, where
+from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.reductions import mean
 from tinygrad_nn.ops.shaping import (
     broadcast_to,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_nn.ops.elementwise import as_array, astype, where
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.joining import rearranged
 from tinygrad_nn.ops.linalg import matmul
 from tinygrad_nn.ops.padding import pad

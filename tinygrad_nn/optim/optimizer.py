@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.modes import MODE, at_each_replay, stand_ins
 from tinygrad_nn.optim.rule import Group, NewState, Params, State
-from tinygrad_nn.optim.updates import FusedUpdate, SingleUpdate, StateArrays, updates_of
+from tinygrad_nn.optim.updates import FusedUpdate, SingleUpdate, StateArrays, updates_of, widened
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Optimizer"]
@@ -37,8 +37,9 @@ class Optimizer:
 
     `needs_loss` is True for optimisers whose `step` takes a function that computes the loss.
     `param_groups` is the list of groups: change ``group["lr"]`` there at any time.  `state` holds a dict of arrays for
-    each parameter, by position.  A parameter without a gradient is left alone.  `fused` says whether small parameters
-    are stepped as one vector: as long as all of them have made equally many steps.
+    each parameter, by position; rule and state of float16 parameters work in float32.  A parameter without a gradient
+    is left alone.  `fused` says whether small parameters are stepped as one vector: as long as all of them have made
+    equally many steps.
     """
 
     needs_loss = False
@@ -84,7 +85,7 @@ class Optimizer:
         self._check(group)
         for p in params:
             p.value = np.asarray(p.value)  # a NumPy scalar could not be changed in place
-        states = [StateArrays(self._initial(p.value, group)) for p in params]
+        states = [StateArrays(self._initial(widened(p.value), group)) for p in params]
         self.param_groups.append(group)
         self.state += states
         self._updates.append((group, *updates_of(self.rule, params, states)))
@@ -95,7 +96,7 @@ class Optimizer:
             if not isinstance(p, Tensor):
                 raise TypeError(f"{self._name}: parameter {i} is of type {type(p).__name__}, expected a tensor")
             if p.op is not None or not p.tracked:
-                made = f"is the result of {p.op.name}" if p.op is not None else "does not require a gradient"
+                made = f"is the result of {p.op.public_name}" if p.op is not None else "does not require a gradient"
                 raise ValueError(
                     f"{self._name}: {label(p, f'parameter {i}')} of shape {p.shape} {made}; "
                     "expected tensors you made with requires_grad=True"

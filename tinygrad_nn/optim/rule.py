@@ -50,7 +50,7 @@ def fusable(rule: Callable) -> Callable:
 
 def cast(p: Any, x: Any) -> Any:
     """A number in the dtype of `p`.  Python's numbers stay: they are weak.  One computed from a counter is float64."""
-    return x if type(x) is float or type(x) is int else x.astype(p.dtype)
+    return x if x.__class__ in (float, int) else x.astype(p.dtype)  # what stands for one says so, too
 
 
 def is_off(setting: Any) -> bool:

@@ -15,7 +15,7 @@ from tinygrad_nn.errors import gradient_shape_error
 from tinygrad_nn.optim.rule import Group
 from tinygrad_nn.tensor import Tensor, current
 
-__all__ = ["SMALL", "FusedUpdate", "SingleUpdate", "StateArrays", "updates_of"]
+__all__ = ["SMALL", "FusedUpdate", "HalfUpdate", "SingleUpdate", "StateArrays", "updates_of", "widened"]
 
 SMALL = 1 << 14  # elements; copying larger parameters would take longer than the calls that it saves
 
@@ -57,6 +57,19 @@ class SingleUpdate:
         (p.watch or p.watched()).change()
         if new:
             _write(state, new)
+
+
+def widened(x: Any) -> Any:
+    """The array in which a rule works: float32 for float16, whose squares and ε = 1e-8 would be 0."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+class HalfUpdate(SingleUpdate):
+    """One parameter in float16: the rule and its state work in float32."""
+
+    def step(self, rule: Callable, group: Group) -> None:
+        """Apply the rule, if there is a gradient."""
+        super().step(lambda p, g, state, group: rule(widened(p), widened(g), state, group), group)
 
 
 class FusedUpdate:
@@ -128,7 +141,9 @@ def updates_of(
     single: list[SingleUpdate] = []
     by_dtype: dict[np.dtype, list[tuple[Tensor, StateArrays]]] = {}
     for p, state in zip(params, states, strict=True):
-        if state and p.size <= SMALL and hasattr(rule, "fusable"):
+        if p.dtype == np.float16:
+            single.append(HalfUpdate(p, state))
+        elif state and p.size <= SMALL and hasattr(rule, "fusable"):
             by_dtype.setdefault(p.dtype, []).append((p, state))
         else:
             single.append(SingleUpdate(p, state))

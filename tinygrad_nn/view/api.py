@@ -108,7 +108,7 @@ def draw(
     >>> [field.text for field in tn.draw(step).scene.boxes[1].fields]
     ['multiply(2, x_value, t1)', 'add(t1, 1, t1)', 'tanh(t1, t1)', 'add_reduce(t1, None, None, t2, False)']
 
-    Source: M. Thill's post "Feed Forward Networks and the Backpropagation Algorithm", "Interlude: The Chain Rule and
+    Source: M. Thill's post "Yet another Neural Networks Introduction", "Interlude: The Chain Rule and
     Nested Dependencies".
     """
     if is_compiled(root):

@@ -65,7 +65,7 @@ def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | 
     Check
       ✓ the backward pass gives 36
 
-    Source: M. Thill's post "Feed Forward Networks and the Backpropagation Algorithm", "Interlude: The Chain Rule and
+    Source: M. Thill's post "Yet another Neural Networks Introduction", "Interlude: The Chain Rule and
     Nested Dependencies".
     """
     for value, role in ((z, "z"), (t, "t")):

@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,18 @@ CHAPTERS = {
     "tinygrad_nn.ops.special": "Special functions",
     "tinygrad_nn.ops.reductions": "Reductions",
     "tinygrad_nn.ops.shaping": "Shaping and indexing",
+    "tinygrad_nn.ops.arithmetic": "Rounding, remainders, signs",
+    "tinygrad_nn.ops.sorting": "Sorting, searching, choosing",
+    "tinygrad_nn.ops.joining": "Joining and rearranging",
+    "tinygrad_nn.ops.padding": "Padding",
+    "tinygrad_nn.ops.statistics": "Statistics, differences, interpolation",
+    "tinygrad_nn.ops.nan": "Without NaN",
     "tinygrad_nn.ops.scatter": "Adding at places, largest elements, running extremes, distances",
     "tinygrad_nn.ops.linalg": "Linear algebra",
+    "tinygrad_nn.ops.decompositions": "Decompositions",
+    "tinygrad_nn.ops.norms": "Norms",
     "tinygrad_nn.ops.convolution": "Convolution and pooling",
+    "tinygrad_nn.ops.numpy2": "Further names",
     "tinygrad_nn.ops.losses": "Losses",
     "tinygrad_nn.ops.composed_losses": "Losses composed of operations",
 }
@@ -71,9 +81,17 @@ def operations(chapters: dict[str, str] = CHAPTERS) -> str:
     ]
     for module, title in chapters.items():
         lines += [f"## {title}", "", *_chapter(module), ""]
-    names = {f"np.{'linalg.' if 'linalg' in (f.__module__ or '') else ''}{f.__name__}" for f in BY_FUNCTION}
+    names = {_name_in_numpy(f) for f in BY_FUNCTION}
     lines += ["## NumPy functions that work on tensors", "", ", ".join(f"`{n}`" for n in sorted(names)), ""]
     return "\n".join(lines)
+
+
+def _name_in_numpy(function: Any) -> str:
+    """Where it is found in NumPy: `np.linalg.inv`, `np.add.reduce`."""
+    if isinstance(getattr(function, "__self__", None), np.ufunc):
+        return f"np.{function.__self__.__name__}.{function.__name__}"
+    folder = (function.__module__ or "numpy").removeprefix("numpy").removeprefix(".")
+    return ".".join(filter(None, ["np", folder, function.__name__]))
 
 
 def _chapter(module: str) -> list[str]:

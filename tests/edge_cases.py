@@ -75,6 +75,45 @@ point("tn.clip(x, y, z)", [1, 1, 1], x=[0.0, 1.5, 3.0], y=[2.0, 2.0, 2.0], z=[1.
       dx=[0, 0, 0], dy=[0, 0, 0], dz=[1, 1, 1], why="of bounds that cross, the upper one comes out")  # fmt: skip
 point("tn.clip(x, None, 1.0)", [-inf, 1], x=[-inf, inf], dx=[1, 0])
 
+THEME = "steps are flat"
+for name in ("floor", "trunc", "round"):
+    point(f"tn.{name}(x)", [1, 0, 0], x=[1.0, 0.25, 0.0], dx=[0, 0, 0])
+point("tn.ceil(x)", [1, 1, 0], x=[1.0, 0.25, 0.0], dx=[0, 0, 0])
+point("tn.rint(x)", [0, 2, 2], x=[0.5, 1.5, 2.5], dx=[0, 0, 0])
+point("tn.floor_divide(x, y)", [2, -3], x=[5.0, -5.0], y=[2.0, 2.0], dx=[0, 0], dy=[0, 0])
+point("tn.heaviside(x, y)", [0, 0.5, 1], x=[-1.0, 0.0, 1.0], y=[0.5, 0.5, 0.5], dx=[0, 0, 0], dy=[0, 1, 0])
+point("x % y", [1, 1, -1], x=[5.0, -5.0, 5.0], y=[2.0, 2.0, -2.0], dx=[1, 1, 1], dy=[-2, 3, 3])
+point("tn.fmod(x, y)", [1, -1], x=[5.0, -5.0], y=[2.0, 2.0], dx=[1, 1], dy=[-2, 2])
+point("tn.fabs(x)", [0, 1], x=[0.0, -1.0], dx=[0, -1])
+point("tn.copysign(x, y)", [0, 1, -2], x=[0.0, -1.0, 2.0], y=[1.0, 1.0, -1.0], dx=[0, -1, -1], dy=[0, 0, 0])
+
+THEME = "NaN left out"
+point(
+    "tn.fmax(x, y)", [1, 2, 3, 1], x=[1.0, nan, 3.0, 1.0], y=[nan, 2.0, 0.0, 1.0], dx=[1, 0, 1, 0.5], dy=[0, 1, 0, 0.5]
+)
+point(
+    "tn.fmin(x, y)", [1, 2, 0, 1], x=[1.0, nan, 3.0, 1.0], y=[nan, 2.0, 0.0, 1.0], dx=[1, 0, 0, 0.5], dy=[0, 1, 1, 0.5]
+)
+point("np.nansum(x)", 4, x=[1.0, nan, 3.0], dx=[1, 0, 1])
+point("np.nanmean(x)", 2, x=[1.0, nan, 3.0], dx=[0.5, 0, 0.5])
+point("np.nanmax(x)", 3, x=[3.0, nan, 3.0], dx=[0.5, 0, 0.5])
+point("np.nanstd(x)", 0, x=[3.0, nan, 3.0], dx=[0, 0, 0])
+point("np.nan_to_num(x, nan=7.0, posinf=8.0, neginf=9.0)", [7, 8, 9, 1], x=[nan, inf, -inf, 1.0], dx=[0, 0, 0, 1])
+
+THEME = "in order: the gradient goes back to where the element came from"
+point("np.sort(x)", [1, 2, 2, nan], x=[2.0, nan, 1.0, 2.0], dx=[1, 1, 1, 1])
+point(
+    "np.median(x)",
+    2,
+    x=[2.0, 9.0, 1.0, 2.0],
+    dx=[0.5, 0, 0, 0.5],
+    why="equal elements keep their order, as in a stable sort",
+)
+point("np.median(x)", nan, x=[2.0, nan], dx=[0, 1])
+point("np.quantile(x, 0.25)", 1.5, x=[3.0, 1.0, 2.0], dx=[0, 0.5, 0.5])
+point("np.percentile(x, 100)", inf, x=[3.0, inf], dx=[0, 1])
+point("np.unique(x)", [1, 2], x=[2.0, 1.0, 2.0], dx=[1, 1, 0], why="of equal elements the first receives it")
+
 THEME = "an infinite slope is an answer"
 point("np.sqrt(x)", [0, 1, inf], x=[0.0, 1.0, inf], dx=[inf, 0.5, 0])
 point("np.cbrt(x)", [0, 1, -1], x=[0.0, 1.0, -1.0], dx=[inf, 1 / 3, 1 / 3])

@@ -8,7 +8,7 @@ import pytest
 IN_TORCH = """
 exp expm1 exp2 log log1p log2 log10 sqrt square abs sign reciprocal negative sin cos tan arcsin arccos arctan sinh cosh
 tanh arcsinh arccosh arctanh sinc erf sigmoid relu add subtract multiply divide hypot arctan2 logaddexp maximum minimum
-matmul einsum
+matmul einsum remainder fmod positive copysign fmax fmin
 """
 MOVES = "reshape ravel transpose swapaxes moveaxis squeeze expand_dims broadcast_to tile repeat roll flip take diagonal"
 IN_SCIPY = "erf erfc erfinv gammaln digamma logsumexp polygamma"
@@ -105,7 +105,10 @@ def torch_names():
     }  # fmt: skip
     return SimpleNamespace(
         **names, constant=constant, pad=pad, split=split, norm=norm, solve=solve, index_update=index_update,
-        dot=dot,
+        dot=dot, fabs=torch.abs, copy=torch.clone, degrees=torch.rad2deg, radians=torch.deg2rad,
+        sort=lambda x, axis=-1: torch.sort(x, axis)[0], diff=lambda x, axis=-1: torch.diff(x, dim=axis),
+        median=lambda x, axis: torch.quantile(x, 0.5, axis),
+        take_along_axis=lambda x, places, axis: torch.take_along_dim(x, constant(places), axis),
         power=torch.pow, cbrt=lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3), clip=torch.clamp,
         log_sigmoid=F.logsigmoid, softplus=lambda x: F.softplus(x, threshold=1e9), hard_tanh=F.hardtanh,
         where=lambda c, a, b: torch.where(c if torch.is_tensor(c) else constant(c), a, b),

@@ -91,8 +91,8 @@ def program(seed: int, length: int | None = None) -> tuple[Program, list[np.ndar
 # --- what each operation asks of its arguments ------------------------------------------------------------------------
 
 ANYWHERE = """negative square sin cos arctan sinh cosh tanh arcsinh sinc erf sigmoid log_sigmoid gelu silu softplus mish
-exp expm1 exp2"""
-KINKED_AT_0 = "abs relu leaky_relu elu selu softsign"
+exp expm1 exp2 positive copy radians"""
+KINKED_AT_0 = "abs fabs relu leaky_relu elu selu softsign"
 POSITIVE = "log log1p log2 log10 sqrt cbrt reciprocal"
 KINKED_AT = {"celu": 0.0, "hard_sigmoid": 3.0, "hard_swish": 3.0, "soft_shrink": 0.5, "hard_shrink": 0.5}
 INSIDE = "arcsin arccos arctanh tan"
@@ -186,6 +186,9 @@ class Author:
         # PyTorch's second derivative of sinc is NaN at 0 and loses its digits near it
         self.add(name, at, margin=np.abs(self.values[at]).min() / 10 if name == "sinc" else None)
 
+    def draw_small(self):
+        self.add("degrees", self.pick(lambda x: np.abs(x).max() < 0.3))
+
     def draw_kinked(self):
         at = self.pick()
         self.add(self.one_of(*KINKED_AT_0.split()), at, margin=np.abs(self.values[at]).min())
@@ -241,6 +244,36 @@ class Author:
         margin = min(self.gap(self.values[at], bound) for bound in (low, high) if bound is not None)
         self.add("clip", at, rest=(low, high), margin=margin)
         self.add("hard_tanh", at, margin=np.abs(np.abs(self.values[at]) - 1).min())
+
+    def draw_remainder(self):
+        a = self.pick()
+        b = self.positive(self.pick(lambda x: broadcastable(x, self.values[a])))
+        share = self.values[a] / self.values[b]
+        self.add(self.one_of("remainder", "fmod"), a, b, margin=self.gap(share, np.rint(share)))
+
+    def draw_sign_or_larger(self):
+        a = self.pick()
+        b = self.pick(lambda x: broadcastable(x, self.values[a]))
+        sizes = min(np.abs(self.values[i]).min() for i in (a, b))
+        self.add("copysign", a, b, margin=sizes)
+        self.add(self.one_of("fmax", "fmin"), a, b, margin=self.gap(self.values[a], self.values[b]))
+
+    # -- in order
+
+    def draw_order(self):
+        at = self.pick(lambda x: x.ndim)
+        x, axis = self.values[at], self.axis(self.values[at])
+        if x.shape[axis] > 1 and np.diff(np.sort(x, axis=axis), axis=axis).min() < KINK:
+            raise Unsuitable
+        self.add(self.one_of("sort", "median"), at, axis=axis)
+
+    def draw_along(self):
+        at = self.pick(lambda x: x.ndim)
+        x, axis = self.values[at], self.axis(self.values[at])
+        places = self.rng.integers(0, x.shape[axis], size=x.shape)
+        self.add("take_along_axis", at, rest=(places,), axis=axis)
+        if x.shape[axis] > 1:
+            self.add("diff", at, axis=axis)
 
     # -- reductions
 

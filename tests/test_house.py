@@ -195,6 +195,7 @@ def names_asked_for(tree):
 
 OTHER_MEANINGS = {
     ("nn/normalization.py", "affine"),  # an option of normalising layers
+    ("numpy_protocol.py", "outer"),  # a method of ufuncs
     ("view/renderers/dot_source.py", "pad"),  # an attribute of Graphviz
 }  # fmt: skip
 

@@ -16,7 +16,10 @@ __all__ = ["ABOUT_VALUES", "LEAVES_GRAPH", "array_function", "array_ufunc"]
 LEAVES_GRAPH = "{} cannot {}: that would silently leave the graph; take .data or .detach() to leave it on purpose"
 ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isclose, np.result_type, np.zeros_like,
                  np.ones_like, np.empty_like, np.full_like, np.iscomplexobj, np.isrealobj, np.array_repr, np.array_str,
-                 np.shares_memory, np.may_share_memory, np.array2string, np.count_nonzero}  # fmt: skip
+                 np.shares_memory, np.may_share_memory, np.array2string, np.count_nonzero, np.array_equiv, np.isreal,
+                 np.iscomplex, np.isin, np.lexsort, np.linalg.matrix_rank, np.diag_indices_from, np.tril_indices_from,
+                 np.triu_indices_from, np.unravel_index, np.common_type, np.can_cast, np.min_scalar_type,
+                 np.einsum_path}  # fmt: skip
 
 # What somebody who called this function may want, by meaning; a function of the same name is the other suggestion.
 _NEAREST = {"angle": "arctan2", "apply_over_axes": "sum", "expit": "sigmoid", "log_expit": "log_sigmoid"}
@@ -33,6 +36,14 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
     if method == "at":
         _check_writing(ufunc, inputs[:1], inputs[1:])
         return _on_values(ufunc.at, inputs, kwargs)
+    if method == "outer":
+        first, second = inputs
+        inputs, method = (np.reshape(first, np.shape(first) + (1,) * np.ndim(second)), second), "__call__"
+    if kwargs.get("dtype") is not None and method == "__call__":
+        dtype = kwargs.pop("dtype")
+        inputs = tuple(x if isinstance(x, (int, float)) else _numpy_entry(np.astype)(x, dtype) for x in inputs)
+    if method != "__call__" and getattr(ufunc, method) in BY_FUNCTION:
+        return BY_FUNCTION[getattr(ufunc, method)](*inputs, **kwargs)
     if method != "__call__":
         raise TypeError(f"np.{ufunc.__name__}.{method} is not recorded: use the tensor functions (tn.sum, tn.prod ...)")
     return _numpy_entry(ufunc)(*inputs, **kwargs)
@@ -40,7 +51,7 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
 
 def array_function(self: Any, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     """Another NumPy function called on a tensor (NEP 18): the operation or function that it stands for."""
-    if function in ABOUT_VALUES:
+    if function in ABOUT_VALUES or (function is np.where and len(args) == 1):
         if function is np.full_like and any(isinstance(a, Traced) and a.tracked for a in (*args[1:], *kwargs.values())):
             raise TypeError(LEAVES_GRAPH.format("np.full_like of a tensor", "become an array"))
         return _on_values(function, args, kwargs)

@@ -138,6 +138,7 @@ def implements(*functions: Callable, name: str | None = None, method: bool = Tru
             args = tuple([plain_values(a, function.__name__) for a in args])
             return function(*args, **{key: plain_values(a, function.__name__) for key, a in kwargs.items()})
 
+        composed.method = method  # type: ignore[attr-defined]
         _register(composed, name or function.__name__, functions)
         return composed
 

@@ -22,7 +22,7 @@ from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, share_wa
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
 from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
 from tinygrad_nn.operation import Op, Traced
-from tinygrad_nn.ops import elementwise, linalg, shaping
+from tinygrad_nn.ops import arithmetic, elementwise, joining, linalg, shaping
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
 from tinygrad_nn.registry import give_methods
 
@@ -278,6 +278,11 @@ class Tensor(Traced):
         return self.__record__(shaping.transpose, (self,))
 
     @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged: the transpose of each matrix."""
+        return joining.matrix_transpose(self)
+
+    @property
     def is_leaf(self) -> bool:
         """True if no recorded operation made it."""
         return self.op is None
@@ -407,6 +412,8 @@ class Tensor(Traced):
     __truediv__, __rtruediv__ = _operator(elementwise.divide), _reflected(elementwise.divide)
     __matmul__, __rmatmul__ = _operator(linalg.matmul), _reflected(linalg.matmul)
     __rpow__ = _reflected(elementwise.power)
+    __mod__, __rmod__ = _operator(arithmetic.remainder), _reflected(arithmetic.remainder)
+    __floordiv__, __rfloordiv__ = _operator(arithmetic.floor_divide), _reflected(arithmetic.floor_divide)
     __neg__, __abs__, __invert__ = map(_unary, (elementwise.negative, elementwise.abs, elementwise.invert))
     __lt__, __le__ = _operator(elementwise.less), _operator(elementwise.less_equal)
     __gt__, __ge__ = _operator(elementwise.greater), _operator(elementwise.greater_equal)
@@ -415,6 +422,12 @@ class Tensor(Traced):
     __or__, __ror__ = _operator(elementwise.bitwise_or), _reflected(elementwise.bitwise_or)
     __xor__, __rxor__ = _operator(elementwise.bitwise_xor), _reflected(elementwise.bitwise_xor)
     __hash__ = object.__hash__
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
 
     def __pos__(self) -> Tensor:
         return self

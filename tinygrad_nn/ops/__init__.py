@@ -16,21 +16,48 @@ Every law is checked for every operation by ``tests/test_ops.py``.
 from tinygrad_nn.operation import BY_NAME
 from tinygrad_nn.ops import (
     activations,
+    arithmetic,
     composed_losses,
     convolution,
+    decompositions,
     elementwise,
+    joining,
     linalg,
     losses,
+    nan,
+    norms,
+    numpy2,
+    padding,
     reductions,
     scatter,
     shaping,
+    sorting,
     special,
+    statistics,
 )
 
 __all__ = [
-    "activations", "composed_losses", "convolution", "elementwise", "linalg", "losses", "names", "reductions",
-    "scatter", "shaping", "special",
-]  # fmt: skip
+    "activations",
+    "arithmetic",
+    "composed_losses",
+    "convolution",
+    "decompositions",
+    "elementwise",
+    "joining",
+    "linalg",
+    "losses",
+    "names",
+    "nan",
+    "norms",
+    "numpy2",
+    "padding",
+    "reductions",
+    "scatter",
+    "shaping",
+    "sorting",
+    "special",
+    "statistics",
+]
 
 
 def names() -> list[str]:

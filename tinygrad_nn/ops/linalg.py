@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 
 import numpy as np
@@ -75,7 +76,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def _bind_einsum(subscripts, *operands, optimize=None):
     """Every index written out: the ellipsis as letters not used otherwise, and the output."""
     if not isinstance(subscripts, str):
-        raise TypeError("einsum takes its subscripts as a string first, as in einsum('ij,jk->ik', a, b)")
+        subscripts, operands = _subscripts_in_letters(subscripts, *operands)
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if len(terms) != len(operands):
@@ -92,6 +93,22 @@ def _bind_einsum(subscripts, *operands, optimize=None):
         letters = "".join(terms)
         output = dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
     return operands, {"subscripts": ",".join(terms) + "->" + output}
+
+
+def _subscripts_in_letters(*given):
+    """NumPy's other form, `a, [0, 1], b, [1, 2], [0, 2]`, as letters and operands."""
+    operands, lists, output = given[: len(given) // 2 * 2 : 2], given[1::2], given[-1] if len(given) % 2 else None
+    if not all(isinstance(s, (list, tuple)) for s in (*lists, *([] if output is None else [output]))):
+        raise TypeError(
+            "einsum takes its subscripts as a string first, as in einsum('ij,jk->ik', a, b), or as lists of numbers, "
+            "one behind each operand"
+        )
+
+    def spelled(subscript):
+        return "".join("..." if i is Ellipsis else _LETTERS[i] for i in subscript)
+
+    inputs = ",".join(map(spelled, lists))
+    return inputs if output is None else f"{inputs}->{spelled(output)}", operands
 
 
 def _einsum(*operands, subscripts):
@@ -175,13 +192,17 @@ def _cofactor_slope(g, x):
 
 
 def _cofactor_bend(g, h, x):
-    """The third derivative of the determinant in the directions g and h, for invertible matrices."""
-    a = _transposed(np.linalg.inv(x))
-    ag, ah = a @ _transposed(g) @ a, a @ _transposed(h) @ a
-    one, other = (np.sum(a * v, axis=(-1, -2), keepdims=True) for v in (g, h))
-    both = np.sum(ah * g, axis=(-1, -2), keepdims=True)
-    mixed = ah @ _transposed(g) @ a + ag @ _transposed(h) @ a
-    return np.expand_dims(np.linalg.det(x), (-1, -2)) * ((one * other - both) * a - one * ah - other * ag + mixed)
+    """The third derivative of the determinant in the directions g and h.
+
+    The second one is a polynomial along h, of degree n − 2, whose slope central differences give exactly: so it is
+    right for singular matrices too, and at every order.
+    """
+    m = max((x.shape[-1] - 1) // 2, 0)
+    total = 0 * (g + h)
+    for k in range(1, m + 1):
+        weight = (-1) ** (k + 1) * math.factorial(m) ** 2 / (k * math.factorial(m - k) * math.factorial(m + k))
+        total = total + weight * (_slope(g, x + k * h) - _slope(g, x - k * h))
+    return total
 
 
 def _slope_tangent(t, y, g, x):
@@ -205,6 +226,11 @@ def _cholesky_rule(g, y, x):
 def _cholesky_tangent(t, y, x):
     back = np.linalg.inv(y)
     return y @ _half_lower(back @ (0.5 * (t[0] + _transposed(t[0]))) @ _transposed(back))
+
+
+def _cholesky_more(x, upper=False):
+    """The upper triangular U with x = Uᵀ U, read off the upper triangle."""
+    return _transposed(cholesky(_transposed(as_array(x)))) if upper else cholesky(x)
 
 
 def _with_directions(rng):
@@ -239,8 +265,8 @@ def _einsum_samples(rng):
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-matmul   = op(_product, "{a} {b}", _matmul_a, _matmul_b, name="matmul", stands_for=(np.matmul,), kind="multilinear", entries="factors", matrix_product=True,
-              precedence=2, associative=True, samples=_matmul_samples,
+matmul   = op(_product, "{a} {b}", _matmul_a, _matmul_b, name="matmul", stands_for=(np.matmul, np.linalg.matmul), kind="multilinear",
+              entries="factors", matrix_product=True, precedence=2, associative=True, samples=_matmul_samples,
               summary="Matrix product, of every pair of ranks", example="tn.matmul(np.eye(2), np.array([1.0, 2.0]))")
 affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W, A), lambda g, Z, W, A, b: _matmul_b(g, Z, W, A), lambda g, Z, W, A, b: g,
               name="affine", entries="factors", matrix_product=True, precedence=1, jvp=_affine_tangent, samples=_affine_samples,
@@ -255,7 +281,7 @@ solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, precedence=2,
               summary="Solution y of a y = b", example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))")
 det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x),
               jvp=lambda tangents, y, x: np.sum(cofactor(x) * tangents[0], axis=(-1, -2)), samples=_matrices(),
-              summary="Determinant", edge_cases="exact for singular matrices, up to order 2.", example="tn.det(np.diag([1.0, 2.0]))")
+              summary="Determinant", edge_cases="exact for singular matrices.", example="tn.det(np.diag([1.0, 2.0]))")
 cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda tangents, y, x: _slope(tangents[0], x), samples=_matrices(),
               part_of="det", summary="Cofactors: the gradient of the determinant")
 _slope   = op(_cofactor_slope, "cof′({x})[{h}]", lambda g, y, h, x: _slope(g, x), lambda g, y, h, x: _cofactor_bend(g, h, x), name="_cofactor_slope",
@@ -265,7 +291,8 @@ _logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, 
                 part_of="slogdet", summary="Logarithm of |det x|")
 _signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", samples=_matrices(),
                 part_of="slogdet", summary="Sign of det x (no gradient)")
-cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, samples=_matrices(), prepare=lambda x: x @ np.swapaxes(x, -1, -2),
+cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, further=_cholesky_more, samples=_matrices(),
+              prepare=lambda x: x @ np.swapaxes(x, -1, -2),
               summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", edge_cases="the gradient is symmetric.",
               example="tn.cholesky(np.diag([1.0, 4.0]))")
 # fmt: on

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.elementwise import as_real, astype, quiet
-from tinygrad_nn.registry import implements, op
+from tinygrad_nn.registry import op
 
 
 def spread(g, x, axis, keepdims):
@@ -181,39 +181,6 @@ def _vector_norm_rule(g, y, x, ord=2, axis=None, keepdims=False):
     return g * (np.sign(x) * ((size + (size == 0)) / safe) ** (ord - 1))
 
 
-@implements(np.linalg.norm)
-def norm(x, ord=None, axis=None, keepdims=False):
-    """Norm of vectors or matrices, as `numpy.linalg.norm`: orders 1, 2, inf, -inf and p of vectors; fro, 1, inf of matrices.
-
-    The gradient at the zero vector is 0, and so is that of order 0, which counts.  Raises ValueError for the orders
-    "nuc" and ±2 of matrices, whose gradients need a singular value decomposition.
-
-    >>> import numpy as np, tinygrad_nn as tn
-    >>> x = tn.tensor([3.0, 4.0], requires_grad=True)
-    >>> tn.norm(x).backward(); x.grad
-    array([0.6, 0.8])
-    """
-    x = as_array(x)
-    axes = axis if axis is None else tuple(np.atleast_1d(axis).tolist())
-    dimensions = np.ndim(x) if axes is None else len(axes)
-    if ord is None or (ord == "fro" and dimensions == 2):
-        return vector_norm(x, ord=2, axis=axis, keepdims=keepdims)
-    if dimensions == 1 and not isinstance(ord, str):
-        return vector_norm(x, ord=ord, axis=axis if axes is None else axes[0], keepdims=keepdims)
-    if dimensions == 2 and not isinstance(ord, str) and ord != 0 and abs(ord) in (1, np.inf):
-        if not np.size(x) and ord > 0:
-            return vector_norm(x, ord=2, axis=axis, keepdims=keepdims)  # 0, and max has no value there
-        row, column = (i % np.ndim(x) for i in ((0, 1) if axes is None else axes))
-        summed, left = (row, column) if abs(ord) == 1 else (column, row)
-        sums = np.sum(np.abs(x), axis=summed, keepdims=True)
-        largest = (np.max if ord > 0 else np.min)(sums, axis=left, keepdims=True)
-        return largest if keepdims else np.squeeze(largest, (row, column))
-    raise ValueError(
-        f"norm of order {ord!r} over {dimensions} axes is not differentiated here; "
-        "take ord=None, 1, inf, -inf or p for vectors (one axis), 'fro', ±1 or ±inf for matrices (two axes)"
-    )
-
-
 # --- the softmax family ----------------------------------------------------------------------------------------------
 
 
@@ -245,6 +212,78 @@ def log_probabilities(x, axis=0):
         return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
+# --- what NumPy's further parameters ask for, composed --------------------------------------------------------------
+
+
+def _prepared(x, dtype, where, fill):
+    """x in this dtype, with what does not count replaced."""
+    x = as_array(x) if dtype is None else as_array(x).astype(dtype)
+    return x if where is True else np.where(where, x, fill)
+
+
+def _sum_more(x, axis=None, dtype=None, keepdims=False, initial=0, where=True):
+    return sum(_prepared(x, dtype, where, 0), axis=axis, keepdims=keepdims) + initial
+
+
+def _prod_more(x, axis=None, dtype=None, keepdims=False, initial=1, where=True):
+    return prod(_prepared(x, dtype, where, 1), axis=axis, keepdims=keepdims) * initial
+
+
+def _max_more(x, axis=None, keepdims=False, initial=None, where=True):
+    return _extreme_more(max, np.maximum, x, axis, keepdims, initial, where)
+
+
+def _min_more(x, axis=None, keepdims=False, initial=None, where=True):
+    return _extreme_more(min, np.minimum, x, axis, keepdims, initial, where)
+
+
+def _extreme_more(entry, either, x, axis, keepdims, initial, where):
+    """The largest or smallest among the elements that count and `initial`."""
+    if where is not True and initial is None:
+        raise ValueError(f"{entry.name}: where= needs initial=, the result where no element counts")
+    y = entry(_prepared(x, None, where, initial), axis=axis, keepdims=keepdims)
+    return y if initial is None else either(y, initial)
+
+
+def _mean_more(x, axis=None, dtype=None, keepdims=False, where=True):
+    y = sum(_prepared(x, dtype, where, 0), axis=axis, keepdims=keepdims)
+    return y / _how_many(x, y, axis, keepdims, where)
+
+
+def _how_many(x, y, axis, keepdims, where):
+    """How many elements count in each result."""
+    if where is True:
+        return _count(as_array(x), y)
+    counted = np.broadcast_to(where, np.shape(x))
+    return sum(astype(counted, y.dtype), axis=axis, keepdims=keepdims)
+
+
+def _var_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where=True, correction=None):
+    """Variance around a given mean, of the elements that count."""
+    ddof = ddof if correction is None else correction
+    x = _prepared(x, dtype, True, 0)
+    if mean is None:
+        mean = _mean_more(x, axis, None, True, where)
+    y = sum(_prepared(np.square(x - mean), None, where, 0), axis=axis, keepdims=keepdims)
+    return y / (_how_many(x, y, axis, keepdims, where) - ddof)
+
+
+def _std_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where=True, correction=None):
+    ddof = ddof if correction is None else correction
+    if mean is None and where is True:
+        return std(_prepared(x, dtype, True, 0), axis=axis, ddof=ddof, keepdims=keepdims)
+    y = _var_more(x, axis, dtype, ddof, keepdims, mean, where)
+    return np.where(y == 0, 0.0, np.sqrt(y))
+
+
+def _any_more(x, axis=None, keepdims=False, where=True):
+    return any(np.logical_and(x, where), axis=axis, keepdims=keepdims)
+
+
+def _all_more(x, axis=None, keepdims=False, where=True):
+    return all(np.logical_or(x, np.logical_not(where)), axis=axis, keepdims=keepdims)
+
+
 AXES: tuple[dict[str, Any], ...] = ({}, {"axis": 0}, {"axis": -1})
 NORMS: tuple[dict[str, Any], ...] = (
     {"ord": np.inf, "axis": 0, "keepdims": True}, {"ord": -np.inf, "axis": -1}, {"ord": 1, "axis": 0},
@@ -257,21 +296,26 @@ REDUCED: dict[str, Any] = {
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-sum     = op(np.sum,  "Σ {x}",    _sum_rule, kind="linear", entries="ones", precedence=2, summary="Sum")
+sum     = op(np.sum,  "Σ {x}",    _sum_rule, kind="linear", entries="ones", precedence=2, further=_sum_more, summary="Sum")
 mean    = op(np.mean, "mean({x})", lambda g, y, x, axis=None, keepdims=False: _sum_rule(g / (_count(x, y) or 1), y, x, axis, keepdims), kind="linear",
-             summary="Mean")
-prod    = op(np.prod, "Π {x}",    _prod_rule, kind="reduction", precedence=2, summary="Product", edge_cases="exact with zeros.")
-var     = op(np.var,  "var({x})", _var_rule,  kind="reduction", summary="Variance, divided by the count less ddof")
-std     = op(_std,    "std({x})", _std_rule, kind="reduction", stands_for=(np.std,), name="std",
+             further=_mean_more, summary="Mean")
+prod    = op(np.prod, "Π {x}",    _prod_rule, kind="reduction", precedence=2, further=_prod_more, summary="Product", edge_cases="exact with zeros.")
+var     = op(np.var,  "var({x})", _var_rule,  kind="reduction", further=_var_more, summary="Variance, divided by the count less ddof")
+std     = op(_std,    "std({x})", _std_rule, kind="reduction", stands_for=(np.std,), name="std", further=_std_more,
              summary="Standard deviation", edge_cases="the gradient of a constant vector is 0.")
 max     = op(np.max,  "max({x})", _extreme_rule, kind="reduction", selects=True, stands_for=(np.amax,), name="max",
+             further=_max_more,
              summary="Largest element", edge_cases="ties share the gradient equally.")
 min     = op(np.min,  "min({x})", _extreme_rule, kind="reduction", selects=True, stands_for=(np.amin,), name="min",
+             further=_min_more,
              summary="Smallest element", edge_cases="ties share the gradient equally.")
-cumsum  = op(np.cumsum,  "cumsum({x})",  _cumsum_rule,  kind="linear", entries="ones", variants=AXES, summary="Running sum")
+cumsum  = op(np.cumsum,  "cumsum({x})",  _cumsum_rule,  kind="linear", entries="ones", variants=AXES,
+             further=lambda x, axis=None, dtype=None: cumsum(_prepared(x, dtype, True, 0), axis=axis), summary="Running sum")
 cumprod = op(np.cumprod, "cumprod({x})", _cumprod_rule, jvp=_cumprod_tangent, shape=(2, 4), variants=AXES,
-             summary="Running product", edge_cases="exact with zeros.")
+             further=lambda x, axis=None, dtype=None: cumprod(_prepared(x, dtype, True, 1), axis=axis), summary="Running product",
+             edge_cases="exact with zeros.")
 vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", array_params=True, variants=NORMS,
+                 stands_for=(np.linalg.vector_norm,),
                  summary="Norm of vectors: (Σ|x|^ord)^(1/ord)", edge_cases="the gradient at the zero vector is 0.")
 softmax     = op(_softmax, "softmax({x})", lambda g, y, x, axis=0: y * (g - np.sum(g * y, axis=axis, keepdims=True)), name="softmax", kind="symmetric",
                  variants=({"axis": -1}, {}), activation=True, summary="exp(x) / Σ exp(x) along axis, stable")
@@ -284,8 +328,8 @@ argmax  = op(np.argmax, "argmax({x})", None, **REDUCED, variants=({}, {"axis": 0
              summary="Index of the largest element (no gradient)")
 argmin  = op(np.argmin, "argmin({x})", None, **REDUCED, variants=({}, {"axis": 0}, {"axis": -1, "keepdims": True}),
              summary="Index of the smallest element (no gradient)")
-any     = op(np.any,    "any({x})",    None, **REDUCED, summary="Is any element true?")
-all     = op(np.all,    "all({x})",    None, **REDUCED, summary="Are all elements true?")
+any     = op(np.any,    "any({x})",    None, **REDUCED, further=_any_more, summary="Is any element true?")
+all     = op(np.all,    "all({x})",    None, **REDUCED, further=_all_more, summary="Are all elements true?")
 _linear_scan = op(_scan, "scan({b}, {a})", _scan_b, lambda g, y, b, a, axis=0: _scan_b(g, y, b, a, axis) * _shifted(y, axis, 0, ahead=True),
                   jvp=_scan_tangent, name="_linear_scan", part_of="cumprod", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
 # fmt: on

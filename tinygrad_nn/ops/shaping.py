@@ -23,11 +23,13 @@ def _ints(given):
 
 
 def _bind_reshape(x, *given, shape=None, order="C"):
-    if order != "C":
-        raise ValueError(
-            f"reshape keeps C order here, order={order!r} was asked for: transpose before and after instead"
-        )
-    return (x,), {"shape": _ints(given if shape is None else (shape,))}
+    shape = _ints(given if shape is None else (shape,))
+    if order == "F":
+        x = transpose(reshape(transpose(x), shape[::-1]))
+        shape = x.shape
+    elif order != "C":
+        raise ValueError(f"reshape: order is {order!r}; expected 'C' or 'F'")
+    return (x,), {"shape": shape}
 
 
 def _bind_transpose(x, *given, axes=None):
@@ -111,9 +113,12 @@ def _take_rule(g, y, x, indices, axis=None):
     return _untake(g, indices, shape=x.shape, axis=axis)
 
 
-def _bind_take(x, indices, axis=None):
+def _bind_take(x, indices, axis=None, mode="raise"):
     if not isinstance(indices, Traced):
         indices = np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
+    if mode != "raise":
+        n = np.size(x) if axis is None else np.shape(x)[axis]
+        indices = np.clip(indices, 0, n - 1) if mode == "clip" else np.remainder(indices, n)
     return (x, indices), {"axis": axis}
 
 
@@ -245,8 +250,8 @@ index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x
                   lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", selects=True, bind=_bind_index_update,
                   samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
-_pad         = op(_padded, "pad({x})", _pad_rule, name="_pad",
-                  jvp=lambda tangents, y, x, pad_width=0, constant_values=0: _pad(tangents[0], pad_width), bind=_bind_pad,
+constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad",
+                  jvp=lambda tangents, y, x, pad_width=0, constant_values=0: constant_pad(tangents[0], pad_width), bind=_bind_pad,
                   samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), width, 1.5) for width in (1, (2, 1), ((0, 1), (2, 0)))],
                   summary="Padded with a constant")
 # fmt: on
@@ -261,7 +266,6 @@ def ravel(x, order="C"):
     return reshape(x, (-1,), order=order)
 
 
-@implements(np.atleast_1d)
 def _atleast_1d(x):
     x = as_array(x)
     return x if x.ndim else reshape(x, (1,))
@@ -310,18 +314,6 @@ def repeat(x, repeats, axis=None):
     axis = None if axis in (0, -1) and not np.ndim(x) else axis
     n = np.size(x) if axis is None else np.shape(x)[axis]
     return take(x, np.repeat(np.arange(n), repeats), axis=axis)
-
-
-@implements(np.pad)
-def pad(x, pad_width, mode="constant", constant_values=0):
-    """Padded with a constant, or by repeating what is there: modes constant, edge, reflect, symmetric, wrap."""
-    if mode == "constant":
-        return _pad(x, pad_width, constant_values=constant_values)
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ValueError(
-            f"pad: mode {mode!r} is not differentiated; there are constant, edge, reflect, symmetric, wrap"
-        )
-    return take(x, np.pad(np.arange(np.size(x)).reshape(np.shape(x)), pad_width, mode=mode))
 
 
 @implements(np.diagonal)

@@ -1,0 +1,409 @@
+"""Decompositions of matrices, and what is computed through them: eigenvalues, singular values, QR, pseudo-inverse.
+
+A decomposition of several parts is one operation on matrices, whose result holds the parts one below the other.  So it
+is computed once, and its rules read the parts from its result.  A derivative that does not exist, as that of the
+eigenvectors of equal eigenvalues, is refused by an operation that the rule sends its gradient through.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import namedtuple
+
+import numpy as np
+
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.elementwise import where
+from tinygrad_nn.ops.linalg import inv, matmul, solve
+from tinygrad_nn.ops.reductions import sum
+from tinygrad_nn.ops.shaping import moveaxis, reshape
+from tinygrad_nn.registry import implements, op
+
+
+def _t(x):
+    return np.swapaxes(x, -1, -2)
+
+
+def _diagonal(x):
+    return np.diagonal(x, axis1=-2, axis2=-1)
+
+
+def _symmetric(x):
+    return 0.5 * (x + _t(x))
+
+
+def _row(x):
+    return np.expand_dims(x, -2)
+
+
+def _column(x):
+    return np.expand_dims(x, -1)
+
+
+# --- values that are equal -------------------------------------------------------------------------------------------
+
+
+def _equal(values):
+    """Which pairs of values (ascending or descending ones) are equal up to rounding, each with itself included."""
+    size = np.max(np.abs(values), axis=-1, keepdims=True, initial=0.0)
+    return np.abs(_row(values) - _column(values)) <= _column(size * (4 * values.shape[-1] * np.finfo(values.dtype).eps))
+
+
+def _distinct(g, values, what="eigen"):
+    """g, of one row for the values and more rows for their vectors; refused where values are equal that it tells apart."""
+    others = _equal(values) & ~np.eye(values.shape[-1], dtype=bool)
+    if others.any():
+        told_apart = _row(g[..., 0, :]) != _column(g[..., 0, :])
+        vectors = np.any(g[..., 1:, :] != 0, axis=-2)
+        bad = others & (told_apart | _row(vectors) | _column(vectors))
+        if bad.any():
+            *batch, i, j = np.argwhere(bad)[0].tolist()
+            raise np.linalg.LinAlgError(
+                f"{what}decomposition: the {what}values number {i} and {j} are equal ({values[(*batch, i)]:.6g}), so that "
+                f"their {what}vectors, and each {what}value by itself, have no derivative: use what depends on them "
+                "together, as their sum, or add a small perturbation to the matrix"
+            )
+    return np.array(g)
+
+
+def _gaps(values):
+    """1/(value j − value i), and 0 where they are equal."""
+    equal = close(values)
+    return where(equal, 0.0, 1.0 / (_row(values) - _column(values) + equal))
+
+
+def _not_zero(g, values):
+    """g, of one row for the singular values and more for their vectors; refused where a vector of a value 0 has a part."""
+    size = np.max(values, axis=-1, keepdims=True, initial=0.0)
+    zero = values <= size * (4 * values.shape[-1] * np.finfo(values.dtype).eps)
+    if (zero & np.any(g[..., 1:, :] != 0, axis=-2)).any():
+        raise np.linalg.LinAlgError(
+            "singular value decomposition: a singular value is 0, so that its singular vectors have no derivative: "
+            "use the singular values alone, in reverse mode, or add a small perturbation to the matrix"
+        )
+    return np.array(g)
+
+
+def _full_rank(g, x):
+    """g, the gradient of the pseudo-inverse of x; refused where x lacks rank."""
+    if x.size and np.any(np.linalg.matrix_rank(x) < np.min(x.shape[-2:])):
+        raise np.linalg.LinAlgError(
+            "pinv: the matrix has not full rank, and there the pseudo-inverse jumps, so that it has no derivative: "
+            "add a small perturbation to the matrix, or solve (xᵀx + ε·1) y = xᵀb instead"
+        )
+    return np.array(g)
+
+
+# --- eigenvalues of symmetric matrices -------------------------------------------------------------------------------
+
+
+def _eigh(x, UPLO="L"):
+    w, v = np.linalg.eigh(x, UPLO)
+    return np.concatenate([_row(w), v], axis=-2)
+
+
+def _eigh_rule(g, y, x, UPLO="L"):
+    """V (diag(ẇ) + F ∘ VᵀV̇) Vᵀ with F = 1/(wⱼ − wᵢ), symmetric as the matrix is."""
+    w, v = y[..., 0, :], y[..., 1:, :]
+    g = distinct(g, w)
+    gw, gv = g[..., 0, :], g[..., 1:, :]
+    inner = _gaps(w) * (_t(v) @ gv) + _row(gw) * np.eye(x.shape[-1], dtype=x.dtype)
+    return _symmetric(v @ inner @ _t(v))
+
+
+def _eigh_tangent(tangents, y, x, UPLO="L"):
+    w, v = y[..., 0, :], y[..., 1:, :]
+    moved = _t(v) @ _symmetric(tangents[0]) @ v
+    return distinct(np.concatenate([_row(_diagonal(moved)), v @ (_gaps(w) * moved)], axis=-2), w)
+
+
+# --- singular values -------------------------------------------------------------------------------------------------
+
+
+def _svd(x):
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    return np.concatenate([_row(s), u, _t(vt)], axis=-2)
+
+
+def _svd_parts(y, x):
+    """u, s and v of x."""
+    m = x.shape[-2]
+    return y[..., 1 : m + 1, :], y[..., 0, :], y[..., m + 1 :, :]
+
+
+def _beside(u, x):
+    """The part of x that is perpendicular to the columns of u."""
+    return x - u @ (_t(u) @ x)
+
+
+def _svd_rule(g, y, x):
+    """Townsend 2016: of the values U diag(ṡ) Vᵀ, of the vectors what turns them within their space and out of it."""
+    u, s, v = _svd_parts(y, x)
+    g = distinct(g, s, "singular ")
+    gu, gs, gv = _svd_parts(not_zero(g, s), x)
+    gs = where(_vanishing(s), 0.0, gs)
+    gaps = _gaps(s * s)
+    left, right = _t(u) @ gu, _t(v) @ gv
+    inner = gaps * (left - _t(left)) * _row(s) + _column(s) * (gaps * (right - _t(right)))
+    inner = inner + _row(gs) * np.eye(s.shape[-1], dtype=x.dtype)
+    safe = _row(s + _vanishing(s))
+    return u @ inner @ _t(v) + (_beside(u, gu) / safe) @ _t(v) + u @ _t(_beside(v, gv) / safe)
+
+
+def _svd_tangent(tangents, y, x):
+    u, s, v = _svd_parts(y, x)
+    moved, safe = _t(u) @ tangents[0] @ v, _row(s + _vanishing(s))
+    gaps = _gaps(s * s)
+    left = u @ (gaps * (moved * _row(s) + _column(s) * _t(moved))) + _beside(u, tangents[0] @ v) / safe
+    right = v @ (gaps * (_column(s) * moved + _t(moved) * _row(s))) + _beside(v, _t(tangents[0]) @ u) / safe
+    y = np.concatenate([_row(where(_vanishing(s), 0.0, _diagonal(moved))), left, right], axis=-2)
+    return not_zero(distinct(y, s, "singular "), s)
+
+
+def _vanishing(s):
+    return s <= 4 * s.shape[-1] * np.finfo(s.dtype).eps * np.max(s, axis=-1, keepdims=True)
+
+
+# --- QR --------------------------------------------------------------------------------------------------------------
+
+
+def _qr(x):
+    q, r = np.linalg.qr(x)
+    return np.concatenate([q, r], axis=-2)
+
+
+def _lower(x):
+    return x * np.tri(x.shape[-1], k=-1, dtype=x.dtype)
+
+
+def _qr_rule(g, y, x):
+    """Walter & Lehmann 2010: (Q̇ + Q · (the lower triangle of M = R Ṙᵀ − Q̇ᵀ Q, mirrored)) R⁻ᵀ."""
+    m = x.shape[-2]
+    q, r, gq, gr = y[..., :m, :], y[..., m:, :], g[..., :m, :], g[..., m:, :]
+    gr = gr * np.tri(r.shape[-1], dtype=x.dtype).T
+    m = r @ _t(gr) - _t(gq) @ q
+    mirrored = _lower(m) + _t(_lower(m)) + m * np.eye(m.shape[-1], dtype=x.dtype)
+    return _t(solve(r, _t(gq + q @ mirrored)))
+
+
+def _qr_tangent(tangents, y, x):
+    m = x.shape[-2]
+    q, r = y[..., :m, :], y[..., m:, :]
+    c = _t(solve(_t(r), _t(tangents[0])))
+    inner = _t(q) @ c
+    turn = _lower(inner) - _t(_lower(inner))
+    return np.concatenate([q @ turn + _beside(q, c), (inner - turn) @ r], axis=-2)
+
+
+# --- pseudo-inverse --------------------------------------------------------------------------------------------------
+
+
+def _pinv_rule(g, y, x, rcond=None):
+    """Golub & Pereyra 1973, for matrices of full rank."""
+    g, yt = full_rank(g, x), _t(y)
+    outside = (_t(g) - x @ (y @ _t(g))) @ (y @ yt)
+    inside = (yt @ y) @ (_t(g) - (_t(g) @ y) @ x)
+    return outside + inside - yt @ g @ yt
+
+
+def _pinv_tangent(tangents, y, x, rcond=None):
+    t = full_rank(tangents[0], x)
+    yt, tt = _t(y), _t(t)
+    return (y @ yt) @ (tt - tt @ x @ y) + (tt - y @ (x @ tt)) @ (yt @ y) - y @ t @ y
+
+
+def _apart(*shapes):
+    """Samples: matrices whose singular values lie apart."""
+
+    def draw(rng):
+        parts = [np.linalg.svd(rng.normal(size=shape), full_matrices=False) for shape in shapes]
+        return [((u * np.array([2.9, 1.7, 0.8])[: s.shape[-1]] @ v,), {}) for u, s, v in parts]
+
+    return draw
+
+
+def _spread(rng):
+    """Samples: symmetric matrices whose eigenvalues lie apart."""
+    v = np.linalg.qr(rng.normal(size=(2, 3, 3)))[0]
+    x = v * np.array([1.0, -1.5, 2.6]) @ _t(v)
+    return [((x[0],), {}), ((x,), {})]
+
+
+def _with_values(rng):
+    return [((rng.normal(size=(4, 3)), np.array([1.0, 2.0, 4.0])), {})]
+
+
+def _with_matrices(rng):
+    return [((rng.normal(size=(2, 3)), rng.normal(size=(3, 2))), {})]
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+# fmt: off
+packed_eigh = op(_eigh, "eigh({x})", _eigh_rule, name="_eigh", jvp=_eigh_tangent, samples=_spread, prepare=lambda x: 0.5 * (x + _t(x)),
+                 summary="Eigenvalues of a symmetric matrix in the first row, eigenvectors below")
+packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", jvp=_svd_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)),
+                 summary="Singular values in the first row, below the left and the right singular vectors, as columns")
+packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)),
+                 summary="Q, and R below, of a matrix of as many columns as rows or fewer")
+packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", precedence=3, jvp=_pinv_tangent,
+                 samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
+distinct  = op(_distinct,  "{g}", lambda f, y, g, values, what="eigen": distinct(f, values, what), None, name="_distinct",
+               kind="multilinear", samples=_with_values, summary="g, refused where equal values have no derivative")
+not_zero  = op(_not_zero,  "{g}", lambda f, y, g, values: f, None, name="_not_zero", kind="multilinear", samples=_with_values,
+               summary="g, refused where a singular value is 0")
+full_rank = op(_full_rank, "{g}", lambda f, y, g, x: f, None, name="_full_rank", kind="multilinear", samples=_with_matrices,
+               summary="g, refused where x lacks rank")
+close     = op(_equal, "close({values})", None, arguments=("values",), name="_close", shape=(3,), variants=({},), summary="Which pairs of values are equal")
+# fmt: on
+
+
+# --- composed of the above -------------------------------------------------------------------------------------------
+
+EighResult = namedtuple("EighResult", ["eigenvalues", "eigenvectors"])
+SVDResult = namedtuple("SVDResult", ["U", "S", "Vh"])
+QRResult = namedtuple("QRResult", ["Q", "R"])
+
+
+@implements(np.linalg.eigh)
+def eigh(x, UPLO="L"):
+    """Eigenvalues in increasing order and eigenvectors, as columns, of a symmetric matrix; the gradient is symmetric.
+
+    Equal eigenvalues have derivatives only together: backward raises LinAlgError where a gradient tells them apart.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> x = tn.tensor([[2.0, 1.0], [1.0, 2.0]], requires_grad=True)
+    >>> tn.eigh(x).eigenvalues[1].backward(); x.grad
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+    """
+    y = packed_eigh(x, UPLO=UPLO)
+    return EighResult(y[..., 0, :], y[..., 1:, :])
+
+
+@implements(np.linalg.eigvalsh)
+def eigvalsh(x, UPLO="L"):
+    """Eigenvalues of a symmetric matrix in increasing order, see `eigh`."""
+    return eigh(x, UPLO).eigenvalues
+
+
+@implements(np.linalg.svd)
+def svd(x, full_matrices=True, compute_uv=True, hermitian=False):
+    """Singular value decomposition x = U diag(S) Vh, values in decreasing order.
+
+    Equal singular values have derivatives only together, and vectors none where a value is 0: backward raises
+    LinAlgError.  The gradient of a singular value at 0 is 0.  ValueError for `full_matrices` of a matrix that is not
+    square: the further vectors are not determined by the matrix.
+    """
+    if not compute_uv:
+        return svdvals(x)
+    x = as_array(x)
+    if full_matrices and x.shape[-2] != x.shape[-1]:
+        raise ValueError(
+            f"svd: the matrix has shape {x.shape}, and vectors beyond the first {np.min(x.shape[-2:])} are not determined by it: "
+            "pass full_matrices=False"
+        )
+    y, m = packed_svd(x), x.shape[-2]
+    return SVDResult(y[..., 1 : m + 1, :], y[..., 0, :], _t(y[..., m + 1 :, :]))
+
+
+@implements(np.linalg.svdvals)
+def svdvals(x):
+    """Singular values in decreasing order, see `svd`."""
+    return packed_svd(x)[..., 0, :]
+
+
+@implements(np.linalg.qr)
+def qr(x, mode="reduced"):
+    """Q with orthonormal columns and upper triangular R with x = Q R; mode "r" gives R alone.
+
+    ValueError for the modes "complete", whose further columns are not determined, and "raw".
+    """
+    x = as_array(x)
+    m, n = x.shape[-2:]
+    if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
+        raise ValueError(
+            f"qr: mode {mode!r} of a matrix of shape {x.shape} is not differentiated; take 'reduced' or 'r'"
+        )
+    y = packed_qr(x[..., : m if m < n else n])
+    q, r = y[..., :m, :], y[..., m:, :]
+    if n > m:
+        r = np.concatenate([r, _t(q) @ x[..., m:]], axis=-1)
+    return r if mode == "r" else QRResult(q, r)
+
+
+@implements(np.linalg.pinv)
+def pinv(x, rcond=None, hermitian=False, *, rtol=np._NoValue):
+    """Pseudo-inverse; backward raises LinAlgError where the matrix has not full rank, as it jumps there."""
+    return packed_pinv(x, rcond=rcond if rtol is np._NoValue else rtol)
+
+
+@implements(np.linalg.lstsq)
+def lstsq(a, b, rcond=None):
+    """Least squares: x that minimises ‖a x − b‖, the sums of squared residuals, the rank and singular values of a."""
+    a, b = as_array(a), as_array(b)
+    m, n = a.shape
+    values = svdvals(a)
+    rcond = np.finfo(a.dtype).eps * (m if m > n else n) if rcond is None else rcond
+    s = np.asarray(getattr(values, "value", values))
+    rank = int(np.count_nonzero(s > rcond * np.max(s, initial=0)))
+    x = matmul(packed_pinv(a, rcond=rcond), b)
+    if rank == n < m:
+        residuals = sum(np.square(b - matmul(a, x)), axis=0)
+        residuals = residuals if b.ndim > 1 else reshape(residuals, (1,))
+    else:
+        residuals = np.zeros(0, a.dtype)
+    return x, residuals, rank, values
+
+
+@implements(np.linalg.matrix_power)
+def matrix_power(x, n):
+    """The n-th power of a square matrix by repeated squaring, of its inverse for negative n."""
+    x = as_array(x)
+    if n < 0:
+        return matrix_power(inv(x), -n)
+    y = None
+    while n:
+        if n & 1:
+            y = x if y is None else y @ x
+        n >>= 1
+        x = x @ x if n else x
+    return np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape) + 0 * x if y is None else y
+
+
+@implements(np.linalg.multi_dot, method=False)
+def multi_dot(arrays):
+    """Product of several matrices (the first and last may be vectors), from the end where it is cheaper."""
+    arrays = [as_array(a) for a in arrays]
+    if arrays[-1].ndim == 1 or arrays[0].shape[0] > arrays[-1].shape[-1]:
+        return functools.reduce(lambda right, left: left @ right, reversed(arrays))
+    return functools.reduce(lambda left, right: left @ right, arrays)
+
+
+@implements(name="solve_triangular")
+def solve_triangular(a, b, lower=False):
+    """Solution y of a y = b, of the upper triangle of `a` (the lower one with `lower`); gradients stay in the triangle.
+
+    >>> import numpy as np, tinygrad_nn as tn
+    >>> tn.solve_triangular(np.array([[2.0, 1.0], [9.0, 1.0]]), np.array([4.0, 2.0]))
+    array([1., 2.])
+    """
+    return solve(np.tril(a) if lower else np.triu(a), b)
+
+
+@implements(np.linalg.tensorsolve)
+def tensorsolve(a, b, axes=None):
+    """x with tensordot(a, x, x.ndim) = b; `axes` of a are moved to its end first."""
+    a, b = as_array(a), as_array(b)
+    if axes is not None:
+        a = moveaxis(a, axes, tuple(range(-len(axes), 0)))
+    shape = a.shape[b.ndim :]
+    return reshape(solve(reshape(a, (b.size, -1)), reshape(b, (-1,))), shape)
+
+
+@implements(np.linalg.tensorinv)
+def tensorinv(x, ind=2):
+    """The inverse for `tensordot` over the first `ind` axes."""
+    x = as_array(x)
+    shape = x.shape[ind:] + x.shape[:ind]
+    return reshape(inv(reshape(x, (math.prod(x.shape[:ind]), -1))), shape)

@@ -191,7 +191,7 @@ def test_composed_functions_in_corners(name):
                     assert x.grad.shape == x.shape
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "block"])  # where lists nest arrays
 def test_composed_functions_of_lists(name):
     for args, kwargs in CALLS[name]:
         expected = parts(COMPOSED[name](*args, **kwargs))
@@ -230,12 +230,12 @@ def test_every_real_dtype(op, dtype):
             continue
         found, expected = np.asarray(found), np.asarray(expected)
         assert oracle is None or found.dtype == expected.dtype
-        if "stable" in op.defaults:  # places in order: equal numbers may come in any
+        if op.name == "argsort":  # places in order: equal numbers may come in any
             found, expected = (np.take_along_axis(given[0], at, params.get("axis", -1)) for at in (found, expected))
         rtol = 20 * np.finfo(found.dtype).eps if found.dtype.kind == "f" else 0
         np.testing.assert_allclose(found, expected, rtol=max(rtol, 1e-12), atol=rtol)
         tensors = as_called(op, tuple(tn.tensor(a) if isinstance(a, np.ndarray) else a for a in given), params)[0]
-        if "stable" not in op.defaults:
+        if op.name != "argsort":
             np.testing.assert_array_equal(value_of(outcome(op, *tensors, **kwargs)), found, strict=True)
 
 

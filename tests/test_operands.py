@@ -86,7 +86,7 @@ def test_values_of_all_forms_are_taken(op, form):
 
 
 @forms
-@pytest.mark.parametrize("name", checks.COMPOSED)
+@pytest.mark.parametrize("name", [name for name in checks.CALLS if name != "block"])  # where lists nest arrays
 def test_composed_functions_take_them_too(name, form):
     entry = checks.COMPOSED[name]
 

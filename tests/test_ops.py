@@ -360,7 +360,7 @@ def test_the_texts_of_wrong_calls():
         tn.sum(t, out=np.empty(()))
     assert str(refused.value) == (
         "sum does not take out= (the result is always a new array: assign what is returned); "
-        "it is sum(x, axis=None, keepdims=False)"
+        "it is sum(x, axis=None, dtype=None, keepdims=False, initial=0, where=True)"
     )
     with pytest.raises(TypeError, match=r"^tanh does not take 2 positional arguments; it is tanh\(x\)$"):
         tn.tanh(t, 1)

@@ -65,13 +65,20 @@ def shape_error(op: Any, args: Sequence[Any], reason: Exception) -> ShapeError |
     return ShapeError(f"{asked}: {reason}") if of_shapes and not isinstance(reason, np.exceptions.AxisError) else None
 
 
+def no_derivative(text: str) -> np.linalg.LinAlgError:
+    """The error where a decomposition has no derivative."""
+    error = np.linalg.LinAlgError(text)
+    error.says_all = True  # type: ignore[attr-defined]
+    return error
+
+
 def explained(op: Any, args: Sequence[Any], reason: Exception) -> Exception:
     """An error of the same kind that says which operation it was, on what; and a hint, where there is one."""
     if isinstance(reason, TypeError):
         return _type_error(op, args, reason)
     if type(reason) not in (ValueError, IndexError, np.exceptions.AxisError, np.linalg.LinAlgError):
         return reason
-    if str(reason).startswith(f"{op.public_name}: "):  # one of ours, that says it all
+    if str(reason).startswith(f"{op.public_name}: ") or getattr(reason, "says_all", False):  # one of ours
         return reason
     names = [label(a, role) for a, role in zip(args, op.arguments, strict=False)]
     asked = ", ".join(f"{n} has shape {np.shape(a)}" for n, a in zip(names, args, strict=False))

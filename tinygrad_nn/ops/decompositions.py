@@ -13,6 +13,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from tinygrad_nn.errors import no_derivative
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.linalg import inv, matmul, solve
@@ -59,7 +60,7 @@ def _distinct(g, values, what="eigen"):
         bad = others & (told_apart | _row(vectors) | _column(vectors))
         if bad.any():
             *batch, i, j = np.argwhere(bad)[0].tolist()
-            raise np.linalg.LinAlgError(
+            raise no_derivative(
                 f"{what}decomposition: the {what}values number {i} and {j} are equal ({values[(*batch, i)]:.6g}), so that "
                 f"their {what}vectors, and each {what}value by itself, have no derivative: use what depends on them "
                 "together, as their sum, or add a small perturbation to the matrix"
@@ -78,7 +79,7 @@ def _not_zero(g, values):
     size = np.max(values, axis=-1, keepdims=True, initial=0.0)
     zero = values <= size * (4 * values.shape[-1] * np.finfo(values.dtype).eps)
     if (zero & np.any(g[..., 1:, :] != 0, axis=-2)).any():
-        raise np.linalg.LinAlgError(
+        raise no_derivative(
             "singular value decomposition: a singular value is 0, so that its singular vectors have no derivative: "
             "use the singular values alone, in reverse mode, or add a small perturbation to the matrix"
         )
@@ -88,7 +89,7 @@ def _not_zero(g, values):
 def _full_rank(g, x):
     """g, the gradient of the pseudo-inverse of x; refused where x lacks rank."""
     if x.size and np.any(np.linalg.matrix_rank(x) < np.min(x.shape[-2:])):
-        raise np.linalg.LinAlgError(
+        raise no_derivative(
             "pinv: the matrix has not full rank, and there the pseudo-inverse jumps, so that it has no derivative: "
             "add a small perturbation to the matrix, or solve (xᵀx + ε·1) y = xᵀb instead"
         )

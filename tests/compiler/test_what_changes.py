@@ -304,6 +304,13 @@ def out_with_where(compiled):
 
 
 @case
+def out_with_where_into_a_new_array(compiled):
+    step = compiled(lambda x: np.add(x, 1, where=x > 0, out=np.zeros(2)))
+    for sign in (1, 1, -1, 1, -1):
+        yield step(X * sign)
+
+
+@case
 def numbers_are_not_changed_in_place(compiled):
     def step(x):
         a = b = x.sum()

@@ -342,6 +342,10 @@ class Captured:
             watched.values = watched.latest
         return True
 
+    def names(self, array: Any) -> bool:
+        """Whether an array is found where the step can name it."""
+        return any(array is found for found in self.aliases)
+
     def forget(self) -> None:
         """Let go what was needed to find the rest, and copies."""
         self._seen.clear()

@@ -178,7 +178,7 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         where = kwargs.pop("where", True) if isinstance(func, np.ufunc) else True
         result = self._trace.call(func, args, kwargs)
         if where is not True:
-            result = np.where(where, result, target)
+            result = np.where(where, result, self._trace.before_writing(target))
         if isinstance(target, Tracer) and target.node.scalar:  # a number, which nobody can change
             return result
         if isinstance(target, Tracer):

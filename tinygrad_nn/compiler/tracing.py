@@ -341,6 +341,11 @@ class Trace(Interpreter):
 
     # -- NumPy writing into real arrays
 
+    def before_writing(self, array: Any) -> Any:
+        """What a part of an array keeps that is not written to: one that the step makes is the same at each replay."""
+        known = isinstance(array, Tracer) or id(array) in self._arguments or self.captured.names(array)
+        return array if known else array.copy()
+
     def write_through(self, array: np.ndarray, value: Any) -> None:
         """NumPy writes into an array of the user's: noted, and carried out, as NumPy may read it again."""
         tracer = self.tracer(array)

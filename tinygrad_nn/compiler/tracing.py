@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition
+from tinygrad_nn.compiler.homes import FirstGradient, Setting
 from tinygrad_nn.compiler.ir import (
     ArrayInput,
     Node,
@@ -37,7 +38,7 @@ from tinygrad_nn.errors import CompileError, label
 from tinygrad_nn.modes import Interpreter, interpreted_by
 from tinygrad_nn.mutation import clock
 from tinygrad_nn.operation import Op
-from tinygrad_nn.tensor import Lent, Tensor
+from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Trace"]
 
@@ -471,33 +472,6 @@ class Trace(Interpreter):
                     "replay would not change it: return it, or mark what keeps it with tn.at_each_replay"
                 )
         return ""
-
-
-class FirstGradient(Lent):
-    """The gradient that a tensor had before the step: it is noted whether the step reads it."""
-
-    __slots__ = ("number", "tensor", "trace")
-
-    def __init__(self, trace: Trace, tensor: Tensor, number: int | None):
-        self.trace, self.tensor, self.number = trace, tensor, number
-
-    def taken(self) -> Any:
-        """Its tracer."""
-        grad = self.tensor._grad.array if isinstance(self.tensor._grad, Lent) else self.tensor._grad
-        of = ArrayInput(grad, "grad", tensor=self.tensor, argument=self.number)
-        self.trace.gradients_read[self.tensor.index] = of
-        return None if grad is None else self.trace.tracer_of(of)
-
-
-class Setting:
-    """A number that an optimiser's settings hold, by itself or in a tuple."""
-
-    def __init__(self, holder: dict[str, Any], key: str, index: int | None = None):
-        self.holder, self.key, self.index = holder, key, index
-
-    def now(self) -> float:
-        """The number at present."""
-        return self.holder[self.key] if self.index is None else self.holder[self.key][self.index]
 
 
 def _key(args: Any) -> Any:

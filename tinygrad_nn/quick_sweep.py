@@ -99,7 +99,7 @@ def _start(outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None
         if node.index in pending:
             pending[node.index][0] = pending[node.index][0] + seed
         elif inside is None or node.index in inside:
-            pending[node.index] = [seed, node, False, not seed.all()]
+            pending[node.index] = [seed, node, False, not (seed.all() if type(seed) is np.ndarray else seed)]
             if node.op is not None:
                 heappush(turns, -node.index)
     return pending, turns

@@ -25,6 +25,8 @@ ZERO = np.float64(0.0)
 
 def as_real(x):
     """An array of floating-point numbers: integers and bools are promoted as by NumPy's `exp`."""
+    if type(x) is np.ndarray and x.dtype.kind == "f":
+        return x
     x = as_array(x)
     return x if x.dtype.kind == "f" else x.astype(np.result_type(x.dtype, np.float16))
 

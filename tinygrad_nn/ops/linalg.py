@@ -46,7 +46,9 @@ def _matmul_b(g, y, a, b):
 
 def _affine(W, A, b):
     """The product, and the bias added to every column in place: one array instead of two."""
-    Z, b = _product(as_array(W), as_array(A)), as_array(b)
+    if not type(W) is type(A) is type(b) is np.ndarray:
+        W, A, b = as_array(W), as_array(A), as_array(b)
+    Z = _product(W, A)
     if type(Z) is np.ndarray and b.dtype == Z.dtype and b.ndim <= Z.ndim:
         return np.add(Z, b, out=Z)
     return Z + b

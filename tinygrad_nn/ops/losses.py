@@ -36,6 +36,8 @@ def _summed_wide(loss):
 
     @functools.wraps(loss)
     def widened(prediction, target, **params):
+        if type(prediction) is type(target) is np.ndarray and prediction.dtype.char in "fdg":
+            return loss(prediction, target, **params)
         p, t = as_array(prediction), as_array(target)
         if p.dtype.char in "fdg":
             return loss(p, t, **params)

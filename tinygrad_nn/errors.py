@@ -27,7 +27,17 @@ class NonFiniteError(FloatingPointError):
 
 
 class CompileError(RuntimeError):
-    """A step that cannot be replayed: something in it would go stale; the message says what, and in which line."""
+    """A step that cannot be replayed: something in it would go stale; the message says what, and in which line.
+
+    `result` is what the call returns, if it has been carried out.
+    """
+
+    result: Any
+
+    def with_result(self, result: Any) -> CompileError:
+        """The error of a call that has been carried out."""
+        self.result = result
+        return self
 
 
 class GradientCheckError(AssertionError):

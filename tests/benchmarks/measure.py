@@ -124,7 +124,8 @@ class Remote:
 
 def environment(threads: int = CORES) -> dict[str, str]:
     """So many threads for everybody; which kernels suit the processor is left to each library."""
-    kept = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    unwanted = ("OPENBLAS_CORETYPE", "PYTHONDONTWRITEBYTECODE")  # users import what has been compiled before
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     names = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"  # the last one is JAX's
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**kept, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path}

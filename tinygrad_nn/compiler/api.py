@@ -47,9 +47,8 @@ class Program:
         try:
             self._write()
         except Exception as wrong:
-            error = CompileError(f"no program could be written of the step: {type(wrong).__name__}: {wrong}")
-            error.result = self.outcome  # type: ignore[attr-defined]  # the call has been carried out
-            raise error from wrong
+            text = f"no program could be written of the step: {type(wrong).__name__}: {wrong}"
+            raise CompileError(text).with_result(self.outcome) from wrong
         self.step.forget(self.plan.live)
 
     def planned(self, args: tuple, kwargs: dict[str, Any], commit: bool = True) -> tuple[Step, MemoryPlan]:

@@ -44,15 +44,15 @@ class _State:
         self.holders = _of_schedules(step)
         self._kept = [(dict(h), {key: [*v] for key, v in h.items() if type(v) is list}) for h in self.holders]
 
-    def read(self) -> list[Any]:
-        """Copies of everything."""
+    def now(self) -> list[list[Any]]:
+        """Everything as it is at this moment: the arrays themselves."""
         gradients = [t._grad.array if isinstance(t._grad, Lent) else t._grad for t in self.tensors]
-        return [
-            [np.array(t._value) for t in self.tensors],
-            [None if g is None else np.array(g) for g in gradients],
-            [np.array(a) for a in self.arrays],
-            [copy.deepcopy(rng.bit_generator.state) for rng in self.generators],
-        ]
+        states = [rng.bit_generator.state for rng in self.generators]
+        return [[np.asarray(t._value) for t in self.tensors], gradients, self.arrays, states]
+
+    def read(self) -> list[list[Any]]:
+        """Copies of everything."""
+        return copy.deepcopy(self.now())
 
     def restore(self, saved: list[Any]) -> None:
         """Put it back."""
@@ -109,33 +109,25 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
         result = function(*args, **kwargs)
     changed = step.captured.changed({id(a) for a in state.arrays})
     if changed and not step.effects:  # what is called at every replay may change anything
-        raise _error(
+        raise CompileError(
             f"the step changes {changed}, and a replay does not: return what it finds out, keep what it updates in a "
-            "tensor, or mark what it does with tn.at_each_replay",
-            result,
-        )
+            "tensor, or mark what it does with tn.at_each_replay"
+        ).with_result(result)
     wrong = "that it raises an error" if failed else _first_difference(replayed, result, state, before, after)
     if wrong:
         where = _where(program, args, kwargs, state, before)
-        raise _error(
+        raise CompileError(
             f"a replay differs from the step itself in {wrong}{where}: declare what changes, as in "
-            "tn.compile(step, state=[...]), make it an argument, or keep it in a tensor",
-            result,
-        )
+            "tn.compile(step, state=[...]), make it an argument, or keep it in a tensor"
+        ).with_result(result)
     return result
-
-
-def _error(text: str, result: Any) -> CompileError:
-    error = CompileError(text)
-    error.result = result  # type: ignore[attr-defined]  # the call has been carried out
-    return error
 
 
 def _first_difference(replayed: Any, result: Any, state: _State, before: list[Any], after: list[Any]) -> str:
     mine, other = tree.leaves(replayed), tree.leaves(result)
     if len(mine) != len(other) or not all(map(_same, mine, other)):
         return "what it returns"
-    for kind, (was, a, b) in enumerate(zip(before, after, state.read(), strict=True)):
+    for kind, (was, a, b) in enumerate(zip(before, after, state.now(), strict=True)):
         for i, (old, x, y) in enumerate(zip(was, a, b, strict=True)):
             made_anew = kind == 2 and _same(old, y)  # an array that the step makes: the eager one is another
             if not _same(x, y) and not made_anew:

@@ -143,9 +143,7 @@ class Step:
             trace.close()
         kept = trace.kept()
         if kept and commit:
-            error = CompileError(kept)
-            error.result = self.outcome  # type: ignore[attr-defined]  # the call has been carried out
-            raise error
+            raise CompileError(kept).with_result(self.outcome)
 
     def _record(self, trace: Trace, function: Callable, args: tuple, kwargs: dict[str, Any], commit: bool) -> None:
         inside = tree.map(lambda x: self._given(trace, x), (args, kwargs), tree.is_plain)
@@ -173,9 +171,7 @@ class Step:
             return
         trace.commit()
         if trace.refused is not None or refusal:
-            error = trace.refused or CompileError(refusal)
-            error.result = self.outcome  # type: ignore[attr-defined]
-            raise error
+            raise (trace.refused or CompileError(refusal)).with_result(self.outcome)
 
     def _given(self, trace: Trace, x: Any) -> Any:
         """What the step sees of a leaf of its arguments."""

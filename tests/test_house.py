@@ -23,7 +23,7 @@ LAYERS = [
     ["docstrings"],
     ["modes", "mutation", "anomalies", "numpy_protocol", "parts"],
     ["exact_zeros"],
-    ["quick_sweep", "conversions", "in_place", "batched"],
+    ["quick_sweep", "conversions", "in_place", "batched", "retention"],
     ["autodiff"],
     ["forward_mode"],
     ["tensor"],

@@ -11,7 +11,14 @@ from tinygrad_nn import ops
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.checking import gradcheck
 from tinygrad_nn.docstrings import docstring_of as _docstring_of
-from tinygrad_nn.errors import CompileError, GradientCheckError, MutationError, NonFiniteError, ShapeError
+from tinygrad_nn.errors import (
+    CompileError,
+    GradientCheckError,
+    MutationError,
+    NonFiniteError,
+    ReleasedError,
+    ShapeError,
+)
 from tinygrad_nn.modes import at_each_replay, detect_anomaly, enable_grad, no_grad
 from tinygrad_nn.operation import BY_NAME as _BY_NAME
 from tinygrad_nn.operation import Op
@@ -36,9 +43,9 @@ _LATER = {
 }
 
 __all__ = [
-    "CompileError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ShapeError", "Tensor",
-    "at_each_replay", "detect_anomaly", "elementwise_grad", "enable_grad", "grad", "gradcheck", "gradients", "hessian",
-    "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp", "vmap",
+    "CompileError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ReleasedError", "ShapeError",
+    "Tensor", "at_each_replay", "detect_anomaly", "elementwise_grad", "enable_grad", "grad", "gradcheck", "gradients",
+    "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 __all__ += [*ops.names(), *_LATER, *_MODULES]
 globals().update({name: _BY_NAME[name] for name in ops.names()})  # `__getattr__` would take longer than the operation

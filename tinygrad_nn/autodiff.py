@@ -22,6 +22,7 @@ from tinygrad_nn.operands import real_operand
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.parts import array_of, fitted, unbroadcast
 from tinygrad_nn.quick_sweep import quick_sweep
+from tinygrad_nn.retention import finished
 
 __all__ = ["gradients", "history", "pullback", "seed_for", "sweep", "unbroadcast"]
 
@@ -200,6 +201,8 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
             g if isinstance(g, Traced) and g.tracked else type(x)(copied(array_of(g)), True)
             for g, x in zip(results, inputs, strict=True)
         ]
+    if len(outputs) == 1:
+        finished(outputs[0])
     return [copied(g) for g in results]
 
 

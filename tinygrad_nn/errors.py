@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["GradientCheckError", "MutationError", "NonFiniteError", "ShapeError"]
+__all__ = ["GradientCheckError", "MutationError", "NonFiniteError", "ReleasedError", "ShapeError"]
 
 
 class ShapeError(ValueError):
@@ -20,6 +20,10 @@ class MatrixError(ShapeError, np.linalg.LinAlgError):
 
 class MutationError(RuntimeError):
     """A value that the backward pass needs was changed after it was used."""
+
+
+class ReleasedError(MutationError):
+    """The values that the backward pass needs were released: the result is old, and was only kept."""
 
 
 class NonFiniteError(FloatingPointError):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.errors import MutationError, label
+from tinygrad_nn.errors import MutationError, ReleasedError, label
 from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.origin import quoted
@@ -27,13 +27,15 @@ class Watch:
     """Tracks changes of memory that user code can write to; shared by a tensor and its views.
 
     `changed` is the time of the last known change.  `exposed` holds each array that user code may hold, with a copy to
-    compare it with (None: the copy is taken when the tensor is used next).
+    compare it with (None: the copy is taken when the tensor is used next).  `released` says that the arrays behind the
+    tensor are not there any more, see `retention.py`.
     """
 
-    __slots__ = ("changed", "exposed")
+    __slots__ = ("changed", "exposed", "released")
 
     def __init__(self) -> None:
         self.changed = 0
+        self.released = False
         self.exposed: list[list[Any]] = []
 
     def expose(self, array: Any, known: bool = True) -> None:
@@ -110,7 +112,13 @@ def frozen(a: Any) -> Any:
 
 
 def check_unchanged(node: Any) -> None:
-    """MutationError if a value that the rules of this operation read has changed since it was recorded."""
+    """MutationError if a value that the rules of this operation read has changed since it was recorded, or is gone."""
+    if node.watch is not None and node.watch.released:
+        raise ReleasedError(
+            f"the arrays that {label(node, 'a result')} of shape {node.shape} was made from{quoted(node)} were "
+            "released: results after it have called backward(), and all that are kept took too much memory. "
+            "Compute it anew, and keep numbers, as in losses.append(loss.item())"
+        )
     for x in (node, *node.inputs):
         if type(x) is type(node) and x.watch is not None:
             x.watch.look()

@@ -25,6 +25,7 @@ from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import arithmetic, elementwise, joining, linalg, shaping
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
 from tinygrad_nn.registry import give_methods
+from tinygrad_nn.retention import finished
 
 __all__ = ["Tensor", "current", "tensor"]
 
@@ -361,6 +362,7 @@ class Tensor(Traced):
         found = pullback([here], [seed])
         with _STORING:
             _add_gradients(found, {id(seed)})
+        finished(here)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""

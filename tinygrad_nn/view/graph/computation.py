@@ -17,8 +17,9 @@ from tinygrad_nn.operation import Traced, write
 from tinygrad_nn.symbols import derivative
 from tinygrad_nn.view.graph.names import Names
 
-__all__ = ["ComputationGraph", "Constant", "Slot", "largest"]
+__all__ = ["CHANGED", "ComputationGraph", "Constant", "Slot", "largest"]
 
+CHANGED, RELEASED = "changed since", "released"  # what may have happened to a value since an operation used it
 _UPSTREAM = "\ue000"  # stands for the upstream gradient until it is known how that is written
 
 
@@ -67,7 +68,7 @@ class ComputationGraph:
     slots : one for each argument that is a tensor or an array; plain numbers are written into the formulas.
     gradient : of the sum of root's elements, by node index; missing where it is not known.
     sent : what flows back through each (target index, slot): the parts that add up to the gradients.
-    stale : indices of nodes whose value is not the one that was used any more.
+    stale : what has happened to the values that are not those that were used any more, by index of the node.
     broken : the messages of operations whose derivative cannot be computed any more.
     """
 
@@ -83,9 +84,14 @@ class ComputationGraph:
         for slot in self.slots:
             self.outgoing.setdefault(slot.source.index, []).append(slot)
             self.incoming.setdefault(slot.target.index, []).append(slot)
-        self.stale = _stale(self.nodes)
+        self.stale = _stale(self.nodes, self.slots)
         self.broken, unknown = self._broken()
         self.gradient, self.sent = self._sweep(unknown)
+
+    @property
+    def released(self) -> bool:
+        """Whether what is left of it are light records, see `retention.py`."""
+        return RELEASED in self.stale.values()
 
     def name(self, node: Any) -> str:
         """What a node is called in this picture; or an element of one, as in ``X[3, 0]``."""
@@ -215,16 +221,20 @@ def _collect(root: Any) -> tuple[list[Any], list[Slot]]:
     return nodes, slots
 
 
-def _stale(nodes: Sequence[Any]) -> set[Any]:
-    """Nodes whose value was changed after an operation had used it."""
-    stale = set()
+def _stale(nodes: Sequence[Any], slots: Sequence[Slot]) -> dict[Any, str]:
+    """What has happened to the values that are not those that operations used, by index of the node."""
+    stale = {}
     for node in nodes:
         for x in (node, *node.inputs) if node.op is not None else ():
             watch = getattr(x, "watch", None)
             if watch is not None:
                 watch.look()
                 if watch.changed > node.index:
-                    stale.add(x.index)
+                    stale[x.index] = CHANGED
+    for slot in slots:
+        x: Any = slot.target if isinstance(slot.source, Constant) else slot.source
+        if x.watch is not None and x.watch.released and np.size(slot.source.value) > 1:
+            stale[slot.source.index] = RELEASED
     return stale
 
 

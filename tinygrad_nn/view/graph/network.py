@@ -97,6 +97,7 @@ class Network:
 
     Raises
     ------
+    ReleasedError : the values of the units are not there any more.
     ValueError : no dense layer, layers that are not one after the other, or an example that is not there.
     """
 
@@ -114,6 +115,8 @@ class Network:
                     f"detail='neurons' draws dense layers one after the other; between layers {below.number} and "
                     f"{above.number} there is something else (detail='layers' draws it)"
                 )
+        if graph.released:
+            graph.root.check_unchanged()
         self.inputs = self.layers[0].before
         self.batch = 1 if np.ndim(self.inputs.value) < 2 else int(np.shape(self.inputs.value)[-1])
         if not 1 <= example <= self.batch:

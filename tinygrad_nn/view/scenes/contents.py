@@ -46,7 +46,7 @@ class Contents:
         value, show = np.asarray(node.value), self.show
         fields = [Field("shape", text.shape(value))] if "shape" in show and value.ndim else []
         if node.index in self.graph.stale:
-            fields.append(Field("value", "changed since", bad=True))
+            fields.append(Field("value", self.graph.stale[node.index], bad=True))
         elif "value" in show:
             fields.append(self._array("value", value))
         if "gradient" in show and node.tracked:
@@ -83,8 +83,8 @@ class Contents:
 
     def _box_tooltip(self, node: Any) -> str:
         graph = self.graph
-        stale = node.index in graph.stale
-        value = "changed since an operation used it" if stale else _spelled(np.asarray(node.value))
+        stale = graph.stale.get(node.index)
+        value = f"{stale} an operation used it" if stale else _spelled(np.asarray(node.value))
         lines = [shorten(graph.equation(node), 200), f"value: {value}"]
         if node.tracked:
             g = graph.gradient.get(node.index)
@@ -122,7 +122,7 @@ class Contents:
         found = self.graph.slope(slot)
         formula = shorten(found[0] if found is not None else f"∂{self.name(y)}/∂{self.name(x)}", 26)
         if y.index in self.graph.broken:
-            return formula, None, "changed"
+            return formula, None, "released" if self.graph.released else "changed"
         value: Any = chain.local_derivative(chain.Edge(x, y, slot.slot)).value
         return formula, float(value), format_number(value)
 

@@ -47,9 +47,12 @@ def layer_box(
 
 
 def _value(graph: ComputationGraph, layer: Layer, show: Collection[str]) -> list[Field]:
-    stale = {graph.name(n) for n in layer.nodes if n.index in graph.stale}
+    stale = {graph.name(n): graph.stale[n.index] for n in layer.nodes if n.index in graph.stale}
     if stale:
-        return [Field("value", f"{', '.join(sorted(stale))} changed since", bad=True)]
+        return [
+            Field("value", f"{', '.join(sorted(n for n in stale if stale[n] == why))} {why}", bad=True)
+            for why in sorted(set(stale.values()))
+        ]
     return [_heat(graph.name(layer.A), np.asarray(layer.A.value))] if "value" in show else []
 
 

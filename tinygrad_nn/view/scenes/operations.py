@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.view.graph.computation import ComputationGraph, Slot
+from tinygrad_nn.view.graph.computation import CHANGED, ComputationGraph, Slot
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer, layers_in
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Note, Role, Scene
@@ -90,11 +90,13 @@ def operations(
 
 def _warnings(graph: ComputationGraph) -> tuple[Note, ...]:
     """What is wrong with the graph, and what one should know about its gradients."""
-    messages = list(graph.broken.values())
+    messages = list(dict.fromkeys(graph.broken.values()))
+    if graph.released:
+        messages = messages[-1:]  # the result's says it for all
     notes = [Note(message, bad=True) for message in messages[:2]]
     if len(messages) > 2:
         notes.append(Note(f"The same holds for {len(messages) - 2} more operations", bad=True))
-    stale = [graph.name(n) for n in graph.nodes if n.index in graph.stale]
+    stale = [graph.name(n) for n in graph.nodes if graph.stale.get(n.index) == CHANGED]
     if stale:
         was, it = ("was", "it") if len(stale) == 1 else ("were", "them")
         after = f"{was} changed after an operation had used {it}; the graph is of before"

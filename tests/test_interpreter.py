@@ -251,6 +251,7 @@ def test_the_interpreter_is_asked_in_few_places():
         "modes.py",
         "nn/module.py",
         "optim/optimizer.py",
+        "retention.py",
         "tensor.py",
         "transforms.py",
         "batched.py",

@@ -232,8 +232,8 @@ def _stale(nodes: Sequence[Any], slots: Sequence[Slot]) -> dict[Any, str]:
                 if watch.changed > node.index:
                     stale[x.index] = CHANGED
     for slot in slots:
-        x: Any = slot.target if isinstance(slot.source, Constant) else slot.source
-        if x.watch is not None and x.watch.released and np.size(slot.source.value) > 1:
+        holder: Any = slot.target if isinstance(slot.source, Constant) else slot.source
+        if holder.watch is not None and holder.watch.released and np.size(slot.source.value) > 1:
             stale[slot.source.index] = RELEASED
     return stale
 

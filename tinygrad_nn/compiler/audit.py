@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,15 @@ def next_audit(calls: int, every: bool | int) -> int:
     return (calls // every + 1) * every if every else 0
 
 
+@dataclass
+class _Saved:
+    """A state of the world: copies of what is `seen`, the objects that `.grad` held, and settings."""
+
+    seen: list[list[Any]]
+    held: list[Any]
+    settings: list[tuple[dict[str, Any], dict[str, list[Any]]]]
+
+
 class _State:
     """Whatever a step can change that has a home: tensors, gradients, arrays, generators, settings."""
 
@@ -40,24 +50,23 @@ class _State:
         arrays = [given[of.argument] if of.argument is not None else of.array for of in inputs if of.kind != "value"]
         self.arrays = [a for a in arrays if isinstance(a, np.ndarray)]
         self.generators = step.generators
-        self.held = [t._grad for t in self.tensors]
         self.holders = _of_schedules(step)
-        self._kept = [(dict(h), {key: [*v] for key, v in h.items() if type(v) is list}) for h in self.holders]
 
     def now(self) -> list[list[Any]]:
-        """Everything as it is at this moment: the arrays themselves."""
+        """Everything that is compared, as it is at this moment: the arrays themselves."""
         gradients = [t._grad.array if isinstance(t._grad, Lent) else t._grad for t in self.tensors]
         states = [rng.bit_generator.state for rng in self.generators]
         return [[np.asarray(t._value) for t in self.tensors], gradients, self.arrays, states]
 
-    def read(self) -> list[list[Any]]:
+    def read(self) -> _Saved:
         """Copies of everything."""
-        return copy.deepcopy(self.now())
+        settings = [(dict(h), {key: [*v] for key, v in h.items() if type(v) is list}) for h in self.holders]
+        return _Saved(copy.deepcopy(self.now()), [t._grad for t in self.tensors], settings)
 
-    def restore(self, saved: list[Any]) -> None:
+    def restore(self, saved: _Saved) -> None:
         """Put it back."""
-        values, gradients, arrays, states = saved
-        for t, value, held, gradient in zip(self.tensors, values, self.held, gradients, strict=True):
+        values, gradients, arrays, states = saved.seen
+        for t, value, held, gradient in zip(self.tensors, values, saved.held, gradients, strict=True):
             if isinstance(t._value, np.ndarray) and not same_bits(t._value, value):
                 np.copyto(t._value, value)
                 t.changed()
@@ -65,7 +74,7 @@ class _State:
             array = held.array if isinstance(held, Lent) else held
             if gradient is not None and not same_bits(array, gradient):
                 np.copyto(array, gradient)
-        for holder, (items, lists) in zip(self.holders, self._kept, strict=True):
+        for holder, (items, lists) in zip(self.holders, saved.settings, strict=True):
             for key in holder.keys() - items.keys():
                 del holder[key]
             holder.update(items)
@@ -95,8 +104,10 @@ def _of_schedules(step: Step) -> list[dict[str, Any]]:
 def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any:
     """What the step returns, carried out eagerly after a replay that must agree; `miss` if it cannot be replayed."""
     step, function = program.step, program.function
-    given = [x for _, x in parts(args, kwargs)]
-    state = _State(step, given)
+    arguments = parts(args, kwargs)
+    if not step.takes(arguments):
+        return miss
+    state = _State(step, [x for _, x in arguments])
     before = state.read()
     replayed = program.run_without_effects(args, kwargs)
     if replayed is miss:
@@ -123,11 +134,11 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
     return result
 
 
-def _first_difference(replayed: Any, result: Any, state: _State, before: list[Any], after: list[Any]) -> str:
+def _first_difference(replayed: Any, result: Any, state: _State, before: _Saved, after: _Saved) -> str:
     mine, other = tree.leaves(replayed), tree.leaves(result)
     if len(mine) != len(other) or not all(map(_same, mine, other)):
         return "what it returns"
-    for kind, (was, a, b) in enumerate(zip(before, after, state.now(), strict=True)):
+    for kind, (was, a, b) in enumerate(zip(before.seen, after.seen, state.now(), strict=True)):
         for i, (old, x, y) in enumerate(zip(was, a, b, strict=True)):
             made_anew = kind == 2 and _same(old, y)  # an array that the step makes: the eager one is another
             if not _same(x, y) and not made_anew:
@@ -153,7 +164,7 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return bool((((a == b) & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))).all())
 
 
-def _where(program: Any, args: tuple, kwargs: dict[str, Any], state: _State, before: list[Any]) -> str:
+def _where(program: Any, args: tuple, kwargs: dict[str, Any], state: _State, before: _Saved) -> str:
     """The first operation that differs from the recorded ones, found by recording the call again."""
     kept, captured = state.read(), Captured(program.function, [x for _, x in parts(args, kwargs)], program.state)
     state.restore(before)

@@ -13,7 +13,7 @@ from tinygrad_nn import tree
 from tinygrad_nn.compiler.captured import PLAIN, Captured, same_value
 from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, leaves, without_history
 from tinygrad_nn.compiler.tracers import Tracer
-from tinygrad_nn.compiler.tracing import Trace
+from tinygrad_nn.compiler.tracing import Trace, draws
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.modes import interpreted_by
 from tinygrad_nn.tensor import Tensor
@@ -221,6 +221,7 @@ class Step:
         trace.settle()
         self.inputs, self.effects, self.calls, self.shared = trace.inputs, trace.effects, trace.nodes, trace.shared
         self.generators = [rng for rng, _, _ in trace.generators.values()]
+        self.draws = [node for node in trace.nodes if draws((node.args, node.kwargs))]
         for of in self.inputs:
             if of.argument is not None:
                 of.tensor = None
@@ -293,6 +294,13 @@ class Step:
         self.captured.forget()
 
     # -- another call
+
+    def takes(self, arguments: Sequence[tuple[str, Any]]) -> bool:
+        """Whether these are of the kinds that were recorded: data where there was data, under the same paths."""
+        return len(arguments) == len(self.arguments) and all(
+            path == other and (type(x) is Tensor, _is_data(x)) == (type(y) is Tensor, _is_data(y))
+            for (path, x), (other, y) in zip(arguments, self.arguments, strict=True)
+        )
 
     def rebound(self) -> list[ArrayInput] | None:
         """The inputs that are other arrays now; None if what is captured has changed, or an array's layout."""

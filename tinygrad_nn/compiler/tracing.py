@@ -40,7 +40,7 @@ from tinygrad_nn.mutation import clock
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["Trace"]
+__all__ = ["Trace", "draws"]
 
 _COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see that only tracers change it
 # What these return depends on shapes and dtypes only.
@@ -165,7 +165,7 @@ class Trace(Interpreter):
         values = [self.tracer(v) if is_array(v) else v for v in values]
         if not any(isinstance(v, Tracer) for v in leaves((values, params))):
             return op.forward(*values, **params)
-        if not _draws(params) and not self._inside:
+        if not draws(params) and not self._inside:
             self._inside = True
             try:
                 return op.forward(*values, **params)
@@ -284,9 +284,9 @@ class Trace(Interpreter):
 
     def record(self, func: Any, args: tuple, kwargs: dict[str, Any], name: str) -> Node:
         """The node of this call: the one that is there already, if the same has been computed before."""
-        draws = _draws((args, kwargs))
+        drawing = draws((args, kwargs))
         try:
-            key = None if draws else (func, _key(args), _key(kwargs))
+            key = None if drawing else (func, _key(args), _key(kwargs))
             if key in self._same:
                 return self._same[key]
         except TypeError:  # not hashable
@@ -297,7 +297,7 @@ class Trace(Interpreter):
                 f"{name} gives a {type(sample).__name__} here, which is no array",
                 "a replay could not repeat it; use the tensor functions",
             )
-        node = Node(func, args, kwargs, sample, name, pure=not draws)
+        node = Node(func, args, kwargs, sample, name, pure=not drawing)
         node.scalar = node.scalar or (func is cast and args[0].scalar)
         for x in node.inputs():
             if x.sample is sample:
@@ -487,6 +487,6 @@ def _key(args: Any) -> Any:
     return type(args), args
 
 
-def _draws(args: Any) -> bool:
+def draws(args: Any) -> bool:
     """Does it draw random numbers?  Then every call is another one."""
     return any(isinstance(x, np.random.Generator) for x in leaves(args))

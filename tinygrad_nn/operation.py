@@ -46,6 +46,10 @@ class Traced:
         """Whether another tracer stands for the same value."""
         raise NotImplementedError
 
+    def may_have_nan(self) -> bool:
+        """Whether there may be a NaN in it."""
+        return True
+
 
 class VariadicRule:
     """The rules of an operation on any number of arrays: one function that is told by `slot=` which argument it is."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.exact_zeros import DIRECT, PASSING
+from tinygrad_nn.operation import Traced
 from tinygrad_nn.parts import fitted
 
 __all__ = ["quick_sweep"]
@@ -75,7 +76,7 @@ def quick_sweep(
                 if x.op is not None:
                     heappush(turns, -at)
                 continue
-            if entry[2]:
+            if entry[2] and not isinstance(part, Traced):
                 entry[0] += part
             else:
                 entry[0] = entry[0] + part
@@ -99,14 +100,21 @@ def _start(outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None
         if node.index in pending:
             pending[node.index][0] = pending[node.index][0] + seed
         elif inside is None or node.index in inside:
-            pending[node.index] = [seed, node, False, not (seed.all() if type(seed) is np.ndarray else seed)]
+            pending[node.index] = [seed, node, False, _may_have_zeros(seed)]
             if node.op is not None:
                 heappush(turns, -node.index)
     return pending, turns
 
 
+def _may_have_zeros(seed: Any) -> bool:
+    """Whether a zero may be among the numbers that the caller gives."""
+    return True if isinstance(seed, Traced) else not (seed.all() if type(seed) is np.ndarray else seed)
+
+
 def has_nan(part: Any) -> bool:
     """Whether there may be a NaN in it."""
+    if isinstance(part, Traced):
+        return part.may_have_nan()
     if not isinstance(part, (np.ndarray, np.generic)):
         return True
     total = np.add.reduce(part, axis=None)

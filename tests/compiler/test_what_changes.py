@@ -355,6 +355,117 @@ def effects_in_the_context_of_the_caller(compiled):
     yield from seen
 
 
+# --- numbers that are not finite, errors, and what has to be put back then -----------------------------------------
+
+
+def behind_a_choice(values):
+    """The gradient through a choice is 0 where nothing was chosen, though NaN comes back to it."""
+
+    def changes(compiled):
+        p, scale = parameter(-1.0, 2.0), [1.0]
+
+        def step(x):
+            p.grad = None
+            (tn.relu(p * x) * scale[0]).sum().backward()
+
+        step = compiled(step)
+        for scale[0] in values:
+            step(np.ones(2))
+            yield p.grad.copy()
+
+    return changes
+
+
+for _values in ((1.0, 1.0, np.nan, np.nan, 1.0, np.inf, 2.0), (np.nan, np.nan, 1.0, 1.0)):
+    CASES[f"behind_a_choice_{_values[0]}_first"] = behind_a_choice(_values)
+
+
+@case
+def arguments_behind_a_choice(compiled):
+    p = parameter(-1.0, 2.0)
+    optimizer = tn.optim.Adam([p], lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        (tn.relu(p) * x).sum().backward()
+        optimizer.step()
+
+    step = compiled(step)
+    for x in (X, X, X, X * np.nan, X, X * np.inf, X, X, X):
+        step(x)
+        yield p.numpy(), p.grad.copy()
+
+
+@case
+def draws_before_an_error(compiled):
+    rng = np.random.default_rng(0)
+    drop = tn.nn.Dropout(0.5, rng=rng)
+    step = compiled(lambda A: tn.inv(A) * drop(tn.tensor(np.ones((2, 2)))))
+    for A in (np.eye(2), np.eye(2), np.eye(2), np.zeros((2, 2)), np.eye(2), np.zeros((2, 2)), np.eye(2)):
+        try:
+            yield step(A)
+        except np.linalg.LinAlgError as error:
+            yield str(error)
+        yield rng.bit_generator.state["state"]["state"] % 2**60
+
+
+@case
+def draws_that_nobody_reads(compiled):
+    drop = tn.nn.Dropout(0.5, rng=np.random.default_rng(0))
+
+    def step(x):
+        drop(tn.tensor(x))
+
+    step = compiled(step)
+    for _ in range(5):
+        step(X)
+        yield drop.rng.bit_generator.state["state"]["state"] % 2**60
+
+
+@case
+def a_number_for_a_tensor(compiled):
+    step = compiled(lambda x, k: x * k)
+    for k in (tn.tensor(2.0), tn.tensor(3.0), 4.0, tn.tensor(2.0), np.array(3.0), tn.tensor(1.0), 2.0):
+        yield step(X, k)
+
+
+@pytest.mark.parametrize("audit", [1, True])
+def test_a_refused_audit_leaves_what_an_eager_call_leaves(audit):
+    def world():
+        p = parameter()
+        optimizer = tn.optim.SGD([p], lr=0.1, momentum=0.5)
+        return p, optimizer, tn.optim.ExponentialLR(optimizer, 0.9)
+
+    thing = Holder()
+    thing.kept = 1.0
+    (p, optimizer, schedule), (q, eager, other) = world(), world()
+
+    def make(p, optimizer, schedule):
+        def step(x):
+            optimizer.zero_grad()
+            loss = (p * x * p).sum() * thing.kept
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            return loss
+
+        return step
+
+    compiled, plainly = tn.compile(make(p, optimizer, schedule), audit=audit), make(q, eager, other)
+    for i in range(4):
+        thing.kept = 1.0 if i < 3 else 2.0
+        wanted = plainly(X)
+        if i == 3:
+            with pytest.raises(tn.CompileError, match=r"multiply got 1\.0 when it was recorded, 2\.0 now") as refused:
+                compiled(X)
+            assert refused.value.result.item() == wanted.item()
+        else:
+            compiled(X)
+        assert (p.numpy().tolist(), p.grad.tolist()) == (q.numpy().tolist(), q.grad.tolist())
+        assert plain(optimizer.state_dict()["param_groups"][0]["lr"]) == plain(eager.param_groups[0]["lr"])
+        assert schedule.state_dict() == other.state_dict()
+
+
 # --- all of them -----------------------------------------------------------------------------------------------------
 
 
@@ -362,7 +473,7 @@ def plain(seen):
     if isinstance(seen, (tuple, list)):
         return [plain(x) for x in seen]
     array = np.asarray(seen)
-    return (array.tolist(), array.dtype.str) if array.dtype.kind != "U" else str(seen)
+    return (repr(array.tolist()), array.dtype.str) if array.dtype.kind != "U" else str(seen)
 
 
 def until_refused(case):
@@ -375,6 +486,7 @@ def until_refused(case):
     return found
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize("name", CASES)
 def test_each_call_is_the_eager_one(name):
     wanted = [plain(seen) for seen in CASES[name](lambda step: step)]

@@ -56,7 +56,9 @@ class Program:
         step = Step(self.function, args, kwargs, self.state, commit)
         results = [x.node for x in tree.leaves(step.result) if isinstance(x, Result)]
         gradients = [node for _, node in step.gradients if node is not None]
-        return step, MemoryPlan(results, gradients, step.written, step.effects, step.draws, step.earlier)
+        return step, MemoryPlan(
+            results, gradients, step.written, step.effects, [*step.draws, *step.checks], step.earlier
+        )
 
     def _write(self) -> None:
         """Make Python of the plan."""

@@ -27,7 +27,7 @@ import numpy as np
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.calls import Calls, indent
 from tinygrad_nn.compiler.captured import ABSENT, PLAIN, Watched
-from tinygrad_nn.compiler.ir import ArrayInput, Node, look_up, without_history
+from tinygrad_nn.compiler.ir import ArrayInput, NanError, Node, look_up, without_history
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.step import Given, Owner, Result, Step, owners_of
 from tinygrad_nn.mutation import clock
@@ -35,7 +35,7 @@ from tinygrad_nn.tensor import Lent, Tensor
 
 __all__ = ["FAILED", "MISS", "CodeGenerator"]
 
-MISS = object()  # what a replay returns that finds something changed, before it has done anything
+MISS = object()  # what a replay returns that finds something changed, or a NaN, before it has done anything
 FAILED = object()  # what it returns where a call has raised an error, before anything was changed
 
 
@@ -288,9 +288,21 @@ class CodeGenerator(Calls):
                 self.write_loop(loop)
             else:
                 self.body += self.statements(loop.calls[0])
-        if self.plan.last_risk >= 0:  # nothing has been changed when one of these raises an error
-            calls = self.body[start:]
-            self.body[start:] = ["try:", *indent(calls), "except Exception:", "    return FAILED"]
+        if self.plan.last_risk >= 0:
+            self._write_way_back(start)
+
+    def _write_way_back(self, start: int) -> None:
+        """When one of the calls raises an error, nothing has been changed but Generators, which are put back."""
+        before, back = [], []
+        for rng in self.step.generators if self.step.draws else ():
+            bits, state = self.constant(rng.bit_generator, "bits"), self.new_name("state")
+            before.append(f"{state} = {bits}.state")
+            back.append(f"    {bits}.state = {state}")
+        self.namespace["NanError"] = NanError
+        missed = ["except NanError:", *back, "    return MISS"] if self.step.checks else []
+        self.body[start:] = [
+            *before, "try:", *indent(self.body[start:]), *missed, "except Exception:", *back, "    return FAILED",
+        ]  # fmt: skip
 
     # -- after the calls
 

@@ -15,8 +15,9 @@ from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
 
 __all__ = [
-    "ArrayInput", "Node", "abstract_like", "cast", "code_line", "is_of_library", "item", "leaves",
-    "line_outside", "look_up", "map_leaves", "power_of_numbers", "tensor_of", "updated", "without_history",
+    "ArrayInput", "NanError", "Node", "abstract_like", "cast", "code_line", "is_of_library", "item", "leaves",
+    "line_outside", "look_up", "map_leaves", "power_of_numbers", "refuse_nan", "tensor_of", "updated",
+    "without_history",
 ]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)
@@ -138,6 +139,17 @@ def updated(x: Any, index: Any, value: Any) -> Any:
 def power_of_numbers(a: Any, b: Any) -> Any:
     """a ** b, where NumPy has another routine for single numbers than for arrays, with other last digits."""
     return (a[()] if isinstance(a, np.ndarray) else a) ** (b[()] if isinstance(b, np.ndarray) else b)
+
+
+class NanError(ArithmeticError):
+    """A NaN where there was none when the step was recorded, which may be 0 · ∞ behind a choice."""
+
+
+def refuse_nan(x: Any) -> None:
+    """NanError if there is a NaN in it."""
+    total = np.add.reduce(x, None)
+    if total != total:
+        raise NanError
 
 
 def look_up(location: Any) -> Any:

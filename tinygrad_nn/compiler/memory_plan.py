@@ -92,7 +92,7 @@ class MemoryPlan:
     gradients: list[Node]
     written: dict[Node, Node]  # memory -> the value that it ends with
     effects: list[Node]  # calls that are made for what they do
-    draws: list[Node]  # random numbers, which move their Generator on even if nobody needs them
+    needed: list[Node]  # random numbers, which move their Generator on even if nobody reads them; and checks
     earlier: dict[Node, Node]  # gradient -> the one before, which an earlier replay may have given out
 
     live: list[Node] = field(default_factory=list)
@@ -118,7 +118,7 @@ class MemoryPlan:
 
     def _find_needed(self) -> None:
         found: set[Node] = set()
-        stack = [*self.results, *self.gradients, *self.written, *self.written.values(), *self.effects, *self.draws]
+        stack = [*self.results, *self.gradients, *self.written, *self.written.values(), *self.effects, *self.needed]
         while stack:
             node = stack.pop()
             if node not in found:

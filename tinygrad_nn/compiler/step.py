@@ -222,6 +222,7 @@ class Step:
         self.inputs, self.effects, self.calls, self.shared = trace.inputs, trace.effects, trace.nodes, trace.shared
         self.generators = [rng for rng, _, _ in trace.generators.values()]
         self.draws = [node for node in trace.nodes if draws((node.args, node.kwargs))]
+        self.checks = trace.checks
         for of in self.inputs:
             if of.argument is not None:
                 of.tensor = None

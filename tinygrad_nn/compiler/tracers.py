@@ -34,6 +34,7 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     __slots__ = ("__weakref__", "_how", "_node", "_trace", "_view_of", "of")
     __hash__ = object.__hash__
     index, tracked = 0, False
+    known = True
 
     def __init__(self, trace: Any, node: Node, view_of: Tracer | None = None, of: ArrayInput | None = None):
         self._trace, self._node, self.of = trace, node, of
@@ -150,6 +151,9 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def stands_for_same(self, other: Any) -> bool:  # noqa: D102  inherited
         return self.node is other.node
+
+    def may_have_nan(self) -> bool:  # noqa: D102  inherited
+        return self._trace.has_nan(self.node)
 
     # -- what is recorded
 

@@ -30,6 +30,7 @@ from tinygrad_nn.compiler.ir import (
     line_outside,
     look_up,
     map_leaves,
+    refuse_nan,
     tensor_of,
     without_history,
 )
@@ -54,7 +55,7 @@ _VARYING = ("lr", "momentum", "betas")  # what schedules set: looked up at each 
 
 
 class Trace(Interpreter):
-    """One recorded run: its `nodes` in order, its `inputs`, and the `effects`, calls made for what they do.
+    """One recorded run: its `nodes` in order, its `inputs`, `effects`, calls made for what they do, and `checks`.
 
     `captured` is told which modules run and which settings are read; `generators` are those that operations drew from.
     `refused` is the first error that says why the step cannot be replayed.
@@ -64,6 +65,7 @@ class Trace(Interpreter):
         self.nodes: list[Node] = []
         self.inputs: list[ArrayInput] = []
         self.effects: list[Node] = []
+        self.checks: list[Node] = []
         self.shared: list[tuple[ArrayInput, ArrayInput]] = []  # values of tensors that are an input already
         self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # by id of the tensor
         self.generators: dict[int, tuple[np.random.Generator, Any, Any]] = {}  # with its first and latest state
@@ -334,6 +336,16 @@ class Trace(Interpreter):
         """The value of a node in this call."""
         sample = node.sample
         return sample[()] if node.scalar else sample
+
+    def has_nan(self, node: Node) -> bool:
+        """Whether there is a NaN in it now; if not, a replay that finds one stops and gives way to another program.
+
+        Effects would be there already when it stops, so behind these the answer is that there may always be one.
+        """
+        if self.effects or bool(np.isnan(node.sample).any()):
+            return True
+        self.checks.append(self._append(Node(refuse_nan, (node,), {}, np.zeros(()), "refuse_nan", pure=False)))
+        return False
 
     def _append(self, node: Node) -> Node:
         node.index = len(self.nodes)

@@ -697,10 +697,22 @@ def test_random_numbers_drawn_by_numpy():
     assert "random numbers from generator" in text
     assert "line" in text
     assert generator.random() == np.random.default_rng(0).random(6)[5]  # the call has drawn as it would have eagerly
-    step = tn.compile(lambda x: x * np.random.rand(5))  # noqa: NPY002
-    step(X)
-    with pytest.raises(CompileError, match="a replay differs from the step itself in what it returns"):
-        step(X)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_random_numbers_by_other_ways(legacy):
+    generator = np.random.RandomState(0) if legacy else np.random.Generator(np.random.MT19937(0))
+    draw = generator.normal
+    assert "random numbers from generator" in refused(lambda x: x * (2 if generator.normal() > 9 else 3), X)
+    assert "random numbers from draw" in refused(lambda x: x * draw(), X)
+    assert "random numbers from np.random" in refused(lambda x: x * np.random.rand(), X)  # noqa: NPY002
+    if not legacy:
+        drop = tn.nn.Dropout(0.5, rng=generator)
+        eager = tn.nn.Dropout(0.5, rng=np.random.Generator(np.random.MT19937(0)))
+        eager.rng.bit_generator.state = generator.bit_generator.state
+        step = tn.compile(lambda x: drop(tn.tensor(x)))
+        for _ in range(9):
+            np.testing.assert_array_equal(step(X).numpy(), eager(tn.tensor(X)).numpy())
 
 
 def test_what_differs_from_call_to_call():

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.captured import Captured
 from tinygrad_nn.compiler.codegen import FAILED
+from tinygrad_nn.compiler.homes import put_back, saved
 from tinygrad_nn.compiler.ir import code_line, is_of_library
 from tinygrad_nn.compiler.step import Step, difference, parts
 from tinygrad_nn.errors import CompileError
@@ -55,7 +56,7 @@ class _State:
     def now(self) -> list[list[Any]]:
         """Everything that is compared, as it is at this moment: the arrays themselves."""
         gradients = [t._grad.array if isinstance(t._grad, Lent) else t._grad for t in self.tensors]
-        states = [rng.bit_generator.state for rng in self.generators]
+        states = [*map(saved, self.generators)]
         return [[np.asarray(t._value) for t in self.tensors], gradients, self.arrays, states]
 
     def read(self) -> _Saved:
@@ -83,8 +84,8 @@ class _State:
         for a, value in zip(self.arrays, arrays, strict=True):
             if a.flags.writeable and not same_bits(a, value):
                 np.copyto(a, value)
-        for rng, state in zip(self.generators, states, strict=True):
-            rng.bit_generator.state = state
+        for bits, state in zip(self.generators, states, strict=True):
+            put_back(bits, state)
 
     def name(self, kind: int, i: int) -> str:
         """What is called what, for messages."""

@@ -16,7 +16,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from collections.abc import Set as AbstractSet
-from types import CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
+from types import BuiltinMethodType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -147,7 +147,7 @@ class Captured:
     def __init__(self, function: Callable, arguments: Iterable[Any], state: Sequence[Any]):
         self.watched: list[Watched] = []
         self.modules: list[Any] = []  # which have a count of all assignments to attributes
-        self.generators: list[tuple[str, np.random.Generator]] = []
+        self.generators: list[tuple[str, Any]] = []
         self.aliases: list[Any] = []
         self._outside = ""
         self._arrays: list[tuple[str, np.ndarray, np.ndarray]] = []
@@ -164,6 +164,8 @@ class Captured:
             self._visit_named(function, "self", call)
             self._visit_function(call)
         named = frozenset().union(*map(names_of, self._codes))
+        if "random" in named:  # else it may be another thread that draws
+            self.generators.append(("np.random", np.random.mtrand._rand))
         for name, value in self._objects:  # of this package: what the step names of them
             self._watch("items", vars(value), name, tuple(sorted(named & vars(value).keys())))
 
@@ -183,12 +185,16 @@ class Captured:
             self.aliases.append(value)
             if type(value) is np.ndarray and value.nbytes <= _COMPARED and not value.dtype.hasobject:
                 self._arrays.append((name, value, value.copy()))
-        elif isinstance(value, np.random.Generator):
+        elif isinstance(value, (np.random.Generator, np.random.RandomState)):
             self.generators.append((name, value))
         elif isinstance(value, FunctionType):
             self._visit_function(value)
+        elif isinstance(value, BuiltinMethodType) and not isinstance(value.__self__, ModuleType):
+            self._visit(value.__self__, name)
         elif isinstance(value, MethodType):
             self._visit_named(value.__self__, "self", value.__func__)
+            if isinstance(value.__self__, (np.random.Generator, np.random.RandomState)):
+                self._visit(value.__self__, name)
             self._visit(value.__func__, name)
         elif isinstance(value, functools.partial):
             self._visit_all((name, x) for x in (value.func, value.args, value.keywords))

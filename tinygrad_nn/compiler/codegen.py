@@ -294,8 +294,10 @@ class CodeGenerator(Calls):
     def _write_way_back(self, start: int) -> None:
         """When one of the calls raises an error, nothing has been changed but Generators, which are put back."""
         before, back = [], []
-        for rng in self.step.generators if self.step.draws else ():
-            bits, state = self.constant(rng.bit_generator, "bits"), self.new_name("state")
+        for generator in self.step.generators if self.step.draws else ():
+            if isinstance(generator, np.random.RandomState):  # a step that draws from one is refused
+                continue
+            bits, state = self.constant(generator, "bits"), self.new_name("state")
             before.append(f"{state} = {bits}.state")
             back.append(f"    {bits}.state = {state}")
         self.namespace["NanError"] = NanError

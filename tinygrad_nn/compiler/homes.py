@@ -1,13 +1,16 @@
-"""What has a home outside of the step, and is looked for there: the gradient of a tensor, a number among settings."""
+"""What has a home outside of the step: the gradient of a tensor, a number among settings, random numbers."""
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
+
+import numpy as np
 
 from tinygrad_nn.compiler.ir import ArrayInput
 from tinygrad_nn.tensor import Lent, Tensor
 
-__all__ = ["FirstGradient", "Setting"]
+__all__ = ["FirstGradient", "Setting", "bits_of", "put_back", "saved"]
 
 
 class FirstGradient(Lent):
@@ -35,3 +38,22 @@ class Setting:
     def now(self) -> float:
         """The number at present."""
         return self.holder[self.key] if self.index is None else self.holder[self.key][self.index]
+
+
+def bits_of(rng: np.random.Generator | np.random.RandomState) -> Any:
+    """What changes when numbers are drawn: several Generators may draw from the same bits."""
+    return rng.bit_generator if isinstance(rng, np.random.Generator) else rng
+
+
+def saved(bits: Any) -> bytes:
+    """Its state, so that it can be compared: some states hold arrays."""
+    return pickle.dumps(bits.get_state() if isinstance(bits, np.random.RandomState) else bits.state)
+
+
+def put_back(bits: Any, state: bytes) -> None:
+    """Give it an earlier state again."""
+    earlier = pickle.loads(state)  # made by `saved` in this process
+    if isinstance(bits, np.random.RandomState):
+        bits.set_state(earlier)
+    else:
+        bits.state = earlier

@@ -220,7 +220,7 @@ class Step:
         """Take from the trace what a program is made of."""
         trace.settle()
         self.inputs, self.effects, self.calls, self.shared = trace.inputs, trace.effects, trace.nodes, trace.shared
-        self.generators = [rng for rng, _, _ in trace.generators.values()]
+        self.generators = [bits for bits, _, _ in trace.generators.values()]
         self.draws = [node for node in trace.nodes if draws((node.args, node.kwargs))]
         self.checks = trace.checks
         for of in self.inputs:

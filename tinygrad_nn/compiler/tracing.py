@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition
-from tinygrad_nn.compiler.homes import FirstGradient, Setting
+from tinygrad_nn.compiler.homes import FirstGradient, Setting, bits_of, put_back, saved
 from tinygrad_nn.compiler.ir import (
     ArrayInput,
     Node,
@@ -68,7 +68,7 @@ class Trace(Interpreter):
         self.checks: list[Node] = []
         self.shared: list[tuple[ArrayInput, ArrayInput]] = []  # values of tensors that are an input already
         self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # by id of the tensor
-        self.generators: dict[int, tuple[np.random.Generator, Any, Any]] = {}  # with its first and latest state
+        self.generators: dict[int, tuple[Any, bytes, bytes]] = {}  # bit generators, with first and latest state
         self.gradients_read: dict[int, ArrayInput] = {}  # those that tensors had before (or None), by index
         self.start = next(clock)
         self.refused: CompileError | None = None
@@ -320,13 +320,15 @@ class Trace(Interpreter):
         with interpreted_by(None):
             result = func(*real_args, **real_kwargs)
         for x in drawn_from:
-            self.generators[id(x)] = *self.generators[id(x)][:2], x.bit_generator.state
+            bits = bits_of(x)
+            self.generators[id(bits)] = *self.generators[id(bits)][:2], saved(bits)
         return result
 
-    def check_generator(self, rng: np.random.Generator, name: str) -> None:
+    def check_generator(self, rng: np.random.Generator | np.random.RandomState, name: str) -> None:
         """Refuse if NumPy has drawn from a generator since an operation did, or since it was first seen."""
-        state = rng.bit_generator.state
-        if self.generators.setdefault(id(rng), (rng, state, state))[2] != state:
+        bits = bits_of(rng)
+        state = saved(bits)
+        if self.generators.setdefault(id(bits), (bits, state, state))[2] != state:
             self.refused = self.refused or CompileError(
                 f"the step draws random numbers from {name}{self.captured.line_that_names(name)}, and a replay would "
                 "use the same ones again: draw before the step, and pass them as an argument"
@@ -452,8 +454,8 @@ class Trace(Interpreter):
         for of in self.inputs:
             if of.node.sample is not of.array and isinstance(of.array, np.ndarray):
                 np.copyto(of.array, of.node.sample)
-        for rng, state, _ in self.generators.values():
-            rng.bit_generator.state = state
+        for bits, state, _ in self.generators.values():
+            put_back(bits, state)
         for tensor, grad in self._gradients_before.values():
             tensor._grad = grad
 

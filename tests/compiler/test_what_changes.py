@@ -130,6 +130,35 @@ def settings_that_the_step_reads(compiled):
         yield step(X)
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Adagrad", "Rprop"])
+def test_optimizers_may_be_declared(name):
+    def trained(compiled):
+        p, q = parameter(), parameter(3.0, 4.0, 5.0)
+        optimizer = getattr(tn.optim, name)([p, q], lr=0.1)
+        schedule = tn.optim.ExponentialLR(optimizer, 0.9)
+
+        def step(x):
+            optimizer.zero_grad()
+            ((p * x).sum() * (q * q).sum()).backward()
+            optimizer.step()
+            schedule.step()
+
+        step = compiled(step)
+        for _ in range(6):
+            step(X)
+        return p.numpy().tolist(), q.numpy().tolist(), optimizer.param_groups[0]["lr"]
+
+    declared = {}
+
+    def compiled(step):
+        found = dict(zip(step.__code__.co_freevars, step.__closure__, strict=True))
+        declared.update({name: found[name].cell_contents for name in ("optimizer", "schedule")})
+        return tn.compile(step, state=[*declared.values()])
+
+    assert trained(compiled) == trained(lambda step: step)
+    assert len(declared) == 2
+
+
 @case
 def further_parameters(compiled):
     p, q = parameter(), parameter(3.0, 4.0)

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -477,3 +478,27 @@ def test_parameters_in_float16_are_stepped_in_float32(name, compiled):
         ends.append(w.numpy())
     assert np.isfinite(ends[0]).all()
     np.testing.assert_allclose(*ends, rtol=5e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("copies", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Rprop", "IDBD"])
+def test_a_copy_goes_on_by_itself(name, copies):
+    params = [tn.tensor(np.ones(n), requires_grad=True) for n in (2, 3)]
+    optimizer = getattr(tn.optim, name)(params, lr=0.1)
+
+    def step(params, optimizer):
+        for i, p in enumerate(params):
+            p.grad = np.full(p.shape, 1.0 + i)
+        optimizer.step()
+        return plainly(optimizer.state_dict()), [p.tolist() for p in params]
+
+    step(params, optimizer)
+    others, other = copies((params, optimizer))
+    assert step(others, other) == step(params, optimizer)
+    before = plainly(optimizer.state_dict()), [p.tolist() for p in params]
+    step(others, other)
+    assert (plainly(optimizer.state_dict()), [p.tolist() for p in params]) == before  # they share nothing
+
+
+def plainly(state):
+    return {i: {k: v.tolist() for k, v in s.items()} for i, s in state["state"].items()}

@@ -157,6 +157,8 @@ class Compiled:
                 return self._otherwise(args, kwargs, mode) if result is MISS else result
             finally:
                 self._running = False
+                if MODE.get() is not mode:  # Ctrl-C has come between setting it and being ready to put it back
+                    MODE.set(mode)
 
     def _run(self, program: Program, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Replay, or audit; MISS if the program is not right for this call."""

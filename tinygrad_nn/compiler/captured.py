@@ -208,7 +208,7 @@ class Captured:
                 self._watch(kind, value, name)
         elif isinstance(getattr(type(value), "changes", None), int) and hasattr(value, "modules"):
             self.add_module(value)
-        elif declared:
+        elif declared and not type(value).__module__.startswith("tinygrad_nn."):  # what is ours has a home
             self._watch_declared(value, name)
         elif hasattr(value, "__dict__") and _is_of_the_user(value):
             self._watch("mapping", vars(value), name, compared=False)

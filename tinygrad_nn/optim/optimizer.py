@@ -90,6 +90,17 @@ class Optimizer:
         self.state += states
         self._updates.append((group, *updates_of(self.rule, params, states)))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies: updates are made anew, as the state of fused ones is made of parts of their vectors."""
+        return {**vars(self), "_updates": None}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        vars(self).update(saved, _updates=[])
+        states = iter(self.state)
+        for group in self.param_groups:
+            some = [next(states) for _ in group["params"]]
+            self._updates.append((group, *updates_of(self.rule, group["params"], some)))
+
     def _check_parameters(self, params: list[Any]) -> None:
         known = {id(p) for group in self.param_groups for p in group["params"]}
         for i, p in enumerate(params):

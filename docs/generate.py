@@ -37,6 +37,7 @@ CHAPTERS = {
     "tinygrad_nn.ops.convolution": "Convolution and pooling",
     "tinygrad_nn.ops.numpy2": "Further names",
     "tinygrad_nn.ops.losses": "Losses",
+    "tinygrad_nn.ops.targets": "Targets",
     "tinygrad_nn.ops.composed_losses": "Losses composed of operations",
 }
 

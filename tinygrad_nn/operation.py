@@ -27,6 +27,8 @@ class Traced:
 
     __slots__ = ()
     value: Any
+    everything = property(lambda self: self.value)  # the array of all that it stands for
+    dtype: Any
     index: int
     tracked: bool
     known = False  # it has numbers to look at, and is no placeholder
@@ -102,6 +104,7 @@ class Op:
     arguments: tuple[str, ...] = ()
     defaults: dict[str, Any] = field(default_factory=dict)
     further: Callable | None = None  # composes what NumPy's further parameters ask for: (*arrays, **params) -> result
+    composed: Callable | None = None  # the same of other operations, which work on all examples of vmap at once
     view: bool = True  # the output may share memory with an input
     array_params: bool = True  # parameters may be arrays, which recording copies
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0

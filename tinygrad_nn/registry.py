@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,9 @@ def op(
 
     Raises
     ------
-    ValueError : if the name belongs to another operation of the tables, or a NumPy function to another operation.
+    ValueError : if the name belongs to another operation of the tables, or a NumPy function to another operation; or
+        the entry contradicts itself, as where `formula` names something that is no argument and no parameter.
+    TypeError : an unknown field.
 
     Example
     -------
@@ -54,9 +58,10 @@ def op(
     rules: Any = vjps[0] if vjps and isinstance(vjps[0], VariadicRule) else vjps
     if "arguments" not in fields:
         fields |= _read_signature(forward, vjps, fields)
+    fields.setdefault("defaults", {})
     if isinstance(forward, np.ufunc):
         fields.setdefault("kind", "elementwise")
-    _check_entry(name, fields, rules)
+    _check_entry(name, formula, fields, rules)
     stands_for = fields.pop("stands_for", ())
     if isinstance(forward, np.ufunc) or (forward.__module__ or "").startswith("numpy"):
         stands_for = (forward, *stands_for)
@@ -81,8 +86,25 @@ def _read_signature(forward: Callable, vjps: Sequence[Any], fields: dict[str, An
     return {"arguments": tuple(p.name for p in names if p.default is p.empty), "defaults": defaults} | fields
 
 
-def _check_entry(name: str, fields: dict[str, Any], rules: Any) -> None:
+FIELDS = {f.name for record in (Op, Docs, Checks, Training) for f in dataclasses.fields(record) if f.init} - {
+    "name", "forward", "formula", "vjps", *(record.__name__.lower() for record in (Docs, Checks, Training)),
+} | {"stands_for"}  # fmt: skip
+
+
+def _check_entry(name: str, formula: str, fields: dict[str, Any], rules: Any) -> None:
     arguments, kind, entries = fields["arguments"], fields.get("kind"), fields.get("entries", "")
+    unknown = fields.keys() - FIELDS
+    if unknown:
+        raise TypeError(f"{name}: an operation has no field {min(unknown)!r}; it has {', '.join(sorted(FIELDS))}")
+    named = {place.split(".")[0].split("[")[0] for _, place, _, _ in Formatter().parse(formula) if place is not None}
+    strange = named - {*arguments, *fields["defaults"]}
+    if strange:
+        raise ValueError(
+            f"{name}: the formula {formula!r} names {min(strange)!r}, which is none of its arguments and parameters "
+            f"({', '.join((*arguments, *fields['defaults']))})"
+        )
+    if name.startswith("_") and not fields.get("part_of"):
+        raise ValueError(f"{name}: a private operation says which public one is made of it, as in part_of='tanh'")
     if kind not in KINDS:
         raise ValueError(
             f"{name}: kind is {kind!r}; expected one of {', '.join(map(repr, KINDS[1:]))}, or None with a jvp"

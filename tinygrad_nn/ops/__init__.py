@@ -20,6 +20,7 @@ from tinygrad_nn.ops import (
     composed_losses,
     convolution,
     decompositions,
+    degenerate,
     elementwise,
     joining,
     linalg,
@@ -34,6 +35,7 @@ from tinygrad_nn.ops import (
     sorting,
     special,
     statistics,
+    targets,
 )
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "composed_losses",
     "convolution",
     "decompositions",
+    "degenerate",
     "elementwise",
     "joining",
     "linalg",
@@ -57,6 +60,7 @@ __all__ = [
     "sorting",
     "special",
     "statistics",
+    "targets",
 ]
 
 

@@ -1,8 +1,7 @@
 """Decompositions of matrices, and what is computed through them: eigenvalues, singular values, QR, pseudo-inverse.
 
 A decomposition of several parts is one operation on matrices, whose result holds the parts one below the other.  So it
-is computed once, and its rules read the parts from its result.  A derivative that does not exist, as that of the
-eigenvectors of equal eigenvalues, is refused by an operation that the rule sends its gradient through.
+is computed once, and its rules read the parts from its result.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from tinygrad_nn.errors import no_derivative
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.degenerate import column, distinct, full_rank, gaps, not_zero, row, vanishing
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.linalg import inv, matmul, solve
 from tinygrad_nn.ops.reductions import sum
@@ -34,74 +33,12 @@ def _symmetric(x):
     return 0.5 * (x + _t(x))
 
 
-def _row(x):
-    return np.expand_dims(x, -2)
-
-
-def _column(x):
-    return np.expand_dims(x, -1)
-
-
-# --- values that are equal -------------------------------------------------------------------------------------------
-
-
-def _equal(values):
-    """Which pairs of values (ascending or descending ones) are equal up to rounding, each with itself included."""
-    size = np.max(np.abs(values), axis=-1, keepdims=True, initial=0.0)
-    return np.abs(_row(values) - _column(values)) <= _column(size * (4 * values.shape[-1] * np.finfo(values.dtype).eps))
-
-
-def _distinct(g, values, what="eigen"):
-    """g, of one row for the values and more rows for their vectors; refused where values are equal that it tells apart."""
-    others = _equal(values) & ~np.eye(values.shape[-1], dtype=bool)
-    if others.any():
-        told_apart = _row(g[..., 0, :]) != _column(g[..., 0, :])
-        vectors = np.any(g[..., 1:, :] != 0, axis=-2)
-        bad = others & (told_apart | _row(vectors) | _column(vectors))
-        if bad.any():
-            *batch, i, j = np.argwhere(bad)[0].tolist()
-            raise no_derivative(
-                f"{what}decomposition: the {what}values number {i} and {j} are equal ({values[(*batch, i)]:.6g}), so that "
-                f"their {what}vectors, and each {what}value by itself, have no derivative: use what depends on them "
-                "together, as their sum, or add a small perturbation to the matrix"
-            )
-    return np.array(g)
-
-
-def _gaps(values):
-    """1/(value j − value i), and 0 where they are equal."""
-    equal = close(values)
-    return where(equal, 0.0, 1.0 / (_row(values) - _column(values) + equal))
-
-
-def _not_zero(g, values):
-    """g, of one row for the singular values and more for their vectors; refused where a vector of a value 0 has a part."""
-    size = np.max(values, axis=-1, keepdims=True, initial=0.0)
-    zero = values <= size * (4 * values.shape[-1] * np.finfo(values.dtype).eps)
-    if (zero & np.any(g[..., 1:, :] != 0, axis=-2)).any():
-        raise no_derivative(
-            "singular value decomposition: a singular value is 0, so that its singular vectors have no derivative: "
-            "use the singular values alone, in reverse mode, or add a small perturbation to the matrix"
-        )
-    return np.array(g)
-
-
-def _full_rank(g, x):
-    """g, the gradient of the pseudo-inverse of x; refused where x lacks rank."""
-    if x.size and np.any(np.linalg.matrix_rank(x) < np.min(x.shape[-2:])):
-        raise no_derivative(
-            "pinv: the matrix has not full rank, and there the pseudo-inverse jumps, so that it has no derivative: "
-            "add a small perturbation to the matrix, or solve (xᵀx + ε·1) y = xᵀb instead"
-        )
-    return np.array(g)
-
-
 # --- eigenvalues of symmetric matrices -------------------------------------------------------------------------------
 
 
 def _eigh(x, UPLO="L"):
     w, v = np.linalg.eigh(x, UPLO)
-    return np.concatenate([_row(w), v], axis=-2)
+    return np.concatenate([row(w), v], axis=-2)
 
 
 def _eigh_rule(g, y, x, UPLO="L"):
@@ -109,14 +46,14 @@ def _eigh_rule(g, y, x, UPLO="L"):
     w, v = y[..., 0, :], y[..., 1:, :]
     g = distinct(g, w)
     gw, gv = g[..., 0, :], g[..., 1:, :]
-    inner = _gaps(w) * (_t(v) @ gv) + _row(gw) * np.eye(x.shape[-1], dtype=x.dtype)
+    inner = gaps(w) * (_t(v) @ gv) + row(gw) * np.eye(x.shape[-1], dtype=x.dtype)
     return _symmetric(v @ inner @ _t(v))
 
 
 def _eigh_tangent(tangents, y, x, UPLO="L"):
     w, v = y[..., 0, :], y[..., 1:, :]
     moved = _t(v) @ _symmetric(tangents[0]) @ v
-    return distinct(np.concatenate([_row(_diagonal(moved)), v @ (_gaps(w) * moved)], axis=-2), w)
+    return distinct(np.concatenate([row(_diagonal(moved)), v @ (gaps(w) * moved)], axis=-2), w)
 
 
 # --- singular values -------------------------------------------------------------------------------------------------
@@ -124,7 +61,7 @@ def _eigh_tangent(tangents, y, x, UPLO="L"):
 
 def _svd(x):
     u, s, vt = np.linalg.svd(x, full_matrices=False)
-    return np.concatenate([_row(s), u, _t(vt)], axis=-2)
+    return np.concatenate([row(s), u, _t(vt)], axis=-2)
 
 
 def _svd_parts(y, x):
@@ -143,27 +80,23 @@ def _svd_rule(g, y, x):
     u, s, v = _svd_parts(y, x)
     g = distinct(g, s, "singular ")
     gu, gs, gv = _svd_parts(not_zero(g, s), x)
-    gs = where(_vanishing(s), 0.0, gs)
-    gaps = _gaps(s * s)
+    gs = where(vanishing(s), 0.0, gs)
+    between = gaps(s * s)
     left, right = _t(u) @ gu, _t(v) @ gv
-    inner = gaps * (left - _t(left)) * _row(s) + _column(s) * (gaps * (right - _t(right)))
-    inner = inner + _row(gs) * np.eye(s.shape[-1], dtype=x.dtype)
-    safe = _row(s + _vanishing(s))
+    inner = between * (left - _t(left)) * row(s) + column(s) * (between * (right - _t(right)))
+    inner = inner + row(gs) * np.eye(s.shape[-1], dtype=x.dtype)
+    safe = row(s + vanishing(s))
     return u @ inner @ _t(v) + (_beside(u, gu) / safe) @ _t(v) + u @ _t(_beside(v, gv) / safe)
 
 
 def _svd_tangent(tangents, y, x):
     u, s, v = _svd_parts(y, x)
-    moved, safe = _t(u) @ tangents[0] @ v, _row(s + _vanishing(s))
-    gaps = _gaps(s * s)
-    left = u @ (gaps * (moved * _row(s) + _column(s) * _t(moved))) + _beside(u, tangents[0] @ v) / safe
-    right = v @ (gaps * (_column(s) * moved + _t(moved) * _row(s))) + _beside(v, _t(tangents[0]) @ u) / safe
-    y = np.concatenate([_row(where(_vanishing(s), 0.0, _diagonal(moved))), left, right], axis=-2)
+    moved, safe = _t(u) @ tangents[0] @ v, row(s + vanishing(s))
+    between = gaps(s * s)
+    left = u @ (between * (moved * row(s) + column(s) * _t(moved))) + _beside(u, tangents[0] @ v) / safe
+    right = v @ (between * (column(s) * moved + _t(moved) * row(s))) + _beside(v, _t(tangents[0]) @ u) / safe
+    y = np.concatenate([row(where(vanishing(s), 0.0, _diagonal(moved))), left, right], axis=-2)
     return not_zero(distinct(y, s, "singular "), s)
-
-
-def _vanishing(s):
-    return s <= 4 * s.shape[-1] * np.finfo(s.dtype).eps * np.max(s, axis=-1, keepdims=True)
 
 
 # --- QR --------------------------------------------------------------------------------------------------------------
@@ -231,31 +164,16 @@ def _spread(rng):
     return [((x[0],), {}), ((x,), {})]
 
 
-def _with_values(rng):
-    return [((rng.normal(size=(4, 3)), np.array([1.0, 2.0, 4.0])), {})]
-
-
-def _with_matrices(rng):
-    return [((rng.normal(size=(2, 3)), rng.normal(size=(3, 2))), {})]
-
-
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-packed_eigh = op(_eigh, "eigh({x})", _eigh_rule, name="_eigh", jvp=_eigh_tangent, samples=_spread, prepare=lambda x: 0.5 * (x + _t(x)),
+packed_eigh = op(_eigh, "eigh({x})", _eigh_rule, name="_eigh", part_of="eigh", jvp=_eigh_tangent, samples=_spread, prepare=lambda x: 0.5 * (x + _t(x)),
                  summary="Eigenvalues of a symmetric matrix in the first row, eigenvectors below")
-packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", jvp=_svd_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)),
+packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", part_of="svd", jvp=_svd_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)),
                  summary="Singular values in the first row, below the left and the right singular vectors, as columns")
-packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)),
+packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", part_of="qr", jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)),
                  summary="Q, and R below, of a matrix of as many columns as rows or fewer")
-packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", precedence=3, jvp=_pinv_tangent,
+packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", part_of="pinv", precedence=3, jvp=_pinv_tangent,
                  samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
-distinct  = op(_distinct,  "{g}", lambda f, y, g, values, what="eigen": distinct(f, values, what), None, name="_distinct",
-               kind="multilinear", samples=_with_values, summary="g, refused where equal values have no derivative")
-not_zero  = op(_not_zero,  "{g}", lambda f, y, g, values: f, None, name="_not_zero", kind="multilinear", samples=_with_values,
-               summary="g, refused where a singular value is 0")
-full_rank = op(_full_rank, "{g}", lambda f, y, g, x: f, None, name="_full_rank", kind="multilinear", samples=_with_matrices,
-               summary="g, refused where x lacks rank")
-close     = op(_equal, "close({values})", None, arguments=("values",), name="_close", shape=(3,), variants=({},), summary="Which pairs of values are equal")
 # fmt: on
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.ops.arithmetic import as_real
+from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.reductions import mean
 from tinygrad_nn.ops.shaping import (
@@ -96,7 +96,8 @@ take_along_axis = op(_take_along_axis, "{x}[{indices}]", _take_along_rule, None,
                      summary="Elements by an array of indices along an axis; repeated indices accumulate",
                      example="tn.take_along_axis(np.array([[1.0, 2.0, 3.0]]), np.array([[2, 0]]), axis=1)")
 _untake_along   = op(_put_along, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: take_along_axis(g, indices, axis=axis), None,
-                     name="_untake_along", kind="multilinear", samples=_untake_along_samples, summary="The way back of take_along_axis")
+                     name="_untake_along", part_of="take_along_axis", kind="multilinear", samples=_untake_along_samples,
+                     summary="The way back of take_along_axis")
 argsort         = op(_argsort, "argsort({x})", None, name="argsort", stands_for=(np.argsort,), arguments=("x",), defaults={"axis": -1}, bind=_bind_argsort,
                      variants=({"axis": -1}, {"axis": 0}, {"axis": None}), summary="Indices that sort along an axis, ties in their order (no gradient)",
                      example="tn.argsort(np.array([3.0, 1.0, 2.0]))")
@@ -154,7 +155,7 @@ def quantile(x, q, axis=None, method="linear", keepdims=False, *, out=None, over
     """
     if out is not None or weights is not None:
         raise TypeError("quantile takes neither out= nor weights= here: the result is a new array, all weigh the same")
-    rows, kept = rows_of(as_real(x), axis)
+    rows, kept = rows_of(as_floats(x), axis)
     rows, n = sort(rows), rows.shape[-1]
     places = np.quantile(np.arange(n, dtype=float), q, method=method)  # where they lie among the sorted ones
     top = rows[..., -1]

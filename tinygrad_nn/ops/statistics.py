@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.ops.elementwise import astype, where
+from tinygrad_nn.ops.elementwise import astype, single, where
 from tinygrad_nn.ops.joining import rearranged
 from tinygrad_nn.ops.linalg import matmul
 from tinygrad_nn.ops.padding import pad
@@ -53,8 +53,8 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
         places = [i % x.ndim for i in axes]
         weights = np.transpose(weights, tuple(np.argsort(places).tolist()))
         weights = reshape(weights, tuple(n if i in places else 1 for i, n in enumerate(x.shape)))
-    total = sum(weights * np.ones_like(value_of(x)), axis=axis, keepdims=keepdims)
-    y = sum(x * weights, axis=axis, keepdims=keepdims) / total
+    total = sum(single(weights * np.ones_like(value_of(x))), axis=axis, keepdims=keepdims)
+    y = astype(sum(single(x * weights), axis=axis, keepdims=keepdims) / total, np.result_type(x.dtype, weights.dtype))
     return (y, total) if returned else y
 
 

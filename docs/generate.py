@@ -34,6 +34,7 @@ CHAPTERS = {
     "tinygrad_nn.ops.linalg": "Linear algebra",
     "tinygrad_nn.ops.decompositions": "Decompositions",
     "tinygrad_nn.ops.norms": "Norms",
+    "tinygrad_nn.ops.fourier": "Fourier transforms",
     "tinygrad_nn.ops.convolution": "Convolution and pooling",
     "tinygrad_nn.ops.numpy2": "Further names",
     "tinygrad_nn.ops.losses": "Losses",

@@ -1,5 +1,6 @@
 """NumPy's public functions: each is supported, asks about values, or is listed in docs/numerics.md with its reason."""
 
+import inspect
 import re
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy_calls import NUMPY_CALLS, D, N, V, W
 
 import tinygrad_nn as tn
 from tinygrad_nn.numpy_protocol import ABOUT_VALUES
-from tinygrad_nn.operation import BY_FUNCTION
+from tinygrad_nn.operation import BY_FUNCTION, REFUSED
 
 NUMERICS = Path(__file__).parent.parent / "docs" / "numerics.md"
 A, B, C = (np.random.default_rng(8).normal(size=s) for s in [(2, 3), (2, 3), (2, 3, 4)])
@@ -35,7 +36,9 @@ def listed():
     return {name for reason in reasons for name in re.findall(r"`([a-z_0-9.]+)`", reason)}
 
 
-FUNCTIONS = public(np) | {f"linalg.{name}": f for name, f in public(np.linalg).items()}
+FUNCTIONS = public(np)
+for namespace in (np.linalg, np.fft):
+    FUNCTIONS |= {f"{namespace.__name__.rpartition('.')[2]}.{name}": f for name, f in public(namespace).items()}
 SUPPORTED = {name for name, f in FUNCTIONS.items() if f in BY_FUNCTION or f in ABOUT_VALUES}
 
 
@@ -45,6 +48,17 @@ def test_every_public_function_is_supported_or_listed_with_its_reason():
 
 def test_nothing_is_listed_that_is_supported():
     assert listed() & SUPPORTED <= {"vander", "polyval"}  # what is named as the way out
+    assert not REFUSED.keys() & BY_FUNCTION.keys()
+
+
+@pytest.mark.parametrize("function", REFUSED, ids=lambda f: f.__name__)
+def test_what_is_refused_says_why_and_what_to_do(function):
+    x = leaf(A)
+    with pytest.raises(TypeError, match=rf"^np\.\S*{function.__name__} is not recorded on tensors: it.*: ") as refused:
+        function(*[x] * (2 if "y" in inspect.signature(function).parameters else 1))
+    ways = re.findall(r"tn\.(\w+)|\.data", str(refused.value))
+    assert ways
+    assert all(hasattr(tn, way) for way in filter(None, ways))
 
 
 # --- results without a gradient, or of another dtype -----------------------------------------------------------------

@@ -16,9 +16,10 @@ from tinygrad_nn.errors import explained, shape_error
 from tinygrad_nn.notation import spell_index
 from tinygrad_nn.operands import are_plain, real_operand
 
-__all__ = ["BY_FUNCTION", "BY_NAME", "Op", "Traced", "VariadicRule", "document_with", "write"]
+__all__ = ["BY_FUNCTION", "BY_NAME", "REFUSED", "Op", "Traced", "VariadicRule", "document_with", "write"]
 
 BY_NAME: dict[str, Any] = {}  # "tanh" -> the operation, or the function composed of operations
+REFUSED: dict[Any, str] = {}  # NumPy functions that cannot be recorded, with the reason and a way out
 BY_FUNCTION: dict[Any, Any] = {}  # np.tanh -> the same: how NumPy's own functions find their way into the graph
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.entry import Checks, Docs, Training, take_fields
+from tinygrad_nn.errors import MatrixError, ShapeError
 from tinygrad_nn.operands import plain_values
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, VariadicRule
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Op, VariadicRule
 
-__all__ = ["give_methods", "implements", "op"]
+__all__ = ["give_methods", "implements", "op", "refuses"]
 
 KINDS = (None, "elementwise", "linear", "multilinear", "reduction", "symmetric")
 
@@ -155,13 +156,51 @@ def implements(*functions: Callable, name: str | None = None, method: bool = Tru
     def register(function: Callable) -> Callable:
         function.method = method  # type: ignore[attr-defined]
 
+        public_name = name or function.__name__
+        if public_name.startswith("_"):
+            public_name = _as_called(functions[0])
+
         @functools.wraps(function)
         def composed(*args: Any, **kwargs: Any) -> Any:
-            args = tuple([plain_values(a, function.__name__) for a in args])
-            return function(*args, **{key: plain_values(a, function.__name__) for key, a in kwargs.items()})
+            try:
+                args = tuple([plain_values(a, public_name) for a in args])
+                return function(*args, **{key: plain_values(a, public_name) for key, a in kwargs.items()})
+            except _UNNAMED as reason:
+                raise _named(public_name, function, reason) from None
 
         composed.method = method  # type: ignore[attr-defined]
         _register(composed, name or function.__name__, functions)
         return composed
 
     return register
+
+
+_UNNAMED = (ValueError, IndexError, TypeError, ZeroDivisionError)
+_KINDS = {*_UNNAMED, ShapeError, MatrixError, np.exceptions.AxisError, np.linalg.LinAlgError}
+_OF_AXES = {"tuple index out of range", "integer modulo by zero"}  # x.shape[axis] and axis % x.ndim
+
+
+def _as_called(function: Any) -> str:
+    """`roll`, or `add.reduce`."""
+    ufunc = getattr(function, "__self__", None)
+    return f"{ufunc.__name__}.{function.__name__}" if isinstance(ufunc, np.ufunc) else function.__name__
+
+
+def _named(name: str, function: Callable, reason: Exception) -> Exception:
+    """The error with the name of the function that was called in front, and the traceback that it has."""
+    kind, text = type(reason), str(reason)
+    if issubclass(kind, TypeError) and kind.__module__.startswith("numpy"):  # private kinds, of other arguments
+        kind = TypeError
+    if text in _OF_AXES:
+        kind, text = IndexError, "an axis is out of bounds; axes count from 0, or from -1 backwards"
+    if kind not in _KINDS or text.startswith(name):
+        return reason
+    text = text.removeprefix("an operation: ")
+    call = f"{function.__qualname__}()"
+    text = name + text.removeprefix(function.__qualname__) if text.startswith(call) else f"{name}: {text}"
+    return kind(text).with_traceback(reason.__traceback__)
+
+
+def refuses(*functions: Callable, because: str) -> None:
+    """Say why NumPy functions are not recorded on tensors, and what to do instead."""
+    REFUSED.update(dict.fromkeys(functions, because))

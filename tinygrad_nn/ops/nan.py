@@ -9,7 +9,7 @@ from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.ops.elementwise import astype, in_single, where
 from tinygrad_nn.ops.reductions import cumprod, cumsum, max, mean, min, prod, sum
 from tinygrad_nn.ops.shaping import reshape, stack
-from tinygrad_nn.ops.sorting import rows_of, sort, take_along_axis, value_of
+from tinygrad_nn.ops.sorting import rows_of, share_of, sort, take_along_axis, value_of
 from tinygrad_nn.registry import implements
 
 
@@ -127,6 +127,7 @@ def nanquantile(x, q, axis=None, method="linear", keepdims=False):
     """The element below which a share `q` of those lies that are no NaN, or between two of them (method "linear")."""
     if method != "linear":
         raise ValueError(f"nanquantile: method {method!r} is not here; take 'linear'")
+    q = share_of(q)
     if not np.size(x):
         return stack([mean(x, axis=axis, keepdims=keepdims)] * np.size(q)) if np.ndim(q) else mean(x, axis, keepdims)
     rows, kept = rows_of(as_floats(x), axis)

@@ -281,4 +281,6 @@ def vander(x, N=None, increasing=False):
         raise ValueError(f"vander takes a vector: x has shape {x.shape}")
     x = astype(x, np.promote_types(x.dtype, int))
     powers = range(x.size if N is None else N)
+    if not powers:
+        return reshape(x[:0], (x.size, 0))
     return stack([x**n for n in (powers if increasing else reversed(powers))], axis=-1)

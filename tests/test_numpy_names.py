@@ -291,10 +291,12 @@ def test_equal_and_vanishing_singular_values():
 def test_decompositions_that_the_matrix_does_not_determine_are_refused():
     with pytest.raises(np.linalg.LinAlgError, match="pinv: the matrix has not full rank, and there the pseudo-inverse"):
         tn.pinv(leaf(np.ones((2, 2)))).sum().backward()
-    with pytest.raises(ValueError, match=r"svd: the matrix has shape \(2, 3\).*: pass full_matrices=False"):
-        tn.svd(leaf(A))
-    with pytest.raises(ValueError, match=r"qr: mode 'complete' of a matrix of shape \(3, 2\) is not differentiated"):
-        tn.qr(leaf(A.T), "complete")
+    with pytest.raises(np.linalg.LinAlgError, match=r"further columns .* any basis .*\(full_matrices=False, mode='red"):
+        tn.svd(leaf(C[:, 0].T)).U[0].sum().backward()
+    with pytest.raises(np.linalg.LinAlgError, match=r"further columns .* any basis .*: use reverse mode, or leave"):
+        tn.jvp(lambda x: tn.qr(x, "complete").Q, (np.eye(4)[:, :2],), (np.ones((4, 2)),))
+    with pytest.raises(ValueError, match=r"qr: mode is 'raw'; expected 'reduced', 'complete' or 'r'"):
+        tn.qr(leaf(A.T), "raw")
     with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
         tn.qr(leaf(np.zeros((2, 2)))).R.sum().backward()
 
@@ -311,6 +313,47 @@ def test_the_third_derivative_of_the_determinant_at_a_singular_matrix(n):
     values = [f(t) for t in places]
     expected = 6 * np.polyfit(places, values, n)[::-1][3] if n > 2 else 0
     np.testing.assert_allclose(third, expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (3, 2), (2, 5), (2, 3), (2, 4, 3)])
+def test_the_further_columns_have_the_derivatives_that_do_not_depend_on_their_choice(shape):
+    x = np.random.default_rng(3).normal(size=shape)
+    k, tall = min(shape[-2:]), shape[-2] > shape[-1]
+    u, s, vh = np.linalg.svd(leaf(x))
+    middle = np.zeros(shape)
+    middle[..., range(k), range(k)] = s.data
+    np.testing.assert_allclose(u.data @ middle @ vh.data, x, atol=1e-14)
+    for q in (u.data, vh.data):
+        np.testing.assert_allclose(
+            np.swapaxes(q, -1, -2) @ q, np.broadcast_to(np.eye(q.shape[-1]), q.shape), atol=1e-14
+        )
+    weights = np.random.default_rng(4).normal(size=(max(shape[-2:]), 2))
+
+    def size_outside(x, q):
+        return (s_of(x) ** 3).sum() + np.square(np.swapaxes(q, -1, -2)[..., k:, :] @ weights).sum()
+
+    def s_of(x):
+        return tn.svd(x).S
+
+    assert tn.gradcheck(lambda x: size_outside(x, tn.svd(x).U if tall else tn.svd(x).Vh.mT), x, order=2)
+    if tall:
+        for got, expected in zip(tn.qr(x, "complete"), np.linalg.qr(x, "complete"), strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-14)
+        assert tn.gradcheck(lambda x: size_outside(x, tn.qr(x, "complete").Q), x, order=2)
+        assert tn.gradcheck(lambda x: tn.qr(x, "complete").R, x, order=2)
+
+
+def test_the_normal_of_a_plane_has_a_derivative():
+    x = np.random.default_rng(5).normal(size=(3, 2))
+    sign = np.sign(np.sum(np.linalg.qr(x, "complete")[0][:, 2] * np.cross(*x.T)))
+
+    def normal(x):
+        n = tn.cross(x[:, 0], x[:, 1])
+        return sign * n / tn.norm(n)
+
+    np.testing.assert_allclose(
+        tn.jacobian(lambda x: tn.qr(x, "complete").Q[:, 2])(x), tn.jacobian(normal)(x), atol=1e-12
+    )
 
 
 # --- in compiled steps -----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tinygrad_nn.errors import explained, shape_error
 from tinygrad_nn.notation import spell_index
 from tinygrad_nn.operands import are_plain, real_operand
 
-__all__ = ["BY_FUNCTION", "BY_NAME", "REFUSED", "Op", "Traced", "VariadicRule", "document_with", "write"]
+__all__ = ["BY_FUNCTION", "BY_NAME", "REFUSED", "Op", "Traced", "VariadicRule", "document_with", "numbers_of", "write"]
 
 BY_NAME: dict[str, Any] = {}  # "tanh" -> the operation, or the function composed of operations
 REFUSED: dict[Any, str] = {}  # NumPy functions that cannot be recorded, with the reason and a way out
@@ -48,6 +48,13 @@ class Traced:
     def stands_for_same(self, other: Any) -> bool:
         """Whether another tracer stands for the same value."""
         raise NotImplementedError
+
+
+def numbers_of(x: Any) -> Any:
+    """The array of a tensor, of the examples of a vmap, or of a tensor of them; a placeholder itself."""
+    while isinstance(x, Traced) and x.everything is not x:
+        x = x.everything
+    return x
 
 
 class VariadicRule:

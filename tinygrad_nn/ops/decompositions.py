@@ -13,7 +13,7 @@ from collections import namedtuple
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.ops.degenerate import column, distinct, full_rank, gaps, not_zero, row, vanishing
+from tinygrad_nn.ops.degenerate import column, determined, distinct, full_rank, gaps, not_zero, row, settled, vanishing
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.linalg import inv, matmul, solve
 from tinygrad_nn.ops.reductions import sum
@@ -147,6 +147,23 @@ def _pinv_tangent(tangents, y, x, rcond=None):
     return (y @ yt) @ (tt - tt @ x @ y) + (tt - y @ (x @ tt)) @ (yt @ y) - y @ t @ y
 
 
+# --- what is perpendicular -------------------------------------------------------------------------------------------
+
+
+def _complement(x):
+    """An orthonormal basis of what is perpendicular to the columns of x."""
+    return np.linalg.qr(x, mode="complete")[0][..., x.shape[-1] :]
+
+
+def _complement_rule(g, y, x):
+    """Of all bases the one that turns least within its space: yᵀx = 0, so that ẏ = −(x⁺)ᵀ ẋᵀ y."""
+    return -y @ (_t(determined(g, y)) @ _t(packed_pinv(x)))
+
+
+def _complement_tangent(tangents, y, x):
+    return settled(-_t(packed_pinv(x)) @ (_t(tangents[0]) @ y), y)
+
+
 def _apart(*shapes):
     """Samples: matrices whose singular values lie apart."""
 
@@ -174,6 +191,8 @@ packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", part_of="qr", jvp=_qr_tan
                  summary="Q, and R below, of a matrix of as many columns as rows or fewer")
 packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", part_of="pinv", precedence=3, jvp=_pinv_tangent,
                  samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
+complement  = op(_complement, "{x}⊥", _complement_rule, name="_complement", part_of="svd", jvp=_complement_tangent, samples=_apart((3, 2), (2, 4, 3)),
+                 precedence=3, summary="Orthonormal columns that are perpendicular to those of x")
 # fmt: on
 
 
@@ -211,19 +230,21 @@ def svd(x, full_matrices=True, compute_uv=True, hermitian=False):
     """Singular value decomposition x = U diag(S) Vh, values in decreasing order.
 
     Equal singular values have derivatives only together, and vectors none where a value is 0: backward raises
-    LinAlgError.  The gradient of a singular value at 0 is 0.  ValueError for `full_matrices` of a matrix that is not
-    square: the further vectors are not determined by the matrix.
+    LinAlgError.  The gradient of a singular value at 0 is 0.  The further vectors of a matrix that is not square are
+    any basis of the space that is left: backward raises LinAlgError where a gradient depends on which.
     """
     if not compute_uv:
         return svdvals(x)
     x = as_array(x)
-    if full_matrices and x.shape[-2] != x.shape[-1]:
-        raise ValueError(
-            f"svd: the matrix has shape {x.shape}, and vectors beyond the first {np.min(x.shape[-2:])} are not determined by it: "
-            "pass full_matrices=False"
-        )
-    y, m = packed_svd(x), x.shape[-2]
-    return SVDResult(y[..., 1 : m + 1, :], y[..., 0, :], _t(y[..., m + 1 :, :]))
+    u, s, v = _svd_parts(packed_svd(x), x)
+    if full_matrices:
+        u, v = _square(u), _square(v)
+    return SVDResult(u, s, _t(v))
+
+
+def _square(q):
+    """Orthonormal columns, and those that are missing."""
+    return q if q.shape[-1] == q.shape[-2] else np.concatenate([q, complement(q)], axis=-1)
 
 
 @implements(np.linalg.svdvals)
@@ -236,18 +257,18 @@ def svdvals(x):
 def qr(x, mode="reduced"):
     """Q with orthonormal columns and upper triangular R with x = Q R; mode "r" gives R alone.
 
-    ValueError for the modes "complete", whose further columns are not determined, and "raw".
+    With mode "complete", Q has further columns, see `svd`.  ValueError for the mode "raw".
     """
     x = as_array(x)
     m, n = x.shape[-2:]
-    if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
-        raise ValueError(
-            f"qr: mode {mode!r} of a matrix of shape {x.shape} is not differentiated; take 'reduced' or 'r'"
-        )
+    if mode not in ("reduced", "complete", "r"):
+        raise ValueError(f"qr: mode is {mode!r}; expected 'reduced', 'complete' or 'r'")
     y = packed_qr(x[..., : m if m < n else n])
     q, r = y[..., :m, :], y[..., m:, :]
     if n > m:
         r = np.concatenate([r, _t(q) @ x[..., m:]], axis=-1)
+    if mode == "complete" and m > n:
+        q, r = _square(q), np.concatenate([r, np.zeros((*x.shape[:-2], m - n, n), x.dtype)], axis=-2)
     return r if mode == "r" else QRResult(q, r)
 
 

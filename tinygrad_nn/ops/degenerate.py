@@ -41,7 +41,7 @@ def _distinct(g, values, what="eigen"):
             raise no_derivative(
                 f"{what}decomposition: the {what}values number {i} and {j} are equal ({values[(*batch, i)]:.6g}), so that "
                 f"their {what}vectors, and each {what}value by itself, have no derivative: use what depends on them "
-                "together, as their sum, or add a small perturbation to the matrix"
+                "together, as their sum, functions of the matrix without decomposing it, or add a small perturbation to it"
             )
     return np.array(g)
 
@@ -74,6 +74,30 @@ def _full_rank(g, x):
     return np.array(g)
 
 
+def _determined(g, basis):
+    """g, the gradient of a basis; refused where it tells one basis of the same space from another."""
+    turned = np.swapaxes(basis, -1, -2) @ g
+    told_apart = np.abs(turned - np.swapaxes(turned, -1, -2)).max(initial=0.0)
+    if told_apart > np.sqrt(np.finfo(g.dtype).eps) * np.abs(turned).max(initial=0.0):
+        raise no_derivative(
+            "decomposition: the further columns of a matrix that is not square are any basis of the space that is left, "
+            "so that they have no derivative: use what is the same for every basis, as their product with their "
+            "transpose, or leave them out (full_matrices=False, mode='reduced')"
+        )
+    return np.array(g)
+
+
+def _settled(t, basis):
+    """t, the tangent of a basis; refused where there are others, as what follows may tell them apart."""
+    if basis.shape[-1] > 1:
+        raise no_derivative(
+            "decomposition: the further columns of a matrix that is not square are any basis of the space that is left, "
+            "and have no derivative in forward mode: use reverse mode, or leave them out (full_matrices=False, "
+            "mode='reduced')"
+        )
+    return np.array(t)
+
+
 def vanishing(s):
     """Which singular values are 0 up to rounding."""
     return s <= 4 * s.shape[-1] * np.finfo(s.dtype).eps * np.max(s, axis=-1, keepdims=True)
@@ -81,6 +105,10 @@ def vanishing(s):
 
 def _with_values(rng):
     return [((rng.normal(size=(4, 3)), np.array([1.0, 2.0, 4.0])), {})]
+
+
+def _with_basis(rng):
+    return [((rng.normal(size=(3, 1)), np.array([[0.0], [1.0], [0.0]])), {})]
 
 
 def _with_matrices(rng):
@@ -95,6 +123,10 @@ not_zero  = op(_not_zero,  "{g}", lambda f, y, g, values: f, None, name="_not_ze
                summary="g, refused where a singular value is 0")
 full_rank = op(_full_rank, "{g}", lambda f, y, g, x: f, None, name="_full_rank", part_of="pinv", kind="multilinear", samples=_with_matrices,
                summary="g, refused where x lacks rank")
+determined = op(_determined, "{g}", lambda f, y, g, basis: f, None, name="_determined", part_of="svd", kind="multilinear",
+                samples=_with_basis, summary="g, refused where it depends on the choice of a basis")
+settled    = op(_settled, "{t}", lambda f, y, t, basis: f, None, name="_settled", part_of="svd", kind="multilinear",
+                samples=_with_basis, summary="t, refused where there is another basis")
 close     = op(_equal, "close({values})", None, arguments=("values",), name="_close", part_of="eigh", shape=(3,), variants=({},),
                summary="Which pairs of values are equal")
 # fmt: on

@@ -115,7 +115,7 @@ def irfft_parts(real, imag, n=None, axis=-1, norm=None):
     >>> import numpy as np, tinygrad_nn as tn
     >>> a, b = np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0, 0.5])
     >>> (p, q), (r, s) = tn.rfft_parts(a, 5), tn.rfft_parts(b, 5)
-    >>> tn.irfft_parts(p * r - q * s, p * s + q * r, 5).round(12)   # a product of spectra is a convolution
+    >>> np.abs(tn.irfft_parts(p * r - q * s, p * s + q * r, 5)).round(12)   # a product of spectra is a convolution
     array([0. , 1. , 2.5, 4. , 1.5])
     """
     z = stack([as_floats(real), as_floats(imag)], axis=-1)

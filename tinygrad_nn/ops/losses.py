@@ -16,7 +16,6 @@ from tinygrad_nn.ops.targets import (
     examples,
     label_columns,
     minus_product,
-    probability,
     reduced,
     same_shapes,
     target_columns,
@@ -201,7 +200,7 @@ def _binary_cross_entropy_further(logits, target, *, weight=None, pos_weight=Non
     if weight is None and pos_weight is None and from_logits and reduction == "mean":
         return binary_cross_entropy(logits, target)
     z, target = same_shapes(name, ("logits", "target"), logits, target)
-    target = probability(target)
+    check_probabilities(target)
     if from_logits:
         positive, negative = target * softplus(-z), (1 - target) * softplus(z)
     else:

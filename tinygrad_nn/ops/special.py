@@ -129,8 +129,10 @@ NODES = np.cos(np.pi * (np.arange(80) + 0.5) / 160)  # exact to rounding up to |
 
 def _bessel(x, order=1):
     """The derivative of I₀ of any order: the mean of cosᵏθ · exp(x cos θ) over the circle, by the midpoint rule."""
-    x = as_real(x)
-    z, y = np.asarray(x, np.float64), 0.0
+    x = as_array(x)
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)  # as NumPy's
+    z = np.asarray(x, np.float64)
+    y = np.zeros_like(z)
     with np.errstate(over="ignore"):
         for c in NODES:
             y = y + c**order * (np.sinh if order % 2 else np.cosh)(z * c)

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label, transpose_fits
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.operation import Traced, numbers_of
 from tinygrad_nn.ops.elementwise import as_real
 from tinygrad_nn.registry import op
 
@@ -74,17 +75,15 @@ def are_labels(logits, target):
 
 
 def check_probabilities(target):
-    """ValueError for a target that is not within 0 and 1."""
+    """ValueError for a target that is not within 0 and 1, as far as its numbers are known."""
+    target = numbers_of(target)
+    if isinstance(target, Traced):  # a step is being recorded
+        return
     if target.size and not ((target >= 0) & (target <= 1)).all():
         at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~((target >= 0) & (target <= 1)))))
         raise ValueError(
             f"binary_cross_entropy: target {np.atleast_1d(target)[at]} at index {at} is not a probability from 0 to 1"
         )
-
-
-def _probability(target):
-    check_probabilities(as_array(target))
-    return target
 
 
 def _hot_samples(rng):
@@ -104,8 +103,6 @@ label_columns = op(_label_columns, "onehot({labels})", None, name="_label_column
                    summary="Columns with a 1 in the row of each label, which must be one of the classes")
 one_hot       = op(_one_hot,       "onehot({labels})", None, name="one_hot", **HOT, method=False,
                    summary="Columns with a 1 in the row of each label: the classes are a new axis", example="tn.one_hot(np.array([0, 1]), classes=2)")
-probability   = op(_probability, "{target}", lambda g, y, target: g, name="_probability", part_of="binary_cross_entropy", kind="elementwise", view=True,
-                   domain=(0.1, 0.9), summary="The target, refused where it is not a probability")
 # fmt: on
 
 

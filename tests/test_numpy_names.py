@@ -254,6 +254,17 @@ def test_methods_of_ufuncs():
         np.add.at(x, [0], 1.0)
 
 
+def test_a_function_of_python_numbers_is_vmap_s_task():
+    with pytest.raises(TypeError, match=r"a tensor cannot become an array: .*, tn\.vmap does what np\.vectorize does"):
+        np.vectorize(lambda t: t * 2)(leaf(A))
+    with pytest.raises(ValueError, match="apply_along_axis: there is no vector along axis 1 of an array of shape"):
+        np.apply_along_axis(np.sum, 1, leaf(np.ones((0, 3))))
+    with pytest.raises(ValueError, match="apply_over_axes: the function must keep the number of axes"):
+        np.apply_over_axes(lambda x, axis: x[None], leaf(A), [0])
+    assert np.vander(leaf([]), 3).shape == (0, 3)
+    assert np.vander(leaf([1.0, 2.0]), 0).shape == (2, 0)
+
+
 # --- decompositions where values are equal ---------------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from tinygrad_nn.numpy_protocol import ABOUT_VALUES, array_function, array_ufunc
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
 
-__all__ = ["Batched", "Batching", "UnbatchableError", "batching", "enter", "fitted_to", "leave"]
+__all__ = ["Batched", "Batching", "UnbatchableError", "batching", "enter", "fitted_to", "leave", "outermost"]
 
 _AXES = ("axis", "axis1", "axis2", "source", "destination")  # parameters that name axes
 _SAYS_SHAPE = {np.zeros_like: 0, np.ones_like: 1, np.empty_like: 0}
@@ -45,7 +45,7 @@ class Batched(Traced):
 
     __slots__ = ("full", "level")
     tracked = False
-    known = True
+    known = property(lambda self: getattr(self.full, "known", True))
     __array_ufunc__ = array_ufunc
     __hash__ = object.__hash__
 
@@ -145,7 +145,8 @@ def _summed(part: Any, levels: frozenset[int] = frozenset()) -> Any:
     return np.sum(full, axis=0) if part.level in levels else Batched(full, part.level)
 
 
-def _outer(interpreter: Interpreter | None) -> Interpreter | None:
+def outermost(interpreter: Interpreter | None) -> Interpreter | None:
+    """What interprets outside of all vmaps."""
     return interpreter.outer if isinstance(interpreter, Batching) else interpreter
 
 
@@ -223,7 +224,7 @@ def batching() -> Iterator[int]:
     mode = MODE.get()
     level = next(_numbers)
     token = MODE.set(
-        Mode(mode.grad, mode.anomalies, Batching(_active() | {level}, _outer(mode.interpreter)), transformed=True)
+        Mode(mode.grad, mode.anomalies, Batching(_active() | {level}, outermost(mode.interpreter)), transformed=True)
     )
     try:
         yield level

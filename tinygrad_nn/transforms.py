@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.autodiff import copied, history, pullback
-from tinygrad_nn.batched import Batching, batching, enter, leave
+from tinygrad_nn.batched import batching, enter, leave, outermost
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.forward_mode import pushforward
 from tinygrad_nn.modes import MODE, transforming
@@ -324,7 +324,8 @@ def _block(call: _Call, k: int) -> Any:
 def _rows_at_once(y: Tensor) -> int:
     """How many rows of a Jacobian are computed together: as many as memory bears, and one where that is quicker."""
     mode = MODE.get()
-    if mode.anomalies or not (mode.interpreter is None or isinstance(mode.interpreter, Batching)) or y.size < FEW:
+    traced = outermost(mode.interpreter) is not None  # whose seeds would be no numbers, and their zeros not exact
+    if mode.anomalies or traced or y.size < FEW:
         return 1
     rows = AT_ONCE // max([node.size for node in history([y])], default=1)
     return rows if rows >= FEW else 1

@@ -74,11 +74,16 @@ def _full_rank(g, x):
     return np.array(g)
 
 
+def _largest(x):
+    """The largest number of each matrix."""
+    return np.abs(x).max(axis=(-2, -1), initial=0.0)
+
+
 def _determined(g, basis):
     """g, the gradient of a basis; refused where it tells one basis of the same space from another."""
     turned = np.swapaxes(basis, -1, -2) @ g
-    told_apart = np.abs(turned - np.swapaxes(turned, -1, -2)).max(initial=0.0)
-    if told_apart > np.sqrt(np.finfo(g.dtype).eps) * np.abs(turned).max(initial=0.0):
+    told_apart, size = (_largest(t) for t in (turned - np.swapaxes(turned, -1, -2), turned))
+    if (told_apart > np.sqrt(np.finfo(g.dtype).eps) * size).any():
         raise no_derivative(
             "decomposition: the further columns of a matrix that is not square are any basis of the space that is left, "
             "so that they have no derivative: use what is the same for every basis, as their product with their "

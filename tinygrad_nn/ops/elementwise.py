@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import functools
 import math
 
 import numpy as np
@@ -30,23 +29,6 @@ def as_real(x):
         return x
     x = as_array(x)
     return x if x.dtype.kind == "f" else x.astype(np.result_type(x.dtype, np.float16))
-
-
-def single(x):
-    """Half precision as single: it ends at 65504, and 1/n with it."""
-    return astype(x, np.float32) if x.dtype.char == "e" else x
-
-
-def in_single(f):
-    """`f`, which computes half precision as single in between, where sums of many elements fit."""
-
-    @functools.wraps(f)
-    def wide(x, *args, **params):
-        if getattr(x, "dtype", None) != np.float16 or params.get("dtype") is not None:
-            return f(x, *args, **params)
-        return astype(f(single(x), *args, **params), np.float16)
-
-    return wide
 
 
 # --- functions that NumPy does not have, or not stably ---------------------------------------------------------------

@@ -7,7 +7,8 @@ import functools
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.ops.elementwise import as_real, quiet, sigmoid, single, softplus
+from tinygrad_nn.ops.elementwise import as_real, quiet, sigmoid, softplus
+from tinygrad_nn.ops.precision import single
 from tinygrad_nn.ops.reductions import log_probabilities, log_softmax, softmax
 from tinygrad_nn.ops.targets import (
     are_labels,

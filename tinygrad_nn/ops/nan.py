@@ -6,7 +6,8 @@ import numpy as np
 
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.arithmetic import as_floats
-from tinygrad_nn.ops.elementwise import astype, in_single, where
+from tinygrad_nn.ops.elementwise import astype, where
+from tinygrad_nn.ops.precision import in_single
 from tinygrad_nn.ops.reductions import cumprod, cumsum, max, mean, min, prod, sum
 from tinygrad_nn.ops.shaping import reshape, stack
 from tinygrad_nn.ops.sorting import rows_of, share_of, sort, take_along_axis, value_of

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.ops.elementwise import as_real, astype, in_single, quiet, single
+from tinygrad_nn.ops.elementwise import as_real, astype, quiet
+from tinygrad_nn.ops.precision import in_single, single
 from tinygrad_nn.registry import op
 
 

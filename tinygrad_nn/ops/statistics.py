@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.ops.elementwise import astype, single, where
+from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.joining import rearranged
 from tinygrad_nn.ops.linalg import matmul
 from tinygrad_nn.ops.padding import pad
+from tinygrad_nn.ops.precision import single
 from tinygrad_nn.ops.reductions import max, mean, min, sum
 from tinygrad_nn.ops.shaping import concatenate, getitem, moveaxis, putitem, reshape, stack, take
 from tinygrad_nn.ops.sorting import searchsorted, value_of

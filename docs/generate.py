@@ -34,9 +34,11 @@ CHAPTERS = {
     "tinygrad_nn.ops.linalg": "Linear algebra",
     "tinygrad_nn.ops.decompositions": "Decompositions",
     "tinygrad_nn.ops.norms": "Norms",
+    "tinygrad_nn.ops.fourier": "Fourier transforms",
     "tinygrad_nn.ops.convolution": "Convolution and pooling",
     "tinygrad_nn.ops.numpy2": "Further names",
     "tinygrad_nn.ops.losses": "Losses",
+    "tinygrad_nn.ops.targets": "Targets",
     "tinygrad_nn.ops.composed_losses": "Losses composed of operations",
 }
 

@@ -23,6 +23,11 @@ FIELD_CALLS |= {
     "cdist": [((A, 1 - S), {}), ((A[None], 1 - S), {"ord": 1}), ((A, 2 - B), {"ord": 3})],
     "normal_logpdf": [((A,), {}), ((A, V, 1.0 + S[:2] ** 2), {}), ((A,), {"loc": 1.0, "scale": 0.5})],
 }  # fmt: skip
+FIELD_CALLS |= {
+    "rfft_parts": [((A,), {}), ((SIGNAL, 5, 1, "ortho"), {}), ((A, 8), {"norm": "forward"})],
+    "irfft_parts": [((A, B), {}), ((A, B, 3), {"axis": 0}), ((A, B, 7), {"norm": "ortho"})],
+    "power_spectrum": [((A,), {}), ((A, 2), {"axis": 0}), ((SIGNAL[0], 9), {"norm": "ortho"})],
+}  # fmt: skip
 SIGNS, LABELS = np.array([[1.0, -1.0, 1.0], [-1.0, -1.0, 1.0]]), np.array([0, 1, 0])
 FIELD_CALLS |= {
     "nll_loss": [((A, LABELS), {})], "kl_div": [((A, 0.5 + B**2), {}), ((A, B), {"log_target": True})],

@@ -109,7 +109,12 @@ NUMPY_CALLS = {
                ((np.array(0.3), KNOTS, V), {}), ((LONG, np.array([2.0, -0.5, 3.2]), V), {"period": 5.0}),
                ((LONG, KNOTS[:1], V[:1]), {})],
     "polyval": [((V, A), {}), ((V, np.array(0.5)), {}), ((V[:1], W), {})],
-    "vander": [((V,), {}), ((V, 2), {}), ((V,), {"N": 4, "increasing": True})],
+    "vander": [((V[:0],), {}), ((V,), {}), ((V, 2), {}), ((V,), {"N": 4, "increasing": True})],
+    "apply_along_axis": [((np.sum, 0, A), {}), ((np.cumsum, -1, C), {}), ((np.outer, 1, C, V[:2]), {}),
+                         ((np.diag, 0, C), {})],
+    "apply_over_axes": [((np.sum, C, [0, 2]), {}), ((np.cumsum, A, 1), {}), ((np.max, A, (0,)), {})],
+    "fftshift": [((A,), {}), ((LONG,), {}), ((C,), {"axes": 1}), ((A,), {"axes": (0, 1)})],
+    "ifftshift": [((A,), {}), ((LONG,), {}), ((C,), {"axes": 1})],
     # NaN
     "nan_to_num": [((N,), {}), ((N,), {"nan": 7.0}), ((A,), {})],
     "nanprod": [((N,), {}), ((N,), {"axis": 0})],

@@ -201,7 +201,7 @@ class Author:
         self.add(name, at, margin=self.gap(np.abs(self.values[at]), KINKED_AT[name]))
 
     def draw_special(self):
-        name = self.one_of("erfc", "tanh_shrink", "erfinv", "gammaln", "digamma", "polygamma")
+        name = self.one_of("erfc", "i0", "tanh_shrink", "erfinv", "gammaln", "digamma", "polygamma")
         at = self.pick(lambda x: np.abs(x).max() < 5)
         if name in ("gammaln", "digamma", "polygamma"):
             at = self.positive(at)

@@ -92,6 +92,11 @@ def test_a_variable_of_a_transform_is_replaced(update, numpy):
     np.testing.assert_array_equal(got, right)
 
 
+@every
+def test_gradcheck_takes_such_functions(update, numpy):
+    assert tn.gradcheck(lambda x: update(x, OTHER), VALUES, order=2)
+
+
 def test_a_change_between_forward_and_backward_is_noticed():
     p = leaf(name="p")
     loss = (p * p).sum()

@@ -260,3 +260,47 @@ def test_what_is_refused(call, error, said):
     with pytest.raises(error) as refused:
         call()
     assert str(refused.value) == said
+
+
+# --- half precision, which ends at 65504 ------------------------------------------------------------------------------
+
+MANY = 100_000
+HALVES = (np.random.default_rng(0).normal(size=MANY) + 2).astype(np.float16)
+TARGET = np.zeros((1, MANY), np.float16)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        tn.mean, tn.var, tn.std, tn.norm, tn.logsumexp, np.average, np.nanmean, np.nanvar, np.nanstd,
+        lambda x: tn.mean(x, where=HALVES > 1), lambda x: np.average(x, weights=np.abs(HALVES)),
+        lambda x: tn.mean(x * x), lambda x: tn.softmax(x, axis=0).max(),
+        lambda x: tn.mean(x.reshape(2, -1), axis=1).sum(),
+        lambda x: tn.var(x, correction=1), lambda x: tn.log_softmax(x, axis=0)[0],
+        *[lambda x, loss=loss: loss(x.reshape(1, -1), np.zeros((1, MANY), x.dtype))
+          for loss in (tn.mse, tn.l1_loss, tn.huber_loss, tn.binary_cross_entropy, tn.hinge_loss)],
+        lambda x: tn.mse(x.reshape(1, -1), np.zeros((1, MANY), x.dtype), weight=np.ones(MANY, x.dtype)),
+        lambda x: tn.cross_entropy(x.reshape(2, -1), np.zeros(MANY // 2, int)),
+    ],
+)  # fmt: skip
+def test_means_over_more_elements_than_half_precision_counts(f):
+    """Value and gradient are those of float64, rounded: gradients of 1e-5 lie where float16 has steps of 6e-8."""
+    half, double = (tn.tensor(HALVES.astype(dtype), requires_grad=True) for dtype in (np.float16, np.float64))
+    value, expected = f(half), f(double)
+    assert value.dtype == np.float16
+    np.testing.assert_allclose(value.item(), expected.item(), rtol=2e-3)
+    upstream = np.float16(1000.0)  # as loss scaling does
+    value.backward(upstream)
+    expected.backward(np.float64(1000.0))
+    assert half.grad.dtype == np.float16
+    np.testing.assert_allclose(half.grad, double.grad, rtol=4e-3, atol=7e-5)  # 1000 steps of 6e-8
+
+
+def test_steps_of_adam_in_half_precision():
+    p = tn.tensor(np.ones(3, np.float16), requires_grad=True)
+    p.grad = np.zeros(3, np.float16)
+    tn.optim.Adam([p], lr=0.1).step()
+    np.testing.assert_array_equal(p.data, np.ones(3))
+    p.grad = np.full(3, 1e-4, np.float16)
+    tn.optim.Adam([p], lr=0.1).step()
+    np.testing.assert_allclose(p.data, 0.9, rtol=1e-3)

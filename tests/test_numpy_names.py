@@ -1,5 +1,6 @@
 """NumPy's public functions: each is supported, asks about values, or is listed in docs/numerics.md with its reason."""
 
+import inspect
 import re
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy_calls import NUMPY_CALLS, D, N, V, W
 
 import tinygrad_nn as tn
 from tinygrad_nn.numpy_protocol import ABOUT_VALUES
-from tinygrad_nn.operation import BY_FUNCTION
+from tinygrad_nn.operation import BY_FUNCTION, REFUSED
 
 NUMERICS = Path(__file__).parent.parent / "docs" / "numerics.md"
 A, B, C = (np.random.default_rng(8).normal(size=s) for s in [(2, 3), (2, 3), (2, 3, 4)])
@@ -35,7 +36,9 @@ def listed():
     return {name for reason in reasons for name in re.findall(r"`([a-z_0-9.]+)`", reason)}
 
 
-FUNCTIONS = public(np) | {f"linalg.{name}": f for name, f in public(np.linalg).items()}
+FUNCTIONS = public(np)
+for namespace in (np.linalg, np.fft):
+    FUNCTIONS |= {f"{namespace.__name__.rpartition('.')[2]}.{name}": f for name, f in public(namespace).items()}
 SUPPORTED = {name for name, f in FUNCTIONS.items() if f in BY_FUNCTION or f in ABOUT_VALUES}
 
 
@@ -45,6 +48,17 @@ def test_every_public_function_is_supported_or_listed_with_its_reason():
 
 def test_nothing_is_listed_that_is_supported():
     assert listed() & SUPPORTED <= {"vander", "polyval"}  # what is named as the way out
+    assert not REFUSED.keys() & BY_FUNCTION.keys()
+
+
+@pytest.mark.parametrize("function", REFUSED, ids=lambda f: f.__name__)
+def test_what_is_refused_says_why_and_what_to_do(function):
+    x = leaf(A)
+    with pytest.raises(TypeError, match=rf"^np\.\S*{function.__name__} is not recorded on tensors: it.*: ") as refused:
+        function(*[x] * (2 if "y" in inspect.signature(function).parameters else 1))
+    ways = re.findall(r"tn\.(\w+)|\.data", str(refused.value))
+    assert ways
+    assert all(hasattr(tn, way) for way in filter(None, ways))
 
 
 # --- results without a gradient, or of another dtype -----------------------------------------------------------------
@@ -240,6 +254,17 @@ def test_methods_of_ufuncs():
         np.add.at(x, [0], 1.0)
 
 
+def test_a_function_of_python_numbers_is_vmap_s_task():
+    with pytest.raises(TypeError, match=r"a tensor cannot become an array: .*, tn\.vmap does what np\.vectorize does"):
+        np.vectorize(lambda t: t * 2)(leaf(A))
+    with pytest.raises(ValueError, match="apply_along_axis: there is no vector along axis 1 of an array of shape"):
+        np.apply_along_axis(np.sum, 1, leaf(np.ones((0, 3))))
+    with pytest.raises(ValueError, match="apply_over_axes: the function must keep the number of axes"):
+        np.apply_over_axes(lambda x, axis: x[None], leaf(A), [0])
+    assert np.vander(leaf([]), 3).shape == (0, 3)
+    assert np.vander(leaf([1.0, 2.0]), 0).shape == (2, 0)
+
+
 # --- decompositions where values are equal ---------------------------------------------------------------------------
 
 
@@ -277,10 +302,12 @@ def test_equal_and_vanishing_singular_values():
 def test_decompositions_that_the_matrix_does_not_determine_are_refused():
     with pytest.raises(np.linalg.LinAlgError, match="pinv: the matrix has not full rank, and there the pseudo-inverse"):
         tn.pinv(leaf(np.ones((2, 2)))).sum().backward()
-    with pytest.raises(ValueError, match=r"svd: the matrix has shape \(2, 3\).*: pass full_matrices=False"):
-        tn.svd(leaf(A))
-    with pytest.raises(ValueError, match=r"qr: mode 'complete' of a matrix of shape \(3, 2\) is not differentiated"):
-        tn.qr(leaf(A.T), "complete")
+    with pytest.raises(np.linalg.LinAlgError, match=r"further columns .* any basis .*\(full_matrices=False, mode='red"):
+        tn.svd(leaf(C[:, 0].T)).U[0].sum().backward()
+    with pytest.raises(np.linalg.LinAlgError, match=r"further columns .* any basis .*: use reverse mode, or leave"):
+        tn.jvp(lambda x: tn.qr(x, "complete").Q, (np.eye(4)[:, :2],), (np.ones((4, 2)),))
+    with pytest.raises(ValueError, match=r"qr: mode is 'raw'; expected 'reduced', 'complete' or 'r'"):
+        tn.qr(leaf(A.T), "raw")
     with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
         tn.qr(leaf(np.zeros((2, 2)))).R.sum().backward()
 
@@ -297,6 +324,47 @@ def test_the_third_derivative_of_the_determinant_at_a_singular_matrix(n):
     values = [f(t) for t in places]
     expected = 6 * np.polyfit(places, values, n)[::-1][3] if n > 2 else 0
     np.testing.assert_allclose(third, expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (3, 2), (2, 5), (2, 3), (2, 4, 3)])
+def test_the_further_columns_have_the_derivatives_that_do_not_depend_on_their_choice(shape):
+    x = np.random.default_rng(3).normal(size=shape)
+    k, tall = min(shape[-2:]), shape[-2] > shape[-1]
+    u, s, vh = np.linalg.svd(leaf(x))
+    middle = np.zeros(shape)
+    middle[..., range(k), range(k)] = s.data
+    np.testing.assert_allclose(u.data @ middle @ vh.data, x, atol=1e-14)
+    for q in (u.data, vh.data):
+        np.testing.assert_allclose(
+            np.swapaxes(q, -1, -2) @ q, np.broadcast_to(np.eye(q.shape[-1]), q.shape), atol=1e-14
+        )
+    weights = np.random.default_rng(4).normal(size=(max(shape[-2:]), 2))
+
+    def size_outside(x, q):
+        return (s_of(x) ** 3).sum() + np.square(np.swapaxes(q, -1, -2)[..., k:, :] @ weights).sum()
+
+    def s_of(x):
+        return tn.svd(x).S
+
+    assert tn.gradcheck(lambda x: size_outside(x, tn.svd(x).U if tall else tn.svd(x).Vh.mT), x, order=2)
+    if tall:
+        for got, expected in zip(tn.qr(x, "complete"), np.linalg.qr(x, "complete"), strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-14)
+        assert tn.gradcheck(lambda x: size_outside(x, tn.qr(x, "complete").Q), x, order=2)
+        assert tn.gradcheck(lambda x: tn.qr(x, "complete").R, x, order=2)
+
+
+def test_the_normal_of_a_plane_has_a_derivative():
+    x = np.random.default_rng(5).normal(size=(3, 2))
+    sign = np.sign(np.sum(np.linalg.qr(x, "complete")[0][:, 2] * np.cross(*x.T)))
+
+    def normal(x):
+        n = tn.cross(x[:, 0], x[:, 1])
+        return sign * n / tn.norm(n)
+
+    np.testing.assert_allclose(
+        tn.jacobian(lambda x: tn.qr(x, "complete").Q[:, 2])(x), tn.jacobian(normal)(x), atol=1e-12
+    )
 
 
 # --- in compiled steps -----------------------------------------------------------------------------------------------

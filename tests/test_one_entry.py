@@ -215,7 +215,38 @@ def test_a_wrong_entry_is_refused():
         tn.op(lambda x: x, "f", lambda g, y, x: g, name="f", kind="foo")
     with pytest.raises(ValueError, match=r"f: entries is 'twos'; expected 'ones', 'factors', or nothing"):
         tn.op(lambda x: x, "f", lambda g, y, x: g, name="f", entries="twos")
-    assert "f" not in BY_NAME
+    with pytest.raises(ValueError, match=r"f: the formula '\{x\} \+ \{z\}' names 'z', .* none of .* \(x, t\)"):
+        tn.op(lambda x, t=1.0: x, "{x} + {z}", lambda g, y, x, t=1.0: g, name="f")
+    with pytest.raises(
+        TypeError, match=r"f: an operation has no field 'colour'; it has activation, .*, kind, .*weighted"
+    ):
+        tn.op(lambda x: x, "{x}", lambda g, y, x: g, name="f", colour="red")
+    with pytest.raises(ValueError, match=r"_f: a private operation says which public one is made of it"):
+        tn.op(lambda x: x, "{x}", lambda g, y, x: g, name="_f")
+    assert not {"f", "_f"} & BY_NAME.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("linear", r"forward mode gives 0\.536.*, reverse mode 8\.80.*check the kind, or the jvp, .*: f \(linear\)"),
+        ("reduction", r"forward mode gives 20\.2"),
+        ("multilinear", r"forward mode gives"),
+    ],
+)
+def test_a_wrong_kind_is_found_by_gradcheck(tables, kind, said):
+    wrong = tn.op(lambda x: x * x * x, "{x}³", lambda g, y, x: g * (3 * x * x), name="f", kind=kind, method=False)
+    with pytest.raises(tn.GradientCheckError, match=said):
+        tn.gradcheck(wrong, np.array([1.0, -2.0]))
+
+
+def test_a_kind_that_does_not_even_compute_is_found_by_gradcheck(tables):
+    wrong = tn.op(
+        lambda x: np.sum(x), "Σ {x}", lambda g, y, x: np.broadcast_to(g, x.shape), name="f", kind="elementwise",
+        method=False,
+    )  # fmt: skip
+    with pytest.raises(tn.GradientCheckError, match=r"forward mode fails \("):
+        tn.gradcheck(wrong, np.array([1.0, -2.0]))
 
 
 @pytest.mark.parametrize(

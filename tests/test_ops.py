@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -464,3 +465,44 @@ def test_composed_functions_agree_with_numpy_and_finite_differences(name):
             return tn.concatenate(tracked) if len(tracked) > 1 else tracked[0]
 
         assert tn.gradcheck(f, *flat, order=2)
+
+
+# --- errors name the function that was called ------------------------------------------------------------------------
+
+
+def _first_call(name):
+    if name in COMPOSED:
+        return CALLS[name][0]
+    return as_called(ALL[name], *next(cases(ALL[name])))
+
+
+def _wrong_calls(function, args, kwargs):
+    """The call with one thing wrong: an axis, an operand, its shape, a keyword, or everything missing."""
+    signature = inspect.signature(function)
+    if "axis" in signature.parameters:
+        call = signature.bind(*args, **kwargs)
+        call.arguments["axis"] = 99
+        yield call.args, call.kwargs
+    for wrong in (np.array([1j, 2]), object(), "text", np.ones((2, 5, 7)), np.array(1.0)):
+        for i in range(min(2, len(args))):
+            yield (*args[:i], wrong, *args[i + 1 :]), kwargs
+    yield args, {**kwargs, "colour": 1}
+    yield (), {}
+
+
+def _what_is_said(function, args, kwargs):
+    try:
+        function(*args, **kwargs)
+    except Exception as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("name", [name for name in (*CALLS, *ALL) if not name.startswith("_")])
+def test_errors_name_the_function_that_was_called(name):
+    function, (args, kwargs) = BY_NAME[name], _first_call(name)
+    for wrong, others in _wrong_calls(function, args, kwargs):
+        for given in (wrong, [in_tree(lambda a: tn.tensor(a, requires_grad=True), a) for a in wrong]):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                said = _what_is_said(function, given, others)
+            assert said is None or name in said.partition(":")[0], f"{said} of {given}, {others}"

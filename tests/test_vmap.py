@@ -6,7 +6,7 @@ from random_programs import program
 from test_ops import DIFFERENTIABLE
 
 import tinygrad_nn as tn
-from tinygrad_nn import vectorize
+from tinygrad_nn import batched, vectorize
 from tinygrad_nn.samples import samples_of
 
 EXAMPLES = 5  # no length of a sample
@@ -25,13 +25,13 @@ def at_once(monkeypatch):
 
 def batch_of(op, arrays, rng):
     """Examples of each argument with a derivative, other arguments as they are, and in_axes."""
-    batched, axes = [], []
+    examples_of, axes = [], []
     for slot, a in enumerate(arrays):
         moves = op.differentiable(slot) and np.asarray(a).dtype.kind == "f"
         examples = np.stack([np.asarray(a) * (1 - 0.05 * i) for i in range(EXAMPLES)]) if moves else a
-        batched.append(examples)
+        examples_of.append(examples)
         axes.append(0 if moves else None)
-    return batched, axes
+    return examples_of, axes
 
 
 def loop(f, args, axes):
@@ -222,10 +222,70 @@ def test_elementwise_grad():
     np.testing.assert_allclose(right, X)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_within_a_compiled_step():
-    def step(x):
-        return tn.vmap(lambda t: np.sin(t).sum())(x)
+    w = tn.tensor([1.0, 2.0, 3.0], requires_grad=True)
 
+    def step(x):
+        w.zero_grad()
+        slopes = tn.vmap(tn.grad(lambda t: np.sin(w * t).sum() * t[0]))(x)
+        loss = (slopes * slopes).sum() + tn.vmap(lambda t: tn.mse(w * t, np.ones(3)))(x).sum()
+        loss.backward()
+        return loss
+
+    value, gradient = step(X).item(), w.grad.copy()
     compiled = tn.compile(step)
     for _ in range(3):
-        np.testing.assert_allclose(np.asarray(compiled(X)), np.sin(X).sum(1))
+        assert compiled(X).item() == pytest.approx(value, rel=1e-12)
+        np.testing.assert_allclose(w.grad, gradient, rtol=1e-12)
+    compiled(2 * X)
+    assert compiled(2 * X).item() == pytest.approx(step(2 * X).item(), rel=1e-12)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_within_detect_anomaly():
+    with tn.detect_anomaly(), np.errstate(divide="ignore"):
+        np.testing.assert_allclose(tn.vmap(tn.grad(lambda x: np.sin(x).sum()))(X), np.cos(X))
+        with pytest.raises(tn.NonFiniteError, match=r"log\(x\) is not finite: -inf at index \(1, 2\)"):
+            tn.vmap(lambda x: np.log(x).sum())(np.where(np.arange(12).reshape(4, 3) == 5, 0.0, 1.0))
+        with pytest.raises(
+            tn.NonFiniteError, match=r"the gradient of sqrt\(x\) with respect to x is not finite: inf at"
+        ):
+            tn.vmap(tn.grad(lambda x: np.sqrt(x).sum()))(np.eye(3))
+
+
+RNG = np.random.default_rng(1)
+SCORES, TARGETS, SHARES = RNG.normal(size=(5, 3, 4)), RNG.normal(size=(5, 3, 4)), RNG.random(size=(5, 3, 4))
+LABELS = RNG.integers(0, 3, (5, 4))
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [(tn.mse, TARGETS), (tn.l1_loss, TARGETS), (tn.huber_loss, TARGETS), (tn.cross_entropy, LABELS),
+     (tn.cross_entropy, SHARES), (tn.binary_cross_entropy, SHARES), (tn.nll_loss, LABELS), (tn.kl_div, SHARES),
+     (tn.hinge_loss, TARGETS), (tn.multi_margin_loss, LABELS), (tn.cosine_embedding_loss, TARGETS)],
+)  # fmt: skip
+def test_losses_take_all_examples_together(loss, target, monkeypatch):
+    def refused(op, *rest):
+        raise AssertionError(f"{op.name}: one by one")
+
+    def f(scores, target):
+        return (
+            loss(scores, scores[::-1], np.sign(target[0])) if loss is tn.cosine_embedding_loss else loss(scores, target)
+        )
+
+    expected = [np.stack([g(*both) for both in zip(SCORES, target, strict=True)]) for g in (f, tn.grad(f))]
+    monkeypatch.setattr(batched, "_one_by_one", refused)
+    for g, wanted in zip((f, tn.grad(f)), expected, strict=True):
+        np.testing.assert_allclose(tn.vmap(g)(SCORES, target), wanted, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(
+            tn.vmap(g, in_axes=(0, None))(SCORES, target[0])[0], wanted[0], rtol=1e-12, atol=1e-15
+        )
+
+
+def test_wrong_targets_are_refused_within_too():
+    with pytest.raises(ValueError, match="cross_entropy: label 7 at index 0 is not one of the 3 classes"):
+        tn.vmap(tn.cross_entropy)(SCORES, np.full_like(LABELS, 7))
+    with pytest.raises(ValueError, match=r"target 2\.0 at index .* is not a probability"):
+        tn.vmap(tn.binary_cross_entropy)(SCORES, np.full_like(SHARES, 2.0))

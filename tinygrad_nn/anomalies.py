@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import NonFiniteError, label
-from tinygrad_nn.operation import Op, Traced
+from tinygrad_nn.operation import Op, Traced, numbers_of
 from tinygrad_nn.origin import quoted
 
 __all__ = ["refuse_non_finite_part", "refuse_non_finite_value"]
@@ -15,18 +15,18 @@ __all__ = ["refuse_non_finite_part", "refuse_non_finite_value"]
 
 def refuse_non_finite_value(result: Any, op: Op, args: tuple) -> None:
     """NonFiniteError if the result of an operation is not finite, or one of its operands was not."""
-    value = result._value
+    value = numbers_of(result)
     if value.dtype.kind != "f" or np.isfinite(value).all():
         return
     for a, role in zip(args, op.arguments, strict=False):
-        if isinstance(a, Traced) and a.value.dtype.kind == "f" and not np.isfinite(a.value).all():
+        if isinstance(a, Traced) and a.dtype.kind == "f" and not np.isfinite(numbers_of(a)).all():
             raise NonFiniteError(f"{label(a, role)}, given to {op.public_name}, is not finite already{quoted(result)}")
     raise NonFiniteError(f"{_call(op, args)} is not finite: {_first_bad(value)}{quoted(result)}")
 
 
 def refuse_non_finite_part(node: Any, slot: int, part: Any) -> None:
     """NonFiniteError if a part that a node sends to an input is not finite; of a tangent, `slot` is -1."""
-    part = part.value if isinstance(part, Traced) else part
+    part = numbers_of(part)
     if np.isfinite(part).all():
         return
     call = _call(node.op, node.inputs)

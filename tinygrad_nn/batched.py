@@ -19,7 +19,7 @@ from tinygrad_nn.numpy_protocol import ABOUT_VALUES, array_function, array_ufunc
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
 
-__all__ = ["Batched", "Batching", "UnbatchableError", "batching", "enter", "fitted_to", "leave"]
+__all__ = ["Batched", "Batching", "UnbatchableError", "batching", "enter", "fitted_to", "leave", "outermost"]
 
 _AXES = ("axis", "axis1", "axis2", "source", "destination")  # parameters that name axes
 _SAYS_SHAPE = {np.zeros_like: 0, np.ones_like: 1, np.empty_like: 0}
@@ -45,7 +45,7 @@ class Batched(Traced):
 
     __slots__ = ("full", "level")
     tracked = False
-    known = True
+    known = property(lambda self: getattr(self.full, "known", True))
     __array_ufunc__ = array_ufunc
     __hash__ = object.__hash__
 
@@ -59,6 +59,7 @@ class Batched(Traced):
     size = property(lambda self: int(np.prod(self.shape)))
     T = property(lambda self: shaping.transpose(self))
     value = property(lambda self: self)
+    everything = property(lambda self: getattr(self.full, "everything", self.full))
     base = None  # it is a view of nothing that is written to
 
     def copy(self) -> Batched:
@@ -109,14 +110,14 @@ class Batched(Traced):
     def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None = None) -> Any:
         """Carry out the operation for all examples."""
         for other in args:
-            if isinstance(other, Traced) and not isinstance(other, Batched):
+            if isinstance(other, Traced) and hasattr(type(other), "_value"):  # a tensor records what it is part of
                 return other.__record__(op, args, params)
         if op in (enter, leave, shared):
             return op.forward(*args, **(params or {}))
         level = max(_level(a) for a in args)
         batched = [_level(a) == level for a in args]
         params = {**op.defaults, **(params or {})}
-        for way in (_elementwise, _product, _by_parameters, _one_by_one):
+        for way in (_elementwise, _product, _by_parameters, _by_composition, _one_by_one):
             full = way(op, args, batched, params)
             if full is not None:
                 return Batched(full, level)
@@ -142,6 +143,11 @@ def _summed(part: Any, levels: frozenset[int] = frozenset()) -> Any:
         return part
     full = _summed(part.full, levels)
     return np.sum(full, axis=0) if part.level in levels else Batched(full, part.level)
+
+
+def outermost(interpreter: Interpreter | None) -> Interpreter | None:
+    """What interprets outside of all vmaps."""
+    return interpreter.outer if isinstance(interpreter, Batching) else interpreter
 
 
 def _active() -> frozenset[int]:
@@ -189,22 +195,27 @@ shared = Op(
 
 
 class Batching(Interpreter):
-    """Carries out operations on batched arrays, within the vmaps of these levels; tensors are what they are."""
+    """Carries out operations on batched arrays, within these vmaps; all else is the outer interpreter's."""
 
-    def __init__(self, levels: frozenset[int]):
-        self.levels = levels
+    def __init__(self, levels: frozenset[int], outer: Interpreter | None):
+        self.levels, self.outer = levels, outer
+        if outer is not None:
+            self.settings, self.entered, self.effect = outer.settings, outer.entered, outer.effect  # type: ignore[method-assign]
 
     def tensor(self, t: Any) -> Any:
-        """The tensor itself."""
-        return t
+        """A tensor of examples itself."""
+        return t if self.outer is None or isinstance(t._value, Batched) else self.outer.tensor(t)
 
     def operand(self, x: Any, name: str = "") -> Any:
-        """The operand itself."""
-        return x
+        """What holds examples is itself."""
+        examples = self.outer is None or isinstance(getattr(x, "_value", x), Batched)
+        return x if examples else self.outer.operand(x, name)  # type: ignore[union-attr]
 
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """For all examples, where one of the values is batched."""
-        return op.apply(values, params)
+        if self.outer is None or any(isinstance(x, Batched) for x in values) or op in (enter, leave, shared):
+            return op.apply(values, params)
+        return self.outer.carry_out(op, values, params)
 
 
 @contextlib.contextmanager
@@ -212,7 +223,9 @@ def batching() -> Iterator[int]:
     """Within it operations work on batched arrays, of the level that it gives."""
     mode = MODE.get()
     level = next(_numbers)
-    token = MODE.set(Mode(mode.grad, mode.anomalies, Batching(_active() | {level}), transformed=True))
+    token = MODE.set(
+        Mode(mode.grad, mode.anomalies, Batching(_active() | {level}, outermost(mode.interpreter)), transformed=True)
+    )
     try:
         yield level
     finally:
@@ -261,6 +274,11 @@ def _by_parameters(op: Op, args: Sequence[Any], batched: Sequence[bool], params:
             return None
         return op.apply([_aligned(a, len(params["shape"])) for a in args], moved)
     return op.apply([a.full for a in args], moved)
+
+
+def _by_composition(op: Op, args: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
+    """Operations that say which others they can be composed of."""
+    return None if op.composed is None else op.composed(*args, **params).full
 
 
 def _moved(name: str, value: Any, count: int, ndim: int, over_all: bool) -> Any:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.autodiff import gradients
+from tinygrad_nn.autodiff import gradients, history
 from tinygrad_nn.errors import GradientCheckError
+from tinygrad_nn.forward_mode import pushforward
+from tinygrad_nn.modes import transforming
 from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["gradcheck"]
@@ -24,7 +26,7 @@ def gradcheck(
     f: Callable, *inputs: Any, order: int = 1, eps: float | None = None, rtol: float | None = None,
     atol: float | None = None,
 ) -> bool:  # fmt: skip
-    """Compare the derivatives of `f` with central differences, element by element.
+    """Compare the derivatives of `f` with central differences, element by element, and forward with reverse mode.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ def gradcheck(
     Raises
     ------
     GradientCheckError : a table of the five worst: argument, index, element of the output, got, expected; or f writes
-        into an argument.
+        into an argument; or forward mode, which follows from `kind` or `jvp` of the operations, gives something else.
 
     The output is projected on fixed random numbers, so that one backward pass checks all of its elements.
 
@@ -50,15 +52,25 @@ def gradcheck(
     >>> tn.gradcheck(tn.tanh, np.array([0.1, -2.0]))
     True
     """
+    f = _transformed(f)
     given = [_as_leaf(x, i) for i, x in enumerate(inputs)]
     if not any(isinstance(x, Tensor) for x in given):
         raise ValueError("gradcheck: none of the inputs is floating-point, so there is nothing to differentiate by")
-    _check_first(f, given, getattr(f, "__name__", "function"), eps, rtol, atol)
+    _check_first(f, given, f.__name__, eps, rtol, atol)
     if order > 1:  # the derivative's own derivative
-        _check_first(
-            _derivative(f, given), given, f"derivative of {getattr(f, '__name__', 'function')}", eps, rtol, atol
-        )
+        _check_first(_derivative(f, given), given, f"derivative of {f.__name__}", eps, rtol, atol)
     return True
+
+
+def _transformed(f: Callable) -> Callable:
+    """`f` as transforms call it: its arguments are variables that it may replace."""
+
+    def within(*args: Any) -> Any:
+        with transforming():
+            return f(*args)
+
+    within.__name__ = getattr(f, "__name__", "function")
+    return within
 
 
 def _as_leaf(x: Any, i: int) -> Any:
@@ -87,7 +99,7 @@ def _derivative(f: Callable, given: list[Any]) -> Callable:
                 total = part if total is None else total + part
         return Tensor(np.zeros(())) if total is None else total
 
-    slope.__name__ = f"derivative of {getattr(f, '__name__', 'function')}"
+    slope.__name__ = f"derivative of {f.__name__}"
     return slope
 
 
@@ -117,6 +129,35 @@ def _check_first(f: Callable, given: list[Any], name: str, eps: Any, rtol: Any, 
     if wrong:
         wrong.sort(key=lambda w: -np.nan_to_num(w[0], nan=np.inf, posinf=np.inf))
         raise GradientCheckError(_report(name, len(wrong), [_entry(f, given, w) for w in wrong[:WORST]]))
+    if isinstance(y, Tensor) and y.tracked:
+        _check_forward(name, y, [x for _, x in leaves], got, weights, rtol)
+
+
+def _check_forward(name: str, y: Tensor, leaves: list[Tensor], got: list[Any], weights: np.ndarray, rtol: Any) -> None:
+    """Compare Jacobian-vector products with the gradients; what has none, or refuses, is left to reverse mode."""
+    tangents = [_weights(x, 3 + i).astype(x.dtype) for i, x in enumerate(leaves)]
+    try:
+        moved = pushforward([y], leaves, tangents)[0]
+        moved = 0.0 if moved is None else moved
+    except (NotImplementedError, np.linalg.LinAlgError):
+        return
+    except (TypeError, ValueError, IndexError) as reason:
+        forward, allowed, said = np.nan, 0.0, f"fails ({reason})"
+    else:
+        forward = float(np.sum(weights * moved))
+        size = float(np.sum(np.abs(weights * moved))) + sum(
+            float(np.sum(np.abs(g * t))) for g, t in zip(got, tangents, strict=True)
+        )
+        allowed = (20 * _precision(y, *leaves) ** (2 / 3) if rtol is None else rtol) * (1 + size)
+        said = f"gives {forward:.7g}"
+    reverse = sum(float(np.sum(g * t)) for g, t in zip(got, tangents, strict=True))
+    if np.isfinite(reverse) and not abs(forward - reverse) <= allowed:
+        entries = {node.op.name: node.op.kind for node in history([y]) if node.op is not None}
+        kinds = ", ".join(f"{op} ({kind or 'jvp'})" for op, kind in entries.items())
+        raise GradientCheckError(
+            f"{name}: along one direction forward mode {said}, reverse mode {reverse:.7g}: the gradients agree with "
+            f"central differences, so check the kind, or the jvp, of the operations: {kinds}"
+        )
 
 
 def _disagreements(

@@ -87,7 +87,8 @@ def text(t: Any) -> str:
 def to_array(t: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     """A plain array, of a tensor that requires no gradient."""
     if t.requires_grad:
-        raise TypeError(LEAVES_GRAPH.format(label(t, "a tensor"), "become an array") + "; tn.stack joins several")
+        hint = "; tn.stack joins several, tn.vmap does what np.vectorize does"
+        raise TypeError(LEAVES_GRAPH.format(label(t, "a tensor"), "become an array") + hint)
     return np.array(t.value, dtype=dtype)
 
 

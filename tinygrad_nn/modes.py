@@ -22,6 +22,7 @@ __all__ = [
     "no_grad",
     "operand",
     "stand_ins",
+    "transforming",
 ]
 
 
@@ -96,6 +97,17 @@ def interpreted_by(interpreter: Interpreter | None) -> Iterator[None]:
     """Within it this interpreter carries out the operations; None computes as ever."""
     mode = MODE.get()
     token = MODE.set(Mode(mode.grad, mode.anomalies, interpreter, mode.transformed))
+    try:
+        yield
+    finally:
+        MODE.reset(token)
+
+
+@contextlib.contextmanager
+def transforming() -> Iterator[None]:
+    """Record within it, also for a caller within `no_grad`; variables may be replaced, as by `x += 1`."""
+    mode = MODE.get()
+    token = MODE.set(Mode(True, mode.anomalies, mode.interpreter, transformed=True))
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, Traced
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Op, Traced
 
 __all__ = ["ABOUT_VALUES", "LEAVES_GRAPH", "array_function", "array_ufunc"]
 
@@ -22,7 +22,7 @@ ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.iscl
                  np.einsum_path}  # fmt: skip
 
 # What somebody who called this function may want, by meaning; a function of the same name is the other suggestion.
-_NEAREST = {"angle": "arctan2", "apply_over_axes": "sum", "expit": "sigmoid", "log_expit": "log_sigmoid"}
+_NEAREST = {"angle": "arctan2", "expit": "sigmoid", "log_expit": "log_sigmoid"}
 
 
 _WRITING = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
@@ -112,6 +112,8 @@ def _numpy_entry(function: Any) -> Any:
     near = _NEAREST.get(name, name)
     hint = f"the nearest operation is tn.{near}; " if near in BY_NAME and not near.startswith("_") else ""
     name = _spelled(function, name)
+    if function in REFUSED:
+        raise TypeError(f"{name} is not recorded on tensors: {REFUSED[function]}")
     raise TypeError(f"{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph")
 
 

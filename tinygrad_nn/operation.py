@@ -16,9 +16,10 @@ from tinygrad_nn.errors import explained, shape_error
 from tinygrad_nn.notation import spell_index
 from tinygrad_nn.operands import are_plain, real_operand
 
-__all__ = ["BY_FUNCTION", "BY_NAME", "Op", "Traced", "VariadicRule", "document_with", "write"]
+__all__ = ["BY_FUNCTION", "BY_NAME", "REFUSED", "Op", "Traced", "VariadicRule", "document_with", "numbers_of", "write"]
 
 BY_NAME: dict[str, Any] = {}  # "tanh" -> the operation, or the function composed of operations
+REFUSED: dict[Any, str] = {}  # NumPy functions that cannot be recorded, with the reason and a way out
 BY_FUNCTION: dict[Any, Any] = {}  # np.tanh -> the same: how NumPy's own functions find their way into the graph
 
 
@@ -27,6 +28,8 @@ class Traced:
 
     __slots__ = ()
     value: Any
+    everything = property(lambda self: self.value)  # the array of all that it stands for
+    dtype: Any
     index: int
     tracked: bool
     known = False  # it has numbers to look at, and is no placeholder
@@ -49,6 +52,13 @@ class Traced:
     def may_have_nan(self) -> bool:
         """Whether there may be a NaN in it."""
         return True
+
+
+def numbers_of(x: Any) -> Any:
+    """The array of a tensor, of the examples of a vmap, or of a tensor of them; a placeholder itself."""
+    while isinstance(x, Traced) and x.everything is not x:
+        x = x.everything
+    return x
 
 
 class VariadicRule:
@@ -106,6 +116,7 @@ class Op:
     arguments: tuple[str, ...] = ()
     defaults: dict[str, Any] = field(default_factory=dict)
     further: Callable | None = None  # composes what NumPy's further parameters ask for: (*arrays, **params) -> result
+    composed: Callable | None = None  # the same of other operations, which work on all examples of vmap at once
     view: bool = True  # the output may share memory with an input
     array_params: bool = True  # parameters may be arrays, which recording copies
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0

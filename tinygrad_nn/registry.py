@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from string import Formatter
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.entry import Checks, Docs, Training, take_fields
+from tinygrad_nn.errors import MatrixError, ShapeError
 from tinygrad_nn.operands import plain_values
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, VariadicRule
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Op, VariadicRule
 
-__all__ = ["give_methods", "implements", "op"]
+__all__ = ["give_methods", "implements", "op", "refuses"]
 
 KINDS = (None, "elementwise", "linear", "multilinear", "reduction", "symmetric")
 
@@ -37,7 +40,9 @@ def op(
 
     Raises
     ------
-    ValueError : if the name belongs to another operation of the tables, or a NumPy function to another operation.
+    ValueError : if the name belongs to another operation of the tables, or a NumPy function to another operation; or
+        the entry contradicts itself, as where `formula` names something that is no argument and no parameter.
+    TypeError : an unknown field.
 
     Example
     -------
@@ -54,9 +59,10 @@ def op(
     rules: Any = vjps[0] if vjps and isinstance(vjps[0], VariadicRule) else vjps
     if "arguments" not in fields:
         fields |= _read_signature(forward, vjps, fields)
+    fields.setdefault("defaults", {})
     if isinstance(forward, np.ufunc):
         fields.setdefault("kind", "elementwise")
-    _check_entry(name, fields, rules)
+    _check_entry(name, formula, fields, rules)
     stands_for = fields.pop("stands_for", ())
     if isinstance(forward, np.ufunc) or (forward.__module__ or "").startswith("numpy"):
         stands_for = (forward, *stands_for)
@@ -81,8 +87,25 @@ def _read_signature(forward: Callable, vjps: Sequence[Any], fields: dict[str, An
     return {"arguments": tuple(p.name for p in names if p.default is p.empty), "defaults": defaults} | fields
 
 
-def _check_entry(name: str, fields: dict[str, Any], rules: Any) -> None:
+FIELDS = {f.name for record in (Op, Docs, Checks, Training) for f in dataclasses.fields(record) if f.init} - {
+    "name", "forward", "formula", "vjps", *(record.__name__.lower() for record in (Docs, Checks, Training)),
+} | {"stands_for"}  # fmt: skip
+
+
+def _check_entry(name: str, formula: str, fields: dict[str, Any], rules: Any) -> None:
     arguments, kind, entries = fields["arguments"], fields.get("kind"), fields.get("entries", "")
+    unknown = fields.keys() - FIELDS
+    if unknown:
+        raise TypeError(f"{name}: an operation has no field {min(unknown)!r}; it has {', '.join(sorted(FIELDS))}")
+    named = {place.split(".")[0].split("[")[0] for _, place, _, _ in Formatter().parse(formula) if place is not None}
+    strange = named - {*arguments, *fields["defaults"]}
+    if strange:
+        raise ValueError(
+            f"{name}: the formula {formula!r} names {min(strange)!r}, which is none of its arguments and parameters "
+            f"({', '.join((*arguments, *fields['defaults']))})"
+        )
+    if name.startswith("_") and not fields.get("part_of"):
+        raise ValueError(f"{name}: a private operation says which public one is made of it, as in part_of='tanh'")
     if kind not in KINDS:
         raise ValueError(
             f"{name}: kind is {kind!r}; expected one of {', '.join(map(repr, KINDS[1:]))}, or None with a jvp"
@@ -133,13 +156,51 @@ def implements(*functions: Callable, name: str | None = None, method: bool = Tru
     def register(function: Callable) -> Callable:
         function.method = method  # type: ignore[attr-defined]
 
+        public_name = name or function.__name__
+        if public_name.startswith("_"):
+            public_name = _as_called(functions[0])
+
         @functools.wraps(function)
         def composed(*args: Any, **kwargs: Any) -> Any:
-            args = tuple([plain_values(a, function.__name__) for a in args])
-            return function(*args, **{key: plain_values(a, function.__name__) for key, a in kwargs.items()})
+            try:
+                args = tuple([plain_values(a, public_name) for a in args])
+                return function(*args, **{key: plain_values(a, public_name) for key, a in kwargs.items()})
+            except _UNNAMED as reason:
+                raise _named(public_name, function, reason) from None
 
         composed.method = method  # type: ignore[attr-defined]
         _register(composed, name or function.__name__, functions)
         return composed
 
     return register
+
+
+_UNNAMED = (ValueError, IndexError, TypeError, ZeroDivisionError)
+_KINDS = {*_UNNAMED, ShapeError, MatrixError, np.exceptions.AxisError, np.linalg.LinAlgError}
+_OF_AXES = {"tuple index out of range", "integer modulo by zero"}  # x.shape[axis] and axis % x.ndim
+
+
+def _as_called(function: Any) -> str:
+    """`roll`, or `add.reduce`."""
+    ufunc = getattr(function, "__self__", None)
+    return f"{ufunc.__name__}.{function.__name__}" if isinstance(ufunc, np.ufunc) else function.__name__
+
+
+def _named(name: str, function: Callable, reason: Exception) -> Exception:
+    """The error with the name of the function that was called in front, and the traceback that it has."""
+    kind, text = type(reason), str(reason)
+    if issubclass(kind, TypeError) and kind.__module__.startswith("numpy"):  # private kinds, of other arguments
+        kind = TypeError
+    if text in _OF_AXES:
+        kind, text = IndexError, "an axis is out of bounds; axes count from 0, or from -1 backwards"
+    if kind not in _KINDS or text.startswith(name):
+        return reason
+    text = text.removeprefix("an operation: ")
+    call = f"{function.__qualname__}()"
+    text = name + text.removeprefix(function.__qualname__) if text.startswith(call) else f"{name}: {text}"
+    return kind(text).with_traceback(reason.__traceback__)
+
+
+def refuses(*functions: Callable, because: str) -> None:
+    """Say why NumPy functions are not recorded on tensors, and what to do instead."""
+    REFUSED.update(dict.fromkeys(functions, because))

@@ -7,20 +7,19 @@ as an argument or from outside, the result is a recorded tensor, and `backward()
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.autodiff import copied, history, pullback
-from tinygrad_nn.batched import Batching, batching, enter, leave
+from tinygrad_nn.batched import batching, enter, leave, outermost
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.forward_mode import pushforward
-from tinygrad_nn.modes import MODE, Mode
+from tinygrad_nn.modes import MODE, transforming
 from tinygrad_nn.operands import real_operand
 from tinygrad_nn.parts import array_of
 from tinygrad_nn.tensor import Tensor, tensor
@@ -76,17 +75,6 @@ def _positions(argnums: int | Sequence[int], count: int) -> list[int]:
     return numbers
 
 
-@contextlib.contextmanager
-def _transforming() -> Iterator[None]:
-    """Record within it, also for a caller within `no_grad`."""
-    mode = MODE.get()
-    token = MODE.set(Mode(True, mode.anomalies, mode.interpreter, transformed=True))
-    try:
-        yield
-    finally:
-        MODE.reset(token)
-
-
 def _output(y: Any) -> Tensor:
     if isinstance(y, Tensor):
         return y
@@ -116,7 +104,7 @@ class _Call:
         self.args = list(args)
         self.variables: list[Tensor] = []
         self.nested = MODE.get().transformed
-        with _transforming():
+        with transforming():
             for i in self.numbers:
                 fresh = [_fresh(x) for x in tree.leaves(args[i])]
                 self.variables += fresh
@@ -336,7 +324,8 @@ def _block(call: _Call, k: int) -> Any:
 def _rows_at_once(y: Tensor) -> int:
     """How many rows of a Jacobian are computed together: as many as memory bears, and one where that is quicker."""
     mode = MODE.get()
-    if mode.anomalies or not (mode.interpreter is None or isinstance(mode.interpreter, Batching)) or y.size < FEW:
+    traced = outermost(mode.interpreter) is not None  # whose seeds would be no numbers, and their zeros not exact
+    if mode.anomalies or traced or y.size < FEW:
         return 1
     rows = AT_ONCE // max([node.size for node in history([y])], default=1)
     return rows if rows >= FEW else 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.batched import Batching, batching, enter, leave
+from tinygrad_nn.batched import batching, enter, leave
 from tinygrad_nn.modes import MODE
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.tensor import Tensor
@@ -48,8 +48,7 @@ def vmap(f: Callable, in_axes: Any = 0, out_axes: int = 0) -> Callable:
             raise ValueError(f"vmap: in_axes has {len(axes)} axes, the function was called with {len(args)} arguments")
         args = tuple([_examples_first(a, axis) for a, axis in zip(args, axes, strict=True)])
         count = _count(args, axes)
-        interpreter = MODE.get().interpreter
-        if count and (interpreter is None or isinstance(interpreter, Batching)):
+        if count:
             try:
                 return _given(_at_once(f, args, axes, kwargs, count), out_axes)
             except (TypeError, ValueError, IndexError, AttributeError):

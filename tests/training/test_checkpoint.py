@@ -143,7 +143,14 @@ def test_a_module_of_ones_own_is_restored_not_rebuilt(tmp_path, raised, same):
 
 
 def test_an_activation_that_is_not_there_is_named(tmp_path, raised):
-    tn.op(lambda x: x * x * x, "{x}³", lambda g, y, x: g * (3 * x * x), name="_cube_of_this_test", kind="elementwise")
+    tn.op(
+        lambda x: x * x * x,
+        "{x}³",
+        lambda g, y, x: g * (3 * x * x),
+        name="_cube_of_this_test",
+        part_of="cube",
+        kind="elementwise",
+    )
     path = checkpoint.save(tmp_path / "m.npz", tn.nn.Dense(2, 2, "_cube_of_this_test"))
     del tn.operation.BY_NAME["_cube_of_this_test"]
     text = raised(CheckpointError, tn.nn.load, path)

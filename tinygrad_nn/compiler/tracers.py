@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.batched import Batched
 from tinygrad_nn.compiler.ir import ArrayInput, Node, cast, item, look_up, map_leaves, power_of_numbers, updated
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.tensor import Tensor
@@ -21,6 +22,9 @@ _FUNCTION_OF_METHOD = {
 _READ_OUT = (
     "it is known only when the step is replayed; write a choice with tn.where, or keep this line out of tn.compile"
 )
+
+
+_OUTER = {Tensor, Batched}  # what arrays may be the values of
 
 
 def is_array(x: Any) -> bool:
@@ -162,17 +166,17 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None = None) -> Any:
         for a in args:
-            if isinstance(a, Tensor):
+            if type(a) in _OUTER:
                 return a.__record__(op, args, params)
         return self._trace.carry_out(op, args, params or {})
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if Tensor in map(type, inputs):
+        if not _OUTER.isdisjoint(map(type, inputs)):
             return NotImplemented
         return self._called(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-        return NotImplemented if Tensor in types else self._called(function, args, kwargs)
+        return NotImplemented if not _OUTER.isdisjoint(types) else self._called(function, args, kwargs)
 
     def _called(self, func: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         out = kwargs.pop("out", None)

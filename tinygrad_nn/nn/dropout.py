@@ -24,7 +24,8 @@ def _drawn(x, p=0.5, rng=None):  # type: ignore[no-untyped-def]
 
 # An operation without a derivative, so that a compiled step draws a new mask at every replay.
 _dropout_mask = op(
-    _drawn, "mask", None, name="_dropout_mask", method=False, arguments=("x",), defaults={"p": 0.5, "rng": None},
+    _drawn, "mask", None, name="_dropout_mask", part_of="dropout", method=False, arguments=("x",),
+    defaults={"p": 0.5, "rng": None},
     samples=lambda rng: [((np.ones((2, 3)),), {"p": 0.0, "rng": rng})], summary="Random zeros, and 1/(1 − p) elsewhere",
 )  # fmt: skip
 

@@ -20,7 +20,9 @@ from tinygrad_nn.ops import (
     composed_losses,
     convolution,
     decompositions,
+    degenerate,
     elementwise,
+    fourier,
     joining,
     linalg,
     losses,
@@ -28,12 +30,14 @@ from tinygrad_nn.ops import (
     norms,
     numpy2,
     padding,
+    precision,
     reductions,
     scatter,
     shaping,
     sorting,
     special,
     statistics,
+    targets,
 )
 
 __all__ = [
@@ -42,7 +46,9 @@ __all__ = [
     "composed_losses",
     "convolution",
     "decompositions",
+    "degenerate",
     "elementwise",
+    "fourier",
     "joining",
     "linalg",
     "losses",
@@ -51,12 +57,14 @@ __all__ = [
     "norms",
     "numpy2",
     "padding",
+    "precision",
     "reductions",
     "scatter",
     "shaping",
     "sorting",
     "special",
     "statistics",
+    "targets",
 ]
 
 

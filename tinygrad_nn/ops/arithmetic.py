@@ -12,7 +12,7 @@ from tinygrad_nn.ops.elementwise import LN2, astype, logaddexp, power
 from tinygrad_nn.registry import implements, op
 
 
-def as_real(x):
+def as_floats(x):
     """x as an array of floating-point numbers: whole numbers and bools in float64."""
     x = as_array(x)
     return x if x.dtype.kind == "f" else astype(x, np.float64)
@@ -87,7 +87,7 @@ def divmod(a, b):
 @implements(np.modf)
 def modf(x):
     """The fractional and the whole part of x, both with its sign."""
-    x = as_real(x)
+    x = as_floats(x)
     whole = trunc(x)
     return x - whole, whole
 
@@ -114,7 +114,7 @@ def _imag(x):
 @implements(np.unwrap)
 def unwrap(x, discont=None, axis=-1, *, period=2 * math.pi):
     """Angles without their jumps: multiples of the period are added where neighbours differ by more than half of it."""
-    x = as_real(x)
+    x = as_floats(x)
     before, after = (np.take(x, np.arange(x.shape[axis])[cut], axis=axis) for cut in (slice(None, -1), slice(1, None)))
     step = after - before
     wrapped = remainder(step + period / 2, period) - period / 2

@@ -7,8 +7,8 @@ import numpy as np
 from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.elementwise import as_real, relu
-from tinygrad_nn.ops.losses import minus_product, reduced, same_shapes, target_columns, weighted
 from tinygrad_nn.ops.reductions import vector_norm
+from tinygrad_nn.ops.targets import minus_product, reduced, same_shapes, target_columns, weighted
 from tinygrad_nn.registry import implements
 
 # --- of log-probabilities ---------------------------------------------------------------------------------------------

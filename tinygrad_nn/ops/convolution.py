@@ -129,23 +129,25 @@ def _kernel_samples(rng):
 
 # fmt: off
 _convolution = op(_convolve, "{x} ∗ {weight}", lambda g, y, x, weight, **how: _to_x(g, x, weight, **how),
-                  lambda g, y, x, weight, **how: _to_weight(g, x, weight, **how), name="_convolution", arguments=("x", "weight"),
+                  lambda g, y, x, weight, **how: _to_weight(g, x, weight, **how), name="_convolution", part_of="conv2d", arguments=("x", "weight"),
                   defaults={"stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear", precedence=2, samples=_samples,
                   summary="Sum of products of the weight with every window")
 _image       = op(_back_to_image, "({v} ∗ᵀ {weight})", lambda g, y, v, weight, target=(), **how: _convolution(g, weight, **how),
-                  lambda g, y, v, weight, target=(), **how: _to_weight(v, g, weight, **how), name="_convolution_to_image", arguments=("v", "weight"),
+                  lambda g, y, v, weight, target=(), **how: _to_weight(v, g, weight, **how), name="_convolution_to_image",
+                  part_of="conv2d", arguments=("v", "weight"),
                   defaults={"target": (), "stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear",
                   samples=_image_samples, summary="The way back of a convolution to its image: the transposed convolution")
 _kernel      = op(_back_to_weight, "({v} ⋆ {x})", lambda g, y, v, x, target=(), **how: _convolution(x, g, **how),
-                  lambda g, y, v, x, target=(), **how: _to_x(v, x, g, **how), name="_convolution_to_weight", arguments=("v", "x"),
+                  lambda g, y, v, x, target=(), **how: _to_x(v, x, g, **how), name="_convolution_to_weight", part_of="conv2d", arguments=("v", "x"),
                   defaults={"target": (), "stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear",
                   samples=_kernel_samples, summary="The way back of a convolution to its weight")
 windows      = op(_columns, "windows({x})", lambda g, y, x, size=(), stride=(), dilation=(): _add_windows(g, target=x.shape, stride=stride, dilation=dilation),
-                  name="_windows", kind="linear", entries="ones", samples=lambda rng: [((rng.normal(size=x.shape),), {"size": w.shape[2:],
+                  name="_windows", part_of="max_pool2d", kind="linear", entries="ones", samples=lambda rng: [((rng.normal(size=x.shape),), {"size": w.shape[2:],
                   "stride": how["stride"], "dilation": how["dilation"]}) for (x, w), how in _samples(rng)],
                   summary="The windows of (N, channels, ...places) as (channels, ...size, N, ...windows)")
 _add_windows = op(_add_columns, "add windows({x})", lambda g, y, x, target=(), stride=(), dilation=(): windows(g, size=x.shape[1: 1 + len(stride)],
-                  stride=stride, dilation=dilation), name="_add_windows", kind="linear", entries="ones", samples=lambda rng: [((_columns(x, w.shape[2:],
+                  stride=stride, dilation=dilation), name="_add_windows", part_of="max_pool2d", kind="linear", entries="ones",
+                  samples=lambda rng: [((_columns(x, w.shape[2:],
                   how["stride"], how["dilation"]),), {"target": x.shape, "stride": how["stride"], "dilation": how["dilation"]})
                   for (x, w), how in _samples(rng)], summary="The way back of windows: each is added where it was taken from")
 # fmt: on

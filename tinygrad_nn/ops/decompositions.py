@@ -1,8 +1,7 @@
 """Decompositions of matrices, and what is computed through them: eigenvalues, singular values, QR, pseudo-inverse.
 
 A decomposition of several parts is one operation on matrices, whose result holds the parts one below the other.  So it
-is computed once, and its rules read the parts from its result.  A derivative that does not exist, as that of the
-eigenvectors of equal eigenvalues, is refused by an operation that the rule sends its gradient through.
+is computed once, and its rules read the parts from its result.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from tinygrad_nn.errors import no_derivative
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.degenerate import column, determined, distinct, full_rank, gaps, not_zero, row, settled, vanishing
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.linalg import inv, matmul, solve
 from tinygrad_nn.ops.reductions import sum
@@ -34,74 +33,12 @@ def _symmetric(x):
     return 0.5 * (x + _t(x))
 
 
-def _row(x):
-    return np.expand_dims(x, -2)
-
-
-def _column(x):
-    return np.expand_dims(x, -1)
-
-
-# --- values that are equal -------------------------------------------------------------------------------------------
-
-
-def _equal(values):
-    """Which pairs of values (ascending or descending ones) are equal up to rounding, each with itself included."""
-    size = np.max(np.abs(values), axis=-1, keepdims=True, initial=0.0)
-    return np.abs(_row(values) - _column(values)) <= _column(size * (4 * values.shape[-1] * np.finfo(values.dtype).eps))
-
-
-def _distinct(g, values, what="eigen"):
-    """g, of one row for the values and more rows for their vectors; refused where values are equal that it tells apart."""
-    others = _equal(values) & ~np.eye(values.shape[-1], dtype=bool)
-    if others.any():
-        told_apart = _row(g[..., 0, :]) != _column(g[..., 0, :])
-        vectors = np.any(g[..., 1:, :] != 0, axis=-2)
-        bad = others & (told_apart | _row(vectors) | _column(vectors))
-        if bad.any():
-            *batch, i, j = np.argwhere(bad)[0].tolist()
-            raise no_derivative(
-                f"{what}decomposition: the {what}values number {i} and {j} are equal ({values[(*batch, i)]:.6g}), so that "
-                f"their {what}vectors, and each {what}value by itself, have no derivative: use what depends on them "
-                "together, as their sum, or add a small perturbation to the matrix"
-            )
-    return np.array(g)
-
-
-def _gaps(values):
-    """1/(value j − value i), and 0 where they are equal."""
-    equal = close(values)
-    return where(equal, 0.0, 1.0 / (_row(values) - _column(values) + equal))
-
-
-def _not_zero(g, values):
-    """g, of one row for the singular values and more for their vectors; refused where a vector of a value 0 has a part."""
-    size = np.max(values, axis=-1, keepdims=True, initial=0.0)
-    zero = values <= size * (4 * values.shape[-1] * np.finfo(values.dtype).eps)
-    if (zero & np.any(g[..., 1:, :] != 0, axis=-2)).any():
-        raise no_derivative(
-            "singular value decomposition: a singular value is 0, so that its singular vectors have no derivative: "
-            "use the singular values alone, in reverse mode, or add a small perturbation to the matrix"
-        )
-    return np.array(g)
-
-
-def _full_rank(g, x):
-    """g, the gradient of the pseudo-inverse of x; refused where x lacks rank."""
-    if x.size and np.any(np.linalg.matrix_rank(x) < np.min(x.shape[-2:])):
-        raise no_derivative(
-            "pinv: the matrix has not full rank, and there the pseudo-inverse jumps, so that it has no derivative: "
-            "add a small perturbation to the matrix, or solve (xᵀx + ε·1) y = xᵀb instead"
-        )
-    return np.array(g)
-
-
 # --- eigenvalues of symmetric matrices -------------------------------------------------------------------------------
 
 
 def _eigh(x, UPLO="L"):
     w, v = np.linalg.eigh(x, UPLO)
-    return np.concatenate([_row(w), v], axis=-2)
+    return np.concatenate([row(w), v], axis=-2)
 
 
 def _eigh_rule(g, y, x, UPLO="L"):
@@ -109,14 +46,14 @@ def _eigh_rule(g, y, x, UPLO="L"):
     w, v = y[..., 0, :], y[..., 1:, :]
     g = distinct(g, w)
     gw, gv = g[..., 0, :], g[..., 1:, :]
-    inner = _gaps(w) * (_t(v) @ gv) + _row(gw) * np.eye(x.shape[-1], dtype=x.dtype)
+    inner = gaps(w) * (_t(v) @ gv) + row(gw) * np.eye(x.shape[-1], dtype=x.dtype)
     return _symmetric(v @ inner @ _t(v))
 
 
 def _eigh_tangent(tangents, y, x, UPLO="L"):
     w, v = y[..., 0, :], y[..., 1:, :]
     moved = _t(v) @ _symmetric(tangents[0]) @ v
-    return distinct(np.concatenate([_row(_diagonal(moved)), v @ (_gaps(w) * moved)], axis=-2), w)
+    return distinct(np.concatenate([row(_diagonal(moved)), v @ (gaps(w) * moved)], axis=-2), w)
 
 
 # --- singular values -------------------------------------------------------------------------------------------------
@@ -124,7 +61,7 @@ def _eigh_tangent(tangents, y, x, UPLO="L"):
 
 def _svd(x):
     u, s, vt = np.linalg.svd(x, full_matrices=False)
-    return np.concatenate([_row(s), u, _t(vt)], axis=-2)
+    return np.concatenate([row(s), u, _t(vt)], axis=-2)
 
 
 def _svd_parts(y, x):
@@ -143,27 +80,23 @@ def _svd_rule(g, y, x):
     u, s, v = _svd_parts(y, x)
     g = distinct(g, s, "singular ")
     gu, gs, gv = _svd_parts(not_zero(g, s), x)
-    gs = where(_vanishing(s), 0.0, gs)
-    gaps = _gaps(s * s)
+    gs = where(vanishing(s), 0.0, gs)
+    between = gaps(s * s)
     left, right = _t(u) @ gu, _t(v) @ gv
-    inner = gaps * (left - _t(left)) * _row(s) + _column(s) * (gaps * (right - _t(right)))
-    inner = inner + _row(gs) * np.eye(s.shape[-1], dtype=x.dtype)
-    safe = _row(s + _vanishing(s))
+    inner = between * (left - _t(left)) * row(s) + column(s) * (between * (right - _t(right)))
+    inner = inner + row(gs) * np.eye(s.shape[-1], dtype=x.dtype)
+    safe = row(s + vanishing(s))
     return u @ inner @ _t(v) + (_beside(u, gu) / safe) @ _t(v) + u @ _t(_beside(v, gv) / safe)
 
 
 def _svd_tangent(tangents, y, x):
     u, s, v = _svd_parts(y, x)
-    moved, safe = _t(u) @ tangents[0] @ v, _row(s + _vanishing(s))
-    gaps = _gaps(s * s)
-    left = u @ (gaps * (moved * _row(s) + _column(s) * _t(moved))) + _beside(u, tangents[0] @ v) / safe
-    right = v @ (gaps * (_column(s) * moved + _t(moved) * _row(s))) + _beside(v, _t(tangents[0]) @ u) / safe
-    y = np.concatenate([_row(where(_vanishing(s), 0.0, _diagonal(moved))), left, right], axis=-2)
+    moved, safe = _t(u) @ tangents[0] @ v, row(s + vanishing(s))
+    between = gaps(s * s)
+    left = u @ (between * (moved * row(s) + column(s) * _t(moved))) + _beside(u, tangents[0] @ v) / safe
+    right = v @ (between * (column(s) * moved + _t(moved) * row(s))) + _beside(v, _t(tangents[0]) @ u) / safe
+    y = np.concatenate([row(where(vanishing(s), 0.0, _diagonal(moved))), left, right], axis=-2)
     return not_zero(distinct(y, s, "singular "), s)
-
-
-def _vanishing(s):
-    return s <= 4 * s.shape[-1] * np.finfo(s.dtype).eps * np.max(s, axis=-1, keepdims=True)
 
 
 # --- QR --------------------------------------------------------------------------------------------------------------
@@ -214,6 +147,23 @@ def _pinv_tangent(tangents, y, x, rcond=None):
     return (y @ yt) @ (tt - tt @ x @ y) + (tt - y @ (x @ tt)) @ (yt @ y) - y @ t @ y
 
 
+# --- what is perpendicular -------------------------------------------------------------------------------------------
+
+
+def _complement(x):
+    """An orthonormal basis of what is perpendicular to the columns of x."""
+    return np.linalg.qr(x, mode="complete")[0][..., x.shape[-1] :]
+
+
+def _complement_rule(g, y, x):
+    """Of all bases the one that turns least within its space: yᵀx = 0, so that ẏ = −(x⁺)ᵀ ẋᵀ y."""
+    return -y @ (_t(determined(g, y)) @ _t(packed_pinv(x)))
+
+
+def _complement_tangent(tangents, y, x):
+    return settled(-_t(packed_pinv(x)) @ (_t(tangents[0]) @ y), y)
+
+
 def _apart(*shapes):
     """Samples: matrices whose singular values lie apart."""
 
@@ -231,31 +181,18 @@ def _spread(rng):
     return [((x[0],), {}), ((x,), {})]
 
 
-def _with_values(rng):
-    return [((rng.normal(size=(4, 3)), np.array([1.0, 2.0, 4.0])), {})]
-
-
-def _with_matrices(rng):
-    return [((rng.normal(size=(2, 3)), rng.normal(size=(3, 2))), {})]
-
-
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-packed_eigh = op(_eigh, "eigh({x})", _eigh_rule, name="_eigh", jvp=_eigh_tangent, samples=_spread, prepare=lambda x: 0.5 * (x + _t(x)),
+packed_eigh = op(_eigh, "eigh({x})", _eigh_rule, name="_eigh", part_of="eigh", jvp=_eigh_tangent, samples=_spread, prepare=lambda x: 0.5 * (x + _t(x)),
                  summary="Eigenvalues of a symmetric matrix in the first row, eigenvectors below")
-packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", jvp=_svd_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)),
+packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", part_of="svd", jvp=_svd_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)),
                  summary="Singular values in the first row, below the left and the right singular vectors, as columns")
-packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)),
+packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", part_of="qr", jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)),
                  summary="Q, and R below, of a matrix of as many columns as rows or fewer")
-packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", precedence=3, jvp=_pinv_tangent,
+packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", part_of="pinv", precedence=3, jvp=_pinv_tangent,
                  samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
-distinct  = op(_distinct,  "{g}", lambda f, y, g, values, what="eigen": distinct(f, values, what), None, name="_distinct",
-               kind="multilinear", samples=_with_values, summary="g, refused where equal values have no derivative")
-not_zero  = op(_not_zero,  "{g}", lambda f, y, g, values: f, None, name="_not_zero", kind="multilinear", samples=_with_values,
-               summary="g, refused where a singular value is 0")
-full_rank = op(_full_rank, "{g}", lambda f, y, g, x: f, None, name="_full_rank", kind="multilinear", samples=_with_matrices,
-               summary="g, refused where x lacks rank")
-close     = op(_equal, "close({values})", None, arguments=("values",), name="_close", shape=(3,), variants=({},), summary="Which pairs of values are equal")
+complement  = op(_complement, "{x}⊥", _complement_rule, name="_complement", part_of="svd", jvp=_complement_tangent, samples=_apart((3, 2), (2, 4, 3)),
+                 precedence=3, summary="Orthonormal columns that are perpendicular to those of x")
 # fmt: on
 
 
@@ -293,19 +230,21 @@ def svd(x, full_matrices=True, compute_uv=True, hermitian=False):
     """Singular value decomposition x = U diag(S) Vh, values in decreasing order.
 
     Equal singular values have derivatives only together, and vectors none where a value is 0: backward raises
-    LinAlgError.  The gradient of a singular value at 0 is 0.  ValueError for `full_matrices` of a matrix that is not
-    square: the further vectors are not determined by the matrix.
+    LinAlgError.  The gradient of a singular value at 0 is 0.  The further vectors of a matrix that is not square are
+    any basis of the space that is left: backward raises LinAlgError where a gradient depends on which.
     """
     if not compute_uv:
         return svdvals(x)
     x = as_array(x)
-    if full_matrices and x.shape[-2] != x.shape[-1]:
-        raise ValueError(
-            f"svd: the matrix has shape {x.shape}, and vectors beyond the first {np.min(x.shape[-2:])} are not determined by it: "
-            "pass full_matrices=False"
-        )
-    y, m = packed_svd(x), x.shape[-2]
-    return SVDResult(y[..., 1 : m + 1, :], y[..., 0, :], _t(y[..., m + 1 :, :]))
+    u, s, v = _svd_parts(packed_svd(x), x)
+    if full_matrices:
+        u, v = _square(u), _square(v)
+    return SVDResult(u, s, _t(v))
+
+
+def _square(q):
+    """Orthonormal columns, and those that are missing."""
+    return q if q.shape[-1] == q.shape[-2] else np.concatenate([q, complement(q)], axis=-1)
 
 
 @implements(np.linalg.svdvals)
@@ -318,18 +257,18 @@ def svdvals(x):
 def qr(x, mode="reduced"):
     """Q with orthonormal columns and upper triangular R with x = Q R; mode "r" gives R alone.
 
-    ValueError for the modes "complete", whose further columns are not determined, and "raw".
+    With mode "complete", Q has further columns, see `svd`.  ValueError for the mode "raw".
     """
     x = as_array(x)
     m, n = x.shape[-2:]
-    if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
-        raise ValueError(
-            f"qr: mode {mode!r} of a matrix of shape {x.shape} is not differentiated; take 'reduced' or 'r'"
-        )
+    if mode not in ("reduced", "complete", "r"):
+        raise ValueError(f"qr: mode is {mode!r}; expected 'reduced', 'complete' or 'r'")
     y = packed_qr(x[..., : m if m < n else n])
     q, r = y[..., :m, :], y[..., m:, :]
     if n > m:
         r = np.concatenate([r, _t(q) @ x[..., m:]], axis=-1)
+    if mode == "complete" and m > n:
+        q, r = _square(q), np.concatenate([r, np.zeros((*x.shape[:-2], m - n, n), x.dtype)], axis=-2)
     return r if mode == "r" else QRResult(q, r)
 
 

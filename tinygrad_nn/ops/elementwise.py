@@ -269,7 +269,7 @@ power      = op(np.power,      "{x}^{n}",   _power_base,              _power_exp
                 domain=((0.5, 2), (-2, 2)), summary="Power", edge_cases="x**0 has gradient 0; 0**n has gradient 0 in n for n ≥ 0.")
 _power_log = op(_power_log_value, "{x}^{n}·log^{order} {x}", _power_log_base,
                 lambda g, y, x, n, order=1: g * _power_log(x, n, order=order + 1), name="_power_log", kind="elementwise", domain=((0.5, 2), (-2, 2)),
-                summary="Derivative of a power by its exponent, of any order")
+                part_of="power", summary="Derivative of a power by its exponent, of any order")
 negative   = op(np.negative, "−{x}", lambda g, y, x: -g, precedence=2,
                 simplify=lambda x: Term(x.text[1:], x.precedence) if x.text.startswith("−") and x.precedence >= 2 else None, summary="Negative")
 reciprocal = op(np.reciprocal, "1/{x}",     lambda g, y, x: -g * y * y,                              precedence=2, summary="Reciprocal", domain=(0.3, 2))

@@ -17,6 +17,7 @@ from tinygrad_nn.ops.shaping import (
     flip,
     getitem,
     moveaxis,
+    plain_index,
     ravel,
     reshape,
     split,
@@ -140,13 +141,14 @@ def block(arrays):
 @implements(np.insert, method=False)
 def insert(x, obj, values, axis=None):
     """A copy with `values` before the given indices, along an axis or flattened."""
-    x = as_array(x)
+    x, obj = as_array(x), plain_index(obj)
     return rearranged(lambda x, values: np.insert(x, obj, values, axis), x, as_array(values).astype(x.dtype))
 
 
 @implements(np.delete, method=False)
 def delete(x, obj, axis=None):
     """A copy without the parts at the given indices, along an axis or flattened."""
+    obj = plain_index(obj)
     return rearranged(lambda x: np.delete(x, obj, axis), x)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.ops.arithmetic import as_real
+from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.ops.elementwise import astype, where
+from tinygrad_nn.ops.precision import in_single
 from tinygrad_nn.ops.reductions import cumprod, cumsum, max, mean, min, prod, sum
 from tinygrad_nn.ops.shaping import reshape, stack
-from tinygrad_nn.ops.sorting import rows_of, sort, take_along_axis, value_of
+from tinygrad_nn.ops.sorting import rows_of, share_of, sort, take_along_axis, value_of
 from tinygrad_nn.registry import implements
 
 
@@ -66,9 +67,10 @@ def nancumprod(x, axis=None):
 
 
 @implements(np.nanmean)
+@in_single
 def nanmean(x, axis=None, keepdims=False):
     """Mean of the elements that are no NaN."""
-    x = as_real(x)
+    x = as_floats(x)
     y = sum(_filled(x, 0.0), axis=axis, keepdims=True) / _count(x, axis)
     return y if keepdims else _without(y, axis)
 
@@ -78,9 +80,10 @@ def _without(y, axis):
 
 
 @implements(np.nanvar)
+@in_single
 def nanvar(x, axis=None, ddof=0, keepdims=False):
     """Variance of the elements that are no NaN, divided by their count less ddof."""
-    x = as_real(x)
+    x = as_floats(x)
     deviation = _filled(x - nanmean(x, axis, keepdims=True), 0.0)
     y = sum(np.square(deviation), axis=axis, keepdims=True) / (_count(x, axis) - ddof)
     return y if keepdims else _without(y, axis)
@@ -125,9 +128,10 @@ def nanquantile(x, q, axis=None, method="linear", keepdims=False):
     """The element below which a share `q` of those lies that are no NaN, or between two of them (method "linear")."""
     if method != "linear":
         raise ValueError(f"nanquantile: method {method!r} is not here; take 'linear'")
+    q = share_of(q)
     if not np.size(x):
         return stack([mean(x, axis=axis, keepdims=keepdims)] * np.size(q)) if np.ndim(q) else mean(x, axis, keepdims)
-    rows, kept = rows_of(as_real(x), axis)
+    rows, kept = rows_of(as_floats(x), axis)
     rows = sort(rows)  # NaN come last
     last = np.maximum(np.sum(~np.isnan(value_of(rows)), axis=-1, keepdims=True) - 1, 0)
     parts = []

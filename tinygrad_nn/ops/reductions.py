@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.elementwise import as_real, astype, quiet
+from tinygrad_nn.ops.precision import in_single, single
 from tinygrad_nn.registry import op
 
 
@@ -124,9 +125,15 @@ def _prod_rule(g, y, x, axis=None, keepdims=False):
 
 def _var_rule(g, y, x, axis=None, ddof=0, keepdims=False):
     deviation = x - np.mean(x, axis=axis, keepdims=True)
-    return spread(g, x, axis, keepdims) * (deviation * (2 * _inverse(_count(x, y) - ddof)))
+    return spread(g, x, axis, keepdims) * (single(deviation) * (2 * _inverse(_count(x, y) - ddof)))
 
 
+@in_single
+def _var(x, axis=None, ddof=0, keepdims=False):
+    return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+@in_single
 def _std(x, axis=None, ddof=0, keepdims=False):
     """NumPy's, but exactly 0 for equal elements, whose mean may be off by a rounding."""
     y = np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
@@ -139,7 +146,7 @@ def _std(x, axis=None, ddof=0, keepdims=False):
 def _std_rule(g, y, x, axis=None, ddof=0, keepdims=False):
     deviation = x - np.mean(x, axis=axis, keepdims=True)
     scale = np.where(y == 0, 0.0, g / (y + (y == 0)))
-    return spread(scale, x, axis, keepdims) * (deviation * _inverse(_count(x, y) - ddof))
+    return spread(scale, x, axis, keepdims) * (single(deviation) * _inverse(_count(x, y) - ddof))
 
 
 # --- extremes and norms ----------------------------------------------------------------------------------------------
@@ -151,6 +158,7 @@ def _extreme_rule(g, y, x, axis=None, keepdims=False):
     return spread(g, x, axis, keepdims) * (chosen / np.sum(chosen, axis=axis, keepdims=True))
 
 
+@in_single
 def _vector_norm(x, ord=2, axis=None, keepdims=False):
     x = as_array(x)
     x = x if x.dtype.kind == "f" else x.astype(np.float64)  # as NumPy's
@@ -184,6 +192,7 @@ def _vector_norm_rule(g, y, x, ord=2, axis=None, keepdims=False):
 # --- the softmax family ----------------------------------------------------------------------------------------------
 
 
+@in_single
 def _softmax(x, axis=0):
     x = as_real(x)
     with quiet():
@@ -191,6 +200,7 @@ def _softmax(x, axis=0):
         return y / np.sum(y, axis=axis, keepdims=True)
 
 
+@in_single
 def _logsumexp(x, axis=None, keepdims=False):
     x = as_real(x)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
@@ -202,6 +212,7 @@ def _logsumexp(x, axis=None, keepdims=False):
         return y if keepdims else np.squeeze(y, axis=axis)
 
 
+@in_single
 def log_probabilities(x, axis=0):
     """The logarithm of the softmax of arrays, stable."""
     x = as_real(x)
@@ -245,6 +256,7 @@ def _extreme_more(entry, either, x, axis, keepdims, initial, where):
     return y if initial is None else either(y, initial)
 
 
+@in_single
 def _mean_more(x, axis=None, dtype=None, keepdims=False, where=True):
     y = sum(_prepared(x, dtype, where, 0), axis=axis, keepdims=keepdims)
     return y / _how_many(x, y, axis, keepdims, where)
@@ -258,6 +270,7 @@ def _how_many(x, y, axis, keepdims, where):
     return sum(astype(counted, y.dtype), axis=axis, keepdims=keepdims)
 
 
+@in_single
 def _var_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where=True, correction=None):
     """Variance around a given mean, of the elements that count."""
     ddof = ddof if correction is None else correction
@@ -268,6 +281,7 @@ def _var_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where
     return y / (_how_many(x, y, axis, keepdims, where) - ddof)
 
 
+@in_single
 def _std_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where=True, correction=None):
     ddof = ddof if correction is None else correction
     if mean is None and where is True:
@@ -297,10 +311,11 @@ REDUCED: dict[str, Any] = {
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 sum     = op(np.sum,  "Σ {x}",    _sum_rule, kind="linear", entries="ones", precedence=2, further=_sum_more, summary="Sum")
-mean    = op(np.mean, "mean({x})", lambda g, y, x, axis=None, keepdims=False: _sum_rule(g / (_count(x, y) or 1), y, x, axis, keepdims), kind="linear",
+mean    = op(np.mean, "mean({x})", lambda g, y, x, axis=None, keepdims=False: _sum_rule(single(g) / (_count(x, y) or 1), y, x, axis, keepdims), kind="linear",
              further=_mean_more, summary="Mean")
 prod    = op(np.prod, "Π {x}",    _prod_rule, kind="reduction", precedence=2, further=_prod_more, summary="Product", edge_cases="exact with zeros.")
-var     = op(np.var,  "var({x})", _var_rule,  kind="reduction", further=_var_more, summary="Variance, divided by the count less ddof")
+var     = op(_var,    "var({x})", _var_rule, kind="reduction", stands_for=(np.var,), name="var", further=_var_more,
+             summary="Variance, divided by the count less ddof")
 std     = op(_std,    "std({x})", _std_rule, kind="reduction", stands_for=(np.std,), name="std", further=_std_more,
              summary="Standard deviation", edge_cases="the gradient of a constant vector is 0.")
 max     = op(np.max,  "max({x})", _extreme_rule, kind="reduction", selects=True, stands_for=(np.amax,), name="max",

@@ -107,7 +107,7 @@ def _places_of_largest(x, k=1, axis=-1, largest=True):
 
 
 largest_places = op(
-    _places_of_largest, "topk({x})", None, name="_topk_places", arguments=("x",), variants=({"k": 2}, {"k": 1, "axis": 0}),
+    _places_of_largest, "topk({x})", None, name="_topk_places", part_of="topk", arguments=("x",), variants=({"k": 2}, {"k": 1, "axis": 0}),
     defaults={"k": 1, "axis": -1, "largest": True}, summary="Where the k largest elements are (no gradient)",
 )  # fmt: skip
 

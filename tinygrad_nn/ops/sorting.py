@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced
-from tinygrad_nn.ops.arithmetic import as_real
+from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.reductions import mean
 from tinygrad_nn.ops.shaping import (
@@ -22,7 +22,7 @@ from tinygrad_nn.ops.shaping import (
     stack,
     take,
 )
-from tinygrad_nn.registry import implements, op
+from tinygrad_nn.registry import implements, op, refuses
 
 # --- elements by an array of indices along an axis -------------------------------------------------------------------
 
@@ -96,7 +96,8 @@ take_along_axis = op(_take_along_axis, "{x}[{indices}]", _take_along_rule, None,
                      summary="Elements by an array of indices along an axis; repeated indices accumulate",
                      example="tn.take_along_axis(np.array([[1.0, 2.0, 3.0]]), np.array([[2, 0]]), axis=1)")
 _untake_along   = op(_put_along, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: take_along_axis(g, indices, axis=axis), None,
-                     name="_untake_along", kind="multilinear", samples=_untake_along_samples, summary="The way back of take_along_axis")
+                     name="_untake_along", part_of="take_along_axis", kind="multilinear", samples=_untake_along_samples,
+                     summary="The way back of take_along_axis")
 argsort         = op(_argsort, "argsort({x})", None, name="argsort", stands_for=(np.argsort,), arguments=("x",), defaults={"axis": -1}, bind=_bind_argsort,
                      variants=({"axis": -1}, {"axis": 0}, {"axis": None}), summary="Indices that sort along an axis, ties in their order (no gradient)",
                      example="tn.argsort(np.array([3.0, 1.0, 2.0]))")
@@ -141,6 +142,13 @@ def rows_of(x, axis):
     return reshape(x, (*x.shape[: x.ndim - max(len(axes), 1)], -1)), kept
 
 
+def share_of(q):
+    """The share of a quantile, which decides between elements: a plain number or array."""
+    if isinstance(q, Traced) and q.tracked:
+        raise TypeError("there is no gradient with respect to the share q: pass q.detach()")
+    return value_of(q)
+
+
 @implements(np.quantile)
 def quantile(x, q, axis=None, method="linear", keepdims=False, *, out=None, overwrite_input=False, weights=None):
     """The element below which a share `q` of the elements lies, by any of NumPy's methods; q may be a vector of shares.
@@ -154,7 +162,8 @@ def quantile(x, q, axis=None, method="linear", keepdims=False, *, out=None, over
     """
     if out is not None or weights is not None:
         raise TypeError("quantile takes neither out= nor weights= here: the result is a new array, all weigh the same")
-    rows, kept = rows_of(as_real(x), axis)
+    rows, kept = rows_of(as_floats(x), axis)
+    q = share_of(q)
     rows, n = sort(rows), rows.shape[-1]
     places = np.quantile(np.arange(n, dtype=float), q, method=method)  # where they lie among the sorted ones
     top = rows[..., -1]
@@ -292,3 +301,39 @@ def piecewise(x, condlist, funclist, *args, **kw):
         part = partial(function, *args, **kw)(x[condition]) if callable(function) else function
         y = index_update(y, condition, part)
     return y
+
+
+# --- functions of the user on parts ----------------------------------------------------------------------------------
+
+
+@implements(np.apply_along_axis, method=False)
+def apply_along_axis(f, axis, x, *args, **kwargs):
+    """`f` of every vector along an axis; what it returns stands in the place of the axis.  See also `vmap`."""
+    rows = moveaxis(as_array(x), axis, -1)
+    places = rows.shape[:-1]
+    results = [as_array(f(rows[i], *args, **kwargs)) for i in np.ndindex(places)]
+    if not results:
+        raise ValueError(f"there is no vector along axis {axis} of an array of shape {np.shape(x)}")
+    y = reshape(stack(results), places + results[0].shape)
+    inner, first = results[0].ndim, axis % np.ndim(x)
+    return moveaxis(y, tuple(range(len(places), y.ndim)), tuple(range(first, first + inner)))
+
+
+@implements(np.apply_over_axes, method=False)
+def apply_over_axes(f, x, axes):
+    """`f(x, axis)` over one axis after the other; an axis that it takes away is put back with length 1."""
+    x = as_array(x)
+    for axis in np.atleast_1d(axes).tolist():
+        y = f(x, axis)
+        y = expand_dims(y, axis) if y.ndim < x.ndim else y
+        if y.ndim != x.ndim:
+            raise ValueError("the function must keep the number of axes, or take one away")
+        x = y
+    return x
+
+
+refuses(
+    np.histogram, np.histogram2d, np.histogramdd, np.histogram_bin_edges,
+    because="it counts, and counts have no derivative: take .data; sums of weights are tn.bincount(places, weights), with "
+    "places = np.digitize(x.data, edges)",
+)  # fmt: skip

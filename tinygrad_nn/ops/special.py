@@ -1,4 +1,4 @@
-"""Special functions of probability: of the error function, of the gamma function, and the normal density.
+"""Special functions: of the error function and the gamma function, the normal density, and Bessel's I₀.
 
 SciPy is an extra: where it is not installed, the C library's functions are called one number at a time.
 """
@@ -122,6 +122,23 @@ def _cotangent_derivative(z, n):
     return np.pi ** (n + 1) * np.polyval(polynomial, cotangent)
 
 
+# --- the modified Bessel function ------------------------------------------------------------------------------------
+
+NODES = np.cos(np.pi * (np.arange(80) + 0.5) / 160)  # exact to rounding up to |x| = 713, beyond which exp overflows
+
+
+def _bessel(x, order=1):
+    """The derivative of I₀ of any order: the mean of cosᵏθ · exp(x cos θ) over the circle, by the midpoint rule."""
+    x = as_array(x)
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)  # as NumPy's
+    z = np.asarray(x, np.float64)
+    y = np.zeros_like(z)
+    with np.errstate(over="ignore"):
+        for c in NODES:
+            y = y + c**order * (np.sinh if order % 2 else np.cosh)(z * c)
+        return (y / len(NODES)).astype(x.dtype)[()]
+
+
 def _bind_polygamma(n, x):
     if int(n) != n or n < 0:
         raise ValueError(f"polygamma: n={n}; expected a whole number of at least 0")
@@ -140,6 +157,10 @@ polygamma = op(_polygamma, "ψ^({n})({x})", lambda g, y, x, n=0: g * polygamma(n
                summary="The (n + 1)-th derivative of log Γ(x)", example="tn.polygamma(1, np.array([1.0]))")
 digamma   = op(lambda x: _polygamma(x, 0), "ψ({x})", lambda g, y, x: g * polygamma(1, x), name="digamma", kind="elementwise", domain=(0.3, 4),
                summary="Derivative of log Γ(x)")
+i0        = op(lambda x: _bessel(x, 0), "I₀({x})", lambda g, y, x: g * _i0_slope(x, order=1), name="i0", kind="elementwise", stands_for=(np.i0,),
+               summary="Modified Bessel function I₀")
+_i0_slope = op(_bessel, "I₀^({order})({x})", lambda g, y, x, order=1: g * _i0_slope(x, order=order + 1), name="_i0_slope", part_of="i0",
+               kind="elementwise", summary="Derivative of I₀ of any order")
 # fmt: on
 
 

@@ -9,6 +9,7 @@ from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.joining import rearranged
 from tinygrad_nn.ops.linalg import matmul
 from tinygrad_nn.ops.padding import pad
+from tinygrad_nn.ops.precision import single
 from tinygrad_nn.ops.reductions import max, mean, min, sum
 from tinygrad_nn.ops.shaping import concatenate, getitem, moveaxis, putitem, reshape, stack, take
 from tinygrad_nn.ops.sorting import searchsorted, value_of
@@ -53,8 +54,8 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
         places = [i % x.ndim for i in axes]
         weights = np.transpose(weights, tuple(np.argsort(places).tolist()))
         weights = reshape(weights, tuple(n if i in places else 1 for i, n in enumerate(x.shape)))
-    total = sum(weights * np.ones_like(value_of(x)), axis=axis, keepdims=keepdims)
-    y = sum(x * weights, axis=axis, keepdims=keepdims) / total
+    total = sum(single(weights * np.ones_like(value_of(x))), axis=axis, keepdims=keepdims)
+    y = astype(sum(single(x * weights), axis=axis, keepdims=keepdims) / total, np.result_type(x.dtype, weights.dtype))
     return (y, total) if returned else y
 
 
@@ -281,4 +282,6 @@ def vander(x, N=None, increasing=False):
         raise ValueError(f"vander takes a vector: x has shape {x.shape}")
     x = astype(x, np.promote_types(x.dtype, int))
     powers = range(x.size if N is None else N)
+    if not powers:
+        return reshape(x[:0], (x.size, 0))
     return stack([x**n for n in (powers if increasing else reversed(powers))], axis=-1)

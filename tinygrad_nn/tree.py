@@ -66,7 +66,9 @@ def leaves(tree: Any, is_node: IsNode = is_container) -> list[Any]:
     >>> leaves({"a": [1, 2], "b": (3, [])})
     [1, 2, 3]
     """
-    return [leaf for _, leaf in leaves_with_path(tree, is_node)]
+    if not is_node(tree):
+        return [tree]
+    return [leaf for _, child in _items(tree) for leaf in leaves(child, is_node)]
 
 
 def leaves_with_path(tree: Any, is_node: IsNode = is_container) -> list[tuple[Path, Any]]:

@@ -923,3 +923,19 @@ def test_buffers_begin_at_a_cache_line_and_gradients_are_not_overwritten():
         step(x)
     np.testing.assert_array_equal(row, before)  # the next steps took other memory
     assert not np.array_equal(row, W.grad[1:2])
+
+
+def test_recording_takes_time_in_proportion_to_the_calls():
+    def calls_of(n):
+        matrices = [np.full((2, 2), 1.0 + i) for i in range(n)]
+
+        def step(x):
+            for i, matrix in enumerate(matrices):
+                x = tn.tanh(matrix @ x + float(i))
+            return x
+
+        profile, step = cProfile.Profile(), tn.compile(step)
+        profile.runcall(step, tn.tensor(np.ones((2, 1))))
+        return sum(entry.callcount for entry in profile.getstats())
+
+    assert calls_of(80) < 2.5 * calls_of(40)

@@ -52,8 +52,7 @@ class Calls(Names):
         if node not in self.names:
             static = all(self.is_static(x) for x in node.inputs())
             call = self.call(node)
-            count = sum(isinstance(x, Node) and x.base is not None for x in self.names)
-            self.names[node] = name = self.new_name(f"v{count + 1}")
+            self.names[node] = name = self.new_name(self.numbered("v"))
             (self.start if static else self.body).append(f"{name} = {call}")
             if static:
                 self.static.add(node)
@@ -68,9 +67,8 @@ class Calls(Names):
     def _buffer(self, buffer: Buffer) -> str:
         """The variable that holds a buffer."""
         if buffer not in self.names:
-            like, letter = buffer.like, "s" if buffer.block else "t"
-            count = sum(isinstance(x, Buffer) and x.block == buffer.block for x in self.names)
-            self.names[buffer] = name = self.new_name(f"{letter}{count + 1}")
+            like = buffer.like
+            self.names[buffer] = name = self.new_name(self.numbered("s" if buffer.block else "t"))
             if buffer.block:
                 self._write_scratch(buffer, name)
             elif _in_rows(like):

@@ -74,7 +74,7 @@ class Node:
     """
 
     __slots__ = (
-        "args", "base", "func", "index", "input", "kwargs", "line", "name", "pure", "sample", "scalar",
+        "_inputs", "args", "base", "func", "index", "input", "kwargs", "line", "name", "pure", "sample", "scalar",
     )  # fmt: skip
 
     def __init__(
@@ -88,10 +88,11 @@ class Node:
         self.base: Node | None = None
         self.line = line_outside()
         self.index = -1
+        self._inputs = [x for x in leaves((args, kwargs)) if isinstance(x, Node)]
 
     def inputs(self) -> list[Node]:
         """The nodes among the arguments."""
-        return [x for x in leaves((self.args, self.kwargs)) if isinstance(x, Node)]
+        return self._inputs
 
     def root(self) -> Node:
         """What owns the memory."""

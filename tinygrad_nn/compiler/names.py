@@ -6,6 +6,7 @@ import builtins
 import keyword
 import re
 import unicodedata
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ class Names:
         self.start: list[str] = []  # lines of `bind`
         self._taken: set[str] = {*_OWN, *namespace, *keyword.kwlist, *dir(builtins)}
         self._made: dict[Any, str] = {}  # what there is only once: constants, functions, bound methods
+        self._counts: Counter[Any] = Counter()  # how often a name was wished for
 
     def name_of(self, node: Node) -> str:
         """The variable that holds a value."""
@@ -37,12 +39,17 @@ class Names:
         """A name that nothing has yet."""
         wish = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", wish)).strip("_") or "x"
         wish = f"_{wish}" if wish[0].isdigit() else wish
-        name, n = wish, 1
+        name = wish
         while name in self._taken:
-            n += 1
-            name = f"{wish}_{n}"
+            self._counts[wish] += 1
+            name = f"{wish}_{self._counts[wish] + 1}"
         self._taken.add(name)
         return name
+
+    def numbered(self, letter: str) -> str:
+        """What to wish for: the next of such names as t1, t2 ..."""
+        self._counts["number", letter] += 1
+        return f"{letter}{self._counts['number', letter]}"
 
     def once(self, key: Any, wish: str, text: str = "", value: Any = None) -> str:
         """The name of something that is made once: by a line of `bind`, or here."""
@@ -73,9 +80,11 @@ class Names:
         """A constant operand as an array of no dimensions: that spares NumPy the conversion at each call."""
         x = np.array(value, dtype)
         self.namespace["array"] = np.array
-        count = sum(isinstance(key, tuple) and key[0] == "number" for key in self._made)
+        key = "number", x.dtype.str, x.tobytes()
+        if key in self._made:
+            return self._made[key]
         text = f"array({self.text(x.item())}, {self.dtype(x.dtype)})"
-        return self.once(("number", x.dtype.str, x.tobytes()), f"c{count + 1}", text)
+        return self.once(key, self.numbered("c"), text)
 
     def spelled_out(self, line: str) -> str:
         """A line with the constants written out."""

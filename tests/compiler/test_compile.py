@@ -3,6 +3,8 @@
 import cProfile
 import functools
 import gc
+import os
+import signal
 import threading
 import tracemalloc
 from typing import NamedTuple
@@ -939,3 +941,35 @@ def test_recording_takes_time_in_proportion_to_the_calls():
         return sum(entry.callcount for entry in profile.getstats())
 
     assert calls_of(80) < 2.5 * calls_of(40)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX systems fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_that_is_forked_while_a_thread_replays():
+    drop = tn.nn.Dropout(0.5, rng=np.random.default_rng(0))
+    step = tn.compile(lambda x: drop(tn.tanh(x)))
+    for _ in range(3):
+        step(X)
+    stop = threading.Event()
+
+    def replay():
+        while not stop.is_set():
+            step(X)
+
+    threads = [threading.Thread(target=replay) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    ended = []
+    try:
+        for _ in range(30):
+            child = os.fork()
+            if not child:
+                signal.alarm(20)  # one that hangs is killed
+                step(X)
+                os._exit(0)
+            ended.append(os.waitpid(child, 0)[1])
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert ended == [0] * 30

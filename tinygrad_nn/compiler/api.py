@@ -40,8 +40,7 @@ class Program:
         self.function, self.mode, self.state = function, mode, state
         self.calls, self.next_audit = 1, 0  # the recorded one is the first
         self._moved: list[ArrayInput] = []
-        self._context = copy_context()
-        self._context.run(np.seterr, all="ignore")  # once, and not at each call that makes an infinity on purpose
+        self.renew_context()
         self.step, self.plan = self.planned(args, kwargs)
         self.outcome = self.step.outcome
         try:
@@ -50,6 +49,11 @@ class Program:
             text = f"no program could be written of the step: {type(wrong).__name__}: {wrong}"
             raise CompileError(text).with_result(self.outcome) from wrong
         self.step.forget(self.plan.live)
+
+    def renew_context(self) -> None:
+        """A context without warnings of arithmetic, set once and not at each call that makes an infinity on purpose."""
+        self._context = copy_context()
+        self._context.run(np.seterr, all="ignore")
 
     def planned(self, args: tuple, kwargs: dict[str, Any], commit: bool = True) -> tuple[Step, MemoryPlan]:
         """The step, recorded, and a plan for it."""
@@ -137,9 +141,15 @@ class Compiled:
         _all.add(self)
 
     def renew_lock(self) -> None:
-        """A lock that nobody holds: in a process that was forked, nobody would open it again."""
+        """Locks that nobody holds: in a process that was forked, the thread that held them is gone."""
         self._lock = threading.RLock()
         self._running = False
+        for _, program in self._programs:
+            program.renew_context()
+            for bits in program.step.generators:
+                renew = getattr(getattr(bits, "lock", None), "_at_fork_reinit", None)
+                if renew is not None:  # as Python's own modules do
+                    renew()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the step, or record it."""

@@ -8,7 +8,6 @@ import os
 import threading
 import types
 import warnings
-import weakref
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
@@ -28,6 +27,16 @@ __all__ = ["Compiled", "Program", "compile"]
 
 _PROGRAMS = 64  # so many are kept for one function
 _FUTILE = 16  # so many recordings with hardly a replay between them, and the step is carried out as it is
+_process = object()  # another one in each process that is forked
+
+
+def _is_forked() -> None:
+    global _process
+    _process = object()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_is_forked)
 
 
 class Program:
@@ -137,13 +146,13 @@ class Compiled:
         self._quick: Program | None = None  # what is tried first
         self._programs: list[tuple[Any, Program]] = []
         self._recordings = 0
-        self.renew_lock()
-        _all.add(self)
+        self.renew_locks()
 
-    def renew_lock(self) -> None:
+    def renew_locks(self) -> None:
         """Locks that nobody holds: in a process that was forked, the thread that held them is gone."""
         self._lock = threading.RLock()
         self._running = False
+        self._process = _process
         for _, program in self._programs:
             program.renew_context()
             for bits in program.step.generators:
@@ -153,6 +162,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the step, or record it."""
+        if self._process is not _process:
+            self.renew_locks()
         mode, program, result = MODE.get(), self._quick, MISS
         quick = program is not None and program.mode is mode
         if not quick and (mode.interpreter or mode.anomalies or mode.transformed or self._recordings > _FUTILE):
@@ -225,11 +236,6 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"<compiled {getattr(self.function, '__qualname__', self.function)}>"
-
-
-_all: weakref.WeakSet[Compiled] = weakref.WeakSet()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: [*map(Compiled.renew_lock, [*_all])])
 
 
 def compile(  # noqa: A001  the public name

@@ -1,9 +1,11 @@
 """tn.compile: nothing goes stale, nothing is shared by surprise, and what cannot be replayed says so."""
 
+import copy
 import cProfile
 import functools
 import gc
 import os
+import pickle
 import signal
 import threading
 import tracemalloc
@@ -974,3 +976,15 @@ def test_a_child_that_is_forked_while_a_thread_replays():
         for thread in threads:
             thread.join()
     assert ended == [0] * 30
+
+
+@tn.compile
+def doubled(x):
+    return x * 2
+
+
+def test_copies_are_those_of_functions():
+    assert copy.deepcopy({"step": doubled})["step"] is doubled
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+    with pytest.raises(pickle.PicklingError):
+        pickle.dumps(tn.compile(lambda x: x))

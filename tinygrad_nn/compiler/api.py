@@ -234,6 +234,10 @@ class Compiled:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
 
+    def __reduce__(self) -> str:
+        """As functions do: a copy is the same one, and it is pickled by name."""
+        return str(getattr(self, "__qualname__", repr(self)))
+
     def __repr__(self) -> str:
         return f"<compiled {getattr(self.function, '__qualname__', self.function)}>"
 

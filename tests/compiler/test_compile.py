@@ -986,5 +986,5 @@ def doubled(x):
 def test_copies_are_those_of_functions():
     assert copy.deepcopy({"step": doubled})["step"] is doubled
     assert pickle.loads(pickle.dumps(doubled)) is doubled
-    with pytest.raises(pickle.PicklingError):
+    with pytest.raises((pickle.PicklingError, AttributeError), match="pickle"):
         pickle.dumps(tn.compile(lambda x: x))

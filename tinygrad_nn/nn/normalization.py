@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tinygrad_nn.allowance import claim
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.modes import no_grad
 from tinygrad_nn.nn.arguments import count, float_dtype, level_name, parameter, rename
@@ -27,6 +28,7 @@ class _Normalization(Module):
         self.eps, self._kind, self._name = eps, kind, kind
         self._wide = float_dtype(dtype, type(self).__name__)
         shape = (*self.features, 1)
+        claim(*[shape, shape] * bool(affine))
         self.gamma = parameter(np.ones(shape, self._wide), "γ") if affine else None
         self.beta = parameter(np.zeros(shape, self._wide), "β") if affine else None
         self._gamma, self._beta = "γ", "β"
@@ -101,6 +103,7 @@ class BatchNorm(_Normalization):
     ):
         super().__init__(features, eps, affine, dtype, "batchnorm")
         self.momentum = momentum
+        claim((*self.features, 1), (*self.features, 1))
         self.running_mean = Tensor(np.zeros((*self.features, 1), self._wide), name="running mean")
         self.running_var = Tensor(np.ones((*self.features, 1), self._wide), name="running variance")
 

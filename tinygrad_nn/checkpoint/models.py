@@ -143,12 +143,6 @@ def _load_optimizer(path: Any, found: Checkpoint, model: Any, optimizer: Any) ->
         raise CheckpointError(f"{path} holds no optimiser: restore the model without one, and start a new one")
     theirs, mine = found.optimizer, type(optimizer).__name__
     refuse_difference(path, {"the optimiser": theirs["type"]}, {"the optimiser": mine})
-    before = optimizer.state_dict()
-    try:
+    refuse_difference(path, {"optimiser": theirs["params"]}, {"optimiser": _parameters(optimizer, model)})
+    with refusing(path, "does not fit the optimiser: {}"):
         optimizer.load_state_dict(theirs["state"])
-        refuse_difference(path, {"its parameters": theirs["params"]}, {"its parameters": _parameters(optimizer, model)})
-    except Exception as error:  # an optimiser of one's own may find anything wrong, and half-way
-        optimizer.load_state_dict(before)
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{path} does not fit the optimiser: {error}") from None

@@ -68,6 +68,8 @@ class Schedule:
                 f"{caller}.load_state_dict: expected {', '.join(here)}, got {', '.join(saved) or 'nothing'}"
             )
         check_settings(caller, saved, here)
+        if min(rates := [*saved["base_lrs"], *saved.get("lrs", ())]) < 0:
+            raise ValueError(f"{caller}.load_state_dict: a rate of {min(rates)}, expected at least 0")
         self.last_epoch, self.base_lrs = saved["last_epoch"], list(saved["base_lrs"])
         self._set()
 

@@ -199,7 +199,9 @@ class Optimizer:
                         f"{self._name}.load_state_dict: {name} of parameter {i} has shape {array.shape}, "
                         f"the saved one {saved.shape}"
                     )
-                if isinstance(theirs[name], np.ndarray) and saved.dtype.newbyteorder("=") != array.dtype:
+                if isinstance(theirs[name], np.ndarray) and saved.dtype.newbyteorder("=") != array.dtype.newbyteorder(
+                    "="
+                ):
                     raise TypeError(
                         f"{self._name}.load_state_dict: {name} of parameter {i} is {array.dtype}, "
                         f"the saved one {saved.dtype}"

@@ -25,7 +25,7 @@ def check_settings(caller: str, group: Mapping[str, Any], examples: Mapping[str,
         wanted = _wanted(example)
         if wanted and not _fits(value, example):
             raise TypeError(f"{caller}: {name}={value!r}, expected {wanted}")
-        if wanted and np.isnan(value).any():
+        if wanted and any(x != x for x in (value if isinstance(value, (tuple, list)) else [value])):
             raise ValueError(f"{caller}: {name}={value}, expected {wanted}")
 
 

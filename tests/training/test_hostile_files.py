@@ -17,6 +17,7 @@ from tinygrad_nn import checkpoint
 from tinygrad_nn.allowance import allowance
 from tinygrad_nn.checkpoint import CheckpointError, generator_of
 
+SEED = int(os.environ.get("TESTS_SEED", "0"))
 each_format = pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
 every_time_and_at_night = pytest.mark.parametrize(
     "part", [0.02, pytest.param(1, marks=pytest.mark.nightly)], ids=["some", "all"]
@@ -83,7 +84,7 @@ def test_what_was_damaged_is_refused_or_the_same(tmp_path, suffix, part):
     optimizer = tn.optim.SGD(model.parameters(), momentum=0.5)
     path = checkpoint.save(tmp_path / f"m{suffix}", model, optimizer, {"n": [1, 2.5], "a": np.arange(3)})
     whole = path.read_bytes()
-    rng, expected, refused = np.random.default_rng(0), digest(checkpoint.read(path)), 0
+    rng, expected, refused = np.random.default_rng(SEED), digest(checkpoint.read(path)), 0
     n = int(10_000 * part)
     for _ in range(n):
         while (mutant := damaged(whole, rng)) == whole:
@@ -105,7 +106,7 @@ def test_what_was_damaged_is_refused_or_the_same(tmp_path, suffix, part):
 def test_what_was_forged_is_refused_or_a_checkpoint(written, suffix, part):
     """Its checksum is right.  A model that can be rebuilt can be used, and a program that cannot go on is as it was."""
     path, whole = written(suffix)
-    rng, outcomes = np.random.default_rng(1), {"refused": 0, "resumed": 0, "diverged": 0}
+    rng, outcomes = np.random.default_rng(SEED + 1), {"refused": 0, "resumed": 0, "diverged": 0}
     n, before = int(2_000 * part), Program().state()
     for _ in range(n):
         mutant = forged(whole, suffix, rng)

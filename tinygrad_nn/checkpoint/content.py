@@ -29,6 +29,8 @@ def split(content: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         dtype = content.dtype.newbyteorder("<")
         if dtype not in DTYPES.values():
             raise TypeError(f"save: {name} has dtype {content.dtype}, a checkpoint holds real numbers of up to 8 bytes")
+        if "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise TypeError(f"save: {name!r} has letters that no file can hold in a name; rename the key")
         while name in arrays:  # a key may hold a slash
             name += "'"
         arrays[name] = np.array(content, dtype, order="C")

@@ -19,7 +19,7 @@ from tinygrad_nn.checkpoint.content import DTYPES
 
 __all__ = ["FORMATS"]
 
-LONGEST_HEADER = 100_000_000  # bytes, as in the safetensors package
+LONGEST_TEXT = 100_000_000  # bytes, with the header, as in the safetensors package
 _TEXT = "checkpoint"  # what the text is called in a file
 
 Arrays = dict[str, np.ndarray]
@@ -32,6 +32,15 @@ def _array(data: Any, dtype: np.dtype, shape: tuple[int, ...], name: str) -> np.
     if dtype == np.bool_ and np.frombuffer(data, np.uint8).max(initial=0) > 1:
         raise ValueError(f"{name} of dtype bool has bytes other than 0 and 1")
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _not_too_long(text: bytes) -> bytes:
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(
+            f"save: numbers and texts fill {len(text):,} bytes, and at most {LONGEST_TEXT:,} can be read back; "
+            "turn long lists into arrays"
+        )
+    return text
 
 
 # --- safetensors: the length of the header, the header as JSON, the bytes of one array after the other ----------------
@@ -47,18 +56,13 @@ def _compose_safetensors(text: str, arrays: Arrays) -> bytes:
         header[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
         parts.append(array.tobytes())
     line = json.dumps(header, separators=(",", ":")).encode()
-    line += b" " * (-len(line) % 8)
-    if len(line) > LONGEST_HEADER:
-        raise ValueError(
-            f"save: numbers and texts fill {len(line):,} bytes, and at most {LONGEST_HEADER:,} can be read back; "
-            "turn long lists into arrays"
-        )
+    line = _not_too_long(line + b" " * (-len(line) % 8))
     return b"".join([len(line).to_bytes(8, "little"), line, *parts])
 
 
 def _parse_safetensors(data: bytes) -> tuple[str | None, Arrays]:
     length = int.from_bytes(data[:8], "little")
-    if not 2 <= length <= min(LONGEST_HEADER, len(data) - 8):
+    if not 2 <= length <= min(LONGEST_TEXT, len(data) - 8):
         raise ValueError(f"a header of {length:,} bytes in a file of {len(data):,}")
     header = json.loads(data[8 : 8 + length])
     text = header.pop("__metadata__", {}).get(_TEXT)
@@ -79,7 +83,8 @@ def _parse_safetensors(data: bytes) -> tuple[str | None, Arrays]:
 
 def _compose_npz(text: str, arrays: Arrays) -> bytes:
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **{_TEXT: np.frombuffer(text.encode(), np.uint8)}, **arrays)
+    line = np.frombuffer(_not_too_long(text.encode()), np.uint8)
+    np.savez(file, allow_pickle=False, **{_TEXT: line}, **arrays)
     return file.getvalue()
 
 
@@ -95,6 +100,8 @@ def _parse_npz(data: bytes) -> tuple[str | None, Arrays]:
                 raise ValueError(f"{name} is {'there twice' if name in arrays else 'compressed'}")
             arrays[name] = _parse_npy(archive.read(member), name)
     text = arrays.pop(_TEXT, None)
+    if text is not None and text.nbytes > LONGEST_TEXT:
+        raise ValueError(f"a text of {text.nbytes:,} bytes")
     return (None if text is None else text.tobytes().decode()), arrays
 
 

@@ -50,4 +50,6 @@ def _fits(value: Any, example: Any) -> bool:
 
 
 def _is_number(x: Any) -> bool:
-    return isinstance(x, numbers.Real) or (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "fiub")
+    return isinstance(x, (numbers.Real, np.bool_)) or (
+        isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "fiub"
+    )

@@ -234,7 +234,6 @@ def test_every_layer_works_in_float32():
         (lambda: nn.BatchNorm(2, momentum=float("nan")), ValueError, "BatchNorm: momentum=nan, expected from 0 to 1"),
         (lambda: nn.Dropout("0.5"), TypeError, "Dropout: p='0.5' is of type str, expected a number"),
     ],
-    ids=str,
 )
 def test_settings_that_are_no_numbers(raised, make, error, text):
     assert raised(error, make) == text

@@ -82,7 +82,9 @@ def test_a_training_that_a_callback_ended_stays_ended(ending, callback, epochs, 
     assert (history.ended, len(history)) == ("callback", epochs)
 
 
-@pytest.mark.parametrize("settings", [{"patience": 2, "monitor": "m"}, {"callbacks": [stop_after(3)]}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"patience": 2, "monitor": "m"}, {"callbacks": [stop_after(3)]}], ids=["patience", "callback"]
+)
 def test_further_goes_on_and_counts_patience_anew(run, settings):
     assert len(run(**settings)[1]) == 3
     more = {**settings, "callbacks": []}

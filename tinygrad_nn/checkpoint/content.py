@@ -33,7 +33,7 @@ def split(content: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
             raise TypeError(f"save: {name!r} has letters that no file can hold in a name; rename the key")
         while name in arrays:  # a key may hold a slash
             name += "'"
-        arrays[name] = np.array(content, dtype, order="C")
+        arrays[name] = np.asarray(content, dtype, order="C")
         return {_ARRAY: name, "dtype": dtype.name, "shape": list(content.shape)}
     if isinstance(content, dict):
         if _ARRAY in content or len(set(map(str, content))) < len(content):
@@ -82,5 +82,6 @@ def checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
     """SHA-256 of the text, which holds dtypes and shapes, and of the bytes of all arrays."""
     total = hashlib.sha256(text.encode())
     for name in sorted(arrays):
-        total.update(arrays[name].tobytes())
+        array = arrays[name]
+        total.update(array.astype(array.dtype.newbyteorder("<"), copy=False).ravel())
     return total.hexdigest()

@@ -49,12 +49,12 @@ def _not_too_long(text: bytes) -> bytes:
 def _compose_safetensors(text: str, arrays: Arrays) -> bytes:
     names = {dtype: name for name, dtype in DTYPES.items()}
     header: dict[str, Any] = {"__metadata__": {_TEXT: text}}
-    end, parts = 0, []
+    end, parts = 0, list[Any]()
     for name in sorted(arrays, key=lambda name: -arrays[name].itemsize):  # so that each lies at a multiple of its size
         array, start = arrays[name], end
         end += array.nbytes
         header[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
-        parts.append(array.tobytes())
+        parts.append(array.ravel().data)
     line = json.dumps(header, separators=(",", ":")).encode()
     line = _not_too_long(line + b" " * (-len(line) % 8))
     return b"".join([len(line).to_bytes(8, "little"), line, *parts])

@@ -83,5 +83,5 @@ def checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
     total = hashlib.sha256(text.encode())
     for name in sorted(arrays):
         array = arrays[name]
-        total.update(array.astype(array.dtype.newbyteorder("<"), copy=False).ravel())
+        total.update(array.astype(array.dtype.newbyteorder("<"), copy=False).ravel().data)
     return total.hexdigest()

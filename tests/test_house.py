@@ -15,7 +15,7 @@ PACKAGE = Path(tn.__file__).parent
 LAYERS = [
     ["errors", "memory", "notation", "entry", "tree"],
     ["operands"],
-    ["operation", "origin"],
+    ["operation", "origin", "allowance"],
     ["registry"],
     ["ops"],
     ["samples"],

@@ -27,7 +27,7 @@ def project_files() -> list[Path]:
 
 
 def test_top_level_holds_only_what_the_house_allows():
-    allowed = {"pyproject.toml", "README.md", "LICENSE", "tinygrad_nn", "tests", "examples", "docs"}
+    allowed = {"pyproject.toml", "README.md", "SECURITY.md", "LICENSE", "tinygrad_nn", "tests", "examples", "docs"}
     top = {path.parts[0] for path in project_files()}
     assert {name for name in top if not name.startswith(".")} <= allowed
 

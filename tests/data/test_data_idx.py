@@ -1,6 +1,7 @@
 """IDX files are read whole or refused with the reason: cut anywhere, mixed up, misnamed, packed or not."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -166,3 +167,18 @@ def test_damaged_gzip_is_refused(refused, tmp_path):
     whole[-6] ^= 1  # its check sum
     file.write_bytes(whole)
     assert refused(tmp_path).startswith(f"load_mnist: {file} is damaged or cut short (CRC check failed")
+
+
+def test_a_bomb_is_not_unpacked(refused, tmp_path, monkeypatch):
+    monkeypatch.setattr("tinygrad_nn.data.idx.LARGEST", 10_000)
+    write(tmp_path, pack=True)
+    file = tmp_path / "train-images-idx3-ubyte.gz"
+    file.write_bytes(gzip.compress(bytes(50_000_000)))
+    tracemalloc.start()
+    try:
+        text = refused(tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert text == f"load_mnist: {file} is larger than 10,000 bytes when unpacked; unpack it if it is to be so"
+    assert peak < 2_000_000

@@ -76,7 +76,7 @@ def test_dropout_keeps_float32():
 
 
 def test_dropout_wants_a_probability(raised):
-    assert raised(ValueError, nn.Dropout, 1.5) == "Dropout: p=1.5, expected a probability from 0 to 1"
+    assert raised(ValueError, nn.Dropout, 1.5) == "Dropout: p=1.5, expected from 0 to 1"
 
 
 # --- BatchNorm -------------------------------------------------------------------------------------------------------
@@ -222,3 +222,18 @@ def test_every_layer_works_in_float32():
     assert y.dtype == np.float32
     tn.mse(y, np.zeros((2, 6), np.float32)).backward()
     assert {p.grad.dtype for p in model.parameters()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: nn.BatchNorm(2, eps="abc"), TypeError, "BatchNorm: eps='abc' is of type str, expected a number"),
+        (lambda: nn.LayerNorm(2, eps=[]), TypeError, "LayerNorm: eps=[] is of type list, expected a number"),
+        (lambda: nn.LayerNorm(2, eps=-1.0), ValueError, "LayerNorm: eps=-1.0, expected at least 0"),
+        (lambda: nn.BatchNorm(2, momentum=1.5), ValueError, "BatchNorm: momentum=1.5, expected from 0 to 1"),
+        (lambda: nn.BatchNorm(2, momentum=float("nan")), ValueError, "BatchNorm: momentum=nan, expected from 0 to 1"),
+        (lambda: nn.Dropout("0.5"), TypeError, "Dropout: p='0.5' is of type str, expected a number"),
+    ],
+)
+def test_settings_that_are_no_numbers(raised, make, error, text):
+    assert raised(error, make) == text

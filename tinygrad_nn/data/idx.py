@@ -1,6 +1,7 @@
 """Reading IDX files, the format of MNIST and its relatives (Fashion-MNIST, KMNIST, EMNIST)."""
 
 import gzip
+import io
 import math
 import os
 import zlib
@@ -13,6 +14,7 @@ from tinygrad_nn.data.checks import Array, float_dtype
 
 MAGIC = {"images": 0x0803, "labels": 0x0801}  # unsigned bytes (08) in 3 or 1 dimensions
 GZIP = b"\x1f\x8b"
+LARGEST = 1 << 31  # bytes that are unpacked: four times EMNIST
 
 
 def load_mnist(folder: str | os.PathLike[str], dtype: DTypeLike = np.float32) -> tuple[Array, Array, Array, Array]:
@@ -111,9 +113,15 @@ def _unzip(path: Path, data: bytes) -> bytes:
         hint = f"it looks unpacked already: rename it to {path.stem}" if data[:2] == b"\0\0" else "fetch it again"
         raise ValueError(f"load_mnist: {path} is not gzip, in spite of its name; {hint}")
     try:
-        return gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            unpacked = file.read(LARGEST + 1)  # a thousandth of it may be packed
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"load_mnist: {path} is damaged or cut short ({error}); fetch it again") from None
+    if len(unpacked) > LARGEST:
+        raise ValueError(
+            f"load_mnist: {path} is larger than {LARGEST:,} bytes when unpacked; unpack it if it is to be so"
+        )
+    return unpacked
 
 
 def _times(shape: tuple[int, ...] | list[int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import operator
 from typing import Any
 
@@ -11,7 +13,7 @@ from numpy.typing import DTypeLike
 from tinygrad_nn.notation import superscript
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["count", "float_dtype", "level_name", "parameter", "rename"]
+__all__ = ["count", "float_dtype", "level_name", "number", "parameter", "rename"]
 
 
 def level_name(name: str, level: int) -> str:
@@ -28,6 +30,17 @@ def count(value: Any, name: str, caller: str) -> int:
     if number < 1:
         raise ValueError(f"{caller}: {name}={number}, expected at least 1")
     return number
+
+
+def number(value: Any, name: str, caller: str, high: float = math.inf) -> float:
+    """The value as a float, which must be from 0 to `high`."""
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{caller}: {name}={value!r} is of type {type(value).__name__}, expected a number")
+    if not 0 <= float(value) <= high:
+        raise ValueError(
+            f"{caller}: {name}={value}, expected {'at least 0' if high == math.inf else f'from 0 to {high:g}'}"
+        )
+    return float(value)
 
 
 def float_dtype(dtype: DTypeLike | None, caller: str) -> np.dtype[Any]:

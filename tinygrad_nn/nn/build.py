@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_nn import checkpoint, optim
+from tinygrad_nn.allowance import allowance
 from tinygrad_nn.checkpoint import CheckpointError
 from tinygrad_nn.nn.containers import Flatten, Residual, Sequential
 from tinygrad_nn.nn.dense import Activation, Dense
@@ -42,7 +43,8 @@ def build(config: dict[str, Any]) -> Module:
 def load(path: str | os.PathLike) -> Any:
     """The model of a file, rebuilt; where the file holds an optimiser too, the pair (model, optimiser).
 
-    Raises CheckpointError for a file that is not a whole checkpoint of this version, or does not say how to rebuild.
+    Raises CheckpointError for a file that is not a whole checkpoint of this version, does not say how to rebuild, or
+    describes a model of more numbers than it holds.
 
     >>> import tempfile, tinygrad_nn as tn
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -55,14 +57,18 @@ def load(path: str | os.PathLike) -> Any:
             f"{path} does not say how to rebuild its model ({found.reason}); model.load(path) fills one that you make"
         )
     with checkpoint.refusing(path, "cannot be rebuilt here: {}"):
-        model = build(found.architecture)
-        optimizer = found.optimizer and _optimizer(found.optimizer, dict(model.named_parameters()))
+        with allowance(found.state):
+            model = build(found.architecture)
+        if found.optimizer is None:
+            optimizer = None
+        else:
+            with allowance(found.optimizer["state"]["state"]):
+                optimizer = _optimizer(found.optimizer, dict(model.named_tensors()))
     checkpoint.load_into(path, found, model, optimizer)
-    model.train(found.training)
     return (model, optimizer) if optimizer else model
 
 
-def _optimizer(saved: dict[str, Any], parameters: dict[str, Any]) -> optim.Optimizer:
+def _optimizer(saved: dict[str, Any], tensors: dict[str, Any]) -> optim.Optimizer:
     """A new optimiser of these parameters, of the class and with the settings of a saved one."""
     kind = saved["type"]
     make = getattr(optim, kind) if kind in optim.__all__ else None
@@ -72,6 +78,9 @@ def _optimizer(saved: dict[str, Any], parameters: dict[str, Any]) -> optim.Optim
     for names, settings in zip(saved["params"], saved["state"]["param_groups"], strict=True):
         if None in names:
             raise ValueError("its optimiser changes a parameter that is not the model's; make both and restore them")
-        groups.append({**settings, "params": [parameters[name] for name in names]})
+        params = [tensors[name] for name in names]
+        for p in params:
+            p.requires_grad = True  # as it was when the optimiser was made; what has been frozen since will be again
+        groups.append({**settings, "params": params})
     takes = inspect.signature(make).parameters.keys() - {"params"}
     return make(groups, **{name: value for name, value in groups[0].items() if name in takes})

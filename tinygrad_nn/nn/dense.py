@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tinygrad_nn.allowance import claim
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.nn import init as initialisers
 from tinygrad_nn.nn.arguments import count, float_dtype, level_name, parameter, rename
@@ -127,6 +128,7 @@ class Dense(Module):
         draw = getattr(initialisers, init) if isinstance(init, str) else init
         self._init = getattr(draw, "__name__", "")
         shape = (self.out_features, self.in_features)
+        claim(shape, (self.out_features, 1) if bias else (0,))
         W = np.array(draw(shape, rng=np.random.default_rng(rng), dtype=dtype), dtype=dtype)
         if W.shape != shape:
             raise ShapeError(f"Dense: init gave W the shape {W.shape}, expected (out_features, in_features) = {shape}")

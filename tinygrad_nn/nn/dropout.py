@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.nn.arguments import level_name
+from tinygrad_nn.nn.arguments import level_name, number
 from tinygrad_nn.nn.init import Rng
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.report import Row
@@ -50,9 +50,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, rng: Rng = None):
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p={p}, expected a probability from 0 to 1")
-        self.p = float(p)
+        self.p = number(p, "p", "Dropout", high=1)
         self.rng = np.random.default_rng(rng)
         self._name, self._mask = "dropout", "mask"
 

@@ -137,8 +137,11 @@ class Module:
 
     # -- state
 
-    def _state(self) -> dict[str, Tensor]:
-        """Parameters and buffers; results of recorded operations that somebody kept as an attribute are neither."""
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Path and tensor, for all parameters and buffers, which together are the state of the module.
+
+        Results of recorded operations that somebody kept as an attribute are neither.  ValueError for two of one path.
+        """
         found: dict[str, Tensor] = {}
         for path, member in self._everything():
             if isinstance(member, Tensor) and member.op is None:
@@ -148,7 +151,7 @@ class Module:
                         f"the path {path!r}: a dict's key with a dot reads like a dict within it; rename one"
                     )
                 found[path] = member
-        return found
+                yield path, member
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and buffers, as arrays, by path.
@@ -157,7 +160,7 @@ class Module:
         >>> {name: value.shape for name, value in tn.nn.Dense(2, 3).state_dict().items()}
         {'W': (3, 2), 'b': (3, 1)}
         """
-        return {path: np.array(tensor.value) for path, tensor in self._state().items()}
+        return {path: np.array(tensor.value) for path, tensor in self.named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Write the values of `state` into the parameters and buffers, in their dtype.
@@ -165,7 +168,7 @@ class Module:
         Raises ValueError where the names are not those of this module, ShapeError where a shape differs, TypeError for
         what is not numbers; the module is then left as it was.
         """
-        mine, name = self._state(), type(self).__name__
+        mine, name = dict(self.named_tensors()), type(self).__name__
         missing, unknown = [k for k in mine if k not in state], [k for k in state if k not in mine]
         if missing or unknown:
             wrong = [f"{', '.join(keys)} {what}" for keys, what in ((missing, "missing"), (unknown, "unknown")) if keys]
@@ -201,6 +204,8 @@ class Module:
 
     def load(self, path: str | PathLike[str], optimizer: Any = None) -> Self:
         """Read a file that `save` wrote into this module, and an optimiser if given; returns the module.
+
+        Which tensors require a gradient, and which modules are in training mode, is then as it was saved, too.
 
         Raises CheckpointError, naming what differs, for a damaged file, other shapes or another architecture; the
         module is then left as it was.

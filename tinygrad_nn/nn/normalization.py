@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tinygrad_nn.allowance import claim
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.modes import no_grad
-from tinygrad_nn.nn.arguments import count, float_dtype, level_name, parameter, rename
+from tinygrad_nn.nn.arguments import count, float_dtype, level_name, number, parameter, rename
 from tinygrad_nn.nn.module import Module, assign
 from tinygrad_nn.nn.report import Row
 from tinygrad_nn.ops import elementwise, reductions, shaping
@@ -24,9 +25,10 @@ class _Normalization(Module):
     def __init__(self, features: Any, eps: float, affine: bool, dtype: DTypeLike | None, kind: str):
         sizes = features if isinstance(features, (tuple, list)) else (features,)
         self.features = tuple(count(n, "features", type(self).__name__) for n in sizes)
-        self.eps, self._kind, self._name = eps, kind, kind
+        self.eps, self._kind, self._name = number(eps, "eps", type(self).__name__), kind, kind
         self._wide = float_dtype(dtype, type(self).__name__)
         shape = (*self.features, 1)
+        claim(*[shape, shape] * bool(affine))
         self.gamma = parameter(np.ones(shape, self._wide), "γ") if affine else None
         self.beta = parameter(np.zeros(shape, self._wide), "β") if affine else None
         self._gamma, self._beta = "γ", "β"
@@ -100,7 +102,8 @@ class BatchNorm(_Normalization):
         dtype: DTypeLike | None = None,
     ):
         super().__init__(features, eps, affine, dtype, "batchnorm")
-        self.momentum = momentum
+        self.momentum = number(momentum, "momentum", "BatchNorm", high=1)
+        claim((*self.features, 1), (*self.features, 1))
         self.running_mean = Tensor(np.zeros((*self.features, 1), self._wide), name="running mean")
         self.running_var = Tensor(np.ones((*self.features, 1), self._wide), name="running variance")
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.allowance import claim
 from tinygrad_nn.optim.flat import Flat
 from tinygrad_nn.optim.optimizer import Optimizer
 from tinygrad_nn.optim.rule import Group
+from tinygrad_nn.optim.settings import check_settings
 from tinygrad_nn.tensor import Tensor, current
 
 __all__ = ["OnlineLBFGS"]
@@ -77,8 +79,19 @@ class OnlineLBFGS(Optimizer):
         super().__init__(params, lr=lr, history_size=history_size, damping=damping, tau=tau, eps=eps)
         self._flat = Flat(self.param_groups[0]["params"])
         shape = (history_size, self._flat.size)
+        claim(shape, shape)
         steps, changes = np.zeros(shape, self._flat.dtype), np.zeros(shape, self._flat.dtype)
         self.state[0].update(s=steps, y=changes, pairs=np.zeros((), int), t=np.zeros((), int))
+
+    def _check(self, group: Group) -> None:
+        super()._check(group)
+        size, tau = group["history_size"], group["tau"]
+        if not isinstance(size, (int, np.integer)) or size < 1:
+            raise ValueError(f"OnlineLBFGS: history_size={size!r}, expected an int of at least 1")
+        if tau is not None:
+            check_settings("OnlineLBFGS", {"tau": tau}, {"tau": 1.0})
+            if tau <= 0:
+                raise ValueError(f"OnlineLBFGS: tau={tau}, expected more than 0, or None")
 
     def add_param_group(self, group: Group) -> None:
         """One group is all there is: the method sees one vector."""

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.modes import MODE, at_each_replay, stand_ins
 from tinygrad_nn.optim.rule import Group, NewState, Params, State
+from tinygrad_nn.optim.settings import as_settings, check_settings, defaults_of
 from tinygrad_nn.optim.updates import FusedUpdate, SingleUpdate, StateArrays, updates_of, widened
 from tinygrad_nn.tensor import Tensor
 
@@ -75,13 +76,10 @@ class Optimizer:
         Raises TypeError for what is not a tensor, ValueError for a tensor that is not a leaf with
         ``requires_grad=True`` or is here already, and for a setting out of range.
         """
-        unknown = group.keys() - self.defaults.keys() - {"params", "name", "initial_lr"}
-        if unknown or "params" not in group:
-            wrong = f"knows no setting {sorted(unknown)[0]!r}" if unknown else "needs 'params'"
-            raise ValueError(f"{self._name}: a group {wrong}; expected params and any of {', '.join(self.defaults)}")
+        self._check_names(group)
         params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
         self._check_parameters(params)
-        group = {**self.defaults, **group, "params": params}
+        group = as_settings({**self.defaults, **group, "params": params})
         self._check(group)
         for p in params:
             p.value = np.asarray(p.value)  # a NumPy scalar could not be changed in place
@@ -101,6 +99,12 @@ class Optimizer:
             some = [next(states) for _ in group["params"]]
             self._updates.append((group, *updates_of(self.rule, group["params"], some)))
 
+    def _check_names(self, group: Mapping[str, Any]) -> None:
+        unknown = group.keys() - self.defaults.keys() - {"params", "name", "initial_lr"}
+        if unknown or "params" not in group:
+            wrong = f"knows no setting {sorted(unknown)[0]!r}" if unknown else "needs 'params'"
+            raise ValueError(f"{self._name}: a group {wrong}; expected params and any of {', '.join(self.defaults)}")
+
     def _check_parameters(self, params: list[Any]) -> None:
         known = {id(p) for group in self.param_groups for p in group["params"]}
         for i, p in enumerate(params):
@@ -117,6 +121,7 @@ class Optimizer:
             known.add(id(p))
 
     def _check(self, group: Group) -> None:
+        check_settings(self._name, group, {**self.defaults, **defaults_of(type(self)), "initial_lr": 0.0})
         for name, value in group.items():
             if name in ("lr", "eps", "weight_decay", "momentum", "lr_decay") and not value >= 0:
                 raise ValueError(f"{self._name}: {name}={value}, expected at least 0")
@@ -162,36 +167,55 @@ class Optimizer:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take over what `state_dict()` returned.
 
-        Raises ValueError or ShapeError where groups, names or shapes are not those of this optimiser, which is then
-        left as it was.
+        Raises ValueError, TypeError or ShapeError where groups, names, dtypes or shapes are not those of this
+        optimiser, or a setting is none that it could be made with; it is then left as it was.
         """
-        groups, state = saved["param_groups"], {int(i): s for i, s in saved["state"].items()}
+        groups, state = saved["param_groups"], {str(i): s for i, s in saved["state"].items()}
         have, given = ([len(g["params"]) for g in some] for some in (self.param_groups, groups))
         if have != given:
             raise ValueError(
                 f"{self._name}.load_state_dict: expected groups of {have} parameters, got groups of {given}"
             )
         self._check_state(state)
-        for i, mine in enumerate(self.state):
-            for name, array in mine.items():
-                array[...] = state[i][name]
+        settings = [
+            as_settings({**group, "params": mine["params"]})
+            for mine, group in zip(self.param_groups, groups, strict=True)
+        ]
+        for mine, group in zip(self.param_groups, settings, strict=True):
+            self._check_names(group)
+            self._check({**mine, **group})
+        for i, arrays in enumerate(self.state):
+            for name, array in arrays.items():
+                array[...] = state[str(i)][name]
         self.fused = all(several.counters_are_equal() for _, fused, _ in self._updates for several in fused)
-        for group, settings in zip(self.param_groups, groups, strict=True):
-            group.update({k: v for k, v in settings.items() if k != "params"})
+        for mine, group in zip(self.param_groups, settings, strict=True):
+            mine.update(group)
 
-    def _check_state(self, state: dict[int, Mapping[str, Any]]) -> None:
+    def _check_state(self, state: dict[str, Mapping[str, Any]]) -> None:
+        if len(state) > len(self.state):
+            raise ValueError(
+                f"{self._name}.load_state_dict: expected the state of {len(self.state)} parameters, got {len(state)}"
+            )
         for i, mine in enumerate(self.state):
-            theirs = state.get(i, {})
+            theirs = state.get(str(i), {})
             if mine.keys() != theirs.keys():
                 raise ValueError(
                     f"{self._name}.load_state_dict: parameter {i} comes with {sorted(theirs) or 'nothing'}, expected "
                     f"{sorted(mine) or 'nothing'}; is it the state of another rule, or of other settings?"
                 )
             for name, array in mine.items():
-                if np.shape(theirs[name]) != array.shape:
+                saved = np.asarray(theirs[name])
+                if saved.shape != array.shape:
                     raise ShapeError(
                         f"{self._name}.load_state_dict: {name} of parameter {i} has shape {array.shape}, "
-                        f"the saved one {np.shape(theirs[name])}"
+                        f"the saved one {saved.shape}"
+                    )
+                if isinstance(theirs[name], np.ndarray) and saved.dtype.newbyteorder("=") != array.dtype.newbyteorder(
+                    "="
+                ):
+                    raise TypeError(
+                        f"{self._name}.load_state_dict: {name} of parameter {i} is {array.dtype}, "
+                        f"the saved one {saved.dtype}"
                     )
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tinygrad_nn.modes import at_each_replay
 from tinygrad_nn.optim.optimizer import Optimizer
+from tinygrad_nn.optim.settings import check_settings
 from tinygrad_nn.tensor import Tensor
 
 __all__ = [
@@ -60,7 +61,15 @@ class Schedule:
         return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs)}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict()` was taken."""
+        """Go on from where `state_dict()` was taken; ValueError or TypeError for what is no state of this schedule."""
+        here, caller = self.state_dict(), type(self).__name__
+        if saved.keys() != here.keys():
+            raise ValueError(
+                f"{caller}.load_state_dict: expected {', '.join(here)}, got {', '.join(saved) or 'nothing'}"
+            )
+        check_settings(caller, saved, here)
+        if min(rates := [*saved["base_lrs"], *saved.get("lrs", ())]) < 0:
+            raise ValueError(f"{caller}.load_state_dict: a rate of {min(rates)}, expected at least 0")
         self.last_epoch, self.base_lrs = saved["last_epoch"], list(saved["base_lrs"])
         self._set()
 

@@ -128,6 +128,7 @@ class IDBD(Optimizer):
         super().__init__(params, lr=lr, theta=theta)
 
     def _check(self, group: Group) -> None:
+        super()._check(group)
         if not group["lr"] > 0:
             raise ValueError(f"IDBD: lr={group['lr']}, expected above 0, as its logarithm is learned")
 

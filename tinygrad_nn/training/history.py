@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from tinygrad_nn import tree
 
 __all__ = ["History"]
 
@@ -58,9 +60,15 @@ class History:
         sign = _sign(self.monitor)
         return min(best, key=lambda i: sign * values[i - 1]) if best else None
 
+    def has_new_best(self, best: int | None) -> bool:
+        """Whether the last epoch is better than epoch `best`, the best one before it; without looking at the others."""
+        values, sign = self[self.monitor], _sign(self.monitor)
+        return values[-1] == values[-1] and (best is None or sign * values[-1] < sign * values[best - 1])
+
     def as_dict(self) -> dict[str, Any]:
         """Everything as lists and numbers, as JSON can hold it; ``History(**history.as_dict())`` is the way back."""
-        return asdict(self)
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return tree.map(lambda part: list(part) if isinstance(part, list) else part, parts, _is_dict)
 
     def __repr__(self) -> str:
         if not self.loss:
@@ -74,6 +82,10 @@ class History:
         if self.ended not in ("", "epochs"):
             parts.append(f"ended by {self.ended}")
         return f"History({'; '.join(parts)})"
+
+
+def _is_dict(part: Any) -> bool:
+    return isinstance(part, dict)
 
 
 def _sign(monitor: str) -> int:

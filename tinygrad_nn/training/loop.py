@@ -16,11 +16,14 @@ import numpy as np
 
 from tinygrad_nn.checkpoint import with_suffix
 from tinygrad_nn.data import batches
+from tinygrad_nn.modes import MODE
 from tinygrad_nn.nn import Module
 from tinygrad_nn.optim import OneCycleLR, Optimizer, Schedule
 from tinygrad_nn.training.callbacks import StopTraining, by_event, call_all, progress_bar
 from tinygrad_nn.training.history import History
 from tinygrad_nn.training.metrics import Measure, find_loss, find_metrics, fixed_batches, is_pair, means_of
+from tinygrad_nn.training.resuming import ended, save
+from tinygrad_nn.training.resuming import resume as take_up
 from tinygrad_nn.training.run import Run
 
 __all__ = ["fit"]
@@ -46,7 +49,7 @@ def fit(
     monitor: str | None = None,
     checkpoint: str | os.PathLike | None = None,
     every: int = 1,
-    resume: bool = False,
+    resume: bool | str = False,
     compile: bool | str = "auto",  # noqa: A002  tn.compile
 ) -> History:
     """Train `model`; returns what happened.
@@ -73,8 +76,10 @@ def fit(
     patience : stop after so many epochs without a new best.  With it, the model has its best parameters afterwards;
         without it, the last.
     monitor : what "best" means: "validation_loss" (the default with `validation`), "loss", or a metric's name.
-    checkpoint : file to save model, optimiser and history to, after every `every`-th epoch and the last.
-    resume : go on from the checkpoint if there is one: bitwise as if training had not stopped.
+    checkpoint : file to save model, optimiser and history to, after every `every`-th epoch and the last, and when a
+        callback ends the training.
+    resume : go on from the checkpoint if there is one: bitwise as if training had not stopped.  A training that a
+        callback ended, or that `patience` ends, stays ended; "further" goes on with it, and counts patience anew.
     compile : replay steps with `tn.compile`, for batches of the first one's shape.  "auto" does where `epochs` make it
         worth it, and where a step is all this package's code: layers of `tn.nn`, a loss of the tables, an optimiser of
         `tn.optim`, no metrics of your own.  Elsewhere the history's `note` says why it does not.  True compiles your
@@ -99,7 +104,7 @@ def fit(
     Source: Thill's post, section "Putting Everything Together".
     """
     loss = find_loss(loss)
-    _check(schedule_per, clip=clip, patience=patience, every=every)
+    _check(schedule_per, resume, clip=clip, patience=patience, every=every)
     if is_pair(data):
         data = batches(data[0], data[1], batch_size, rng=rng)
     held_out = None if validation is None else fixed_batches(validation)
@@ -107,54 +112,60 @@ def fit(
     run = Run(model, loss, optimizer, data, find_metrics(metrics, loss), clip, schedule, per_batch)
     run.history.monitor = _monitor(monitor, held_out is not None, run.metrics)
     if resume and checkpoint is not None and with_suffix(checkpoint).exists():
-        run.resume(checkpoint)
+        take_up(run, checkpoint)
     run.compile(compile, epochs)
     history, functions = run.history, by_event(callbacks)
-    history.ended = "epochs"
+    history.ended = ("" if resume == "further" else ended(run, patience)) or "epochs"
+    mode = MODE.get()
     model.train()
     try:
         with progress_bar(progress, data, operator.index(epochs) - len(history)) as ticks:
             functions["on_batch_end"] += ticks
-            _epochs(run, epochs, held_out, functions, patience, checkpoint, every)
+            _epochs(run, epochs, held_out, functions, patience, checkpoint, every, resume == "further")
     except StopTraining:
         history.ended = "callback"
+        if checkpoint is not None:
+            save(run, checkpoint)
     except KeyboardInterrupt:
+        MODE.set(mode)  # it may have come just before `no_grad` could put it back
         history.ended = "interrupted"
     finally:
         model.eval()
-    if history.loss and (patience is not None or history.interrupted):
+    if (history.loss and (patience is not None or history.interrupted)) or run.overflowed():
         run.go_back()
     return history
 
 
 def _epochs(
     run: Run, epochs: int, held_out: Any, functions: dict[str, list[Callable]], patience: int | None,
-    checkpoint: str | os.PathLike | None, every: int,
+    checkpoint: str | os.PathLike | None, every: int, further: bool,
 ) -> None:  # fmt: skip
     """The epochs that are still to do, or as many as patience and callbacks want."""
-    history = run.history
-    for epoch in range(len(history) + 1, epochs + 1):
+    history, start = run.history, len(run.history)
+    for epoch in range(start + 1, epochs + 1) if history.ended == "epochs" else ():
         measured = run.epoch(epoch, functions["on_batch_end"])
         if held_out is not None:
             found = means_of(run.model, run.loss, held_out, run.metrics)
             measured["metrics"] |= {f"validation_{name}": value for name, value in found.items()}
         run.append(measured)
         run.advance()
-        if patience is not None and epoch - (history.best_epoch or 0) >= patience:
+        if patience is not None and epoch - max(run.best_epoch or 0, start * further) >= patience:
             history.ended = "patience"
         if call_all(functions["on_epoch_end"], epoch, history):
             history.ended = "callback"
         over = epoch == epochs or history.ended != "epochs"
         if checkpoint is not None and (over or epoch % every == 0):
-            run.save(checkpoint)
+            save(run, checkpoint)
         if over:
             break
 
 
-def _check(schedule_per: str | None, **settings: float | None) -> None:
+def _check(schedule_per: str | None, resume: bool | str, **settings: float | None) -> None:
     for name, value in settings.items():
         if value is not None and not value > 0:
             raise ValueError(f"fit: {name}={value}, expected more than 0; leave it out to do without")
+    if resume not in (True, False, "further"):
+        raise ValueError(f"fit: resume={resume!r}, expected True, False or 'further'")
     if schedule_per not in (None, "epoch", "batch"):
         raise ValueError(f"fit: schedule_per={schedule_per!r}, expected 'epoch' or 'batch'")
 

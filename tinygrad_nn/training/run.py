@@ -1,17 +1,15 @@
-"""One training: its steps and epochs, what it measures, and how it is saved and resumed."""
+"""One training: its steps and epochs, and what it measures."""
 
 from __future__ import annotations
 
 import math
 import operator
-import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn import checkpoint
 from tinygrad_nn.errors import NonFiniteError
 from tinygrad_nn.modes import detect_anomaly
 from tinygrad_nn.nn import Module
@@ -57,6 +55,7 @@ class Run:
         self.names = names
         self.history = History()
         self.best = model.state_dict()
+        self.best_epoch: int | None = None
         self.gradient: Callable = gradient_of(model, loss, self.params, keep=bool(metrics))
         self.update: Callable = optimizer.step if clip is None else clipped_update_of(optimizer, self.params)
         self.search = search_of(model, loss, self.params, optimizer)
@@ -122,12 +121,14 @@ class Run:
                 if batch == 1:
                     ratios = [_ratio(p.value - old, p.value) for p, old in zip(params, before, strict=True)]
                 if call_all(callbacks, epoch, batch, J):
+                    self.check_parameters(epoch)
                     raise StopTraining
         if not batch:
             raise ValueError(
                 f"fit: the data gave no batch in epoch {epoch}: a generator can be gone through only once; "
                 "give tn.data.batches(X, Y, batch_size), or a list of batches"
             )
+        self.check_parameters(epoch)
         return {
             "metrics": total.means(),
             "gradient_norms": dict(zip(self.names, (math.sqrt(s / batch) for s in squares), strict=True)),
@@ -148,8 +149,8 @@ class Run:
                     getattr(history, name).setdefault(key, []).append(number)
             else:
                 getattr(history, name).append(value)
-        if history.best_epoch == len(history):
-            self.best = self.model.state_dict()
+        if history.has_new_best(self.best_epoch):
+            self.best, self.best_epoch = self.model.state_dict(), len(history)
 
     def advance(self) -> None:
         """The schedule's next epoch."""
@@ -157,6 +158,16 @@ class Run:
             self.schedule.step(self.history[self.history.monitor][-1])
         elif self.schedule is not None and not self.per_batch:
             self.schedule.step()
+
+    def check_parameters(self, epoch: int) -> None:
+        """NonFiniteError if an update has overflowed: after the last one, no loss is there to show it."""
+        if name := self.overflowed():
+            raise self.failed(f"{name} is not finite after the updates of epoch {epoch}")
+
+    def overflowed(self) -> str:
+        """The first parameter that is not finite, or ""."""
+        pairs = zip(self.names, self.params, strict=True)
+        return next((name for name, p in pairs if not np.isfinite(p.value).all()), "")
 
     def not_finite(self, what: str, X: Any, Y: Any) -> NonFiniteError:
         """The error that says where it came from: the batch is repeated, and every result checked."""
@@ -168,11 +179,14 @@ class Run:
                 self.loss(self.model(X), Y).backward()
         except NonFiniteError as found:
             reason = found
+        return self.failed(f"{what}: {reason}")
+
+    def failed(self, what: str) -> NonFiniteError:
+        """The error, after going back."""
         self.go_back()
-        kept = f"epoch {self.history.best_epoch}" if self.history.loss else "the start"
+        kept = f"epoch {self.best_epoch}" if self.best_epoch else "the start"
         error = NonFiniteError(
-            f"fit: {what}: {reason}; the model has its best parameters, "
-            f"those of {kept}: try a smaller learning rate, or clip="
+            f"fit: {what}; the model has its best parameters, those of {kept}: try a smaller learning rate, or clip="
         )
         error.history = self.history  # type: ignore[attr-defined]
         return error
@@ -180,33 +194,6 @@ class Run:
     def go_back(self) -> None:
         """Take the best parameters again."""
         self.model.load_state_dict(self.best)
-
-    # -- checkpoints
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write all that `resume` needs."""
-        rng, schedule = getattr(self.data, "rng", None), self.schedule
-        extra = {
-            "history": self.history.as_dict(),
-            "best": self.best,
-            "data": None if rng is None else rng.bit_generator.state,
-            "schedule": None if schedule is None else schedule.state_dict(),
-        }
-        checkpoint.save(path, self.model, self.optimizer, extra)
-
-    def resume(self, path: str | os.PathLike) -> None:
-        """Take over model, optimiser, history, schedule and the order of the batches."""
-        if "history" not in (checkpoint.read(path).extra or ()):
-            raise ValueError(
-                f"fit: {path} was not written by fit, so it has no history to resume; "
-                "load it with model.load(path, optimizer), and leave out resume="
-            )
-        extra = checkpoint.restore(path, self.model, self.optimizer).extra
-        self.history, self.best = History(**extra["history"]), extra["best"]
-        if extra["data"] is not None:
-            self.data.rng.bit_generator.state = extra["data"]
-        if self.schedule is not None and extra["schedule"] is not None:
-            self.schedule.load_state_dict(extra["schedule"])
 
 
 def _ratio(change: Any, to: Any) -> float:

@@ -84,7 +84,12 @@ def _parse_safetensors(data: bytes) -> tuple[str | None, Arrays]:
 def _compose_npz(text: str, arrays: Arrays) -> bytes:
     file = io.BytesIO()
     line = np.frombuffer(_not_too_long(text.encode()), np.uint8)
-    np.savez(file, allow_pickle=False, **{_TEXT: line}, **arrays)
+    try:
+        np.savez(file, allow_pickle=False, **{_TEXT: line}, **arrays)
+    except ValueError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # the zip file complains that it was interrupted
+            raise error.__context__ from None
+        raise
     return file.getvalue()
 
 

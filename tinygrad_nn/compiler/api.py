@@ -176,6 +176,10 @@ class Compiled:
                 if quick:
                     result = self._run(program, args, kwargs)  # type: ignore[arg-type]
                 return self._otherwise(args, kwargs, mode) if result is MISS else result
+            except SystemError as error:
+                if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C has come while NumPy looked at a tracer
+                    raise error.__cause__ from None
+                raise
             finally:
                 self._running = False
                 if MODE.get() is not mode:  # Ctrl-C has come between setting it and being ready to put it back

@@ -106,7 +106,7 @@ class Tensor(Traced):
     ):  # fmt: skip
         if op is None and not INTERNAL[_getframe(1).f_code.co_filename]:
             value = tensor(value, tracked)._value  # somebody called the class: the memory is theirs
-        self._value = value
+        self._value: Any = value
         self.tracked = tracked
         self.name = name
         self.op = op

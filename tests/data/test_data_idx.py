@@ -166,3 +166,13 @@ def test_damaged_gzip_is_refused(refused, tmp_path):
     whole[-6] ^= 1  # its check sum
     file.write_bytes(whole)
     assert refused(tmp_path).startswith(f"load_mnist: {file} is damaged or cut short (CRC check failed")
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 2), (0, 2**32 - 1, 2**32 - 1), (6, 0, 3), (2**32 - 1, 0, 2**32 - 1)])
+def test_files_that_hold_nothing_are_refused(folder, refused, shape):
+    path = folder / "train-images-idx3-ubyte"
+    path.write_bytes(bytes([0, 0, 8, 3]) + b"".join(size.to_bytes(4, "big") for size in shape))
+    announced = " x ".join(map(str, shape))
+    assert refused(folder) == (
+        f"load_mnist: {path} holds nothing: its header announces {announced} images; fetch it again"
+    )

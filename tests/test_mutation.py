@@ -119,6 +119,20 @@ def test_batches_enter_graphs_without_a_copy():
     assert (leaf(np.ones((4, 3))) * X.T).inputs[1].base is X
 
 
+@pytest.mark.parametrize("given", [lambda a: a, lambda a: a[:], lambda a: a.T.T])
+def test_a_result_that_a_forward_function_has_from_elsewhere_is_watched(given):
+    held = VALUES.copy()
+    cached = tn.Op("cached", lambda x: given(held), "{x}", (lambda g, y, x: g * y,), arguments=("x",))
+    p = leaf()
+    loss = (cached(p) * 1.0).sum()
+    assert not refused(loss)
+    held[0, 0] = 9.0
+    assert refused(loss)
+    fresh = tn.Op("fresh", lambda x: given(x * 2.0), "{x}", (lambda g, y, x: g * 2.0,), arguments=("x",))
+    for result in (fresh(p), p[[0, 1]]):
+        assert result.watch is None  # nothing to look at
+
+
 # --- views that are given out ----------------------------------------------------------------------------------------
 
 VIEWS = {

@@ -152,11 +152,15 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def share_watch(view: Any, args: tuple) -> None:
-    """A view changes with what it is a view of."""
+    """A view changes with what it is a view of; and a result that a forward function has from elsewhere, with that."""
     for source in args:
         if type(source) is type(view) and np.may_share_memory(source._value, view._value):
             view.watch = source.watched()
             return
+    if view._value.base is None and sys.getrefcount(view._value) < _OWN:
+        return  # its own
+    if not isinstance(view._value, Traced) and Exposed(view._value, memory_of(view._value), known=False).is_held(view):
+        view.watched().expose(view._value, known=False)
 
 
 def frozen(a: Any) -> Any:

@@ -539,6 +539,7 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     else:
         result = Tensor(y)
     if op.view and isinstance(y, np.ndarray):
+        del y  # the result holds it: who else does, can be told
         share_watch(result, args)
     if mode.anomalies:
         refuse_non_finite_value(result, op, args)

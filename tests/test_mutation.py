@@ -103,6 +103,18 @@ def test_a_write_to_memory_that_became_the_value_is_refused(memory, keep, tmp_pa
     assert refused(loss)
 
 
+def test_what_is_written_by_way_of_the_value_is_noticed():
+    p = leaf()
+    loss = (p * p).sum()
+    p.value[0, 0] = 9.0
+    assert refused(loss)
+    array = VALUES.copy()
+    p.value = array
+    loss = (p * p).sum()
+    array[0, 0] = 9.0
+    assert refused(loss)
+
+
 def test_the_class_is_called_as_the_function_is():
     assert tn.Tensor([1, 2]).dtype == np.float64
     assert tn.Tensor(np.float32([1, 2]), True).requires_grad

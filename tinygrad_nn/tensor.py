@@ -199,15 +199,20 @@ class Tensor(Traced):
 
     @property
     def value(self) -> Any:
-        """The array, as the current interpreter sees it.  Who writes into it says `changed()`."""
+        """The array, as the current interpreter sees it.  Who writes into it within the package says `changed()`."""
         here = self.here()
         if here.op is None and type(here._value) is not np.ndarray:
             here._make_array()
+        if type(here._value) is np.ndarray and not INTERNAL[_getframe(1).f_code.co_filename]:
+            here.watched().expose(here._value)  # they need not say it
         return here._value
 
     @value.setter
     def value(self, new: Any) -> None:
-        self.here()._value = new
+        if INTERNAL[_getframe(1).f_code.co_filename]:
+            self.here()._value = new
+        else:
+            self.data = new
 
     @property
     def grad(self) -> np.ndarray | None:

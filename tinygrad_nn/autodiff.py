@@ -93,9 +93,9 @@ def sweep(
         op, params = node.op, node.params or {}
         arrays = (node._value, [array_of(x) for x in node.inputs])
         y, values = (node, node.inputs) if record else arrays
-        for slot in slots:
-            part = op.vjps[slot](g, y, *values, **params)
-            exact = behind(op, slot, zeros[node], *arrays, params, record)
+        parts = op.parts(slots, g, y, values, params)
+        exacts = behind(op, slots, zeros[node], *arrays, params, record)
+        for slot, part, exact in zip(slots, parts, exacts, strict=True):
             if op.kind == "elementwise":
                 part = with_exact_zeros(part, exact, g)
             elif op.kind == "reduction":

@@ -56,20 +56,21 @@ def with_exact_zeros(part: Any, zeros: Any, g: Any) -> Any:
 
 
 def behind(
-    op: Op, slot: int, zeros: Any, y: Any, inputs: Sequence[Any], params: dict[str, Any], recorded: bool = False
-) -> Any:
-    """The exact zeros of the part that a rule sends to an input, given those of the output's gradient."""
+    op: Op, slots: Sequence[int], zeros: Any, y: Any, inputs: Sequence[Any], params: dict[str, Any],
+    recorded: bool = False,
+) -> list[Any]:  # fmt: skip
+    """The exact zeros of the parts that rules send to the inputs in `slots`, given those of the output's gradient."""
     if op.kind not in PASSING or (zeros is None and not op.selects):
-        return None
+        return [None] * len(slots)
     if zeros is ANY or (_is_placeholder(y) and not recorded):
-        return ANY
-    if op.selects:
-        return op.vjps[slot](_probe(op, zeros, y), y, *inputs, **params) == 0
-    if op.kind == "elementwise":
-        return zeros
-    if op.kind == "reduction":
-        return spread(zeros, inputs[slot], params)
-    return op.vjps[slot](_probe(op, zeros, y), y, *_stand_ins(op, inputs), **params) == 0
+        return [ANY] * len(slots)
+    if not op.selects:
+        if op.kind == "elementwise":
+            return [zeros] * len(slots)
+        if op.kind == "reduction":
+            return [spread(zeros, inputs[slot], params) for slot in slots]
+        inputs = _stand_ins(op, inputs)
+    return [part == 0 for part in op.parts(slots, _probe(op, zeros, y), y, inputs, params)]
 
 
 def ahead(

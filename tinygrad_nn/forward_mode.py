@@ -65,7 +65,7 @@ def _moved(
             exact = ahead(op, {slot: zeros[slot]}, *arrays)
         elif op.kind == "elementwise":  # the Jacobian equals its transpose
             part = op.vjps[slot](_stretched(t, y.shape), y, *inputs, **params)
-            exact = behind(op, slot, _stretched(zeros[slot], y.shape), *arrays)
+            (exact,) = behind(op, (slot,), _stretched(zeros[slot], y.shape), *arrays)
             part = with_exact_zeros(part, exact, t)
         elif op.kind == "reduction":
             part, exact = _reduced(op, slot, t, zeros[slot], y, inputs, params, record)
@@ -84,7 +84,7 @@ def _reduced(
     """Of a reduction, each row of the Jacobian is the gradient of one output element."""
     slopes = op.vjps[slot](np.ones_like(y), y, *inputs, **params)
     axes = {k: v for k, v in params.items() if k in ("axis", "keepdims")}
-    own = behind(op, slot, None, array_of(y), [array_of(x) for x in inputs], params, record)
+    (own,) = behind(op, (slot,), None, array_of(y), [array_of(x) for x in inputs], params, record)
     if zeros is None or own is None:
         zeros = own if zeros is None else zeros
     elif zeros is not ANY:

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_nn.errors import MutationError, ReleasedError, label
 from tinygrad_nn.memory import prepare_for
@@ -26,9 +27,9 @@ clock = itertools.count(1)  # the order in which tensors were made and changed
 class Watch:
     """Tracks changes of memory that user code can write to; shared by a tensor and its views.
 
-    `changed` is the time of the last known change.  `exposed` holds each array that user code may hold, with a copy to
-    compare it with (None: the copy is taken when the tensor is used next).  `released` says that the arrays behind the
-    tensor are not there any more, see `retention.py`.
+    `changed` is the time of the last known change.  `exposed` is what user code may hold of it: one entry for each
+    piece of memory, however many views of that were given out.  `released` says that the arrays behind the tensor are
+    not there any more, see `retention.py`.
     """
 
     __slots__ = ("changed", "exposed", "released")
@@ -36,76 +37,140 @@ class Watch:
     def __init__(self) -> None:
         self.changed = 0
         self.released = False
-        self.exposed: list[list[Any]] = []
+        self.exposed: list[Exposed] = []
 
     def expose(self, array: Any, known: bool = True) -> None:
         """Track an array that user code may hold; it came from there if it is not `known`."""
-        if not any(entry[0] is array for entry in self.exposed):
-            self.exposed.append([array, array.copy() if known else None])
+        memory = memory_of(array)
+        for entry in self.exposed:
+            if entry.memory is memory:
+                if not entry.covers(array):
+                    self.look()
+                    entry.widen()
+                return
+        if self.exposed:
+            self.look()
+            self.exposed = [entry for entry in self.exposed if entry.is_held()]
+        self.exposed.append(Exposed(array, memory, known))
 
     def change(self) -> None:
         """The value changes now."""
         self.changed = next(clock)
         for entry in self.exposed:
-            entry[1] = None
+            entry.copy = None
 
     def look(self) -> None:
         """Compare the exposed arrays with their copies."""
         for entry in self.exposed:
-            array, copy = entry
-            if copy is not None and not _same(array, copy):
+            if entry.copy is not None and not _same(entry.array, entry.copy):
                 self.change()
                 return
 
-    def use(self) -> None:
-        """An operation reads the value now: later comparisons are with this moment."""
+    def use(self, tensor: Any) -> None:
+        """An operation reads the value of this tensor now: later comparisons are with this moment."""
         self.look()
-        self.exposed = [entry for entry in self.exposed if _held_outside(entry)]
+        self.exposed = [entry for entry in self.exposed if entry.is_held(tensor)]
         for entry in self.exposed:
-            if entry[1] is None:
-                entry[1] = entry[0].copy()
+            if entry.copy is None:
+                entry.copy = entry.array.copy()
+
+
+class Exposed:
+    """Memory that user code may hold: an array in it, and a copy to compare that with.
+
+    Without a copy, one is taken when the tensor is used next.
+    """
+
+    __slots__ = ("array", "copy", "memory")
+
+    def __init__(self, array: Any, memory: Any, known: bool):
+        self.array, self.memory = array, memory
+        self.copy = array.copy() if known else None
+
+    def covers(self, array: Any) -> bool:
+        """Whether an array in this memory has no element that is not compared already."""
+        if self.array is array or self.array is self.memory:
+            return True
+        (low, high), (first, last) = byte_bounds(self.array), byte_bounds(array)
+        if self.array.nbytes == high - low:
+            return bool(low <= first and last <= high)
+        return (low, high, _steps(self.array)) == (first, last, _steps(array))
+
+    def widen(self) -> None:
+        """From now on the whole memory is compared: that is bounded, and single views are not."""
+        self.array = self.memory
+        self.copy = None if self.copy is None else self.memory.copy()
+
+    def is_held(self, tensor: Any = None) -> bool:
+        """Whether user code may still hold the memory, or a view of it; `tensor` may hold it, too."""
+        whole = self.array is self.memory
+        if getattr(self.memory, "base", None) is not None or not (whole or self.array.base is self.memory):
+            return True  # not NumPy's own, or by way of another kind of array: who else has it, nobody can tell
+        if sys.getrefcount(self.memory) > _OWN + (tensor is not None and tensor._value is self.memory):
+            return True
+        ours = _OWN - 1 + (tensor is not None and tensor._value is self.array)
+        return not whole and sys.getrefcount(self.array) > ours
+
+
+def _own_references() -> int:
+    """The reference count of memory that only an entry holds, on this interpreter."""
+    entry = Exposed(memory := np.empty(1), memory, known=False)
+    del memory
+    return sys.getrefcount(entry.memory)
+
+
+_OWN = _own_references()
+
+
+def moved(tensor: Any) -> None:
+    """A tensor has other memory from now on: only views and copies that share its watch need what was before."""
+    if tensor.watch is not None and sys.getrefcount(tensor.watch) < _OWN:
+        tensor.watch.exposed = []
+
+
+def memory_of(array: Any) -> Any:
+    """The array that all views of the same memory lead to."""
+    while not isinstance(array, Traced) and isinstance(base := getattr(array, "base", None), np.ndarray):
+        array = base
+    return array
+
+
+def _steps(array: Any) -> list[tuple[int, int]]:
+    """How an array goes through memory, whatever the order and direction of its axes."""
+    return sorted((abs(step), n) for step, n in zip(array.strides, array.shape, strict=True) if n > 1)
 
 
 def _same(a: Any, b: Any) -> bool:
+    """Whether nothing was written: 0.0 is not -0.0, and NaN is itself."""
     if isinstance(a, Traced):
         return a.stands_for_same(b)
-    return bool(((a == b) | ((a != a) & (b != b))).all())
-
-
-def _references(entry: list[Any]) -> int:
-    return sys.getrefcount(entry[0])
-
-
-def _held_outside(entry: list[Any]) -> bool:
-    """Whether user code may still hold the array, or a view of it."""
-    return _references(entry) > _HELD_BY_TENSOR or entry[0].base is not None
-
-
-def _count_own_references() -> int:
-    """The reference count of an array that only a tensor and its watch hold, on this interpreter."""
-    array = np.empty(1)
-    holder, entry = [array], [array, None]
-    del array
-    assert holder
-    return _references(entry)
-
-
-_HELD_BY_TENSOR = _count_own_references()
+    if isinstance(a, np.ndarray) and a.itemsize <= 8:
+        bits = f"u{a.itemsize}"
+        return bool((a.view(bits) == b.view(bits)).all())
+    same = (a == b) & (np.signbit(a) == np.signbit(b))  # long doubles have bits that mean nothing
+    return bool((same | ((a != a) & (b != b))).all())
 
 
 def share_watch(view: Any, args: tuple) -> None:
-    """A view changes with what it is a view of."""
+    """A view changes with what it is a view of; and a result that a forward function has from elsewhere, with that."""
     for source in args:
         if type(source) is type(view) and np.may_share_memory(source._value, view._value):
             view.watch = source.watched()
             return
+    if view._value.base is None and sys.getrefcount(view._value) < _OWN:
+        return  # its own
+    if not isinstance(view._value, Traced) and Exposed(view._value, memory_of(view._value), known=False).is_held(view):
+        view.watched().expose(view._value, known=False)
 
 
 def frozen(a: Any) -> Any:
-    """An operand that nobody can change later: a constant is copied, unless it is read-only and owns its memory."""
+    """An operand that nobody can change later: a constant is copied, unless its memory is that of Python's `bytes`.
+
+    An array that is read-only is no reason: that can be taken back, and older views of it may be written to.
+    """
     if isinstance(a, (list, tuple)):
         return np.array(a)
-    if isinstance(a, np.ndarray) and not isinstance(a, Traced) and (a.flags.writeable or a.base is not None):
+    if isinstance(a, np.ndarray) and not isinstance(a, Traced) and type(memory_of(a).base) is not bytes:
         prepare_for(a)
         return a.copy()
     return a

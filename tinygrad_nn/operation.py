@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import operator
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,13 +62,16 @@ def numbers_of(x: Any) -> Any:
 
 
 class VariadicRule:
-    """The rules of an operation on any number of arrays: one function that is told by `slot=` which argument it is."""
+    """The rules of an operation on any number of arrays: one generator of the parts for the arguments in `slots=`.
+
+    One call for all of them, as each would have to look at all the arrays again.
+    """
 
     def __init__(self, rule: Callable):
         self.rule = rule
 
     def __getitem__(self, slot: int) -> Callable:
-        return lambda *args, **params: self.rule(*args, slot=slot, **params)
+        return lambda *args, **params: next(self.rule(*args, slots=(slot,), **params))
 
 
 # Python's operators, which NumPy's scalars carry out a tenfold quicker than NumPy's functions
@@ -120,6 +123,7 @@ class Op:
     view: bool = True  # the output may share memory with an input
     array_params: bool = True  # parameters may be arrays, which recording copies
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0
+    add_to: Callable | None = None  # (total, g, *arrays, **params): adds a part that is mostly 0 in place, quicker
     matrix_product: bool = False  # of its first two arguments
     method: bool = True
     # how it is written
@@ -174,6 +178,12 @@ class Op:
             return self.forward(*values, **params) if params else self.forward(*values)
         except (ValueError, IndexError, TypeError) as reason:
             raise self.explain(reason, values) from None
+
+    def parts(self, slots: Sequence[int], g: Any, y: Any, inputs: Sequence[Any], params: dict[str, Any]) -> Iterator:
+        """What the rules of these slots send to their arguments, one after the other."""
+        if isinstance(self.vjps, VariadicRule):
+            return self.vjps.rule(g, y, *inputs, slots=slots, **params)
+        return (self.vjps[slot](g, y, *inputs, **params) for slot in slots)
 
     def operands(self, values: Sequence[Any]) -> list[Any]:
         """Real arrays and numbers in the place of these operands; TypeError for what cannot be one."""

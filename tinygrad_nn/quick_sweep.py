@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.exact_zeros import DIRECT, PASSING
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.operation import Traced, VariadicRule
 from tinygrad_nn.parts import fitted
 
 __all__ = ["quick_sweep"]
 
 SINGLE = np.float64  # the type of a single number
+FEW = 8  # of so many elements one is picked, or fewer: the rest of its gradient are zeros
 
 
 def quick_sweep(
@@ -53,15 +54,23 @@ def quick_sweep(
         selected = op.selects or selected
         doubtful = selected and op.kind in DIRECT
         selected = selected and op.kind in PASSING
-        rules, pair = op.vjps, len(values) == 2 and not params
+        rules, pair, parts = op.vjps, len(values) == 2 and not params, None
+        if type(rules) is VariadicRule:
+            parts = op.parts(slots, g, y, values, params or {})
         if pair:
             a, b = values
         for slot in slots:
             x = inputs[slot]
             if pair:  # what is unpacked takes longer
                 part = rules[slot](g, y, a, b)
+            elif parts is not None:
+                part = next(parts)
+            elif not params:
+                part = rules[slot](g, y, *values)
+            elif op.add_to is not None and _added(pending.get(x.index), g, node, values, selected):
+                continue
             else:
-                part = rules[slot](g, y, *values, **params) if params else rules[slot](g, y, *values)
+                part = rules[slot](g, y, *values, **params)
             if doubtful and (part != part if type(part) is SINGLE else has_nan(part)):
                 return None
             value, at = x._value, x.index
@@ -109,6 +118,21 @@ def _start(outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None
 def _may_have_zeros(seed: Any) -> bool:
     """Whether a zero may be among the numbers that the caller gives."""
     return True if isinstance(seed, Traced) else not (seed.all() if type(seed) is np.ndarray else seed)
+
+
+def _added(entry: list[Any] | None, g: Any, node: Any, values: list[Any], selected: bool) -> bool:
+    """Add to a sum that was made here what an operation sends that picks few elements; False if it must be made first.
+
+    To make an array of mostly zeros for each of n elements of one array would take n² steps.
+    """
+    if entry is None or not entry[2]:
+        return False
+    total = entry[0]
+    if type(total) is not np.ndarray or isinstance(g, Traced) or g.dtype != total.dtype or FEW * g.size > total.size:
+        return False
+    node.op.add_to(total, g, *values, **node.params)
+    entry[3] = entry[3] or selected
+    return True
 
 
 def has_nan(part: Any) -> bool:

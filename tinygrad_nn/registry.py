@@ -81,7 +81,7 @@ def _read_signature(forward: Callable, vjps: Sequence[Any], fields: dict[str, An
     """The names of the arrays, and the parameters with their defaults, from the first rule there is."""
     rule = next((r.rule if isinstance(r, VariadicRule) else r for r in vjps if r is not None), None)
     signature = inspect.signature(rule or fields.get("bind") or forward)
-    names = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD and p.name != "slot"]
+    names = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD and p.name != "slots"]
     names = names[2:] if rule else names  # after g and y
     defaults = {p.name: p.default for p in names if p.default is not p.empty}
     return {"arguments": tuple(p.name for p in names if p.default is p.empty), "defaults": defaults} | fields

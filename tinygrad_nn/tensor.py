@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from sys import _getframe
+from sys import _getframe, getrefcount
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from tinygrad_nn.errors import MutationError, label
 from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.modes import MODE, Mode, operand
-from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, share_watch
+from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, moved, share_watch
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
 from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
 from tinygrad_nn.operation import Op, Traced
@@ -104,9 +104,9 @@ class Tensor(Traced):
         op: Op | None = None, inputs: tuple = (), params: dict[str, Any] | None = None, slots: tuple[int, ...] = (),
         origin: Origin | None = None,
     ):  # fmt: skip
-        if op is None and not hasattr(value, "dtype"):  # somebody called the class instead of `tensor`
-            value = np.array(value, dtype=np.float64)
-        self._value = value
+        if op is None and not INTERNAL[_getframe(1).f_code.co_filename]:
+            value = tensor(value, tracked)._value  # somebody called the class: the memory is theirs
+        self._value: Any = value
         self.tracked = tracked
         self.name = name
         self.op = op
@@ -186,7 +186,7 @@ class Tensor(Traced):
     def use(self) -> None:
         """Note that an operation is about to read the value, which user code may hold."""
         assert self.watch is not None
-        self.watch.use()
+        self.watch.use(self)
         if not self.watch.exposed and not self._value.ndim:
             self._value = self._value[()]  # a number again: nobody else holds the array, and numbers are quicker
 
@@ -199,15 +199,20 @@ class Tensor(Traced):
 
     @property
     def value(self) -> Any:
-        """The array, as the current interpreter sees it.  Who writes into it says `changed()`."""
+        """The array, as the current interpreter sees it.  Who writes into it within the package says `changed()`."""
         here = self.here()
         if here.op is None and type(here._value) is not np.ndarray:
             here._make_array()
+        if type(here._value) is np.ndarray and not INTERNAL[_getframe(1).f_code.co_filename]:
+            here.watched().expose(here._value)  # they need not say it
         return here._value
 
     @value.setter
     def value(self, new: Any) -> None:
-        self.here()._value = new
+        if INTERNAL[_getframe(1).f_code.co_filename]:
+            self.here()._value = new
+        else:
+            self.data = new
 
     @property
     def grad(self) -> np.ndarray | None:
@@ -219,8 +224,11 @@ class Tensor(Traced):
 
     @grad.setter
     def grad(self, new: Any) -> None:
+        here = self.here()
+        if type(new) is np.ndarray and new is not here._grad:  # else: p.grad *= ... has just written into it
+            new = new.copy()  # it is somebody else's
         usual = new is None or type(new) is np.ndarray or not hasattr(new, "dtype")
-        self.here()._grad = new if usual else current(real_operand(new, "grad", "the gradient"))
+        here._grad = new if usual else current(real_operand(new, "grad", "the gradient"))
 
     def _make_array(self) -> None:
         """Hold an array, which user code may share and write to, where a single number was held."""
@@ -249,6 +257,7 @@ class Tensor(Traced):
                 )
             here._value = new if new.dtype == old.dtype else new.astype(old.dtype)
             if not isinstance(here._value, Traced):
+                moved(here)
                 here.watched().expose(here._value, known=False)
         here.changed()
 
@@ -361,7 +370,7 @@ class Tensor(Traced):
         seed = seed._value if isinstance(seed, Tensor) else seed
         found = pullback([here], [seed])
         with _STORING:
-            _add_gradients(found, {id(seed)})
+            _add_gradients(found)
         finished(here)
 
     def zero_grad(self) -> None:
@@ -457,9 +466,10 @@ class Lent:
         return self.array.copy()
 
 
-def _add_gradients(found: dict[Any, Any], given: set[int]) -> None:
-    """Add gradients to `.grad`; `given` are the ids of arrays that somebody else holds."""
-    for node, g in found.items():
+def _add_gradients(found: dict[Any, Any]) -> None:
+    """Add gradients to `.grad`, each in memory that nobody else has; empties `found`."""
+    while found:
+        node, g = found.popitem()
         before = node._grad
         if type(before) is not np.ndarray and before is not None:
             before = node.grad  # lent
@@ -467,10 +477,17 @@ def _add_gradients(found: dict[Any, Any], given: set[int]) -> None:
             g = before[()] + g if type(g) is np.float64 else before + g
         if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
             node._grad = np.array(g)  # a single number is nobody else's
-            continue
-        at = id(g)
-        node._grad = g.copy() if at in given or g.base is not None else g  # held by somebody else, too
-        given.add(at)
+        else:
+            node._grad = g if g.base is None and getrefcount(g) <= _ALONE else g.copy()
+
+
+def _own_references() -> int:
+    """The reference count of an array that only a local variable holds, on this interpreter."""
+    g = np.empty(1)
+    return getrefcount(g)
+
+
+_ALONE = _own_references()
 
 
 def current(x: Any) -> Any:
@@ -527,6 +544,7 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     else:
         result = Tensor(y)
     if op.view and isinstance(y, np.ndarray):
+        del y  # the result holds it: who else does, can be told
         share_watch(result, args)
     if mode.anomalies:
         refuse_non_finite_value(result, op, args)

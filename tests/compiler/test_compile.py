@@ -746,7 +746,8 @@ def test_a_graph_from_before_the_step():
 
 def test_memory_in_common_that_is_written_to():
     memory = np.zeros((2, 3))
-    a, b = tn.Tensor(memory[0], True, "a"), tn.Tensor(memory[0:2], True, "b")
+    a, b = tn.tensor(memory[0], True, name="a"), tn.tensor(memory[0:2], True, name="b")
+    a.data, b.data = memory[0], memory[0:2]
 
     def step():
         a.data += 1

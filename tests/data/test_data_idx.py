@@ -182,3 +182,13 @@ def test_a_bomb_is_not_unpacked(refused, tmp_path, monkeypatch):
         tracemalloc.stop()
     assert text == f"load_mnist: {file} is larger than 10,000 bytes when unpacked; unpack it if it is to be so"
     assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 2), (0, 2**32 - 1, 2**32 - 1), (6, 0, 3), (2**32 - 1, 0, 2**32 - 1)])
+def test_files_that_hold_nothing_are_refused(folder, refused, shape):
+    path = folder / "train-images-idx3-ubyte"
+    path.write_bytes(bytes([0, 0, 8, 3]) + b"".join(size.to_bytes(4, "big") for size in shape))
+    announced = " x ".join(map(str, shape))
+    assert refused(folder) == (
+        f"load_mnist: {path} holds nothing: its header announces {announced} images; fetch it again"
+    )

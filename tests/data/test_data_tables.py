@@ -250,7 +250,9 @@ def test_csv_without_target(write):
     [
         ("0 1 2", [0, 1, 2], np.int64),
         ("0 1.5 2", [0, 1.5, 2], np.float64),
-        ("0 1 99999999999999999999", [0, 1, 1e20], np.float64),
+        ("0 1.0 99999999999999999999", [0, 1, 1e20], np.float64),
+        ("9223372036854775807 0 -9223372036854775808", [2**63 - 1, 0, -(2**63)], np.int64),
+        ("9223372036854775808 9223372036854775809 0", [2**63, 2**63 + 1, 0], np.uint64),
         ("a b a", ["a", "b", "a"], np.dtype("U1")),
     ],
 )
@@ -318,3 +320,87 @@ def test_csv_files_of_another_kind(raised, write, tmp_path):
     assert message.startswith(f"load_csv: {path} is no CSV file in UTF-8 (")
     assert message.endswith("); save it as one")
     assert "missing.csv" in raised(FileNotFoundError, load_csv, tmp_path / "missing.csv")
+
+
+# --- what cannot be held as it stands
+
+TOO_LARGE = "is too large for float64; measure the column in another unit, or leave it out"
+MANY = f"'{'7' * 39} … (5,002 characters)"
+REFUSED = {
+    "1,7\n-1,7\n18446744073709551615,7\n": (
+        "line 3, column 0: 18446744073709551615 does not fit into an integer of 64 bits with the others; a letter in "
+        "front makes labels text, which is kept as it is, and a decimal point makes them float64"
+    ),
+    "1,7\n1e999,7\n": f"line 2, column 0: '1e999' {TOO_LARGE}",
+    f"1,{'7' * 5000}\n": f"line 1, column 1: {MANY} {TOO_LARGE}",
+    f"{'7' * 5000},1\n": f"line 1, column 0: {MANY} {TOO_LARGE}",
+    "a,1\na\0,2\n": "line 2, column 0: 'a\\x00' ends in a zero character, which NumPy does not keep; remove it",
+}
+
+
+@pytest.mark.parametrize(("lines", "message"), REFUSED.items(), ids=range(len(REFUSED)))
+def test_csv_cells_that_cannot_be_held_are_refused(write, lines, message):
+    path = write(lines)
+    with pytest.raises(ValueError, match="load_csv") as refused:
+        load_csv(path, target=0)
+    assert str(refused.value) == f"load_csv: {path}, {message}"
+
+
+def test_csv_with_an_open_quote_or_a_wrong_delimiter_is_refused(write):
+    with pytest.raises(ValueError, match=r"is no CSV file in UTF-8 \(unexpected end of data\)"):
+        load_csv(write('1,2\n3,"4\n'))
+    for delimiter in ("", ",,", '"', "\n", " ", None):
+        with pytest.raises(ValueError, match="expected a single character such as"):
+            load_csv(write("1,2\n"), delimiter=delimiter)
+
+
+TWO_COLUMNS = "is not a number; make two columns of its real and its imaginary part"
+OBJECTS = [
+    (1 + 2j, f"(1+2j) {TWO_COLUMNS}"),
+    (np.complex64(2), f"np.complex64(2+0j) {TWO_COLUMNS}"),
+    (10**400, f"1{'0' * 39} … (401 characters) {TOO_LARGE}"),
+    (10**5000, f"a cell of type int {TOO_LARGE}"),
+    (np.datetime64("2020"), "np.datetime64('2020') is not a number; leave the column out, or code it as numbers first"),
+]
+
+
+@pytest.mark.parametrize(("cell", "message"), OBJECTS, ids=range(len(OBJECTS)))
+def test_objects_that_cannot_be_held_are_refused(cell, message):
+    rows = np.array([[1.0, 2.0], [3.0, None]], dtype=object)
+    rows[1, 1] = cell
+    for target in (None, [1]):
+        with pytest.raises(ValueError, match="from_rows") as refused:
+            from_rows(rows, target)
+        assert str(refused.value) == f"from_rows: row 1, column 1: {message}"
+
+
+def test_complex_and_masked_tables_are_refused():
+    with pytest.raises(ValueError, match=r"row 0, column 0: np.complex128\(1j\) is not a number; make two columns"):
+        from_rows(np.full((2, 2), 1j))
+    with pytest.raises(
+        TypeError, match=r"^from_rows: table is a masked array; table.filled\(value\) makes a plain one$"
+    ):
+        from_rows(np.ma.masked_array(ROWS, ROWS > 3))
+    with pytest.raises(TypeError, match=r"^batches: X is a masked array; X.filled\(value\) makes a plain one$"):
+        batches(np.ma.masked_array(ROWS, ROWS > 3), np.zeros(3), 2)
+    with pytest.raises(ValueError, match=r"X has dtype complex128 .*; compute with X.real and X.imag$"):
+        batches(np.full((2, 2), 1j), np.zeros(2), 2)
+
+
+def test_whole_labels_keep_all_their_digits():
+    rows = np.array([[0.5, 2**53 + 1], [0.5, 2**63 - 1]], dtype=object)
+    assert from_rows(rows, 1)[1].tolist() == [2**53 + 1, 2**63 - 1]
+    rows[0, 1] = 2**64 - 1
+    assert from_rows(rows, 1)[1].tolist() == [2**64 - 1, 2**63 - 1]
+    rows[0, 1] = -1
+    assert from_rows(rows, 1)[1].dtype == np.int64
+    rows[0, 1], rows[1, 1] = -1, 2**63
+    with pytest.raises(
+        ValueError, match="row 1, column 1: 9223372036854775808 does not fit into an integer of 64 bits"
+    ):
+        from_rows(rows, 1)
+
+
+def test_a_matrix_is_a_table():
+    X, y = from_rows(ROWS.view(np.matrix), 2)
+    assert (type(X), X.shape, y.shape) == (np.ndarray, (2, 4), (4,))

@@ -1,7 +1,9 @@
 """The backward pass step by step, right and wrong."""
 
+import time
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 
 import tinygrad_nn as tn
@@ -86,3 +88,40 @@ def test_wrong_arguments(uneven, tmp_path):
         tn.draw(tn.tensor(1.0), steps=True)
     with pytest.raises(ValueError, match=r"saved as \.svg \.gif \.html, not '\.avi'"):
         tn.draw(uneven, steps=True).save(tmp_path / "e.avi")
+
+
+def sum_of_terms(n):
+    x = total = tn.tensor(0.5, requires_grad=True, name="x")
+    for i in range(n):
+        total = total + tn.sin(x * i)
+    return total
+
+
+def stacked(n):
+    return np.stack([tn.tensor([1.0, i], requires_grad=True) for i in range(n)]).sum()
+
+
+@pytest.mark.parametrize("graph", [sum_of_terms, stacked])
+@pytest.mark.parametrize("mistake", [None, "assign", "order"])
+def test_a_film_of_a_large_graph_is_folded_and_takes_time_in_proportion(graph, mistake):
+    times = []
+    for n in (125, 1_000):
+        y = graph(n)
+        start = time.process_time()
+        film = tn.draw(y, steps=True, mistake=mistake)
+        times.append(time.process_time() - start)
+        assert len(film) <= 40
+        for frame in film.frames:
+            assert len(frame.scene.boxes) <= 60
+            assert any(note.text.startswith("Folded: ") for note in frame.scene.notes)
+        assert max(map(len, film.captions)) < 600
+    assert times[1] < 30 * times[0]
+    assert all(len(frame.scene.boxes) <= 20 for frame in tn.draw(y, steps=True, mistake=mistake, most=20).frames)
+
+
+def test_the_frames_of_a_folded_film_are_the_first_and_the_last_ones():
+    film = tn.draw(sum_of_terms(1_000), steps=True)
+    numbers = [int(caption.split()[0]) for caption in film.captions]
+    assert numbers == [*range(20), *range(2_981, 3_001)]
+    assert "✓ done" in film.frames[-1].scene.notes[-1].text
+    assert ET.fromstring(film.frames[-1].svg()).tag.endswith("svg")

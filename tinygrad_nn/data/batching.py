@@ -24,7 +24,7 @@ def batches(
     With `shuffle`, each epoch draws a new order from `rng` (a `numpy.random.Generator`, a seed, or None).
     The last batch is smaller where `batch_size` does not divide N; `drop_last=True` leaves it out.
 
-    Each batch is a new array that owns its data and is read-only, so a graph may keep it without a copy.
+    Each batch is a new array that nobody can write to, so a graph may keep it without a copy.
     X may have more axes, for images `(channels, height, width, N)`: the last one counts the examples.
 
     Raises `ValueError` if X and Y differ in N, hold no example or no numbers, if `batch_size` is below 1 or if
@@ -94,6 +94,6 @@ class Batches:
 
 def _columns(values: Array, index: Array | slice) -> Array:
     # Through the transpose: the loaders store an example's values side by side, so it is read in one go.
-    batch = np.array(values.T[index].T, order="C")
-    batch.flags.writeable = False
-    return batch
+    # In the memory of `bytes`, which nobody can write to: so a graph may keep it without a copy.
+    batch = values.T[index].T
+    return np.ndarray(batch.shape, batch.dtype, batch.tobytes())

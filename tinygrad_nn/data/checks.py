@@ -12,8 +12,15 @@ Rng = np.random.Generator | int | None
 NUMBERS = "biuf"  # dtype kinds: bool, signed, unsigned, floating
 
 
+def refuse_masked(value: object, name: str, caller: str) -> None:
+    """TypeError for a masked array: what is computed from it would not know the mask."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{caller}: {name} is a masked array; {name}.filled(value) makes a plain one")
+
+
 def numeric_array(value: object, name: str, caller: str) -> Array:
     """`value` itself if it is an array of real numbers; otherwise an error that says how to make one."""
+    refuse_masked(value, name, caller)
     if not isinstance(value, np.ndarray):
         if hasattr(value, "columns"):
             hint = f"tn.data.from_rows({name}) turns a frame into columns"
@@ -25,7 +32,9 @@ def numeric_array(value: object, name: str, caller: str) -> Array:
     if value.dtype.kind not in NUMBERS:
         found = f" ({name}{[0] * value.ndim} is {value.item(0)!r})" if value.ndim and value.size else ""
         hint = f"classes, {name} = np.unique({name}, return_inverse=True) numbers text labels"
-        if name == "X":
+        if value.dtype.kind == "c":
+            hint = f"compute with {name}.real and {name}.imag"
+        elif name == "X":
             hint = "X.astype(float) converts numbers that are stored as objects"
         raise ValueError(f"{caller}: {name} has dtype {value.dtype}{found}, expected real numbers; {hint}")
     return value

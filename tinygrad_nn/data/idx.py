@@ -98,6 +98,10 @@ def _read(path: Path, kind: str) -> Array:
     if len(data) < header:
         raise ValueError(f"load_mnist: {path} is cut short: {len(data)} bytes, and the header alone has {header}")
     shape = [int.from_bytes(data[i : i + 4], "big") for i in range(4, header, 4)]
+    if 0 in shape:
+        raise ValueError(
+            f"load_mnist: {path} holds nothing: its header announces {_times(shape)} {kind}; fetch it again"
+        )
     missing = math.prod(shape) - (len(data) - header)
     if missing:
         raise ValueError(

@@ -22,7 +22,12 @@ def one_hot(labels: Array | Sequence[int], classes: int | None = None, dtype: DT
            [1, 0, 0, 1]])
     """
     if isinstance(labels, (list, tuple)):
-        labels = np.asarray(labels, dtype=None if labels else int)
+        try:
+            labels = np.asarray(labels, dtype=None if labels else int)
+        except Exception as reason:  # whatever lies in the list
+            raise ValueError(
+                f"one_hot: labels is a list of no whole numbers ({reason}); expected (N,) of them"
+            ) from None
     labels = numeric_array(labels, "labels", "one_hot")
     if labels.ndim != 1:
         hint = "; labels.ravel() fits" if labels.size == max(labels.shape, default=0) else ""
@@ -41,7 +46,13 @@ def one_hot(labels: Array | Sequence[int], classes: int | None = None, dtype: DT
         raise ValueError(
             f"one_hot: labels[{n}] is {labels[n]}, outside 0 ... {classes - 1} of {classes} classes; {hint}"
         )
-    columns = np.zeros((classes, labels.size), dtype)
+    try:
+        columns = np.zeros((classes, labels.size), dtype)
+    except (MemoryError, ValueError):
+        raise ValueError(
+            f"one_hot: {classes:,} classes of {labels.size:,} labels do not fit into memory; "
+            "_, labels = np.unique(labels, return_inverse=True) numbers them from 0"
+        ) from None
     columns[labels, np.arange(labels.size)] = 1
     return columns
 

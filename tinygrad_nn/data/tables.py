@@ -8,7 +8,18 @@ from typing import Any, overload
 
 import numpy as np
 
-from tinygrad_nn.data.checks import NUMBERS, Array
+from tinygrad_nn.data.cells import (
+    all_floats,
+    float_of_object,
+    float_of_text,
+    is_number,
+    is_whole,
+    shortened,
+    shown,
+    texts,
+    whole_numbers,
+)
+from tinygrad_nn.data.checks import NUMBERS, Array, refuse_masked
 
 Column = int | str
 Target = Column | Sequence[Column] | None
@@ -68,13 +79,14 @@ def load_csv(
     r"""Examples as columns from a CSV file (UTF-8) with one example per line.
 
     Returns `X (features, N)`, float64; with `target`, the name or number of a column, `X` without this column and
-    `y (N,)`: int64 if all its cells are whole numbers, else float64, or strings if none is a number. With a list of
-    names or numbers the second is `Y (d, N)`, float64.
+    `y (N,)`: int64 if all its cells are whole numbers (uint64 if they need it), else float64, or strings if none is a
+    number. With a list of names or numbers the second is `Y (d, N)`, float64.
     `header` says whether the first line holds the names; None: it does if none of its cells is a number. Empty lines
     are left out.
 
-    Raises `FileNotFoundError`; `ValueError` naming file, line and column of the first cell that is no number, and for
-    lines of different lengths, a file without examples, one that is no UTF-8 text, or a target that is not there.
+    Raises `FileNotFoundError`; `ValueError` naming file, line and column of the first cell that is no number, or one
+    too large to be held, and for lines of different lengths, a file without examples, one that is no UTF-8 text, or a
+    target that is not there.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -87,20 +99,17 @@ def load_csv(
     """
     lines, records = _read_records(path, delimiter)
     if header is None:
-        header = not any(_is_number(cell) for cell in records[0])
+        header = not any(is_number(cell) for cell in records[0])
     names: list[Any] = [cell.strip() for cell in records[0]] if header else list(range(len(records[0])))
     if header:
         lines, records = lines[1:], records[1:]
     if not records:
-        raise ValueError(f"load_csv: {path} holds no examples, only the header {', '.join(names)}")
+        raise ValueError(f"load_csv: {path} holds no examples, only the header {shortened(', '.join(names), 200)}")
 
     def floats(columns: list[int]) -> Array:
-        return _floats(
-            [[row[j] for j in columns] for row in records],
-            [names[j] for j in columns],
-            float,
-            lambda i: f"load_csv: {path}, line {lines[i]}",
-        )
+        rows = [[row[j] for j in columns] for row in records]
+        chosen = [names[j] for j in columns]
+        return all_floats(rows, chosen, float_of_text, lambda i: f"load_csv: {path}, line {lines[i]}")
 
     if target is None:
         return floats(list(range(len(names)))).T
@@ -109,23 +118,29 @@ def load_csv(
     if not isinstance(target, (int, str, np.integer)):
         return X, floats(chosen).T
     cells = [row[chosen[0]].strip() for row in records]
-    if not any(_is_number(cell) for cell in cells):
+
+    def place(i: int) -> str:
+        return f"load_csv: {path}, line {lines[i]}, column {shown(names[chosen[0]])}"
+
+    if not any(is_number(cell) for cell in cells):
         if "" in cells:
-            place = f"{path}, line {lines[cells.index('')]}, column {names[chosen[0]]!r}"
-            raise ValueError(f"load_csv: {place} is empty; fill the gap, or leave the row out")
-        return X, np.array(cells)
+            raise ValueError(f"{place(cells.index(''))} is empty; fill the gap, or leave the row out")
+        return X, texts(cells, place)
     try:
-        return X, np.array([int(cell) for cell in cells], dtype=np.int64)
-    except (ValueError, OverflowError):
+        labels = [int(cell) for cell in cells]
+    except ValueError:
         return X, floats(chosen)[:, 0]
+    return X, whole_numbers(labels, place)
 
 
 def _read_records(path: str | os.PathLike[str], delimiter: str) -> tuple[list[int], list[list[str]]]:
     """Line numbers and cells of all lines that are not empty, all of one length."""
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in ' "\r\n':
+        raise ValueError(f"load_csv: delimiter={delimiter!r}, expected a single character such as ',' ';' or '\\t'")
     lines, records = [], []
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
             for row in reader:
                 if len(row) > 1 or "".join(row).strip():
                     lines.append(reader.line_num)
@@ -145,7 +160,9 @@ def _read_records(path: str | os.PathLike[str], delimiter: str) -> tuple[list[in
 
 def _open(table: Any) -> tuple[list[Any], Callable[[list[int]], Array]]:
     """The names of the columns of a table, and a function that takes columns out as an array `(N, columns)`."""
+    refuse_masked(table, "table", "from_rows")
     if isinstance(table, np.ndarray):
+        table = np.asarray(table)  # a matrix has no columns of one dimension
         if table.ndim != 2:
             hint = "; table.reshape(-1, 1) makes one column of it" if table.ndim == 1 else ""
             raise ValueError(f"from_rows: table has shape {table.shape}, expected (N, features){hint}")
@@ -206,59 +223,31 @@ def _column_number(names: list[Any], column: Any, caller: str) -> int:
         raise ValueError(f"{caller}: there is no column {column} in {len(names)} columns (0 to {len(names) - 1})")
     texts = [str(name) for name in names]
     near = get_close_matches(str(column), texts, n=1)
-    known = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(texts)}"
-    raise ValueError(f"{caller}: there is no column {column!r}; {known}")
+    known = f"did you mean {shown(near[0])}?" if near else f"the columns are {shortened(', '.join(texts), 200)}"
+    raise ValueError(f"{caller}: there is no column {shown(column)}; {known}")
 
 
 def _numeric(rows: Array, names: list[Any]) -> Array:
     if rows.dtype.kind in NUMBERS:
         return rows
-    return _floats(rows, names, _number, lambda i: f"from_rows: row {i}")
+    return all_floats(rows, names, float_of_object, lambda i: f"from_rows: row {i}")
 
 
 def _label_column(cells: Array, name: Any) -> Array:
     if cells.dtype.kind in NUMBERS + "U":
         return cells
+
+    def place(i: int) -> str:
+        return f"from_rows: row {i}, column {shown(name)}"
+
     text = [isinstance(cell, str) for cell in cells]
     if all(text):
-        return np.array(cells, dtype=str)
+        return texts(list(cells), place)
     if text[0]:
         i = text.index(False)
         raise ValueError(
-            f"from_rows: row {i}, column {name!r}: {cells[i]!r} is not text, as {cells[0]!r} is; "
-            "fill the gap, or leave the row out"
+            f"{place(i)}: {shown(cells[i])} is not text, as {shown(cells[0])} is; fill the gap, or leave the row out"
         )
-    numbers = _numeric(cells.reshape(-1, 1), [name])[:, 0]
-    whole = all(isinstance(cell, (int, np.integer)) for cell in cells)
-    return numbers.astype(np.int64) if whole else numbers
-
-
-def _floats(rows: Any, names: list[Any], convert: Callable[[Any], float], place: Callable[[int], str]) -> Array:
-    """`rows` as float64 `(N, columns)`; the first cell that will not convert is named with its place and column."""
-    numbers = np.empty((len(rows), len(names)))
-    for i, row in enumerate(rows):
-        for j, cell in enumerate(row):
-            try:
-                numbers[i, j] = convert(cell)
-            except (TypeError, ValueError):
-                hint = "leave the column out, or code it as numbers first"
-                if isinstance(cell, str) and any(mark in cell for mark in ";\t"):
-                    hint = "is it the delimiter? delimiter=';' or '\\t' may fit"
-                elif cell is None or str(cell).strip() in {"", "NA", "<NA>", "NaT", "?"}:
-                    hint = "fill the gap, or leave the row out"
-                raise ValueError(f"{place(i)}, column {names[j]!r}: {cell!r} is not a number; {hint}") from None
-    return numbers
-
-
-def _number(cell: Any) -> float:
-    if isinstance(cell, (str, bytes)):
-        raise ValueError  # text that reads as a number is still text in a typed table
-    return float(cell)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    if all(is_whole(cell) for cell in cells):
+        return whole_numbers([int(cell) for cell in cells], place)
+    return _numeric(cells.reshape(-1, 1), [name])[:, 0]

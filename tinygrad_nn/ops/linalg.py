@@ -118,7 +118,12 @@ def _einsum(*operands, subscripts):
     return y if len(operands) > 1 or y.base is None else y.copy()  # a transpose or a diagonal comes as a view
 
 
-def _einsum_rule(g, y, *operands, slot, subscripts=""):
+def _einsum_rules(g, y, *operands, slots, subscripts=""):
+    for slot in slots:
+        yield _einsum_rule(g, slot, operands, subscripts)
+
+
+def _einsum_rule(g, slot, operands, subscripts):
     """The same sum with g in the place of the operand; what the operand summed alone is spread, a diagonal is put back."""
     inputs, output = subscripts.split("->")
     terms, x = inputs.split(","), operands[slot]
@@ -274,7 +279,7 @@ affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W,
               name="affine", entries="factors", matrix_product=True, precedence=1, jvp=_affine_tangent, samples=_affine_samples,
               summary="Pre-activation of a layer of neurons: Z = W A + b 1ᵀ, examples as columns",
               example="tn.affine(np.eye(2), np.ones((2, 3)), np.array([[1.0], [2.0]]))")
-einsum   = op(_einsum, "einsum({operands})", VariadicRule(_einsum_rule), name="einsum", kind="multilinear", method=False, bind=_bind_einsum,
+einsum   = op(_einsum, "einsum({operands})", VariadicRule(_einsum_rules), name="einsum", kind="multilinear", method=False, bind=_bind_einsum,
               samples=_einsum_samples, stands_for=(np.einsum,),
               summary="Sum of products by Einstein's notation", example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))")
 inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), precedence=3, jvp=lambda tangents, y, x: -y @ tangents[0] @ y,

@@ -86,6 +86,13 @@ def _put(g, shape, index):
     return y
 
 
+def _add_at(total, g, x, index=()):
+    if _may_repeat(index):
+        np.add.at(total, index, g)
+    else:
+        total[index] += g
+
+
 def _index_update(x, values, index):
     y = np.array(x)
     y[index] = values
@@ -113,6 +120,13 @@ def _take_rule(g, y, x, indices, axis=None):
     return _untake(g, indices, shape=x.shape, axis=axis)
 
 
+def _add_taken(total, g, x, indices, axis=None):
+    if axis is None:
+        np.add.at(total, np.unravel_index(indices % x.size, x.shape), g)
+    else:
+        np.add.at(total, (slice(None),) * (axis % x.ndim) + (indices,), g)
+
+
 def _bind_take(x, indices, axis=None, mode="raise"):
     if not isinstance(indices, Traced):
         indices = np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
@@ -125,18 +139,19 @@ def _bind_take(x, indices, axis=None, mode="raise"):
 # --- joining and copying ---------------------------------------------------------------------------------------------
 
 
-def _part(g, y, *arrays, slot, axis=0):
-    """The stretch of g that came from one of the concatenated arrays."""
-    start = sum(a.shape[axis] for a in arrays[:slot])
-    cut = [slice(None)] * g.ndim
-    cut[axis] = slice(start, start + arrays[slot].shape[axis])
-    return g[tuple(cut)]
+def _stretches(g, y, *arrays, slots, axis=0):
+    """The stretches of g that came from the concatenated arrays."""
+    ends = list(itertools.accumulate(a.shape[axis] for a in arrays))
+    before = (slice(None),) * (axis % g.ndim)
+    for slot in slots:
+        yield g[(*before, slice(ends[slot] - arrays[slot].shape[axis], ends[slot]))]
 
 
-def _layer(g, y, *arrays, slot, axis=0):
-    cut = [slice(None)] * g.ndim
-    cut[axis] = slot
-    return g[tuple(cut)]
+def _layers(g, y, *arrays, slots, axis=0):
+    """The layers of g that came from the stacked arrays."""
+    before = (slice(None),) * (axis % g.ndim)
+    for slot in slots:
+        yield g[(*before, slot)]
 
 
 def _tile_rule(g, y, x, reps=1):
@@ -216,10 +231,10 @@ expand_dims  = op(np.expand_dims, "expand({x})", lambda g, y, x, axis=0: np.resh
 broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, **COPIED, view=True,
                   bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), simplify=unwritten, variants=({"shape": (4, 2, 3)},),
                   summary="Repeated along new or stretched axes", example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))")
-concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", VariadicRule(_part), name="concatenate", **COPIED, method=False,
+concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", VariadicRule(_stretches), name="concatenate", **COPIED, method=False,
                   bind=_bind_concatenate, stands_for=(np.concatenate,), variants=({}, {"axis": 1}),
                   summary="Joined along an axis", example="tn.concatenate([np.array([1.0]), np.array([2.0, 3.0])])")
-stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({arrays})", VariadicRule(_layer), name="stack", **COPIED, method=False,
+stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({arrays})", VariadicRule(_layers), name="stack", **COPIED, method=False,
                   bind=_bind_arrays, stands_for=(np.stack,), variants=({}, {"axis": -1}),
                   summary="Joined along a new axis", example="tn.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])")
 tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
@@ -234,14 +249,14 @@ tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tri
                   summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
 triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), selects=True, **COPIED, variants=({}, {"k": -1}),
                   summary="Upper triangle", example="tn.triu(np.ones((2, 2)))")
-take         = op(np.take,         "{x}[{indices}]", _take_rule, None, selects=True, kind="multilinear", entries="factors", bind=_bind_take,
+take         = op(np.take,         "{x}[{indices}]", _take_rule, None, selects=True, add_to=_add_taken, kind="multilinear", entries="factors", bind=_bind_take,
                   samples=_take_samples,
                   summary="Elements by integer index along an axis; repeated indices accumulate", example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])")
 _untake      = op(_put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",
                   part_of="take", kind="multilinear", samples=_put_taken_samples,
                   summary="The way back of take")
 getitem      = op(_get, "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
-                  **COPIED, view=True, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
+                  add_to=_add_at, **COPIED, view=True, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
                   summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
 putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", part_of="getitem", **COPIED,
                   bind=lambda x, shape, index: ((x,), {"shape": shape, "index": index}),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tinygrad_nn.view.picture import Picture, save_as
 from tinygrad_nn.view.renderers import html, style, svg
+from tinygrad_nn.view.text import clean
 
 __all__ = ["Film"]
 
@@ -20,7 +21,7 @@ class Film:
     """
 
     def __init__(self, frames: Sequence[Picture], captions: Sequence[str], title: str):
-        self.frames, self.captions, self.title = tuple(frames), tuple(captions), title
+        self.frames, self.captions, self.title = tuple(frames), tuple(map(clean, captions)), clean(title)
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -61,7 +61,8 @@ def draw(
         unless a tensor has a name of its own.
     engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
     fold : numbers of dense layers that "ops" draws as one box.
-    most : how many boxes there may be before the middle is folded (250; 16 for "layers", 60 for a compiled step), or
+    most : how many boxes there may be before the middle is folded (250; 16 for "layers", 60 for a compiled step
+        and for `steps`), or
         how many units of a wide layer "neurons" draws (5).
     neuron : (ℓ, i): with "neurons", figure 3: unit i of layer ℓ, what it sends to all units of the next layer, and the
         error signals that come back and add up to its own.  Units count from 1; layer 0 is the input.
@@ -124,6 +125,6 @@ def draw(
         raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
     graph = ComputationGraph(root, names, variables_of(sys._getframe(1)) if names is None else None)
     if steps or mistake is not None:
-        title, captions, scenes = backward_pass(graph, mistake, show)
+        title, captions, scenes = backward_pass(graph, mistake, show, most)
         return Film([Picture(scene, engine, timeout) for scene in scenes], captions, title)
     return Picture(DETAILS[detail](graph, Request(wrt, show, fold, most, neuron, inside, example)), engine, timeout)

@@ -11,6 +11,7 @@ from typing import Any
 from tinygrad_nn.view.renderers import as_json, as_text, dot_source, html, layout_engine, svg, tikz
 from tinygrad_nn.view.scene import Scene
 from tinygrad_nn.view.scenes.folding import fold
+from tinygrad_nn.view.text import cleaned
 
 __all__ = ["Picture", "save_as"]
 
@@ -34,6 +35,7 @@ class Picture:
 
     def __post_init__(self) -> None:
         layout_engine.require_known(self.engine)
+        object.__setattr__(self, "scene", cleaned(self.scene))
 
     @property
     def source(self) -> str:

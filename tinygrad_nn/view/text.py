@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
@@ -11,8 +12,8 @@ import numpy as np
 from tinygrad_nn.notation import format_large, format_number, superscript
 
 __all__ = [
-    "abridged", "clean", "count", "in_brackets", "layer_of", "measure", "percent", "plural", "shape", "shorten",
-    "sum_of",
+    "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "measure", "percent", "plural", "shape",
+    "shorten", "sum_of",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -91,6 +92,19 @@ def clean(text: str) -> str:
         "\ufffd" if "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c if c.isprintable() or c == " " else " "
         for c in text
     )
+
+
+def cleaned(value: Any) -> Any:
+    """A picture, or what it consists of, with all its texts clean; lines stay lines."""
+    if isinstance(value, str):
+        return value if value.isprintable() else type(value)("\n".join(map(clean, value.split("\n"))))
+    if isinstance(value, tuple):
+        return tuple([cleaned(part) for part in value])
+    if not dataclasses.is_dataclass(value):
+        return value
+    parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    new = {name: part for name, old in parts.items() if (part := cleaned(old)) != old}
+    return dataclasses.replace(value, **new) if new else value  # type: ignore[type-var]
 
 
 def abridged(items: Sequence[T], most: int, gap: T) -> list[T]:

@@ -77,7 +77,8 @@ class ComputationGraph:
         self.nodes, self.slots = _collect(root)
         tensors = [node for node in self.nodes if not isinstance(node, Constant)]
         self.names = Names(tensors, root, names or {}, variables or {})
-        self._constants = [node.index for node in self.nodes if isinstance(node, Constant)]
+        constants = [node.index for node in self.nodes if isinstance(node, Constant)]
+        self._constants = {index: k for k, index in enumerate(constants, 1)}
         self._rules: dict[Any, str | None] = {}
         self.outgoing: dict[Any, list[Slot]] = {}
         self.incoming: dict[Any, list[Slot]] = {}
@@ -99,7 +100,7 @@ class ComputationGraph:
             at = f"[{', '.join(map(str, node.at))}]" if node.at else ""
             return self.name(node.tensor) + at
         if isinstance(node, Constant):
-            return f"c{subscript(self._constants.index(node.index) + 1)}"
+            return f"c{subscript(self._constants[node.index])}"
         return self.names.get(node) or node.name or "t"
 
     def formula(self, node: Any) -> str:

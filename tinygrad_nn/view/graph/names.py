@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_nn.notation import subscript
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.view.text import clean
 
 __all__ = ["Names", "variables_of"]
 
@@ -27,7 +28,7 @@ class Names:
         own = [(node.name, node) for node in nodes if node.name]
         for name, tensor in (*given.items(), *own, *variables.items()):
             if isinstance(tensor, Traced):
-                wanted.setdefault(tensor.index, str(name))
+                wanted.setdefault(tensor.index, clean(str(name)))
         taken: dict[str, int] = {}
         self._names: dict[int, str] = {}
         for node in nodes:

@@ -9,6 +9,9 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
+import warnings
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 __all__ = ["LayoutTimeoutError", "RenderError", "find", "layout", "require_known"]
@@ -84,19 +87,40 @@ def _embedded() -> str | None:
 def layout(source: str, form: str, engine: str | None = None, timeout: float = 10.0, *options: str) -> bytes:
     """What the engine makes of a DOT text, in a format it knows.
 
+    Where nobody asked for `dot`, and it is broken, the embedded engine takes over; a warning says so once.
+
     Raises
     ------
     LayoutTimeoutError : it took longer than `timeout` seconds, and was stopped.
     RenderError : it is missing, or failed.
     """
     kind, program = find(engine, form)
+    spare = None if engine is not None or kind == "embedded" or form == "pdf" else _embedded()
+    if spare is None:
+        return _drawn(kind, program, source, form, timeout, *options)
+    end = time.monotonic() + timeout
+    wrong = _fault(program, form)
+    if not wrong:
+        try:
+            return _drawn(kind, program, source, form, timeout, *options)
+        except LayoutTimeoutError:
+            raise
+        except RenderError as reason:
+            wrong = str(reason)
+    result = _drawn("embedded", spare, source, form, max(end - time.monotonic(), timeout / 2), *options)
+    _tell(program, wrong)  # now that the source is known to be sound
+    return result
+
+
+def _drawn(kind: str, program: str, source: str, form: str, timeout: float, *options: str) -> bytes:
+    """What one program makes of it."""
     if kind == "embedded" and form == "png":
         source = source.translate(_NOT_IN_ARIMO)
     from graphviz.backend.execute import ExecutableNotFound, run_check  # on Windows without a console window
 
     command = [program, f"-T{form}", "-q", *options]
     try:
-        return run_check(command, input=source.encode(), capture_output=True, timeout=timeout, quiet=True).stdout
+        found = run_check(command, input=source.encode(), capture_output=True, timeout=timeout, quiet=True).stdout
     except subprocess.TimeoutExpired:
         raise LayoutTimeoutError(f"{kind} did not lay the picture out within {timeout:g} seconds") from None
     except subprocess.CalledProcessError as reason:
@@ -104,6 +128,49 @@ def layout(source: str, form: str, engine: str | None = None, timeout: float = 1
         raise RenderError(f"{kind} could not draw the picture: {message}") from None
     except (OSError, ExecutableNotFound) as reason:
         raise RenderError(f"{program} could not be started: {reason}") from None
+    if not _is(form, found):
+        start = f"what it wrote begins with {found[:20]!r}" if found else "it wrote nothing"
+        raise RenderError(f"{kind} could not draw the picture: {start}, which is no {form}; {INSTALL} anew")
+    return found
+
+
+def _is(form: str, data: bytes) -> bool:
+    """Whether this is a whole file of the format, as far as that can be told."""
+    if form == "svg":
+        try:
+            return ET.fromstring(data).tag == "{http://www.w3.org/2000/svg}svg"
+        except ET.ParseError:
+            return False
+    begin, end = _ENDS.get(form, (b"", b""))
+    return bool(data) and data.startswith(begin) and data.rstrip(b"\r\n").endswith(end)
+
+
+_ENDS = {"png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), "pdf": (b"%PDF", b"%%EOF")}
+PATIENCE = 3.0  # seconds for a picture of two boxes
+
+
+@functools.cache
+def _fault(program: str, form: str) -> str:
+    """What is wrong with a program that cannot even draw two boxes, or empty: a large picture shows it too late."""
+    try:
+        _drawn("dot", program, "digraph { a -> b }", form, PATIENCE)
+    except RenderError as reason:
+        return str(reason)
+    return ""
+
+
+_TOLD: set[str] = set()  # programs, of each of which a process says it once
+
+
+def _tell(program: str, wrong: str) -> None:
+    if program in _TOLD:
+        return
+    _TOLD.add(program)
+    warnings.warn(
+        f"{program} is broken, so the embedded engine draws instead ({wrong}); engine='embedded' asks for that",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 # The embedded engine draws png with its own fonts; what they lack would come out as empty boxes.

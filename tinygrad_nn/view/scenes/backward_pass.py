@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tinygrad_nn.operation import Traced
 from tinygrad_nn.view.graph.computation import ComputationGraph, Slot, largest
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Field, Note, Scene
 from tinygrad_nn.view.scenes.operations import Ids, operations
-from tinygrad_nn.view.text import measure, shape
+from tinygrad_nn.view.text import abridged, measure, shape
 
 __all__ = ["backward_pass"]
 
@@ -26,22 +27,30 @@ MISTAKES = {
 MOST = 40  # frames
 
 
-@dataclass(frozen=True)
+BOXES = 60  # of larger graphs the middle is folded, so that all frames are laid out in a few seconds
+
+
+@dataclass
 class Snapshot:
     """How far the backward pass is: gradients so far, how many parts have come, who has fired, and who just did."""
 
     gradient: dict[Any, Any]
     received: dict[Any, int] = field(default_factory=dict)
-    fired: frozenset[Any] = frozenset()
+    fired: set[Any] = field(default_factory=set)
     firing: Any = None
-    sent: dict[tuple[Any, int], Any] = field(default_factory=dict)
-    late: frozenset[Any] = frozenset()  # nodes that something reached after they had fired
+    sent: dict[tuple[Any, int], Any] = field(default_factory=dict)  # in this step
+    late: set[Any] = field(default_factory=set)  # nodes that something reached after they had fired
+
+    def kept(self) -> Snapshot:
+        """This moment, which goes on for others."""
+        gradient, received, fired, late = dict(self.gradient), dict(self.received), set(self.fired), set(self.late)
+        return dataclasses.replace(self, gradient=gradient, received=received, fired=fired, late=late)
 
 
 def backward_pass(
-    graph: ComputationGraph, mistake: str | None, show: Collection[str]
+    graph: ComputationGraph, mistake: str | None, show: Collection[str], most: int | None = None
 ) -> tuple[str, list[str], list[Scene]]:
-    """The title of the animation, and captions and scenes of its frames.
+    """The title of the animation, and captions and scenes of its frames: the first and the last, where it is long.
 
     ValueError for an unknown mistake, or where nothing flows back.
     """
@@ -51,10 +60,10 @@ def backward_pass(
         raise ValueError(
             "there is no backward pass to show: " + (next(iter(graph.broken.values()), "") or "no gradient flows here")
         )
-    base = operations(graph, None, [part for part in show if part not in ("gradient", "sums", "paths")])
-    snapshots = list(enumerate(_run(graph, mistake)))
-    if len(snapshots) > MOST:
-        snapshots = [*snapshots[: MOST // 2], *snapshots[-(MOST // 2) :]]
+    base = operations(graph, None, [p for p in show if p not in ("gradient", "sums", "paths")], most=most or BOXES)
+    steps = sum(1 for _ in _run(graph, mistake))
+    shown = {k for k in range(steps) if k < MOST // 2 or k >= steps - MOST // 2}
+    snapshots = [(k, snapshot.kept()) for k, snapshot in enumerate(_run(graph, mistake)) if k in shown]
     frames = _Frames(graph, base, [snapshot for _, snapshot in snapshots], mistake)
     captions = [f"{k}   {_caption(graph, snapshot)}" for k, snapshot in snapshots]
     title = f"Backward pass of {graph.name(graph.root)}, step by step" + (f" ({mistake} mistake)" if mistake else "")
@@ -65,43 +74,47 @@ def backward_pass(
 
 
 def _run(graph: ComputationGraph, mistake: str | None) -> Iterator[Snapshot]:
-    """The snapshots after each firing.  The order is that of creation backwards, but for the mistake `order`."""
-    snapshot = Snapshot({graph.root.index: np.ones_like(graph.root.value)})
+    """How far it is after each firing, in one snapshot that goes on.
+
+    The order is that of creation backwards, but for the mistake `order`.
+    """
+    root = graph.root
+    snapshot = Snapshot({root.index: np.ones_like(root.value)})
     yield snapshot
-    waiting = {graph.root.index: graph.root}
-    while waiting:
-        node = waiting.pop(next(iter(waiting)) if mistake == "order" else max(waiting))
+    reached, turns = {root.index: root}, [(0, root.index)]
+    while turns:
+        node = reached[heappop(turns)[1]]
         slots = [s for s in graph.incoming.get(node.index, ()) if s.flows and s.source.index in graph.gradient]
-        if not slots:
-            continue
-        snapshot = _fire(graph, snapshot, node, slots, mistake)
-        for slot in slots:
-            if slot.source.index not in snapshot.fired:
-                waiting.setdefault(slot.source.index, slot.source)
-        yield snapshot
+        for x in (slot.source for slot in slots):
+            if x.index not in reached:
+                reached[x.index] = x
+                heappush(turns, (len(reached) if mistake == "order" else -x.index, x.index))
+        if slots:
+            _fire(graph, snapshot, node, slots, mistake)
+            yield snapshot
 
 
-def _fire(graph: ComputationGraph, before: Snapshot, node: Any, slots: list[Slot], mistake: str | None) -> Snapshot:
+def _fire(graph: ComputationGraph, now: Snapshot, node: Any, slots: list[Slot], mistake: str | None) -> None:
     """A node sends a part of its gradient to each of its arguments."""
-    gradient, received, sent = dict(before.gradient), dict(before.received), {}
-    fired = before.fired | {node.index}
-    for slot in slots:
-        part = graph.sent[slot.key] if mistake is None else _part(slot, gradient[node.index])
+    now.firing, now.sent = node, {}
+    now.fired.add(node.index)
+    parts = [graph.sent[slot.key] for slot in slots] if mistake is None else _parts(slots, now.gradient[node.index])
+    for slot, part in zip(slots, parts, strict=True):
         to = slot.source.index
-        sent[slot.key] = part
-        received[to] = received.get(to, 0) + 1
-        gradient[to] = part if to not in gradient or mistake == "assign" else gradient[to] + part
-    late = before.late | {slot.source.index for slot in slots if slot.source.index in fired}
-    return Snapshot(gradient, received, fired, node, sent, late)
+        now.sent[slot.key] = part
+        now.received[to] = now.received.get(to, 0) + 1
+        now.gradient[to] = part if to not in now.gradient or mistake == "assign" else now.gradient[to] + part
+        if to in now.fired:
+            now.late.add(to)
 
 
-def _part(slot: Slot, g: Any) -> Any:
-    """What a node with gradient g sends to one of its arguments."""
-    node, x = slot.target, slot.source.value
+def _parts(slots: list[Slot], g: Any) -> list[Any]:
+    """What a node with gradient g sends to its arguments."""
+    node = slots[0].target
     inputs = [a.value if isinstance(a, Traced) else a for a in node.inputs]
     with np.errstate(all="ignore"):
-        part = node.op.vjps[slot.slot](g, node.value, *inputs, **(node.params or {}))
-    return unbroadcast(np.asarray(part), np.shape(x))
+        parts = list(node.op.parts([s.slot for s in slots], g, node.value, inputs, node.params or {}))
+    return [unbroadcast(np.asarray(p), np.shape(s.source.value)) for s, p in zip(slots, parts, strict=True)]
 
 
 def _expected(graph: ComputationGraph, node: Any) -> int:
@@ -137,6 +150,7 @@ def _caption(graph: ComputationGraph, snapshot: Snapshot) -> str:
     ]
     expected = _expected(graph, node)
     full = f"has received {snapshot.received.get(node.index, 0)} of {expected}, and " if expected else ""
+    said = abridged(said, 12, f"… {len(said) - 12} more …")
     return f"{graph.name(node)} {full}fires: it sends {', '.join(said)}"
 
 
@@ -145,6 +159,7 @@ class _Frames:
 
     def __init__(self, graph: ComputationGraph, base: Scene, snapshots: list[Snapshot], mistake: str | None):
         self.graph, self.base, self.snapshots, self.mistake = graph, base, snapshots, mistake
+        self.longest: dict[Any, str] = {}
         ids = Ids(graph)
         self.nodes = {ids.nodes[node.index]: node for node in graph.nodes}
         self.slots = {ids.arrows[slot.key]: slot for slot in graph.slots}
@@ -163,10 +178,10 @@ class _Frames:
         )
 
     def _box(self, box: Box, snapshot: Snapshot) -> Box:
-        node = self.nodes[box.id]
-        key = node.index
-        if key not in self.graph.gradient:
+        node = self.nodes.get(box.id)
+        if node is None or node.index not in self.graph.gradient:  # folded, or without a gradient
             return box
+        key = node.index
         gradient, received = self._gradient(node, snapshot), self._received(node, snapshot)
         firing = snapshot.firing is node
         faint = not firing and key in snapshot.fired
@@ -174,7 +189,6 @@ class _Frames:
 
     def _gradient(self, node: Any, snapshot: Snapshot) -> Field:
         key, g = node.index, snapshot.gradient.get(node.index)
-        texts = [_amount(s.gradient[key]) for s in self.snapshots if key in s.gradient]
         settled = snapshot is self.snapshots[-1] or key in snapshot.fired
         wrong = g is not None and settled and not _equal(g, self.graph.gradient[key])
         label = f"∂{self.graph.name(self.graph.root)}/∂{self.graph.name(node)}"
@@ -182,8 +196,15 @@ class _Frames:
             label if len(label) <= 12 else "gradient",
             "–" if g is None else _amount(g),
             bad=wrong,
-            longest=max(texts, key=measure, default=""),
+            longest=self._longest_gradient(key),
         )
+
+    def _longest_gradient(self, key: Any) -> str:
+        """In any frame: as all of them need it, it is looked up once."""
+        if key not in self.longest:
+            texts = (_amount(s.gradient[key]) for s in self.snapshots if key in s.gradient)
+            self.longest[key] = max(texts, key=measure, default="")
+        return self.longest[key]
 
     def _received(self, node: Any, snapshot: Snapshot) -> Field:
         expected, late = _expected(self.graph, node), node.index in snapshot.late
@@ -193,7 +214,7 @@ class _Frames:
 
     def _arrow(self, arrow: Arrow, snapshot: Snapshot) -> Arrow:
         key = self.slots[arrow.id].key
-        if key not in self.graph.sent:
+        if key not in self.graph.sent or arrow.count > 1:  # it stands for many
             return arrow
         texts = [f"← {_amount(s.sent[key])}" for s in self.snapshots if key in s.sent]
         sends = key in snapshot.sent

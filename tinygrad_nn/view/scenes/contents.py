@@ -23,6 +23,9 @@ from tinygrad_nn.view.text import shorten
 __all__ = ["Contents"]
 
 
+RULES = 12  # in a tooltip
+
+
 class Contents:
     """Fills the outlines of one picture."""
 
@@ -89,10 +92,12 @@ class Contents:
         if node.tracked:
             g = graph.gradient.get(node.index)
             lines.append(f"gradient: {'not computed' if g is None else _spelled(g)}")
-        for slot in graph.incoming.get(node.index, ()):
-            if slot.flows:
-                rule = graph.rule(slot) or f"by {node.op.name}"
-                lines.append(f"rule: ∂{self.name(slot.source)} ← {rule} (g = ∂{self.name(node)})")
+        flowing = [slot for slot in graph.incoming.get(node.index, ()) if slot.flows]
+        for slot in flowing[:RULES]:
+            rule = graph.rule(slot) or f"by {node.op.name}"
+            lines.append(f"rule: ∂{self.name(slot.source)} ← {rule} (g = ∂{self.name(node)})")
+        if len(flowing) > RULES:
+            lines.append(f"and {len(flowing) - RULES:,} more rules")
         origin = graph.origin(node)
         return "\n".join([*lines, f"made at {origin}"] if origin else lines)
 

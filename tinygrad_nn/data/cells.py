@@ -1,0 +1,110 @@
+"""Cells of tables as numbers and labels: what cannot be held as it stands is refused with its place."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.data.checks import Array
+
+Place = Callable[[int], str]  # the words for the place of a row
+
+_GAPS = {"", "NA", "<NA>", "NaT", "?", "None"}
+_NO_NUMBERS = (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64, np.ndarray)
+
+
+def all_floats(rows: Any, names: Sequence[Any], convert: Callable[[Any], float], place: Place) -> Array:
+    """`rows` as float64 `(N, columns)`; the first cell that will not convert is named with its place and column."""
+    numbers = np.empty((len(rows), len(names)))
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            try:
+                numbers[i, j] = convert(cell)
+            except OverflowError:
+                wrong = "is too large for float64; measure the column in another unit, or leave it out"
+            except Exception:  # a cell may be any object, and its __float__ may raise anything
+                wrong = f"is not a number; {_way_out(cell)}"
+            else:
+                continue
+            raise ValueError(f"{place(i)}, column {shown(names[j])}: {shown(cell)} {wrong}")
+    return numbers
+
+
+def float_of_text(cell: str) -> float:
+    """As Python reads it; OverflowError where digits come out as infinity."""
+    number = float(cell)
+    if math.isinf(number) and any(c.isdigit() for c in cell):
+        raise OverflowError
+    return number
+
+
+def float_of_object(cell: Any) -> float:
+    """A number of any kind; TypeError for text, which is text in a typed table even where it reads as a number."""
+    if isinstance(cell, _NO_NUMBERS):  # float() of these would warn, or leave a part of them out
+        raise TypeError
+    number = float(cell)
+    if math.isinf(number) and not bool(cell == number):
+        raise OverflowError
+    return number
+
+
+def is_whole(cell: Any) -> bool:
+    """Whether it is an integer; NumPy takes spans of time for some."""
+    return isinstance(cell, (int, np.integer)) and not isinstance(cell, np.timedelta64)
+
+
+def whole_numbers(labels: list[int], place: Place) -> Array:
+    """Labels as int64, or uint64 where they need it."""
+    for dtype in (np.int64, np.uint64):
+        limits = np.iinfo(dtype)
+        if all(limits.min <= label <= limits.max for label in labels):
+            return np.array(labels, dtype)
+    i = next(i for i, label in enumerate(labels) if not -(1 << 63) <= label < 1 << 63)
+    raise ValueError(
+        f"{place(i)}: {shown(labels[i])} does not fit into an integer of 64 bits with the others; "
+        "a letter in front makes labels text, which is kept as it is, and a decimal point makes them float64"
+    )
+
+
+def texts(labels: list[str], place: Place) -> Array:
+    """Labels as strings; NumPy would cut off zero characters at their ends."""
+    for i, label in enumerate(labels):
+        if label.endswith("\0"):
+            raise ValueError(
+                f"{place(i)}: {shown(label)} ends in a zero character, which NumPy does not keep; remove it"
+            )
+    return np.array(labels, dtype=str)
+
+
+def is_number(cell: str) -> bool:
+    """Whether Python reads it as one."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def shown(cell: Any) -> str:
+    """A cell in a message, whatever it is, and not too long."""
+    try:
+        text = repr(cell)
+    except Exception:  # an integer of 5,000 digits has no repr, and an object may have a broken one
+        return f"a cell of type {type(cell).__name__}"
+    return shortened(text)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """A text in a message: its beginning, where it is long."""
+    return text if len(text) <= most else f"{text[: most - 20]} … ({len(text):,} characters)"
+
+
+def _way_out(cell: Any) -> str:
+    if isinstance(cell, (complex, np.complexfloating)):
+        return "make two columns of its real and its imaginary part"
+    if isinstance(cell, str) and any(mark in cell for mark in ";\t"):
+        return "is it the delimiter? delimiter=';' or '\\t' may fit"
+    if shown(cell).strip("' ") in _GAPS:
+        return "fill the gap, or leave the row out"
+    return "leave the column out, or code it as numbers first"

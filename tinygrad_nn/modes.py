@@ -114,6 +114,21 @@ def transforming() -> Iterator[None]:
         MODE.reset(token)
 
 
+def puts_mode_back(function: Callable) -> Callable:
+    """Decorator: afterwards the mode is what it was, even if Ctrl-C has come just before `no_grad` could see to it."""
+
+    @functools.wraps(function)
+    def careful(*args: Any, **kwargs: Any) -> Any:
+        mode = MODE.get()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            if MODE.get() is not mode:
+                MODE.set(mode)
+
+    return careful
+
+
 def at_each_replay(function: Callable) -> Callable:
     """Decorator for what is called at every replay of a compiled step instead of being recorded: a log, a schedule.
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_nn.checkpoint import with_suffix
 from tinygrad_nn.data import batches
-from tinygrad_nn.modes import MODE
+from tinygrad_nn.modes import puts_mode_back
 from tinygrad_nn.nn import Module
 from tinygrad_nn.optim import OneCycleLR, Optimizer, Schedule
 from tinygrad_nn.training.callbacks import StopTraining, by_event, call_all, progress_bar
@@ -29,6 +29,7 @@ from tinygrad_nn.training.run import Run
 __all__ = ["fit"]
 
 
+@puts_mode_back
 def fit(
     model: Module,
     loss: str | Measure,
@@ -116,7 +117,6 @@ def fit(
     run.compile(compile, epochs)
     history, functions = run.history, by_event(callbacks)
     history.ended = ("" if resume == "further" else ended(run, patience)) or "epochs"
-    mode = MODE.get()
     model.train()
     try:
         with progress_bar(progress, data, operator.index(epochs) - len(history)) as ticks:
@@ -127,7 +127,6 @@ def fit(
         if checkpoint is not None:
             save(run, checkpoint)
     except KeyboardInterrupt:
-        MODE.set(mode)  # it may have come just before `no_grad` could put it back
         history.ended = "interrupted"
     finally:
         model.eval()
@@ -136,6 +135,7 @@ def fit(
     return history
 
 
+@puts_mode_back
 def _epochs(
     run: Run, epochs: int, held_out: Any, functions: dict[str, list[Callable]], patience: int | None,
     checkpoint: str | os.PathLike | None, every: int, further: bool,

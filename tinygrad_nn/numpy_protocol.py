@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Op, Traced
+from tinygrad_nn.operands import as_array
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Traced
+from tinygrad_nn.ops.numpy2 import FOLDS
 
-__all__ = ["ABOUT_VALUES", "LEAVES_GRAPH", "array_function", "array_ufunc"]
+__all__ = ["ABOUT_VALUES", "LEAVES_GRAPH", "NEUTRAL", "array_function", "array_ufunc"]
 
 LEAVES_GRAPH = "{} cannot {}: that would silently leave the graph; take .data or .detach() to leave it on purpose"
 ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isclose, np.result_type, np.zeros_like,
@@ -24,6 +27,9 @@ ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.iscl
 # What somebody who called this function may want, by meaning; a function of the same name is the other suggestion.
 _NEAREST = {"angle": "arctan2", "expit": "sigmoid", "log_expit": "log_sigmoid"}
 
+
+# Parameters of NumPy's that change no value of a tensor: about subclasses, memory, and the size of imaginary parts
+NEUTRAL = {"subok", "overwrite_input", "tol"}
 
 _WRITING = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
 
@@ -39,14 +45,46 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
     if method == "outer":
         first, second = inputs
         inputs, method = (np.reshape(first, np.shape(first) + (1,) * np.ndim(second)), second), "__call__"
-    if kwargs.get("dtype") is not None and method == "__call__":
-        dtype = kwargs.pop("dtype")
-        inputs = tuple(x if isinstance(x, (int, float)) else _numpy_entry(np.astype)(x, dtype) for x in inputs)
-    if method != "__call__" and getattr(ufunc, method) in BY_FUNCTION:
+    loop = {key: kwargs.pop(key) for key in _OF_LOOPS if key in kwargs} if kwargs and method == "__call__" else {}
+    if loop:
+        inputs = _for_loop(ufunc, inputs, **loop)
+    kwargs.pop("out", None)
+    if method == "__call__":
+        return _numpy_entry(ufunc)(*inputs, **kwargs)
+    if getattr(ufunc, method) in BY_FUNCTION:
         return BY_FUNCTION[getattr(ufunc, method)](*inputs, **kwargs)
-    if method != "__call__":
-        raise TypeError(f"np.{ufunc.__name__}.{method} is not recorded: use the tensor functions (tn.sum, tn.prod ...)")
-    return _numpy_entry(ufunc)(*inputs, **kwargs)
+    if method not in FOLDS:
+        raise TypeError(f"np.{ufunc.__name__}.{method} is not recorded: tn.split cuts an array, each part may be reduced")
+    return FOLDS[method](ufunc, *inputs, **kwargs)
+
+
+_OF_LOOPS = ("where", "casting", "dtype", "signature", "sig", "order", "subok")  # the last two are about memory
+
+
+def _for_loop(
+    ufunc: np.ufunc, inputs: tuple, where: Any = True, casting: Any = None, dtype: Any = None, signature: Any = None,
+    sig: Any = None, **about_memory: Any,
+) -> tuple:  # fmt: skip
+    """The operands as NumPy converts them for the loop that `dtype=`, `casting=` and `signature=` choose."""
+    name = _spelled(ufunc, ufunc.__name__)
+    if where is not True:
+        raise TypeError(
+            f"{name} with where= leaves the other elements without a value: np.where(mask, {name}(...), 0.0) says what "
+            "they are, and sends an exact 0 back to what it does not take"
+        )
+    signature = sig if signature is None else signature
+    if isinstance(signature, str):
+        signature = tuple(signature.replace("->", ""))
+    if dtype is not None:
+        signature = (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout
+    if signature is None and casting is None:
+        return inputs
+    weak = (int, float)  # but not np.float64, which is a float as well
+    kinds = [type(x) if type(x) in weak else as_array(x, name).dtype for x in inputs]
+    kinds += [None] * ufunc.nout  # type: ignore[list-item]
+    chosen = {} if signature is None else {"signature": signature}
+    loop = ufunc.resolve_dtypes(tuple(kinds), casting=casting or "same_kind", **chosen)
+    return tuple(_numpy_entry(np.astype)(x, d) for x, d in zip(inputs, loop, strict=False))
 
 
 def array_function(self: Any, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -58,10 +96,11 @@ def array_function(self: Any, function: Any, types: Any, args: tuple, kwargs: di
     if function in _WRITING:
         _check_writing(function, args[:1], (*args[1:], *kwargs.values()))
         return _on_values(function, args, kwargs)
+    args, kwargs = _as_told(function, args, kwargs)
     if kwargs.get("out") is not None:
         _check_writing(function, kwargs["out"], (*args, *kwargs.values()))
         return _on_values(function, args, kwargs)
-    return _call_as_numpy(_numpy_entry(function), function, args, kwargs)
+    return _numpy_entry(function)(*args, **{key: value for key, value in kwargs.items() if key not in ("out", *NEUTRAL)})
 
 
 def _check_writing(function: Any, out: Any, inputs: Any) -> None:
@@ -81,26 +120,41 @@ def _on_values(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
     return function(*args, **kwargs)
 
 
-def _call_as_numpy(entry: Any, function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """Call our entry as somebody called NumPy's function: its names and order of parameters, its defaults left out."""
-    if not kwargs and (not isinstance(entry, Op) or len(args) <= len(entry.arguments)):
-        return entry(*args)
+@functools.cache
+def _signature(function: Callable) -> tuple[inspect.Signature, list[str], str | None] | None:
+    """The signature of a NumPy function, the parameters given by their places, and the one that takes all others.
+
+    None if it tells none (before NumPy 2.4, some functions in C do not), or takes any number of arrays.
+    """
     try:
-        parameters = inspect.signature(function).parameters
-    except ValueError:  # before NumPy 2.4, some functions in C do not tell
-        return entry(*args, **kwargs)
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
-        return entry(*args, **kwargs)
-    given = inspect.signature(function).bind(*args, **kwargs).arguments
-    rest = next((name for name, p in parameters.items() if p.kind is p.VAR_KEYWORD), None)
+        signature = inspect.signature(function)
+    except ValueError:
+        return None
+    parameters = signature.parameters.values()
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    rest = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
+    placed = [p.name for p in parameters if (p.default is p.empty and p.name != rest) or p.kind is p.POSITIONAL_ONLY]
+    return signature, placed, rest
+
+
+def _as_told(function: Callable, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """A call in NumPy's order of parameters as one of ours: what is required in its place, all else by name.
+
+    What was left out, or given as it is by default, is left out.
+    """
+    known = _signature(function)
+    if known is None or (not kwargs and len(args) <= len(known[1])):
+        return args, kwargs
+    signature, placed, rest = known
+    given = signature.bind(*args, **kwargs).arguments
     further = given.pop(rest, {}) if rest else {}
-    required = [name for name, p in parameters.items() if p.default is p.empty]
     chosen = {
         name: value
         for name, value in given.items()
-        if name not in required and value is not parameters[name].default and value is not np._NoValue
+        if name not in placed and value is not signature.parameters[name].default and value is not np._NoValue
     }
-    return entry(*(given[name] for name in required if name in given), **chosen, **further)
+    return tuple(given[name] for name in placed if name in given), chosen | further
 
 
 def _numpy_entry(function: Any) -> Any:

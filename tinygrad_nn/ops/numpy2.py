@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +12,9 @@ from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.elementwise import astype
 from tinygrad_nn.ops.linalg import inner, matmul, outer, tensordot
 from tinygrad_nn.ops.reductions import all, any, cumprod, cumsum, logsumexp, max, min, prod, sum
-from tinygrad_nn.ops.shaping import concatenate, diagonal, reshape, squeeze, trace
+from tinygrad_nn.ops.scatter import cummax, cummin, logcumsumexp
+from tinygrad_nn.ops.shaping import concatenate, diagonal, getitem, moveaxis, reshape, squeeze, stack, trace
+from tinygrad_nn.ops.sorting import rows_of
 from tinygrad_nn.registry import implements
 
 # --- products of vectors and matrices --------------------------------------------------------------------------------
@@ -99,7 +103,7 @@ def cumulative_prod(x, axis=None, dtype=None, include_initial=False):
 def _reduces(ufunc: np.ufunc, entry: Callable) -> None:
     """`ufunc.reduce` by one of our reductions: along the first axis, unless it is told another."""
 
-    def reduce(x, axis=0, dtype=None, keepdims=False, **further):
+    def reduce(x, axis=0, dtype=None, keepdims=False, **further):  # further: initial, where
         x = as_array(x)
         return entry(x if dtype is None else x.astype(dtype), axis=axis, keepdims=keepdims, **further)
 
@@ -111,6 +115,7 @@ def _accumulates(ufunc: np.ufunc, entry: Callable) -> None:
     """`ufunc.accumulate` by one of our running sums."""
 
     def accumulate(x, axis=0, dtype=None):
+        _check_runs(x)
         x = as_array(x)
         return entry(x if dtype is None else x.astype(dtype), axis=axis)
 
@@ -118,13 +123,66 @@ def _accumulates(ufunc: np.ufunc, entry: Callable) -> None:
     implements(ufunc.accumulate, name=f"_{ufunc.__name__}_accumulate")(accumulate)
 
 
+def _logsumexp(x, axis=None, keepdims=False, initial=-np.inf, where=True):
+    y = logsumexp(x if where is True else np.where(where, x, -np.inf), axis=axis, keepdims=keepdims)
+    return y if initial is -np.inf else np.logaddexp(y, initial)
+
+
 for _ufunc, _entry in (
-    (np.add, sum), (np.multiply, prod), (np.maximum, max), (np.minimum, min), (np.logaddexp, logsumexp),
+    (np.add, sum), (np.multiply, prod), (np.maximum, max), (np.minimum, min), (np.logaddexp, _logsumexp),
     (np.logical_and, all), (np.logical_or, any),
 ):  # fmt: skip
     _reduces(_ufunc, _entry)
-_accumulates(np.add, cumsum)
-_accumulates(np.multiply, cumprod)
+for _ufunc, _entry in (
+    (np.add, cumsum), (np.multiply, cumprod), (np.maximum, cummax), (np.minimum, cummin), (np.logaddexp, logcumsumexp),
+):  # fmt: skip
+    _accumulates(_ufunc, _entry)
+
+
+def _to_fold(ufunc, x, dtype):
+    """x as the ufunc's results are, which the first element is one of."""
+    x = as_array(x)
+    kind = dtype or ufunc.resolve_dtypes((x.dtype, x.dtype, None))[2]
+    return x if kind == x.dtype else astype(x, kind)
+
+
+def _reduced(ufunc, x, axis=0, dtype=None, keepdims=False, initial=None, where=True):
+    """`ufunc.reduce` of any other ufunc: what it makes of the first two along an axis, then of that and the third ..."""
+    x = _to_fold(ufunc, x, dtype)
+    ufunc.reduce(np.ones((1,) * x.ndim, x.dtype), axis=axis)  # NumPy refuses what axes there are not, and what order
+    rows, kept = rows_of(x, axis if x.ndim else None)
+    counted = None if where is True else rows_of(np.broadcast_to(where, x.shape), axis if x.ndim else None)[0]
+    places = range(rows.shape[-1])
+    if initial is None and (counted is not None or not places):
+        initial = ufunc.identity
+        if initial is None:
+            raise ValueError(f"{ufunc.__name__}.reduce needs initial=, the result where no element counts")
+
+    def step(y, i):
+        combined = ufunc(y, rows[..., i])
+        return combined if counted is None else np.where(counted[..., i], combined, y)
+
+    if initial is None:
+        y = functools.reduce(step, places[1:], rows[..., 0])
+    else:
+        y = functools.reduce(step, places, np.full(rows.shape[:-1], initial, x.dtype))
+    return reshape(y, kept) if keepdims else y
+
+
+def _accumulated(ufunc, x, axis=0, dtype=None):
+    """`ufunc.accumulate` likewise: each of these results."""
+    _check_runs(x)
+    x = moveaxis(_to_fold(ufunc, x, dtype), axis, 0)
+    y = stack(list(itertools.accumulate([getitem(x, i) for i in range(x.shape[0])], ufunc))) if x.size else x
+    return moveaxis(y, 0, axis)
+
+
+def _check_runs(x):
+    if not np.ndim(x):
+        raise TypeError("a single number has no axis to accumulate along: x.reshape(1) has one")
+
+
+FOLDS = {"reduce": _reduced, "accumulate": _accumulated}
 
 
 @implements(np.astype, name="_astype")

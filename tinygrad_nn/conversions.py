@@ -57,8 +57,8 @@ def as_index(t: Any) -> Any:
 
 
 def rounded(t: Any, digits: int | None = None) -> Any:
-    """`round` of a single number."""
-    return round(t.item(), digits)
+    """`round`: each element, as a tensor."""
+    return np.round(t, 0 if digits is None else digits)
 
 
 def formatted(t: Any, spec: str) -> str:

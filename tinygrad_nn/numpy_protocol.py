@@ -54,7 +54,7 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
     if getattr(ufunc, method) in BY_FUNCTION:
         return BY_FUNCTION[getattr(ufunc, method)](*inputs, **kwargs)
     if method not in FOLDS:
-        raise TypeError(f"np.{ufunc.__name__}.{method} is not recorded: tn.split cuts an array, each part may be reduced")
+        raise TypeError(f"np.{ufunc.__name__}.{method} is not recorded: tn.split cuts an array into parts")
     return FOLDS[method](ufunc, *inputs, **kwargs)
 
 
@@ -100,7 +100,8 @@ def array_function(self: Any, function: Any, types: Any, args: tuple, kwargs: di
     if kwargs.get("out") is not None:
         _check_writing(function, kwargs["out"], (*args, *kwargs.values()))
         return _on_values(function, args, kwargs)
-    return _numpy_entry(function)(*args, **{key: value for key, value in kwargs.items() if key not in ("out", *NEUTRAL)})
+    kwargs = {key: value for key, value in kwargs.items() if key != "out" and key not in NEUTRAL}
+    return _numpy_entry(function)(*args, **kwargs)
 
 
 def _check_writing(function: Any, out: Any, inputs: Any) -> None:

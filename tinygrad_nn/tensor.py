@@ -272,6 +272,10 @@ class Tensor(Traced):
     ndim = property(lambda self: self._value.ndim, doc="Number of axes.")
     size = property(lambda self: self._value.size, doc="Number of elements.")
     dtype = property(lambda self: self._value.dtype, doc="NumPy dtype of the elements.")
+    itemsize = property(lambda self: self._value.dtype.itemsize, doc="Bytes of an element.")
+    nbytes = property(lambda self: self.size * self.itemsize, doc="Bytes of all elements.")
+    real = property(lambda self: self, doc="The tensor itself: its numbers are real.")
+    imag = property(lambda self: np.imag(self), doc="Zeros: its numbers are real.")
 
     @property
     def T(self) -> Tensor:
@@ -292,11 +296,13 @@ class Tensor(Traced):
         """A copy of the value, as an array."""
         return np.array(self.value)
 
-    def item(self) -> Any:
-        """The value of a tensor of one element, as a Python number."""
-        if self._value.size != 1:
-            raise ValueError(f"item() needs a single element, {label(self, 'the tensor')} has shape {self.shape}")
-        return self.value.item()
+    def item(self, *index: Any) -> Any:
+        """The only element as a Python number, or that at an index: in the flattened array, or one number an axis."""
+        if self._value.size != 1 and not index:
+            raise ValueError(
+                f"item() needs a single element, {label(self, 'the tensor')} has shape {self.shape}: give its index"
+            )
+        return self.value.item(*index)
 
     def tolist(self) -> Any:
         """The value as nested lists of Python numbers."""
@@ -423,6 +429,8 @@ class Tensor(Traced):
     __and__, __rand__ = _operator(elementwise.bitwise_and), _reflected(elementwise.bitwise_and)
     __or__, __ror__ = _operator(elementwise.bitwise_or), _reflected(elementwise.bitwise_or)
     __xor__, __rxor__ = _operator(elementwise.bitwise_xor), _reflected(elementwise.bitwise_xor)
+    __lshift__, __rlshift__ = _operator(arithmetic.left_shift), _reflected(arithmetic.left_shift)
+    __rshift__, __rrshift__ = _operator(arithmetic.right_shift), _reflected(arithmetic.right_shift)
     __hash__ = object.__hash__
 
     def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
@@ -433,6 +441,12 @@ class Tensor(Traced):
 
     def __pos__(self) -> Tensor:
         return self
+
+    conj = conjugate = __pos__
+
+    def compress(self, condition: Any, axis: int | None = None) -> Tensor:
+        """The parts along an axis (of the flattened tensor, if None) where the condition, a vector, holds."""
+        return np.compress(condition, self, axis)
 
     def __pow__(self, other: Any) -> Tensor:
         if type(other) in (int, float) and other == 2:

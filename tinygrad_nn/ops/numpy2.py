@@ -13,7 +13,7 @@ from tinygrad_nn.ops.elementwise import astype
 from tinygrad_nn.ops.linalg import inner, matmul, outer, tensordot
 from tinygrad_nn.ops.reductions import all, any, cumprod, cumsum, logsumexp, max, min, prod, sum
 from tinygrad_nn.ops.scatter import cummax, cummin, logcumsumexp
-from tinygrad_nn.ops.shaping import concatenate, diagonal, getitem, moveaxis, reshape, squeeze, stack, trace
+from tinygrad_nn.ops.shaping import check_axes, concatenate, diagonal, getitem, moveaxis, reshape, squeeze, stack, trace
 from tinygrad_nn.ops.sorting import rows_of
 from tinygrad_nn.registry import implements
 
@@ -29,18 +29,23 @@ def vdot(a, b):
 @implements(np.vecdot, np.linalg.vecdot)
 def vecdot(a, b, axis=-1):
     """Sum of products along an axis; the other axes broadcast."""
+    check_axes(1, a=a, b=b)
     return sum(np.multiply(as_array(a), as_array(b)), axis=axis)
 
 
 @implements(np.matvec)
 def matvec(a, b):
     """Matrices times vectors: the last two axes of a, the last one of b."""
+    check_axes(2, a=a)
+    check_axes(1, b=b)
     return squeeze(matmul(as_array(a), np.expand_dims(b, -1)), -1)
 
 
 @implements(np.vecmat)
 def vecmat(a, b):
     """Vectors times matrices: the last axis of a, the last two of b."""
+    check_axes(1, a=a)
+    check_axes(2, b=b)
     return squeeze(matmul(np.expand_dims(a, -2), as_array(b)), -2)
 
 
@@ -51,11 +56,12 @@ def _matrix_diagonal(x, offset=0):
 
 @implements(np.linalg.trace, name="_matrix_trace")
 def _matrix_trace(x, offset=0, dtype=None):
-    return trace(x if dtype is None else astype(x, dtype), offset, -2, -1)
+    return trace(x, offset, -2, -1, dtype)
 
 
 @implements(np.linalg.outer, name="_outer_of_vectors")
 def _outer_of_vectors(a, b):
+    check_axes(1, 1, a=a, b=b)
     return outer(a, b)
 
 

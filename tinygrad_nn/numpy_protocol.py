@@ -16,7 +16,7 @@ from tinygrad_nn.ops.numpy2 import FOLDS
 
 __all__ = ["ABOUT_VALUES", "LEAVES_GRAPH", "NEUTRAL", "array_function", "array_ufunc"]
 
-LEAVES_GRAPH = "{} cannot {}: that would silently leave the graph; take .data or .detach() to leave it on purpose"
+LEAVES_GRAPH = "{} cannot {}: that would silently leave the graph; {}take .data or .detach() to leave it on purpose"
 ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.isclose, np.result_type, np.zeros_like,
                  np.ones_like, np.empty_like, np.full_like, np.iscomplexobj, np.isrealobj, np.array_repr, np.array_str,
                  np.shares_memory, np.may_share_memory, np.array2string, np.count_nonzero, np.array_equiv, np.isreal,
@@ -25,7 +25,7 @@ ABOUT_VALUES = {np.shape, np.ndim, np.size, np.allclose, np.array_equal, np.iscl
                  np.einsum_path}  # fmt: skip
 
 # What somebody who called this function may want, by meaning; a function of the same name is the other suggestion.
-_NEAREST = {"angle": "arctan2", "expit": "sigmoid", "log_expit": "log_sigmoid"}
+_NEAREST = {"expit": "sigmoid", "log_expit": "log_sigmoid"}
 
 
 # Parameters of NumPy's that change no value of a tensor: about subclasses, memory, and the size of imaginary parts
@@ -40,6 +40,9 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
         _check_writing(ufunc, kwargs["out"], inputs)
         return _on_values(getattr(ufunc, method), inputs, kwargs)
     if method == "at":
+        if isinstance(inputs[0], Traced):
+            way = "tn.index_add(t, index, values)" if ufunc is np.add else "tn.index_update(t, index, values)"
+            raise TypeError(f"np.{ufunc.__name__}.at cannot write into a tensor: {way} makes a new one")
         _check_writing(ufunc, inputs[:1], inputs[1:])
         return _on_values(ufunc.at, inputs, kwargs)
     if method == "outer":
@@ -81,9 +84,8 @@ def _for_loop(
         return inputs
     weak = (int, float)  # but not np.float64, which is a float as well
     kinds = [type(x) if type(x) in weak else as_array(x, name).dtype for x in inputs]
-    kinds += [None] * ufunc.nout  # type: ignore[list-item]
     chosen = {} if signature is None else {"signature": signature}
-    loop = ufunc.resolve_dtypes(tuple(kinds), casting=casting or "same_kind", **chosen)
+    loop = ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout), casting=casting or "same_kind", **chosen)
     return tuple(_numpy_entry(np.astype)(x, d) for x, d in zip(inputs, loop, strict=False))
 
 
@@ -91,7 +93,7 @@ def array_function(self: Any, function: Any, types: Any, args: tuple, kwargs: di
     """Another NumPy function called on a tensor (NEP 18): the operation or function that it stands for."""
     if function in ABOUT_VALUES or (function is np.where and len(args) == 1):
         if function is np.full_like and any(isinstance(a, Traced) and a.tracked for a in (*args[1:], *kwargs.values())):
-            raise TypeError(LEAVES_GRAPH.format("np.full_like of a tensor", "become an array"))
+            raise TypeError(LEAVES_GRAPH.format("np.full_like of a tensor", "become an array", ""))
         return _on_values(function, args, kwargs)
     if function in _WRITING:
         _check_writing(function, args[:1], (*args[1:], *kwargs.values()))
@@ -112,7 +114,8 @@ def _check_writing(function: Any, out: Any, inputs: Any) -> None:
             "or t[...] = values within tn.no_grad()"
         )
     if any(isinstance(a, Traced) and a.tracked for a in tree.leaves(inputs)):
-        raise TypeError(LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array"))
+        way = "tn.index_update(array, index, t) makes a new one; "
+        raise TypeError(LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array", way))
 
 
 def _on_values(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:

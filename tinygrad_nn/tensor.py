@@ -22,7 +22,7 @@ from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, share_wa
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
 from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
 from tinygrad_nn.operation import Op, Traced
-from tinygrad_nn.ops import arithmetic, elementwise, joining, linalg, shaping
+from tinygrad_nn.ops import arithmetic, elementwise, joining, linalg, shaping, sorting
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
 from tinygrad_nn.registry import give_methods
 from tinygrad_nn.retention import finished
@@ -396,7 +396,7 @@ class Tensor(Traced):
 
     def __len__(self) -> int:
         if not self._value.ndim:
-            raise TypeError("a tensor of a single number has no len()")
+            raise TypeError("a tensor of a single number has no len(): other libraries take its .numpy()")
         return len(self._value)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -446,7 +446,7 @@ class Tensor(Traced):
 
     def compress(self, condition: Any, axis: int | None = None) -> Tensor:
         """The parts along an axis (of the flattened tensor, if None) where the condition, a vector, holds."""
-        return np.compress(condition, self, axis)
+        return sorting.compress(condition, self, axis)
 
     def __pow__(self, other: Any) -> Tensor:
         if type(other) in (int, float) and other == 2:

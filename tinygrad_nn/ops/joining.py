@@ -47,6 +47,7 @@ copy = op(lambda x, order="K": np.array(x, order=order), "{x}", lambda g, y, x, 
           simplify=unwritten, variants=({},), summary="The same elements in memory of their own", example="tn.copy(np.array([1.0, 2.0]))")
 # fmt: on
 
+
 @implements()
 def flatten(x, order="C"):
     """The elements as a vector; examples that come first are kept apart by `x.reshape(len(x), -1)`."""

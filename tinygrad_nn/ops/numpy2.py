@@ -188,7 +188,7 @@ def _check_runs(x):
         raise TypeError("a single number has no axis to accumulate along: x.reshape(1) has one")
 
 
-FOLDS = {"reduce": _reduced, "accumulate": _accumulated}
+FOLDS: dict[str, Callable] = {"reduce": _reduced, "accumulate": _accumulated}
 
 
 @implements(np.astype, name="_astype")

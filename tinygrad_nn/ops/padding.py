@@ -59,8 +59,8 @@ def _by_axis(widths, ndim):
 def _with_constant(x, pad_width, constant):
     if not isinstance(constant, Traced):
         return constant_pad(x, pad_width, constant_values=constant)
-    if constant.ndim:
-        raise ValueError(f"constant_values has shape {constant.shape}; expected a single number, where it is a tensor")
+    if np.ndim(constant):
+        raise ValueError(f"constant_values has shape {np.shape(constant)}; expected a single number of a tensor")
     inside = np.pad(np.ones(x.shape, bool), pad_width)
     return where(inside, constant_pad(x, pad_width), astype(constant, x.dtype))
 

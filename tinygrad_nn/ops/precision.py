@@ -23,7 +23,9 @@ def converted(arrays, dtype, casting="same_kind"):
     kind = np.result_type(*(a.dtype for a in arrays)) if dtype is None else real_dtype(dtype)
     for a in arrays:
         if not np.can_cast(a.dtype, kind, casting):
-            raise TypeError(f"casting={casting!r} allows no {kind} of {a.dtype}: convert it first, as by .astype({kind})")
+            raise TypeError(
+                f"casting={casting!r} allows no {kind} of {a.dtype}: convert it first, as by .astype({kind})"
+            )
     return tuple(astype(a, kind) for a in arrays)
 
 

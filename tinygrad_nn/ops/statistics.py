@@ -96,7 +96,9 @@ def _check_weights(**weights):
     """NumPy's refusals; of tensors, whose values are not known yet, the kinds of numbers alone."""
     for name, w in weights.items():
         if name == "fweights" and w is not None and as_array(w).dtype.kind not in "iu":
-            raise TypeError(f"{name} has dtype {as_array(w).dtype}; expected whole numbers, how often each was observed")
+            raise TypeError(
+                f"{name} has dtype {as_array(w).dtype}; expected whole numbers, how often each was observed"
+            )
         if w is not None and not isinstance(w, Traced) and np.any(np.asarray(w) < 0):
             raise ValueError(f"{name} has weights below 0")
 

@@ -82,10 +82,16 @@ def test_every_ufunc_takes_the_parameters_of_loops(function):
         expected = function(*[getattr(a, "value", a) for a in args])
         for further in ({"where": True}, {"casting": "same_kind"}, {"order": "C", "subok": True}, {"dtype": None}):
             y = function(*args, **further)
-            for got, e in zip(y if several else [y], expected if several else [expected], strict=True):
+            pairs = zip(y, expected, strict=True) if several else [(y, expected)]
+            for got, e in pairs:
                 np.testing.assert_allclose(got.value, e, rtol=1e-14)
-    with pytest.raises(TypeError, match=rf"^np\.{function.__name__} with where= leaves .*: np\.where\(mask, np\."):
+    with pytest.raises(
+        TypeError, match=rf"^np\.{function.__name__} with where= computes a part .*: np\.where\(mask, np\."
+    ):
         function(*args, where=args[0].value > 0)
+    if args[0].requires_grad and function.nout == 1:
+        with pytest.raises(TypeError, match="with where= computes a part of the elements"):
+            function(*args, where=args[0].value > 0, out=np.zeros(F.shape))
 
 
 # --- what they give --------------------------------------------------------------------------------------------------
@@ -228,12 +234,76 @@ def test_a_call_gives_what_numpy_gives_or_is_refused_as_there(text):
     if isinstance(expected, Exception) or isinstance(got, Exception):
         assert isinstance(expected, Exception), got
         assert isinstance(got, Exception), f"NumPy says: {expected}"
+        name = re.match(r"np\.(?:linalg\.)?([a-z_0-9.]*)", text)
+        if name and "UFunc" not in type(got).__name__:  # these are NumPy's own, and name their ufunc
+            assert re.match(rf"{name[1]}\b(?!: [a-z_]+: )", str(got))
         return
     several = isinstance(expected, (list, tuple))
     for y, e in zip(got if several else [got], expected if several else [expected], strict=True):
         y = getattr(y, "value", y)
         np.testing.assert_allclose(y, e, rtol=1e-6 if y.dtype == np.float32 else 1e-12)
         assert (np.shape(y), y.dtype) == (np.shape(e), np.asarray(e).dtype)
+
+
+SAID = {
+    lambda: np.nanmean(leaf(V), axis=3):
+        "nanmean: x has shape (3,): axis 3 is out of bounds for array of dimension 1; axes",
+    lambda: np.ptp(leaf(V), axis=4): "ptp: x has shape (3,): axis 4 is out of bounds",
+    lambda: leaf(V).ravel("A"):
+        "ravel: order is 'A'; expected 'C' (rows first) or 'F' (columns first), as tensors promise no",
+    lambda: leaf(V).flatten(1):
+        "flatten: order is 1; expected 'C' or 'F': x.reshape(len(x), -1) keeps the first axis",
+    lambda: np.cumulative_sum(leaf(F)):
+        "cumulative_sum: x has shape (2, 3), so say along which axis= it runs",
+    lambda: np.dot(leaf(F), F):
+        "dot: a has shape (2, 3), b has shape (2, 3): the 3 columns of a must equal the 2 rows of b",
+    lambda: np.linalg.tensorinv(leaf(F)): "tensorinv: in inv: x has shape (6, 1): Last 2 dimensions",
+    lambda: np.cov(leaf(V), V[:2]):
+        "cov: in concatenate: arrays[0] has shape (1, 3), arrays[1] has shape (1, 2)",
+    lambda: tn.max_pool2d(F[None, None], kernel_size=2):
+        "max_pool2d got an unexpected keyword argument 'kernel_size'; it "
+        "is max_pool2d(x, size, stride=None, padding=0, dilation=1)",
+    lambda: tn.normal_logpdf(1.0, scale=-1):
+        "normal_logpdf: scale is -1; expected a standard deviation above 0",
+    lambda: tn.topk(leaf(V), tn.tensor(2)):
+        "topk: k is a tensor of dtype float64; expected a Python number, as k.item()",
+    lambda: leaf(V)[tn.tensor([0, 1])]:
+        "getitem: an index must have an integer or bool dtype, this tensor has float64: "
+        "tn.tensor([0, 1], dtype=int) has one",
+    lambda: np.array(list(leaf(V))):
+        "a tensor cannot become an array: that would silently leave the graph; tn.stack joins",
+    lambda: np.linalg.eig(leaf(F[:, :2])):
+        "np.linalg.eig is not recorded on tensors: its values are complex, and tensors",
+    lambda: np.save("a file", leaf(F)):
+        "np.save is not recorded on tensors: it writes a file: take .data; tn.checkpoint.sa",
+    lambda: tn.hessian(lambda x: x)(V):
+        "hessian needs a function that returns a single number, this one returned shape (3,)",
+    lambda: tn.hvp(lambda x: x, (V,), (V,)): "hvp needs a function that returns a single number",
+    lambda: tn.grad(np.sin, None)(2.0):
+        "argnums is None; expected the position of an argument, or a tuple of positions",
+    lambda: tn.grad(lambda x: np.sum(x**2))([1.0, 2.0]):
+        "unsupported operand type(s) for ** or pow(): 'list' and 'int'; "
+        "argument 0 is a list, and the function is given each of its parts as a tensor: np.array(...) makes one array",
+    lambda: tn.vmap(np.sin)(3.0):
+        "vmap: argument 0 is a single number: in_axes=None shares it among the examples",
+    lambda: tn.vmap(np.sin)([1.0, 2.0]):
+        "vmap: argument 0 is a list of single numbers: np.array(...) makes one array of",
+    lambda: tn.one_hot(np.array([-1, 2])):
+        "one_hot: expected whole numbers from 0, labels has dtype int64, least -1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", SAID)
+def test_a_message_names_the_function_that_was_called(call):
+    with pytest.raises((ValueError, TypeError, IndexError)) as refused:
+        call()
+    assert str(refused.value).startswith(SAID[call])
+
+
+def test_one_hot_counts_the_classes():
+    np.testing.assert_array_equal(tn.one_hot(np.array([0, 2, 1])), np.eye(3)[:, [0, 2, 1]])
+    assert tn.one_hot(np.array([0, 1]), classes=4).shape == (4, 2)
+    assert tn.one_hot(np.zeros(0, int)).shape == (0, 0)
 
 
 SMOOTH = [

@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_nn import tree
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Traced
-from tinygrad_nn.ops.numpy2 import FOLDS
+from tinygrad_nn.ops.numpy2 import fold
 
 __all__ = ["ABOUT_VALUES", "LEAVES_GRAPH", "NEUTRAL", "array_function", "array_ufunc"]
 
@@ -36,6 +36,8 @@ _WRITING = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_
 
 def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """A ufunc called on a tensor (NEP 13): the operation that it stands for."""
+    if method == "__call__" and _chooses(kwargs) and ("out" not in kwargs or _any_tracked(inputs)):
+        raise TypeError(_WITHOUT_VALUE.format(_spelled(ufunc, ufunc.__name__)))
     if kwargs.get("out") is not None:
         _check_writing(ufunc, kwargs["out"], inputs)
         return _on_values(getattr(ufunc, method), inputs, kwargs)
@@ -56,25 +58,28 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
         return _numpy_entry(ufunc)(*inputs, **kwargs)
     if getattr(ufunc, method) in BY_FUNCTION:
         return BY_FUNCTION[getattr(ufunc, method)](*inputs, **kwargs)
-    if method not in FOLDS:
+    entry = fold(ufunc, method)
+    if entry is None:
         raise TypeError(f"np.{ufunc.__name__}.{method} is not recorded: tn.split cuts an array into parts")
-    return FOLDS[method](ufunc, *inputs, **kwargs)
+    return entry(*inputs, **kwargs)
 
 
-_OF_LOOPS = ("where", "casting", "dtype", "signature", "sig", "order", "subok")  # the last two are about memory
+def _chooses(kwargs: dict[str, Any]) -> bool:
+    return kwargs.get("where", True) is not True
+
+
+_WITHOUT_VALUE = (
+    "{0} with where= computes a part of the elements: np.where(mask, {0}(...), 0.0) says what the others are, and "
+    "sends an exact 0 back to what it does not take"
+)
+_OF_LOOPS = ("where", "casting", "dtype", "signature", "sig", "order", "subok")  # the last two change no value
 
 
 def _for_loop(
-    ufunc: np.ufunc, inputs: tuple, where: Any = True, casting: Any = None, dtype: Any = None, signature: Any = None,
-    sig: Any = None, **about_memory: Any,
+    ufunc: np.ufunc, inputs: tuple, casting: Any = None, dtype: Any = None, signature: Any = None, sig: Any = None,
+    **neutral: Any,
 ) -> tuple:  # fmt: skip
     """The operands as NumPy converts them for the loop that `dtype=`, `casting=` and `signature=` choose."""
-    name = _spelled(ufunc, ufunc.__name__)
-    if where is not True:
-        raise TypeError(
-            f"{name} with where= leaves the other elements without a value: np.where(mask, {name}(...), 0.0) says what "
-            "they are, and sends an exact 0 back to what it does not take"
-        )
     signature = sig if signature is None else signature
     if isinstance(signature, str):
         signature = tuple(signature.replace("->", ""))
@@ -83,7 +88,7 @@ def _for_loop(
     if signature is None and casting is None:
         return inputs
     weak = (int, float)  # but not np.float64, which is a float as well
-    kinds = [type(x) if type(x) in weak else as_array(x, name).dtype for x in inputs]
+    kinds = [type(x) if type(x) in weak else as_array(x, ufunc.__name__).dtype for x in inputs]
     chosen = {} if signature is None else {"signature": signature}
     loop = ufunc.resolve_dtypes((*kinds, *[None] * ufunc.nout), casting=casting or "same_kind", **chosen)
     return tuple(_numpy_entry(np.astype)(x, d) for x, d in zip(inputs, loop, strict=False))
@@ -113,9 +118,13 @@ def _check_writing(function: Any, out: Any, inputs: Any) -> None:
             f"np.{function.__name__} cannot write into a tensor: write t = np.{function.__name__}(...) for a new one, "
             "or t[...] = values within tn.no_grad()"
         )
-    if any(isinstance(a, Traced) and a.tracked for a in tree.leaves(inputs)):
+    if _any_tracked(inputs):
         way = "tn.index_update(array, index, t) makes a new one; "
         raise TypeError(LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array", way))
+
+
+def _any_tracked(inputs: Any) -> bool:
+    return any(isinstance(a, Traced) and a.tracked for a in tree.leaves(inputs))
 
 
 def _on_values(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from tinygrad_nn.errors import MatrixError, ShapeError
 from tinygrad_nn.operands import plain_values
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Op, VariadicRule
 
-__all__ = ["give_methods", "implements", "op", "refuses"]
+__all__ = ["give_methods", "implements", "naming", "op", "refuses"]
 
 KINDS = (None, "elementwise", "linear", "multilinear", "reduction", "symmetric")
 
@@ -163,19 +163,26 @@ def implements(*functions: Callable, name: str | None = None, method: bool = Tru
             public_name = _as_called(functions[0])
             _AS_CALLED.add(public_name)
 
-        @functools.wraps(function)
-        def composed(*args: Any, **kwargs: Any) -> Any:
-            try:
-                args = tuple([plain_values(a, public_name) for a in args])
-                return function(*args, **{key: plain_values(a, public_name) for key, a in kwargs.items()})
-            except _UNNAMED as reason:
-                raise _named(public_name, function, reason, (args, kwargs)) from None
-
+        composed = naming(public_name, function)
         composed.method = method  # type: ignore[attr-defined]
         _register(composed, name or function.__name__, functions)
         return composed
 
     return register
+
+
+def naming(name: str, function: Callable) -> Callable:
+    """The function, on plain values of what has labels or is of another framework; its errors name it as called."""
+
+    @functools.wraps(function)
+    def composed(*args: Any, **kwargs: Any) -> Any:
+        try:
+            args = tuple([plain_values(a, name) for a in args])
+            return function(*args, **{key: plain_values(a, name) for key, a in kwargs.items()})
+        except _UNNAMED as reason:
+            raise _named(name, function, reason, (args, kwargs)) from None
+
+    return composed
 
 
 _UNNAMED = (ValueError, IndexError, TypeError, ZeroDivisionError)
@@ -200,7 +207,7 @@ def _named(name: str, function: Callable, reason: Exception, given: Any) -> Exce
         kind = TypeError
     if text in _OF_AXES:
         kind, text = IndexError, "an axis is out of bounds; axes count from 0, or from -1 backwards"
-    call = f"{function.__qualname__}()"
+    call = f"{getattr(function, '__qualname__', name)}()"
     if text.startswith(call):  # it does not fit the signature
         return TypeError(f"{name}{text.removeprefix(call)}; it is {name}{inspect.signature(function)}")
     if kind not in _KINDS or text.startswith(name):

@@ -15,7 +15,7 @@ from tinygrad_nn.ops.reductions import all, any, cumprod, cumsum, logsumexp, max
 from tinygrad_nn.ops.scatter import cummax, cummin, logcumsumexp
 from tinygrad_nn.ops.shaping import check_axes, concatenate, diagonal, getitem, moveaxis, reshape, squeeze, stack, trace
 from tinygrad_nn.ops.sorting import rows_of
-from tinygrad_nn.registry import implements
+from tinygrad_nn.registry import implements, naming
 
 # --- products of vectors and matrices --------------------------------------------------------------------------------
 
@@ -188,7 +188,15 @@ def _check_runs(x):
         raise TypeError("a single number has no axis to accumulate along: x.reshape(1) has one")
 
 
-FOLDS: dict[str, Callable] = {"reduce": _reduced, "accumulate": _accumulated}
+_FOLDS = {"reduce": _reduced, "accumulate": _accumulated}
+
+
+@functools.cache
+def fold(ufunc: np.ufunc, method: str) -> Callable | None:
+    """A method of a ufunc that is no entry by itself; None for those that are not here."""
+    if method not in _FOLDS:
+        return None
+    return naming(f"{ufunc.__name__}.{method}", functools.partial(_FOLDS[method], ufunc))
 
 
 @implements(np.astype, name="_astype")

@@ -59,10 +59,11 @@ def _by_axis(widths, ndim):
 def _with_constant(x, pad_width, constant):
     if not isinstance(constant, Traced):
         return constant_pad(x, pad_width, constant_values=constant)
-    if np.ndim(constant):
-        raise ValueError(f"constant_values has shape {np.shape(constant)}; expected a single number of a tensor")
+    value = as_array(constant)
+    if value.ndim:
+        raise ValueError(f"constant_values has shape {value.shape}; expected a single number of a tensor")
     inside = np.pad(np.ones(x.shape, bool), pad_width)
-    return where(inside, constant_pad(x, pad_width), astype(constant, x.dtype))
+    return where(inside, constant_pad(x, pad_width), astype(value, x.dtype))
 
 
 def _turned(x, widths, mode):

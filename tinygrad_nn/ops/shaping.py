@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import Traced, VariadicRule
+from tinygrad_nn.operation import Traced, VariadicRule, numbers_of
 from tinygrad_nn.ops.elementwise import unwritten
 from tinygrad_nn.ops.precision import converted
 from tinygrad_nn.registry import implements, op
@@ -42,8 +42,8 @@ def _bind_reshape(x, *given, shape=None, order="C", copy=None):
     check_order(order)
     if copy:
         x = np.copy(x)
-    elif copy is False:  # NumPy says where it cannot do without
-        np.reshape(getattr(x, "value", x), shape, order=order, copy=False)
+    elif copy is False and not isinstance(numbers_of(x), Traced):  # NumPy says where it cannot do without
+        np.reshape(numbers_of(x), shape, order=order, copy=False)
     if order == "F":
         x = transpose(reshape(transpose(x), shape[::-1]))
         shape = x.shape

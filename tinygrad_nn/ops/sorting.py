@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.operation import Traced, numbers_of
 from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.reductions import mean
@@ -260,8 +260,9 @@ def compress(condition, x, axis=None):
 @implements(np.digitize, name="_digitize")
 def _digitize(x, bins, right=False):
     bins = as_array(bins)
-    if isinstance(value_of(bins), np.ndarray):
-        np.digitize(0.0, value_of(bins))  # NumPy refuses what is not in order
+    known = numbers_of(bins)
+    if not isinstance(known, Traced) and known.ndim == 1:
+        np.digitize(0.0, known)  # NumPy refuses what is not in order
     side = "left" if right else "right"
     if bins.size and np.greater(value_of(bins)[0], value_of(bins)[-1]):
         return bins.size - searchsorted(bins[::-1], x, side)

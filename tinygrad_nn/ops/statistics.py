@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.operation import Traced, numbers_of
 from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.joining import rearranged
 from tinygrad_nn.ops.linalg import matmul
@@ -57,7 +57,8 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
         weights = np.transpose(weights, tuple(np.argsort(places).tolist()))
         weights = reshape(weights, tuple(n if i in places else 1 for i, n in enumerate(x.shape)))
     total = sum(single(weights * np.ones_like(value_of(x))), axis=axis, keepdims=keepdims)
-    if isinstance(value_of(total), (np.ndarray, np.generic)) and not np.all(value_of(total)):
+    known = numbers_of(total)
+    if not isinstance(known, Traced) and not np.all(known):
         raise ZeroDivisionError("the weights sum to zero, so that there is no average: take some above 0")
     y = astype(sum(single(x * weights), axis=axis, keepdims=keepdims) / total, np.result_type(x.dtype, weights.dtype))
     return (y, total) if returned else y

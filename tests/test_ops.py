@@ -369,7 +369,7 @@ def test_the_texts_of_wrong_calls():
         np.exp(t, out=np.empty(2))
     with pytest.raises(TypeError, match=r"np\.hypot\.reduceat is not recorded: tn\.split cuts an array into parts"):
         np.hypot.reduceat(t, [0, 1])
-    with pytest.raises(ValueError, match=r"reshape: order is 'A'; expected 'C' or 'F'"):
+    with pytest.raises(ValueError, match=r"reshape: order is 'A'; expected 'C' \(rows first\) or 'F'"):
         t.reshape(2, 1, order="A")
 
 

@@ -43,13 +43,13 @@ def _numbers(x, where):
 
 
 @implements(np.nansum)
-def nansum(x, axis=None, dtype=None, keepdims=False, initial=0, where=True):
+def nansum(x, axis=None, keepdims=False, *, dtype=None, initial=0, where=True):
     """Sum of the elements that are no NaN."""
     return sum(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=_numbers(x, where))
 
 
 @implements(np.nanprod)
-def nanprod(x, axis=None, dtype=None, keepdims=False, initial=1, where=True):
+def nanprod(x, axis=None, keepdims=False, *, dtype=None, initial=1, where=True):
     """Product of the elements that are no NaN."""
     return prod(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=_numbers(x, where))
 
@@ -67,13 +67,13 @@ def nancumprod(x, axis=None, dtype=None):
 
 
 @implements(np.nanmean)
-def nanmean(x, axis=None, dtype=None, keepdims=False, *, where=True):
+def nanmean(x, axis=None, keepdims=False, *, dtype=None, where=True):
     """Mean of the elements that are no NaN."""
     return mean(as_floats(x), axis=axis, dtype=dtype, keepdims=keepdims, where=_numbers(x, where))
 
 
 @implements(np.nanvar)
-def nanvar(x, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=None, correction=None):
+def nanvar(x, axis=None, ddof=0, keepdims=False, *, dtype=None, where=True, mean=None, correction=None):
     """Variance of the elements that are no NaN, divided by their count less ddof; NaN where that is not above 0."""
     ddof, counts = ddof if correction is None else correction, _numbers(x, where)
     y = var(as_floats(x), axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, mean=mean, where=counts)
@@ -82,9 +82,9 @@ def nanvar(x, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean
 
 
 @implements(np.nanstd)
-def nanstd(x, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=None, correction=None):
+def nanstd(x, axis=None, ddof=0, keepdims=False, *, dtype=None, where=True, mean=None, correction=None):
     """Standard deviation of the elements that are no NaN; of equal ones the gradient is 0."""
-    y = nanvar(x, axis, dtype, ddof, keepdims, where=where, mean=mean, correction=correction)
+    y = nanvar(x, axis, ddof, keepdims, dtype=dtype, where=where, mean=mean, correction=correction)
     return where_(y == 0, 0.0, np.sqrt(y))
 
 

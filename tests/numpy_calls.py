@@ -158,7 +158,9 @@ NUMPY_CALLS = {
        for name in ("cumulative_sum", "cumulative_prod")},
     **{f"_{name}_reduce": [((A,), {}), ((A,), {"axis": 1}), ((V,), {"keepdims": True}), ((A,), {"axis": None})]
        for name in ("add", "multiply", "maximum", "minimum", "logaddexp")},
-    **{f"_{name}_accumulate": [((A,), {}), ((A,), {"axis": 1})] for name in ("add", "multiply")},
+    **{f"_{name}_accumulate": [((A,), {}), ((A,), {"axis": 1})]
+       for name in ("add", "multiply", "maximum", "minimum", "logaddexp")},
+    **{name: [((A,), {})] for name in ("_real", "_conjugate")},
 }  # fmt: skip
 
 NORM_CALLS = [((WIDE_ONE, o), {"axis": (0, 1)}) for o in (2, -2, "nuc")]

@@ -367,9 +367,9 @@ def test_the_texts_of_wrong_calls():
         tn.tanh(t, 1)
     with pytest.raises(TypeError, match=r"np.exp of a tensor cannot be written into an array"):
         np.exp(t, out=np.empty(2))
-    with pytest.raises(TypeError, match=r"np\.hypot\.reduce is not recorded: use the tensor functions \(tn.sum"):
-        np.hypot.reduce(t)
-    with pytest.raises(ValueError, match=r"reshape: order is 'A'; expected 'C' or 'F'"):
+    with pytest.raises(TypeError, match=r"np\.hypot\.reduceat is not recorded: tn\.split cuts an array into parts"):
+        np.hypot.reduceat(t, [0, 1])
+    with pytest.raises(ValueError, match=r"reshape: order is 'A'; expected 'C' \(rows first\) or 'F'"):
         t.reshape(2, 1, order="A")
 
 

@@ -613,7 +613,6 @@ def put(write):
         put(lambda a: np.put(a, 0, leaf(1.0))),
         put(lambda a: np.sum(leaf(), axis=0, out=a[:2])),
         lambda: np.add.at(np.zeros(2), [0], leaf(1.0)),
-        lambda: np.hypot.reduce(leaf()),
         lambda: np.add.reduceat(leaf(), [0]),
         lambda: np.histogram(leaf()),
         lambda: np.angle(leaf()),
@@ -712,22 +711,11 @@ def test_constants_become_arrays():
     np.testing.assert_array_equal(t.data, ARRAY)
 
 
-@pytest.mark.parametrize(
-    ("call", "name", "nearest"),
-    [
-        (lambda t: np.angle(t), "np.angle", "arctan2"),
-        (lambda t: np.frexp(t), "np.frexp", None),
-        (lambda t: np.roots(t), "np.roots", None),
-        (lambda t: np.spacing(t), "np.spacing", None),
-        (lambda t: np.frompyfunc(math.erf, 1, 1)(t), "erf (vectorized)", None),
-    ],
-)
-def test_a_numpy_function_outside_the_tables_names_one_of_like_meaning_or_none(call, name, nearest):
+def test_a_function_that_nobody_knows_is_refused_with_both_ways_out():
     with pytest.raises(TypeError) as refused:
-        call(leaf())
-    hint = f"the nearest operation is tn.{nearest}; " if nearest else ""
+        np.frompyfunc(math.erf, 1, 1)(leaf())
     assert str(refused.value) == (
-        f"{name} is not recorded on tensors: {hint}add it with tn.op, or take .data to leave the graph"
+        "erf (vectorized) is not recorded on tensors: add it with tn.op, or take .data to leave the graph"
     )
 
 
@@ -1389,10 +1377,13 @@ def test_masks_by_operators_choose_in_a_compiled_step():
 
 SAID = [
     (lambda t, m: tn.clip(t, low=1),
-     "clip: got an unexpected keyword argument 'low'; it is clip(x, min=None, max=None, *, a_min=None, a_max=None)"),
+     ("clip: got an unexpected keyword argument 'low'; it is "
+      "clip(x, min=None, max=None, *, a_min=None, a_max=None, dtype=None)")),
     (lambda t, m: tn.broadcast_to(t),
      "broadcast_to: missing a required argument: 'shape'; it is broadcast_to(x, shape)"),
-    (lambda t, m: tn.stack(t, t, t), "stack: too many positional arguments; it is stack(arrays, axis=0)"),
+    (lambda t, m: tn.stack(t, t, t),
+     ("stack: too many positional arguments; it is "
+      "stack(arrays, axis=0, *, dtype=None, casting='same_kind')")),
     (lambda t, m: tn.stack(5), "stack: 'int' object is not iterable"),
     (lambda t, m: tn.concatenate([]), "concatenate: need at least one array to concatenate"),
     (lambda t, m: tn.pad(t, "a"), "pad: t has dtype float64, shape (2,): `pad_width` must be of integral type."),

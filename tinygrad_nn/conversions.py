@@ -27,7 +27,8 @@ def to(kind: type) -> Callable[[Any], Any]:
         if t.requires_grad:
             raise TypeError(
                 f"{label(t, 'a tensor')} cannot become {'an' if kind is int else 'a'} {kind.__name__}: that would "
-                "silently leave the graph; take .item() or .detach() to leave it on purpose"
+                "silently leave the graph; take .item() or .detach() to leave it on purpose, "
+                "tn.index_update(array, index, t) to write it into an array"
             )
         return kind(t.value.item())
 
@@ -52,13 +53,16 @@ def as_index(t: Any) -> Any:
     if isinstance(value, Traced):
         return value.as_index()
     if value.dtype.kind not in "iub":
-        raise IndexError(f"an index must have an integer or bool dtype, this tensor has {t.dtype}")
+        raise IndexError(
+            f"an index must have an integer or bool dtype, this tensor has {t.dtype}: tn.tensor([0, 1], dtype=int) has "
+            "one, and .astype(int) converts"
+        )
     return np.array(value)
 
 
 def rounded(t: Any, digits: int | None = None) -> Any:
-    """`round` of a single number."""
-    return round(t.item(), digits)
+    """`round`: each element, as a tensor."""
+    return np.round(t, 0 if digits is None else digits)
 
 
 def formatted(t: Any, spec: str) -> str:
@@ -87,8 +91,10 @@ def text(t: Any) -> str:
 def to_array(t: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     """A plain array, of a tensor that requires no gradient."""
     if t.requires_grad:
-        hint = "; tn.stack joins several, tn.vmap does what np.vectorize does"
-        raise TypeError(LEAVES_GRAPH.format(label(t, "a tensor"), "become an array") + hint)
+        ways = (
+            "tn.stack joins several, tn.index_update writes them into an array, tn.vmap does what np.vectorize does; "
+        )
+        raise TypeError(LEAVES_GRAPH.format(label(t, "a tensor"), "become an array", ways))
     return np.array(t.value, dtype=dtype)
 
 

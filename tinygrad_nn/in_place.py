@@ -12,7 +12,8 @@ from tinygrad_nn.modes import MODE
 
 __all__ = ["give_in_place_operators"]
 
-_OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor")
+_OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor",
+              "lshift", "rshift")  # fmt: skip
 
 
 def give_in_place_operators(kind: type) -> None:

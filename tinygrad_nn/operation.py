@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
 import types
@@ -253,8 +254,7 @@ class Op:
     def _asks_for_more(self, params: dict[str, Any]) -> bool:
         """Whether a parameter is given that `further` takes, and the operation itself does not."""
         known = {*self.arguments, *self.defaults}
-        taken = inspect.signature(self.further).parameters.keys()  # type: ignore[arg-type]
-        return not params.keys() <= known and params.keys() <= taken
+        return not params.keys() <= known and params.keys() <= _parameters(self.further)
 
     def _wrong_call(self, wrong: str) -> TypeError:
         hint = " (the result is always a new array: assign what is returned)" if wrong == "out=" else ""
@@ -264,6 +264,12 @@ class Op:
     def differentiable(self, slot: int) -> bool:
         """Whether there is a gradient with respect to this argument."""
         return isinstance(self.vjps, VariadicRule) or self.vjps[slot] is not None
+
+
+@functools.cache
+def _parameters(function: Any) -> frozenset[str]:
+    """The names of its parameters: read once, as that takes as long as many an operation."""
+    return frozenset(inspect.signature(function).parameters)
 
 
 def _by_name(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Callable, Sequence
 from string import Formatter
@@ -12,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import tree
 from tinygrad_nn.entry import Checks, Docs, Training, take_fields
 from tinygrad_nn.errors import MatrixError, ShapeError
 from tinygrad_nn.operands import plain_values
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Op, VariadicRule
 
-__all__ = ["give_methods", "implements", "op", "refuses"]
+__all__ = ["give_methods", "implements", "naming", "op", "refuses"]
 
 KINDS = (None, "elementwise", "linear", "multilinear", "reduction", "symmetric")
 
@@ -159,20 +161,28 @@ def implements(*functions: Callable, name: str | None = None, method: bool = Tru
         public_name = name or function.__name__
         if public_name.startswith("_"):
             public_name = _as_called(functions[0])
+            _AS_CALLED.add(public_name)
 
-        @functools.wraps(function)
-        def composed(*args: Any, **kwargs: Any) -> Any:
-            try:
-                args = tuple([plain_values(a, public_name) for a in args])
-                return function(*args, **{key: plain_values(a, public_name) for key, a in kwargs.items()})
-            except _UNNAMED as reason:
-                raise _named(public_name, function, reason) from None
-
+        composed = naming(public_name, function)
         composed.method = method  # type: ignore[attr-defined]
         _register(composed, name or function.__name__, functions)
         return composed
 
     return register
+
+
+def naming(name: str, function: Callable) -> Callable:
+    """The function, on plain values of what has labels or is of another framework; its errors name it as called."""
+
+    @functools.wraps(function)
+    def composed(*args: Any, **kwargs: Any) -> Any:
+        try:
+            args = tuple([plain_values(a, name) for a in args])
+            return function(*args, **{key: plain_values(a, name) for key, a in kwargs.items()})
+        except _UNNAMED as reason:
+            raise _named(name, function, reason, (args, kwargs)) from None
+
+    return composed
 
 
 _UNNAMED = (ValueError, IndexError, TypeError, ZeroDivisionError)
@@ -186,19 +196,33 @@ def _as_called(function: Any) -> str:
     return f"{ufunc.__name__}.{function.__name__}" if isinstance(ufunc, np.ufunc) else function.__name__
 
 
-def _named(name: str, function: Callable, reason: Exception) -> Exception:
-    """The error with the name of the function that was called in front, and the traceback that it has."""
+def _named(name: str, function: Callable, reason: Exception, given: Any) -> Exception:
+    """The error in the name of the function that was called, and with the traceback that it has.
+
+    Where a function that it is composed of has failed, that one is named as well, unless the arrays of which the
+    message speaks are those that were given.
+    """
     kind, text = type(reason), str(reason)
     if issubclass(kind, TypeError) and kind.__module__.startswith("numpy"):  # private kinds, of other arguments
         kind = TypeError
     if text in _OF_AXES:
         kind, text = IndexError, "an axis is out of bounds; axes count from 0, or from -1 backwards"
+    call = f"{getattr(function, '__qualname__', name)}()"
+    if text.startswith(call):  # it does not fit the signature
+        return TypeError(f"{name}{text.removeprefix(call)}; it is {name}{inspect.signature(function)}")
     if kind not in _KINDS or text.startswith(name):
         return reason
     text = text.removeprefix("an operation: ")
-    call = f"{function.__qualname__}()"
-    text = name + text.removeprefix(function.__qualname__) if text.startswith(call) else f"{name}: {text}"
-    return kind(text).with_traceback(reason.__traceback__)
+    inner, _, rest = text.partition(": ")
+    if inner in BY_NAME or inner in _AS_CALLED:
+        shapes = {str(np.shape(x)) for x in tree.leaves(given)}
+        known = rest.startswith("in ") or {found[0] for found in re.findall(_SHAPE, rest)} <= shapes
+        text = rest if known else f"in {text}"
+    return kind(f"{name}: {text}").with_traceback(reason.__traceback__)
+
+
+_SHAPE = r"shape (\((\d+, ?)*\d*\))"
+_AS_CALLED: set[str] = set()  # names of functions whose entries are private
 
 
 def refuses(*functions: Callable, because: str) -> None:

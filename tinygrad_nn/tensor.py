@@ -22,7 +22,7 @@ from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, moved, s
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
 from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
 from tinygrad_nn.operation import Op, Traced
-from tinygrad_nn.ops import arithmetic, elementwise, joining, linalg, shaping
+from tinygrad_nn.ops import arithmetic, elementwise, joining, linalg, shaping, sorting
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
 from tinygrad_nn.registry import give_methods
 from tinygrad_nn.retention import finished
@@ -281,6 +281,10 @@ class Tensor(Traced):
     ndim = property(lambda self: self._value.ndim, doc="Number of axes.")
     size = property(lambda self: self._value.size, doc="Number of elements.")
     dtype = property(lambda self: self._value.dtype, doc="NumPy dtype of the elements.")
+    itemsize = property(lambda self: self._value.dtype.itemsize, doc="Bytes of an element.")
+    nbytes = property(lambda self: self.size * self.itemsize, doc="Bytes of all elements.")
+    real = property(lambda self: self, doc="The tensor itself: its numbers are real.")
+    imag = property(lambda self: np.imag(self), doc="Zeros: its numbers are real.")
 
     @property
     def T(self) -> Tensor:
@@ -301,11 +305,13 @@ class Tensor(Traced):
         """A copy of the value, as an array."""
         return np.array(self.value)
 
-    def item(self) -> Any:
-        """The value of a tensor of one element, as a Python number."""
-        if self._value.size != 1:
-            raise ValueError(f"item() needs a single element, {label(self, 'the tensor')} has shape {self.shape}")
-        return self.value.item()
+    def item(self, *index: Any) -> Any:
+        """The only element as a Python number, or that at an index: in the flattened array, or one number an axis."""
+        if self._value.size != 1 and not index:
+            raise ValueError(
+                f"item() needs a single element, {label(self, 'the tensor')} has shape {self.shape}: give its index"
+            )
+        return self.value.item(*index)
 
     def tolist(self) -> Any:
         """The value as nested lists of Python numbers."""
@@ -399,7 +405,7 @@ class Tensor(Traced):
 
     def __len__(self) -> int:
         if not self._value.ndim:
-            raise TypeError("a tensor of a single number has no len()")
+            raise TypeError("a tensor of a single number has no len(): other libraries take its .numpy()")
         return len(self._value)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -432,6 +438,8 @@ class Tensor(Traced):
     __and__, __rand__ = _operator(elementwise.bitwise_and), _reflected(elementwise.bitwise_and)
     __or__, __ror__ = _operator(elementwise.bitwise_or), _reflected(elementwise.bitwise_or)
     __xor__, __rxor__ = _operator(elementwise.bitwise_xor), _reflected(elementwise.bitwise_xor)
+    __lshift__, __rlshift__ = _operator(arithmetic.left_shift), _reflected(arithmetic.left_shift)
+    __rshift__, __rrshift__ = _operator(arithmetic.right_shift), _reflected(arithmetic.right_shift)
     __hash__ = object.__hash__
 
     def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
@@ -442,6 +450,12 @@ class Tensor(Traced):
 
     def __pos__(self) -> Tensor:
         return self
+
+    conj = conjugate = __pos__
+
+    def compress(self, condition: Any, axis: int | None = None) -> Tensor:
+        """The parts along an axis (of the flattened tensor, if None) where the condition, a vector, holds."""
+        return sorting.compress(condition, self, axis)
 
     def __pow__(self, other: Any) -> Tensor:
         if type(other) in (int, float) and other == 2:

@@ -65,6 +65,8 @@ def _depends_on_others(outputs: Sequence[Tensor], own: Sequence[Tensor]) -> bool
 
 def _positions(argnums: int | Sequence[int], count: int) -> list[int]:
     """The positions that `argnums` names, of so many arguments."""
+    if not all(hasattr(i, "__index__") for i in _as_tuple(argnums)):
+        raise TypeError(f"argnums is {argnums!r}; expected the position of an argument, or a tuple of positions")
     numbers = [operator.index(i) for i in _as_tuple(argnums)]
     for i in numbers:
         if not -count <= i < count:
@@ -111,6 +113,8 @@ class _Call:
                 self.args[i] = tree.unflatten(args[i], fresh)
             try:
                 self.output = f(*self.args, **kwargs)
+            except TypeError as reason:
+                raise self._of_lists(args, reason) from reason
             finally:
                 for x in self.variables:
                     if x.op is None:
@@ -128,17 +132,28 @@ class _Call:
         self.record = self.depends and MODE.get().grad
         self.aux = tree.map(lambda x: self.given(x) if isinstance(x, Tensor) else x, aux)
 
+    def _of_lists(self, args: Sequence[Any], reason: TypeError) -> TypeError:
+        """The error of a function that was given a list of numbers, and computes with it as with an array."""
+        lists = [i for i in self.numbers if f"'{type(args[i]).__name__}'" in str(reason) and tree.is_plain(args[i])]
+        if not lists:
+            return reason
+        kind = type(args[lists[0]]).__name__
+        return TypeError(
+            f"{reason}; argument {lists[0]} is a {kind}, and the function is given each of its parts as a tensor: "
+            "np.array(...) makes one array of them"
+        )
+
     def follow(self, directions: Sequence[Any]) -> list[Any]:
         """Decide whether what comes of these cotangents or tangents is recorded, and return them accordingly."""
         tracked = any(isinstance(d, Tensor) and d.tracked for d in directions)
         self.record = MODE.get().grad and (self.depends or tracked)
         return list(directions) if self.record else [array_of(d) for d in directions]
 
-    def scalar(self) -> Tensor:
+    def scalar(self, caller: str) -> Tensor:
         if len(self.outputs) != 1 or self.outputs[0].size != 1:
             shapes = ", ".join(str(y.shape) for y in self.outputs)
             raise ValueError(
-                f"grad needs a function that returns a single number, this one returned shape {shapes}: "
+                f"{caller} needs a function that returns a single number, this one returned shape {shapes}: "
                 "reduce it, as in .sum(), or use tn.jacobian"
             )
         return self.outputs[0]
@@ -199,11 +214,16 @@ def grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False)
     >>> tn.grad(tn.grad(lambda x: x**3))(2.0)
     array(12.)
     """
+    return _gradient_of(f, argnums, has_aux, "grad")
+
+
+def _gradient_of(f: Callable, argnums: int | tuple[int, ...], has_aux: bool, caller: str) -> Callable:
+    """`grad`, as a part of the transform that the user has called."""
 
     @_named_like(f, "Gradient")
     def gradient(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, argnums, kwargs, has_aux)
-        g = call.arranged(call.pull([np.ones_like(call.scalar().value)]))
+        g = call.arranged(call.pull([np.ones_like(call.scalar(caller).value)]))
         return (g, call.aux) if has_aux else g
 
     return gradient
@@ -220,7 +240,7 @@ def value_and_grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: boo
     @_named_like(f, "Value and gradient")
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, argnums, kwargs, has_aux)
-        g = call.arranged(call.pull([np.ones_like(call.scalar().value)]))
+        g = call.arranged(call.pull([np.ones_like(call.scalar("value_and_grad").value)]))
         return ((call.value(), call.aux) if has_aux else call.value()), g
 
     return value_and_gradient
@@ -355,7 +375,7 @@ def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     array([[4., 2.],
            [2., 0.]])
     """
-    return _named_like(f, "Hessian")(jacobian(grad(f, argnums), argnums))
+    return _named_like(f, "Hessian")(jacobian(_gradient_of(f, argnums, False, "hessian"), argnums))
 
 
 def hvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
@@ -368,6 +388,6 @@ def hvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     array([4., 2.])
     """
     primals, tangents = _as_tuple(primals), _as_tuple(tangents)
-    slope = grad(f, argnums=tuple(range(len(primals))))
+    slope = _gradient_of(f, tuple(range(len(primals))), False, "hvp")
     _, moved = jvp(slope, primals, tangents)
     return moved[0] if len(primals) == 1 else moved

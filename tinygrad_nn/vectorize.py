@@ -67,6 +67,11 @@ def _examples_first(argument: Any, axis: int | None) -> Any:
 
 
 def _count(args: Sequence[Any], axes: Sequence[Any]) -> int:
+    for i, (a, axis) in enumerate(zip(args, axes, strict=True)):
+        if axis is not None and not all(np.ndim(x) for x in tree.leaves(a)):
+            several = f"a {type(a).__name__} of single numbers: np.array(...) makes one array of them"
+            single = "a single number: in_axes=None shares it among the examples"
+            raise ValueError(f"vmap: argument {i} is {several if tree.is_container(a) else single}")
     counts = {len(x) for a, axis in zip(args, axes, strict=True) if axis is not None for x in tree.leaves(a)}
     if len(counts) != 1:
         found = " and ".join(map(str, sorted(counts))) or "none"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.ops.elementwise import LN2, astype, logaddexp, power
+from tinygrad_nn.ops.elementwise import LN2, as_real, astype, bits, logaddexp, power
 from tinygrad_nn.registry import implements, op
 
 
@@ -55,7 +55,7 @@ fmod         = op(np.fmod, "fmod({a}, {b})", lambda g, y, a, b: g, lambda g, y, 
                   summary="a − b·trunc(a/b), with the sign of a")
 
 # signs, scales and steps
-positive = op(np.positive, "{x}", lambda g, y, x: g, stands_for=(np.conjugate, np.real, np.real_if_close), simplify=lambda x: x, summary="x itself, a copy")
+positive = op(np.positive, "{x}", lambda g, y, x: g, simplify=lambda x: x, summary="x itself, a copy")
 fabs     = op(np.fabs,     "|{x}|", lambda g, y, x: g * np.sign(x), summary="Absolute value", edge_cases="the gradient at 0 is 0.")
 copysign = op(np.copysign, "copysign({x}, {s})", lambda g, y, x, s: g * (np.sign(x) * np.copysign(1.0, s)), lambda g, y, x, s: _flat(g, y),
               domain=(0.3, 2), summary="|x| with the sign of s", edge_cases="the gradient at x = 0 is 0.")
@@ -69,6 +69,10 @@ fmax     = op(np.fmax, "fmax({a}, {b})", lambda g, y, a, b: _ahead(g, a, b, a > 
               summary="Larger of two, of a NaN the other", edge_cases="a tie halves the gradient.")
 fmin     = op(np.fmin, "fmin({a}, {b})", lambda g, y, a, b: _ahead(g, a, b, a < b), lambda g, y, a, b: _ahead(g, b, a, b < a), selects=True,
               summary="Smaller of two, of a NaN the other", edge_cases="a tie halves the gradient.")
+left_shift  = op(np.left_shift, "{x}·2^{n}", None, None, arguments=("x", "n"), samples=bits(2),
+                 summary="Bits moved to the left: x times a power of two", example="tn.left_shift(np.array([1, 3]), 2)")
+right_shift = op(np.right_shift, "⌊{x}/2^{n}⌋", None, None, arguments=("x", "n"), samples=bits(2),
+                 summary="Bits moved to the right: x by a power of two, rounded down", example="tn.right_shift(np.array([4, 7]), 1)")
 signbit  = op(np.signbit, "signbit({x})", None, arguments=("x",), summary="Is the sign bit set?")
 isposinf = op(np.isposinf, "isposinf({x})", None, arguments=("x",), summary="Is it ∞?", kind="elementwise")
 isneginf = op(np.isneginf, "isneginf({x})", None, arguments=("x",), summary="Is it −∞?", kind="elementwise")
@@ -87,7 +91,7 @@ def divmod(a, b):
 @implements(np.modf)
 def modf(x):
     """The fractional and the whole part of x, both with its sign."""
-    x = as_floats(x)
+    x = as_real(x)
     whole = trunc(x)
     return x - whole, whole
 
@@ -104,6 +108,18 @@ def float_power(x, n):
     """The power, computed in float64."""
     x, n = (astype(as_array(a), np.float64) for a in (x, n))
     return power(x, n)
+
+
+@implements(np.real, np.real_if_close, name="_real")
+def _real(x):
+    x = as_array(x)
+    return x if x.dtype == bool else positive(x)
+
+
+@implements(np.conjugate, name="_conjugate")
+def _conjugate(x):
+    x = as_array(x)
+    return positive(astype(x, np.int8) if x.dtype == bool else x)  # as NumPy's
 
 
 @implements(np.imag, name="_imag")

@@ -7,17 +7,20 @@ is computed once, and its rules read the parts from its result.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+import operator
 from collections import namedtuple
 
 import numpy as np
 
+from tinygrad_nn.errors import MatrixError
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.degenerate import column, determined, distinct, full_rank, gaps, not_zero, row, settled, vanishing
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.linalg import inv, matmul, solve
 from tinygrad_nn.ops.reductions import sum
-from tinygrad_nn.ops.shaping import moveaxis, reshape
+from tinygrad_nn.ops.shaping import check_axes, moveaxis, reshape
 from tinygrad_nn.registry import implements, op
 
 
@@ -260,6 +263,7 @@ def qr(x, mode="reduced"):
     With mode "complete", Q has further columns, see `svd`.  ValueError for the mode "raw".
     """
     x = as_array(x)
+    check_axes(2, x=x)
     m, n = x.shape[-2:]
     if mode not in ("reduced", "complete", "r"):
         raise ValueError(f"qr: mode is {mode!r}; expected 'reduced', 'complete' or 'r'")
@@ -282,6 +286,8 @@ def pinv(x, rcond=None, hermitian=False, *, rtol=np._NoValue):
 def lstsq(a, b, rcond=None):
     """Least squares: x that minimises ‖a x − b‖, the sums of squared residuals, the rank and singular values of a."""
     a, b = as_array(a), as_array(b)
+    if a.ndim != 2 or b.ndim not in (1, 2) or len(a) != len(b):
+        raise MatrixError(f"a has shape {a.shape}, b has shape {b.shape}; expected a matrix and as many rows in b")
     m, n = a.shape
     values = svdvals(a)
     rcond = np.finfo(a.dtype).eps * (m if m > n else n) if rcond is None else rcond
@@ -299,7 +305,9 @@ def lstsq(a, b, rcond=None):
 @implements(np.linalg.matrix_power)
 def matrix_power(x, n):
     """The n-th power of a square matrix by repeated squaring, of its inverse for negative n."""
-    x = as_array(x)
+    x, n = as_array(x), operator.index(n)
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise MatrixError(f"x has shape {x.shape}; expected square matrices, of which alone there are powers")
     if n < 0:
         return matrix_power(inv(x), -n)
     y = None
@@ -315,6 +323,12 @@ def matrix_power(x, n):
 def multi_dot(arrays):
     """Product of several matrices (the first and last may be vectors), from the end where it is cheaper."""
     arrays = [as_array(a) for a in arrays]
+    if len(arrays) < 2 or any(a.ndim != 2 for a in arrays[1:-1]) or {arrays[0].ndim, arrays[-1].ndim} - {1, 2}:
+        shapes = ", ".join(str(a.shape) for a in arrays)
+        raise MatrixError(f"the arrays have shapes {shapes}; expected two or more matrices, or a vector at either end")
+    for i, (a, b) in enumerate(itertools.pairwise(arrays)):
+        if a.shape[-1] != b.shape[0]:
+            raise MatrixError(f"arrays[{i}] has shape {a.shape}, arrays[{i + 1}] has shape {b.shape}: they do not fit")
     if arrays[-1].ndim == 1 or arrays[0].shape[0] > arrays[-1].shape[-1]:
         return functools.reduce(lambda right, left: left @ right, reversed(arrays))
     return functools.reduce(lambda left, right: left @ right, arrays)

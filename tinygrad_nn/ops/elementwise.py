@@ -160,7 +160,8 @@ def _to_max(g, y, x, min, max):
     return np.where(x > max if min is None else np.logical_or(x > max, max < min), g, 0.0)
 
 
-def _bind_clip(x, min=None, max=None, *, a_min=None, a_max=None):
+def _bind_clip(x, min=None, max=None, *, a_min=None, a_max=None, dtype=None):
+    x = x if dtype is None else astype(x, dtype)
     return (x, a_min if min is None else min, a_max if max is None else max), {}
 
 
@@ -205,7 +206,7 @@ def _mish_slope(x):
     return t + x * sigmoid(x) * (1 - t * t)
 
 
-def _bits(n):
+def bits(n):
     """Samples of n arguments: integers, and bools."""
 
     def draw(rng):
@@ -376,13 +377,13 @@ isinf         = op(np.isinf,         "isinf({x})",    None, arguments=("x",), su
 isfinite      = op(np.isfinite,      "isfinite({x})", None, arguments=("x",), summary="Is it neither ±∞ nor NaN?")
 
 # bits of integers; of bools they are the logic above
-bitwise_and   = op(np.bitwise_and, "{a} & {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, samples=_bits(2),
+bitwise_and   = op(np.bitwise_and, "{a} & {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, samples=bits(2),
                    summary="Bits set in a and in b", example="tn.bitwise_and(np.array([6, 7]), 3)")
-bitwise_or    = op(np.bitwise_or,  "{a} | {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, samples=_bits(2),
+bitwise_or    = op(np.bitwise_or,  "{a} | {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, samples=bits(2),
                    summary="Bits set in a or in b", example="tn.bitwise_or(np.array([4, 5]), 3)")
-bitwise_xor   = op(np.bitwise_xor, "{a} ^ {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, samples=_bits(2),
+bitwise_xor   = op(np.bitwise_xor, "{a} ^ {b}", None, None, arguments=("a", "b"), precedence=0, associative=True, samples=bits(2),
                    summary="Bits set in just one of a and b", example="tn.bitwise_xor(np.array([6, 7]), 3)")
-invert        = op(np.invert,      "~{x}",      None, arguments=("x",), precedence=3, samples=_bits(1),
+invert        = op(np.invert,      "~{x}",      None, arguments=("x",), precedence=3, samples=bits(1),
                    summary="Every bit turned: −x − 1 of integers, not x of bools", example="tn.invert(np.array([0, 1]))")
 
 # the type of the numbers: the gradient is cast back by the backward pass

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.elementwise import astype, unwritten
 from tinygrad_nn.ops.shaping import (
     broadcast_to,
+    check_axes,
     concatenate,
     diag,
+    expand_dims,
     flip,
     getitem,
     moveaxis,
@@ -43,7 +47,13 @@ copy = op(lambda x, order="K": np.array(x, order=order), "{x}", lambda g, y, x, 
           simplify=unwritten, variants=({},), summary="The same elements in memory of their own", example="tn.copy(np.array([1.0, 2.0]))")
 # fmt: on
 
-flatten = implements(name="flatten")(ravel)
+
+@implements()
+def flatten(x, order="C"):
+    """The elements as a vector; examples that come first are kept apart by `x.reshape(len(x), -1)`."""
+    if order not in ("C", "F"):
+        raise ValueError(f"order is {order!r}; expected 'C' or 'F': x.reshape(len(x), -1) keeps the first axis")
+    return ravel(x, order)
 
 
 # --- more axes -------------------------------------------------------------------------------------------------------
@@ -155,6 +165,8 @@ def delete(x, obj, axis=None):
 @implements(np.resize, method=False)
 def resize(x, new_shape):
     """An array of another shape, filled with the elements over and over."""
+    if not np.size(x):
+        return np.resize(np.zeros_like(x), new_shape)  # zeros
     return rearranged(lambda x: np.resize(x, new_shape), x)
 
 
@@ -184,7 +196,9 @@ def meshgrid(*vectors, copy=True, sparse=False, indexing="xy"):
 @implements(np.linspace, method=False)
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
     """`num` numbers in equal steps from start to stop; of arrays, along a new axis."""
-    start, stop = as_array(start), as_array(stop)
+    start, stop, num = as_array(start), as_array(stop), operator.index(num)
+    if num < 0:
+        raise ValueError(f"num is {num}; expected a number of elements, 0 or more")
     parts = max(num - 1, 1) if endpoint else max(num, 1)
     shape = np.broadcast_shapes(start.shape, stop.shape)
     kind = np.result_type(start.dtype, stop.dtype, 0.0)
@@ -197,6 +211,10 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 @implements(np.logspace, method=False)
 def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
     """Powers of the base, with `num` exponents in equal steps from start to stop."""
+    if np.ndim(base):  # one for each start and stop
+        n = len(np.broadcast_shapes(np.shape(start), np.shape(stop), np.shape(base)))
+        start, stop, base = (reshape(as_array(a), (1,) * (n - np.ndim(a)) + np.shape(a)) for a in (start, stop, base))
+        base = expand_dims(base, axis)
     y = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
     return y if dtype is None else y.astype(dtype)
 
@@ -205,6 +223,8 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     """`num` numbers from start to stop, of the same sign, each the same multiple of the one before."""
     start = astype(as_array(start), np.float64)  # in which NumPy computes this
+    if not isinstance(start, Traced) and not np.all(start):
+        raise ValueError("start is 0, which is no multiple of another number")
     shape = np.broadcast_shapes(start.shape, np.shape(stop))
     share = linspace(0.0, 1.0, num, endpoint).reshape((-1,) + (1,) * len(shape))
     y = moveaxis(start * (as_array(stop) / start) ** share, 0, axis)
@@ -223,18 +243,21 @@ def diagflat(x, k=0):
 @implements(np.hsplit)
 def hsplit(x, indices_or_sections):
     """A list of parts side by side: along the second axis, or the first of a vector."""
+    check_axes(1, x=x)
     return split(x, indices_or_sections, axis=0 if np.ndim(x) == 1 else 1)
 
 
 @implements(np.vsplit)
 def vsplit(x, indices_or_sections):
     """A list of parts one below the other: along the first axis."""
+    check_axes(2, x=x)
     return split(x, indices_or_sections, axis=0)
 
 
 @implements(np.dsplit)
 def dsplit(x, indices_or_sections):
     """A list of parts along the third axis."""
+    check_axes(3, x=x)
     return split(x, indices_or_sections, axis=2)
 
 
@@ -248,6 +271,9 @@ def unstack(x, axis=0):
 @implements(np.trim_zeros, method=False)
 def trim_zeros(x, trim="fb", axis=None):
     """The elements without the zeros at the front ("f") and at the back ("b")."""
+    if not set(trim) <= set("fbFB"):
+        raise ValueError(f"trim is {trim!r}; expected 'f', 'b' or 'fb'")
+    trim = trim.lower()
     return rearranged(lambda places: _trimmed(x, places, trim, axis), x)
 
 
@@ -269,12 +295,14 @@ def _trimmed(x, places, trim, axis):
 @implements(np.flipud)
 def flipud(x):
     """The first axis in reverse order."""
+    check_axes(1, x=x)
     return flip(x, 0)
 
 
 @implements(np.fliplr)
 def fliplr(x):
     """The second axis in reverse order."""
+    check_axes(2, x=x)
     return flip(x, 1)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import VariadicRule
+from tinygrad_nn.ops.precision import converted
 from tinygrad_nn.ops.shaping import putitem
 from tinygrad_nn.registry import implements, op
 
@@ -75,7 +76,7 @@ def _affine_samples(rng):
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def _bind_einsum(subscripts, *operands, optimize=None):
+def _bind_einsum(subscripts, *operands, optimize=None, order="K", dtype=None, casting="safe"):
     """Every index written out: the ellipsis as letters not used otherwise, and the output."""
     if not isinstance(subscripts, str):
         subscripts, operands = _subscripts_in_letters(subscripts, *operands)
@@ -94,6 +95,8 @@ def _bind_einsum(subscripts, *operands, optimize=None):
     else:
         letters = "".join(terms)
         output = dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
+    if dtype is not None:
+        operands = converted(operands, dtype, casting)
     return operands, {"subscripts": ",".join(terms) + "->" + output}
 
 

@@ -6,9 +6,8 @@ import numpy as np
 
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.arithmetic import as_floats
-from tinygrad_nn.ops.elementwise import astype, where
-from tinygrad_nn.ops.precision import in_single
-from tinygrad_nn.ops.reductions import cumprod, cumsum, max, mean, min, prod, sum
+from tinygrad_nn.ops.elementwise import where as where_
+from tinygrad_nn.ops.reductions import cumprod, cumsum, max, mean, min, prod, sum, var
 from tinygrad_nn.ops.shaping import reshape, stack
 from tinygrad_nn.ops.sorting import rows_of, share_of, sort, take_along_axis, value_of
 from tinygrad_nn.registry import implements
@@ -19,12 +18,7 @@ def _filled(x, value):
     x = as_array(x)
     if x.dtype.kind != "f":
         return x
-    return where(np.isnan(x), value, x)
-
-
-def _count(x, axis):
-    """How many elements are no NaN, with the axes kept."""
-    return sum(astype(np.logical_not(np.isnan(x)), x.dtype), axis=axis, keepdims=True)
+    return where_(np.isnan(x), value, x)
 
 
 @implements(np.nan_to_num)
@@ -37,73 +31,75 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if x.dtype.kind != "f":
         return x
     limits = np.finfo(x.dtype)
-    y = where(np.isnan(x), nan, x)
-    y = where(np.isposinf(x), float(limits.max) if posinf is None else posinf, y)
-    return where(np.isneginf(x), float(limits.min) if neginf is None else neginf, y)
+    y = where_(np.isnan(x), nan, x)
+    y = where_(np.isposinf(x), float(limits.max) if posinf is None else posinf, y)
+    return where_(np.isneginf(x), float(limits.min) if neginf is None else neginf, y)
+
+
+def _numbers(x, where):
+    """Which elements count."""
+    found = np.logical_not(np.isnan(x))
+    return found if where is True else np.logical_and(where, found)
 
 
 @implements(np.nansum)
-def nansum(x, axis=None, keepdims=False):
+def nansum(x, axis=None, keepdims=False, *, dtype=None, initial=0, where=True):
     """Sum of the elements that are no NaN."""
-    return sum(_filled(x, 0.0), axis=axis, keepdims=keepdims)
+    return sum(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=_numbers(x, where))
 
 
 @implements(np.nanprod)
-def nanprod(x, axis=None, keepdims=False):
+def nanprod(x, axis=None, keepdims=False, *, dtype=None, initial=1, where=True):
     """Product of the elements that are no NaN."""
-    return prod(_filled(x, 1.0), axis=axis, keepdims=keepdims)
+    return prod(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=_numbers(x, where))
 
 
 @implements(np.nancumsum)
-def nancumsum(x, axis=None):
+def nancumsum(x, axis=None, dtype=None):
     """Running sum that leaves NaN out."""
-    return cumsum(_filled(x, 0.0), axis=axis)
+    return cumsum(_filled(x, 0.0), axis=axis, dtype=dtype)
 
 
 @implements(np.nancumprod)
-def nancumprod(x, axis=None):
+def nancumprod(x, axis=None, dtype=None):
     """Running product that leaves NaN out."""
-    return cumprod(_filled(x, 1.0), axis=axis)
+    return cumprod(_filled(x, 1.0), axis=axis, dtype=dtype)
 
 
 @implements(np.nanmean)
-@in_single
-def nanmean(x, axis=None, keepdims=False):
+def nanmean(x, axis=None, keepdims=False, *, dtype=None, where=True):
     """Mean of the elements that are no NaN."""
-    x = as_floats(x)
-    y = sum(_filled(x, 0.0), axis=axis, keepdims=True) / _count(x, axis)
-    return y if keepdims else _without(y, axis)
-
-
-def _without(y, axis):
-    return np.squeeze(y, axis) if y.ndim else y
+    return mean(as_floats(x), axis=axis, dtype=dtype, keepdims=keepdims, where=_numbers(x, where))
 
 
 @implements(np.nanvar)
-@in_single
-def nanvar(x, axis=None, ddof=0, keepdims=False):
-    """Variance of the elements that are no NaN, divided by their count less ddof."""
-    x = as_floats(x)
-    deviation = _filled(x - nanmean(x, axis, keepdims=True), 0.0)
-    y = sum(np.square(deviation), axis=axis, keepdims=True) / (_count(x, axis) - ddof)
-    return y if keepdims else _without(y, axis)
+def nanvar(x, axis=None, ddof=0, keepdims=False, *, dtype=None, where=True, mean=None, correction=None):
+    """Variance of the elements that are no NaN, divided by their count less ddof; NaN where that is not above 0."""
+    ddof, counts = ddof if correction is None else correction, _numbers(x, where)
+    y = var(as_floats(x), axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, mean=mean, where=counts)
+    count = np.sum(np.broadcast_to(counts, np.shape(x)), axis=axis, keepdims=keepdims)
+    return where_(count > ddof, y, np.nan)
 
 
 @implements(np.nanstd)
-def nanstd(x, axis=None, ddof=0, keepdims=False):
+def nanstd(x, axis=None, ddof=0, keepdims=False, *, dtype=None, where=True, mean=None, correction=None):
     """Standard deviation of the elements that are no NaN; of equal ones the gradient is 0."""
-    y = nanvar(x, axis, ddof, keepdims)
-    return where(y == 0, 0.0, np.sqrt(y))
+    y = nanvar(x, axis, ddof, keepdims, dtype=dtype, where=where, mean=mean, correction=correction)
+    return where_(y == 0, 0.0, np.sqrt(y))
 
 
 def _extreme(reduction, beyond):
-    """The largest or smallest element; NaN where there is nothing else."""
+    """The largest or smallest element that counts; NaN where there is nothing else."""
 
-    def of(x, axis=None, keepdims=False):
+    def of(x, axis=None, keepdims=False, initial=None, where=True):
+        if where is not True and initial is None:
+            raise ValueError("where= needs initial=, the result where no element counts")
+        if initial is not None:
+            return reduction(_filled(x, beyond), axis=axis, keepdims=keepdims, initial=initial, where=where)
         y = reduction(_filled(x, beyond), axis=axis, keepdims=keepdims)
         if y.dtype.kind != "f":
             return y
-        return where(np.all(np.isnan(x), axis=axis, keepdims=keepdims), np.nan, y)
+        return where_(np.all(np.isnan(x), axis=axis, keepdims=keepdims), np.nan, y)
 
     return of
 
@@ -112,15 +108,15 @@ _largest, _smallest = _extreme(max, -np.inf), _extreme(min, np.inf)
 
 
 @implements(np.nanmax)
-def nanmax(x, axis=None, keepdims=False):
+def nanmax(x, axis=None, keepdims=False, initial=None, where=True):
     """Largest element that is no NaN; ties share the gradient equally."""
-    return _largest(x, axis, keepdims)
+    return _largest(x, axis, keepdims, initial, where)
 
 
 @implements(np.nanmin)
-def nanmin(x, axis=None, keepdims=False):
+def nanmin(x, axis=None, keepdims=False, initial=None, where=True):
     """Smallest element that is no NaN; ties share the gradient equally."""
-    return _smallest(x, axis, keepdims)
+    return _smallest(x, axis, keepdims, initial, where)
 
 
 @implements(np.nanquantile)

@@ -8,7 +8,7 @@ from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.decompositions import svdvals
 from tinygrad_nn.ops.linalg import inv
 from tinygrad_nn.ops.reductions import max, min, sum, vector_norm
-from tinygrad_nn.ops.shaping import moveaxis
+from tinygrad_nn.ops.shaping import check_axes, moveaxis
 from tinygrad_nn.registry import implements
 
 
@@ -25,6 +25,8 @@ def norm(x, ord=None, axis=None, keepdims=False):
     """
     axes = axis if axis is None else tuple(np.atleast_1d(axis).tolist())
     dimensions = np.ndim(x) if axes is None else len(axes)
+    if axes is not None and dimensions not in (1, 2):
+        raise ValueError(f"axis is {axis}; expected one axis, of vectors, or two, of matrices")
     if ord is None or (ord == "fro" and dimensions == 2):
         return vector_norm(x, ord=2, axis=axis, keepdims=keepdims)
     if dimensions == 1 and not isinstance(ord, str):
@@ -55,12 +57,14 @@ def _matrix_norm(x, ord):
 @implements(np.linalg.matrix_norm, name="_matrix_norm")
 def matrix_norm(x, keepdims=False, ord="fro"):
     """Norm of the last two axes."""
+    check_axes(2, x=x)
     return norm(x, ord, axis=(-2, -1), keepdims=keepdims)
 
 
 @implements(np.linalg.cond)
 def cond(x, p=None):
     """Condition number: the largest singular value by the smallest, or the norm of x times that of its inverse."""
+    check_axes(2, x=x)
     if p is None or p in (2, -2):
         s = svdvals(x)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]

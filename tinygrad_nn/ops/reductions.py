@@ -161,6 +161,8 @@ def _extreme_rule(g, y, x, axis=None, keepdims=False):
 @in_single
 def _vector_norm(x, ord=2, axis=None, keepdims=False):
     x = as_array(x)
+    if axis not in (None, ()) and not x.ndim:  # which sums let pass
+        raise np.exceptions.AxisError(np.atleast_1d(axis)[0], 0)
     x = x if x.dtype.kind == "f" else x.astype(np.float64)  # as NumPy's
     if ord == 0:
         return np.sum(x != 0, axis=axis, keepdims=keepdims).astype(x.dtype)
@@ -233,11 +235,13 @@ def _prepared(x, dtype, where, fill):
 
 
 def _sum_more(x, axis=None, dtype=None, keepdims=False, initial=0, where=True):
-    return sum(_prepared(x, dtype, where, 0), axis=axis, keepdims=keepdims) + initial
+    y = sum(_prepared(x, dtype, where, 0), axis=axis, keepdims=keepdims)
+    return y if type(initial) is int and initial == 0 else y + initial
 
 
 def _prod_more(x, axis=None, dtype=None, keepdims=False, initial=1, where=True):
-    return prod(_prepared(x, dtype, where, 1), axis=axis, keepdims=keepdims) * initial
+    y = prod(_prepared(x, dtype, where, 1), axis=axis, keepdims=keepdims)
+    return y if type(initial) is int and initial == 1 else y * initial
 
 
 def _max_more(x, axis=None, keepdims=False, initial=None, where=True):
@@ -252,8 +256,12 @@ def _extreme_more(entry, either, x, axis, keepdims, initial, where):
     """The largest or smallest among the elements that count and `initial`."""
     if where is not True and initial is None:
         raise ValueError(f"{entry.name}: where= needs initial=, the result where no element counts")
-    y = entry(_prepared(x, None, where, initial), axis=axis, keepdims=keepdims)
-    return y if initial is None else either(y, initial)
+    if initial is None:
+        return entry(x, axis=axis, keepdims=keepdims)
+    x = as_array(_prepared(x, None, where, initial))
+    if not x.size:  # of no element, `initial` is the largest and the smallest
+        return sum(x, axis=axis, keepdims=keepdims) + initial
+    return either(entry(x, axis=axis, keepdims=keepdims), initial)
 
 
 @in_single
@@ -278,7 +286,8 @@ def _var_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where
     if mean is None:
         mean = _mean_more(x, axis, None, True, where)
     y = sum(_prepared(np.square(x - mean), None, where, 0), axis=axis, keepdims=keepdims)
-    return y / (_how_many(x, y, axis, keepdims, where) - ddof)
+    degrees = _how_many(x, y, axis, keepdims, where) - ddof
+    return y / (degrees * (degrees > 0))
 
 
 @in_single

@@ -126,6 +126,8 @@ def topk(x, k, axis=-1, largest=True):
     """
     x = as_array(x)
     axis = _axis_of("topk", x, axis)
+    if isinstance(k, Traced):
+        raise TypeError(f"k is a tensor of dtype {k.dtype}; expected a Python number, as k.item() of whole numbers is")
     if not isinstance(k, (int, np.integer)) or not 0 <= k <= x.shape[axis]:
         raise ValueError(f"topk: k={k}; expected 0 to {x.shape[axis]}, the length of axis {axis} of {label(x, 'x')}")
     places = largest_places(x, k=k, axis=axis, largest=largest)

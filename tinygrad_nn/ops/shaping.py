@@ -7,10 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import Traced, VariadicRule
+from tinygrad_nn.operation import Traced, VariadicRule, numbers_of
 from tinygrad_nn.ops.elementwise import unwritten
+from tinygrad_nn.ops.precision import converted
 from tinygrad_nn.registry import implements, op
+
+# --- what NumPy refuses ------------------------------------------------------------------------------------------------
+
+
+def check_axes(least, most=None, **arrays):
+    """ShapeError for arrays of fewer axes than `least`, or of more than `most`."""
+    for name, x in arrays.items():
+        n = np.ndim(x)
+        if n < least or (most is not None and n > most):
+            wanted = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+            plural = "axis" if most == least == 1 else "axes"
+            raise ShapeError(f"{name} has shape {np.shape(x)}; expected {wanted} {plural}")
+
 
 # --- public signatures that NumPy spells in several ways -------------------------------------------------------------
 
@@ -22,14 +37,24 @@ def _ints(given):
     return tuple(int(i) for i in given)
 
 
-def _bind_reshape(x, *given, shape=None, order="C"):
+def _bind_reshape(x, *given, shape=None, order="C", copy=None):
     shape = _ints(given if shape is None else (shape,))
+    check_order(order)
+    if copy:
+        x = np.copy(x)
+    elif copy is False and not isinstance(numbers_of(x), Traced):  # NumPy says where it cannot do without
+        np.reshape(numbers_of(x), shape, order=order, copy=False)
     if order == "F":
         x = transpose(reshape(transpose(x), shape[::-1]))
         shape = x.shape
-    elif order != "C":
-        raise ValueError(f"reshape: order is {order!r}; expected 'C' or 'F'")
     return (x,), {"shape": shape}
+
+
+def check_order(order):
+    """ValueError for an order of the elements that follows their places in memory, or for none."""
+    if order not in ("C", "F"):
+        hint = ", as tensors promise no order in memory" if order in ("A", "K") else ""
+        raise ValueError(f"order is {order!r}; expected 'C' (rows first) or 'F' (columns first){hint}")
 
 
 def _bind_transpose(x, *given, axes=None):
@@ -37,14 +62,14 @@ def _bind_transpose(x, *given, axes=None):
     return (x,), {} if given in ((), (None,)) else {"axes": _ints(given)}
 
 
-def _bind_arrays(arrays, axis=0):
-    return tuple(arrays), {"axis": axis}
+def _bind_arrays(arrays, axis=0, *, dtype=None, casting="same_kind"):
+    return converted(arrays, dtype, casting), {"axis": axis}
 
 
-def _bind_concatenate(arrays, axis=0):
+def _bind_concatenate(arrays, axis=0, *, dtype=None, casting="same_kind"):
     if axis is None:
-        return _bind_arrays([np.reshape(a, (-1,)) for a in arrays])
-    return _bind_arrays(arrays, axis)
+        arrays, axis = [np.reshape(a, (-1,)) for a in arrays], 0
+    return _bind_arrays(arrays, axis, dtype=dtype, casting=casting)
 
 
 # --- indexing --------------------------------------------------------------------------------------------------------
@@ -130,6 +155,8 @@ def _add_taken(total, g, x, indices, axis=None):
 def _bind_take(x, indices, axis=None, mode="raise"):
     if not isinstance(indices, Traced):
         indices = np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"mode is {mode!r}; expected 'raise', 'wrap' or 'clip'")
     if mode != "raise":
         n = np.size(x) if axis is None else np.shape(x)[axis]
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else np.remainder(indices, n)
@@ -278,6 +305,7 @@ constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad", part_of="pad",
 @implements(np.ravel)
 def ravel(x, order="C"):
     """The elements as a vector (a copy or a view)."""
+    check_order(order)
     return reshape(x, (-1,), order=order)
 
 
@@ -287,17 +315,18 @@ def _atleast_1d(x):
 
 
 @implements(np.hstack)
-def hstack(arrays):
+def hstack(arrays, *, dtype=None, casting="same_kind"):
     """Joined side by side: along the second axis, or the first of vectors."""
     arrays = [_atleast_1d(a) for a in arrays]
-    return concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1)
+    return concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1, dtype=dtype, casting=casting)
 
 
 @implements(np.vstack)
-def vstack(arrays):
+def vstack(arrays, *, dtype=None, casting="same_kind"):
     """Joined one below the other: along the first axis, vectors as rows."""
     arrays = [as_array(a) for a in arrays]
-    return concatenate([reshape(a, (1, -1)) if a.ndim < 2 else a for a in arrays], axis=0)
+    rows = [reshape(a, (1, -1)) if a.ndim < 2 else a for a in arrays]
+    return concatenate(rows, axis=0, dtype=dtype, casting=casting)
 
 
 @implements(np.split)
@@ -334,6 +363,7 @@ def repeat(x, repeats, axis=None):
 @implements(np.diagonal)
 def diagonal(x, offset=0, axis1=0, axis2=1):
     """The diagonal of two axes, as the last axis of the result."""
+    check_axes(2, x=x)
     x = moveaxis(as_array(x), (axis1, axis2), (-2, -1))
     rows, columns = x.shape[-2:]
     first = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0))))
@@ -352,6 +382,6 @@ def diag(x, k=0):
 
 
 @implements(np.trace)
-def trace(x, offset=0, axis1=0, axis2=1):
+def trace(x, offset=0, axis1=0, axis2=1, dtype=None):
     """Sum along the diagonal of two axes."""
-    return np.sum(diagonal(x, offset, axis1, axis2), axis=-1)
+    return np.sum(diagonal(x, offset, axis1, axis2), axis=-1, dtype=dtype)

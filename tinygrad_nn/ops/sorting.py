@@ -7,12 +7,13 @@ from functools import partial
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.operation import Traced, numbers_of
 from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.reductions import mean
 from tinygrad_nn.ops.shaping import (
     broadcast_to,
+    check_axes,
     concatenate,
     expand_dims,
     getitem,
@@ -63,16 +64,21 @@ def _untake_along_samples(rng):
     return [((rng.normal(size=(2, 3)), np.array([[3, 0, 3], [1, 2, 1]])), {"shape": (2, 4), "axis": 1})]
 
 
+_ONE = np.zeros(1)
+
+
 def _argsort(x, axis=-1):
     return np.argsort(x, axis=axis, kind="stable")
 
 
 def _bind_argsort(x, axis=-1, kind=None, order=None, *, stable=None):
     """Always by a stable algorithm, which serves every `kind`."""
+    np.argsort(_ONE, kind=kind, order=order, stable=stable)  # NumPy refuses what there is not
     return (x,), {"axis": axis}
 
 
 def _bind_argpartition(x, kth, axis=-1, kind="introselect", order=None):
+    np.argpartition(_ONE, 0, kind=kind, order=order)
     return (x,), {"kth": kth, "axis": axis}
 
 
@@ -124,14 +130,14 @@ def sort(x, axis=-1, kind=None, order=None, *, stable=None):
     array([100.,   1.,  10.])
     """
     x, axis = (reshape(x, (-1,)), -1) if axis is None else (as_array(x), axis)
-    return take_along_axis(x, argsort(x, axis), axis)
+    return take_along_axis(x, argsort(x, axis, kind, order, stable=stable), axis)
 
 
 @implements(np.partition, method=False)
 def partition(x, kth, axis=-1, kind="introselect", order=None):
     """The kth element in its place, smaller ones before it, larger ones after it: a new array."""
     x, axis = (reshape(x, (-1,)), -1) if axis is None else (as_array(x), axis)
-    return take_along_axis(x, argpartition(x, kth, axis), axis)
+    return take_along_axis(x, argpartition(x, kth, axis, kind, order), axis)
 
 
 def rows_of(x, axis):
@@ -247,12 +253,16 @@ def extract(condition, x):
 @implements(np.compress, method=False)
 def compress(condition, x, axis=None):
     """The parts along an axis (of the flattened array, if None) where the condition, a vector, holds."""
+    check_axes(1, 1, condition=condition)
     return take(x, flatnonzero(condition), axis=axis)
 
 
 @implements(np.digitize, name="_digitize")
 def _digitize(x, bins, right=False):
     bins = as_array(bins)
+    known = numbers_of(bins)
+    if not isinstance(known, Traced) and known.ndim == 1:
+        np.digitize(0.0, known)  # NumPy refuses what is not in order
     side = "left" if right else "right"
     if bins.size and np.greater(value_of(bins)[0], value_of(bins)[-1]):
         return bins.size - searchsorted(bins[::-1], x, side)
@@ -267,6 +277,9 @@ def select(condlist, choicelist, default=0):
     """For each element the choice of the first condition that holds, else the default."""
     if len(condlist) != len(choicelist):
         raise ValueError(f"select: {len(condlist)} conditions and {len(choicelist)} choices: give one for each")
+    for i, condition in enumerate(condlist):
+        if as_array(condition).dtype != bool:
+            raise TypeError(f"condlist[{i}] has dtype {as_array(condition).dtype}; expected bools, as of x > 0")
     y = default
     for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
         y = where(condition, choice, y)
@@ -290,7 +303,9 @@ def choose(index, choices, out=None, mode="raise"):
 def piecewise(x, condlist, funclist, *args, **kw):
     """Functions (or numbers) for the elements where their condition holds; one more is for the others."""
     x = as_array(x)
-    conditions = [np.asarray(value_of(c)) for c in (condlist if isinstance(condlist, (list, tuple)) else [condlist])]
+    if not isinstance(condlist, (list, tuple)) or (x.ndim and not np.ndim(value_of(condlist[0]))):
+        condlist = [condlist]  # of one condition, also as a list of bools
+    conditions = [np.asarray(value_of(c)) for c in condlist]
     functions = list(funclist)
     if len(functions) == len(conditions) + 1:
         conditions.append(~np.any(conditions, axis=0))

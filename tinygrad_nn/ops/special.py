@@ -173,6 +173,8 @@ def normal_logpdf(x, loc=0.0, scale=1.0):
     array([-0.91893853, -1.41893853])
     """
     loc, scale = (v if isinstance(v, (int, float)) else as_array(v) for v in (loc, scale))  # numbers stay weak
+    if isinstance(scale, (int, float)) and not scale > 0:
+        raise ValueError(f"scale is {scale}; expected a standard deviation above 0")
     z = (as_real(x) - loc) / scale
     log_scale = math.log(scale) if isinstance(scale, (int, float)) else np.log(scale)
     return -0.5 * np.square(z) - (log_scale + 0.5 * math.log(2 * math.pi))

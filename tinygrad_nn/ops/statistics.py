@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.operation import Traced, numbers_of
 from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.joining import rearranged
 from tinygrad_nn.ops.linalg import matmul
 from tinygrad_nn.ops.padding import pad
 from tinygrad_nn.ops.precision import single
 from tinygrad_nn.ops.reductions import max, mean, min, sum
-from tinygrad_nn.ops.shaping import concatenate, getitem, moveaxis, putitem, reshape, stack, take
+from tinygrad_nn.ops.shaping import check_axes, concatenate, getitem, moveaxis, putitem, reshape, stack, take
 from tinygrad_nn.ops.sorting import searchsorted, value_of
 from tinygrad_nn.registry import implements
 
@@ -40,6 +41,7 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
     1.75
     """
     x = as_array(x)
+    axis = tuple(axis) if isinstance(axis, list) else axis
     if weights is None:
         y = mean(x, axis=axis, keepdims=keepdims)
         return (y, np.full(y.shape, x.size / y.size)) if returned else y
@@ -55,6 +57,9 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
         weights = np.transpose(weights, tuple(np.argsort(places).tolist()))
         weights = reshape(weights, tuple(n if i in places else 1 for i, n in enumerate(x.shape)))
     total = sum(single(weights * np.ones_like(value_of(x))), axis=axis, keepdims=keepdims)
+    known = numbers_of(total)
+    if not isinstance(known, Traced) and not np.all(known):
+        raise ZeroDivisionError("the weights sum to zero, so that there is no average: take some above 0")
     y = astype(sum(single(x * weights), axis=axis, keepdims=keepdims) / total, np.result_type(x.dtype, weights.dtype))
     return (y, total) if returned else y
 
@@ -72,6 +77,7 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     if y is not None:
         x = concatenate([x, _variables(y, rowvar)])
     ddof = (0 if bias else 1) if ddof is None else ddof
+    _check_weights(fweights=fweights, aweights=aweights)
     w = None if fweights is None else as_array(fweights)
     if aweights is not None:
         w = as_array(aweights) if w is None else w * aweights
@@ -87,7 +93,19 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     return np.squeeze(c)
 
 
+def _check_weights(**weights):
+    """NumPy's refusals; of tensors, whose values are not known yet, the kinds of numbers alone."""
+    for name, w in weights.items():
+        if name == "fweights" and w is not None and as_array(w).dtype.kind not in "iu":
+            raise TypeError(
+                f"{name} has dtype {as_array(w).dtype}; expected whole numbers, how often each was observed"
+            )
+        if w is not None and not isinstance(w, Traced) and np.any(np.asarray(w) < 0):
+            raise ValueError(f"{name} has weights below 0")
+
+
 def _variables(m, rowvar):
+    check_axes(0, 2, m=m)
     m = _wide(m)
     m = reshape(m, (1, -1)) if m.ndim < 2 else m
     return m if rowvar or m.shape[0] == 1 else np.transpose(m)
@@ -131,7 +149,8 @@ def diff(x, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
 def ediff1d(x, to_end=None, to_begin=None):
     """Differences of neighbours of the flattened array, with further values in front and behind."""
     x = as_array(x)
-    parts = [to_begin, diff(reshape(x, (-1,))), to_end]
+    flat = reshape(x, (-1,))
+    parts = [to_begin, flat[1:] - flat[:-1], to_end]
     return concatenate([reshape(as_array(p).astype(x.dtype), (-1,)) for p in parts if p is not None])
 
 
@@ -186,7 +205,10 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     axisa, axisb, axisc = (axis,) * 3 if axis is not None else (axisa, axisb, axisc)
     a, b = moveaxis(as_array(a), axisa, -1), moveaxis(as_array(b), axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
-        raise ValueError(f"cross takes vectors of length 3: a has shape {a.shape}, b has shape {b.shape}")
+        raise ValueError(
+            f"cross takes vectors of length 3: a has shape {a.shape}, b has shape {b.shape}; of two of length 2 it is "
+            "a[0] * b[1] - a[1] * b[0]"
+        )
     turned, back = [1, 2, 0], [2, 0, 1]
     y = take(a, turned, axis=-1) * take(b, back, axis=-1) - take(a, back, axis=-1) * take(b, turned, axis=-1)
     return moveaxis(y, -1, axisc)
@@ -195,10 +217,14 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
 # --- sums of neighbours ----------------------------------------------------------------------------------------------
 
 
+_MODES = {0: "valid", 1: "same", 2: "full"}  # NumPy takes either
+
+
 @implements(np.convolve)
 def convolve(a, v, mode="full"):
     """Convolution of two vectors: modes full, same, valid."""
-    a, v = as_array(a), as_array(v)
+    a, v, mode = as_array(a), as_array(v), _MODES.get(mode, mode)
+    check_axes(0, 1, a=a, v=v)
     if not a.size or not v.size:
         raise ValueError(f"convolve: a has shape {a.shape}, v has shape {v.shape}: neither may be empty")
     if v.size > a.size:
@@ -217,7 +243,10 @@ def convolve(a, v, mode="full"):
 def correlate(a, v, mode="valid"):
     """Sliding product of two vectors: modes valid, same, full."""
     a, v = as_array(a), as_array(v)
-    y = convolve(a, np.flip(v), mode="full")
+    check_axes(1, 1, a=a, v=v)
+    y, mode = convolve(a, np.flip(v), mode="full"), _MODES.get(mode, mode)
+    if mode not in _MODES.values():
+        raise ValueError(f"mode is {mode!r}; expected 'valid', 'same' or 'full'")
     n, m = a.size, v.size
     if mode == "full":
         return y
@@ -234,6 +263,8 @@ def bincount(x, weights=None, minlength=0):
     x = np.asarray(value_of(x))
     if weights is None:
         return np.bincount(x, minlength=minlength)
+    if not x.size:
+        return np.bincount(np.zeros(0, int), np.zeros(0), minlength)
     n = int(np.max(x, initial=-1)) + 1
     return putitem(_wide(weights), (n if n > minlength else minlength,), x)
 
@@ -245,6 +276,9 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     Between the points the gradient flows to x, xp and fp; at a point, x has the slope to its right.
     """
     x, xp, fp = _wide(x), _wide(xp), _wide(fp)
+    check_axes(1, 1, xp=xp, fp=fp)
+    if not xp.size or xp.size != fp.size:
+        raise ValueError(f"xp has {xp.size} points, fp has {fp.size} values: give as many, one at least")
     if period is not None:
         x, xp = np.remainder(x, period), np.remainder(xp, period)
         order = np.argsort(value_of(xp))

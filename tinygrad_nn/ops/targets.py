@@ -43,6 +43,23 @@ def _one_hot(labels, classes=0, dtype=np.float64, axis=0):
     return _are_of_class(np.asarray(labels), classes, axis).astype(dtype)
 
 
+def _bind_one_hot(labels, classes=None, dtype=np.float64, axis=0):
+    if classes is None:
+        classes = _number_of_classes(labels)
+    return (labels,), {"classes": classes, "dtype": dtype, "axis": axis}
+
+
+def _number_of_classes(labels):
+    """One more than the largest label, where the labels are known."""
+    labels = numbers_of(labels)
+    if isinstance(labels, Traced):
+        raise TypeError("classes= says how many there are, where the labels of a recorded step are not known yet")
+    labels = np.asarray(labels)
+    if labels.size and (labels.dtype.kind not in "iub" or labels.min() < 0):
+        raise ValueError(f"expected whole numbers from 0, labels has dtype {labels.dtype}, least {labels.min()}")
+    return int(labels.max(initial=-1)) + 1
+
+
 def _label_columns(labels, classes=0, dtype=np.float64, axis=0):
     """The same, for labels that must be among the classes."""
     hot = _are_of_class(labels, classes, axis)
@@ -101,8 +118,9 @@ HOT = {"arguments": ("labels",), "defaults": {"classes": 0, "dtype": np.float64,
 # fmt: off
 label_columns = op(_label_columns, "onehot({labels})", None, name="_label_columns", part_of="cross_entropy", **HOT,
                    summary="Columns with a 1 in the row of each label, which must be one of the classes")
-one_hot       = op(_one_hot,       "onehot({labels})", None, name="one_hot", **HOT, method=False,
-                   summary="Columns with a 1 in the row of each label: the classes are a new axis", example="tn.one_hot(np.array([0, 1]), classes=2)")
+one_hot       = op(_one_hot,       "onehot({labels})", None, name="one_hot", **HOT, method=False, bind=_bind_one_hot,
+                   summary="Columns with a 1 in the row of each label: the classes (up to the largest label, unless given) are a new axis",
+                   example="tn.one_hot(np.array([0, 1]), classes=2)")
 # fmt: on
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_nn.anomalies import refuse_non_finite_part
 from tinygrad_nn.errors import ShapeError, label
-from tinygrad_nn.exact_zeros import behind, both, fitted_zeros, given_zeros, spread, with_exact_zeros
+from tinygrad_nn.exact_zeros import both, fitted_zeros, given_zeros, sent_back
 from tinygrad_nn.modes import MODE, operand
 from tinygrad_nn.operands import real_operand
 from tinygrad_nn.operation import Traced
@@ -94,12 +94,7 @@ def sweep(
         arrays = (node._value, [array_of(x) for x in node.inputs])
         y, values = (node, node.inputs) if record else arrays
         for slot in slots:
-            part = op.vjps[slot](g, y, *values, **params)
-            exact = behind(op, slot, zeros[node], *arrays, params, record)
-            if op.kind == "elementwise":
-                part = with_exact_zeros(part, exact, g)
-            elif op.kind == "reduction":
-                part = with_exact_zeros(part, exact, spread(array_of(g), arrays[1][slot], params))
+            part, exact = sent_back(op, slot, g, zeros[node], y, values, arrays, params, record)
             exact = fitted_zeros(exact, part, arrays[1][slot], node._value)
             part = fitted(part, node, slot)
             if on_part is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.exact_zeros import DIRECT, PASSING
+from tinygrad_nn.exact_zeros import PASSING
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.parts import fitted
 
@@ -51,8 +51,8 @@ def quick_sweep(
         if not unchanged:
             node.check_unchanged()
         selected = op.selects or selected
-        doubtful = selected and op.kind in DIRECT
-        selected = selected and op.kind in PASSING
+        if selected:
+            selected = op.kind in PASSING or op.entries
         rules, pair = op.vjps, len(values) == 2 and not params
         if pair:
             a, b = values
@@ -62,7 +62,7 @@ def quick_sweep(
                 part = rules[slot](g, y, a, b)
             else:
                 part = rules[slot](g, y, *values, **params) if params else rules[slot](g, y, *values)
-            if doubtful and (part != part if type(part) is SINGLE else has_nan(part)):
+            if selected and (part != part if type(part) is SINGLE else has_nan(part)):
                 return None
             value, at = x._value, x.index
             if type(part) is np.ndarray:
@@ -117,5 +117,5 @@ def has_nan(part: Any) -> bool:
         return part.may_have_nan()
     if not isinstance(part, (np.ndarray, np.generic)):
         return True
-    total = np.add.reduce(part, axis=None)
+    total = np.vdot(part, part) if part.dtype.char in "fd" else np.add.reduce(part, axis=None)
     return bool(total != total)

@@ -250,7 +250,7 @@ index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x
                   lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", selects=True, bind=_bind_index_update,
                   samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
-constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad", part_of="pad",
+constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad", part_of="pad", entries="ones",
                   jvp=lambda tangents, y, x, pad_width=0, constant_values=0: constant_pad(tangents[0], pad_width), bind=_bind_pad,
                   samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), width, 1.5) for width in (1, (2, 1), ((0, 1), (2, 0)))],
                   summary="Padded with a constant")

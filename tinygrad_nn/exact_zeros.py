@@ -20,18 +20,12 @@ from tinygrad_nn.operation import Op, Traced, numbers_of
 from tinygrad_nn.parts import array_of, unbroadcast
 
 __all__ = [
-    "ANY", "ahead", "behind", "both", "fitted_zeros", "given_zeros", "moved_by", "multiplies", "passes", "sent_back",
+    "ANY", "DIRECT", "ahead", "behind", "both", "fitted_zeros", "given_zeros", "moved_by", "multiplies", "sent_back",
     "with_exact_zeros",
 ]  # fmt: skip
 
 ANY = "any"
-PASSING = ("elementwise", "reduction", "linear", "multilinear")  # kinds whose rules pass an exact zero on as one
-
-
-def passes(op: Op) -> bool:
-    """Whether an exact zero in a gradient or tangent is one in what its rules make of it."""
-    return op.kind in PASSING or bool(op.entries)
-
+DIRECT = ("elementwise", "reduction")  # kinds that multiply each element by its own slope: here most 0 · ∞ are met
 
 def multiplies(op: Op) -> bool:
     """Whether its rules multiply a gradient by other arguments, and add up the products."""
@@ -173,7 +167,7 @@ def behind(
     op: Op, slot: int, zeros: Any, y: Any, inputs: Sequence[Any], params: dict[str, Any], recorded: bool = False
 ) -> Any:
     """The exact zeros of the part that a rule sends to an input, given those of the output's gradient."""
-    if not passes(op) or (zeros is None and not op.selects):
+    if not op.passes or (zeros is None and not op.selects):
         return None
     if zeros is ANY or (_is_placeholder(y) and not recorded):
         return ANY
@@ -190,7 +184,7 @@ def ahead(
     op: Op, zeros: dict[int, Any], y: Any, inputs: Sequence[Any], params: dict[str, Any], recorded: bool = False
 ) -> Any:
     """The exact zeros of a linear or multilinear operation's tangent, given those of the arguments that move."""
-    if not passes(op) or (all(z is None for z in zeros.values()) and not _makes_zeros(op, y, inputs)):
+    if not op.passes or (all(z is None for z in zeros.values()) and not _makes_zeros(op, y, inputs)):
         return None
     if any(z is ANY for z in zeros.values()) or (_is_placeholder(y) and not recorded):
         return ANY

@@ -27,6 +27,7 @@ __all__ = [
 ANY = "any"
 DIRECT = ("elementwise", "reduction")  # kinds that multiply each element by its own slope: here most 0 · ∞ are met
 
+
 def multiplies(op: Op) -> bool:
     """Whether its rules multiply a gradient by other arguments, and add up the products."""
     return op.kind == "multilinear" or op.entries == "factors"

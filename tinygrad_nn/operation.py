@@ -120,6 +120,7 @@ class Op:
     view: bool = True  # the output may share memory with an input
     array_params: bool = True  # parameters may be arrays, which recording copies
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0
+    aligned: bool = False  # an axis, shape or index among the parameters is that of every argument
     matrix_product: bool = False  # of its first two arguments
     method: bool = True
     # how it is written

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.autodiff import copied, history, pullback
-from tinygrad_nn.batched import batching, enter, leave, outermost
+from tinygrad_nn.batched import batching, enter, left, outermost
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.forward_mode import pushforward
 from tinygrad_nn.modes import MODE, transforming
@@ -342,7 +342,7 @@ def _rows(call: _Call, k: int, first: int, last: int) -> list[Any]:
         return [np.expand_dims(row, 0) for row in call.pull(seeds)]
     with batching() as level:
         seeds[k] = enter(basis.reshape(count, *y.shape), level=level)
-        return [leave(row, level=level, count=count) for row in call.pull(seeds)]
+        return [left(row, level, count) for row in call.pull(seeds)]
 
 
 def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:

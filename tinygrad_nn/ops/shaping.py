@@ -217,10 +217,10 @@ broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g
                   bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), simplify=unwritten, variants=({"shape": (4, 2, 3)},),
                   summary="Repeated along new or stretched axes", example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))")
 concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", VariadicRule(_part), name="concatenate", **COPIED, method=False,
-                  bind=_bind_concatenate, stands_for=(np.concatenate,), variants=({}, {"axis": 1}),
+                  aligned=True, bind=_bind_concatenate, stands_for=(np.concatenate,), variants=({}, {"axis": 1}),
                   summary="Joined along an axis", example="tn.concatenate([np.array([1.0]), np.array([2.0, 3.0])])")
 stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({arrays})", VariadicRule(_layer), name="stack", **COPIED, method=False,
-                  bind=_bind_arrays, stands_for=(np.stack,), variants=({}, {"axis": -1}),
+                  aligned=True, bind=_bind_arrays, stands_for=(np.stack,), variants=({}, {"axis": -1}),
                   summary="Joined along a new axis", example="tn.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])")
 tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
                   variants=({"reps": (2,)}, {"reps": (2, 1)}, {"reps": (2, 1, 2)}, {"reps": (0, 2)}),

@@ -177,7 +177,7 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
             if not isinstance(value, Traced):
                 raise TypeError(
                     f"gradients: {role}[{i}] is of type {type(value).__name__}, expected a recorded tensor; "
-                    "tn.grad differentiates functions of arrays"
+                    "gradients(..., create_graph=True) gives tensors, and tn.grad differentiates functions of arrays"
                 )
     seeds = [seed_for(y, g, "grad_outputs") for y, g in zip(outputs, grad_outputs, strict=True)]
     if not create_graph:

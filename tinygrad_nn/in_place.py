@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import MutationError, ShapeError, label
-from tinygrad_nn.modes import MODE
+from tinygrad_nn.modes import ACTIVE, MODE
 
 __all__ = ["give_in_place_operators"]
 
-REPLACEABLE: dict[str, Any] = {"active": False}  # `params` of an example of vmap: `x += 1` makes another one
+REPLACEABLE: dict[str, Any] = {ACTIVE: False}  # `params` of an example of vmap: `x += 1` makes another one
 _OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor")
 
 

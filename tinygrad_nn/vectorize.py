@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,9 @@ def vmap(f: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     >>> tn.vmap(tn.grad(np.sin))(np.array([0.0, np.pi]))
     array([ 1., -1.])
     """
+
+    if not callable(f):
+        raise TypeError(f"vmap takes a function of one example, this is of type {type(f).__name__}")
 
     @functools.wraps(f)
     def batched(*args: Any, **kwargs: Any) -> Any:
@@ -109,6 +112,11 @@ def _examples_first(x: Any, axis: int | None) -> Any:
     """An array with its examples along the first axis."""
     if axis is None:
         return x
+    if hasattr(x, "named_parameters") or isinstance(x, Iterator):
+        raise TypeError(
+            f"vmap: an argument is of type {type(x).__name__}, expected arrays: share a module with None in in_axes, or "
+            "use it from outside"
+        )
     x = x if isinstance(x, Traced) else np.asarray(x)
     if not x.ndim:
         raise ValueError(

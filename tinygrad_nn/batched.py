@@ -118,7 +118,8 @@ class Batched(Traced):
         index = self.first()
         return index.as_index() if isinstance(index, Traced) else np.array(index)
 
-    __bool__, __float__, __int__, __index__, __complex__ = map(_of_first, (bool, float, int, operator.index, complex))
+    __bool__, __float__, __int__, __complex__ = _of_first(bool), _of_first(float), _of_first(int), _of_first(complex)
+    __index__ = _of_first(operator.index)
     __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
     __sub__, __rsub__ = _operator(elementwise.subtract), _reflected(elementwise.subtract)
     __mul__, __rmul__ = _operator(elementwise.multiply), _reflected(elementwise.multiply)
@@ -211,10 +212,15 @@ def _level(x: Any) -> int:
 
 
 def _enter(full: Any, level: int = 1) -> Batched:
+    """A later vmap stays outside, whose directions pass through one that has ended."""
+    if _level(full) > level:
+        return Batched(_enter(np.moveaxis(full.full, 0, 1), level), full.level)
     return Batched(full, level)
 
 
 def _leave(x: Any, level: int = 1, count: int = 0) -> Any:
+    if _level(x) > level and level in _levels(x):
+        return Batched(np.moveaxis(_leave(x.full, level, count), 0, 1), x.level)
     return x.full if _level(x) == level else np.broadcast_to(x, (count, *np.shape(x)))
 
 

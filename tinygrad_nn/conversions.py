@@ -121,8 +121,8 @@ def _restored(kind: type, value: Any, tracked: bool, name: str | None, grad: Any
 
 
 def refuse_recorded(new: Any, what: str) -> None:
-    """TypeError for a value with a history that what takes it would lose."""
-    if MODE.get().grad and isinstance(new, Traced) and hasattr(new, "params") and is_recorded(new):
+    """TypeError for a tensor with a history that what takes it would lose."""
+    if MODE.get().grad and hasattr(new, "params") and is_recorded(new):
         raise TypeError(
             f"{what} takes numbers, and the history of {label(new, 'a recorded tensor')} of shape {new.shape} would be "
             "lost: take .detach(), or tn.nn.functional_call(model, parameters, X), which keeps it"

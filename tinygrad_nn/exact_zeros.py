@@ -61,8 +61,8 @@ def with_exact_zeros(part: Any, zeros: Any, g: Any) -> Any:
 
 
 def sent_back(
-    op: Op, slot: int, g: Any, zeros: Any, y: Any, values: Sequence[Any], arrays: tuple, params: dict[str, Any],
-    record: bool,
+    op: Op, slot: int, g: Any, zeros: Any, y: Any, values: Sequence[Any], arrays: tuple[Any, Sequence[Any]],
+    params: dict[str, Any], record: bool,
 ) -> tuple[Any, Any]:  # fmt: skip
     """The part that a rule sends to an input, and its exact zeros, given the gradient and its exact zeros.
 
@@ -85,8 +85,9 @@ def sent_back(
 
 
 def moved_by(
-    op: Op, slot: int, t: Any, zeros: Any, y: Any, inputs: Sequence[Any], arrays: tuple, record: bool
-) -> tuple[Any, Any]:
+    op: Op, slot: int, t: Any, zeros: Any, y: Any, inputs: Sequence[Any],
+    arrays: tuple[Any, Sequence[Any], dict[str, Any]], record: bool,
+) -> tuple[Any, Any]:  # fmt: skip
     """How the result of a product moves when one factor moves by `t`, and the exact zeros of that."""
     params = arrays[2]
 

@@ -357,8 +357,8 @@ class Tensor(Traced):
         """
         if others:
             raise TypeError(
-                f"backward does not take {min(others)}=: tn.gradients(y, x, create_graph=True) records what it computes, "
-                "and every graph stays after backward(), which may be called again"
+                f"backward does not take {min(others)}=: tn.gradients(y, x, create_graph=True) records what it "
+                "computes, and every graph stays after backward(), which may be called again"
             )
         here = self.here()
         if isinstance(here._value, Batched):

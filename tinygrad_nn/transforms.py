@@ -217,7 +217,6 @@ def grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False)
     >>> tn.grad(tn.grad(lambda x: x**3))(2.0)
     array(12.)
     """
-
     _check_request("grad", f, argnums)
 
     @_named_like(f, "Gradient")
@@ -236,7 +235,6 @@ def value_and_grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: boo
     >>> tn.value_and_grad(lambda x: x * x)(3.0)
     (array(9.), array(6.))
     """
-
     _check_request("value_and_grad", f, argnums)
 
     @_named_like(f, "Value and gradient")
@@ -257,7 +255,6 @@ def elementwise_grad(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callabl
     >>> tn.elementwise_grad(np.sin)(np.array([0.0, np.pi]))
     array([ 1., -1.])
     """
-
     _check_request("elementwise_grad", f, argnums)
 
     @_named_like(f, "Elementwise derivative")
@@ -329,7 +326,6 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     array([[2., 0.],
            [0., 4.]])
     """
-
     _check_request("jacobian", f, argnums)
 
     @_named_like(f, "Jacobian")

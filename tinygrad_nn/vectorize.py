@@ -51,7 +51,6 @@ def vmap(f: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     >>> tn.vmap(tn.grad(np.sin))(np.array([0.0, np.pi]))
     array([ 1., -1.])
     """
-
     if not callable(f):
         raise TypeError(f"vmap takes a function of one example, this is of type {type(f).__name__}")
 
@@ -114,8 +113,8 @@ def _examples_first(x: Any, axis: int | None) -> Any:
         return x
     if hasattr(x, "named_parameters") or isinstance(x, Iterator):
         raise TypeError(
-            f"vmap: an argument is of type {type(x).__name__}, expected arrays: share a module with None in in_axes, or "
-            "use it from outside"
+            f"vmap: an argument is of type {type(x).__name__}, expected arrays: share a module with None in in_axes, "
+            "or use it from outside"
         )
     x = x if isinstance(x, Traced) else np.asarray(x)
     if not x.ndim:

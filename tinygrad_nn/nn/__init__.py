@@ -13,5 +13,6 @@ from tinygrad_nn.nn.regularization import l1_penalty, l2_penalty, weights
 
 __all__ = [
     "Activation", "BatchNorm", "Dense", "Dropout", "Flatten", "LayerNorm", "Module", "Residual", "Sequential",
-    "augmented", "backpropagation", "build", "forward_pass", "functional_call", "init", "l1_penalty", "l2_penalty", "load", "weights",
+    "augmented", "backpropagation", "build", "forward_pass", "functional_call", "init", "l1_penalty", "l2_penalty",
+    "load", "weights",
 ]  # fmt: skip

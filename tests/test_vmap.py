@@ -423,6 +423,21 @@ def test_functions_that_ask_for_values_are_called_once_for_each_example(f):
     np.testing.assert_allclose(got, np.stack([np.asarray(getattr(y, "value", y)) for y in map(f, map(tn.tensor, X))]))
 
 
+def test_the_branch_of_the_first_example_is_computed_for_it_alone():
+    """For others it may warn, which is an error in tests, or fail."""
+    calls = []
+
+    def f(m):
+        calls.append(1)
+        return np.linalg.inv(m).sum() + np.log(m[0, 0]) if m[0, 0] > 0 else m.sum()
+
+    given = np.stack([np.eye(2), np.zeros((2, 2)), -np.eye(2)])
+    np.testing.assert_array_equal(tn.vmap(f)(given), [2.0, 0.0, -2.0])
+    assert len(calls) == 3
+    np.testing.assert_array_equal(tn.vmap(tn.grad(f))(given)[1:], np.ones((2, 2, 2)))
+    np.testing.assert_array_equal(tn.grad(lambda m: tn.vmap(f)(m).sum())(given)[1:], np.ones((2, 2, 2)))
+
+
 def test_derivatives_of_functions_that_ask_for_values():
     def f(x):
         return np.sqrt(abs(x)).sum() if x[0] > 0 else (x * x).sum()

@@ -102,6 +102,10 @@ class Batched(Traced):
         interpreter.for_first[self.level] = True
         return self.full[0]
 
+    def all_as_first(self) -> Batched:
+        """The first example in the place of each: what it alone goes through may fail for others, or warn."""
+        return Batched(np.broadcast_to(self.full[:1], self.full.shape), self.level)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.array(self.first(), dtype=dtype)
 
@@ -156,6 +160,8 @@ class Batched(Traced):
         if op in (enter, leave, shared):
             return op.forward(*args, **(params or {}))
         level = max(_level(a) for a in args)
+        if runs_for_first(level):
+            args = tuple([a.all_as_first() if _level(a) == level else a for a in args])
         batched = [_level(a) == level for a in args]
         params = {**op.defaults, **(params or {})}
         for way in (_elementwise, _product, _by_parameters, _by_composition, _one_by_one):
@@ -294,10 +300,10 @@ def batching(may_ask: bool = False) -> Iterator[int]:
         noted.pop(level, None)
 
 
-def is_for_first(level: int) -> bool:
-    """Whether the function under this vmap has asked for a value, and has gone on for the first example alone."""
+def runs_for_first(level: int) -> bool:
+    """Whether the function under this vmap has asked for a value, and goes on for the first example alone."""
     interpreter = MODE.get().interpreter
-    return isinstance(interpreter, Batching) and interpreter.for_first[level]
+    return isinstance(interpreter, Batching) and interpreter.for_first.get(level, False)
 
 
 # --- what operations do to a batch -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.batched import batching, enter, is_for_first, left
+from tinygrad_nn.batched import batching, enter, left, runs_for_first
 from tinygrad_nn.errors import MutationError
 from tinygrad_nn.in_place import REPLACEABLE
 from tinygrad_nn.modes import MODE
@@ -137,7 +137,7 @@ def _at_once(call: Callable, count: int) -> tuple[bool, Any]:
     """Whether the function was carried out for all examples, and the results of all, or else that of the first."""
     with batching(may_ask=True) as level:
         result = call(lambda x: _replaceable(enter(_as_tensor(x), level=level)))
-        whole = not is_for_first(level)
+        whole = not runs_for_first(level)
         results = tree.map(lambda y: left(_as_tensor(y), level, count), result)
     return whole, results if whole else tree.map(lambda y: y[0], results)
 

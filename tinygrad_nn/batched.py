@@ -23,17 +23,9 @@ from tinygrad_nn.ops import elementwise, linalg, shaping
 from tinygrad_nn.parts import array_of
 
 __all__ = [
-    "Batched",
-    "Batching",
-    "UnbatchableError",
-    "batching",
-    "enter",
-    "fitted_to",
-    "is_for_first",
-    "leave",
-    "left",
-    "outermost",
-]
+    "Batched", "Batching", "UnbatchableError", "batching", "enter", "fitted_to", "leave", "left", "outermost",
+    "runs_for_first",
+]  # fmt: skip
 
 _AXES = ("axis", "axis1", "axis2", "source", "destination")  # parameters that name axes
 _SAYS_SHAPE = {np.zeros_like: 0, np.ones_like: 1, np.empty_like: 0}

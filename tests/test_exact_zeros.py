@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
+from tinygrad_nn.exact_zeros import multiplies
+from tinygrad_nn.operation import BY_NAME, Op
+from tinygrad_nn.samples import samples_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in")
 X = np.array([0.0, 1.0, -1.0, 0.5, 2.0])
@@ -154,3 +157,60 @@ def test_a_compiled_step_with_guards():
     compiled = tn.compile(step)
     for _ in range(3):
         np.testing.assert_allclose(compiled(X), step(X))
+
+
+def factors_of(op, arrays):
+    return [i for i, a in enumerate(arrays) if op.differentiable(i) and np.asarray(a).dtype.kind == "f"]
+
+
+PRODUCTS = [
+    pytest.param(op, arrays, params, slot, id=f"{op.name}-{number}-{slot}")
+    for op in BY_NAME.values() if isinstance(op, Op) and multiplies(op)
+    for number, (arrays, params) in enumerate(samples_of(op)) for slot in factors_of(op, arrays)
+    if len(factors_of(op, arrays)) > 1 and np.size(arrays[slot]) > 1
+]  # fmt: skip
+
+
+def products_of_logarithms(op, arrays, params, singular):
+    """Σ over the finite elements of a product, one factor of which is log 0 at one place, and a point to look at.
+
+    Where it is not `singular`, the point is another one at this place: all derivatives are the same.
+    """
+    slots = factors_of(op, arrays)
+    shapes = [arrays[i].shape for i in slots]
+    ends = np.cumsum([int(np.prod(s)) for s in shapes])
+
+    def factors(x):
+        parts = np.split(x, ends[:-1])
+        logs = [np.log(np.reshape(p, s)) for p, s in zip(parts, shapes, strict=True)]
+        return op.apply([logs[slots.index(i)] if i in slots else a for i, a in enumerate(arrays)], params)
+
+    x = np.random.default_rng(0).uniform(1.5, 3.0, ends[-1])
+    at = ends[slots.index(singular)] - 1
+    x[at] = 0.0
+    finite = np.isfinite(factors(x))
+    weights = np.random.default_rng(1).uniform(0.5, 1.0, finite.shape)
+    return lambda t: np.sum(np.where(finite, factors(t) * weights, 0.0)), x, np.where(np.arange(len(x)) == at, 1.0, x)
+
+
+MODES = {
+    "grad": lambda f, x: tn.grad(f)(x),
+    "jvp": lambda f, x: np.array([tn.jvp(f, (x,), (e,))[1] for e in np.eye(len(x))]),
+    "hessian": lambda f, x: tn.hessian(f)(x),
+    "forward over reverse": lambda f, x: np.array([tn.hvp(f, (x,), (e,)) for e in np.eye(len(x))]),
+    "reverse over forward": lambda f, x: tn.jacobian(lambda t: tn.jvp(f, (t,), (np.ones(len(x)),))[1])(x),
+    "forward over forward": lambda f, x: tn.jvp(lambda t: tn.jvp(f, (t,), (x + 1.0,))[1], (x,), (np.ones(len(x)),))[1],
+    "vmap": lambda f, x: tn.vmap(tn.grad(f))(np.stack([x + 0.5, x]))[1],
+    "compiled": lambda f, x: [step(x + 0.5 * i) for step in [tn.compile(tn.grad(f))] for i in (1, 1, 1, 0, 0)][-1],
+    "compiled, second": lambda f, x: [step(x) for step in [tn.compile(lambda t: tn.hvp(f, (t,), (np.ones(len(x)),)))]
+                                      for _ in range(3)][-1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("op", "arrays", "params", "slot"), PRODUCTS)
+def test_products_behind_a_choice(op, arrays, params, slot):
+    """What is infinite in a factor, and only in terms that were not chosen, reaches no derivative of any kind."""
+    f, x, elsewhere = products_of_logarithms(op, arrays, params, slot)
+    with np.errstate(all="ignore"):
+        for mode, derivative in MODES.items():
+            np.testing.assert_allclose(derivative(f, x), derivative(f, elsewhere), atol=1e-12, err_msg=mode)

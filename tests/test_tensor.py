@@ -1159,6 +1159,41 @@ def test_recorded_tensors_refuse_to_be_copied(duplicate):
     duplicate(y.detach())
 
 
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize(
+    "transform",
+    [tn.grad, tn.value_and_grad, tn.jacobian, tn.hessian, lambda f: tn.vmap(tn.grad(f)),
+     lambda f: lambda x: tn.jvp(f, (x,), (x,)), lambda f: lambda x: tn.vjp(f, x)],
+)  # fmt: skip
+def test_the_variable_of_a_transform_refuses_to_be_copied(duplicate, transform):
+    """Its copy would be another variable, and the gradient silently that of a constant."""
+    with pytest.raises(TypeError, match=r"of a recorded tensor \(.*\) would leave its graph behind: take t\.detach"):
+        transform(lambda x: duplicate(x) and np.sum(x * x))(np.ones(2))
+    kept = []
+    tn.grad(lambda x: kept.append(x) or np.sum(x * x))(np.ones(2))
+    duplicate(kept[0])  # it is none any more
+
+
+def test_round_stays_in_the_graph():
+    t = leaf([1.26, -0.74])
+    assert round(t).tolist() == [1.0, -1.0]
+    assert round(t, 1).tolist() == [1.3, -0.7]
+    assert round(t).requires_grad
+    np.testing.assert_array_equal(tn.grad(lambda x: round(x) * x)(2.7), 3.0)
+
+
+def test_values_with_a_history_are_no_data():
+    a, b = leaf([1.0, 2.0], name="a"), tn.tensor([3.0, 4.0], name="b")
+    with pytest.raises(TypeError, match=r"b\.data = \.\.\. takes numbers, and the history .* take \.detach"):
+        b.data = a * 2
+    with pytest.raises(TypeError, match=r"the history of .* would be lost"):
+        tn.grad(lambda w: setattr(b, "data", w) or b.sum())(np.ones(2))
+    b.data = (a * 2).detach()
+    with tn.no_grad():
+        b.data = a * 3
+    assert b.tolist() == [3.0, 6.0]
+
+
 def test_operations_are_pickled_by_name():
     assert pickle.loads(pickle.dumps(tn.tanh)) is tn.tanh
     assert copy.deepcopy({"f": tn.relu})["f"] is tn.relu

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
+from tinygrad_nn import transforms
 
 X = np.array([0.5, -1.0, 2.0])
 V = np.array([1.0, 0.5, -2.0])
@@ -512,3 +513,73 @@ def test_gradcheck_still_sees_a_slightly_wrong_rule(x):
     )
     with pytest.raises(tn.GradientCheckError, match="slightly_wrong: 1 derivative differs"):
         tn.gradcheck(wrong, x, atol=0.0)
+
+
+def tall(d):
+    """Eleven outputs, in three arrays, of five inputs."""
+    return {
+        "outer": np.outer(d["a"], np.sin(d["b"])),
+        "same": d["a"] * np.where(d["a"] > 0, np.sqrt(d["a"]), 0.0),
+        "no": np.ones(3),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_tall_jacobians_go_forward_and_say_the_same(monkeypatch):
+    point = {"a": np.array([1.0, -2.0]), "b": np.array([0.5, 1.0, 2.0])}
+    forward = tn.jacobian(tall)(point)
+    with monkeypatch.context() as m:
+        m.setattr(transforms, "_columns", lambda *_: pytest.fail("forward"))
+        with pytest.raises(pytest.fail.Exception, match="forward"):
+            tn.jacobian(tall)(point)
+        m.setattr(transforms, "_is_tall", lambda call: False)
+        backward = tn.jacobian(tall)(point)
+    for out in backward:
+        for key in point:
+            np.testing.assert_allclose(forward[out][key], backward[out][key], rtol=1e-12)
+    with monkeypatch.context() as m:
+        m.setattr(transforms, "AT_ONCE", 30)  # so that columns come in several stretches
+        np.testing.assert_array_equal(tn.jacobian(tall)(point)["outer"]["b"], forward["outer"]["b"])
+
+
+def test_tall_jacobians_are_differentiated_and_nested():
+    def f(x):
+        return np.outer(np.sin(x), x * x).reshape(-1)
+
+    def total(x):
+        return (tn.jacobian(f)(x) ** 2).sum()
+
+    x = np.array([0.3, 0.7])
+    tn.gradcheck(total, x)
+    np.testing.assert_allclose(tn.vmap(tn.jacobian(f))(np.stack([x, 2 * x]))[1], tn.jacobian(f)(2 * x))
+    w = tn.tensor(2.0, requires_grad=True)
+    tn.jacobian(lambda x: f(x) * w)(x).sum().backward()
+    np.testing.assert_allclose(w.grad, tn.jacobian(f)(x).sum())
+
+
+def test_operations_without_forward_mode_go_backward():
+    cut = tn.op(lambda x: x * x * x, "{x}³", lambda g, y, x: 3 * g * x * x, name="cube_without_kind")
+    np.testing.assert_allclose(tn.jacobian(lambda x: np.outer(cut(x), np.ones(3)))(np.array([2.0, 1.0]))[:, 0],
+                               np.diag([12.0, 3.0]))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: tn.grad((x * x).sum(), x), "grad takes a function, this is of type Tensor: for recorded tensors"),
+        (lambda x: tn.hessian(3.0), "hessian takes a function, this is of type float"),
+        (lambda x: tn.jvp(x, (x,), (x,)), "jvp takes a function"),
+        (lambda x: tn.vjp(x, x), "vjp takes a function"),
+        (lambda x: tn.hvp(x, (x,), (x,)), "hvp takes a function"),
+        (lambda x: tn.vmap(x), "vmap takes a function of one example, this is of type Tensor"),
+        (lambda x: tn.grad(np.sum, x), "grad: argnums is of type Tensor, expected a position or a tuple of positions"),
+        (lambda x: tn.jacobian(np.sum, "x"), "jacobian: argnums is of type str, expected"),
+        (lambda x: tn.value_and_grad(np.sum, None), "value_and_grad: argnums is of type NoneType, expected"),
+        (lambda x: x.sum().backward(create_graph=True), "backward does not take create_graph=: tn.gradients"),
+        (lambda x: x.sum().backward(retain_graph=True), "backward does not take retain_graph=: .* may be called again"),
+        (lambda x: tn.gradients(tn.gradients(x.sum(), x)[0], x), "outputs.0. is of type ndarray.*create_graph=True"),
+    ],
+)  # fmt: skip
+def test_requests_that_cannot_be_met_say_so_at_once(call, message):
+    with pytest.raises(TypeError, match=message):
+        call(tn.tensor([1.0, 2.0], requires_grad=True))

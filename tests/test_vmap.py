@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from random_programs import program
-from test_ops import DIFFERENTIABLE
+from test_ops import ALL, DIFFERENTIABLE
 
 import tinygrad_nn as tn
 from tinygrad_nn import batched, vectorize
@@ -176,7 +176,7 @@ def test_what_differs_from_example_to_example_is_computed_one_by_one():
         return x * 2 if x > 0 else -x
 
     np.testing.assert_array_equal(tn.vmap(f)(np.array([1.0, -1.0])), [2, 1])
-    assert len(calls) == 3
+    assert len(calls) == 2
     x = tn.tensor([1.0, -1.0], requires_grad=True)
     tn.vmap(f)(x).sum().backward()
     np.testing.assert_array_equal(x.grad, [2, -1])
@@ -289,3 +289,190 @@ def test_wrong_targets_are_refused_within_too():
         tn.vmap(tn.cross_entropy)(SCORES, np.full_like(LABELS, 7))
     with pytest.raises(ValueError, match=r"target 2\.0 at index .* is not a probability"):
         tn.vmap(tn.binary_cross_entropy)(SCORES, np.full_like(SHARES, 2.0))
+
+
+def of_equal_shapes(op):
+    """Samples whose arrays have the shape of the first; whole numbers stay such, and small enough for an index."""
+    for arrays, params in samples_of(op):
+        shape, rng = np.shape(arrays[0]), np.random.default_rng(0)
+        yield (
+            [rng.integers(0, 2, shape) if np.asarray(a).dtype.kind in "iu" else np.resize(a, shape) for a in arrays],
+            params,
+        )
+
+
+SEVERAL = [op for op in ALL.values() if op.defaults and op.composed is None and len(op.arguments) > 1]
+
+
+@pytest.mark.parametrize("op", SEVERAL, ids=lambda op: op.name)
+def test_arguments_of_one_shape_with_parameters(op):
+    """An axis among the parameters need not be an axis of each argument."""
+    for arrays, params in of_equal_shapes(op):
+        batch = [np.stack([a, np.flip(a)]) for a in arrays]
+
+        def f(*given, params=params):
+            return op.apply(given, params)
+
+        try:
+            expected = np.stack([op.apply([a[i] for a in batch], params) for i in range(2)])
+        except (ValueError, IndexError, TypeError):
+            continue  # it takes no arguments of one shape
+        np.testing.assert_array_equal(tn.vmap(f)(*batch), expected)
+        moving = tuple(i for i, a in enumerate(arrays) if op.differentiable(i) and a.dtype.kind == "f")
+        slopes = tn.elementwise_grad(f, moving)
+        each = [np.stack(rows) for rows in zip(*[slopes(*[a[i] for a in batch]) for i in range(2)], strict=True)]
+        for got, wanted in zip(tn.vmap(slopes)(*batch), each, strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
+def test_indices_of_each_example():
+    x, i = np.array([[0.1, 0.2], [0.3, 0.4]]), np.array([[0, 0], [1, 1]])
+    np.testing.assert_allclose(tn.vmap(tn.grad(lambda x, i: np.sum(np.take(x, i) ** 2)))(x, i), [[0.4, 0], [0, 1.6]])
+    assert tn.vmap(lambda x, i: np.take(x, i, axis=0))(x, i).shape == (2, 2)
+
+
+DERIVATIVES = {"grad": tn.grad, "jacobian": tn.jacobian, "hessian": tn.hessian,
+               "jvp": lambda f: lambda x: tn.jvp(f, (x,), (np.ones(3),))[1]}  # fmt: skip
+
+
+@pytest.mark.parametrize("transform", DERIVATIVES.values(), ids=DERIVATIVES)
+def test_a_result_that_no_example_decides(transform):
+    def within(x):
+        return np.sum(tn.vmap(lambda a: np.sum(np.sin(x)))(np.ones(2)))
+
+    np.testing.assert_allclose(transform(within)(X[0]), transform(lambda x: 2 * np.sum(np.sin(x)))(X[0]))
+    np.testing.assert_allclose(tn.vmap(transform(within))(X), np.stack([transform(within)(x) for x in X]))
+
+
+def test_a_result_that_no_example_decides_reaches_the_gradient_of_a_parameter():
+    p = tn.tensor(X[0], requires_grad=True)
+    tn.vmap(lambda a: np.sin(p))(np.ones(2)).sum().backward()
+    assert type(p.grad) is np.ndarray
+    np.testing.assert_allclose(p.grad, 2 * np.cos(X[0]))
+
+
+def in_no_grad(x):
+    with tn.no_grad():
+        x -= 1
+    return x.sum()
+
+
+def added(x):
+    y = x
+    y += 1
+    return np.sum(x * y)
+
+
+def assigned(x):
+    x[0] = 5.0
+    return x.sum()
+
+
+def through_data(x):
+    x.data[...] += 1
+    return x.sum()
+
+
+@pytest.mark.parametrize("f", [added, assigned, through_data, in_no_grad])
+@pytest.mark.parametrize("one", [False, True])
+def test_changes_in_place_are_the_function_s_own(f, one):
+    given = X.copy()
+    g = (lambda x: f(x) if x[0] > -9 else 0.0) if one else f
+    got = tn.vmap(g)(given)
+    np.testing.assert_array_equal(given, X)
+    expected = {added: X * (X + 1), assigned: np.where([True, False, False], 5.0, X), through_data: X + 1,
+                in_no_grad: X - 1}[f].sum(1)  # fmt: skip
+    np.testing.assert_allclose(got, expected)
+    if f is added:
+        np.testing.assert_allclose(got[0], tn.value_and_grad(f)(X[0])[0])
+
+
+ASKING = {
+    "if": lambda x: x * 2 if x[0] > 0 else -x,
+    "item": lambda x: x * x[0].item(),
+    "tolist": lambda x: x * np.array(x.tolist()),
+    "float": lambda x: x * float(x.detach()[0]),
+    "text": lambda x: x * float(f"{x[0]:.1f}"),
+    "mask": lambda x: x[x > 0].sum(),
+    "nonzero": lambda x: x[np.nonzero(x > 0)].sum(),
+    "where": lambda x: x[np.where(x > 0)].sum(),
+    "flatnonzero": lambda x: x[np.flatnonzero(x > 0)].sum(),
+    "argwhere": lambda x: np.argwhere(x > 0).sum() * 1.0,
+    "extract": lambda x: np.extract(x > 0, x).sum(),
+    "compress": lambda x: np.compress(x > 0, x).sum(),
+    "unique": lambda x: np.unique(np.floor(x)).sum(),
+    "choose": lambda x: np.choose((x > 0).astype(int), [x, x * 2]),
+    "index": lambda x: x[np.argmax(x)],
+    "allclose": lambda x: x if np.allclose(x, X[1]) else -x,
+    "quantile": lambda x: np.quantile(X, abs(x[0]) % 1),
+    "nested": lambda x: tn.vmap(lambda y: y if y > x[0] else x[1] if x[1] > 0 else -y)(x).sum(),
+    "grad": tn.grad(lambda x: (x * x).sum() if x[1] > 0 else x.sum()),
+}
+
+
+@pytest.mark.parametrize("f", ASKING.values(), ids=ASKING)
+def test_functions_that_ask_for_values_are_called_once_for_each_example(f):
+    calls = []
+
+    def counted(x):
+        calls.append(1)
+        return f(x)
+
+    got = tn.vmap(counted)(X)
+    assert len(calls) == len(X)
+    np.testing.assert_allclose(got, np.stack([np.asarray(getattr(y, "value", y)) for y in map(f, map(tn.tensor, X))]))
+
+
+def test_the_branch_of_the_first_example_is_computed_for_it_alone():
+    """For others it may warn, which is an error in tests, or fail."""
+    calls = []
+
+    def f(m):
+        calls.append(1)
+        return np.linalg.inv(m).sum() + np.log(m[0, 0]) if m[0, 0] > 0 else m.sum()
+
+    given = np.stack([np.eye(2), np.zeros((2, 2)), -np.eye(2)])
+    np.testing.assert_array_equal(tn.vmap(f)(given), [2.0, 0.0, -2.0])
+    assert len(calls) == 3
+    np.testing.assert_array_equal(tn.vmap(tn.grad(f))(given)[1:], np.ones((2, 2, 2)))
+    np.testing.assert_array_equal(tn.grad(lambda m: tn.vmap(f)(m).sum())(given)[1:], np.ones((2, 2, 2)))
+
+
+def test_derivatives_of_functions_that_ask_for_values():
+    def f(x):
+        return np.sqrt(abs(x)).sum() if x[0] > 0 else (x * x).sum()
+
+    def each(xs):
+        return tn.vmap(f)(xs).sum()
+
+    np.testing.assert_allclose(tn.grad(each)(X), np.stack([tn.grad(f)(x) for x in X]))
+    np.testing.assert_allclose(tn.vmap(tn.hessian(f))(X), np.stack([tn.hessian(f)(x) for x in X]))
+
+
+@pytest.mark.usefixtures("at_once")
+def test_axes_of_parts():
+    v, pair = np.arange(3.0), {"a": np.arange(3.0), "b": np.array([1.0, 2.0])}
+    got = tn.vmap(lambda d: d["a"] * d["b"], in_axes={"a": 0, "b": None})(pair)
+    np.testing.assert_array_equal(got, v[:, None] * pair["b"])
+    got = tn.vmap(lambda p, q: p[0] * p[1] + q, in_axes=((0, 1), None))((X, X.T), 1.0)
+    np.testing.assert_array_equal(got, X * X + 1)
+    first, second = tn.vmap(lambda x: (x, {"b": x}), out_axes=(0, {"b": 1}))(X)
+    np.testing.assert_array_equal(first, X)
+    np.testing.assert_array_equal(second["b"], X.T)
+    np.testing.assert_array_equal(tn.vmap(lambda x, y, scale=1.0: x * y * scale)(v, y=v, scale=2.0), 2 * v * v)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: tn.vmap(lambda p: p, in_axes=((0, 1),))(X), r"in_axes is or holds \(0, 1\), which is no axis, and"),
+        (lambda: tn.vmap(lambda p: p, in_axes={"a": 0})({"b": X}), r"in_axes names \['a'\], where the arguments have"),
+        (lambda: tn.vmap(lambda x: (x, x), out_axes=(0, 1, 2))(X), r"out_axes is or holds .* of the result"),
+        (lambda: tn.vmap(np.sin)(3.0), r"a single number has no examples: pass an array of them, or share it"),
+        (lambda: tn.vmap(np.sin)([1.0, 2.0]), r"a list is a tree of arguments, and np\.array\(list\) one array"),
+        (lambda: tn.vmap(lambda x, y: x)(X, y=X[:2]), r"the same number of examples along in_axes, they have 2 and 4"),
+    ],
+)  # fmt: skip
+def test_axes_that_do_not_fit(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

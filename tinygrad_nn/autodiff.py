@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_nn.anomalies import refuse_non_finite_part
 from tinygrad_nn.errors import ShapeError, label
-from tinygrad_nn.exact_zeros import behind, both, fitted_zeros, given_zeros, spread, with_exact_zeros
+from tinygrad_nn.exact_zeros import both, fitted_zeros, given_zeros, sent_back
 from tinygrad_nn.modes import MODE, operand
 from tinygrad_nn.operands import real_operand
 from tinygrad_nn.operation import Traced
@@ -93,13 +93,8 @@ def sweep(
         op, params = node.op, node.params or {}
         arrays = (node._value, [array_of(x) for x in node.inputs])
         y, values = (node, node.inputs) if record else arrays
-        parts = op.parts(slots, g, y, values, params)
-        exacts = behind(op, slots, zeros[node], *arrays, params, record)
-        for slot, part, exact in zip(slots, parts, exacts, strict=True):
-            if op.kind == "elementwise":
-                part = with_exact_zeros(part, exact, g)
-            elif op.kind == "reduction":
-                part = with_exact_zeros(part, exact, spread(array_of(g), arrays[1][slot], params))
+        sent = sent_back(op, slots, g, zeros[node], y, values, arrays, params, record)
+        for slot, (part, exact) in zip(slots, sent, strict=True):
             exact = fitted_zeros(exact, part, arrays[1][slot], node._value)
             part = fitted(part, node, slot)
             if on_part is not None:
@@ -182,7 +177,7 @@ def gradients(outputs: Any, inputs: Any, grad_outputs: Any = None, create_graph:
             if not isinstance(value, Traced):
                 raise TypeError(
                     f"gradients: {role}[{i}] is of type {type(value).__name__}, expected a recorded tensor; "
-                    "tn.grad differentiates functions of arrays"
+                    "gradients(..., create_graph=True) gives tensors, and tn.grad differentiates functions of arrays"
                 )
     seeds = [seed_for(y, g, "grad_outputs") for y, g in zip(outputs, grad_outputs, strict=True)]
     if not create_graph:

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import tree
 from tinygrad_nn.modes import MODE, Interpreter, Mode
 from tinygrad_nn.numpy_protocol import ABOUT_VALUES, array_function, array_ufunc
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
+from tinygrad_nn.parts import array_of
 
-__all__ = ["Batched", "Batching", "UnbatchableError", "batching", "enter", "fitted_to", "leave", "outermost"]
+__all__ = [
+    "Batched", "Batching", "UnbatchableError", "batching", "enter", "fitted_to", "leave", "left", "outermost",
+    "runs_for_first",
+]  # fmt: skip
 
 _AXES = ("axis", "axis1", "axis2", "source", "destination")  # parameters that name axes
 _SAYS_SHAPE = {np.zeros_like: 0, np.ones_like: 1, np.empty_like: 0}
@@ -38,6 +44,10 @@ def _operator(op: Op) -> Callable:
 
 def _reflected(op: Op) -> Callable:
     return lambda self, other: op(other, self)
+
+
+def _of_first(kind: Callable) -> Callable:
+    return lambda self: kind(self.first())
 
 
 class Batched(Traced):
@@ -76,10 +86,36 @@ class Batched(Traced):
     def __len__(self) -> int:
         return self.shape[0]
 
-    def _refuse(self, *_: Any) -> Any:
-        raise UnbatchableError("a value that differs from example to example decides nothing for all: use tn.where")
+    def first(self) -> Any:
+        """The value of the first example, where somebody asks for one: from here on the function runs for this one."""
+        interpreter = MODE.get().interpreter
+        if not isinstance(interpreter, Batching) or self.level not in interpreter.for_first:
+            raise UnbatchableError("a value that differs from example to example decides nothing for all: use tn.where")
+        interpreter.for_first[self.level] = True
+        return self.full[0]
 
-    __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = as_index = item = tolist = _refuse
+    def all_as_first(self) -> Batched:
+        """The first example in the place of each: what it alone goes through may fail for others, or warn."""
+        return Batched(np.broadcast_to(self.full[:1], self.full.shape), self.level)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self.first(), dtype=dtype)
+
+    def item(self) -> Any:
+        """The Python number of the first example."""
+        return self.first().item()
+
+    def tolist(self) -> Any:
+        """The Python numbers of the first example."""
+        return self.first().tolist()
+
+    def as_index(self) -> Any:
+        """The index of the first example."""
+        index = self.first()
+        return index.as_index() if isinstance(index, Traced) else np.array(index)
+
+    __bool__, __float__, __int__, __complex__ = _of_first(bool), _of_first(float), _of_first(int), _of_first(complex)
+    __index__ = _of_first(operator.index)
     __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
     __sub__, __rsub__ = _operator(elementwise.subtract), _reflected(elementwise.subtract)
     __mul__, __rmul__ = _operator(elementwise.multiply), _reflected(elementwise.multiply)
@@ -103,8 +139,9 @@ class Batched(Traced):
             return getattr(self, function.__name__)
         if function in (np.may_share_memory, np.shares_memory):
             return False
-        if function in ABOUT_VALUES:
-            self._refuse()
+        if function in ABOUT_VALUES or (function is np.where and len(args) == 1):
+            args, kwargs = tree.map(lambda x: x.first() if _level(x) == self.level else x, (args, kwargs))
+            return function(*args, **kwargs)
         return array_function(self, function, types, args, kwargs)
 
     def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None = None) -> Any:
@@ -115,6 +152,8 @@ class Batched(Traced):
         if op in (enter, leave, shared):
             return op.forward(*args, **(params or {}))
         level = max(_level(a) for a in args)
+        if runs_for_first(level):
+            args = tuple([a.all_as_first() if _level(a) == level else a for a in args])
         batched = [_level(a) == level for a in args]
         params = {**op.defaults, **(params or {})}
         for way in (_elementwise, _product, _by_parameters, _by_composition, _one_by_one):
@@ -171,11 +210,22 @@ def _level(x: Any) -> int:
 
 
 def _enter(full: Any, level: int = 1) -> Batched:
+    """A later vmap stays outside, whose directions pass through one that has ended."""
+    if _level(full) > level:
+        return Batched(_enter(np.moveaxis(full.full, 0, 1), level), full.level)
     return Batched(full, level)
 
 
 def _leave(x: Any, level: int = 1, count: int = 0) -> Any:
+    if _level(x) > level and level in _levels(x):
+        return Batched(np.moveaxis(_leave(x.full, level, count), 0, 1), x.level)
     return x.full if _level(x) == level else np.broadcast_to(x, (count, *np.shape(x)))
+
+
+def left(x: Any, level: int, count: int) -> Any:
+    """What a function gave for each example of this level, as one array; what no example decided is repeated."""
+    own = level in _levels(array_of(x))
+    return leave(x, level=level, count=count) if own else np.broadcast_to(x, (count, *np.shape(x)))
 
 
 def _enter_rule(g: Any, y: Any, x: Any, level: int = 1) -> Any:
@@ -197,8 +247,9 @@ shared = Op(
 class Batching(Interpreter):
     """Carries out operations on batched arrays, within these vmaps; all else is the outer interpreter's."""
 
-    def __init__(self, levels: frozenset[int], outer: Interpreter | None):
+    def __init__(self, levels: frozenset[int], outer: Interpreter | None, for_first: dict[int, bool]):
         self.levels, self.outer = levels, outer
+        self.for_first = for_first  # of each vmap that may go on for its first example alone: does it?
         if outer is not None:
             self.settings, self.entered, self.effect = outer.settings, outer.entered, outer.effect  # type: ignore[method-assign]
 
@@ -219,17 +270,32 @@ class Batching(Interpreter):
 
 
 @contextlib.contextmanager
-def batching() -> Iterator[int]:
-    """Within it operations work on batched arrays, of the level that it gives."""
+def batching(may_ask: bool = False) -> Iterator[int]:
+    """Within it operations work on batched arrays, of the level that it gives.
+
+    Who asks for a value that differs from example to example gets that of the first one, if he may, and
+    `Batching.for_first` notes it.
+    """
     mode = MODE.get()
     level = next(_numbers)
+    outer = mode.interpreter
+    noted = outer.for_first if isinstance(outer, Batching) else {}
+    if may_ask:
+        noted[level] = False
     token = MODE.set(
-        Mode(mode.grad, mode.anomalies, Batching(_active() | {level}, outermost(mode.interpreter)), transformed=True)
+        Mode(mode.grad, mode.anomalies, Batching(_active() | {level}, outermost(outer), noted), transformed=True)
     )
     try:
         yield level
     finally:
         MODE.reset(token)
+        noted.pop(level, None)
+
+
+def runs_for_first(level: int) -> bool:
+    """Whether the function under this vmap has asked for a value, and goes on for the first example alone."""
+    interpreter = MODE.get().interpreter
+    return isinstance(interpreter, Batching) and interpreter.for_first.get(level, False)
 
 
 # --- what operations do to a batch -----------------------------------------------------------------------------------
@@ -261,7 +327,7 @@ def _product(op: Op, args: Sequence[Any], batched: Sequence[bool], params: dict[
 def _by_parameters(op: Op, args: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
     """Operations on axes or shapes that their parameters name."""
     named = params.keys() & {*_AXES, "axes", "shape", "index"}
-    if not named or not all(batched) or len({a.shape for a in args}) != 1:
+    if not named or not all(batched) or len({a.shape for a in args}) != 1 or not (len(args) == 1 or op.aligned):
         return None
     count, ndim = len(args[0].full), args[0].ndim
     moved = dict(params)

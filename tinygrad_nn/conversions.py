@@ -12,10 +12,12 @@ import numpy as np
 
 from tinygrad_nn import operands
 from tinygrad_nn.errors import label
+from tinygrad_nn.modes import ACTIVE, MODE
 from tinygrad_nn.numpy_protocol import LEAVES_GRAPH
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.ops import arithmetic
 
-__all__ = ["array_from", "check_differentiable"]
+__all__ = ["array_from", "check_differentiable", "refuse_recorded"]
 
 # --- numbers and text ------------------------------------------------------------------------------------------------
 
@@ -61,8 +63,13 @@ def as_index(t: Any) -> Any:
 
 
 def rounded(t: Any, digits: int | None = None) -> Any:
-    """`round`: each element, as a tensor."""
-    return np.round(t, 0 if digits is None else digits)
+    """`round` of each element: a tensor, which stays in the graph."""
+    return arithmetic.round(t, decimals=digits or 0)
+
+
+def is_recorded(t: Any) -> bool:
+    """Whether it has a history that an array of its value would lose: an operation, or a transform at work on it."""
+    return t.requires_grad and (t.op is not None or bool((t.params or {}).get(ACTIVE)))
 
 
 def formatted(t: Any, spec: str) -> str:
@@ -119,10 +126,20 @@ def _restored(kind: type, value: Any, tracked: bool, name: str | None, grad: Any
     return result
 
 
-def _refuse_copy(t: Any, what: str) -> None:
-    if t.op is not None:
+def refuse_recorded(new: Any, what: str) -> None:
+    """TypeError for a tensor with a history that what takes it would lose."""
+    if MODE.get().grad and hasattr(new, "params") and is_recorded(new):
         raise TypeError(
-            f"{what} of a recorded tensor (made by {t.op.public_name}) would leave its graph behind: "
+            f"{what} takes numbers, and the history of {label(new, 'a recorded tensor')} of shape {new.shape} would be "
+            "lost: take .detach(), or tn.nn.functional_call(model, parameters, X), which keeps it"
+        )
+
+
+def _refuse_copy(t: Any, what: str) -> None:
+    if t.op is not None or is_recorded(t):
+        origin = f"made by {t.op.public_name}" if t.op is not None else "the variable of a transform"
+        raise TypeError(
+            f"{what} of a recorded tensor ({origin}) would leave its graph behind: "
             "take t.detach(), or the array t.numpy()"
         )
 

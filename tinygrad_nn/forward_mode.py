@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_nn.anomalies import refuse_non_finite_part
 from tinygrad_nn.autodiff import history
-from tinygrad_nn.exact_zeros import ANY, ahead, behind, both, given_zeros, with_exact_zeros
+from tinygrad_nn.exact_zeros import ANY, ahead, behind, both, given_zeros, moved_by, multiplies, with_exact_zeros
 from tinygrad_nn.modes import MODE
 from tinygrad_nn.operation import Op
 from tinygrad_nn.parts import array_of
@@ -53,16 +53,16 @@ def _moved(
 ) -> tuple[Any, Any]:  # fmt: skip
     """The tangent of an operation's output and its exact zeros, given those of the arguments that move, by slot."""
     arrays = (array_of(y), [array_of(x) for x in inputs], params, record)
-    if op.jvp is not None:
-        return op.jvp([along.get(slot) for slot in range(len(inputs))], y, *inputs, **params), None
+    if op.jvp is not None and not multiplies(op):
+        exact = ahead(op, zeros, *arrays) if op.entries else None
+        return op.jvp([along.get(slot) for slot in range(len(inputs))], y, *inputs, **params), exact
     if op.kind == "linear":
         every = [along[slot] if slot in along else np.zeros_like(x) for slot, x in enumerate(inputs)]
         return _cast(op.apply(every, params), y), ahead(op, zeros, *arrays)
     total, blocked = None, ANY
     for slot, t in along.items():
-        if op.kind == "multilinear":
-            part = op.apply([t if i == slot else x for i, x in enumerate(inputs)], params)
-            exact = ahead(op, {slot: zeros[slot]}, *arrays)
+        if multiplies(op):
+            part, exact = moved_by(op, slot, t, zeros[slot], y, inputs, arrays[:3], record)
         elif op.kind == "elementwise":  # the Jacobian equals its transpose
             part = op.vjps[slot](_stretched(t, y.shape), y, *inputs, **params)
             (exact,) = behind(op, (slot,), _stretched(zeros[slot], y.shape), *arrays)

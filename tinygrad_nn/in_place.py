@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import MutationError, ShapeError, label
-from tinygrad_nn.modes import MODE
+from tinygrad_nn.modes import ACTIVE, MODE
 
 __all__ = ["give_in_place_operators"]
 
+REPLACEABLE: dict[str, Any] = {ACTIVE: False}  # `params` of an example of vmap: `x += 1` makes another one
 _OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor",
               "lshift", "rshift")  # fmt: skip
 
@@ -37,6 +38,8 @@ def _stored(t: Any, result: Any) -> Any:
     to be replaced: others hold it, and wait for its change.  A transform's variables are the exception.
     """
     mode = MODE.get()
+    if t.params == REPLACEABLE and t.op is None:
+        return result
     if mode.grad and (result.requires_grad or t.requires_grad):
         if t.op is None and t.requires_grad and not mode.transformed:
             name = label(t, "the tensor")

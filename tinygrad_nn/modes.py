@@ -12,6 +12,7 @@ from typing import Any
 from tinygrad_nn.operation import Op
 
 __all__ = [
+    "ACTIVE",
     "MODE",
     "Interpreter",
     "Mode",
@@ -24,6 +25,9 @@ __all__ = [
     "stand_ins",
     "transforming",
 ]
+
+
+ACTIVE = "active"  # among the `params` of a variable that a transform has made: is its function still running?
 
 
 class Interpreter:

@@ -125,6 +125,7 @@ class Op:
     array_params: bool = True  # parameters may be arrays, which recording copies
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0
     add_to: Callable | None = None  # (total, g, *arrays, **params): adds a part that is mostly 0 in place, quicker
+    aligned: bool = False  # an axis, shape or index among the parameters is that of every argument
     matrix_product: bool = False  # of its first two arguments
     method: bool = True
     # how it is written
@@ -137,12 +138,15 @@ class Op:
     checks: Checks = field(default_factory=Checks)
     training: Training = field(default_factory=Training)
     quick: Callable = field(init=False)  # what `forward` computes, quicker on single numbers; for arrays and numbers
+    passes: bool = field(init=False)  # an exact zero behind a choice is one in what its rules make of it, too
     slow_path: bool = field(init=False)  # recording it needs more than its value: it has a view, or a gap in its rules
 
     __doc__ = _Documentation(__doc__)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "quick", QUICK.get(self.forward, self.forward))
+        passing = self.kind in ("elementwise", "reduction", "linear", "multilinear")
+        object.__setattr__(self, "passes", passing or bool(self.entries))
         gaps = not isinstance(self.vjps, VariadicRule) and any(rule is None for rule in self.vjps)
         object.__setattr__(self, "slow_path", self.view or gaps)
 

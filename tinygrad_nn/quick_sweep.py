@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.exact_zeros import DIRECT, PASSING
+from tinygrad_nn.exact_zeros import DIRECT
 from tinygrad_nn.operation import Traced, VariadicRule
 from tinygrad_nn.parts import fitted
 
@@ -25,6 +25,8 @@ def quick_sweep(
 
     Where only some gradients are wanted, `keep` has the indices of their nodes, `inside` those of what leads to them.
 
+    A NaN stays one on its way, as rules are linear: so products need no look, and what they come to is looked at.
+
     A heap finds the next node without ordering all of them first.  Values are compared with what they were only where
     somebody could have changed them.  Sums of parts that were made here are added to in place.
     """
@@ -34,8 +36,11 @@ def quick_sweep(
         index = -heappop(turns)
         g, node, _, selected = pending.pop(index)
         op, slots = node.op, node.slots
-        if node.retain if keep is None else index in keep:
+        kept = node.retain if keep is None else index in keep
+        if kept:
             results[node] = g
+        if selected and (kept or not op.passes) and has_nan(g):
+            return None
         if inside is not None:
             slots = [slot for slot in slots if node.inputs[slot].index in inside]
             if not slots:
@@ -51,9 +56,8 @@ def quick_sweep(
                 values.append(x)
         if not unchanged:
             node.check_unchanged()
-        selected = op.selects or selected
+        selected = op.passes and (selected or op.selects)
         doubtful = selected and op.kind in DIRECT
-        selected = selected and op.kind in PASSING
         rules, pair, parts = op.vjps, len(values) == 2 and not params, None
         if type(rules) is VariadicRule:
             parts = op.parts(slots, g, y, values, params or {})
@@ -71,14 +75,14 @@ def quick_sweep(
                 continue
             else:
                 part = rules[slot](g, y, *values, **params)
-            if doubtful and (part != part if type(part) is SINGLE else has_nan(part)):
-                return None
             value, at = x._value, x.index
             if type(part) is np.ndarray:
                 if part.shape != value.shape or part.dtype is not value.dtype:
                     part = fitted(part, node, slot)
             elif type(part) is not SINGLE or type(value) is not SINGLE:
                 part = fitted(part, node, slot)
+            if doubtful and (part != part if type(part) is SINGLE else has_nan(part)):
+                return None
             entry = pending.get(at)
             if entry is None:
                 pending[at] = [part, x, False, selected]
@@ -92,9 +96,14 @@ def quick_sweep(
                 entry[2] = True
             if selected:
                 entry[3] = True
-    for g, leaf, _, _ in pending.values():
+    squares: Any = 0.0
+    for g, leaf, _, selected in pending.values():
         results[leaf] = g
-    return results
+        if selected and type(g) is np.ndarray:
+            squares = squares + np.vdot(g, g)
+        elif selected and has_nan(g):
+            return None
+    return results if squares == squares else None
 
 
 def _start(outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None) -> tuple[dict[int, list], list[int]]:
@@ -137,9 +146,10 @@ def _added(entry: list[Any] | None, g: Any, node: Any, values: list[Any], select
 
 def has_nan(part: Any) -> bool:
     """Whether there may be a NaN in it."""
-    if isinstance(part, Traced):
-        return part.may_have_nan()
-    if not isinstance(part, (np.ndarray, np.generic)):
-        return True
-    total = np.add.reduce(part, axis=None)
+    if type(part) is not np.ndarray:
+        if isinstance(part, Traced):
+            return part.may_have_nan()
+        if not isinstance(part, (np.ndarray, np.generic)):
+            return True
+    total = np.vdot(part, part)  # quicker than a sum, and no more NaN than there is in it: ∞ - ∞ does not occur
     return bool(total != total)

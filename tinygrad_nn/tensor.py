@@ -246,6 +246,7 @@ class Tensor(Traced):
 
     @data.setter
     def data(self, new: Any) -> None:
+        conversions.refuse_recorded(new, f"{label(self, 'a tensor')}.data = ...")
         here, new = self.here(), current(new)
         old = here._value
         if new is not old:  # else: p.data -= ... has just written into it
@@ -348,7 +349,7 @@ class Tensor(Traced):
 
     # -- gradients
 
-    def backward(self, gradient: Any = None) -> None:
+    def backward(self, gradient: Any = None, **others: Any) -> None:
         """Add the gradient of this tensor to `.grad` of every tensor it was made from that asks for one.
 
         Parameters
@@ -369,6 +370,11 @@ class Tensor(Traced):
 
         Source: M. Thill, "Yet another Neural Networks Introduction", section "Backpropagation via the Chain Rule".
         """
+        if others:
+            raise TypeError(
+                f"backward does not take {min(others)}=: tn.gradients(y, x, create_graph=True) records what it "
+                "computes, and every graph stays after backward(), which may be called again"
+            )
         here = self.here()
         if isinstance(here._value, Batched):
             raise UnbatchableError("backward() within tn.vmap: return the result, and call backward() on all of them")

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.autodiff import copied, history, pullback
-from tinygrad_nn.batched import batching, enter, leave, outermost
+from tinygrad_nn.batched import batching, enter, left, outermost
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.forward_mode import pushforward
-from tinygrad_nn.modes import MODE, transforming
+from tinygrad_nn.modes import ACTIVE, MODE, transforming
 from tinygrad_nn.operands import real_operand
 from tinygrad_nn.parts import array_of
 from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
-
-ACTIVE = "active"  # among the `params` of a variable that a transform has made: is its function still running?
 
 FEW = 4  # so many rows of a Jacobian are quicker one by one
 AT_ONCE = 1 << 21  # numbers in an intermediate result, over the rows that are computed together
@@ -44,6 +42,12 @@ def _fresh(x: Any) -> Tensor:
     """A tensor to differentiate by: new, so that nested transforms cannot confuse their variables."""
     if isinstance(x, Tensor) and x.tracked:
         return x * 1.0  # stays connected to the outer transform
+    if hasattr(x, "named_parameters") or isinstance(x, Iterator):
+        raise TypeError(
+            f"an argument to differentiate by is of type {type(x).__name__}: expected arrays, also in lists and dicts; "
+            "tn.nn.functional_call(model, parameters, X) runs a module with a dict of parameters, "
+            "as dict(model.named_parameters())"
+        )
     variable = tensor(x, requires_grad=True)
     variable.params = {ACTIVE: True}
     return variable
@@ -184,6 +188,20 @@ class _Call:
         return tree.unflatten(self.output, [self.given(y) for y in self.outputs])
 
 
+def _check_request(name: str, f: Any, argnums: Any = 0) -> None:
+    """TypeError for what is no function, and for `argnums` that are no positions."""
+    if not callable(f):
+        raise TypeError(
+            f"{name} takes a function, this is of type {type(f).__name__}: for recorded tensors, "
+            "tn.gradients(y, x) gives the gradients of y"
+        )
+    if not all(isinstance(i, (int, np.integer)) for i in _as_tuple(argnums)):
+        raise TypeError(
+            f"{name}: argnums is of type {type(argnums).__name__}, expected a position or a tuple of positions, as in "
+            f"tn.{name}(f, (0, 1)); for recorded tensors, tn.gradients(y, x) gives the gradients of y"
+        )
+
+
 def _named_like(f: Callable, prefix: str) -> Callable:
     def decorate(wrapper: Callable) -> Callable:
         functools.update_wrapper(wrapper, f, updated=())
@@ -214,6 +232,7 @@ def grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False)
     >>> tn.grad(tn.grad(lambda x: x**3))(2.0)
     array(12.)
     """
+    _check_request("grad", f, argnums)
     return _gradient_of(f, argnums, has_aux, "grad")
 
 
@@ -236,6 +255,7 @@ def value_and_grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: boo
     >>> tn.value_and_grad(lambda x: x * x)(3.0)
     (array(9.), array(6.))
     """
+    _check_request("value_and_grad", f, argnums)
 
     @_named_like(f, "Value and gradient")
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
@@ -255,6 +275,7 @@ def elementwise_grad(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callabl
     >>> tn.elementwise_grad(np.sin)(np.array([0.0, np.pi]))
     array([ 1., -1.])
     """
+    _check_request("elementwise_grad", f, argnums)
 
     @_named_like(f, "Elementwise derivative")
     def slope(*args: Any, **kwargs: Any) -> Any:
@@ -272,6 +293,7 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     >>> pull(np.array([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
+    _check_request("vjp", f)
     call = _Call(f, primals, tuple(range(len(primals))), {}, has_aux)
 
     def pull(cotangent: Any) -> tuple:
@@ -290,6 +312,7 @@ def jvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
     >>> tn.jvp(lambda x: x**3, (2.0,), (1.0,))
     (array(8.), array(12.))
     """
+    _check_request("jvp", f)
     primals, tangents = _as_tuple(primals), _as_tuple(tangents)
     if len(primals) != len(tangents):
         raise ValueError(f"jvp: {len(primals)} primals and {len(tangents)} tangents: give one tangent for each primal")
@@ -314,6 +337,8 @@ def _matching(given: Any, x: Tensor, what: str) -> Any:
 def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     """The function that returns ∂f/∂x of shape ``f(x).shape + x.shape``, from one recording and many rows at once.
 
+    Where there are fewer inputs than outputs, it goes forward, and computes columns.
+
     Of a function that returns a list, tuple or dict of arrays, it returns one Jacobian for each.
 
     >>> import numpy as np, tinygrad_nn as tn
@@ -321,13 +346,52 @@ def jacobian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     array([[2., 0.],
            [0., 4.]])
     """
+    _check_request("jacobian", f, argnums)
 
     @_named_like(f, "Jacobian")
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         call = _Call(f, args, argnums, kwargs, False)
-        return tree.unflatten(call.output, [_block(call, k) for k in range(len(call.outputs))])
+        blocks = _by_columns(call) if _is_tall(call) else None
+        return tree.unflatten(call.output, blocks or [_block(call, k) for k in range(len(call.outputs))])
 
     return jacobian_of
+
+
+def _is_tall(call: _Call) -> bool:
+    """Whether forward mode takes fewer sweeps: more outputs than inputs, and numbers to work on."""
+    mode = MODE.get()
+    columns, rows = sum(x.size for x in call.variables), sum(y.size for y in call.outputs)
+    return 0 < columns < rows >= FEW and not mode.anomalies and outermost(mode.interpreter) is None
+
+
+def _by_columns(call: _Call) -> list[Any] | None:
+    """The Jacobian of each output, forward, many columns at once; None where an operation has no forward mode."""
+    sizes = [x.size for x in call.variables]
+    ends, total = np.cumsum(sizes), sum(sizes)
+    largest = max([node.size for node in history(call.outputs)], default=1)
+    step = max(AT_ONCE // max(largest, 1), 1)
+    try:
+        stretches = [_columns(call, ends, first, min(first + step, total)) for first in range(0, total, step)]
+    except (NotImplementedError, np.linalg.LinAlgError):
+        return None
+    blocks = []
+    for y, parts in zip(call.outputs, zip(*stretches, strict=True), strict=True):
+        whole = np.moveaxis(np.concatenate(parts) if len(parts) > 1 else parts[0], 0, -1)
+        split = [whole[..., end - n : end] for end, n in zip(ends, sizes, strict=True)]
+        each = zip(split, call.variables, strict=True)
+        blocks.append(call.arranged([np.reshape(part, y.shape + x.shape) for part, x in each]))
+    return blocks
+
+
+def _columns(call: _Call, ends: Any, first: int, last: int) -> list[Any]:
+    """Columns of the Jacobian of each output, the columns along the first axis."""
+    count = last - first
+    with batching() as level:
+        tangents = []
+        for x, end in zip(call.variables, ends, strict=True):
+            basis = np.eye(count, x.size, first + x.size - end, x.dtype)
+            tangents.append(enter(basis.reshape(count, *x.shape), level=level))
+        return [left(moved, level, count) for moved in call.push(tangents)]
 
 
 def _block(call: _Call, k: int) -> Any:
@@ -362,7 +426,7 @@ def _rows(call: _Call, k: int, first: int, last: int) -> list[Any]:
         return [np.expand_dims(row, 0) for row in call.pull(seeds)]
     with batching() as level:
         seeds[k] = enter(basis.reshape(count, *y.shape), level=level)
-        return [leave(row, level=level, count=count) for row in call.pull(seeds)]
+        return [left(row, level, count) for row in call.pull(seeds)]
 
 
 def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
@@ -375,6 +439,7 @@ def hessian(f: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
     array([[4., 2.],
            [2., 0.]])
     """
+    _check_request("hessian", f, argnums)
     return _named_like(f, "Hessian")(jacobian(_gradient_of(f, argnums, False, "hessian"), argnums))
 
 
@@ -387,6 +452,7 @@ def hvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     >>> tn.hvp(lambda x: x[0] ** 2 * x[1], (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([4., 2.])
     """
+    _check_request("hvp", f)
     primals, tangents = _as_tuple(primals), _as_tuple(tangents)
     slope = _gradient_of(f, tuple(range(len(primals))), False, "hvp")
     _, moved = jvp(slope, primals, tangents)

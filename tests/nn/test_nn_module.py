@@ -268,3 +268,50 @@ def test_two_tensors_of_one_path_are_refused_by_name():
     )
     with pytest.raises(ValueError, match=r"have the path 'parts\.a\.b'"):
         Dotted().load_state_dict({"parts.a.b": [1.0]})
+
+
+class Tied(nn.Module):
+    """A parameter that two attributes hold, one in a tuple within a dict, and a buffer."""
+
+    def __init__(self):
+        self.W = tn.tensor(np.full((2, 2), 2.0), requires_grad=True)
+        self.more = {"again": (self.W, tn.tensor([1.0, 1.0]))}
+        self.layer = nn.Dense(2, 1, rng=np.random.default_rng(0))
+
+    def forward(self, x):
+        return self.layer(self.W @ (self.more["again"][0] @ x)) + self.more["again"][1].sum()
+
+
+def test_functional_call():
+    model, x = Tied(), np.array([[1.0], [3.0]])
+    state, held = model.state_dict(), [vars(part).copy() for part in model.modules()]
+    np.testing.assert_array_equal(nn.functional_call(model, state, x).data, model(x).data)
+    other = {"W": np.eye(2), "layer.W": np.array([[1.0, 10.0]])}
+    assert nn.functional_call(model, other, x).item() == 31.0 + model.layer.b.item() + 2.0
+    slope = tn.grad(lambda p: nn.functional_call(model, p, x).sum())(other)["W"]
+    fresh = Tied()
+    fresh.load_state_dict(state | other)
+    fresh(x).sum().backward()
+    np.testing.assert_allclose(slope.value, fresh.W.grad)
+    several = tn.vmap(lambda W: nn.functional_call(model, {"W": W}, x).sum())(np.ones((3, 2, 2)))
+    np.testing.assert_array_equal(several.value, [nn.functional_call(model, {"W": np.ones((2, 2))}, x).item()] * 3)
+    with pytest.raises(tn.ShapeError):
+        nn.functional_call(model, other, np.ones((5, 5)))
+    assert [vars(part) for part in model.modules()] == held
+
+
+def test_wrong_functional_calls():
+    model, x = nn.Dense(2, 1), np.ones((2, 1))
+    with pytest.raises(ValueError, match=r"functional_call: Dense has no V; it has W, b"):
+        nn.functional_call(model, {"V": 1.0}, x)
+    with pytest.raises(tn.ShapeError, match=r"functional_call: W of Dense has shape \(1, 2\), the given \(3,\)"):
+        nn.functional_call(model, {"W": np.ones(3)}, x)
+    with pytest.raises(TypeError, match=r"of type Dense: expected arrays, .* tn\.nn\.functional_call\(model"):
+        tn.grad(lambda m: m(x).sum())(model)
+    with pytest.raises(TypeError, match=r"of type generator: expected arrays"):
+        tn.grad(lambda p: 0.0)(model.parameters())
+    with pytest.raises(TypeError, match=r"vmap: an argument is of type Dense, expected arrays: share a module"):
+        tn.vmap(lambda m: m(x))(model)
+    with pytest.raises(TypeError, match=r"Dense\.load_state_dict takes numbers, and the history .* would be lost"):
+        tn.grad(lambda W: model.load_state_dict({"W": W, "b": [[0.0]]}) or model(x).sum())(np.ones((1, 2)))
+    model.load_state_dict(dict(nn.Dense(2, 1).named_parameters()))

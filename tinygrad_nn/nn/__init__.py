@@ -6,11 +6,13 @@ from tinygrad_nn.nn.containers import Flatten, Residual, Sequential
 from tinygrad_nn.nn.dense import Activation, Dense
 from tinygrad_nn.nn.dropout import Dropout
 from tinygrad_nn.nn.equations import augmented, backpropagation, forward_pass
+from tinygrad_nn.nn.functional import functional_call
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.normalization import BatchNorm, LayerNorm
 from tinygrad_nn.nn.regularization import l1_penalty, l2_penalty, weights
 
 __all__ = [
     "Activation", "BatchNorm", "Dense", "Dropout", "Flatten", "LayerNorm", "Module", "Residual", "Sequential",
-    "augmented", "backpropagation", "build", "forward_pass", "init", "l1_penalty", "l2_penalty", "load", "weights",
+    "augmented", "backpropagation", "build", "forward_pass", "functional_call", "init", "l1_penalty", "l2_penalty",
+    "load", "weights",
 ]  # fmt: skip

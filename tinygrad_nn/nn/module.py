@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from tinygrad_nn import checkpoint, tree
+from tinygrad_nn.conversions import refuse_recorded
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.modes import MODE
 from tinygrad_nn.nn.report import Report, Row, report
@@ -179,6 +180,7 @@ class Module:
         values = {}
         for path, tensor in mine.items():
             given = state[path]
+            refuse_recorded(given, f"{name}.load_state_dict")
             value = np.asarray(given.value if isinstance(given, Tensor) else given)
             if value.shape != tensor.shape:
                 raise ShapeError(f"{name}.load_state_dict: {path} has shape {tensor.shape}, the state's {value.shape}")

@@ -355,7 +355,7 @@ argmin  = op(np.argmin, "argmin({x})", None, **REDUCED, variants=({}, {"axis": 0
 any     = op(np.any,    "any({x})",    None, **REDUCED, further=_any_more, summary="Is any element true?")
 all     = op(np.all,    "all({x})",    None, **REDUCED, further=_all_more, summary="Are all elements true?")
 _linear_scan = op(_scan, "scan({b}, {a})", _scan_b, lambda g, y, b, a, axis=0: _scan_b(g, y, b, a, axis) * _shifted(y, axis, 0, ahead=True),
-                  jvp=_scan_tangent, name="_linear_scan", part_of="cumprod", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
+                  jvp=_scan_tangent, name="_linear_scan", aligned=True, part_of="cumprod", summary="yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis")
 # fmt: on
 
 linear_scan, scan_back, shifted = _linear_scan, _scan_b, _shifted  # for running extremes, which are recurrences too

@@ -259,10 +259,10 @@ broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g
                   bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), simplify=unwritten, variants=({"shape": (4, 2, 3)},),
                   summary="Repeated along new or stretched axes", example="tn.broadcast_to(np.array([1.0, 2.0]), (2, 2))")
 concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{arrays}]", VariadicRule(_stretches), name="concatenate", **COPIED, method=False,
-                  bind=_bind_concatenate, stands_for=(np.concatenate,), variants=({}, {"axis": 1}),
+                  aligned=True, bind=_bind_concatenate, stands_for=(np.concatenate,), variants=({}, {"axis": 1}),
                   summary="Joined along an axis", example="tn.concatenate([np.array([1.0]), np.array([2.0, 3.0])])")
 stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({arrays})", VariadicRule(_layers), name="stack", **COPIED, method=False,
-                  bind=_bind_arrays, stands_for=(np.stack,), variants=({}, {"axis": -1}),
+                  aligned=True, bind=_bind_arrays, stands_for=(np.stack,), variants=({}, {"axis": -1}),
                   summary="Joined along a new axis", example="tn.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])")
 tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
                   variants=({"reps": (2,)}, {"reps": (2, 1)}, {"reps": (2, 1, 2)}, {"reps": (0, 2)}),
@@ -292,7 +292,7 @@ index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x
                   lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", selects=True, bind=_bind_index_update,
                   samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
-constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad", part_of="pad",
+constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad", part_of="pad", entries="ones",
                   jvp=lambda tangents, y, x, pad_width=0, constant_values=0: constant_pad(tangents[0], pad_width), bind=_bind_pad,
                   samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), width, 1.5) for width in (1, (2, 1), ((0, 1), (2, 0)))],
                   summary="Padded with a constant")

@@ -98,11 +98,11 @@ def _sorted_samples(rng):
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
 take_along_axis = op(_take_along_axis, "{x}[{indices}]", _take_along_rule, None, name="take_along_axis", stands_for=(np.take_along_axis,), selects=True,
-                     kind="multilinear", entries="factors", bind=_bind_take_along_axis, samples=_take_along_samples,
+                     kind="multilinear", entries="factors", aligned=True, bind=_bind_take_along_axis, samples=_take_along_samples,
                      summary="Elements by an array of indices along an axis; repeated indices accumulate",
                      example="tn.take_along_axis(np.array([[1.0, 2.0, 3.0]]), np.array([[2, 0]]), axis=1)")
 _untake_along   = op(_put_along, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: take_along_axis(g, indices, axis=axis), None,
-                     name="_untake_along", part_of="take_along_axis", kind="multilinear", samples=_untake_along_samples,
+                     name="_untake_along", part_of="take_along_axis", kind="multilinear", aligned=True, samples=_untake_along_samples,
                      summary="The way back of take_along_axis")
 argsort         = op(_argsort, "argsort({x})", None, name="argsort", stands_for=(np.argsort,), arguments=("x",), defaults={"axis": -1}, bind=_bind_argsort,
                      variants=({"axis": -1}, {"axis": 0}, {"axis": None}), summary="Indices that sort along an axis, ties in their order (no gradient)",
@@ -203,7 +203,10 @@ def median(x, axis=None, keepdims=False, *, out=None, overwrite_input=False):
 
 def value_of(x):
     """The numbers of a tensor, where only they decide what is selected; anything else as it is."""
-    return getattr(x, "value", x) if isinstance(x, Traced) else x
+    value = getattr(x, "value", x) if isinstance(x, Traced) else x
+    while isinstance(value, Traced) and hasattr(value, "first"):  # of several examples, the one that is looked at
+        value = value.first()
+    return value
 
 
 def _found(function):

@@ -12,7 +12,7 @@ from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["Projection", "value_of"]
 
-LARGER, SMALLER = 2, 11  # steps of the second look on either side of the usual one, each a quarter of the one before
+LOOKS = 12  # steps of a table, each a quarter of the one before
 
 
 def value_of(y: Any) -> np.ndarray:
@@ -49,18 +49,18 @@ class Projection:
         rounding = 10 * self.precision * float(np.sum(np.abs(down))) / abs(width)
         return float(np.sum(up) - np.sum(down)) / width, rounding
 
-    def limit(self, i: int, at: tuple) -> tuple[float, float]:
+    def limit(self, i: int, at: tuple, start: float = 1.0) -> tuple[float, float]:
         """The derivative as the limit of central differences, and how uncertain that is: Ridders' method.
 
         Each column of the table removes one more power of h² from the error.  The entry that agrees best with its
-        neighbours is where neither truncation nor rounding is felt: at large steps for f that are rounded coarsely, at
-        small ones for f that turn quickly.
+        neighbours is where neither truncation nor rounding is felt.  `start` is the largest step, in usual ones: 1 for
+        f that turn quickly, more for f that are rounded coarsely.
 
         Source: C. J. F. Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Softw. 4 (1982).
         """
-        usual = self.usual_step(i, at)
+        largest = start * self.usual_step(i, at)
         with np.errstate(all="ignore"):
-            looks = [self._tried(i, at, usual / 4.0**k) for k in range(-LARGER, SMALLER + 1)]
+            looks = [self._tried(i, at, largest / 4.0**k) for k in range(LOOKS)]
             slopes = np.array([slope for slope, _ in looks])
             if slopes.any():  # a step that no longer changes f, where others do, says nothing
                 slopes[slopes == 0] = np.nan
@@ -70,7 +70,7 @@ class Projection:
                 for j, corner in enumerate(above):
                     row.append(row[j] + (row[j] - corner) / (16.0 ** (j + 1) - 1))
                     spread = max(abs(row[j + 1] - row[j]), abs(row[j + 1] - corner)) + rounding
-                    if spread < doubt:
+                    if j and spread < doubt:  # of three steps at least: two may agree by chance
                         best, doubt = row[j + 1], spread
                 above = np.array(row)
         return best, doubt

@@ -16,6 +16,7 @@ LAYERS = [
     ["errors", "memory", "notation", "entry", "tree"],
     ["operands"],
     ["operation", "origin"],
+    ["consistency"],
     ["registry"],
     ["ops"],
     ["samples"],

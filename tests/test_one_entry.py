@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import re
 from pathlib import Path
 
 import numpy as np
@@ -284,3 +285,61 @@ def test_a_forward_function_that_answers_with_a_number(tables):
     u = tn.tensor([1.0, 2.0], requires_grad=True)
     (total(u) * 3).backward()
     np.testing.assert_array_equal(u.grad, [3.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            lambda: tn.op(lambda x, k=2: x**k, "c({x})", lambda g, y, x, k=3: g * k * x ** (k - 1), name="c"),
+            "c: the forward function has k=2, and the operation k=3, as its first rule says: forward function and",
+        ),
+        (
+            lambda: tn.op(lambda x, k=2: x**k, "c({x})", lambda g, y, x: g, name="c"),
+            "the forward function has k=2, and the operation no default for k",
+        ),
+        (
+            lambda: tn.op(lambda x, k: x**k, "c({x})", lambda g, y, x, k=2: g, name="c"),
+            "the forward function has no default for k, and the operation k=2",
+        ),
+        (
+            lambda: tn.op(
+                lambda a, b, k=2: a, "c({a})", lambda g, y, a, b, k=2: g, lambda g, y, a, b, k=1: g, name="c"
+            ),
+            "c: rule 2 has k=1, and the operation k=2",
+        ),
+        (
+            lambda: tn.op(lambda a, b: a, "c({a})", lambda g, y, a, b: g, lambda g, y, a: g, name="c"),
+            "c: rule 2 takes the arrays (a), the first one (a, b): every rule takes (g, y, *arrays, **params)",
+        ),
+        (
+            lambda: tn.op(lambda x: x, "c({x})", lambda g, x: g, name="c"),
+            "c: the rule takes (g, x); a rule takes (g, y, *arrays, **params): the gradient g = ∂L/∂y, the output y",
+        ),
+        (
+            lambda: tn.op(lambda x: x, "c({x})", lambda g, y, x: g),
+            "tn.op: '<lambda>' is no name for a function: give one, as in name='cube'",
+        ),
+    ],
+)
+def test_an_entry_that_contradicts_itself_is_refused(tables, entry, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        entry()
+
+
+def test_rules_may_take_what_parameters_there_are(tables):
+    free = tn.op(lambda x, k=2: x * k, "c({x})", lambda g, y, x, **params: g * params.get("k", 2), name="c",
+                 defaults={"k": 2})  # fmt: skip
+    assert tn.grad(free)(1.0) == 2.0
+    assert tn.grad(lambda x: free(x, k=5))(1.0) == 5.0
+    assert tn.op(lambda *xs: xs[0], "c({x})", lambda g, y, x: g, name="c")(3.0) == 3.0
+
+
+def test_a_forward_function_has_one_result(tables):
+    both = tn.op(lambda x: (x, 2 * x), "both({x})", lambda g, y, x: g, name="both")
+    with pytest.raises(TypeError) as error:
+        both(tn.tensor([1.0], requires_grad=True))
+    assert str(error.value) == (
+        "the forward function of both returned a tuple of 2: an operation has one result; make one operation for "
+        "each, or np.stack them"
+    )

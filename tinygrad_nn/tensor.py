@@ -541,6 +541,11 @@ def _with_operand(op: Op, args: tuple, i: int) -> tuple[tuple, Any]:
 
 def _array_of(op: Op, y: Any) -> Any:
     """What a forward function returned, as an array; single numbers and other kinds of arrays as they are."""
+    if isinstance(y, (tuple, list)):
+        raise TypeError(
+            f"the forward function of {op.name} returned a {type(y).__name__} of {len(y)}: an operation has one "
+            "result; make one operation for each, or np.stack them"
+        )
     array = y if isinstance(y, np.generic) or hasattr(type(y), "__array_function__") else np.asarray(y)
     if array.dtype.kind not in REAL:
         raise TypeError(f"the forward function of {op.name} returned {y!r:.60}: expected an array of real numbers")

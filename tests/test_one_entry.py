@@ -343,3 +343,8 @@ def test_a_forward_function_has_one_result(tables):
         "the forward function of both returned a tuple of 2: an operation has one result; make one operation for "
         "each, or np.stack them"
     )
+
+
+def test_a_name_of_others_may_be_given_to_an_operation(tables):
+    tn.op(lambda x: x, "view({x})", lambda g, y, x: g, name="view")
+    assert tn.tensor([1.0]).view().item() == 1.0

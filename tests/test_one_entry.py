@@ -11,6 +11,7 @@ import test_ops as checks
 
 import tinygrad_nn as tn
 from tinygrad_nn import symbols
+from tinygrad_nn.consistency import FIELDS, KINDS
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, write
 from tinygrad_nn.samples import samples_of
 
@@ -348,3 +349,9 @@ def test_a_forward_function_has_one_result(tables):
 def test_a_name_of_others_may_be_given_to_an_operation(tables):
     tn.op(lambda x: x, "view({x})", lambda g, y, x: g, name="view")
     assert tn.tensor([1.0]).view().item() == 1.0
+
+
+def test_help_names_every_field_of_an_entry():
+    told = set(re.findall(r"`(\w+)`", inspect.getdoc(tn.op)))
+    assert told >= FIELDS
+    assert all(f'"{kind}"' in tn.Op.__doc__ for kind in KINDS if kind)

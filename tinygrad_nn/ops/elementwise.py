@@ -121,7 +121,8 @@ def _power_exponent(g, y, x, n):
 
 def _power_log_value(x, n, order=1):
     """xⁿ·logᵏx, and 0 where 0ⁿ with n ≥ 0, where log 0 is not asked for."""
-    y = np.power(x, n)  # 1.0: small integers have short logarithms
+    y = np.power(x, n)
+    # times 1.0, as the logarithm of an integer of 8 or 16 bits is one of half or single precision
     return np.asarray(y * np.log(np.add(1.0 * x, np.equal(x, 0) * np.greater_equal(n, 0))) ** order, dtype=y.dtype)[()]
 
 
@@ -156,7 +157,7 @@ def _within(g, y, x, min, max):
 
 
 def _to_max(g, y, x, min, max):
-    """A max below min is what comes out, as from NumPy's."""
+    """g where max is the result: where x is above it, and everywhere if max < min, as in `np.clip`."""
     return np.where(x > max if min is None else np.logical_or(x > max, max < min), g, 0.0)
 
 

@@ -13,9 +13,10 @@ import tinygrad_nn as tn
 PACKAGE = Path(tn.__file__).parent
 # Each layer may import the layers before it; modules of one layer do not import each other.
 LAYERS = [
-    ["errors", "memory", "notation", "entry", "tree"],
+    ["errors", "memory", "notation", "entry", "tree", "other_names"],
     ["operands"],
     ["operation", "origin", "allowance"],
+    ["consistency"],
     ["registry"],
     ["ops"],
     ["samples"],
@@ -27,8 +28,8 @@ LAYERS = [
     ["autodiff"],
     ["forward_mode"],
     ["tensor"],
-    ["transforms", "vectorize", "checking", "compiler", "chain"],
-    ["view"],
+    ["transforms", "vectorize", "differences", "compiler", "chain"],
+    ["view", "checking"],
     ["checkpoint", "optim", "data"],
     ["nn"],
     ["training"],

@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import test_ops as checks
 
 import tinygrad_nn as tn
 from tinygrad_nn import symbols
+from tinygrad_nn.consistency import FIELDS, KINDS
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, write
 from tinygrad_nn.samples import samples_of
 
@@ -284,3 +286,73 @@ def test_a_forward_function_that_answers_with_a_number(tables):
     u = tn.tensor([1.0, 2.0], requires_grad=True)
     (total(u) * 3).backward()
     np.testing.assert_array_equal(u.grad, [3.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            lambda: tn.op(lambda x, k=2: x**k, "c({x})", lambda g, y, x, k=3: g * k * x ** (k - 1), name="c"),
+            "c: the forward function has k=2, and the operation k=3, as its first rule says: forward function and",
+        ),
+        (
+            lambda: tn.op(lambda x, k=2: x**k, "c({x})", lambda g, y, x: g, name="c"),
+            "the forward function has k=2, and the operation no default for k",
+        ),
+        (
+            lambda: tn.op(lambda x, k: x**k, "c({x})", lambda g, y, x, k=2: g, name="c"),
+            "the forward function has no default for k, and the operation k=2",
+        ),
+        (
+            lambda: tn.op(
+                lambda a, b, k=2: a, "c({a})", lambda g, y, a, b, k=2: g, lambda g, y, a, b, k=1: g, name="c"
+            ),
+            "c: rule 2 has k=1, and the operation k=2",
+        ),
+        (
+            lambda: tn.op(lambda a, b: a, "c({a})", lambda g, y, a, b: g, lambda g, y, a: g, name="c"),
+            "c: rule 2 takes the arrays (a), the first one (a, b): every rule takes (g, y, *arrays, **params)",
+        ),
+        (
+            lambda: tn.op(lambda x: x, "c({x})", lambda g, x: g, name="c"),
+            "c: the rule takes (g, x); a rule takes (g, y, *arrays, **params): the gradient g = ∂L/∂y, the output y",
+        ),
+        (
+            lambda: tn.op(lambda x: x, "c({x})", lambda g, y, x: g),
+            "tn.op: '<lambda>' is no name for a function: give one, as in name='cube'",
+        ),
+    ],
+)
+def test_an_entry_that_contradicts_itself_is_refused(tables, entry, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        entry()
+
+
+def test_rules_may_take_what_parameters_there_are(tables):
+    free = tn.op(lambda x, k=2: x * k, "c({x})", lambda g, y, x, **params: g * params.get("k", 2), name="c",
+                 defaults={"k": 2})  # fmt: skip
+    assert tn.grad(free)(1.0) == 2.0
+    assert tn.grad(lambda x: free(x, k=5))(1.0) == 5.0
+    assert tn.op(lambda *xs: xs[0], "c({x})", lambda g, y, x: g, name="c")(3.0) == 3.0
+
+
+def test_a_forward_function_has_one_result(tables):
+    both = tn.op(lambda x: (x, 2 * x), "both({x})", lambda g, y, x: g, name="both")
+    with pytest.raises(TypeError) as error:
+        both(tn.tensor([1.0], requires_grad=True))
+    assert str(error.value) == (
+        "the forward function of both returned a tuple of 2: an operation has one result; make one operation for "
+        "each, or np.stack them"
+    )
+
+
+def test_a_name_of_others_may_be_given_to_an_operation(tables, monkeypatch):
+    monkeypatch.setattr(tn.Tensor, "view", vars(tn.Tensor)["view"], raising=False)  # so that it is back afterwards
+    tn.op(lambda x: x, "view({x})", lambda g, y, x: g, name="view")
+    assert tn.tensor([1.0]).view().item() == 1.0
+
+
+def test_help_names_every_field_of_an_entry():
+    told = set(re.findall(r"`(\w+)`", inspect.getdoc(tn.op)))
+    assert told >= FIELDS
+    assert all(f'"{kind}"' in tn.Op.__doc__ for kind in KINDS if kind)

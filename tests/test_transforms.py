@@ -383,15 +383,16 @@ def test_gradcheck_finds_a_wrong_rule_and_shows_the_worst_five():
         tn.gradcheck(op, x)
     lines = str(found.value).splitlines()
     assert lines[0] == "half_square: 7 derivatives differ from central differences; the worst 5:"
-    assert lines[1].split() == ["argument", "index", "output", "got", "expected"]
+    assert lines[1].split() == ["argument", "index", "output", "got", "expected", "allowed"]
     rows = [line.split() for line in lines[2:-1]]
     assert len(rows) == 5
-    argument, i, j, k, m, got, expected = rows[0]
+    argument, i, j, k, m, got, expected, allowed = rows[0]
     assert argument == "0"
     assert (i, j) == (k, m), "elementwise: the output of the same index"
     at = int(i.rstrip(",")), int(j)
     assert float(got) == pytest.approx(1.5 * x[at], rel=1e-6)
     assert float(expected) == pytest.approx(x[at], rel=1e-6)
+    assert 1e-9 < float(allowed.removeprefix("±")) < 1e-7
     assert lines[-1] == "Check the rule of that argument, or whether the function is differentiable there."
     assert isinstance(found.value, AssertionError)
 
@@ -583,3 +584,33 @@ def test_operations_without_forward_mode_go_backward():
 def test_requests_that_cannot_be_met_say_so_at_once(call, message):
     with pytest.raises(TypeError, match=message):
         call(tn.tensor([1.0, 2.0], requires_grad=True))
+
+
+SMOOTH = [
+    (np.log, 0.1, 1.0), (np.tan, -1.5, 1.5), (np.reciprocal, 0.2, 1.0), (np.arctanh, -0.97, 0.97),
+    (lambda x: 1 / (x * (1 - x)), 0.1, 0.9), (lambda x: np.log(x / (1 - x)), 0.1, 0.9), (lambda x: x**-3, 0.2, 2.0),
+    (lambda x: np.tanh(10 * x), -1.0, 1.0), (lambda x: (1 - x) ** -2.0, 0.0, 0.9), (lambda x: np.cos(x) / x, 0.1, 1.0),
+    (lambda x: (100 * x) ** 3, -1e-9, 1e-9), (lambda x: np.sin(30 * x), -2.0, 2.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("f", "low", "high"), SMOOTH)
+def test_gradcheck_raises_no_false_alarm_at_smooth_functions_and_finds_an_error_of_a_millionth(f, low, high):
+    def slightly_wrong(x):
+        y = f(x)
+        return y + 1e-6 * (y - y.detach()) if isinstance(y, tn.Tensor) else y
+
+    for x in np.random.default_rng(1).uniform(low, high, (15, 3)):
+        assert tn.gradcheck(f, x, order=2)
+        if np.abs(tn.grad(lambda x: f(x).sum())(x)).max() > 0.01:  # else the absolute tolerance hides it
+            with pytest.raises(tn.GradientCheckError):
+                tn.gradcheck(slightly_wrong, x)
+
+
+def test_gradcheck_prints_the_digits_that_differ():
+    rule = wrong_square(lambda g, y, x: g * x * (1 + 3e-9))
+    with pytest.raises(tn.GradientCheckError) as found:
+        tn.gradcheck(rule, np.array([2.0]))
+    *_, got, expected, allowed = str(found.value).splitlines()[2].split()
+    assert float(got) - float(expected) == pytest.approx(6e-9, rel=1e-2)
+    assert allowed == "±2e-09"

@@ -23,6 +23,7 @@ from tinygrad_nn.modes import at_each_replay, detect_anomaly, enable_grad, no_gr
 from tinygrad_nn.operation import BY_NAME as _BY_NAME
 from tinygrad_nn.operation import Op
 from tinygrad_nn.operation import document_with as _document_with
+from tinygrad_nn.other_names import missing as _missing
 from tinygrad_nn.registry import op
 from tinygrad_nn.tensor import Tensor, tensor
 from tinygrad_nn.transforms import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
@@ -60,10 +61,10 @@ def __getattr__(name: str) -> _Any:
     elif name in _BY_NAME and not name.startswith("_"):
         return _BY_NAME[name]
     else:
-        raise AttributeError(f"module 'tinygrad_nn' has no attribute {name!r}")
+        raise _missing(__name__, name, __dir__())
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *ops.names()})
+    return sorted({*__all__, *ops.names(), "__all__", "__doc__", "__version__"})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.autodiff import gradients, history
+from tinygrad_nn.differences import Projection
 from tinygrad_nn.errors import GradientCheckError
 from tinygrad_nn.forward_mode import pushforward
 from tinygrad_nn.modes import transforming
@@ -17,9 +18,9 @@ from tinygrad_nn.tensor import Tensor, tensor
 __all__ = ["gradcheck"]
 
 WORST = 5  # disagreements shown
-REFINEMENTS = 12  # steps of the second look, each a quarter of the one before
-JUMP = 10.0  # a difference that is so many times the refined one comes from a jump, and not from a steep slope
-CLEAR = 1e-5  # how well they must agree, relative to the derivative
+TOLERANCE = 20.0  # of the square of the usual step, which is the error of a central difference
+STARTS = (1.0, 256.0)  # of the second and third look, in usual steps
+CLEAR = 20.0  # a limit that is uncertain by more than so many relative tolerances decides by its value alone
 
 
 def gradcheck(
@@ -35,7 +36,9 @@ def gradcheck(
     order : with 2, the derivatives of the derivatives are checked as well.
     eps : step of the differences, relative to the size of each element; by default the cube root of the dtype's
         rounding error, where truncation and rounding balance.
-    rtol, atol : allowed relative and absolute difference; by default from eps, 1e-6 and 1e-7 in float64.
+    rtol, atol : allowed difference, relative to the largest derivative by the same argument, and absolute; by default
+        both are 20 times the square of that step for numbers near 1 (7e-10 in float64, 5e-4 in float32), and what
+        rounding may have done to the differences is allowed besides.
 
     Returns
     -------
@@ -43,10 +46,13 @@ def gradcheck(
 
     Raises
     ------
-    GradientCheckError : a table of the five worst: argument, index, element of the output, got, expected; or f writes
-        into an argument; or forward mode, which follows from `kind` or `jvp` of the operations, gives something else.
+    GradientCheckError : a table of the five worst: argument, index, element of the output, got, expected, allowed; or
+        f writes into an argument; or forward mode, which follows from `kind` or `jvp` of the operations, gives
+        something else.
 
-    The output is projected on fixed random numbers, so that one backward pass checks all of its elements.
+    The output is projected on fixed random numbers, so that one backward pass checks all of its elements.  Where a
+    difference disagrees, the step may be to blame: unless `eps` is given, the limit of differences of ever smaller
+    steps decides.
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> tn.gradcheck(tn.tanh, np.array([0.1, -2.0]))
@@ -123,12 +129,12 @@ def _check_first(f: Callable, given: list[Any], name: str, eps: Any, rtol: Any, 
         got = gradients(y, [x for _, x in leaves], weights.astype(y.dtype))
     else:
         got = [np.zeros_like(x.value) for _, x in leaves]
-    wrong = []
+    wrong: list[tuple] = []
     for (i, x), g in zip(leaves, got, strict=True):
-        wrong += _disagreements(f, given, i, g, weights, _precision(x, y), eps, rtol, atol)
+        wrong += _disagreements(Projection(f, given, weights, _precision(x, y)), i, g, eps, rtol, atol)
     if wrong:
         wrong.sort(key=lambda w: -np.nan_to_num(w[0], nan=np.inf, posinf=np.inf))
-        raise GradientCheckError(_report(name, len(wrong), [_entry(f, given, w) for w in wrong[:WORST]]))
+        raise GradientCheckError(_report(name, len(wrong), [_entry(f, given, y, *w) for w in wrong[:WORST]]))
     if isinstance(y, Tensor) and y.tracked:
         _check_forward(name, y, [x for _, x in leaves], got, weights, rtol)
 
@@ -148,139 +154,86 @@ def _check_forward(name: str, y: Tensor, leaves: list[Tensor], got: list[Any], w
         size = float(np.sum(np.abs(weights * moved))) + sum(
             float(np.sum(np.abs(g * t))) for g, t in zip(got, tangents, strict=True)
         )
-        allowed = (20 * _precision(y, *leaves) ** (2 / 3) if rtol is None else rtol) * (1 + size)
-        said = f"gives {forward:.7g}"
+        allowed = (TOLERANCE * _precision(y, *leaves) ** (2 / 3) if rtol is None else rtol) * (1 + size)
+        said = ""
     reverse = sum(float(np.sum(g * t)) for g, t in zip(got, tangents, strict=True))
     if np.isfinite(reverse) and not abs(forward - reverse) <= allowed:
         entries = {node.op.name: node.op.kind for node in history([y]) if node.op is not None}
         kinds = ", ".join(f"{op} ({kind or 'jvp'})" for op, kind in entries.items())
+        digits = _digits(forward, reverse)
+        said = f"forward mode {said or f'gives {forward:.{digits}g}'}, reverse mode {reverse:.{digits}g}"
         raise GradientCheckError(
-            f"{name}: along one direction forward mode {said}, reverse mode {reverse:.7g}: the gradients agree with "
+            f"{name}: along one direction {said}: the gradients agree with "
             f"central differences, so check the kind, or the jvp, of the operations: {kinds}"
         )
 
 
-def _disagreements(
-    f: Callable, given: list[Any], i: int, g: Any, weights: np.ndarray, precision: float, eps: Any, rtol: Any, atol: Any
-) -> list[tuple]:
-    """Where the gradient `g` with respect to input i is wrong, and how far: (error, i, x, index, got, expected)."""
-    x, wrong = given[i], []
-    step = eps if eps is not None else precision ** (1 / 3)
-    relative = rtol if rtol is not None else 20 * precision ** (2 / 3)
-    absolute = atol if atol is not None else 20 * precision ** (2 / 3)
-    expected, rounding = _differences(f, given, i, weights, step, precision)
-    scale = np.abs(expected).max(initial=0.0)
+def _disagreements(of: Projection, i: int, g: Any, eps: Any, rtol: Any, atol: Any) -> list[tuple]:
+    """Where the gradient `g` with respect to input i is wrong: (how many times too far, i, index, allowed)."""
+    x, wrong = of.inputs[i], []
+    usual = TOLERANCE * of.precision ** (2 / 3)
+    absolute, relative = usual if atol is None else atol, usual if rtol is None else rtol
+    looks = np.zeros((*x.shape, 2))
     for at in np.ndindex(x.shape):
-        error = _error(g[at], expected[at], absolute + relative * scale + (rounding[at] if atol is None else 0.0))
-        if not error <= 1 and eps is None and _step_is_too_large(f, given, i, at, weights, step, precision, relative):
-            refined, doubt = _refined(f, given, i, at, weights, step, precision)
-            if abs(expected[at]) <= JUMP * abs(refined):
-                expected[at] = refined
-                allowed = absolute + relative * max(scale, abs(refined)) + (doubt if atol is None else 0.0)
-                error = _error(g[at], refined, allowed)
+        h = of.usual_step(i, at) if eps is None else eps * max(1.0, abs(float(x.value[at])))
+        looks[at] = of.difference(i, at, h)
+    scale = np.abs(looks[..., 0]).max(initial=0.0)
+    for at in np.ndindex(x.shape):
+        expected, rounding = looks[at]
+        allowed = absolute + relative * scale + (rounding if atol is None else 0.0)
+        error = np.abs(g[at] - expected) / allowed
+        for start in STARTS if eps is None else ():  # the step may be too large, or too small, for this function
+            if error <= 1:
+                break
+            expected, doubt = of.limit(i, at, start)
+            allowed = absolute + relative * max(scale, abs(expected))
+            if atol is None and doubt <= CLEAR * relative * abs(expected):
+                allowed += doubt
+            error = np.abs(g[at] - expected) / allowed
         if not error <= 1:
-            wrong.append((error, i, x, at, g[at], expected[at]))
+            wrong.append((error, i, at, allowed))
     return wrong
 
 
-def _error(got: Any, expected: Any, allowed: float) -> float:
-    return np.abs(got - expected) / allowed
-
-
-def _differences(
-    f: Callable, given: list[Any], i: int, weights: np.ndarray, step: float, precision: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Central differences of ⟨weights, f⟩ with respect to input i, and how much rounding may have done to them."""
+def _entry(f: Callable, given: list[Any], y: Any, error: float, i: int, at: tuple, allowed: float) -> tuple:
+    """The element of the Jacobian that is to blame, as a row of the table."""
     x = given[i]
-    result, rounding = np.zeros(x.shape), np.zeros(x.shape)
-    for at in np.ndindex(x.shape):
-        h = step * max(1.0, abs(float(x.value[at])))
-        result[at], rounding[at] = _difference(f, given, i, at, weights, h, precision)
-    return result, rounding
-
-
-def _difference(
-    f: Callable, given: list[Any], i: int, at: tuple, weights: np.ndarray, h: float, precision: float
-) -> tuple[float, float]:
-    """The central difference of step h at one element of input i, and how much rounding may have done to it."""
-    x = given[i]
-    sums, places = [], []
-    for sign in (1.0, -1.0):
-        moved = np.array(x.value)
-        moved[at] += sign * h
-        y = f(*[tensor(moved, requires_grad=True) if j == i else a for j, a in enumerate(given)])
-        terms = weights * np.asarray(y.value if isinstance(y, Tensor) else y, dtype=np.float64)
-        sums.append(float(np.sum(terms)))
-        places.append(float(moved[at]))
-    width = places[0] - places[1]
-    if not width:
-        return np.nan, np.inf
-    return (sums[0] - sums[1]) / width, 10 * precision * float(np.sum(np.abs(terms))) / abs(width)
-
-
-def _step_is_too_large(
-    f: Callable,
-    given: list[Any],
-    i: int,
-    at: tuple,
-    weights: np.ndarray,
-    step: float,
-    precision: float,
-    relative: float,
-) -> bool:
-    """Whether half the step gives another derivative: the function turns within it."""
-    h = step * max(1.0, abs(float(given[i].value[at])))
-    (whole, _), (half, doubt) = (_difference(f, given, i, at, weights, w, precision) for w in (h, h / 2.0))
-    return bool(abs(whole - half) > relative * abs(half) + doubt)
-
-
-def _refined(
-    f: Callable, given: list[Any], i: int, at: tuple, weights: np.ndarray, step: float, precision: float
-) -> tuple[float, float]:
-    """A second look with steps that shrink, extrapolated to 0, for functions that turn within the usual step.
-
-    Returns the derivative from the three steps that agree best, and how far they disagree.
-    """
-    h = step * max(1.0, abs(float(given[i].value[at])))
-    differences = [_difference(f, given, i, at, weights, h / 4.0**k, precision) for k in range(REFINEMENTS)]
-    values = [d + (d - before) / 15.0 for (before, _), (d, _) in itertools.pairwise(differences)]  # the error is of h²
-    best, doubt = np.nan, np.inf
-    for k in range(2, len(values)):
-        spread = max(values[k - 2 : k + 1]) - min(values[k - 2 : k + 1]) + differences[k + 1][1]
-        if spread < doubt:
-            best, doubt = values[k], spread
-    return best, doubt if doubt <= CLEAR * np.abs(best) else 0.0
-
-
-def _entry(f: Callable, given: list[Any], wrong: tuple) -> tuple:
-    """The element of the Jacobian that is to blame: argument, its index, index of the output, got, expected."""
-    _, i, x, at, *_ = wrong
-    h = _precision(x, f(*given)) ** (1 / 3) * max(1.0, abs(float(x.value[at])))
-    ends = []
-    for sign in (1.0, -1.0):
-        moved = np.array(x.value)
-        moved[at] += sign * h
-        y = f(*[tensor(moved, requires_grad=True) if j == i else a for j, a in enumerate(given)])
-        ends.append(np.asarray(y.value if isinstance(y, Tensor) else y, dtype=np.float64))
-    expected = (ends[0] - ends[1]) / (2 * h)
-    y, got = f(*given), np.zeros(expected.shape)
-    for k in np.ndindex(expected.shape):
-        row = np.zeros(expected.shape, dtype=y.dtype)
-        row[k] = 1
+    of = Projection(f, given, np.ones(np.shape(y)), _precision(x, y))
+    h = of.usual_step(i, at)
+    (up, right), (down, left) = of.at(i, at, h), of.at(i, at, -h)
+    got = np.zeros(np.shape(y))
+    for k in np.ndindex(got.shape):
         if isinstance(y, Tensor) and y.tracked:
-            got[k] = gradients(y, x, row)[0][at]
-    k = np.unravel_index(np.argmax(np.nan_to_num(np.abs(got - expected), nan=np.inf)), expected.shape)
-    return x.name or str(i), at, tuple(int(j) for j in k), float(got[k]), float(expected[k])
+            got[k] = gradients(y, x, _one_at(k, y.shape).astype(y.dtype))[0][at]
+    far = np.nan_to_num(np.abs(got - (up - down) / (right - left)), nan=np.inf)
+    k = np.unravel_index(np.argmax(far), far.shape)
+    slope, _ = Projection(f, given, _one_at(k, far.shape), of.precision).limit(i, at)
+    return x.name or str(i), at, tuple(int(j) for j in k), float(got[k]), float(slope), allowed
+
+
+def _one_at(k: tuple, shape: tuple[int, ...]) -> np.ndarray:
+    result = np.zeros(shape)
+    result[k] = 1.0
+    return result
 
 
 def _report(name: str, count: int, entries: list[tuple]) -> str:
+    digits = max(_digits(got, expected) for *_, got, expected, _ in entries)
+    wide = digits + 7
     lines = [
         f"{name}: {count} derivative{'s differ' if count > 1 else ' differs'} from central differences"
         + (f"; the worst {WORST}:" if count > WORST else ":"),
-        f"{'argument':>12} {'index':>12} {'output':>12} {'got':>14} {'expected':>14}",
+        f"{'argument':>12} {'index':>12} {'output':>12} {'got':>{wide}} {'expected':>{wide}} {'allowed':>9}",
     ]
-    for argument, at, k, got, expected in entries:
+    for argument, at, k, got, expected, allowed in entries:
         index, output = (", ".join(str(int(j)) for j in place) or "-" for place in (at, k))
-        lines.append(f"{argument:>12} {index:>12} {output:>12} {got:14.7g} {expected:14.7g}")
+        numbers = f"{got:{wide}.{digits}g} {expected:{wide}.{digits}g} {'±' + format(allowed, '.1g'):>9}"
+        lines.append(f"{argument:>12} {index:>12} {output:>12} {numbers}")
     lines.append("Check the rule of that argument, or whether the function is differentiable there.")
     return "\n".join(lines)
+
+
+def _digits(got: float, expected: float) -> int:
+    """How many digits it takes to see where two numbers differ."""
+    apart = abs(got - expected) / max(abs(got), abs(expected), 1e-300)
+    return min(17, max(7, 3 - math.floor(math.log10(apart)))) if 0 < apart < np.inf else 7

@@ -102,11 +102,19 @@ class Op:
     where there is no gradient).  The laws of a rule stand at the top of `tinygrad_nn.ops`.
 
     `kind` says what the Jacobian looks like, from which forward mode and the pictures follow:
-    "elementwise" (diagonal), "linear" (in all arguments together), "multilinear" (in each argument),
-    "reduction" (an input element reaches one output element), "symmetric", or None with an explicit `jvp`,
-    `(tangents, y, *arrays, **params) -> array`, where the tangent of an argument held constant is None.
-    `entries` says what the numbers in it are, where that is known: "ones" if each element of the result is an element
-    of an argument or a sum of some, "factors" if each is an element of another argument.
+
+    - "elementwise": diagonal (exp, add)
+    - "linear": in all arguments together, and so the operation itself (sum, reshape, astype)
+    - "multilinear": linear in each argument while the others are held (matmul, take)
+    - "reduction": an input element reaches one output element (mean, logsumexp, max)
+    - "symmetric": equal to its transpose, so that the rule of the gradient carries tangents as well (softmax over an
+      axis: ∂yᵢ/∂xⱼ = yᵢ(δᵢⱼ − yⱼ))
+    - None: none of these.  With a `jvp`, `(tangents, y, *arrays, **params) -> array`, where the tangent of an argument
+      held constant is None, it has forward mode, too; without one it has reverse mode only.
+
+    `entries` says what numbers the Jacobian consists of, where they need not be computed: "ones" if every entry is 0
+    or 1 (each element of the result is an element of the argument or a sum of some: sum, reshape, add), "factors" if
+    every entry is 0 or an element of another argument (matmul: ∂(AB)ᵢₖ/∂Bⱼₖ = Aᵢⱼ), and "" otherwise.
     """
 
     name: str

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
-from string import Formatter
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn import tree
+from tinygrad_nn.consistency import check_entry, read_signature
 from tinygrad_nn.entry import Checks, Docs, Training, take_fields
 from tinygrad_nn.errors import MatrixError, ShapeError
 from tinygrad_nn.operands import plain_values
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Op, VariadicRule
 
 __all__ = ["give_methods", "implements", "naming", "op", "refuses"]
-
-KINDS = (None, "elementwise", "linear", "multilinear", "reduction", "symmetric")
 
 
 def op(
@@ -35,15 +32,22 @@ def op(
     formula : how it is written, with the arguments in braces: ``"tanh({x})"``.
     vjps : one rule `(g, y, *arrays, **params) -> array` for each array argument, or None where there is no gradient;
         a `VariadicRule` where the number of arrays is free.  Names and defaults are read off the first rule.
-    name : defaults to that of `forward`.
-    fields : the further fields of `Op` (`kind` is "elementwise" for a ufunc unless said otherwise); the fields of its
-        `docs`, `checks` and `training` (`summary`, `domain`, ...); and `stands_for`, further NumPy functions that this
-        operation carries out when they meet a tensor.
+    name : defaults to that of `forward`; a lambda has none.
+    fields : what else there is to say, all of it optional, explained in `help(tn.Op)` and in `tinygrad_nn/entry.py`.
+        Derivative: `kind` ("elementwise" for a ufunc unless said otherwise), `entries`, `jvp`, `selects`,
+        `matrix_product`.  Call: `arguments`, `defaults`, `bind`, `further`, `composed`, `method`, `stands_for` (further
+        NumPy functions that this operation carries out when they meet a tensor).  Memory: `view`, `array_params`.
+        Formula: `precedence`, `associative`, `spell`, `simplify`.  Documentation: `summary`, `edge_cases`, `part_of`,
+        `example`.  Automatic checks: `domain`, `shape`, `variants`, `samples`, `prepare`.  Networks: `activation`,
+        `initializer`, `probabilities`, `weighted`.
+
+    The laws of a rule are in `help(tn.ops)`; the steps to add an operation to the package in `docs/how_it_works.md`.
 
     Raises
     ------
     ValueError : if the name belongs to another operation of the tables, or a NumPy function to another operation; or
-        the entry contradicts itself, as where `formula` names something that is no argument and no parameter.
+        the entry contradicts itself, as where `formula` names something that is no argument and no parameter, or where
+        the signatures of forward function and rules have different defaults.
     TypeError : an unknown field.
 
     Example
@@ -60,11 +64,11 @@ def op(
     name = name or forward.__name__
     rules: Any = vjps[0] if vjps and isinstance(vjps[0], VariadicRule) else vjps
     if "arguments" not in fields:
-        fields |= _read_signature(forward, vjps, fields)
+        fields |= read_signature(name, forward, rules, fields)
     fields.setdefault("defaults", {})
     if isinstance(forward, np.ufunc):
         fields.setdefault("kind", "elementwise")
-    _check_entry(name, formula, fields, rules)
+    check_entry(name, forward, formula, fields, rules)
     stands_for = fields.pop("stands_for", ())
     if isinstance(forward, np.ufunc) or (forward.__module__ or "").startswith("numpy"):
         stands_for = (forward, *stands_for)
@@ -77,48 +81,6 @@ def op(
     object.__setattr__(new, "__module__", module)
     _register(new, name, stands_for)
     return new
-
-
-def _read_signature(forward: Callable, vjps: Sequence[Any], fields: dict[str, Any]) -> dict[str, Any]:
-    """The names of the arrays, and the parameters with their defaults, from the first rule there is."""
-    rule = next((r.rule if isinstance(r, VariadicRule) else r for r in vjps if r is not None), None)
-    signature = inspect.signature(rule or fields.get("bind") or forward)
-    names = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD and p.name != "slots"]
-    names = names[2:] if rule else names  # after g and y
-    defaults = {p.name: p.default for p in names if p.default is not p.empty}
-    return {"arguments": tuple(p.name for p in names if p.default is p.empty), "defaults": defaults} | fields
-
-
-FIELDS = {f.name for record in (Op, Docs, Checks, Training) for f in dataclasses.fields(record) if f.init} - {
-    "name", "forward", "formula", "vjps", *(record.__name__.lower() for record in (Docs, Checks, Training)),
-} | {"stands_for"}  # fmt: skip
-
-
-def _check_entry(name: str, formula: str, fields: dict[str, Any], rules: Any) -> None:
-    arguments, kind, entries = fields["arguments"], fields.get("kind"), fields.get("entries", "")
-    unknown = fields.keys() - FIELDS
-    if unknown:
-        raise TypeError(f"{name}: an operation has no field {min(unknown)!r}; it has {', '.join(sorted(FIELDS))}")
-    named = {place.split(".")[0].split("[")[0] for _, place, _, _ in Formatter().parse(formula) if place is not None}
-    strange = named - {*arguments, *fields["defaults"]}
-    if strange:
-        raise ValueError(
-            f"{name}: the formula {formula!r} names {min(strange)!r}, which is none of its arguments and parameters "
-            f"({', '.join((*arguments, *fields['defaults']))})"
-        )
-    if name.startswith("_") and not fields.get("part_of"):
-        raise ValueError(f"{name}: a private operation says which public one is made of it, as in part_of='tanh'")
-    if kind not in KINDS:
-        raise ValueError(
-            f"{name}: kind is {kind!r}; expected one of {', '.join(map(repr, KINDS[1:]))}, or None with a jvp"
-        )
-    if entries not in ("", "ones", "factors"):
-        raise ValueError(f"{name}: entries is {entries!r}; expected 'ones', 'factors', or nothing where neither is so")
-    if not isinstance(rules, VariadicRule) and len(rules) != len(arguments):
-        raise ValueError(
-            f"{name} has {len(arguments)} array arguments ({', '.join(arguments)}) "
-            f"and {len(rules)} derivative rules: give one rule for each, or None where there is no gradient"
-        )
 
 
 def _register(entry: Any, name: str, stands_for: Sequence[Callable]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from sys import _getframe, getrefcount
@@ -24,6 +25,7 @@ from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_opera
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import arithmetic, elementwise, joining, linalg, shaping, sorting
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
+from tinygrad_nn.other_names import HINTS, ForeignName
 from tinygrad_nn.registry import give_methods
 from tinygrad_nn.retention import finished
 
@@ -42,6 +44,10 @@ class _Slots(dict):
 
 
 _SLOTS = _Slots()
+_MACHINERY = {  # attributes that the package uses, and `dir` does not show
+    *vars(Traced), "value", "index", "tracked", "slots", "retain", "watch", "watched", "use", "changed", "here",
+    "check_unchanged", *HINTS["Tensor"],
+} - {*vars(object), "dtype"}  # fmt: skip
 
 
 def _operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
@@ -121,6 +127,10 @@ class Tensor(Traced):
 
     def __init_subclass__(cls) -> None:
         raise TypeError("Tensor is final: write functions of tensors, or modules that hold them")
+
+    def __dir__(self) -> list[str]:
+        private = re.compile("_[^_]")
+        return [name for name in object.__dir__(self) if name not in _MACHINERY and not private.match(name)]
 
     # -- recording
 
@@ -469,6 +479,8 @@ class Tensor(Traced):
         return self.__record__(elementwise.power, (self, other))
 
 
+for _name in HINTS["Tensor"]:
+    setattr(Tensor, _name, ForeignName(_name))
 give_methods(Tensor)
 give_in_place_operators(Tensor)
 
@@ -579,6 +591,11 @@ def _with_operand(op: Op, args: tuple, i: int) -> tuple[tuple, Any]:
 
 def _array_of(op: Op, y: Any) -> Any:
     """What a forward function returned, as an array; single numbers and other kinds of arrays as they are."""
+    if isinstance(y, (tuple, list)):
+        raise TypeError(
+            f"the forward function of {op.name} returned a {type(y).__name__} of {len(y)}: an operation has one "
+            "result; make one operation for each, or np.stack them"
+        )
     array = y if isinstance(y, np.generic) or hasattr(type(y), "__array_function__") else np.asarray(y)
     if array.dtype.kind not in REAL:
         raise TypeError(f"the forward function of {op.name} returned {y!r:.60}: expected an array of real numbers")

@@ -177,3 +177,19 @@ def test_wrong_batch_size_and_rng(raised):
     assert f"batches: rng=0.5 is of type float, {expected}" in raised(TypeError, batches, X, y, 2, rng=0.5)
     assert f"batches: rng=-1 is of type int, {expected}" in raised(TypeError, batches, X, y, 2, rng=-1)
     assert "is of type RandomState" in raised(TypeError, batches, X, y, 2, rng=np.random.RandomState(0))
+
+
+def test_without_targets_there_is_only_x():
+    X = examples(7)[0]
+    order = batches(X, batch_size=3, rng=0)
+    assert repr(order) == f"Batches(X {X.shape}, batch_size=3, shuffle=True: 3 an epoch)"
+    np.testing.assert_array_equal(np.sort(np.concatenate(list(order), axis=-1)), np.sort(X))
+    assert batches(X).batch_size == 32
+
+
+def test_images_with_the_examples_first(raised):
+    assert raised(ValueError, batches, np.ones((20, 1, 4, 5)), np.zeros(20), 5) == (
+        "batches: X (20, 1, 4, 5) has 5 examples, Y (20,) has 20; examples are columns, so the last axes must agree: "
+        "np.moveaxis(X, 0, -1) (1, 4, 5, 20) fits; where the model wants the examples first, as tn.conv2d does, it "
+        "starts with np.moveaxis(X, -1, 0)"
+    )

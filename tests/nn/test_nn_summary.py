@@ -76,3 +76,21 @@ def test_y_needs_x(raised):
     assert raised(ValueError, nn.Dense(2, 3).summary, None, np.zeros((3, 1))) == (
         "summary: Y is given without X; give both"
     )
+
+
+def test_parameters_outside_of_layers_are_listed():
+    class Shifted(nn.Module):
+        def __init__(self):
+            self.dense = nn.Dense(2, 3)
+            self.shift = tn.tensor(np.ones((3, 1)), requires_grad=True)
+            self.more = [tn.tensor(np.ones(4), requires_grad=True)]
+
+        def forward(self, X):
+            return self.dense(X) + self.shift
+
+    X = np.ones((2, 5))
+    for lines in (Shifted().summary().splitlines(), Shifted().summary(X, np.ones((3, 5))).splitlines()):
+        assert [line.split() for line in lines[2:4]] == [
+            ["parameter", "shift", "(3,", "1)", "3"], ["parameter", "more.0", "(4,)", "4"],
+        ]  # fmt: skip
+        assert "16" in lines[-1].split()

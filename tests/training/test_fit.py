@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import signal
 import sys
 import types
@@ -666,3 +667,24 @@ def test_no_bar_without_tqdm(start, monkeypatch):
 
 def test_fit_is_in_the_package():
     assert isinstance(tn.fit, types.FunctionType)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "said"),
+    [
+        ("adam", "'adam', expected an optimiser of the model's parameters: tn.optim.Adam(model.parameters())"),
+        (tn.optim.SGD, ".*expected an optimiser of the model's parameters: tn.optim.SGD(model.parameters())"),
+        (None, "None, expected an optimiser of the model's parameters: tn.optim.Adam(model.parameters())"),
+    ],
+)
+def test_an_optimizer_that_has_no_parameters(optimizer, said):
+    with pytest.raises(TypeError, match=re.escape("fit: optimizer is ") + said.replace("(", r"\(").replace(")", r"\)")):
+        tn.fit(tn.nn.Dense(2, 2), tn.mse, optimizer, (np.ones((2, 5)), np.ones((2, 5))), 1)
+
+
+def test_batches_without_targets_are_refused():
+    model = tn.nn.Dense(2, 2)
+    with pytest.raises(
+        ValueError, match=r"^fit: the batches have no targets: give tn\.data\.batches\(X, Y, batch_size"
+    ):
+        tn.fit(model, tn.mse, tn.optim.SGD(model.parameters(), 0.1), tn.data.batches(np.ones((2, 5))), 1)

@@ -333,7 +333,7 @@ def difference(a: Sequence[Node], b: Sequence[Node]) -> tuple[Node, str] | None:
     for x, y in zip(a, b, strict=False):
         if x.input is not None and y.input is not None:
             if not _same_input(x.input, y.input):
-                return y, "it reads another array"
+                return y, "it reads another array (random numbers are drawn before the step, and passed as an argument)"
         elif x.func != y.func or _layout(x.sample) != _layout(y.sample):
             return y, f"{x.name} when it was recorded, {y.name} now"
         else:

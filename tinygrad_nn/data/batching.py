@@ -1,6 +1,7 @@
 """Mini-batches, in a new order every epoch."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -9,8 +10,8 @@ from tinygrad_nn.data.checks import Array, Rng, examples, generator, positive_in
 
 def batches(
     X: Array,
-    Y: Array,
-    batch_size: int | None,
+    Y: Array | None = None,
+    batch_size: int | None = 32,
     shuffle: bool = True,
     rng: Rng = None,
     *,
@@ -19,7 +20,8 @@ def batches(
     """Mini-batches of the examples `X (features, N)` with their labels `Y (N,)` or targets `Y (d, N)`.
 
     The result is iterated once per epoch, as often as wanted, and has a length: the number of batches in an epoch.
-    It yields pairs `X_batch (features, batch_size)`, `Y_batch (batch_size,)` or `(d, batch_size)`.
+    It yields pairs `X_batch (features, batch_size)`, `Y_batch (batch_size,)` or `(d, batch_size)`; without Y, for
+    examples that have no labels, just `X_batch`.
     `batch_size=1` is online training, `batch_size=None` the full batch (all N in their order).
     With `shuffle`, each epoch draws a new order from `rng` (a `numpy.random.Generator`, a seed, or None).
     The last batch is smaller where `batch_size` does not divide N; `drop_last=True` leaves it out.
@@ -56,14 +58,15 @@ class Batches:
     def __init__(
         self,
         X: Array,
-        Y: Array,
-        batch_size: int | None,
+        Y: Array | None = None,
+        batch_size: int | None = 32,
         shuffle: bool = True,
         rng: Rng = None,
         *,
         drop_last: bool = False,
     ) -> None:
-        self.X, self.Y, self.n_examples = examples(X, Y, "batches")
+        self.X, targets, self.n_examples = examples(X, X if Y is None else Y, "batches")
+        self.Y = None if Y is None else targets
         self.rng = generator(rng, "batches")
         self.shuffle = shuffle and batch_size is not None  # one batch of everything: its order changes nothing
         self.batch_size = self.n_examples if batch_size is None else positive_int(batch_size, "batch_size", "batches")
@@ -78,18 +81,20 @@ class Batches:
         whole, rest = divmod(self.n_examples, self.batch_size)
         return whole if self.drop_last or rest == 0 else whole + 1
 
-    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+    def __iter__(self) -> Iterator[Any]:
         order = self.rng.permutation(self.n_examples) if self.shuffle else None
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             chosen = slice(start, start + self.batch_size)
             index = chosen if order is None else order[chosen]
-            yield _columns(self.X, index), _columns(self.Y, index)
+            X = _columns(self.X, index)
+            yield X if self.Y is None else (X, _columns(self.Y, index))
 
     def __repr__(self) -> str:
         details = f"batch_size={self.batch_size}, shuffle={self.shuffle}"
         if self.drop_last:
             details += ", drop_last=True"
-        return f"Batches(X {self.X.shape}, Y {self.Y.shape}, {details}: {len(self)} an epoch)"
+        targets = "" if self.Y is None else f", Y {self.Y.shape}"
+        return f"Batches(X {self.X.shape}{targets}, {details}: {len(self)} an epoch)"
 
 
 def _columns(values: Array, index: Array | slice) -> Array:

@@ -68,6 +68,11 @@ def examples(X: object, Y: object, caller: str) -> tuple[Array, Array, int]:
             message += f": Y.T {Y.T.shape} fits"
         elif X.ndim == Y.ndim == 2 and X.shape[0] == Y.shape[0]:
             message += f": X.T {X.T.shape} with Y.T {Y.T.shape} fits"
+        elif X.ndim > 2 and X.shape[0] == Y.shape[-1]:
+            message += (
+                f": np.moveaxis(X, 0, -1) {X.shape[1:] + X.shape[:1]} fits; where the model wants the examples first, "
+                "as tn.conv2d does, it starts with np.moveaxis(X, -1, 0)"
+            )
         raise ValueError(message)
     if X.shape[-1] == 0:
         raise ValueError(f"{caller}: X {X.shape} holds no example; expected N of at least 1")

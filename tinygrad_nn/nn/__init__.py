@@ -10,9 +10,14 @@ from tinygrad_nn.nn.functional import functional_call
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.normalization import BatchNorm, LayerNorm
 from tinygrad_nn.nn.regularization import l1_penalty, l2_penalty, weights
+from tinygrad_nn.other_names import missing
 
 __all__ = [
     "Activation", "BatchNorm", "Dense", "Dropout", "Flatten", "LayerNorm", "Module", "Residual", "Sequential",
     "augmented", "backpropagation", "build", "forward_pass", "functional_call", "init", "l1_penalty", "l2_penalty",
     "load", "weights",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> None:
+    raise missing(__name__, name, __all__)

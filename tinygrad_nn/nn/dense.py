@@ -39,8 +39,8 @@ def _find_activation(given: str | Activate | None, caller: str) -> Activate | No
     entry = given if isinstance(given, Op) else BY_NAME.get(given)
     if not _may_activate(entry):
         names = sorted(name for name, e in BY_NAME.items() if _may_activate(e) and not name.startswith("_"))
-        near = difflib.get_close_matches(str(given), names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names)}"
+        near = difflib.get_close_matches(str(given).lower(), names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "expected 'relu', 'tanh', or another elementwise operation"
         raise ValueError(f"{caller}: there is no activation {given!r}; {hint}")
     return entry
 

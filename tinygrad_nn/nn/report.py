@@ -44,7 +44,8 @@ def report(model: Any, X: Any = None, Y: Any = None, loss: Any = None) -> Report
     n = None if X is None else np.shape(X)[-1]
     table = [["layer", "equation", "shapes", "parameters"]]
     table[0] += ["‖value‖"] * (X is not None) + ["‖Δ‖", "‖∂J/∂W‖"] * (Y is not None)
-    for module, row in model._rows("A⁰")[0]:
+    rows, _ = model._rows("A⁰")
+    for module, row in rows:
         layer, count = module._signature(), f"{sum(p.size for p in _own_parameters(module)):,}"
         slope_of = row.weights
         for result, formula, shapes in row.lines:
@@ -57,8 +58,16 @@ def report(model: Any, X: Any = None, Y: Any = None, loss: Any = None) -> Report
                 line += [_norm(slopes.get(result), n), _norm(slopes.get(id(slope_of)))]
             table.append(line)
             layer, count, slope_of = "", "", None
+    table += _without_layer(model, [module for module, _ in rows])
     table.append([type(model).__name__, cost, "", f"{sum(p.size for p in model.parameters()):,}"])
     return Report(_aligned(table))
+
+
+def _without_layer(model: Any, layers: list[Any]) -> list[list[str]]:
+    """The lines of the parameters that none of the layers holds."""
+    said = {id(p) for module in layers for p in _own_parameters(module)}
+    rest = [(name, p) for name, p in model.named_parameters() if id(p) not in said]
+    return [["parameter", name, str(p.shape), f"{p.size:,}"] for name, p in rest]
 
 
 def _own_parameters(module: Any) -> list[Tensor]:

@@ -10,7 +10,7 @@ The laws of a derivative rule
 5. Comparisons and masks are operations too, with ``None`` for a rule.  Otherwise a replayed step would use a stale mask.
 6. Never change an argument.  Return a fresh array, or a view that nobody else will write.
 
-Every law is checked for every operation by ``tests/test_ops.py``.
+Every law is checked for every operation by ``tests/test_ops.py``.  ``help(tn.op)`` lists what else an entry may say.
 """
 
 from tinygrad_nn.operation import BY_NAME

@@ -121,7 +121,8 @@ def _power_exponent(g, y, x, n):
 
 def _power_log_value(x, n, order=1):
     """xⁿ·logᵏx, and 0 where 0ⁿ with n ≥ 0, where log 0 is not asked for."""
-    y = np.power(x, n)  # 1.0: small integers have short logarithms
+    y = np.power(x, n)
+    # times 1.0, as the logarithm of an integer of 8 or 16 bits is one of half or single precision
     return np.asarray(y * np.log(np.add(1.0 * x, np.equal(x, 0) * np.greater_equal(n, 0))) ** order, dtype=y.dtype)[()]
 
 
@@ -156,7 +157,7 @@ def _within(g, y, x, min, max):
 
 
 def _to_max(g, y, x, min, max):
-    """A max below min is what comes out, as from NumPy's."""
+    """g where max is the result: where x is above it, and everywhere if max < min, as in `np.clip`."""
     return np.where(x > max if min is None else np.logical_or(x > max, max < min), g, 0.0)
 
 
@@ -273,7 +274,8 @@ _power_log = op(_power_log_value, "{x}^{n}·log^{order} {x}", _power_log_base,
                 part_of="power", summary="Derivative of a power by its exponent, of any order")
 negative   = op(np.negative, "−{x}", lambda g, y, x: -g, precedence=2,
                 simplify=lambda x: Term(x.text[1:], x.precedence) if x.text.startswith("−") and x.precedence >= 2 else None, summary="Negative")
-reciprocal = op(np.reciprocal, "1/{x}",     lambda g, y, x: -g * y * y,                              precedence=2, summary="Reciprocal", domain=(0.3, 2))
+reciprocal = op(np.reciprocal, "1/{x}",     lambda g, y, x: -g * y * y,                              precedence=2,
+                summary="Reciprocal", domain=(0.3, 2))
 square     = op(np.square, "{x}²", lambda g, y, x: g * (2 * x), precedence=3, spell=lambda x, arrays: _spell_power(x, "2"), summary="Square")
 abs        = op(np.absolute,   "|{x}|",     lambda g, y, x: g * np.sign(x), name="abs",
                 summary="Absolute value", edge_cases="the gradient at 0 is 0.")
@@ -306,16 +308,18 @@ sinh       = op(np.sinh,       "sinh({x})",    lambda g, y, x: g * np.cosh(x),  
 cosh       = op(np.cosh,       "cosh({x})",    lambda g, y, x: g * np.sinh(x),                   summary="Hyperbolic cosine")
 tanh       = op(np.tanh,       "tanh({x})",    lambda g, y, x: g * (1 - y * y),                  summary="Hyperbolic tangent")
 arcsinh    = op(np.arcsinh,    "arcsinh({x})", lambda g, y, x: g / np.hypot(x, 1.0),             summary="Inverse hyperbolic sine")
-arccosh    = op(np.arccosh,    "arccosh({x})", lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)), summary="Inverse hyperbolic cosine", domain=(1.2, 3))
-arctanh    = op(np.arctanh,    "arctanh({x})", lambda g, y, x: g / ((1 - x) * (1 + x)),          summary="Inverse hyperbolic tangent", domain=(-0.8, 0.8))
+arccosh    = op(np.arccosh,    "arccosh({x})", lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)),
+                summary="Inverse hyperbolic cosine", domain=(1.2, 3))
+arctanh    = op(np.arctanh,    "arctanh({x})", lambda g, y, x: g / ((1 - x) * (1 + x)),          summary="Inverse hyperbolic tangent",
+                domain=(-0.8, 0.8))
 hypot      = op(np.hypot,      "hypot({a}, {b})",   lambda g, y, a, b: _slope_of_length(g, y, a), lambda g, y, a, b: _slope_of_length(g, y, b),
                 domain=(0.3, 2), summary="√(a² + b²)", edge_cases="the gradient at (0, 0) is 0.")
-arctan2    = op(np.arctan2,    "arctan2({a}, {b})", lambda g, y, a, b: _turn(g, a, b),              lambda g, y, a, b: _turn(-g, b, a), domain=(0.3, 2),
-                summary="Angle of the point (b, a)", edge_cases="the gradient at (0, 0) is 0.")
-sinc       = op(lambda x: _sinc_derivative(as_array(x), order=0), "sinc({x})", lambda g, y, x: g * _sinc_slope(x, order=1), name="sinc", kind="elementwise",
-                stands_for=(np.sinc,), summary="sin(πx)/(πx)")
-_sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=1: g * _sinc_slope(x, order=order + 1), name="_sinc_slope", part_of="sinc",
-                 kind="elementwise", summary="Derivative of sinc of any order")
+arctan2    = op(np.arctan2,    "arctan2({a}, {b})", lambda g, y, a, b: _turn(g, a, b),              lambda g, y, a, b: _turn(-g, b, a),
+                domain=(0.3, 2), summary="Angle of the point (b, a)", edge_cases="the gradient at (0, 0) is 0.")
+sinc       = op(lambda x: _sinc_derivative(as_array(x), order=0), "sinc({x})", lambda g, y, x: g * _sinc_slope(x, order=1),
+                name="sinc", kind="elementwise", stands_for=(np.sinc,), summary="sin(πx)/(πx)")
+_sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=1: g * _sinc_slope(x, order=order + 1),
+                 name="_sinc_slope", part_of="sinc", kind="elementwise", summary="Derivative of sinc of any order")
 erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erf", kind="elementwise",
                 summary="Error function")
 
@@ -343,23 +347,25 @@ softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(
 relu        = op(_relu, "relu({x})", lambda g, y, x: g * (y > 0), name="relu", kind="elementwise", selects=True,
                  initializer="he_uniform", summary="Rectified linear unit max(x, 0)", edge_cases="the gradient at 0 is 0.")
 leaky_relu  = op(lambda x, negative_slope=0.01: np.where(np.greater(x, 0), x, np.multiply(negative_slope, x)), "leaky_relu({x})",
-                 lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu", kind="elementwise", initializer="he_uniform",
-                 variants=({"negative_slope": 0.3}, {}), summary="x, and negative_slope·x below 0", edge_cases="the gradient at 0 is negative_slope.")
+                 lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu", kind="elementwise",
+                 initializer="he_uniform", variants=({"negative_slope": 0.3}, {}), summary="x, and negative_slope·x below 0",
+                 edge_cases="the gradient at 0 is negative_slope.")
 elu         = op(_elu,         "elu({x})",          lambda g, y, x, alpha=1.0: g * np.where(x > 0, 1.0, y + alpha), name="elu", kind="elementwise",
                  initializer="he_uniform", variants=({"alpha": 0.5}, {}), summary="x, and alpha·(exp(x) − 1) below 0")
 selu        = op(lambda x: SELU_SCALE * _elu(x, SELU_ALPHA), "selu({x})", lambda g, y, x: g * np.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA),
                  name="selu", kind="elementwise", initializer="lecun_normal", summary="Scaled elu (Klambauer et al. 2017)")
 gelu        = op(_gelu,        "gelu({x})",         lambda g, y, x: g * _gelu_slope(x), name="gelu", kind="elementwise", initializer="he_uniform",
                  further=_gelu_further, summary="x·Φ(x), exact (Hendrycks & Gimpel 2016)")
-silu        = op(lambda x: as_real(x) * _sigmoid(x), "silu({x})", lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))), name="silu", kind="elementwise",
-                 initializer="he_uniform", summary="x·σ(x), also called swish")
+silu        = op(lambda x: as_real(x) * _sigmoid(x), "silu({x})", lambda g, y, x: g * (sigmoid(x) * (1 + x * sigmoid(-x))),
+                 name="silu", kind="elementwise", initializer="he_uniform", summary="x·σ(x), also called swish")
 softsign    = op(_softsign, "softsign({x})", lambda g, y, x: g / np.square(1 + np.abs(x)), name="softsign", kind="elementwise",
                  summary="x/(1 + |x|)")
 mish        = op(lambda x: as_real(x) * np.tanh(_softplus(x)), "mish({x})", lambda g, y, x: g * _mish_slope(x), name="mish", kind="elementwise",
                  initializer="he_uniform", summary="x·tanh(softplus(x)) (Misra 2019)")
 hard_tanh   = op(lambda x, min=-1.0, max=1.0: np.clip(x, min, max), "hard_tanh({x})",
-                 lambda g, y, x, min=-1.0, max=1.0: np.where(np.logical_and(x > min, x < max), g, 0.0), name="hard_tanh", kind="elementwise", selects=True,
-                 variants=({"min": -0.5, "max": 1.5}, {}), summary="x limited to [min, max]", edge_cases="the gradient at the bounds is 0.")
+                 lambda g, y, x, min=-1.0, max=1.0: np.where(np.logical_and(x > min, x < max), g, 0.0), name="hard_tanh",
+                 kind="elementwise", selects=True, variants=({"min": -0.5, "max": 1.5}, {}), summary="x limited to [min, max]",
+                 edge_cases="the gradient at the bounds is 0.")
 
 # comparisons: recorded in a trace, never differentiated
 equal         = op(np.equal,         "{a} = {b}", None, None, arguments=("a", "b"), precedence=0, summary="a = b")

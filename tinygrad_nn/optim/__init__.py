@@ -21,6 +21,7 @@ from tinygrad_nn.optim.schedules import (
 )
 from tinygrad_nn.optim.sgd import SGD
 from tinygrad_nn.optim.step_sizes import IDBD, Rprop
+from tinygrad_nn.other_names import missing
 
 __all__ = [
     "IDBD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LinearLR",
@@ -28,3 +29,7 @@ __all__ = [
     "Schedule", "SequentialLR", "StepLR", "clip_grad_norm_", "clip_grad_value_", "curvature", "fusable",
     "minimize",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> None:
+    raise missing(__name__, name, __all__)

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import optim
 from tinygrad_nn.checkpoint import with_suffix
-from tinygrad_nn.data import batches
+from tinygrad_nn.data import Batches, batches
 from tinygrad_nn.modes import puts_mode_back
 from tinygrad_nn.nn import Module
 from tinygrad_nn.optim import OneCycleLR, Optimizer, Schedule
@@ -105,6 +106,11 @@ def fit(
     Source: Thill's post, section "Putting Everything Together".
     """
     loss = find_loss(loss)
+    _check_optimizer(optimizer)
+    if isinstance(data, Batches) and data.Y is None:
+        raise ValueError(
+            "fit: the batches have no targets: give tn.data.batches(X, Y, batch_size); for an autoencoder, Y is X"
+        )
     _check(schedule_per, resume, clip=clip, patience=patience, every=every)
     if is_pair(data):
         data = batches(data[0], data[1], batch_size, rng=rng)
@@ -158,6 +164,15 @@ def _epochs(
             save(run, checkpoint)
         if over:
             break
+
+
+def _check_optimizer(given: Any) -> None:
+    """TypeError for the name or the class of an optimiser, which needs the parameters."""
+    if isinstance(given, type) or not hasattr(given, "param_groups"):
+        name = given.__name__ if isinstance(given, type) else str(given)
+        known = {rule.lower(): rule for rule in optim.__all__}
+        hint = f"tn.optim.{known.get(name.lower(), 'Adam')}(model.parameters())"
+        raise TypeError(f"fit: optimizer is {given!r:.60}, expected an optimiser of the model's parameters: {hint}")
 
 
 def _check(schedule_per: str | None, resume: bool | str, **settings: float | None) -> None:

@@ -17,6 +17,7 @@ from tinygrad_nn.operation import BY_NAME
 from tinygrad_nn.ops import (
     activations,
     arithmetic,
+    axes,
     composed_losses,
     convolution,
     decompositions,
@@ -43,6 +44,7 @@ from tinygrad_nn.ops import (
 __all__ = [
     "activations",
     "arithmetic",
+    "axes",
     "composed_losses",
     "convolution",
     "decompositions",

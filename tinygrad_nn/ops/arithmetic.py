@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.axes import axis_of
 from tinygrad_nn.ops.elementwise import LN2, astype, logaddexp, power
 from tinygrad_nn.registry import implements, op
 
@@ -115,6 +116,7 @@ def _imag(x):
 def unwrap(x, discont=None, axis=-1, *, period=2 * math.pi):
     """Angles without their jumps: multiples of the period are added where neighbours differ by more than half of it."""
     x = as_floats(x)
+    axis = axis_of(axis, x)
     before, after = (np.take(x, np.arange(x.shape[axis])[cut], axis=axis) for cut in (slice(None, -1), slice(1, None)))
     step = after - before
     wrapped = remainder(step + period / 2, period) - period / 2

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import astype, unwritten
 from tinygrad_nn.ops.shaping import (
     broadcast_to,
@@ -94,8 +95,11 @@ def matrix_transpose(x):
 @implements(np.rollaxis)
 def rollaxis(x, axis, start=0):
     """The axis moved until it lies before `start`."""
-    axis, start = axis % np.ndim(x), start + (start < 0) * np.ndim(x)
-    return moveaxis(x, axis, start - (axis < start))
+    x = as_array(x)
+    axis, before = axis_of(axis, x), start + (start < 0) * x.ndim
+    if not 0 <= before <= x.ndim:
+        raise np.exceptions.AxisError(f"start={start}; expected {-x.ndim} to {x.ndim}, the places that axes have")
+    return moveaxis(x, axis, before - (axis < before))
 
 
 # --- joined ----------------------------------------------------------------------------------------------------------
@@ -254,9 +258,8 @@ def trim_zeros(x, trim="fb", axis=None):
 def _trimmed(x, places, trim, axis):
     """The places that `np.trim_zeros` keeps: of each axis those from the first to the last that is not 0."""
     found = np.argwhere(np.asarray(getattr(x, "value", x)))
-    axes = range(places.ndim) if axis is None else [i % places.ndim for i in np.atleast_1d(axis).tolist()]
     cut = [slice(None)] * places.ndim
-    for i in axes:
+    for i in axes_of(axis, places):
         first = found[:, i].min() if len(found) and "f" in trim else 0
         last = found[:, i].max() + 1 if len(found) and "b" in trim else places.shape[i]
         cut[i] = slice(first, last) if len(found) else slice(0, 0)

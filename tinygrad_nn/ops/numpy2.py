@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.axes import axis_of
 from tinygrad_nn.ops.elementwise import astype
+from tinygrad_nn.ops.joining import atleast_1d
 from tinygrad_nn.ops.linalg import inner, matmul, outer, tensordot
 from tinygrad_nn.ops.reductions import all, any, cumprod, cumsum, logsumexp, max, min, prod, sum
 from tinygrad_nn.ops.shaping import concatenate, diagonal, reshape, squeeze, trace
@@ -65,14 +67,14 @@ def _linalg_tensordot(a, b, axes=2):
 
 def _cumulative(running: Callable, start: float) -> Callable:
     def of(x, axis=None, dtype=None, include_initial=False):
-        x = as_array(x)
+        x = atleast_1d(x)
         if axis is None and x.ndim > 1:
             raise ValueError(f"{running.__name__}: x has shape {x.shape}, so say along which axis= it runs")
-        axis = 0 if axis is None else axis
+        axis = axis_of(0 if axis is None else axis, x)
         y = running(x if dtype is None else astype(x, dtype), axis=axis)
         if not include_initial:
             return y
-        edge = np.full(y.shape[: axis % y.ndim] + (1,) + y.shape[axis % y.ndim + 1 :], start, y.dtype)
+        edge = np.full(y.shape[:axis] + (1,) + y.shape[axis + 1 :], start, y.dtype)
         return concatenate([edge, y], axis=axis)
 
     return of

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import as_real, astype, quiet
 from tinygrad_nn.ops.precision import in_single, single
 from tinygrad_nn.registry import op
@@ -35,7 +36,7 @@ def _flat(x, axis):
 
 def _place(x, axis):
     """The axis that a running product takes, counted from 0."""
-    return axis % x.ndim if axis is not None and x.ndim else 0
+    return axis_of(axis, x) if axis is not None and x.ndim else 0
 
 
 def _sum_rule(g, y, x, axis=None, keepdims=False):
@@ -98,9 +99,7 @@ def _scan_tangent(t, y, b, a, axis=0):
 
 def _one_axis_last(x, axis):
     """x with the reduced axes flattened into one last axis, and the way back."""
-    axes = (
-        tuple(range(x.ndim)) if axis is None or not x.ndim else tuple(i % x.ndim for i in np.atleast_1d(axis).tolist())
-    )
+    axes = axes_of(axis if x.ndim else None, x)
     kept = tuple(i for i in range(x.ndim) if i not in axes)
     order = kept + axes
     moved = np.transpose(x, order)

@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.arithmetic import as_floats
+from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.reductions import mean
 from tinygrad_nn.ops.shaping import (
@@ -29,9 +30,10 @@ from tinygrad_nn.registry import implements, op, refuses
 
 def _along(x, indices, axis):
     """`indices` along an axis as an index of all axes."""
+    axis = axis_of(axis, x)
     places = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
     places[axis] = indices
-    return tuple(p if i == axis % x.ndim or x.shape[i] != 1 else 0 * p for i, p in enumerate(places))
+    return tuple(p if i == axis or x.shape[i] != 1 else 0 * p for i, p in enumerate(places))
 
 
 def _take_along_axis(x, indices, axis=-1):
@@ -136,7 +138,7 @@ def partition(x, kth, axis=-1, kind="introselect", order=None):
 
 def rows_of(x, axis):
     """x with the axes of a reduction as one last axis, and its shape with these axes of length 1."""
-    axes = tuple(range(x.ndim)) if axis is None else tuple(i % x.ndim for i in np.atleast_1d(axis).tolist())
+    axes = axes_of(axis, x)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     x = moveaxis(x, axes, tuple(range(-len(axes), 0))) if axes else expand_dims(x, -1)
     return reshape(x, (*x.shape[: x.ndim - max(len(axes), 1)], -1)), kept
@@ -309,14 +311,15 @@ def piecewise(x, condlist, funclist, *args, **kw):
 @implements(np.apply_along_axis, method=False)
 def apply_along_axis(f, axis, x, *args, **kwargs):
     """`f` of every vector along an axis; what it returns stands in the place of the axis.  See also `vmap`."""
-    rows = moveaxis(as_array(x), axis, -1)
+    x = as_array(x)
+    axis = axis_of(axis, x)
+    rows = moveaxis(x, axis, -1)
     places = rows.shape[:-1]
     results = [as_array(f(rows[i], *args, **kwargs)) for i in np.ndindex(places)]
     if not results:
         raise ValueError(f"there is no vector along axis {axis} of an array of shape {np.shape(x)}")
     y = reshape(stack(results), places + results[0].shape)
-    inner, first = results[0].ndim, axis % np.ndim(x)
-    return moveaxis(y, tuple(range(len(places), y.ndim)), tuple(range(first, first + inner)))
+    return moveaxis(y, tuple(range(len(places), y.ndim)), tuple(range(axis, axis + results[0].ndim)))
 
 
 @implements(np.apply_over_axes, method=False)

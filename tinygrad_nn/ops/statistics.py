@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.joining import rearranged
 from tinygrad_nn.ops.linalg import matmul
@@ -18,9 +19,7 @@ from tinygrad_nn.registry import implements
 
 def _cut(x, axis, part):
     """The elements of a slice along an axis."""
-    if not x.ndim:
-        raise ValueError("a single number has no axis along which it has neighbours")
-    return getitem(x, (slice(None),) * (axis % x.ndim) + (part,))
+    return getitem(x, (slice(None),) * axis_of(axis, x) + (part,))
 
 
 def _wide(x):
@@ -45,13 +44,12 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
         return (y, np.full(y.shape, x.size / y.size)) if returned else y
     weights = as_array(weights)
     if weights.shape != x.shape:
-        axes = tuple(np.atleast_1d(axis).tolist()) if axis is not None else ()
-        if weights.shape != tuple(x.shape[i] for i in axes):
+        places = axes_of(axis, x) if axis is not None else ()
+        if weights.shape != tuple(x.shape[i] for i in places):
             raise ValueError(
                 f"average: x has shape {x.shape}, weights has shape {weights.shape}: give one weight for each element, "
                 "or a vector of weights and its axis="
             )
-        places = [i % x.ndim for i in axes]
         weights = np.transpose(weights, tuple(np.argsort(places).tolist()))
         weights = reshape(weights, tuple(n if i in places else 1 for i, n in enumerate(x.shape)))
     total = sum(single(weights * np.ones_like(value_of(x))), axis=axis, keepdims=keepdims)
@@ -111,15 +109,14 @@ def diff(x, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
     """Differences of neighbours along an axis, n times; `prepend` and `append` join values first."""
     x = as_array(x)
     if not x.ndim:
-        raise ValueError("diff needs one axis at least: x is a single number")
+        raise ValueError("x is a single number, which has no neighbours")
+    if n < 0:
+        raise ValueError(f"n={n}; expected how often to take differences, 0 or more")
+    axis = axis_of(axis, x)
     for end, at in ((prepend, 0), (append, 1)):
         if end is not np._NoValue:
             end = as_array(end)
-            end = (
-                end
-                if end.ndim
-                else np.broadcast_to(end, tuple(1 if i == axis % x.ndim else m for i, m in enumerate(x.shape)))
-            )
+            end = end if end.ndim else np.broadcast_to(end, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))
             x = concatenate([x, end] if at else [end, x], axis=axis)
     subtract = np.not_equal if x.dtype == bool else np.subtract
     for _ in range(n):
@@ -138,7 +135,7 @@ def ediff1d(x, to_end=None, to_begin=None):
 @implements(np.gradient, name="_gradient")
 def _gradient(f, *spacing, axis=None, edge_order=1):
     f = as_array(f)
-    axes = tuple(range(f.ndim)) if axis is None else tuple(i % f.ndim for i in np.atleast_1d(axis).tolist())
+    axes = axes_of(axis, f)
     spacing = spacing or (1.0,)
     spacing = spacing * len(axes) if len(spacing) == 1 else spacing
     if len(spacing) != len(axes):
@@ -172,11 +169,12 @@ def _slope(f, axis, h, edge_order):
 def trapezoid(y, x=None, dx=1.0, axis=-1):
     """Integral of y along an axis by the trapezoidal rule, at points x or in steps dx."""
     y = as_array(y)
+    axis = axis_of(axis, y)
     if x is not None:
         x = as_array(x)
         dx = diff(x) if x.ndim == 1 else diff(x, axis=axis)
         if x.ndim == 1:
-            dx = reshape(dx, tuple(-1 if i == axis % y.ndim else 1 for i in range(y.ndim)))
+            dx = reshape(dx, tuple(-1 if i == axis else 1 for i in range(y.ndim)))
     return sum((_cut(y, axis, slice(1, None)) + _cut(y, axis, slice(None, -1))) * (dx * 0.5), axis=axis)
 
 

@@ -7,7 +7,7 @@ from collections import namedtuple
 import numpy as np
 
 from tinygrad_nn.ops.arithmetic import as_floats
-from tinygrad_nn.ops.axes import axes_of, axis_of, length_of
+from tinygrad_nn.ops.axes import axis_of, length_of
 from tinygrad_nn.ops.elementwise import square
 from tinygrad_nn.ops.padding import pad
 from tinygrad_nn.ops.shaping import getitem, roll, stack
@@ -138,8 +138,8 @@ def power_spectrum(x, n=None, axis=-1, norm=None):
 
 
 def _half(x, axes, sign):
-    axes = axes_of(axes, x)
-    return roll(x, tuple(sign * (x.shape[i] // 2) for i in axes), axes)
+    axes = range(x.ndim) if axes is None else np.atleast_1d(axes).tolist()
+    return roll(x, tuple(sign * (length_of(i, x) // 2) for i in axes), tuple(axes))
 
 
 @implements(np.fft.fftshift)

@@ -108,6 +108,8 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
 def diff(x, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
     """Differences of neighbours along an axis, n times; `prepend` and `append` join values first."""
     x = as_array(x)
+    if n == 0:
+        return x
     if not x.ndim:
         raise ValueError("x is a single number, which has no neighbours")
     if n < 0:

@@ -79,7 +79,7 @@ class Batched(Traced):
     def _refuse(self, *_: Any) -> Any:
         raise UnbatchableError("a value that differs from example to example decides nothing for all: use tn.where")
 
-    __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = as_index = item = tolist = _refuse
+    __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = as_index = as_value = item = tolist = _refuse
     __add__, __radd__ = _operator(elementwise.add), _reflected(elementwise.add)
     __sub__, __rsub__ = _operator(elementwise.subtract), _reflected(elementwise.subtract)
     __mul__, __rmul__ = _operator(elementwise.multiply), _reflected(elementwise.multiply)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Op, Traced
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Op, Traced, value_of
 
 __all__ = ["ABOUT_VALUES", "LEAVES_GRAPH", "array_function", "array_ufunc"]
 
@@ -41,7 +41,7 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
         inputs, method = (np.reshape(first, np.shape(first) + (1,) * np.ndim(second)), second), "__call__"
     if kwargs.get("dtype") is not None and method == "__call__":
         dtype = kwargs.pop("dtype")
-        inputs = tuple(x if isinstance(x, (int, float)) else _numpy_entry(np.astype)(x, dtype) for x in inputs)
+        inputs = tuple(x if type(x) in (int, float) else _numpy_entry(np.astype)(x, dtype) for x in inputs)
     if method != "__call__" and getattr(ufunc, method) in BY_FUNCTION:
         return BY_FUNCTION[getattr(ufunc, method)](*inputs, **kwargs)
     if method != "__call__":
@@ -71,8 +71,10 @@ def _check_writing(function: Any, out: Any, inputs: Any) -> None:
             f"np.{function.__name__} cannot write into a tensor: write t = np.{function.__name__}(...) for a new one, "
             "or t[...] = values within tn.no_grad()"
         )
-    if any(isinstance(a, Traced) and a.tracked for a in tree.leaves(inputs)):
-        raise TypeError(LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array"))
+    for a in tree.leaves(inputs):
+        if isinstance(a, Traced) and a.tracked:
+            raise TypeError(LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array"))
+        value_of(a)  # refused where each example has its own
 
 
 def _on_values(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:

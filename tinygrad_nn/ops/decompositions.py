@@ -13,6 +13,7 @@ from collections import namedtuple
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.operation import value_of
 from tinygrad_nn.ops.degenerate import column, determined, distinct, full_rank, gaps, not_zero, row, settled, vanishing
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.linalg import inv, matmul, solve
@@ -285,7 +286,7 @@ def lstsq(a, b, rcond=None):
     m, n = a.shape
     values = svdvals(a)
     rcond = np.finfo(a.dtype).eps * (m if m > n else n) if rcond is None else rcond
-    s = np.asarray(getattr(values, "value", values))
+    s = np.asarray(value_of(values))
     rank = int(np.count_nonzero(s > rcond * np.max(s, initial=0)))
     x = matmul(packed_pinv(a, rcond=rcond), b)
     if rank == n < m:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.operation import value_of
 from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import astype, unwritten
 from tinygrad_nn.ops.shaping import (
@@ -257,7 +258,7 @@ def trim_zeros(x, trim="fb", axis=None):
 
 def _trimmed(x, places, trim, axis):
     """The places that `np.trim_zeros` keeps: of each axis those from the first to the last that is not 0."""
-    found = np.argwhere(np.asarray(getattr(x, "value", x)))
+    found = np.argwhere(np.asarray(value_of(x)))
     cut = [slice(None)] * places.ndim
     for i in axes_of(axis, places):
         first = found[:, i].min() if len(found) and "f" in trim else 0

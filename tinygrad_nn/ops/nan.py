@@ -8,9 +8,7 @@ from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.precision import in_single
-from tinygrad_nn.ops.reductions import cumprod, cumsum, max, mean, min, prod, sum
-from tinygrad_nn.ops.shaping import reshape, stack
-from tinygrad_nn.ops.sorting import rows_of, share_of, sort, take_along_axis, value_of
+from tinygrad_nn.ops.reductions import cumprod, cumsum, max, min, prod, sum, var
 from tinygrad_nn.registry import implements
 
 
@@ -82,10 +80,13 @@ def _without(y, axis):
 @implements(np.nanvar)
 @in_single
 def nanvar(x, axis=None, ddof=0, keepdims=False):
-    """Variance of the elements that are no NaN, divided by their count less ddof."""
-    x = as_floats(x)
-    deviation = _filled(x - nanmean(x, axis, keepdims=True), 0.0)
-    y = sum(np.square(deviation), axis=axis, keepdims=True) / (_count(x, axis) - ddof)
+    """Variance of the elements that are no NaN, divided by their count less ddof; NaN where that leaves nothing."""
+    x = as_array(x)
+    if x.dtype.kind != "f":
+        return var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    deviation = where(np.isnan(x), 0.0, x - nanmean(x, axis, keepdims=True))
+    freedom = _count(x, axis) - ddof
+    y = sum(np.square(deviation), axis=axis, keepdims=True) / where(freedom > 0, freedom, np.nan)
     return y if keepdims else _without(y, axis)
 
 
@@ -121,40 +122,6 @@ def nanmax(x, axis=None, keepdims=False):
 def nanmin(x, axis=None, keepdims=False):
     """Smallest element that is no NaN; ties share the gradient equally."""
     return _smallest(x, axis, keepdims)
-
-
-@implements(np.nanquantile)
-def nanquantile(x, q, axis=None, method="linear", keepdims=False):
-    """The element below which a share `q` of those lies that are no NaN, or between two of them (method "linear")."""
-    if method != "linear":
-        raise ValueError(f"nanquantile: method {method!r} is not here; take 'linear'")
-    q = share_of(q)
-    if not np.size(x):
-        return stack([mean(x, axis=axis, keepdims=keepdims)] * np.size(q)) if np.ndim(q) else mean(x, axis, keepdims)
-    rows, kept = rows_of(as_floats(x), axis)
-    rows = sort(rows)  # NaN come last
-    last = np.maximum(np.sum(~np.isnan(value_of(rows)), axis=-1, keepdims=True) - 1, 0)
-    parts = []
-    for share in np.ravel(q).tolist():
-        place = share * last
-        below = np.floor(place).astype(np.intp)
-        weight = (place - below).astype(rows.dtype)
-        first, second = (take_along_axis(rows, i, axis=-1) for i in (below, np.minimum(below + 1, last)))
-        part = first + (second - first) * weight
-        parts.append(reshape(part, kept if keepdims else rows.shape[:-1]))
-    return parts[0] if not np.ndim(q) else reshape(stack(parts), np.shape(q) + parts[0].shape)
-
-
-@implements(np.nanpercentile)
-def nanpercentile(x, q, axis=None, method="linear", keepdims=False):
-    """The quantile of a share of q per cent of the elements that are no NaN."""
-    return nanquantile(x, np.true_divide(q, 100), axis, method, keepdims)
-
-
-@implements(np.nanmedian)
-def nanmedian(x, axis=None, keepdims=False):
-    """The middle one of the elements that are no NaN, or the mean of the two in the middle."""
-    return nanquantile(x, 0.5, axis, keepdims=keepdims)
 
 
 @implements(np.nanargmax, name="_nanargmax")

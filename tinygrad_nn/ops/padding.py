@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.quantiles import median
 from tinygrad_nn.ops.reductions import max, mean, min
 from tinygrad_nn.ops.shaping import broadcast_to, concatenate, constant_pad, getitem, take
-from tinygrad_nn.ops.sorting import median
 from tinygrad_nn.registry import implements
 
 MOVED = ("edge", "reflect", "symmetric", "wrap")  # modes that repeat elements

@@ -1,4 +1,4 @@
-"""Sorting, order statistics, searching, and choosing by index: the elements themselves, in another order."""
+"""Sorting, searching, and choosing by index: the elements themselves, in another order."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from functools import partial
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import Traced
-from tinygrad_nn.ops.arithmetic import as_floats
-from tinygrad_nn.ops.axes import axes_of, axis_of
+from tinygrad_nn.operation import Traced, value_of
+from tinygrad_nn.ops.axes import axis_of
 from tinygrad_nn.ops.elementwise import where
-from tinygrad_nn.ops.reductions import mean
 from tinygrad_nn.ops.shaping import (
     broadcast_to,
     concatenate,
@@ -136,70 +134,7 @@ def partition(x, kth, axis=-1, kind="introselect", order=None):
     return take_along_axis(x, argpartition(x, kth, axis), axis)
 
 
-def rows_of(x, axis):
-    """x with the axes of a reduction as one last axis, and its shape with these axes of length 1."""
-    axes = axes_of(axis, x)
-    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    x = moveaxis(x, axes, tuple(range(-len(axes), 0))) if axes else expand_dims(x, -1)
-    return reshape(x, (*x.shape[: x.ndim - max(len(axes), 1)], -1)), kept
-
-
-def share_of(q):
-    """The share of a quantile, which decides between elements: a plain number or array."""
-    if isinstance(q, Traced) and q.tracked:
-        raise TypeError("there is no gradient with respect to the share q: pass q.detach()")
-    return value_of(q)
-
-
-@implements(np.quantile)
-def quantile(x, q, axis=None, method="linear", keepdims=False, *, out=None, overwrite_input=False, weights=None):
-    """The element below which a share `q` of the elements lies, by any of NumPy's methods; q may be a vector of shares.
-
-    A gradient goes to the one or two elements that it was made of.  NaN where there is a NaN.
-
-    >>> import numpy as np, tinygrad_nn as tn
-    >>> x = tn.tensor([4.0, 1.0, 2.0], requires_grad=True)
-    >>> tn.quantile(x, 0.75).backward(); x.grad
-    array([0.5, 0. , 0.5])
-    """
-    if out is not None or weights is not None:
-        raise TypeError("quantile takes neither out= nor weights= here: the result is a new array, all weigh the same")
-    rows, kept = rows_of(as_floats(x), axis)
-    q = share_of(q)
-    rows, n = sort(rows), rows.shape[-1]
-    places = np.quantile(np.arange(n, dtype=float), q, method=method)  # where they lie among the sorted ones
-    top = rows[..., -1]
-    parts = []
-    for place in places.ravel().tolist():
-        below, share = int(place), place % 1
-        part = rows[..., below] * (1 - share) + rows[..., min(below + 1, n - 1)] * share if share else rows[..., below]
-        part = where(np.isnan(top), top, part)
-        parts.append(reshape(part, kept) if keepdims else part)
-    if not places.ndim:
-        return parts[0]
-    return reshape(stack(parts), places.shape + np.shape(parts[0]))
-
-
-@implements(np.percentile)
-def percentile(x, q, axis=None, method="linear", keepdims=False, **more):
-    """The quantile of a share of q per cent."""
-    return quantile(x, np.true_divide(q, 100), axis, method, keepdims, **more)
-
-
-@implements(np.median)
-def median(x, axis=None, keepdims=False, *, out=None, overwrite_input=False):
-    """The middle element, or the mean of the two in the middle, which share the gradient."""
-    if not np.size(x):
-        return mean(x, axis=axis, keepdims=keepdims)  # NaN, as NumPy's
-    return quantile(x, 0.5, axis, keepdims=keepdims, out=out)
-
-
 # --- functions of the values: which elements, and where ---------------------------------------------------------------
-
-
-def value_of(x):
-    """The numbers of a tensor, where only they decide what is selected; anything else as it is."""
-    return getattr(x, "value", x) if isinstance(x, Traced) else x
 
 
 def _found(function):
@@ -298,7 +233,7 @@ def piecewise(x, condlist, funclist, *args, **kw):
         conditions.append(~np.any(conditions, axis=0))
     if len(functions) != len(conditions):
         raise ValueError(f"piecewise: {len(conditions)} conditions need as many functions or one more")
-    y = np.zeros_like(value_of(x))
+    y = np.zeros_like(x)
     for condition, function in zip(conditions, functions, strict=True):
         part = partial(function, *args, **kw)(x[condition]) if callable(function) else function
         y = index_update(y, condition, part)

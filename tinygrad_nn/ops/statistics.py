@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.operation import value_of
 from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.joining import rearranged
@@ -13,7 +14,7 @@ from tinygrad_nn.ops.padding import pad
 from tinygrad_nn.ops.precision import single
 from tinygrad_nn.ops.reductions import max, mean, min, sum
 from tinygrad_nn.ops.shaping import concatenate, getitem, moveaxis, putitem, reshape, stack, take
-from tinygrad_nn.ops.sorting import searchsorted, value_of
+from tinygrad_nn.ops.sorting import argsort, searchsorted
 from tinygrad_nn.registry import implements
 
 
@@ -52,7 +53,7 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
             )
         weights = np.transpose(weights, tuple(np.argsort(places).tolist()))
         weights = reshape(weights, tuple(n if i in places else 1 for i, n in enumerate(x.shape)))
-    total = sum(single(weights * np.ones_like(value_of(x))), axis=axis, keepdims=keepdims)
+    total = sum(single(weights * np.ones_like(x)), axis=axis, keepdims=keepdims)
     y = astype(sum(single(x * weights), axis=axis, keepdims=keepdims) / total, np.result_type(x.dtype, weights.dtype))
     return (y, total) if returned else y
 
@@ -247,7 +248,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     x, xp, fp = _wide(x), _wide(xp), _wide(fp)
     if period is not None:
         x, xp = np.remainder(x, period), np.remainder(xp, period)
-        order = np.argsort(value_of(xp))
+        order = argsort(xp)
         xp, fp = take(xp, order), take(fp, order)
         xp = concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = concatenate([fp[-1:], fp, fp[:1]])
@@ -268,7 +269,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
 def polyval(p, x):
     """The polynomial with these coefficients, that of the highest power first, at x: by Horner's rule."""
     p, x = as_array(p), as_array(x)
-    y = np.zeros_like(value_of(x))
+    y = np.zeros_like(x)
     for i in range(p.shape[0]):
         y = y * x + p[i]
     return y

@@ -19,6 +19,7 @@ from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.linalg import inv, matmul, solve
 from tinygrad_nn.ops.reductions import sum
 from tinygrad_nn.ops.shaping import moveaxis, reshape
+from tinygrad_nn.ops.sorting import take_along_axis
 from tinygrad_nn.registry import implements, op
 
 
@@ -136,14 +137,14 @@ def _qr_tangent(tangents, y, x):
 
 def _pinv_rule(g, y, x, rcond=None):
     """Golub & Pereyra 1973, for matrices of full rank."""
-    g, yt = full_rank(g, x), _t(y)
+    g, yt = full_rank(g, x, rcond=rcond), _t(y)
     outside = (_t(g) - x @ (y @ _t(g))) @ (y @ yt)
     inside = (yt @ y) @ (_t(g) - (_t(g) @ y) @ x)
     return outside + inside - yt @ g @ yt
 
 
 def _pinv_tangent(tangents, y, x, rcond=None):
-    t = full_rank(tangents[0], x)
+    t = full_rank(tangents[0], x, rcond=rcond)
     yt, tt = _t(y), _t(t)
     return (y @ yt) @ (tt - tt @ x @ y) + (tt - y @ (x @ tt)) @ (yt @ y) - y @ t @ y
 
@@ -232,8 +233,11 @@ def svd(x, full_matrices=True, compute_uv=True, hermitian=False):
 
     Equal singular values have derivatives only together, and vectors none where a value is 0: backward raises
     LinAlgError.  The gradient of a singular value at 0 is 0.  The further vectors of a matrix that is not square are
-    any basis of the space that is left: backward raises LinAlgError where a gradient depends on which.
+    any basis of the space that is left: backward raises LinAlgError where a gradient depends on which.  With
+    `hermitian`, x is symmetric and decomposed by `eigh`, which reads its lower triangle.
     """
+    if hermitian:
+        return _svd_of_symmetric(x) if compute_uv else _svd_of_symmetric(x).S
     if not compute_uv:
         return svdvals(x)
     x = as_array(x)
@@ -241,6 +245,14 @@ def svd(x, full_matrices=True, compute_uv=True, hermitian=False):
     if full_matrices:
         u, v = _square(u), _square(v)
     return SVDResult(u, s, _t(v))
+
+
+def _svd_of_symmetric(x):
+    """The eigenvalues by size; their signs go to the vectors on the right."""
+    w, v = eigh(x)
+    order = np.flip(np.argsort(np.abs(w), axis=-1), -1)
+    w, v = take_along_axis(w, order, axis=-1), take_along_axis(v, np.expand_dims(order, -2), axis=-1)
+    return SVDResult(v, np.abs(w), _t(v * row(np.sign(w))))
 
 
 def _square(q):
@@ -275,8 +287,15 @@ def qr(x, mode="reduced"):
 
 @implements(np.linalg.pinv)
 def pinv(x, rcond=None, hermitian=False, *, rtol=np._NoValue):
-    """Pseudo-inverse; backward raises LinAlgError where the matrix has not full rank, as it jumps there."""
-    return packed_pinv(x, rcond=rcond if rtol is np._NoValue else rtol)
+    """Pseudo-inverse; backward raises LinAlgError where the matrix has not full rank, as it jumps there.
+
+    That is also where singular values below rcond (or rtol) times the largest are left out.  With `hermitian` only the
+    lower triangle is read.
+    """
+    x = as_array(x)
+    if rtol is not np._NoValue:
+        rcond = np.finfo(x.dtype).eps * max(x.shape[-2:]) if rtol is None else rtol
+    return packed_pinv(np.tril(x) + _t(np.tril(x, -1)) if hermitian else x, rcond=rcond)
 
 
 @implements(np.linalg.lstsq)
@@ -287,7 +306,7 @@ def lstsq(a, b, rcond=None):
     values = svdvals(a)
     rcond = np.finfo(a.dtype).eps * (m if m > n else n) if rcond is None else rcond
     s = np.asarray(value_of(values))
-    rank = int(np.count_nonzero(s > rcond * np.max(s, initial=0)))
+    rank = np.intc(np.count_nonzero(s > rcond * np.max(s, initial=0)))  # as NumPy's
     x = matmul(packed_pinv(a, rcond=rcond), b)
     if rank == n < m:
         residuals = sum(np.square(b - matmul(a, x)), axis=0)

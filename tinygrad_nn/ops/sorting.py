@@ -28,10 +28,9 @@ from tinygrad_nn.registry import implements, op, refuses
 
 def _along(x, indices, axis):
     """`indices` along an axis as an index of all axes."""
-    axis = axis_of(axis, x)
-    places = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
-    places[axis] = indices
-    return tuple(p if i == axis or x.shape[i] != 1 else 0 * p for i, p in enumerate(places))
+    places = list(np.ogrid[tuple(slice(n) for n in x.shape)])
+    places[axis_of(axis, x)] = indices
+    return tuple(places)
 
 
 def _take_along_axis(x, indices, axis=-1):
@@ -55,7 +54,7 @@ def _bind_take_along_axis(x, indices, axis=-1):
 
 
 def _take_along_samples(rng):
-    calls = (((3, 4), [[0, 2, 2], [1, 1, 0], [3, 0, -1]], 1), ((3, 2), [5, 0, 5], None), ((2, 3), [[1, 0, 0]], 0))
+    calls = (((3, 4), [[0, 2, 2], [1, 1, 0], [3, 0, -1]], 1), ((3, 2), [5, 0, 5], None), ((2, 3), [[1, 0, 0]], 0), ((2, 3), [[1, 1]], 1))
     return [_bind_take_along_axis(rng.normal(size=shape), indices, axis) for shape, indices, axis in calls]
 
 

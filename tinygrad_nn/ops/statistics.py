@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import value_of
 from tinygrad_nn.ops.axes import axes_of, axis_of
@@ -233,10 +234,13 @@ def correlate(a, v, mode="valid"):
 def bincount(x, weights=None, minlength=0):
     """How often each whole number occurs, or the sum of the weights of its occurrences, through which gradients flow."""
     x = np.asarray(value_of(x))
+    counts = np.bincount(x, minlength=minlength)  # which refuses what is no vector of places
     if weights is None:
-        return np.bincount(x, minlength=minlength)
-    n = int(np.max(x, initial=-1)) + 1
-    return putitem(_wide(weights), (n if n > minlength else minlength,), x)
+        return counts
+    weights = _wide(weights)
+    if weights.shape != x.shape:
+        raise ShapeError(f"x has shape {x.shape}, weights has shape {weights.shape}: give one weight for each place")
+    return putitem(weights, counts.shape, x.astype(np.intp))
 
 
 @implements(np.interp)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.axes import axis_of
-from tinygrad_nn.ops.elementwise import LN2, astype, logaddexp, power
+from tinygrad_nn.ops.elementwise import LN2, as_real, astype, logaddexp, power
 from tinygrad_nn.registry import implements, op
 
 
@@ -88,9 +88,10 @@ def divmod(a, b):
 @implements(np.modf)
 def modf(x):
     """The fractional and the whole part of x, both with its sign."""
-    x = as_floats(x)
-    whole = trunc(x)
-    return x - whole, whole
+    x = as_real(as_array(x))
+    whole, sign, infinite = trunc(x), np.copysign(1.0, x).astype(x.dtype), np.isinf(x)
+    size, steps = (np.where(infinite, 0.0, part * sign) for part in (x, whole))
+    return (size - steps) * sign, whole
 
 
 @implements(np.logaddexp2)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections import namedtuple
 
 import numpy as np
 
+from tinygrad_nn.errors import MatrixError
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import value_of
 from tinygrad_nn.ops.degenerate import column, determined, distinct, full_rank, gaps, not_zero, row, settled, vanishing
@@ -319,7 +321,9 @@ def lstsq(a, b, rcond=None):
 @implements(np.linalg.matrix_power)
 def matrix_power(x, n):
     """The n-th power of a square matrix by repeated squaring, of its inverse for negative n."""
-    x = as_array(x)
+    x, n = as_array(x), operator.index(n)
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise MatrixError(f"x has shape {x.shape}; expected square matrices, (..., n, n)")
     if n < 0:
         return matrix_power(inv(x), -n)
     y = None
@@ -328,7 +332,7 @@ def matrix_power(x, n):
             y = x if y is None else y @ x
         n >>= 1
         x = x @ x if n else x
-    return np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape) + 0 * x if y is None else y
+    return np.where(np.zeros(x.shape, bool), x, np.eye(x.shape[-1], dtype=x.dtype)) if y is None else y
 
 
 @implements(np.linalg.multi_dot, method=False)

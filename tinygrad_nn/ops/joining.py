@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -189,14 +190,22 @@ def meshgrid(*vectors, copy=True, sparse=False, indexing="xy"):
 @implements(np.linspace, method=False)
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
     """`num` numbers in equal steps from start to stop; of arrays, along a new axis."""
-    start, stop = as_array(start), as_array(stop)
-    parts = max(num - 1, 1) if endpoint else max(num, 1)
-    shape = np.broadcast_shapes(start.shape, stop.shape)
+    start, stop, num = as_array(start), as_array(stop), operator.index(num)
+    if num < 0:
+        raise ValueError(f"num={num}; expected how many numbers, 0 or more")
     kind = np.result_type(start.dtype, stop.dtype, 0.0)
-    share = (np.arange(num) / parts).reshape((-1,) + (1,) * len(shape)).astype(kind)
-    y = moveaxis(start * (1 - share) + stop * share, 0, axis)
-    y = y if dtype is None else y.astype(dtype)
-    return (y, (stop - start) / parts) if retstep else y
+    start, stop, last = astype(start, kind), astype(stop, kind), endpoint and num > 1
+    parts = num - 1 if endpoint else num
+    shape = np.broadcast_shapes(start.shape, stop.shape)
+    places = np.arange(num - last).reshape((-1,) + (1,) * len(shape)).astype(kind)
+    step = (stop - start) / parts if parts > 0 else np.nan
+    y = start + places * (step if parts > 0 else stop - start)
+    if last:  # stop itself
+        y = concatenate([y, np.expand_dims(broadcast_to(stop, shape), 0)])
+    y = moveaxis(y, 0, axis)
+    if dtype is not None:
+        y = astype(np.floor(y) if np.dtype(dtype).kind in "iu" else y, dtype)
+    return (y, step) if retstep else y
 
 
 @implements(np.logspace, method=False)

@@ -64,5 +64,6 @@ def cond(x, p=None):
     """Condition number: the largest singular value by the smallest, or the norm of x times that of its inverse."""
     if p is None or p in (2, -2):
         s = svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        y = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        return np.where(np.isnan(y) & ~np.isnan(s[..., 0]), np.inf, y)  # 0/0 of the matrix 0
     return norm(x, p, axis=(-2, -1)) * norm(inv(x), p, axis=(-2, -1))

@@ -103,7 +103,8 @@ def _reduces(ufunc: np.ufunc, entry: Callable) -> None:
 
     def reduce(x, axis=0, dtype=None, keepdims=False, **further):
         x = as_array(x)
-        return entry(x if dtype is None else x.astype(dtype), axis=axis, keepdims=keepdims, **further)
+        y = entry(x if dtype is None else x.astype(dtype), axis=axis, keepdims=keepdims, **further)
+        return y if dtype is None else y.astype(dtype)
 
     reduce.__module__ = __name__
     implements(ufunc.reduce, name=f"_{ufunc.__name__}_reduce")(reduce)
@@ -114,7 +115,10 @@ def _accumulates(ufunc: np.ufunc, entry: Callable) -> None:
 
     def accumulate(x, axis=0, dtype=None):
         x = as_array(x)
-        return entry(x if dtype is None else x.astype(dtype), axis=axis)
+        if not x.ndim:
+            raise TypeError("a single number has nothing to accumulate")
+        y = entry(x if dtype is None else x.astype(dtype), axis=axis)
+        return y if dtype is None else y.astype(dtype)
 
     accumulate.__module__ = __name__
     implements(ufunc.accumulate, name=f"_{ufunc.__name__}_accumulate")(accumulate)

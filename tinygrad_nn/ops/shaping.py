@@ -156,7 +156,7 @@ def _pad_rule(g, y, x, pad_width=0, constant_values=0):
 
 
 def _bind_pad(x, pad_width, constant_values=0):
-    widths = np.broadcast_to(pad_width, (np.ndim(x), 2))
+    widths = np.broadcast_to(pad_width, (np.ndim(x), 2)) if np.ndim(x) else np.zeros((0, 2), int)
     return (x,), {"pad_width": tuple(map(tuple, widths.tolist())), "constant_values": constant_values}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import value_of
+from tinygrad_nn.operation import Traced, value_of
 from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.joining import rearranged
@@ -139,11 +139,14 @@ def ediff1d(x, to_end=None, to_begin=None):
 @implements(np.gradient, name="_gradient")
 def _gradient(f, *spacing, axis=None, edge_order=1):
     f = as_array(f)
+    f = f if f.dtype.kind in "fb" else _wide(f)
     axes = axes_of(axis, f)
     spacing = spacing or (1.0,)
-    spacing = spacing * len(axes) if len(spacing) == 1 else spacing
+    spacing = spacing * len(axes) if len(spacing) == 1 and not np.ndim(spacing[0]) else spacing
     if len(spacing) != len(axes):
-        raise TypeError(f"gradient: {len(spacing)} spacings for {len(axes)} axes: give one, or one for each")
+        raise TypeError(f"{len(spacing)} spacings for {len(axes)} axes: give one number, or one spacing for each axis")
+    if edge_order not in (1, 2):
+        raise ValueError(f"edge_order={edge_order}; expected 1 or 2")
     slopes = tuple(_slope(f, i, h, edge_order) for i, h in zip(axes, spacing, strict=True))
     return slopes[0] if len(slopes) == 1 else slopes
 
@@ -155,18 +158,39 @@ def _slope(f, axis, h, edge_order):
     """
     n = f.shape[axis]
     if n < edge_order + 1:
-        raise ValueError(f"gradient: axis {axis} has {n} elements, {edge_order + 1} are needed")
+        raise ValueError(f"axis {axis} has {n} elements, {edge_order + 1} are needed")
+    if np.ndim(h) and np.shape(h) != (n,):
+        raise ValueError(f"a spacing has shape {np.shape(h)}, axis {axis} has {n} elements: give a number, or a vector")
     f = moveaxis(f, axis, 0)
-    steps = diff(h) if np.ndim(h) else h * np.ones(n - 1, f.dtype)
-    steps = reshape(steps, (-1,) + (1,) * (f.ndim - 1))
-    slopes = diff(f, axis=0) / steps
-    before, after = steps[:-1], steps[1:]
-    inner = (after * slopes[:-1] + before * slopes[1:]) / (before + after)
-    first, last = slopes[:1], slopes[-1:]
-    if edge_order == 2:  # the parabola through three points
-        first = first + steps[:1] * (slopes[:1] - slopes[1:2]) / (steps[:1] + steps[1:2])
-        last = last + steps[-1:] * (slopes[-1:] - slopes[-2:-1]) / (steps[-1:] + steps[-2:-1])
-    return moveaxis(concatenate([first, inner, last]), 0, axis)
+    h = _steps(h, f.ndim)
+    first, last = ((f[i + 1] - f[i]) / h[i % len(h)] for i in (0, n - 2))
+    if edge_order == 2:
+        first = _end(f[0], f[1], f[2], h[0], h[1 % len(h)])
+        last = -_end(f[-1], f[-2], f[-3], h[-1], h[-2 % len(h)])
+    y = moveaxis(concatenate([first[None], _inner(f, h), last[None]]), 0, axis)
+    return y if y.dtype == f.dtype else astype(y, f.dtype)
+
+
+def _steps(h, ndim):
+    """The distances of neighbours along the first axis, or one that all have."""
+    if not np.ndim(h):
+        return (h,)
+    h = diff(h)
+    alike = len(h) > 1 and not isinstance(h, Traced) and np.all(h == h[0])
+    return reshape(h[:1] if alike else h, (-1,) + (1,) * (ndim - 1))
+
+
+def _inner(f, h):
+    """The slope of the parabola through a point and its neighbours; at equal steps the point itself has no part."""
+    if len(h) == 1:
+        return (f[2:] - f[:-2]) / (2.0 * h[0])
+    a, b = h[:-1], h[1:]
+    return f[:-2] * (-b / (a * (a + b))) + f[1:-1] * ((b - a) / (a * b)) + f[2:] * (a / (b * (a + b)))
+
+
+def _end(f0, f1, f2, a, b):
+    """The slope of the parabola through three points at the first of them."""
+    return f0 * (-(2 * a + b) / (a * (a + b))) + f1 * ((a + b) / (a * b)) + f2 * (-a / (b * (a + b)))
 
 
 @implements(np.trapezoid)
@@ -233,14 +257,14 @@ def correlate(a, v, mode="valid"):
 @implements(np.bincount)
 def bincount(x, weights=None, minlength=0):
     """How often each whole number occurs, or the sum of the weights of its occurrences, through which gradients flow."""
-    x = np.asarray(value_of(x))
+    x = np.asarray(value_of(x), dtype=None if np.size(x) else np.intp)
     counts = np.bincount(x, minlength=minlength)  # which refuses what is no vector of places
     if weights is None:
         return counts
     weights = _wide(weights)
     if weights.shape != x.shape:
         raise ShapeError(f"x has shape {x.shape}, weights has shape {weights.shape}: give one weight for each place")
-    return putitem(weights, counts.shape, x.astype(np.intp))
+    return putitem(weights, counts.shape, x)
 
 
 @implements(np.interp)
@@ -250,6 +274,8 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     Between the points the gradient flows to x, xp and fp; at a point, x has the slope to its right.
     """
     x, xp, fp = _wide(x), _wide(xp), _wide(fp)
+    if not xp.ndim == fp.ndim == 1 or xp.size != fp.size or not xp.size:
+        raise ShapeError(f"xp has shape {xp.shape}, fp has shape {fp.shape}; expected two vectors of one length, not 0")
     if period is not None:
         x, xp = np.remainder(x, period), np.remainder(xp, period)
         order = argsort(xp)
@@ -257,11 +283,13 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         xp = concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = concatenate([fp[-1:], fp, fp[:1]])
     if xp.size == 1:
-        inside = fp[0] + 0 * x
+        inside = np.broadcast_to(fp[0], x.shape)
     else:
         at = np.clip(searchsorted(xp, x, "right") - 1, 0, xp.size - 2)
-        start, slope = take(fp, at), diff(fp) / diff(xp)
-        inside = start + take(slope, at) * (x - take(xp, at))
+        slope, start, point = take(diff(fp) / diff(xp), at), take(fp, at), take(xp, at)
+        inside = start + slope * (x - point)
+        back = take(fp, at + 1) + slope * (x - take(xp, at + 1))  # from the other point, where this one is infinite
+        inside = where(np.isnan(inside), where(x == point, start, back), inside)
     y = where(x < xp[0], fp[0] if left is None or period is not None else left, inside)
     return where(x >= xp[-1], where(x > xp[-1], right, fp[-1]) if right is not None and period is None else fp[-1], y)
 

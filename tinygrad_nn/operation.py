@@ -16,8 +16,18 @@ from tinygrad_nn.errors import explained, shape_error
 from tinygrad_nn.notation import spell_index
 from tinygrad_nn.operands import are_plain, real_operand
 
-__all__ = ["BY_FUNCTION", "BY_NAME", "REFUSED", "Op", "Traced", "VariadicRule", "document_with", "numbers_of", "value_of",
-           "write"]  # fmt: skip
+__all__ = [
+    "BY_FUNCTION",
+    "BY_NAME",
+    "REFUSED",
+    "Op",
+    "Traced",
+    "VariadicRule",
+    "document_with",
+    "numbers_of",
+    "value_of",
+    "write",
+]
 
 BY_NAME: dict[str, Any] = {}  # "tanh" -> the operation, or the function composed of operations
 REFUSED: dict[Any, str] = {}  # NumPy functions that cannot be recorded, with the reason and a way out

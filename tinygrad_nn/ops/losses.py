@@ -162,7 +162,6 @@ def _huber_further(prediction, target, delta=1.0, *, weight=None, reduction="mea
     weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
     reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
     """
-
     _check_delta(delta)
 
     def of_error(e):

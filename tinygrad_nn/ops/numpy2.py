@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.axes import axis_of
 from tinygrad_nn.ops.elementwise import astype
 from tinygrad_nn.ops.joining import atleast_1d
 from tinygrad_nn.ops.linalg import inner, matmul, outer, tensordot
 from tinygrad_nn.ops.reductions import all, any, cumprod, cumsum, logsumexp, max, min, prod, sum
-from tinygrad_nn.ops.shaping import concatenate, diagonal, reshape, squeeze, trace
+from tinygrad_nn.ops.shaping import concatenate, diagonal, moveaxis, reshape, squeeze, trace
 from tinygrad_nn.registry import implements
 
 # --- products of vectors and matrices --------------------------------------------------------------------------------
@@ -27,7 +28,10 @@ def vdot(a, b):
 @implements(np.vecdot, np.linalg.vecdot)
 def vecdot(a, b, axis=-1):
     """Sum of products along an axis; the other axes broadcast."""
-    return sum(np.multiply(as_array(a), as_array(b)), axis=axis)
+    a, b = (moveaxis(x, axis_of(axis, x), -1) for x in (as_array(a), as_array(b)))
+    if a.shape[-1] != b.shape[-1]:
+        raise ShapeError(f"a has {a.shape[-1]} elements along axis {axis}, b has {b.shape[-1]}: they must be as many")
+    return sum(a * b, axis=-1)
 
 
 @implements(np.matvec)
@@ -49,7 +53,8 @@ def _matrix_diagonal(x, offset=0):
 
 @implements(np.linalg.trace, name="_matrix_trace")
 def _matrix_trace(x, offset=0, dtype=None):
-    return trace(x if dtype is None else astype(x, dtype), offset, -2, -1)
+    y = trace(x if dtype is None else astype(x, dtype), offset, -2, -1)
+    return y if dtype is None else astype(y, dtype)
 
 
 @implements(np.linalg.outer, name="_outer_of_vectors")
@@ -71,7 +76,7 @@ def _cumulative(running: Callable, start: float) -> Callable:
         if axis is None and x.ndim > 1:
             raise ValueError(f"{running.__name__}: x has shape {x.shape}, so say along which axis= it runs")
         axis = axis_of(0 if axis is None else axis, x)
-        y = running(x if dtype is None else astype(x, dtype), axis=axis)
+        y = running(x, axis=axis) if dtype is None else running(x, axis=axis, dtype=dtype)
         if not include_initial:
             return y
         edge = np.full(y.shape[:axis] + (1,) + y.shape[axis + 1 :], start, y.dtype)

@@ -237,7 +237,7 @@ def _of_dtype(y, dtype):
 
 
 def _begun(entry, join, neutral, x, axis, dtype, keepdims, initial, where):
-    """A sum or product with `initial`, which comes first where nothing can change it any more: an overflow neither."""
+    """A sum or product with `initial`; 0 and ∞ come first, as NumPy's do, where no overflow can make NaN of them."""
     x = _prepared(x, dtype, where, neutral)
     dtype = np.dtype(entry.forward(np.zeros(1, x.dtype)).dtype if dtype is None else dtype)
     axes = axes_of(axis if x.ndim else None, x)
@@ -301,18 +301,19 @@ def _how_many(x, y, axis, keepdims, where, less=0):
     return np.maximum(sum(astype(counted, y.dtype), axis=axis, keepdims=keepdims) - less, 0)
 
 
-def _of_spread(dtype):
-    """The dtype of a spread, which whole numbers cannot say."""
+def _of_spread(name, x, dtype, ddof, correction):
+    """x in this dtype, which whole numbers cannot be, and by how much less than the count a spread is divided."""
     if dtype is not None and np.dtype(dtype).kind != "f":
-        raise TypeError(f"dtype={np.dtype(dtype)}; expected a floating-point dtype: round the result to whole numbers")
-    return dtype
+        raise TypeError(f"{name}: dtype={np.dtype(dtype)}; expected a floating-point dtype, and the result rounded")
+    if ddof and correction is not None:
+        raise ValueError(f"{name}: ddof={ddof} and correction={correction} are two names of one parameter: give one")
+    return _prepared(x, dtype, True, 0), ddof if correction is None else correction
 
 
 @in_single
 def _var_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where=True, correction=None):
     """Variance around a given mean, of the elements that count."""
-    ddof = ddof if correction is None else correction
-    x = _prepared(x, _of_spread(dtype), True, 0)
+    x, ddof = _of_spread("var", x, dtype, ddof, correction)
     if mean is None:
         mean = _mean_more(x, axis, None, True, where)
     y = sum(_prepared(np.square(x - mean), None, where, 0), axis=axis, keepdims=keepdims)
@@ -321,10 +322,10 @@ def _var_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where
 
 @in_single
 def _std_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where=True, correction=None):
-    ddof = ddof if correction is None else correction
+    x, ddof = _of_spread("std", x, dtype, ddof, correction)
     if mean is None and where is True:
-        return std(_prepared(x, _of_spread(dtype), True, 0), axis=axis, ddof=ddof, keepdims=keepdims)
-    y = _var_more(x, axis, dtype, ddof, keepdims, mean, where)
+        return std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    y = _var_more(x, axis, None, ddof, keepdims, mean, where)
     return np.where(y == 0, 0.0, np.sqrt(y))
 
 

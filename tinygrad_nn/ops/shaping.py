@@ -156,7 +156,7 @@ def _pad_rule(g, y, x, pad_width=0, constant_values=0):
 
 
 def _bind_pad(x, pad_width, constant_values=0):
-    widths = np.broadcast_to(pad_width, (np.ndim(x), 2)) if np.ndim(x) else np.zeros((0, 2), int)
+    widths = np.broadcast_to(pad_width if np.size(pad_width) else 0, (np.ndim(x), 2))  # () of a single number
     return (x,), {"pad_width": tuple(map(tuple, widths.tolist())), "constant_values": constant_values}
 
 

@@ -54,7 +54,12 @@ def _bind_take_along_axis(x, indices, axis=-1):
 
 
 def _take_along_samples(rng):
-    calls = (((3, 4), [[0, 2, 2], [1, 1, 0], [3, 0, -1]], 1), ((3, 2), [5, 0, 5], None), ((2, 3), [[1, 0, 0]], 0), ((2, 3), [[1, 1]], 1))
+    calls = (
+        ((3, 4), [[0, 2, 2], [1, 1, 0], [3, 0, -1]], 1),
+        ((3, 2), [5, 0, 5], None),
+        ((2, 3), [[1, 0, 0]], 0),
+        ((2, 3), [[1, 1]], 1),
+    )
     return [_bind_take_along_axis(rng.normal(size=shape), indices, axis) for shape, indices, axis in calls]
 
 

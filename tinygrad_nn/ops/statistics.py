@@ -79,9 +79,9 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     deviation = x - average(x, 1, w, keepdims=True)
     if w is None or ddof == 0 or aweights is None:
         count = total - ddof
-        count = 0.0 if w is None and count < 0 else count
     else:
         count = total - ddof * sum(w * as_array(aweights)) / total
+    count = np.maximum(count, 0.0)
     c = matmul(deviation, np.transpose(deviation if w is None else deviation * w)) / count
     c = c if dtype is None else c.astype(dtype)
     return np.squeeze(c)
@@ -197,12 +197,11 @@ def _end(f0, f1, f2, a, b):
 def trapezoid(y, x=None, dx=1.0, axis=-1):
     """Integral of y along an axis by the trapezoidal rule, at points x or in steps dx."""
     y = as_array(y)
-    axis = axis_of(axis, y)
     if x is not None:
         x = as_array(x)
         dx = diff(x) if x.ndim == 1 else diff(x, axis=axis)
         if x.ndim == 1:
-            dx = reshape(dx, tuple(-1 if i == axis else 1 for i in range(y.ndim)))
+            dx = reshape(dx, tuple(-1 if i == axis_of(axis, y) else 1 for i in range(y.ndim)))
     return sum((_cut(y, axis, slice(1, None)) + _cut(y, axis, slice(None, -1))) * (dx * 0.5), axis=axis)
 
 
@@ -286,10 +285,10 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         inside = np.broadcast_to(fp[0], x.shape)
     else:
         at = np.clip(searchsorted(xp, x, "right") - 1, 0, xp.size - 2)
-        slope, start, point = take(diff(fp) / diff(xp), at), take(fp, at), take(xp, at)
+        slope, point, start, end = take(diff(fp) / diff(xp), at), take(xp, at), take(fp, at), take(fp, at + 1)
         inside = start + slope * (x - point)
-        back = take(fp, at + 1) + slope * (x - take(xp, at + 1))  # from the other point, where this one is infinite
-        inside = where(np.isnan(inside), where(x == point, start, back), inside)
+        back = end + slope * (x - take(xp, at + 1))  # from the other point, where this one is infinite
+        inside = where(np.isnan(inside), where(np.logical_or(x == point, start == end), start, back), inside)
     y = where(x < xp[0], fp[0] if left is None or period is not None else left, inside)
     return where(x >= xp[-1], where(x > xp[-1], right, fp[-1]) if right is not None and period is None else fp[-1], y)
 

@@ -26,6 +26,7 @@ CHAPTERS = {
     "tinygrad_nn.ops.shaping": "Shaping and indexing",
     "tinygrad_nn.ops.arithmetic": "Rounding, remainders, signs",
     "tinygrad_nn.ops.sorting": "Sorting, searching, choosing",
+    "tinygrad_nn.ops.quantiles": "Quantiles and medians",
     "tinygrad_nn.ops.joining": "Joining and rearranging",
     "tinygrad_nn.ops.padding": "Padding",
     "tinygrad_nn.ops.statistics": "Statistics, differences, interpolation",

@@ -83,7 +83,7 @@ def test_what_is_refused():
         np.fft.rfft(tn.tensor(X, requires_grad=True))
     with pytest.raises(ValueError, match="rfft_parts: norm is 'other'; expected 'backward', 'ortho' or 'forward'"):
         tn.rfft_parts(X, norm="other")
-    with pytest.raises(IndexError, match="power_spectrum: an axis is out of bounds"):
+    with pytest.raises(IndexError, match=r"power_spectrum: x has shape .*: axis 2 is out of bounds"):
         tn.power_spectrum(X, axis=2)
     with pytest.raises(ValueError, match=r"rfft_parts: .*Invalid number of FFT data points \(0\) specified"):
         tn.rfft_parts(X, 0)

@@ -196,6 +196,13 @@ def test_a_weight_may_be_a_tensor_with_a_gradient():
     assert weight.grad.shape == (3,)
 
 
+def test_smoothing_gives_each_class_its_share_whatever_the_columns_sum_to():
+    """As PyTorch: of targets that are no distribution, too."""
+    target = 3 * np.abs(T)
+    smoothed = tn.cross_entropy(P, target, label_smoothing=0.3)
+    np.testing.assert_allclose(smoothed, tn.cross_entropy(P, 0.7 * target + 0.3 / 3), rtol=1e-12)
+
+
 def test_a_compiled_step_with_options_is_the_eager_one():
     w = tn.tensor(RNG.normal(size=(3, 3)), requires_grad=True)
 
@@ -238,6 +245,10 @@ SHAPES = (
          "cross_entropy: weight has shape (5,); expected (3,), one for each class"),
         (lambda: tn.cross_entropy(P, SOFT, ignore_index=2), ValueError,
          "cross_entropy: ignore_index=2 is a class label, but the target has columns of weights"),
+        (lambda: tn.huber_loss(P, T, delta=-1.0), ValueError,
+         "huber_loss: delta=-1.0; expected the size of an error, above 0, where the pieces meet"),
+        (lambda: tn.huber_loss(P, T, delta=0, reduction="sum"), ValueError,
+         "huber_loss: delta=0; expected the size of an error, above 0, where the pieces meet"),
         (lambda: tn.cross_entropy(P, LABELS, label_smoothing=2), ValueError,
          "cross_entropy: label_smoothing=2; expected a share from 0 to 1"),
         (lambda: tn.cross_entropy(P, LABELS + 1, reduction="sum"), ValueError,

@@ -301,6 +301,30 @@ def test_equal_and_vanishing_singular_values():
         tn.svd(leaf(np.diag([2.0, 0.0]))).U[0, 1].backward()
 
 
+def test_what_a_pseudo_inverse_leaves_out_has_no_derivative():
+    x, b = np.diag([3.0, 1.0]) + 0.1, np.ones(2)
+    for f in (lambda x: tn.pinv(x, rtol=0.5), lambda x: tn.pinv(x, 0.5), lambda x: tn.lstsq(x, b, rcond=0.5)[0]):
+        with pytest.raises(
+            np.linalg.LinAlgError, match=r"pinv: .*lower rcond= \(rtol=\) where it leaves singular values"
+        ):
+            tn.jvp(f, (x,), (x,))
+        with pytest.raises(np.linalg.LinAlgError, match="pinv: the matrix has not full rank"):
+            f(leaf(x)).sum().backward()
+    assert tn.gradcheck(lambda x: tn.pinv(x, rtol=0.1), x, order=2)
+
+
+def test_of_a_matrix_said_to_be_symmetric_one_triangle_is_read():
+    x = np.array([[1.0, 5.0], [2.0, -3.0]])
+    for ours, numpys in zip(np.linalg.svd(leaf(x), hermitian=True), np.linalg.svd(x, hermitian=True), strict=True):
+        np.testing.assert_allclose(ours.value, numpys, rtol=1e-12)
+    for f in (
+        lambda x: np.linalg.svd(x, hermitian=True, compute_uv=False),
+        lambda x: np.linalg.pinv(x, hermitian=True),
+    ):
+        np.testing.assert_allclose(f(leaf(x)).value, f(x), rtol=1e-12)
+        assert tn.gradcheck(lambda x, f=f: f((x + x.T) / 2), x, order=2)
+
+
 def test_decompositions_that_the_matrix_does_not_determine_are_refused():
     with pytest.raises(np.linalg.LinAlgError, match="pinv: the matrix has not full rank, and there the pseudo-inverse"):
         tn.pinv(leaf(np.ones((2, 2)))).sum().backward()

@@ -280,14 +280,14 @@ SAID = {
         "hessian needs a function that returns a single number, this one returned shape (3,)",
     lambda: tn.hvp(lambda x: x, (V,), (V,)): "hvp needs a function that returns a single number",
     lambda: tn.grad(np.sin, None)(2.0):
-        "argnums is None; expected the position of an argument, or a tuple of positions",
+        "grad: argnums is of type NoneType, expected a position or a tuple of positions",
     lambda: tn.grad(lambda x: np.sum(x**2))([1.0, 2.0]):
         "unsupported operand type(s) for ** or pow(): 'list' and 'int'; "
         "argument 0 is a list, and the function is given each of its parts as a tensor: np.array(...) makes one array",
     lambda: tn.vmap(np.sin)(3.0):
-        "vmap: argument 0 is a single number: in_axes=None shares it among the examples",
+        "vmap: a single number has no examples: pass an array of them, or share it with None in in_axes",
     lambda: tn.vmap(np.sin)([1.0, 2.0]):
-        "vmap: argument 0 is a list of single numbers: np.array(...) makes one array of",
+        "vmap: a single number has no examples: pass an array of them",
     lambda: tn.one_hot(np.array([-1, 2])):
         "one_hot: expected whole numbers from 0, labels has dtype int64, least -1",
 }  # fmt: skip

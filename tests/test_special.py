@@ -182,6 +182,8 @@ def test_a_compiled_step_looks_for_the_places_at_each_call():
          "index_add: index 3 is not on axis 0 of x, which has shape (3, 5)"),
         (lambda: tn.scatter_add(X, PLACES - 4, V), IndexError,
          "scatter_add: index -4 is not on axis 0 of x, which has shape (3, 5)"),
+        (lambda: tn.index_add(X, tn.tensor(np.array([0, 3])), V[:2]), IndexError,
+         "index_add: index 3 is not on axis 0 of x, which has shape (3, 5)"),
         (lambda: tn.topk(X, 1.5), ValueError, "topk: k=1.5; expected 0 to 5, the length of axis 1 of x"),
         (lambda: tn.topk(X, 6), ValueError, "topk: k=6; expected 0 to 5, the length of axis 1 of x"),
         (lambda: tn.cdist(X, V.T), tn.ShapeError,

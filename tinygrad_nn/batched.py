@@ -109,6 +109,11 @@ class Batched(Traced):
         """The Python numbers of the first example."""
         return self.first().tolist()
 
+    def as_value(self) -> Any:
+        """The value of the first example."""
+        value = self.first()
+        return value.as_value() if isinstance(value, Traced) else value
+
     def as_index(self) -> Any:
         """The index of the first example."""
         index = self.first()

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Traced
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Traced, value_of
 from tinygrad_nn.ops.numpy2 import fold
 
 __all__ = ["ABOUT_VALUES", "LEAVES_GRAPH", "NEUTRAL", "array_function", "array_ufunc"]
@@ -121,6 +121,8 @@ def _check_writing(function: Any, out: Any, inputs: Any) -> None:
     if _any_tracked(inputs):
         way = "tn.index_update(array, index, t) makes a new one; "
         raise TypeError(LEAVES_GRAPH.format(f"np.{function.__name__} of a tensor", "be written into an array", way))
+    for a in tree.leaves(inputs):
+        value_of(a)  # refused where each example has its own
 
 
 def _any_tracked(inputs: Any) -> bool:

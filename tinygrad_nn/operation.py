@@ -17,7 +17,18 @@ from tinygrad_nn.errors import explained, shape_error
 from tinygrad_nn.notation import spell_index
 from tinygrad_nn.operands import are_plain, real_operand
 
-__all__ = ["BY_FUNCTION", "BY_NAME", "REFUSED", "Op", "Traced", "VariadicRule", "document_with", "numbers_of", "write"]
+__all__ = [
+    "BY_FUNCTION",
+    "BY_NAME",
+    "REFUSED",
+    "Op",
+    "Traced",
+    "VariadicRule",
+    "document_with",
+    "numbers_of",
+    "value_of",
+    "write",
+]
 
 BY_NAME: dict[str, Any] = {}  # "tanh" -> the operation, or the function composed of operations
 REFUSED: dict[Any, str] = {}  # NumPy functions that cannot be recorded, with the reason and a way out
@@ -37,6 +48,11 @@ class Traced:
 
     def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None) -> Any:
         raise NotImplementedError
+
+    def as_value(self) -> Any:
+        """The numbers, where only they decide; refused where each example has its own."""
+        value = self.value
+        return value if value is self else value_of(value)
 
     def as_index(self) -> Any:
         """The value, to index an array with."""
@@ -60,6 +76,11 @@ def numbers_of(x: Any) -> Any:
     while isinstance(x, Traced) and x.everything is not x:
         x = x.everything
     return x
+
+
+def value_of(x: Any) -> Any:
+    """The numbers of a tensor, where only they decide what is selected; anything else as it is."""
+    return x.as_value() if isinstance(x, Traced) else x
 
 
 class VariadicRule:

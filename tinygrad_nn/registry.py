@@ -34,12 +34,12 @@ def op(
         a `VariadicRule` where the number of arrays is free.  Names and defaults are read off the first rule.
     name : defaults to that of `forward`; a lambda has none.
     fields : what else there is to say, all of it optional, explained in `help(tn.Op)` and in `tinygrad_nn/entry.py`.
-        Derivative: `kind` ("elementwise" for a ufunc unless said otherwise), `entries`, `jvp`, `selects`,
-        `matrix_product`.  Call: `arguments`, `defaults`, `bind`, `further`, `composed`, `method`, `stands_for` (further
-        NumPy functions that this operation carries out when they meet a tensor).  Memory: `view`, `array_params`.
-        Formula: `precedence`, `associative`, `spell`, `simplify`.  Documentation: `summary`, `edge_cases`, `part_of`,
-        `example`.  Automatic checks: `domain`, `shape`, `variants`, `samples`, `prepare`.  Networks: `activation`,
-        `initializer`, `probabilities`, `weighted`.
+        Derivative: `kind` ("elementwise" for a ufunc unless said otherwise), `entries`, `jvp`, `selects`, `add_to`,
+        `aligned`, `matrix_product`. Call: `arguments`, `defaults`, `bind`, `further`, `composed`, `method`,
+        `stands_for` (further NumPy functions that this operation carries out when they meet a tensor). Memory: `view`,
+        `array_params`. Formula: `precedence`, `associative`, `spell`, `simplify`. Documentation: `summary`,
+        `edge_cases`, `part_of`, `example`. Automatic checks: `domain`, `shape`, `variants`, `samples`, `prepare`.
+        Networks: `activation`, `initializer`, `probabilities`, `weighted`.
 
     The laws of a rule are in `help(tn.ops)`; the steps to add an operation to the package in `docs/how_it_works.md`.
 

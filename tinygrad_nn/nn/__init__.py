@@ -6,10 +6,10 @@ from tinygrad_nn.nn.containers import Flatten, Residual, Sequential
 from tinygrad_nn.nn.dense import Activation, Dense
 from tinygrad_nn.nn.dropout import Dropout
 from tinygrad_nn.nn.equations import augmented, backpropagation, forward_pass
-from tinygrad_nn.nn.functional import functional_call
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.normalization import BatchNorm, LayerNorm
 from tinygrad_nn.nn.regularization import l1_penalty, l2_penalty, weights
+from tinygrad_nn.nn.stateless import functional_call
 from tinygrad_nn.other_names import missing
 
 __all__ = [

@@ -17,6 +17,7 @@ from tinygrad_nn.operation import BY_NAME
 from tinygrad_nn.ops import (
     activations,
     arithmetic,
+    axes,
     composed_losses,
     convolution,
     decompositions,
@@ -31,6 +32,7 @@ from tinygrad_nn.ops import (
     numpy2,
     padding,
     precision,
+    quantiles,
     reductions,
     refused,
     scatter,
@@ -44,6 +46,7 @@ from tinygrad_nn.ops import (
 __all__ = [
     "activations",
     "arithmetic",
+    "axes",
     "composed_losses",
     "convolution",
     "decompositions",
@@ -59,6 +62,7 @@ __all__ = [
     "numpy2",
     "padding",
     "precision",
+    "quantiles",
     "reductions",
     "refused",
     "scatter",

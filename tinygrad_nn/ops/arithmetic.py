@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.axes import axis_of
 from tinygrad_nn.ops.elementwise import LN2, as_real, astype, bits, logaddexp, power
 from tinygrad_nn.registry import implements, op
 
@@ -91,9 +92,10 @@ def divmod(a, b):
 @implements(np.modf)
 def modf(x):
     """The fractional and the whole part of x, both with its sign."""
-    x = as_real(x)
-    whole = trunc(x)
-    return x - whole, whole
+    x = as_real(as_array(x))
+    whole, sign, infinite = trunc(x), np.copysign(1.0, x).astype(x.dtype), np.isinf(x)
+    size, steps = (np.where(infinite, 0.0, part * sign) for part in (x, whole))
+    return (size - steps) * sign, whole
 
 
 @implements(np.logaddexp2)
@@ -131,6 +133,7 @@ def _imag(x):
 def unwrap(x, discont=None, axis=-1, *, period=2 * math.pi):
     """Angles without their jumps: multiples of the period are added where neighbours differ by more than half of it."""
     x = as_floats(x)
+    axis = axis_of(axis, x)
     before, after = (np.take(x, np.arange(x.shape[axis])[cut], axis=axis) for cut in (slice(None, -1), slice(1, None)))
     step = after - before
     wrapped = remainder(step + period / 2, period) - period / 2

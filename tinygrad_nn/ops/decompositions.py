@@ -16,11 +16,13 @@ import numpy as np
 
 from tinygrad_nn.errors import MatrixError
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.operation import value_of
 from tinygrad_nn.ops.degenerate import column, determined, distinct, full_rank, gaps, not_zero, row, settled, vanishing
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.ops.linalg import inv, matmul, solve
 from tinygrad_nn.ops.reductions import sum
 from tinygrad_nn.ops.shaping import check_axes, moveaxis, reshape
+from tinygrad_nn.ops.sorting import take_along_axis
 from tinygrad_nn.registry import implements, op
 
 
@@ -138,14 +140,14 @@ def _qr_tangent(tangents, y, x):
 
 def _pinv_rule(g, y, x, rcond=None):
     """Golub & Pereyra 1973, for matrices of full rank."""
-    g, yt = full_rank(g, x), _t(y)
+    g, yt = full_rank(g, x, rcond=rcond), _t(y)
     outside = (_t(g) - x @ (y @ _t(g))) @ (y @ yt)
     inside = (yt @ y) @ (_t(g) - (_t(g) @ y) @ x)
     return outside + inside - yt @ g @ yt
 
 
 def _pinv_tangent(tangents, y, x, rcond=None):
-    t = full_rank(tangents[0], x)
+    t = full_rank(tangents[0], x, rcond=rcond)
     yt, tt = _t(y), _t(t)
     return (y @ yt) @ (tt - tt @ x @ y) + (tt - y @ (x @ tt)) @ (yt @ y) - y @ t @ y
 
@@ -234,8 +236,11 @@ def svd(x, full_matrices=True, compute_uv=True, hermitian=False):
 
     Equal singular values have derivatives only together, and vectors none where a value is 0: backward raises
     LinAlgError.  The gradient of a singular value at 0 is 0.  The further vectors of a matrix that is not square are
-    any basis of the space that is left: backward raises LinAlgError where a gradient depends on which.
+    any basis of the space that is left: backward raises LinAlgError where a gradient depends on which.  With
+    `hermitian`, x is symmetric and decomposed by `eigh`, which reads its lower triangle.
     """
+    if hermitian:
+        return _svd_of_symmetric(x) if compute_uv else _svd_of_symmetric(x).S
     if not compute_uv:
         return svdvals(x)
     x = as_array(x)
@@ -243,6 +248,14 @@ def svd(x, full_matrices=True, compute_uv=True, hermitian=False):
     if full_matrices:
         u, v = _square(u), _square(v)
     return SVDResult(u, s, _t(v))
+
+
+def _svd_of_symmetric(x):
+    """The eigenvalues by size; their signs go to the vectors on the right."""
+    w, v = eigh(x)
+    order = np.flip(np.argsort(np.abs(w), axis=-1), -1)
+    w, v = take_along_axis(w, order, axis=-1), take_along_axis(v, np.expand_dims(order, -2), axis=-1)
+    return SVDResult(v, np.abs(w), _t(v * row(np.sign(w))))
 
 
 def _square(q):
@@ -278,8 +291,15 @@ def qr(x, mode="reduced"):
 
 @implements(np.linalg.pinv)
 def pinv(x, rcond=None, hermitian=False, *, rtol=np._NoValue):
-    """Pseudo-inverse; backward raises LinAlgError where the matrix has not full rank, as it jumps there."""
-    return packed_pinv(x, rcond=rcond if rtol is np._NoValue else rtol)
+    """Pseudo-inverse; backward raises LinAlgError where the matrix has not full rank, as it jumps there.
+
+    That is also where singular values below rcond (or rtol) times the largest are left out.  With `hermitian` only the
+    lower triangle is read.
+    """
+    x = as_array(x)
+    if rtol is not np._NoValue:
+        rcond = np.finfo(x.dtype).eps * max(x.shape[-2:]) if rtol is None else rtol
+    return packed_pinv(np.tril(x) + _t(np.tril(x, -1)) if hermitian else x, rcond=rcond)
 
 
 @implements(np.linalg.lstsq)
@@ -291,8 +311,8 @@ def lstsq(a, b, rcond=None):
     m, n = a.shape
     values = svdvals(a)
     rcond = np.finfo(a.dtype).eps * (m if m > n else n) if rcond is None else rcond
-    s = np.asarray(getattr(values, "value", values))
-    rank = int(np.count_nonzero(s > rcond * np.max(s, initial=0)))
+    s = np.asarray(value_of(values))
+    rank = np.intc(np.count_nonzero(s > rcond * np.max(s, initial=0)))  # as NumPy's
     x = matmul(packed_pinv(a, rcond=rcond), b)
     if rank == n < m:
         residuals = sum(np.square(b - matmul(a, x)), axis=0)
@@ -316,7 +336,7 @@ def matrix_power(x, n):
             y = x if y is None else y @ x
         n >>= 1
         x = x @ x if n else x
-    return np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape) + 0 * x if y is None else y
+    return np.where(np.zeros(x.shape, bool), x, np.eye(x.shape[-1], dtype=x.dtype)) if y is None else y
 
 
 @implements(np.linalg.multi_dot, method=False)

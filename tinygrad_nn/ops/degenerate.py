@@ -64,12 +64,14 @@ def _not_zero(g, values):
     return np.array(g)
 
 
-def _full_rank(g, x):
-    """g, the gradient of the pseudo-inverse of x; refused where x lacks rank."""
-    if x.size and np.any(np.linalg.matrix_rank(x) < np.min(x.shape[-2:])):
+def _full_rank(g, x, rcond=None):
+    """g, the gradient of the pseudo-inverse of x; refused where x lacks rank, or singular values are left out of it."""
+    cut = np.maximum(np.finfo(x.dtype).eps * max(x.shape[-2:]), 0 if rcond is None else rcond)
+    if x.size and np.any(np.linalg.matrix_rank(x, rtol=cut) < np.min(x.shape[-2:])):
         raise no_derivative(
             "pinv: the matrix has not full rank, and there the pseudo-inverse jumps, so that it has no derivative: "
-            "add a small perturbation to the matrix, or solve (xᵀx + ε·1) y = xᵀb instead"
+            "add a small perturbation to the matrix, lower rcond= (rtol=) where it leaves singular values out, "
+            "or solve (xᵀx + ε·1) y = xᵀb instead"
         )
     return np.array(g)
 
@@ -126,7 +128,7 @@ distinct  = op(_distinct,  "{g}", lambda f, y, g, values, what="eigen": distinct
                kind="multilinear", samples=_with_values, summary="g, refused where equal values have no derivative")
 not_zero  = op(_not_zero,  "{g}", lambda f, y, g, values: f, None, name="_not_zero", part_of="svd", kind="multilinear", samples=_with_values,
                summary="g, refused where a singular value is 0")
-full_rank = op(_full_rank, "{g}", lambda f, y, g, x: f, None, name="_full_rank", part_of="pinv", kind="multilinear", samples=_with_matrices,
+full_rank = op(_full_rank, "{g}", lambda f, y, g, x, rcond=None: f, None, name="_full_rank", part_of="pinv", kind="multilinear", samples=_with_matrices,
                summary="g, refused where x lacks rank")
 determined = op(_determined, "{g}", lambda f, y, g, basis: f, None, name="_determined", part_of="svd", kind="multilinear",
                 samples=_with_basis, summary="g, refused where it depends on the choice of a basis")

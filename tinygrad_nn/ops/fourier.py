@@ -7,6 +7,7 @@ from collections import namedtuple
 import numpy as np
 
 from tinygrad_nn.ops.arithmetic import as_floats
+from tinygrad_nn.ops.axes import axis_of, length_of
 from tinygrad_nn.ops.elementwise import square
 from tinygrad_nn.ops.padding import pad
 from tinygrad_nn.ops.shaping import getitem, roll, stack
@@ -80,7 +81,7 @@ RfftResult = namedtuple("RfftResult", ["real", "imag"])
 
 def _of_length(x, n, axis):
     """x cut, or continued with zeros, along an axis."""
-    length, axis = x.shape[axis], axis % x.ndim
+    length, axis = length_of(axis, x), axis_of(axis, x)
     if n < length:
         return getitem(x, (slice(None),) * axis + (slice(n),))
     return x if n == length else pad(x, [(0, n - length if i == axis else 0) for i in range(x.ndim)])
@@ -104,7 +105,7 @@ def rfft_parts(x, n=None, axis=-1, norm=None):
     array([0., 2., 0.])
     """
     x = as_floats(x)
-    y = spectrum(_of_length(x, x.shape[axis] if n is None else n, axis), axis=axis, norm=_kind(norm))
+    y = spectrum(_of_length(x, length_of(axis, x) if n is None else n, axis), axis=axis, norm=_kind(norm))
     return RfftResult(y[..., 0], y[..., 1])
 
 
@@ -119,9 +120,9 @@ def irfft_parts(real, imag, n=None, axis=-1, norm=None):
     array([0. , 1. , 2.5, 4. , 1.5])
     """
     z = stack([as_floats(real), as_floats(imag)], axis=-1)
-    along = axis if axis >= 0 else axis - 1
-    n = 2 * (z.shape[along] - 1) if n is None else n
-    return signal(_of_length(z, n // 2 + 1, along), n=n, axis=axis, norm=_kind(norm))
+    axis = axis_of(axis, z[..., 0])
+    n = 2 * (z.shape[axis] - 1) if n is None else n
+    return signal(_of_length(z, n // 2 + 1, axis), n=n, axis=axis, norm=_kind(norm))
 
 
 @implements()
@@ -138,7 +139,7 @@ def power_spectrum(x, n=None, axis=-1, norm=None):
 
 def _half(x, axes, sign):
     axes = range(x.ndim) if axes is None else np.atleast_1d(axes).tolist()
-    return roll(x, tuple(sign * (x.shape[i] // 2) for i in axes), tuple(axes))
+    return roll(x, tuple(sign * (length_of(i, x) // 2) for i in axes), tuple(axes))
 
 
 @implements(np.fft.fftshift)

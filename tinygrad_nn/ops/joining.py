@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.operation import Traced, value_of
+from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import astype, unwritten
 from tinygrad_nn.ops.shaping import (
     broadcast_to,
@@ -104,8 +105,11 @@ def matrix_transpose(x):
 @implements(np.rollaxis)
 def rollaxis(x, axis, start=0):
     """The axis moved until it lies before `start`."""
-    axis, start = axis % np.ndim(x), start + (start < 0) * np.ndim(x)
-    return moveaxis(x, axis, start - (axis < start))
+    x = as_array(x)
+    axis, before = axis_of(axis, x), start + (start < 0) * x.ndim
+    if not 0 <= before <= x.ndim:
+        raise np.exceptions.AxisError(f"start={start}; expected {-x.ndim} to {x.ndim}, the places that axes have")
+    return moveaxis(x, axis, before - (axis < before))
 
 
 # --- joined ----------------------------------------------------------------------------------------------------------
@@ -199,13 +203,19 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     start, stop, num = as_array(start), as_array(stop), operator.index(num)
     if num < 0:
         raise ValueError(f"num is {num}; expected a number of elements, 0 or more")
-    parts = max(num - 1, 1) if endpoint else max(num, 1)
-    shape = np.broadcast_shapes(start.shape, stop.shape)
     kind = np.result_type(start.dtype, stop.dtype, 0.0)
-    share = (np.arange(num) / parts).reshape((-1,) + (1,) * len(shape)).astype(kind)
-    y = moveaxis(start * (1 - share) + stop * share, 0, axis)
-    y = y if dtype is None else y.astype(dtype)
-    return (y, (stop - start) / parts) if retstep else y
+    start, stop, last = astype(start, kind), astype(stop, kind), endpoint and num > 1
+    parts = num - 1 if endpoint else num
+    shape = np.broadcast_shapes(start.shape, stop.shape)
+    places = np.arange(num - last).reshape((-1,) + (1,) * len(shape)).astype(kind)
+    step = (stop - start) / parts if parts > 0 else np.nan
+    y = start + places * (step if parts > 0 else stop - start)
+    if last:  # stop itself
+        y = concatenate([y, np.expand_dims(broadcast_to(stop, shape), 0)])
+    y = moveaxis(y, 0, axis)
+    if dtype is not None:
+        y = astype(np.floor(y) if np.dtype(dtype).kind in "iu" else y, dtype)
+    return (y, step) if retstep else y
 
 
 @implements(np.logspace, method=False)
@@ -279,10 +289,9 @@ def trim_zeros(x, trim="fb", axis=None):
 
 def _trimmed(x, places, trim, axis):
     """The places that `np.trim_zeros` keeps: of each axis those from the first to the last that is not 0."""
-    found = np.argwhere(np.asarray(getattr(x, "value", x)))
-    axes = range(places.ndim) if axis is None else [i % places.ndim for i in np.atleast_1d(axis).tolist()]
+    found = np.argwhere(np.asarray(value_of(x)))
     cut = [slice(None)] * places.ndim
-    for i in axes:
+    for i in axes_of(axis, places):
         first = found[:, i].min() if len(found) and "f" in trim else 0
         last = found[:, i].max() + 1 if len(found) and "b" in trim else places.shape[i]
         cut[i] = slice(first, last) if len(found) else slice(0, 0)

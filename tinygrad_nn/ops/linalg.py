@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import VariadicRule
+from tinygrad_nn.ops.axes import axes_of
 from tinygrad_nn.ops.precision import converted
 from tinygrad_nn.ops.shaping import putitem
 from tinygrad_nn.registry import implements, op
@@ -333,7 +334,7 @@ def tensordot(a, b, axes=2):
         over_a, over_b = (tuple(np.atleast_1d(i).tolist()) for i in axes)
     else:
         over_a, over_b = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
-    over_a, over_b = tuple(i % a.ndim for i in over_a), tuple(i % b.ndim for i in over_b)
+    over_a, over_b = axes_of(over_a, a), axes_of(over_b, b)
     summed, summed_b = [a.shape[i] for i in over_a], [b.shape[i] for i in over_b]
     if summed != summed_b:
         raise ValueError(f"tensordot: the axes {over_a} of {a.shape} do not match the axes {over_b} of {b.shape}")

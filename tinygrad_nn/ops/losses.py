@@ -59,9 +59,15 @@ def _l1(prediction, target):
     return np.sum(np.abs(np.subtract(prediction, target))) / examples(prediction)
 
 
+def _check_delta(delta):
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta={delta}; expected the size of an error, above 0, where the pieces meet")
+
+
 @_summed_wide
 def _huber(prediction, target, delta=1.0):
     check_equal(prediction, target)
+    _check_delta(delta)
     size = np.abs(np.subtract(prediction, target))
     inside = np.minimum(size, delta)
     return np.sum(inside * (size - 0.5 * inside)) / examples(prediction)
@@ -156,6 +162,7 @@ def _huber_further(prediction, target, delta=1.0, *, weight=None, reduction="mea
     weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
     reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
     """
+    _check_delta(delta)
 
     def of_error(e):
         size = np.abs(e)

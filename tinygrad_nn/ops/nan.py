@@ -8,8 +8,6 @@ from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.ops.elementwise import where as where_
 from tinygrad_nn.ops.reductions import cumprod, cumsum, max, mean, min, prod, sum, var
-from tinygrad_nn.ops.shaping import reshape, stack
-from tinygrad_nn.ops.sorting import rows_of, share_of, sort, take_along_axis, value_of
 from tinygrad_nn.registry import implements
 
 
@@ -69,12 +67,16 @@ def nancumprod(x, axis=None, dtype=None):
 @implements(np.nanmean)
 def nanmean(x, axis=None, keepdims=False, *, dtype=None, where=True):
     """Mean of the elements that are no NaN."""
+    if dtype is not None and np.dtype(dtype).kind not in "fc":
+        raise TypeError(f"dtype is {np.dtype(dtype)}; a mean is a floating-point number")
     return mean(as_floats(x), axis=axis, dtype=dtype, keepdims=keepdims, where=_numbers(x, where))
 
 
 @implements(np.nanvar)
 def nanvar(x, axis=None, ddof=0, keepdims=False, *, dtype=None, where=True, mean=None, correction=None):
     """Variance of the elements that are no NaN, divided by their count less ddof; NaN where that is not above 0."""
+    if correction is not None and ddof:
+        raise ValueError(f"ddof is {ddof} and correction is {correction}: give one of them, as both say the same")
     ddof, counts = ddof if correction is None else correction, _numbers(x, where)
     y = var(as_floats(x), axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, mean=mean, where=counts)
     count = np.sum(np.broadcast_to(counts, np.shape(x)), axis=axis, keepdims=keepdims)
@@ -117,40 +119,6 @@ def nanmax(x, axis=None, keepdims=False, initial=None, where=True):
 def nanmin(x, axis=None, keepdims=False, initial=None, where=True):
     """Smallest element that is no NaN; ties share the gradient equally."""
     return _smallest(x, axis, keepdims, initial, where)
-
-
-@implements(np.nanquantile)
-def nanquantile(x, q, axis=None, method="linear", keepdims=False):
-    """The element below which a share `q` of those lies that are no NaN, or between two of them (method "linear")."""
-    if method != "linear":
-        raise ValueError(f"nanquantile: method {method!r} is not here; take 'linear'")
-    q = share_of(q)
-    if not np.size(x):
-        return stack([mean(x, axis=axis, keepdims=keepdims)] * np.size(q)) if np.ndim(q) else mean(x, axis, keepdims)
-    rows, kept = rows_of(as_floats(x), axis)
-    rows = sort(rows)  # NaN come last
-    last = np.maximum(np.sum(~np.isnan(value_of(rows)), axis=-1, keepdims=True) - 1, 0)
-    parts = []
-    for share in np.ravel(q).tolist():
-        place = share * last
-        below = np.floor(place).astype(np.intp)
-        weight = (place - below).astype(rows.dtype)
-        first, second = (take_along_axis(rows, i, axis=-1) for i in (below, np.minimum(below + 1, last)))
-        part = first + (second - first) * weight
-        parts.append(reshape(part, kept if keepdims else rows.shape[:-1]))
-    return parts[0] if not np.ndim(q) else reshape(stack(parts), np.shape(q) + parts[0].shape)
-
-
-@implements(np.nanpercentile)
-def nanpercentile(x, q, axis=None, method="linear", keepdims=False):
-    """The quantile of a share of q per cent of the elements that are no NaN."""
-    return nanquantile(x, np.true_divide(q, 100), axis, method, keepdims)
-
-
-@implements(np.nanmedian)
-def nanmedian(x, axis=None, keepdims=False):
-    """The middle one of the elements that are no NaN, or the mean of the two in the middle."""
-    return nanquantile(x, 0.5, axis, keepdims=keepdims)
 
 
 @implements(np.nanargmax, name="_nanargmax")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.axes import axes_of
 from tinygrad_nn.ops.decompositions import svdvals
 from tinygrad_nn.ops.linalg import inv
 from tinygrad_nn.ops.reductions import max, min, sum, vector_norm
@@ -35,7 +36,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
         return vector_norm(x, ord=2, axis=axis, keepdims=keepdims)  # 0, and max has no value there
     if dimensions == 2 and ord in ("nuc", 1, -1, 2, -2, np.inf, -np.inf):
         x = as_array(x)
-        row, column = (i % x.ndim for i in ((0, 1) if axes is None else axes))
+        row, column = axes_of(axes, x)
         y = _matrix_norm(moveaxis(x, (row, column), (-2, -1)), ord)
         return np.expand_dims(y, (row, column)) if keepdims else y
     raise ValueError(
@@ -67,5 +68,6 @@ def cond(x, p=None):
     check_axes(2, x=x)
     if p is None or p in (2, -2):
         s = svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        y = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        return np.where(np.isnan(y) & ~np.isnan(s[..., 0]), np.inf, y)  # 0/0 of the matrix 0
     return norm(x, p, axis=(-2, -1)) * norm(inv(x), p, axis=(-2, -1))

@@ -8,13 +8,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.ops.axes import axis_of
 from tinygrad_nn.ops.elementwise import astype
+from tinygrad_nn.ops.joining import atleast_1d
 from tinygrad_nn.ops.linalg import inner, matmul, outer, tensordot
+from tinygrad_nn.ops.quantiles import rows_of
 from tinygrad_nn.ops.reductions import all, any, cumprod, cumsum, logsumexp, max, min, prod, sum
 from tinygrad_nn.ops.scatter import cummax, cummin, logcumsumexp
 from tinygrad_nn.ops.shaping import check_axes, concatenate, diagonal, getitem, moveaxis, reshape, squeeze, stack, trace
-from tinygrad_nn.ops.sorting import rows_of
 from tinygrad_nn.registry import implements, naming
 
 # --- products of vectors and matrices --------------------------------------------------------------------------------
@@ -30,7 +33,10 @@ def vdot(a, b):
 def vecdot(a, b, axis=-1):
     """Sum of products along an axis; the other axes broadcast."""
     check_axes(1, a=a, b=b)
-    return sum(np.multiply(as_array(a), as_array(b)), axis=axis)
+    a, b = (moveaxis(x, axis_of(axis, x), -1) for x in (as_array(a), as_array(b)))
+    if a.shape[-1] != b.shape[-1]:
+        raise ShapeError(f"a has {a.shape[-1]} elements along axis {axis}, b has {b.shape[-1]}: they must be as many")
+    return sum(a * b, axis=-1)
 
 
 @implements(np.matvec)
@@ -75,14 +81,14 @@ def _linalg_tensordot(a, b, axes=2):
 
 def _cumulative(running: Callable, start: float) -> Callable:
     def of(x, axis=None, dtype=None, include_initial=False):
-        x = as_array(x)
+        x = atleast_1d(x)
         if axis is None and x.ndim > 1:
             raise ValueError(f"{running.__name__}: x has shape {x.shape}, so say along which axis= it runs")
-        axis = 0 if axis is None else axis
-        y = running(x if dtype is None else astype(x, dtype), axis=axis)
+        axis = axis_of(0 if axis is None else axis, x)
+        y = running(x, axis=axis) if dtype is None else running(x, axis=axis, dtype=dtype)
         if not include_initial:
             return y
-        edge = np.full(y.shape[: axis % y.ndim] + (1,) + y.shape[axis % y.ndim + 1 :], start, y.dtype)
+        edge = np.full(y.shape[:axis] + (1,) + y.shape[axis + 1 :], start, y.dtype)
         return concatenate([edge, y], axis=axis)
 
     return of
@@ -111,7 +117,8 @@ def _reduces(ufunc: np.ufunc, entry: Callable) -> None:
 
     def reduce(x, axis=0, dtype=None, keepdims=False, **further):  # further: initial, where
         x = as_array(x)
-        return entry(x if dtype is None else x.astype(dtype), axis=axis, keepdims=keepdims, **further)
+        y = entry(x if dtype is None else x.astype(dtype), axis=axis, keepdims=keepdims, **further)
+        return y if dtype is None else y.astype(dtype)
 
     reduce.__module__ = __name__
     implements(ufunc.reduce, name=f"_{ufunc.__name__}_reduce")(reduce)
@@ -123,7 +130,8 @@ def _accumulates(ufunc: np.ufunc, entry: Callable) -> None:
     def accumulate(x, axis=0, dtype=None):
         _check_runs(x)
         x = as_array(x)
-        return entry(x if dtype is None else x.astype(dtype), axis=axis)
+        y = entry(x if dtype is None else x.astype(dtype), axis=axis)
+        return y if dtype is None else y.astype(dtype)
 
     accumulate.__module__ = __name__
     implements(ufunc.accumulate, name=f"_{ufunc.__name__}_accumulate")(accumulate)

@@ -8,9 +8,9 @@ from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.linalg import tensordot
+from tinygrad_nn.ops.quantiles import median
 from tinygrad_nn.ops.reductions import max, mean, min
 from tinygrad_nn.ops.shaping import broadcast_to, concatenate, constant_pad, getitem, moveaxis, take
-from tinygrad_nn.ops.sorting import median
 from tinygrad_nn.registry import implements
 
 MOVED = ("edge", "reflect", "symmetric", "wrap")  # modes that repeat elements
@@ -27,7 +27,8 @@ def pad(x, pad_width, mode="constant", constant_values=0, end_values=0, stat_len
     if isinstance(pad_width, dict):
         pad_width = _by_axis(pad_width, x.ndim)
     if not x.ndim:
-        return np.copy(x)  # which has no axis to go on
+        np.pad(np.zeros(()), pad_width)  # which refuses widths for axes that are not there
+        return np.copy(x)
     if mode == "constant":
         return _with_constant(x, pad_width, constant_values)
     if mode in MOVED:

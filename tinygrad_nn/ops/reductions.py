@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.operands import as_array
+from tinygrad_nn.operation import Traced
+from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import as_real, astype, quiet
 from tinygrad_nn.ops.precision import in_single, single
 from tinygrad_nn.registry import op
@@ -25,8 +27,8 @@ def _count(x, y):
 
 
 def _inverse(n):
-    """1/n, and ∞ for a variance of as many degrees of freedom as there are elements: NaN, as NumPy's value."""
-    return 1 / n if n else np.inf
+    """1/n, and ∞ for a variance without a degree of freedom: NaN or ∞, as NumPy's value."""
+    return 1 / n if n > 0 else np.inf
 
 
 def _flat(x, axis):
@@ -35,7 +37,7 @@ def _flat(x, axis):
 
 def _place(x, axis):
     """The axis that a running product takes, counted from 0."""
-    return axis % x.ndim if axis is not None and x.ndim else 0
+    return axis_of(axis, x) if axis is not None and x.ndim else 0
 
 
 def _sum_rule(g, y, x, axis=None, keepdims=False):
@@ -98,9 +100,7 @@ def _scan_tangent(t, y, b, a, axis=0):
 
 def _one_axis_last(x, axis):
     """x with the reduced axes flattened into one last axis, and the way back."""
-    axes = (
-        tuple(range(x.ndim)) if axis is None or not x.ndim else tuple(i % x.ndim for i in np.atleast_1d(axis).tolist())
-    )
+    axes = axes_of(axis if x.ndim else None, x)
     kept = tuple(i for i in range(x.ndim) if i not in axes)
     order = kept + axes
     moved = np.transpose(x, order)
@@ -234,14 +234,32 @@ def _prepared(x, dtype, where, fill):
     return x if where is True else np.where(where, x, fill)
 
 
+def _of_dtype(y, dtype):
+    return y if dtype is None or y.dtype == dtype else astype(y, dtype)
+
+
+def _begun(entry, join, neutral, x, axis, dtype, keepdims, initial, where):
+    """A sum or product with `initial`; 0 and ∞ come first, as NumPy's do, where no overflow can make NaN of them."""
+    x = _prepared(x, dtype, where, neutral)
+    dtype = np.dtype(entry.forward(np.zeros(1, x.dtype)).dtype if dtype is None else dtype)
+    axes = axes_of(axis if x.ndim else None, x)
+    shape = tuple(n if i in axes else 1 for i, n in enumerate(x.shape))
+    initial = initial if isinstance(initial, Traced) else dtype.type(initial)
+    last = isinstance(initial, Traced) or 0 in shape or (initial != 0 and np.isfinite(initial))
+    if not last and initial != neutral:
+        begin = np.full(shape, neutral, dtype)
+        begin[(0,) * x.ndim] = initial
+        x = join(x, begin)
+    y = _of_dtype(entry(x, axis=axis, keepdims=keepdims), dtype)
+    return _of_dtype(join(y, initial), dtype) if last else y
+
+
 def _sum_more(x, axis=None, dtype=None, keepdims=False, initial=0, where=True):
-    y = sum(_prepared(x, dtype, where, 0), axis=axis, keepdims=keepdims)
-    return y if type(initial) is int and initial == 0 else y + initial
+    return _begun(sum, np.add, 0, x, axis, dtype, keepdims, initial, where)
 
 
 def _prod_more(x, axis=None, dtype=None, keepdims=False, initial=1, where=True):
-    y = prod(_prepared(x, dtype, where, 1), axis=axis, keepdims=keepdims)
-    return y if type(initial) is int and initial == 1 else y * initial
+    return _begun(prod, np.multiply, 1, x, axis, dtype, keepdims, initial, where)
 
 
 def _max_more(x, axis=None, keepdims=False, initial=None, where=True):
@@ -256,46 +274,64 @@ def _extreme_more(entry, either, x, axis, keepdims, initial, where):
     """The largest or smallest among the elements that count and `initial`."""
     if where is not True and initial is None:
         raise ValueError(f"{entry.name}: where= needs initial=, the result where no element counts")
+    x = as_array(x)
+    initial = initial if initial is None else as_array(initial).astype(x.dtype)
+    x = as_array(_prepared(x, None, where, initial))
     if initial is None:
         return entry(x, axis=axis, keepdims=keepdims)
-    x = as_array(_prepared(x, None, where, initial))
     if not x.size:  # of no element, `initial` is the largest and the smallest
-        return sum(x, axis=axis, keepdims=keepdims) + initial
+        return _of_dtype(sum(x, axis=axis, keepdims=keepdims) + initial, x.dtype)
     return either(entry(x, axis=axis, keepdims=keepdims), initial)
+
+
+def _cumsum_more(x, axis=None, dtype=None):
+    return _of_dtype(cumsum(_prepared(x, dtype, True, 0), axis=axis), dtype)
+
+
+def _cumprod_more(x, axis=None, dtype=None):
+    return _of_dtype(cumprod(_prepared(x, dtype, True, 1), axis=axis), dtype)
 
 
 @in_single
 def _mean_more(x, axis=None, dtype=None, keepdims=False, where=True):
     y = sum(_prepared(x, dtype, where, 0), axis=axis, keepdims=keepdims)
-    return y / _how_many(x, y, axis, keepdims, where)
+    return _of_dtype(y / _how_many(x, y, axis, keepdims, where), dtype)
 
 
-def _how_many(x, y, axis, keepdims, where):
-    """How many elements count in each result."""
+def _how_many(x, y, axis, keepdims, where, less=0):
+    """How many elements count in each result, less so many: 0 at least."""
     if where is True:
-        return _count(as_array(x), y)
+        n = _count(as_array(x), y) - less
+        return n if n > 0 else 0
     counted = np.broadcast_to(where, np.shape(x))
-    return sum(astype(counted, y.dtype), axis=axis, keepdims=keepdims)
+    return np.maximum(sum(astype(counted, y.dtype), axis=axis, keepdims=keepdims) - less, 0)
+
+
+def _of_spread(name, x, dtype, ddof, correction):
+    """x in this dtype, which whole numbers cannot be, and by how much less than the count a spread is divided."""
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise TypeError(f"{name}: dtype={np.dtype(dtype)}; expected a floating-point dtype, and the result rounded")
+    if ddof and correction is not None:
+        raise ValueError(f"{name}: ddof={ddof} and correction={correction} are two names of one parameter: give one")
+    return _prepared(x, dtype, True, 0), ddof if correction is None else correction
 
 
 @in_single
 def _var_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where=True, correction=None):
     """Variance around a given mean, of the elements that count."""
-    ddof = ddof if correction is None else correction
-    x = _prepared(x, dtype, True, 0)
+    x, ddof = _of_spread("var", x, dtype, ddof, correction)
     if mean is None:
         mean = _mean_more(x, axis, None, True, where)
     y = sum(_prepared(np.square(x - mean), None, where, 0), axis=axis, keepdims=keepdims)
-    degrees = _how_many(x, y, axis, keepdims, where) - ddof
-    return y / (degrees * (degrees > 0))
+    return y / _how_many(x, y, axis, keepdims, where, ddof)
 
 
 @in_single
 def _std_more(x, axis=None, dtype=None, ddof=0, keepdims=False, mean=None, where=True, correction=None):
-    ddof = ddof if correction is None else correction
+    x, ddof = _of_spread("std", x, dtype, ddof, correction)
     if mean is None and where is True:
-        return std(_prepared(x, dtype, True, 0), axis=axis, ddof=ddof, keepdims=keepdims)
-    y = _var_more(x, axis, dtype, ddof, keepdims, mean, where)
+        return std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    y = _var_more(x, axis, None, ddof, keepdims, mean, where)
     return np.where(y == 0, 0.0, np.sqrt(y))
 
 
@@ -334,9 +370,9 @@ min     = op(np.min,  "min({x})", _extreme_rule, kind="reduction", selects=True,
              further=_min_more,
              summary="Smallest element", edge_cases="ties share the gradient equally.")
 cumsum  = op(np.cumsum,  "cumsum({x})",  _cumsum_rule,  kind="linear", entries="ones", variants=AXES,
-             further=lambda x, axis=None, dtype=None: cumsum(_prepared(x, dtype, True, 0), axis=axis), summary="Running sum")
+             further=_cumsum_more, summary="Running sum")
 cumprod = op(np.cumprod, "cumprod({x})", _cumprod_rule, jvp=_cumprod_tangent, shape=(2, 4), variants=AXES,
-             further=lambda x, axis=None, dtype=None: cumprod(_prepared(x, dtype, True, 1), axis=axis), summary="Running product",
+             further=_cumprod_more, summary="Running product",
              edge_cases="exact with zeros.")
 vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", array_params=True, variants=NORMS,
                  stands_for=(np.linalg.vector_norm,),

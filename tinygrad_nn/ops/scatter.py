@@ -7,9 +7,10 @@ import numpy as np
 from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.ops.axes import axis_of
 from tinygrad_nn.ops.elementwise import as_real, share
 from tinygrad_nn.ops.reductions import linear_scan, scan_back, shifted, vector_norm
-from tinygrad_nn.ops.shaping import getitem, putitem
+from tinygrad_nn.ops.shaping import getitem, plain_index, putitem
 from tinygrad_nn.registry import implements, op
 
 # --- adding at places ------------------------------------------------------------------------------------------------
@@ -28,17 +29,11 @@ def _places(name, index, x, axis):
         raise TypeError(
             f"{name}: the index has dtype {index.dtype}; expected whole numbers; index.astype(int) converts"
         )
-    n = x.shape[axis]
+    index, n = plain_index(index), x.shape[axis]
     if not isinstance(index, Traced) and index.size and not (-n <= index.min() and index.max() < n):
         wrong = index[(index < -n) | (index >= n)][0]
         raise IndexError(f"{name}: index {wrong} is not on axis {axis} of {label(x, 'x')}, which has shape {x.shape}")
     return index
-
-
-def _axis_of(name, x, axis):
-    if not -x.ndim <= axis < x.ndim:
-        raise np.exceptions.AxisError(axis, x.ndim, f"{name}: {label(x, 'x')} has shape {x.shape}")
-    return axis % x.ndim
 
 
 @implements()
@@ -54,7 +49,7 @@ def index_add(x, index, values, axis=0):
     array([1., 0., 5.])
     """
     x, values = as_array(x), as_array(values)
-    axis = _axis_of("index_add", x, axis)
+    axis = axis_of(axis, x)
     index = _places("index_add", index, x, axis)
     wanted = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
     try:
@@ -84,7 +79,7 @@ def scatter_add(x, index, values, axis=0):
            [0., 2.]])
     """
     x, values = as_array(x), as_array(values)
-    axis = _axis_of("scatter_add", x, axis)
+    axis = axis_of(axis, x)
     index = _places("scatter_add", index, x, axis)
     others = [(n, m) for i, (n, m) in enumerate(zip(index.shape, x.shape, strict=False)) if i != axis]
     if index.shape != values.shape or index.ndim != x.ndim or any(n > m for n, m in others):
@@ -125,7 +120,7 @@ def topk(x, k, axis=-1, largest=True):
     (array([5., 3.]), array([1, 2]))
     """
     x = as_array(x)
-    axis = _axis_of("topk", x, axis)
+    axis = axis_of(axis, x)
     if isinstance(k, Traced):
         raise TypeError(f"k is a tensor of dtype {k.dtype}; expected a Python number, as k.item() of whole numbers is")
     if not isinstance(k, (int, np.integer)) or not 0 <= k <= x.shape[axis]:
@@ -196,12 +191,9 @@ def _logcumsumexp_tangent(tangents, y, x, axis=0):
     return linear_scan(own * tangents[0], carried, axis=axis)
 
 
-def _running(name):
-    def bind(x, axis=0):
-        x = as_array(x)
-        return (x,), {"axis": _axis_of(name, x, axis)}
-
-    return bind
+def _running(x, axis=0):
+    x = as_array(x)
+    return (x,), {"axis": axis_of(axis, x)}
 
 
 def _logcumsumexp(x, axis=0):
@@ -212,13 +204,13 @@ def _logcumsumexp(x, axis=0):
 RUNNING = ({"axis": 1}, {"axis": 0})
 # fmt: off
 cummax = op(lambda x, axis=0: np.maximum.accumulate(x, axis=axis), "cummax({x})", _cummax_rule, name="cummax", jvp=_cummax_tangent, selects=True,
-            bind=_running("cummax"), shape=(3, 4), variants=RUNNING, example="tn.cummax(np.array([1.0, 3.0, 2.0]))",
+            bind=_running, shape=(3, 4), variants=RUNNING, example="tn.cummax(np.array([1.0, 3.0, 2.0]))",
             summary="Running maximum along an axis", edge_cases="a tie halves the gradient.")
 cummin = op(lambda x, axis=0: np.minimum.accumulate(x, axis=axis), "cummin({x})", _cummin_rule, name="cummin", jvp=_cummin_tangent, selects=True,
-            bind=_running("cummin"), shape=(3, 4), variants=RUNNING, example="tn.cummin(np.array([3.0, 1.0, 2.0]))",
+            bind=_running, shape=(3, 4), variants=RUNNING, example="tn.cummin(np.array([3.0, 1.0, 2.0]))",
             summary="Running minimum along an axis", edge_cases="a tie halves the gradient.")
 logcumsumexp = op(_logcumsumexp, "logcumsumexp({x})", _logcumsumexp_rule, name="logcumsumexp", jvp=_logcumsumexp_tangent, shape=(3, 4), variants=RUNNING,
-                  bind=_running("logcumsumexp"), example="tn.logcumsumexp(np.array([0.0, 0.0, 1.0]))",
+                  bind=_running, example="tn.logcumsumexp(np.array([0.0, 0.0, 1.0]))",
                   summary="Logarithm of the running sum of exp(x) along an axis, stable")
 # fmt: on
 

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced, VariadicRule, numbers_of
+from tinygrad_nn.ops.axes import axis_of, length_of
 from tinygrad_nn.ops.elementwise import unwritten
 from tinygrad_nn.ops.precision import converted
 from tinygrad_nn.registry import implements, op
@@ -135,7 +136,7 @@ def _bind_index_update(x, index, values):
 
 def _put_taken(g, indices, shape, axis):
     y = np.zeros(shape, np.asarray(g).dtype)
-    np.add.at(y, (slice(None),) * (axis % len(shape)) + (indices,), g)
+    np.add.at(y, (slice(None),) * axis_of(axis, y) + (indices,), g)
     return y
 
 
@@ -158,7 +159,7 @@ def _bind_take(x, indices, axis=None, mode="raise"):
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"mode is {mode!r}; expected 'raise', 'wrap' or 'clip'")
     if mode != "raise":
-        n = np.size(x) if axis is None else np.shape(x)[axis]
+        n = np.size(x) if axis is None else length_of(axis, as_array(x))
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else np.remainder(indices, n)
     return (x, indices), {"axis": axis}
 
@@ -197,7 +198,9 @@ def _pad_rule(g, y, x, pad_width=0, constant_values=0):
 
 
 def _bind_pad(x, pad_width, constant_values=0):
-    widths = np.broadcast_to(pad_width, (np.ndim(x), 2))
+    widths = (
+        np.broadcast_to(pad_width, (np.ndim(x), 2)) if np.ndim(x) or np.ndim(pad_width) > 1 else np.zeros((0, 2), int)
+    )
     return (x,), {"pad_width": tuple(map(tuple, widths.tolist())), "constant_values": constant_values}
 
 
@@ -286,7 +289,7 @@ getitem      = op(_get, "{x}[{index}]", lambda g, y, x, index=(): putitem(g, sha
                   add_to=_add_at, **COPIED, view=True, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
                   summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
 putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", part_of="getitem", **COPIED,
-                  bind=lambda x, shape, index: ((x,), {"shape": shape, "index": index}),
+                  bind=lambda x, shape, index: ((x,), {"shape": shape, "index": plain_index(index)}),
                   samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
 index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
                   lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", selects=True, bind=_bind_index_update,
@@ -332,15 +335,16 @@ def vstack(arrays, *, dtype=None, casting="same_kind"):
 @implements(np.split)
 def split(x, indices_or_sections, axis=0):
     """A list of parts along an axis: so many equal ones, or cut before the given indices.  ValueError if they are unequal."""
-    n = np.shape(x)[axis]
+    x = as_array(x)
+    axis = axis_of(axis, x)
+    n = x.shape[axis]
     if np.iterable(indices_or_sections):
         bounds = [0, *indices_or_sections, n]
     else:
         if n % indices_or_sections:
             raise ValueError(f"split: an axis of length {n} does not divide into {indices_or_sections} equal parts")
         bounds = list(range(0, n + 1, n // indices_or_sections)) if n else [0] * (indices_or_sections + 1)
-    x = as_array(x)
-    before = (slice(None),) * (axis % x.ndim)
+    before = (slice(None),) * axis
     return [getitem(x, (*before, slice(a, b))) for a, b in itertools.pairwise(bounds)]
 
 
@@ -348,7 +352,7 @@ def split(x, indices_or_sections, axis=0):
 def _array_split(x, indices_or_sections, axis=0):
     if np.iterable(indices_or_sections):
         return split(x, indices_or_sections, axis)
-    sizes = [len(part) for part in np.array_split(np.arange(np.shape(x)[axis]), indices_or_sections)]
+    sizes = [len(part) for part in np.array_split(np.arange(length_of(axis, as_array(x))), indices_or_sections)]
     return split(x, list(itertools.accumulate(sizes[:-1])), axis)
 
 
@@ -356,7 +360,7 @@ def _array_split(x, indices_or_sections, axis=0):
 def repeat(x, repeats, axis=None):
     """Each element repeated so many times, along an axis or flattened; `repeats` may differ from element to element."""
     axis = None if axis in (0, -1) and not np.ndim(x) else axis
-    n = np.size(x) if axis is None else np.shape(x)[axis]
+    n = np.size(x) if axis is None else length_of(axis, as_array(x))
     return take(x, np.repeat(np.arange(n), repeats), axis=axis)
 
 

@@ -1,4 +1,4 @@
-"""Sorting, order statistics, searching, and choosing by index: the elements themselves, in another order."""
+"""Sorting, searching, and choosing by index: the elements themselves, in another order."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from functools import partial
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import Traced, numbers_of
-from tinygrad_nn.ops.arithmetic import as_floats
+from tinygrad_nn.operation import Traced, numbers_of, value_of
+from tinygrad_nn.ops.axes import axis_of
 from tinygrad_nn.ops.elementwise import where
-from tinygrad_nn.ops.reductions import mean
 from tinygrad_nn.ops.shaping import (
     broadcast_to,
     check_axes,
@@ -30,9 +29,9 @@ from tinygrad_nn.registry import implements, op, refuses
 
 def _along(x, indices, axis):
     """`indices` along an axis as an index of all axes."""
-    places = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
-    places[axis] = indices
-    return tuple(p if i == axis % x.ndim or x.shape[i] != 1 else 0 * p for i, p in enumerate(places))
+    places = list(np.ogrid[tuple(slice(n) for n in x.shape)])
+    places[axis_of(axis, x)] = indices
+    return tuple(places)
 
 
 def _take_along_axis(x, indices, axis=-1):
@@ -56,7 +55,12 @@ def _bind_take_along_axis(x, indices, axis=-1):
 
 
 def _take_along_samples(rng):
-    calls = (((3, 4), [[0, 2, 2], [1, 1, 0], [3, 0, -1]], 1), ((3, 2), [5, 0, 5], None), ((2, 3), [[1, 0, 0]], 0))
+    calls = (
+        ((3, 4), [[0, 2, 2], [1, 1, 0], [3, 0, -1]], 1),
+        ((3, 2), [5, 0, 5], None),
+        ((2, 3), [[1, 0, 0]], 0),
+        ((2, 3), [[1, 1]], 1),
+    )
     return [_bind_take_along_axis(rng.normal(size=shape), indices, axis) for shape, indices, axis in calls]
 
 
@@ -140,73 +144,7 @@ def partition(x, kth, axis=-1, kind="introselect", order=None):
     return take_along_axis(x, argpartition(x, kth, axis, kind, order), axis)
 
 
-def rows_of(x, axis):
-    """x with the axes of a reduction as one last axis, and its shape with these axes of length 1."""
-    axes = tuple(range(x.ndim)) if axis is None else tuple(i % x.ndim for i in np.atleast_1d(axis).tolist())
-    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    x = moveaxis(x, axes, tuple(range(-len(axes), 0))) if axes else expand_dims(x, -1)
-    return reshape(x, (*x.shape[: x.ndim - max(len(axes), 1)], -1)), kept
-
-
-def share_of(q):
-    """The share of a quantile, which decides between elements: a plain number or array."""
-    if isinstance(q, Traced) and q.tracked:
-        raise TypeError("there is no gradient with respect to the share q: pass q.detach()")
-    return value_of(q)
-
-
-@implements(np.quantile)
-def quantile(x, q, axis=None, method="linear", keepdims=False, *, out=None, overwrite_input=False, weights=None):
-    """The element below which a share `q` of the elements lies, by any of NumPy's methods; q may be a vector of shares.
-
-    A gradient goes to the one or two elements that it was made of.  NaN where there is a NaN.
-
-    >>> import numpy as np, tinygrad_nn as tn
-    >>> x = tn.tensor([4.0, 1.0, 2.0], requires_grad=True)
-    >>> tn.quantile(x, 0.75).backward(); x.grad
-    array([0.5, 0. , 0.5])
-    """
-    if out is not None or weights is not None:
-        raise TypeError("quantile takes neither out= nor weights= here: the result is a new array, all weigh the same")
-    rows, kept = rows_of(as_floats(x), axis)
-    q = share_of(q)
-    rows, n = sort(rows), rows.shape[-1]
-    places = np.quantile(np.arange(n, dtype=float), q, method=method)  # where they lie among the sorted ones
-    top = rows[..., -1]
-    parts = []
-    for place in places.ravel().tolist():
-        below, share = int(place), place % 1
-        part = rows[..., below] * (1 - share) + rows[..., min(below + 1, n - 1)] * share if share else rows[..., below]
-        part = where(np.isnan(top), top, part)
-        parts.append(reshape(part, kept) if keepdims else part)
-    if not places.ndim:
-        return parts[0]
-    return reshape(stack(parts), places.shape + np.shape(parts[0]))
-
-
-@implements(np.percentile)
-def percentile(x, q, axis=None, method="linear", keepdims=False, **more):
-    """The quantile of a share of q per cent."""
-    return quantile(x, np.true_divide(q, 100), axis, method, keepdims, **more)
-
-
-@implements(np.median)
-def median(x, axis=None, keepdims=False, *, out=None, overwrite_input=False):
-    """The middle element, or the mean of the two in the middle, which share the gradient."""
-    if not np.size(x):
-        return mean(x, axis=axis, keepdims=keepdims)  # NaN, as NumPy's
-    return quantile(x, 0.5, axis, keepdims=keepdims, out=out)
-
-
 # --- functions of the values: which elements, and where ---------------------------------------------------------------
-
-
-def value_of(x):
-    """The numbers of a tensor, where only they decide what is selected; anything else as it is."""
-    value = getattr(x, "value", x) if isinstance(x, Traced) else x
-    while isinstance(value, Traced) and hasattr(value, "first"):  # of several examples, the one that is looked at
-        value = value.first()
-    return value
 
 
 def _found(function):
@@ -314,7 +252,7 @@ def piecewise(x, condlist, funclist, *args, **kw):
         conditions.append(~np.any(conditions, axis=0))
     if len(functions) != len(conditions):
         raise ValueError(f"piecewise: {len(conditions)} conditions need as many functions or one more")
-    y = np.zeros_like(value_of(x))
+    y = np.zeros_like(x)
     for condition, function in zip(conditions, functions, strict=True):
         part = partial(function, *args, **kw)(x[condition]) if callable(function) else function
         y = index_update(y, condition, part)
@@ -327,14 +265,15 @@ def piecewise(x, condlist, funclist, *args, **kw):
 @implements(np.apply_along_axis, method=False)
 def apply_along_axis(f, axis, x, *args, **kwargs):
     """`f` of every vector along an axis; what it returns stands in the place of the axis.  See also `vmap`."""
-    rows = moveaxis(as_array(x), axis, -1)
+    x = as_array(x)
+    axis = axis_of(axis, x)
+    rows = moveaxis(x, axis, -1)
     places = rows.shape[:-1]
     results = [as_array(f(rows[i], *args, **kwargs)) for i in np.ndindex(places)]
     if not results:
         raise ValueError(f"there is no vector along axis {axis} of an array of shape {np.shape(x)}")
     y = reshape(stack(results), places + results[0].shape)
-    inner, first = results[0].ndim, axis % np.ndim(x)
-    return moveaxis(y, tuple(range(len(places), y.ndim)), tuple(range(first, first + inner)))
+    return moveaxis(y, tuple(range(len(places), y.ndim)), tuple(range(axis, axis + results[0].ndim)))
 
 
 @implements(np.apply_over_axes, method=False)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import Traced, numbers_of
+from tinygrad_nn.operation import Traced, numbers_of, value_of
+from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import astype, where
 from tinygrad_nn.ops.joining import rearranged
 from tinygrad_nn.ops.linalg import matmul
@@ -13,15 +15,13 @@ from tinygrad_nn.ops.padding import pad
 from tinygrad_nn.ops.precision import single
 from tinygrad_nn.ops.reductions import max, mean, min, sum
 from tinygrad_nn.ops.shaping import check_axes, concatenate, getitem, moveaxis, putitem, reshape, stack, take
-from tinygrad_nn.ops.sorting import searchsorted, value_of
+from tinygrad_nn.ops.sorting import argsort, searchsorted
 from tinygrad_nn.registry import implements
 
 
 def _cut(x, axis, part):
     """The elements of a slice along an axis."""
-    if not x.ndim:
-        raise ValueError("a single number has no axis along which it has neighbours")
-    return getitem(x, (slice(None),) * (axis % x.ndim) + (part,))
+    return getitem(x, (slice(None),) * axis_of(axis, x) + (part,))
 
 
 def _wide(x):
@@ -47,13 +47,12 @@ def average(x, axis=None, weights=None, returned=False, *, keepdims=False):
         return (y, np.full(y.shape, x.size / y.size)) if returned else y
     weights = as_array(weights)
     if weights.shape != x.shape:
-        axes = tuple(np.atleast_1d(axis).tolist()) if axis is not None else ()
-        if weights.shape != tuple(x.shape[i] for i in axes):
+        places = axes_of(axis, x) if axis is not None else ()
+        if weights.shape != tuple(x.shape[i] for i in places):
             raise ValueError(
                 f"average: x has shape {x.shape}, weights has shape {weights.shape}: give one weight for each element, "
                 "or a vector of weights and its axis="
             )
-        places = [i % x.ndim for i in axes]
         weights = np.transpose(weights, tuple(np.argsort(places).tolist()))
         weights = reshape(weights, tuple(n if i in places else 1 for i, n in enumerate(x.shape)))
     total = sum(single(weights * np.ones_like(value_of(x))), axis=axis, keepdims=keepdims)
@@ -85,9 +84,9 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     deviation = x - average(x, 1, w, keepdims=True)
     if w is None or ddof == 0 or aweights is None:
         count = total - ddof
-        count = 0.0 if w is None and count < 0 else count
     else:
         count = total - ddof * sum(w * as_array(aweights)) / total
+    count = np.maximum(count, 0.0)
     c = matmul(deviation, np.transpose(deviation if w is None else deviation * w)) / count
     c = c if dtype is None else c.astype(dtype)
     return np.squeeze(c)
@@ -128,16 +127,17 @@ def corrcoef(x, y=None, rowvar=True, *, dtype=None):
 def diff(x, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
     """Differences of neighbours along an axis, n times; `prepend` and `append` join values first."""
     x = as_array(x)
+    if n == 0:
+        return x
     if not x.ndim:
-        raise ValueError("diff needs one axis at least: x is a single number")
+        raise ValueError("x is a single number, which has no neighbours")
+    if n < 0:
+        raise ValueError(f"n={n}; expected how often to take differences, 0 or more")
+    axis = axis_of(axis, x)
     for end, at in ((prepend, 0), (append, 1)):
         if end is not np._NoValue:
             end = as_array(end)
-            end = (
-                end
-                if end.ndim
-                else np.broadcast_to(end, tuple(1 if i == axis % x.ndim else m for i, m in enumerate(x.shape)))
-            )
+            end = end if end.ndim else np.broadcast_to(end, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))
             x = concatenate([x, end] if at else [end, x], axis=axis)
     subtract = np.not_equal if x.dtype == bool else np.subtract
     for _ in range(n):
@@ -157,11 +157,14 @@ def ediff1d(x, to_end=None, to_begin=None):
 @implements(np.gradient, name="_gradient")
 def _gradient(f, *spacing, axis=None, edge_order=1):
     f = as_array(f)
-    axes = tuple(range(f.ndim)) if axis is None else tuple(i % f.ndim for i in np.atleast_1d(axis).tolist())
+    f = f if f.dtype.kind in "fb" else _wide(f)
+    axes = axes_of(axis, f)
     spacing = spacing or (1.0,)
-    spacing = spacing * len(axes) if len(spacing) == 1 else spacing
+    spacing = spacing * len(axes) if len(spacing) == 1 and not np.ndim(spacing[0]) else spacing
     if len(spacing) != len(axes):
-        raise TypeError(f"gradient: {len(spacing)} spacings for {len(axes)} axes: give one, or one for each")
+        raise TypeError(f"{len(spacing)} spacings for {len(axes)} axes: give one number, or one spacing for each axis")
+    if edge_order not in (1, 2):
+        raise ValueError(f"edge_order={edge_order}; expected 1 or 2")
     slopes = tuple(_slope(f, i, h, edge_order) for i, h in zip(axes, spacing, strict=True))
     return slopes[0] if len(slopes) == 1 else slopes
 
@@ -173,18 +176,39 @@ def _slope(f, axis, h, edge_order):
     """
     n = f.shape[axis]
     if n < edge_order + 1:
-        raise ValueError(f"gradient: axis {axis} has {n} elements, {edge_order + 1} are needed")
+        raise ValueError(f"axis {axis} has {n} elements, {edge_order + 1} are needed")
+    if np.ndim(h) and np.shape(h) != (n,):
+        raise ValueError(f"a spacing has shape {np.shape(h)}, axis {axis} has {n} elements: give a number, or a vector")
     f = moveaxis(f, axis, 0)
-    steps = diff(h) if np.ndim(h) else h * np.ones(n - 1, f.dtype)
-    steps = reshape(steps, (-1,) + (1,) * (f.ndim - 1))
-    slopes = diff(f, axis=0) / steps
-    before, after = steps[:-1], steps[1:]
-    inner = (after * slopes[:-1] + before * slopes[1:]) / (before + after)
-    first, last = slopes[:1], slopes[-1:]
-    if edge_order == 2:  # the parabola through three points
-        first = first + steps[:1] * (slopes[:1] - slopes[1:2]) / (steps[:1] + steps[1:2])
-        last = last + steps[-1:] * (slopes[-1:] - slopes[-2:-1]) / (steps[-1:] + steps[-2:-1])
-    return moveaxis(concatenate([first, inner, last]), 0, axis)
+    h = _steps(h, f.ndim)
+    first, last = ((f[i + 1] - f[i]) / h[i % len(h)] for i in (0, n - 2))
+    if edge_order == 2:
+        first = _end(f[0], f[1], f[2], h[0], h[1 % len(h)])
+        last = -_end(f[-1], f[-2], f[-3], h[-1], h[-2 % len(h)])
+    y = moveaxis(concatenate([first[None], _inner(f, h), last[None]]), 0, axis)
+    return y if y.dtype == f.dtype else astype(y, f.dtype)
+
+
+def _steps(h, ndim):
+    """The distances of neighbours along the first axis, or one that all have."""
+    if not np.ndim(h):
+        return (h,)
+    h = diff(h)
+    alike = len(h) > 1 and not isinstance(h, Traced) and np.all(h == h[0])
+    return reshape(h[:1] if alike else h, (-1,) + (1,) * (ndim - 1))
+
+
+def _inner(f, h):
+    """The slope of the parabola through a point and its neighbours; at equal steps the point itself has no part."""
+    if len(h) == 1:
+        return (f[2:] - f[:-2]) / (2.0 * h[0])
+    a, b = h[:-1], h[1:]
+    return f[:-2] * (-b / (a * (a + b))) + f[1:-1] * ((b - a) / (a * b)) + f[2:] * (a / (b * (a + b)))
+
+
+def _end(f0, f1, f2, a, b):
+    """The slope of the parabola through three points at the first of them."""
+    return f0 * (-(2 * a + b) / (a * (a + b))) + f1 * ((a + b) / (a * b)) + f2 * (-a / (b * (a + b)))
 
 
 @implements(np.trapezoid)
@@ -195,7 +219,7 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
         x = as_array(x)
         dx = diff(x) if x.ndim == 1 else diff(x, axis=axis)
         if x.ndim == 1:
-            dx = reshape(dx, tuple(-1 if i == axis % y.ndim else 1 for i in range(y.ndim)))
+            dx = reshape(dx, tuple(-1 if i == axis_of(axis, y) else 1 for i in range(y.ndim)))
     return sum((_cut(y, axis, slice(1, None)) + _cut(y, axis, slice(None, -1))) * (dx * 0.5), axis=axis)
 
 
@@ -260,13 +284,14 @@ def correlate(a, v, mode="valid"):
 @implements(np.bincount)
 def bincount(x, weights=None, minlength=0):
     """How often each whole number occurs, or the sum of the weights of its occurrences, through which gradients flow."""
-    x = np.asarray(value_of(x))
-    if weights is None:
-        return np.bincount(x, minlength=minlength)
-    if not x.size:
-        return np.bincount(np.zeros(0, int), np.zeros(0), minlength)
-    n = int(np.max(x, initial=-1)) + 1
-    return putitem(_wide(weights), (n if n > minlength else minlength,), x)
+    x = np.asarray(value_of(x), dtype=None if np.size(x) else np.intp)
+    counts = np.bincount(x, minlength=minlength)  # which refuses what is no vector of places
+    if weights is None or not x.size:
+        return counts
+    weights = _wide(weights)
+    if weights.shape != x.shape:
+        raise ShapeError(f"x has shape {x.shape}, weights has shape {weights.shape}: give one weight for each place")
+    return putitem(weights, counts.shape, x)
 
 
 @implements(np.interp)
@@ -276,21 +301,22 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     Between the points the gradient flows to x, xp and fp; at a point, x has the slope to its right.
     """
     x, xp, fp = _wide(x), _wide(xp), _wide(fp)
-    check_axes(1, 1, xp=xp, fp=fp)
-    if not xp.size or xp.size != fp.size:
-        raise ValueError(f"xp has {xp.size} points, fp has {fp.size} values: give as many, one at least")
+    if not xp.ndim == fp.ndim == 1 or xp.size != fp.size or not xp.size:
+        raise ShapeError(f"xp has shape {xp.shape}, fp has shape {fp.shape}; expected two vectors of one length, not 0")
     if period is not None:
         x, xp = np.remainder(x, period), np.remainder(xp, period)
-        order = np.argsort(value_of(xp))
+        order = argsort(xp)
         xp, fp = take(xp, order), take(fp, order)
         xp = concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = concatenate([fp[-1:], fp, fp[:1]])
     if xp.size == 1:
-        inside = fp[0] + 0 * x
+        inside = np.broadcast_to(fp[0], x.shape)
     else:
         at = np.clip(searchsorted(xp, x, "right") - 1, 0, xp.size - 2)
-        start, slope = take(fp, at), diff(fp) / diff(xp)
-        inside = start + take(slope, at) * (x - take(xp, at))
+        slope, point, start, end = take(diff(fp) / diff(xp), at), take(xp, at), take(fp, at), take(fp, at + 1)
+        inside = start + slope * (x - point)
+        back = end + slope * (x - take(xp, at + 1))  # from the other point, where this one is infinite
+        inside = where(np.isnan(inside), where(np.logical_or(x == point, start == end), start, back), inside)
     y = where(x < xp[0], fp[0] if left is None or period is not None else left, inside)
     return where(x >= xp[-1], where(x > xp[-1], right, fp[-1]) if right is not None and period is None else fp[-1], y)
 
@@ -302,7 +328,7 @@ def interp(x, xp, fp, left=None, right=None, period=None):
 def polyval(p, x):
     """The polynomial with these coefficients, that of the highest power first, at x: by Horner's rule."""
     p, x = as_array(p), as_array(x)
-    y = np.zeros_like(value_of(x))
+    y = np.zeros_like(x)
     for i in range(p.shape[0]):
         y = y * x + p[i]
     return y

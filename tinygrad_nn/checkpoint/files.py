@@ -46,14 +46,11 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write the file: the former one stays until the new one is whole.  It is as private as the former one."""
     place = path.resolve()  # a link stays a link
     former = _regular(place)
-    mode = 0o666 if former is None else 0o600  # less what umask takes away
-
-    def open_new(name: str, flags: int) -> int:
-        return os.open(name, flags, mode)
-
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "xb", opener=open_new) as file:
+        with open(temporary, "xb") as file:
+            if former is not None:
+                temporary.chmod(0o600)  # before anything is written
             file.write(data)
             if former is not None:
                 _permit_as(former, temporary)

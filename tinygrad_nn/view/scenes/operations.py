@@ -27,7 +27,7 @@ DATA = {"X", "x", "A⁰"}  # names of what goes into a network
 def operations_scene(graph: ComputationGraph, asked: Request) -> Scene:
     """The picture of a graph, operation by operation."""
     boxed = [layer for layer in layers_in(graph) if layer.number in asked.fold]
-    return operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 250)
+    return operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 40)
 
 
 def layers_scene(graph: ComputationGraph, asked: Request) -> Scene:
@@ -168,6 +168,4 @@ def _line(slot: Slot, ids: Ids, paths: HighlightedPaths | None) -> Arrow:
     if paths is None:
         return bare
     key = slot.key
-    return dataclasses.replace(
-        bare, lanes=paths.lanes_on(key), weight=paths.weight(key), faint=not paths.pass_along(key)
-    )
+    return dataclasses.replace(bare, lanes=paths.lanes_on(key), flow=paths.flow(key), faint=not paths.pass_along(key))

@@ -1,0 +1,82 @@
+"""How a scene comes to fit a width: to the right if it does, else downwards, else folded; never smaller."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable, Iterator
+
+from tinygrad_nn.view.renderers import layout_engine
+from tinygrad_nn.view.scene import Direction, Scene
+from tinygrad_nn.view.scenes.folding import fold
+from tinygrad_nn.view.text import measure
+
+__all__ = ["arranged"]
+
+FOLDED = (40, 24, 16, 10, 6)  # boxes that are left, tried one after the other
+GAP = 0.45 * 72  # between ranks, in points
+
+
+def arranged(
+    scene: Scene, write: Callable[[Scene], str], engine: str | None, timeout: float, width: float
+) -> tuple[Scene, bytes]:
+    """The arrangement of a scene that fits `width`, and what the engine draws as SVG of the DOT that is written of it.
+
+    Where none fits, the narrowest, with a note.  Where a layout takes too long, a folded one; LayoutTimeoutError if
+    even the smallest does.
+    """
+    end = time.monotonic() + timeout
+    narrowest: tuple[float, Scene, bytes] | None = None
+    late: layout_engine.LayoutTimeoutError | None = None
+    tried = 0
+    for candidate in _candidates(scene, width, timeout):
+        if late is not None and len(candidate.boxes) >= tried:
+            continue  # as large as the one that took too long
+        share = max(0.2, 0.5 * (end - time.monotonic()))
+        try:
+            drawn = layout_engine.layout(write(candidate), "svg", engine, share)
+        except layout_engine.LayoutTimeoutError as reason:
+            late, tried = reason, len(candidate.boxes)
+            continue
+        found = _width(drawn)
+        if found <= width + 1:
+            return candidate, drawn
+        if narrowest is None or found < narrowest[0]:
+            narrowest = found, candidate, drawn
+    if narrowest is None:
+        assert late is not None
+        raise late
+    return narrowest[1:]
+
+
+def _candidates(scene: Scene, width: float, timeout: float) -> Iterator[Scene]:
+    """Ways to lay a scene out, the best first."""
+    directions = [scene.direction] if scene.direction is not None else [Direction.RIGHT, Direction.DOWN]
+    if scene.placed:
+        yield scene
+        return
+    for direction in directions:
+        if direction is Direction.DOWN or _may_fit(scene, width) or len(directions) == 1:
+            yield dataclasses.replace(scene, direction=direction)
+    for boxes_left in FOLDED:
+        if boxes_left < len(scene.boxes):
+            folded = fold(scene, boxes_left, f"to fit {width:g} pixels and {timeout:g} s")
+            yield dataclasses.replace(folded, direction=directions[-1])
+
+
+def _may_fit(scene: Scene, width: float) -> bool:
+    """Whether the boxes of the longest chain of arrows can stand beside each other."""
+    widths = {box.id: measure(box.title, 13, bold=True) + 10 for box in scene.boxes}
+    reach = dict.fromkeys(widths, 0.0)
+    for arrow in scene.arrows:  # sorted by the boxes they lead to, which come after those they lead from
+        label = max((measure(line, 11) for line in arrow.label.split("\n")), default=0.0)
+        before = reach[arrow.source] + widths[arrow.source] + max(GAP, label)
+        reach[arrow.target] = max(reach[arrow.target], before)
+    return max((reach[box] + widths[box] for box in widths), default=0.0) <= width
+
+
+def _width(drawn: bytes) -> float:
+    """Of an SVG document, in points."""
+    found = re.search(rb'viewBox="[-\d.]+ [-\d.]+ ([\d.]+)', drawn)
+    return float(found[1]) if found else 0.0

@@ -23,24 +23,20 @@ def arranged(
 ) -> tuple[Scene, bytes]:
     """The arrangement of a scene that fits `width`, and what the engine draws as SVG of the DOT that is written of it.
 
-    Where none fits, the narrowest, with a note.  Where a layout takes too long, a folded one; LayoutTimeoutError if
-    even the smallest does.
+    Where none fits, the narrowest.  Where a layout takes too long, a folded one; LayoutTimeoutError if even the
+    smallest does.
     """
-    end = time.monotonic() + timeout
+    end, late = time.monotonic() + timeout, None
     narrowest: tuple[float, Scene, bytes] | None = None
-    late: layout_engine.LayoutTimeoutError | None = None
-    tried = 0
-    for candidate in _candidates(scene, width, timeout):
-        if late is not None and len(candidate.boxes) >= tried:
-            continue  # as large as the one that took too long
-        share = max(0.2, 0.5 * (end - time.monotonic()))
+    for candidate in _candidates(scene, width, lambda: late is not None, timeout):
         try:
-            drawn = layout_engine.layout(write(candidate), "svg", engine, share)
+            time_left = max(0.2, 0.6 * (end - time.monotonic()))
+            drawn = layout_engine.layout(write(candidate), "svg", engine, time_left)
         except layout_engine.LayoutTimeoutError as reason:
-            late, tried = reason, len(candidate.boxes)
+            late = reason
             continue
         found = _width(drawn)
-        if found <= width + 1:
+        if found <= width + 1 or candidate.wide:
             return candidate, drawn
         if narrowest is None or found < narrowest[0]:
             narrowest = found, candidate, drawn
@@ -50,19 +46,26 @@ def arranged(
     return narrowest[1:]
 
 
-def _candidates(scene: Scene, width: float, timeout: float) -> Iterator[Scene]:
-    """Ways to lay a scene out, the best first."""
-    directions = [scene.direction] if scene.direction is not None else [Direction.RIGHT, Direction.DOWN]
+def _candidates(scene: Scene, width: float, took_long: Callable[[], bool], timeout: float) -> Iterator[Scene]:
+    """Ways to lay it out, the best first: what has taken too long is not tried again in another direction."""
+    for each in [scene] if scene.simpler is None else [scene, scene.simpler]:
+        for direction in _directions(each):
+            if not took_long() and (direction is _directions(each)[-1] or _may_fit(each, width)):
+                yield dataclasses.replace(each, direction=direction)
     if scene.placed:
-        yield scene
         return
-    for direction in directions:
-        if direction is Direction.DOWN or _may_fit(scene, width) or len(directions) == 1:
-            yield dataclasses.replace(scene, direction=direction)
+    simplest = scene.simpler or scene
     for boxes_left in FOLDED:
-        if boxes_left < len(scene.boxes):
-            folded = fold(scene, boxes_left, f"to fit {width:g} pixels and {timeout:g} s")
-            yield dataclasses.replace(folded, direction=directions[-1])
+        if boxes_left < len(simplest.boxes):
+            why = f"its layout took longer than {timeout:g} s" if took_long() else f"to fit {width:g} pixels"
+            yield dataclasses.replace(fold(simplest, boxes_left, why), direction=_directions(simplest)[-1])
+
+
+def _directions(scene: Scene) -> list[Direction]:
+    """Where arrows may lead, the best first."""
+    if scene.placed or scene.direction is not None:
+        return [scene.direction or Direction.RIGHT]
+    return [Direction.RIGHT, Direction.DOWN]
 
 
 def _may_fit(scene: Scene, width: float) -> bool:

@@ -56,7 +56,13 @@ class Picture:
     @cached_property
     def _arranged(self) -> tuple[Scene, bytes]:
         """The scene as it fits, and what the engine draws of it."""
-        return arranged(self.scene, self._written, self.engine, self.timeout, self.width)
+        return arranged(
+            self.scene,
+            self._written,
+            self.engine,
+            self.timeout,
+            self.width,
+        )
 
     def _written(self, scene: Scene) -> str:
         """A scene as a DOT text in the colours of the theme."""

@@ -196,6 +196,8 @@ class Scene:
     table: Table | None = None
     notes: tuple[Note, ...] = ()
     direction: Direction | None = None  # None: whichever fits
+    wide: bool = False  # it is as wide as it is, and is scrolled
+    simpler: Scene | None = None  # what is drawn where this is too wide, before anything is folded
 
     @property
     def placed(self) -> bool:

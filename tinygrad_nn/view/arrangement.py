@@ -26,14 +26,15 @@ def arranged(
     Where none fits, the narrowest.  Where a layout takes too long, a folded one; LayoutTimeoutError if even the
     smallest does.
     """
-    end, late = time.monotonic() + timeout, None
+    end = time.monotonic() + timeout
+    late: list[layout_engine.LayoutTimeoutError] = []
     narrowest: tuple[float, Scene, bytes] | None = None
-    for candidate in _candidates(scene, width, lambda: late is not None, timeout):
+    for candidate in _candidates(scene, width, lambda: bool(late), timeout):
         try:
             time_left = max(0.2, 0.6 * (end - time.monotonic()))
             drawn = layout_engine.layout(write(candidate), "svg", engine, time_left)
         except layout_engine.LayoutTimeoutError as reason:
-            late = reason
+            late.append(reason)
             continue
         found = _width(drawn)
         if found <= width + 1 or candidate.wide:
@@ -41,8 +42,7 @@ def arranged(
         if narrowest is None or found < narrowest[0]:
             narrowest = found, candidate, drawn
     if narrowest is None:
-        assert late is not None
-        raise late
+        raise late[0]
     return narrowest[1:]
 
 

@@ -87,7 +87,7 @@ def _path(row: TableRow, widths: Sequence[float], bar: str) -> str:
     mark = badge(row.number, row.mark) if row.number or row.mark else ""
     return tr(
         td(table([tr(mark)], cellpadding=1), align="left") if mark else td(),
-        cell(look.sample, color=look.line) if row.number and not row.mark else td(),
+        cell(look.sample, color=look.text) if row.number and not row.mark else td(),
         _lines(wrapped(row.label, widths[0] - 8), ink),
         _lines(wrapped(row.factors, widths[1] - 8), ink) if row.factors else td(),
         cell("=", SIZE, ink),

@@ -111,7 +111,7 @@ def _title(box: Box) -> str:
     role = style.role_look(box.role)
     word = f"  {role.word}" if role.word else ""
     width = measure(box.title, 13, bold=True) + measure(f"  {role.word}", SMALL)
-    body = font(box.title, 13, bold=True) + (font(word, SMALL, role.line) if word else "")
+    body = font(box.title, 13, bold=True) + (font(word, SMALL, role.ink) if word else "")
     return td(body, align="left", cellpadding=5, width=f"{width + 10:.0f}")
 
 

@@ -14,7 +14,8 @@ from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Role, Shape
 
 __all__ = [
     "BAD", "FONT", "GOOD", "INK", "LANES", "NEGATIVE", "PAPER", "POSITIVE", "QUIET", "SOFT", "TINTED", "UPDATE",
-    "ArrowLook", "Border", "BoxLook", "LaneLook", "RoleLook", "arrow_look", "box_look", "dark", "dark_rules", "lane", "role_look", "tint",
+    "ArrowLook", "Border", "BoxLook", "LaneLook", "RoleLook", "arrow_look", "box_look", "dark", "dark_rules", "lane",
+    "role_look", "tint",
 ]  # fmt: skip
 
 FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has
@@ -43,7 +44,13 @@ class RoleLook:
     width: float = 1.0
     fill: str = PAPER
 
+    @property
+    def ink(self) -> str:
+        """The colour of the word: darker than the line, where that is pale for letters."""
+        return _WORDS.get(self.line, self.line)
 
+
+_WORDS = {"#00805f": GOOD, UPDATE: "#8a5c00", "#7b8aa0": QUIET, "#64748b": QUIET}
 _ROLES = {
     Role.INPUT: RoleLook("input", "#00805f", Border.ROUNDED, 2.2),
     Role.PARAMETER: RoleLook("parameter", "#b57900", Border.SQUARE, 1.6),
@@ -183,7 +190,8 @@ def tint(x: float, scale: float) -> str:
 _DARK = {
     INK: "#e2e8f0", QUIET: "#a3b1c6", PALE: "#7f8ea6", SOFT: "#475569", PAPER: "#0f172a", TINTED: "#162033",
     DONE: "#1e293b", BAD: "#f87171", GOOD: "#34d399", "#00805f": "#34d399", UPDATE: "#f5b942", "#64748b": "#94a3b8",
-    "#7b8aa0": "#7f8ea6", "#6d28d9": "#b794f6", "#8a4f00": "#e0a458", "#fffaf0": "#2a2413", "#000000": "#ffffff",
+    "#7b8aa0": "#7f8ea6", "#6d28d9": "#b794f6", "#8a4f00": "#e0a458", "#8a5c00": "#f5b942",
+    "#fffaf0": "#2a2413", "#000000": "#ffffff",
     "#0072b2": "#56b4e9", "#00639c": "#56b4e9", "#d55e00": "#f0914a", "#b34f00": "#f0914a", "#009e73": "#34c79a",
     "#007a59": "#34c79a", "#b8629a": "#e39ac6", "#a04b7c": "#e39ac6",
 }  # fmt: skip

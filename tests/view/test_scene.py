@@ -27,7 +27,7 @@ def scene(request):
 
 
 def test_a_scene_made_by_hand_is_drawn(scene, engine):
-    picture = Picture(scene, engine)
+    picture = Picture(scene, engine, width=4000)
     root = ET.fromstring(picture.svg())
     drawn = "".join(" ".join(e.text or "" for e in root.iter() if e.tag.endswith("text")).split())
     for said in (*(box.title for box in scene.boxes), *(a.label for a in scene.arrows), "aframeinit", "!careful"):

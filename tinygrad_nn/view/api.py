@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -11,12 +12,12 @@ from tinygrad_nn.view.animation import Film
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.graph.names import variables_of
 from tinygrad_nn.view.picture import Picture
-from tinygrad_nn.view.scene import Scene
+from tinygrad_nn.view.scene import Direction, Scene
 from tinygrad_nn.view.scenes.backward_pass import backward_pass
 from tinygrad_nn.view.scenes.neurons import neurons_scene
 from tinygrad_nn.view.scenes.operations import layers_scene, operations_scene
 from tinygrad_nn.view.scenes.program import is_compiled, program_scene
-from tinygrad_nn.view.scenes.request import SHOW, Request
+from tinygrad_nn.view.scenes.request import FURTHER, SHOW, Request
 
 __all__ = ["draw"]
 
@@ -45,6 +46,9 @@ def draw(
     steps: bool = False,
     mistake: str | None = None,
     timeout: float = 10.0,
+    width: float = 760,
+    theme: str = "auto",
+    direction: str | None = None,
 ) -> Picture | Film:
     r"""A picture of how `root` was computed, and of where its gradient comes from.
 
@@ -56,12 +60,14 @@ def draw(
     detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", figure 1 of the post
         below, every unit of every layer.
     show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows),
-        "paths", "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).
+        "paths", "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).  "flow" draws
+        what all paths together carry along each arrow, by thickness, colour and dash, as more than four paths do by
+        themselves.
     names : tensors by name, as in ``names={"u": u}`` or ``names=vars()``; by default the variables of the caller,
         unless a tensor has a name of its own.
     engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
     fold : numbers of dense layers that "ops" draws as one box.
-    most : how many boxes there may be before the middle is folded (250; 16 for "layers", 60 for a compiled step
+    most : how many boxes there may be before the middle is folded (40; 16 for "layers", 60 for a compiled step
         and for `steps`), or
         how many units of a wide layer "neurons" draws (5).
     neuron : (ℓ, i): with "neurons", figure 3: unit i of layer ℓ, what it sends to all units of the next layer, and the
@@ -72,6 +78,10 @@ def draw(
     mistake : with `steps`, one of the two classic ones, with its wrong numbers in red: "assign" (parts replace each
         other instead of being added) or "order" (a node fires before all its parts have come).
     timeout : seconds that a layout may take; what takes longer comes back folded, with a note.
+    width : pixels that the picture may be wide where it is shown.  It leads to the right if that fits, else down, and
+        is folded until it is no wider: no letters are smaller than 11 pixels.
+    theme : "light", "dark", or "auto": light, and dark for a reader whose browser asks for it.
+    direction : "right" or "down", to say where arrows lead.
 
     Returns
     -------
@@ -115,16 +125,24 @@ def draw(
     if is_compiled(root):
         if wrt is not None or (detail, *fold, neuron, inside, steps, mistake) != ("ops", None, None, False, None):
             raise ValueError("a compiled step is drawn call by call: only engine=, most= and timeout= are for it")
-        return Picture(program_scene(root, most), engine, timeout)
+        return Picture(program_scene(root, most), engine, timeout, width, theme)
     if not isinstance(root, Traced):
         raise TypeError(f"draw takes a tensor, not {type(root).__name__}")
-    unknown = set(show) - set(SHOW) - {"grad"}
+    unknown = set(show) - {*SHOW, *FURTHER}
     if unknown:
-        raise ValueError(f"show: there is no {sorted(unknown)[0]!r}; there are {', '.join((*SHOW, 'grad'))}")
+        raise ValueError(f"show: there is no {sorted(unknown)[0]!r}; there are {', '.join((*SHOW, *FURTHER))}")
+    if direction not in (None, "right", "down"):
+        raise ValueError(f"direction must be 'right', 'down' or None, not {direction!r}")
     if detail not in DETAILS:
         raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
     graph = ComputationGraph(root, names, variables_of(sys._getframe(1)) if names is None else None)
+    towards = None if direction is None else Direction(direction)
+
+    def picture(scene: Scene) -> Picture:
+        scene = scene if towards is None else dataclasses.replace(scene, direction=towards)
+        return Picture(scene, engine, timeout, width, theme)
+
     if steps or mistake is not None:
         title, captions, scenes = backward_pass(graph, mistake, show, most)
-        return Film([Picture(scene, engine, timeout) for scene in scenes], captions, title)
-    return Picture(DETAILS[detail](graph, Request(wrt, show, fold, most, neuron, inside, example)), engine, timeout)
+        return Film([*map(picture, scenes)], captions, title)
+    return picture(DETAILS[detail](graph, Request(wrt, show, fold, most, neuron, inside, example)))

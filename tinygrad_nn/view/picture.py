@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tinygrad_nn.view.renderers import as_json, as_text, dot_source, html, layout_engine, svg, tikz
+from tinygrad_nn.view.arrangement import arranged
+from tinygrad_nn.view.renderers import as_json, as_text, dot_source, html, layout_engine, style, svg, tikz
 from tinygrad_nn.view.scene import Scene
-from tinygrad_nn.view.scenes.folding import fold
 from tinygrad_nn.view.text import cleaned
 
 __all__ = ["Picture", "save_as"]
 
-TRIES = ((60, 0.6), (20, 0.25), (8, 0.15))  # boxes that are left, and the part of the time for each layout
+THEMES = ("auto", "light", "dark")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,20 +27,47 @@ class Picture:
     scene : what it says.
     engine : "dot", "embedded", or None for `dot` where it is on the PATH, else the embedded one.
     timeout : seconds that a layout may take; a larger picture comes back folded, with a note.
+    width : pixels that it may be wide where it is shown: it runs downwards or is folded until it is no wider.  Its
+        letters stay as large as they are, 11 pixels and more.
+    theme : "light", "dark", or "auto": light, but dark where the reader's browser asks for it.
     """
 
     scene: Scene
     engine: str | None = None
     timeout: float = 10.0
+    width: float = 760
+    theme: str = "auto"
 
     def __post_init__(self) -> None:
         layout_engine.require_known(self.engine)
+        if self.theme not in THEMES:
+            raise ValueError(f"theme must be 'auto', 'light' or 'dark', not {self.theme!r}")
         object.__setattr__(self, "scene", cleaned(self.scene))
 
     @property
     def source(self) -> str:
         """The DOT text.  The same graph gives the same bytes."""
-        return dot_source.write(self.scene)
+        try:
+            scene = self._arranged[0]
+        except layout_engine.RenderError:  # there is no engine: as it is
+            scene = self.scene
+        return self._written(scene)
+
+    @cached_property
+    def _arranged(self) -> tuple[Scene, bytes]:
+        """The scene as it fits, and what the engine draws of it."""
+        return arranged(
+            self.scene,
+            self._written,
+            self.engine,
+            self.timeout,
+            self.width,
+        )
+
+    def _written(self, scene: Scene) -> str:
+        """A scene as a DOT text in the colours of the theme."""
+        source = dot_source.write(scene, self.width)
+        return style.dark(source) if self.theme == "dark" else source
 
     def svg(self) -> str:
         """The picture as an SVG document with title, description and tooltips.
@@ -51,23 +78,17 @@ class Picture:
 
     @cached_property
     def _svg(self) -> str:
-        return svg.finish(*self._layout("svg"))
+        scene, drawn = self._arranged
+        return svg.finish(drawn, scene, follows=self.theme == "auto")
 
     def png(self) -> bytes:
-        """The picture as pixels, at 144 to the inch."""
-        return self._layout("png", "-Gdpi=144")[0]
+        """The picture as pixels, two for each of the width."""
+        return self._drawn("png", "-Gdpi=144")
 
-    def _layout(self, form: str, *options: str) -> tuple[bytes, Scene]:
-        """What the engine draws, and of which scene: one that takes too long is folded until it does not."""
-        scene = self.scene
-        for boxes_left, part in TRIES:
-            source, time = dot_source.write(scene), self.timeout * part
-            try:
-                return layout_engine.layout(source, form, self.engine, time, *options), scene
-            except layout_engine.LayoutTimeoutError as reason:
-                late = reason
-                scene = fold(self.scene, boxes_left, f"its layout took longer than {self.timeout:g} s")
-        raise late
+    def _drawn(self, form: str, *options: str) -> bytes:
+        """What the engine draws in a format of its own."""
+        layout_engine.find(self.engine, form)  # says at once if it does not know it
+        return layout_engine.layout(self.source, form, self.engine, self.timeout, *options)
 
     def save(self, path: str | Path) -> Path:
         """Write the picture to a file in the format of its suffix, and return its path.
@@ -78,7 +99,7 @@ class Picture:
         writers: dict[str, Callable[[], str | bytes]] = {
             ".svg": self.svg,
             ".png": self.png,
-            ".pdf": lambda: self._layout("pdf")[0],
+            ".pdf": lambda: self._drawn("pdf"),
             ".dot": lambda: self.source,
             ".gv": lambda: self.source,
             ".json": self.json,
@@ -98,7 +119,8 @@ class Picture:
 
     def tex(self) -> str:
         """A LaTeX document of the class standalone that draws the picture with TikZ."""
-        return tikz.write(self.svg())
+        scene, drawn = self._arranged
+        return tikz.write(svg.finish(drawn, scene))
 
     def json(self) -> str:
         """The scene; `Picture.from_json` makes the same picture of it."""

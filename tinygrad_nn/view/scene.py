@@ -129,7 +129,8 @@ class Arrow:
     derivative: float | None = None  # where it is a single number
     lanes: tuple[int, ...] = ()
     kind: ArrowKind = ArrowKind.FLOW
-    weight: float = 0.0  # share of all paths' mass, 0 to 1: the thickness
+    weight: float = 0.0  # from 0 to 1: the thickness
+    flow: float = 0.0  # of all paths together, as a share of the largest, −1 to 1: thickness and colour
     tooltip: str = ""
     faint: bool = False
     count: int = 1
@@ -150,7 +151,7 @@ class Cluster:
 class TableRow:
     """One row: a path with the nodes it visits, the factors on the way, and their product.
 
-    Number 0 is for all the others together.
+    Number 0 is for all the others together, and where paths have no lanes.
     """
 
     number: int
@@ -194,7 +195,9 @@ class Scene:
     clusters: tuple[Cluster, ...] = ()
     table: Table | None = None
     notes: tuple[Note, ...] = ()
-    direction: Direction = Direction.RIGHT
+    direction: Direction | None = None  # None: whichever fits
+    wide: bool = False  # it is as wide as it is, and is scrolled
+    simpler: Scene | None = None  # what is drawn where this is too wide, before anything is folded
 
     @property
     def placed(self) -> bool:

@@ -15,8 +15,9 @@ from tinygrad_nn.view.text import abridged, plural
 
 __all__ = ["HighlightedPaths", "obvious_source"]
 
-MOST = 8  # so many paths get a lane each
-LARGEST = 3  # of more paths, so many get one
+LANES = 4  # so many paths get a lane each; of more, the flow of all is drawn
+MOST = 8  # so many paths are all listed
+LARGEST = 3  # of more paths, so many
 LISTED = 20_000  # paths between single elements are told apart up to here
 
 Key = tuple[int, int]  # of an arrow: the number of its target, and the argument
@@ -27,25 +28,32 @@ def obvious_source(graph: ComputationGraph) -> Any:
     leaves = [n for n in graph.nodes if n.tracked and n.op is None]
     if len(leaves) != 1 or np.size(leaves[0].value) != 1 or np.size(graph.root.value) != 1 or leaves[0] is graph.root:
         return None
-    return leaves[0] if chain.paths(graph.root, leaves[0]).count <= MOST else None
+    return leaves[0] if chain.paths(graph.root, leaves[0]).count <= LISTED else None
+
+
+def signed_size(flow: Any) -> float:
+    """Of a number itself; of an array the largest absolute value, with the sign of the sum."""
+    flow = np.asarray(flow, dtype=float)
+    return float(flow.item()) if flow.size == 1 else math.copysign(largest(flow), float(np.nansum(flow)))
 
 
 class HighlightedPaths:
     """The paths from `source` to the root of a graph.
 
-    Few paths get a lane each, in the order in which they leave; of many, the largest, and arrows are as thick as what
-    all paths together carry through them.
+    Few paths get a lane each, in the order in which they leave.  Of more, the flow is drawn: arrows are as thick as
+    what all paths together carry through them, and say its sign by colour and dash.
 
     Attributes
     ----------
     sum : all paths.
-    listed : those that get a lane each, and a row in the table.
+    listed : those that get a row in the table.
     few : these are all.
+    flowing : the flow is drawn, and no lanes.
     stale : a value was changed, so that there are counts and no numbers.
     between_elements : the paths lead through single elements of arrays.
     """
 
-    def __init__(self, graph: ComputationGraph, source: Any):
+    def __init__(self, graph: ComputationGraph, source: Any, flow: bool = False):
         self.graph, self.root = graph, graph.root
         if isinstance(source, chain.PathSum):
             self.sum = source
@@ -55,6 +63,7 @@ class HighlightedPaths:
         self.stale = bool(graph.broken)
         self.few = self.sum.count <= MOST
         self.between_elements = isinstance(self.sum, chain.ElementPathSum)
+        self.flowing = not self.between_elements and (flow or self.sum.count > LANES)
         self.listed = [] if self.stale else self._best()
 
     def _best(self) -> list[chain.Path]:
@@ -72,7 +81,7 @@ class HighlightedPaths:
     @cached_property
     def _lanes(self) -> dict[Key, tuple[int, ...]]:
         found: dict[Key, dict[int, None]] = {}
-        for k, path in enumerate(self.listed, 1):
+        for k, path in enumerate(() if self.flowing else self.listed, 1):
             for edge in path.edges:
                 found.setdefault(self._key(edge), {})[k] = None
         return {key: tuple(numbers) for key, numbers in found.items()}
@@ -98,14 +107,14 @@ class HighlightedPaths:
         return key in self._counts
 
     @cached_property
-    def _weights(self) -> dict[Key, float]:
-        sizes = {key: largest(flow) for key, flow in self._flows.items()}
-        widest = max(sizes.values(), default=0.0)
+    def _shares(self) -> dict[Key, float]:
+        sizes = {key: signed_size(flow) for key, flow in self._flows.items()}
+        widest = max(map(abs, sizes.values()), default=0.0)
         return {key: round(size / widest, 3) for key, size in sizes.items()} if widest else {}
 
-    def weight(self, key: Key) -> float:
-        """How thick an arrow is, from 0 to 1, where there are too many paths for a lane each."""
-        return 0.0 if self.few else self._weights.get(key, 0.0)
+    def flow(self, key: Key) -> float:
+        """How thick an arrow is where the flow is drawn, from −1 to 1: the share of the largest, with its sign."""
+        return self._shares.get(key, 0.0) if self.flowing else 0.0
 
     def through(self, node: Any) -> tuple[int, Any]:
         """How many paths go through a node, and what they carry: a number, or an array of it by element; or None."""

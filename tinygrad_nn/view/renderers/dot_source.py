@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from tinygrad_nn.view.renderers import dot_labels, style
+from tinygrad_nn.view.renderers import dot_foot, dot_labels, style
 from tinygrad_nn.view.renderers.style import FONT, INK, PAPER, QUIET, SOFT, Border
 from tinygrad_nn.view.scene import Arrow, Box, Cluster, Direction, Role, Scene, Shape
 from tinygrad_nn.view.text import clean, measure
@@ -17,23 +17,24 @@ __all__ = ["write"]
 
 _RANKS = {Direction.RIGHT: "LR", Direction.DOWN: "TB"}
 _BY_RANK = {"nodesep": "0.3", "ranksep": "0.45"}
+MARGIN = 14.4  # points around everything
 _BY_PLACE = {"layout": "neato", "inputscale": "72", "splines": "line", "outputorder": "edgesfirst", "nodesep": "0.35"}
 _FOOT = {"labelloc": "b", "labeljust": "l"}
 
 
-def write(scene: Scene) -> str:
-    """The DOT text of a picture: the same picture, the same bytes."""
+def write(scene: Scene, width: float = 760) -> str:
+    """The DOT text of a picture, its table no wider than `width`: the same picture, the same bytes."""
     from graphviz import Digraph  # takes 40 ms: only where something is drawn
 
-    where = _BY_PLACE if scene.placed else _BY_RANK | {"rankdir": _RANKS[scene.direction]}
-    paper = {"bgcolor": PAPER, "pad": "0.2", "fontname": FONT, "fontcolor": INK, "charset": "utf8"}
+    where = _BY_PLACE if scene.placed else _BY_RANK | {"rankdir": _RANKS[scene.direction or Direction.RIGHT]}
+    paper = {"bgcolor": PAPER, "pad": f"{MARGIN / 72:g}", "fontname": FONT, "fontcolor": INK, "charset": "utf8"}
     dot = Digraph(
         "picture",
         graph_attr=where | paper | _FOOT | {"tooltip": _string(scene.title)},
         node_attr={"shape": "plain", "fontname": FONT, "fontsize": "12", "fontcolor": INK},
         edge_attr={"fontname": FONT, "fontsize": "11", "fontcolor": INK, "arrowsize": "0.7"},
     )
-    foot = dot_labels.foot(scene)
+    foot = dot_foot.foot(scene, width - 2 * MARGIN)
     if foot:
         dot.attr(label=foot)
     for box in scene.boxes:
@@ -99,25 +100,24 @@ def _diameter(box: Box) -> float:
 
 
 def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box) -> None:
+    """An edge, or one for each path along it: lanes that stand apart, with a head each."""
     look = style.arrow_look(arrow)
-    fields = {
-        "id": arrow.id,
-        "class": " ".join([arrow.kind, *(f"path{k}" for k in arrow.lanes)]),
-        "color": ":".join(color for color, _ in look.strokes),
-        "penwidth": f"{round(look.width, 2):g}",
-    }
-    if len(look.strokes) == 1:
-        fields["style"] = look.strokes[0][1]
+    fields = {"penwidth": f"{round(look.width, 2):g}"}
     if look.open:
         fields |= {"arrowhead": "open", "arrowsize": "0.6"}
     if look.back:
         fields |= {"dir": "both", "arrowhead": "none", "arrowtail": "normal"}
-    if arrow.tooltip:
-        fields["tooltip"] = fields["labeltooltip"] = _string(arrow.tooltip)
-    if arrow.label or (arrow.lanes and not target.at):
-        fields["label"] = dot_labels.arrow_label(arrow)
     if source.cluster != target.cluster and target.cluster:
         fields["minlen"] = "2"  # leaves space for the parameters of the next frame: frames stand side by side
     if source.role in (Role.OPERATION, Role.LAYER) and (source.cluster or target.cluster):
         fields["weight"] = "8"  # the way through the network is straight, and its parameters come from the side
-    dot.edge(arrow.source, arrow.target, **fields)
+    lanes = arrow.lanes if len(look.strokes) == len(arrow.lanes) else (0,)
+    for i, (lane, (color, pattern)) in enumerate(zip(lanes, look.strokes, strict=True)):
+        names = {
+            "id": arrow.id if not i else f"{arrow.id}.{lane}",
+            "class": f"{arrow.kind} path{lane}" if lane else str(arrow.kind),
+        }
+        words = {"tooltip": _string(arrow.tooltip), "labeltooltip": _string(arrow.tooltip)} if arrow.tooltip else {}
+        if not i and (arrow.label or (arrow.lanes and not target.at)):
+            words["label"] = dot_labels.arrow_label(arrow)
+        dot.edge(arrow.source, arrow.target, color=color, style=pattern, **names, **words, **fields)

@@ -6,18 +6,20 @@ Colours are those that colour-blind readers tell apart (Okabe & Ito 2008), with 
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Role, Shape
 
 __all__ = [
-    "BAD", "FONT", "GOOD", "INK", "LANES", "PAPER", "QUIET", "SOFT", "TINTED", "UPDATE", "ArrowLook", "Border",
-    "BoxLook", "LaneLook", "RoleLook", "arrow_look", "box_look", "lane", "role_look", "tint",
+    "BAD", "FONT", "GOOD", "INK", "LANES", "NEGATIVE", "PAPER", "POSITIVE", "QUIET", "SOFT", "TINTED", "UPDATE",
+    "ArrowLook", "Border", "BoxLook", "LaneLook", "RoleLook", "arrow_look", "box_look", "dark", "dark_rules", "lane",
+    "role_look", "tint",
 ]  # fmt: skip
 
 FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has
-INK, QUIET, PALE, SOFT = "#0f172a", "#526077", "#94a3b8", "#cbd5e1"  # of letters and lines, from strong to faint
+INK, QUIET, PALE, SOFT = "#0f172a", "#526077", "#8090a8", "#cbd5e1"  # of letters and lines, from strong to faint
 PAPER, TINTED, DONE = "#ffffff", "#f8fafc", "#eef2f7"  # of what they stand on
 BAD, GOOD = "#b3261e", "#00694f"
 UPDATE = "#b57900"  # where a call updates a parameter
@@ -42,7 +44,13 @@ class RoleLook:
     width: float = 1.0
     fill: str = PAPER
 
+    @property
+    def ink(self) -> str:
+        """The colour of the word: darker than the line, where that is pale for letters."""
+        return _WORDS.get(self.line, self.line)
 
+
+_WORDS = {"#00805f": GOOD, UPDATE: "#8a5c00", "#7b8aa0": QUIET, "#64748b": QUIET}
 _ROLES = {
     Role.INPUT: RoleLook("input", "#00805f", Border.ROUNDED, 2.2),
     Role.PARAMETER: RoleLook("parameter", "#b57900", Border.SQUARE, 1.6),
@@ -79,12 +87,9 @@ LANES = (
     LaneLook("#0072b2", "#00639c", "solid", "", "———"),
     LaneLook("#d55e00", "#b34f00", "dashed", "9 4", "– – –"),
     LaneLook("#009e73", "#007a59", "dotted", "2 3.5", "· · · ·"),
-    LaneLook("#cc79a7", "#a04b7c", "dashed", "12 3 2.5 3", "— · —"),
-    LaneLook("#e69f00", "#946600", "dotted", "5 2.5", "- - - -"),
-    LaneLook("#56b4e9", "#1c7ab0", "solid", "16 3", "—— ——"),
-    LaneLook("#000000", "#000000", "dashed", "12 3 2.5 3 2.5 3", "— · · —"),
-    LaneLook("#8c6d1f", "#6e5516", "dotted", "1.5 5", "·  ·  ·"),
+    LaneLook("#b8629a", "#a04b7c", "dashed", "12 3 2.5 3", "— · —"),
 )
+POSITIVE, NEGATIVE = LANES[0], LANES[1]  # where colours say the sign and not the path
 
 
 def lane(k: int) -> LaneLook:
@@ -145,7 +150,10 @@ def arrow_look(arrow: Arrow) -> ArrowLook:
     if arrow.kind not in _KINDS and arrow.lanes:
         return _lanes_look(arrow)
     if arrow.kind not in _KINDS and arrow.faint:
-        look = ArrowLook(((SOFT, "solid"),), ink=QUIET)
+        look = ArrowLook(((PALE, "solid"),), 0.7, ink=QUIET)
+    if arrow.flow:
+        sign = POSITIVE if arrow.flow > 0 else NEGATIVE
+        return ArrowLook(((sign.line, sign.dash),), 0.8 + 5 * abs(arrow.flow), sign.text)
     return dataclasses.replace(look, width=0.8 + 5 * arrow.weight) if arrow.weight else look
 
 
@@ -156,7 +164,17 @@ def _lanes_look(arrow: Arrow) -> ArrowLook:
     return ArrowLook(strokes, 2.0 if single else 1.8, lanes[0].text if single else INK, back=sends)
 
 
-_NEGATIVE, _POSITIVE, _NEUTRAL = (213, 94, 0), (0, 114, 178), (247, 248, 250)
+_NEUTRAL = "#f7f8fa"
+_STEPS = 40  # between nothing and the strongest colour
+
+
+def _mixed(a: str, b: str, part: float) -> str:
+    ends = [[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in (a, b)]
+    return "#" + "".join(f"{round(x + (y - x) * part):02x}" for x, y in zip(*ends, strict=True))
+
+
+def _tint(step: int, neutral: str, positive: str, negative: str) -> str:
+    return _mixed(neutral, positive if step >= 0 else negative, (abs(step) / _STEPS) ** 0.8 * 0.92)
 
 
 def tint(x: float, scale: float) -> str:
@@ -164,6 +182,35 @@ def tint(x: float, scale: float) -> str:
     if x != x:
         return "#000000"
     share = 0.0 if not scale or x == 0 else max(-1.0, min(1.0, x / scale))
-    end = _POSITIVE if share >= 0 else _NEGATIVE
-    mix = abs(share) ** 0.8 * 0.92
-    return "#" + "".join(f"{round(a + (b - a) * mix):02x}" for a, b in zip(_NEUTRAL, end, strict=True))
+    return _tint(round(share * _STEPS), _NEUTRAL, POSITIVE.line, NEGATIVE.line)
+
+
+# --- dark: the same design with every colour exchanged ---------------------------------------------------------------
+
+_DARK = {
+    INK: "#e2e8f0", QUIET: "#a3b1c6", PALE: "#7f8ea6", SOFT: "#475569", PAPER: "#0f172a", TINTED: "#162033",
+    DONE: "#1e293b", BAD: "#f87171", GOOD: "#34d399", "#00805f": "#34d399", UPDATE: "#f5b942", "#64748b": "#94a3b8",
+    "#7b8aa0": "#7f8ea6", "#6d28d9": "#b794f6", "#8a4f00": "#e0a458", "#8a5c00": "#f5b942",
+    "#fffaf0": "#2a2413", "#000000": "#ffffff",
+    "#0072b2": "#56b4e9", "#00639c": "#56b4e9", "#d55e00": "#f0914a", "#b34f00": "#f0914a", "#009e73": "#34c79a",
+    "#007a59": "#34c79a", "#b8629a": "#e39ac6", "#a04b7c": "#e39ac6",
+}  # fmt: skip
+_DARK |= {
+    _tint(step, _NEUTRAL, POSITIVE.line, NEGATIVE.line): _tint(step, "#1b2537", "#56b4e9", "#f0914a")
+    for step in range(-_STEPS, _STEPS + 1)
+}
+_COLOR = re.compile(r"""(?<=["':])#[0-9a-f]{6}(?=["':])""")
+
+
+def dark(source: str) -> str:
+    """A DOT text in the dark theme."""
+    return _COLOR.sub(lambda color: _DARK.get(color[0], color[0]), source)
+
+
+def dark_rules(svg: str) -> str:
+    """CSS by which an SVG in the light theme follows a reader who likes it dark."""
+    used = sorted(
+        {(side, color) for side, color in re.findall(r'(fill|stroke)="(#[0-9a-f]{6})"', svg) if color in _DARK}
+    )
+    rules = "".join(f'.tinygrad-nn [{side}="{color}"]{{{side}:{_DARK[color]}}}' for side, color in used)
+    return f"@media (prefers-color-scheme:dark){{{rules}}}"

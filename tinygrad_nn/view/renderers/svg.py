@@ -16,19 +16,28 @@ SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 FONTS = "Arial,Helvetica,Liberation Sans,DejaVu Sans,sans-serif"
 
 
-def finish(drawn: bytes, scene: Scene) -> str:
-    """The SVG that an engine has drawn, as a document that describes itself."""
+def finish(drawn: bytes, scene: Scene, follows: bool = False) -> str:
+    """The SVG that an engine has drawn, as a document that describes itself; it `follows` the reader's theme."""
     root = ET.fromstring(drawn)
     tooltips = {cluster.id: cluster.tooltip or cluster.label for cluster in scene.clusters}
     tooltips |= {box.id: box.tooltip for box in scene.boxes} | {arrow.id: arrow.tooltip for arrow in scene.arrows}
-    lanes = {arrow.id: arrow.lanes for arrow in scene.arrows if arrow.kind is not ArrowKind.SENDS}
+    tooltips |= {f"{arrow.id}.{k}": arrow.tooltip for arrow in scene.arrows for k in arrow.lanes}
+    sending = {arrow.id for arrow in scene.arrows if arrow.kind is ArrowKind.SENDS}
     for element in list(root.iter()):
         _plain(element)
         key = element.get("id", "")
         if element.tag == f"{SVG}g" and key:
             _add_tooltip(element, tooltips.get(key, ""))
-            _dash(element, lanes.get(key, ()))
-    root.set("style", "max-width:100%;height:auto")
+            path = re.search(r"\bpath(\d+)", element.get("class", ""))
+            if path and key not in sending:
+                _dash(element, int(path[1]))
+    for side in ("width", "height"):
+        root.set(side, root.get(side, "").removesuffix("pt"))  # a point is a pixel: letters are as large as they say
+    root.set("class", "tinygrad-nn")
+    if follows:
+        rules = ET.Element(f"{SVG}style")
+        rules.text = style.dark_rules(ET.tostring(root, encoding="unicode"))
+        root.insert(0, rules)
     return _document(root, scene.title, as_text.description(scene))
 
 
@@ -68,17 +77,13 @@ def _add_tooltip(group: ET.Element, words: str) -> None:
             group.remove(title)
 
 
-def _dash(arrow: ET.Element, lanes: tuple[int, ...]) -> None:
-    """Each lane gets the dash pattern of its path; Graphviz knows one for the whole arrow."""
-    curves = [e for e in arrow.iter(f"{SVG}path") if e.get("fill") == "none"]
-    if not lanes or len(curves) % len(lanes):
-        return
-    by_color = {style.lane(k).line: style.lane(k).dashes for k in lanes}
-    for curve in curves:
-        dashes = by_color.get(re.sub(r"\s", "", curve.get("stroke", "")).lower())
-        curve.attrib.pop("stroke-dasharray", None)
-        if dashes:
-            curve.set("stroke-dasharray", dashes)
+def _dash(arrow: ET.Element, number: int) -> None:
+    """The dash pattern of a path; Graphviz knows three."""
+    for curve in arrow.iter(f"{SVG}path"):
+        if curve.get("fill") == "none":
+            curve.attrib.pop("stroke-dasharray", None)
+            if style.lane(number).dashes:
+                curve.set("stroke-dasharray", style.lane(number).dashes)
 
 
 def strip(drawings: Sequence[ET.Element], captions: Sequence[str], title: str) -> str:

@@ -130,5 +130,6 @@ def _bundled(bundle: list[Arrow]) -> Arrow:
         count=len(bundle),
         tooltip=words,
         weight=max(arrow.weight for arrow in bundle),
+        flow=max((arrow.flow for arrow in bundle), key=abs),
         kind=ArrowKind.FLOW if any(arrow.kind is ArrowKind.FLOW for arrow in bundle) else bundle[0].kind,
     )

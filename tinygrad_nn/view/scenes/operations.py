@@ -27,7 +27,12 @@ DATA = {"X", "x", "A⁰"}  # names of what goes into a network
 def operations_scene(graph: ComputationGraph, asked: Request) -> Scene:
     """The picture of a graph, operation by operation."""
     boxed = [layer for layer in layers_in(graph) if layer.number in asked.fold]
-    return operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 250)
+    scene = operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 40)
+    if boxed or not layers_in(graph):
+        return scene
+    simpler = layers_scene(graph, asked)
+    note = Note("Each dense layer is one box, as its operations are wider than the picture; width= makes room for them")
+    return dataclasses.replace(scene, simpler=dataclasses.replace(simpler, notes=(*simpler.notes, note)))
 
 
 def layers_scene(graph: ComputationGraph, asked: Request) -> Scene:
@@ -168,6 +173,4 @@ def _line(slot: Slot, ids: Ids, paths: HighlightedPaths | None) -> Arrow:
     if paths is None:
         return bare
     key = slot.key
-    return dataclasses.replace(
-        bare, lanes=paths.lanes_on(key), weight=paths.weight(key), faint=not paths.pass_along(key)
-    )
+    return dataclasses.replace(bare, lanes=paths.lanes_on(key), flow=paths.flow(key), faint=not paths.pass_along(key))

@@ -51,7 +51,8 @@ def _row(paths: HighlightedPaths, k: int, path: chain.Path, scale: float) -> Tab
     p = np.asarray(path.contribution)
     single = p.size == 1
     return TableRow(
-        number=k,
+        number=0 if paths.flowing else k,
+        mark=str(k) if paths.flowing else "",
         label=paths.nodes_of(path),
         factors=_factors(path),
         product=_written(p),

@@ -67,6 +67,7 @@ class _Drawing:
             clusters=tuple(self._clusters()),
             table=self._table() if program.buffers else None,
             direction=Direction.DOWN,
+            wide=True,
         )
 
     def _sizes(self) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths, obvious_source
 
-__all__ = ["SHOW", "Request"]
+__all__ = ["FURTHER", "SHOW", "Request"]
 
 SHOW = ("value", "gradient", "shape", "heatmap", "local", "paths", "sums", "constants")
+FURTHER = ("grad", "flow")  # only where they are asked for
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Request:
 
     def paths(self, graph: ComputationGraph) -> HighlightedPaths | None:
         """The paths to highlight, if any."""
-        if "paths" not in self.show:
+        if "paths" not in self.show and "flow" not in self.show:
             return None
         source = obvious_source(graph) if self.wrt is None else self.wrt
-        return None if source is None else HighlightedPaths(graph, source)
+        return None if source is None else HighlightedPaths(graph, source, "flow" in self.show)

@@ -1,0 +1,109 @@
+"""Every kind of picture, as a browser shows it at 760 pixels: type, places, overlaps, contrast, lanes."""
+
+import html
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_nn as tn
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MEASURE = Path(__file__).with_name("measure.js").read_text("utf-8")
+WIDTH = 760
+
+pytestmark = pytest.mark.browser
+
+
+def number(value, name):
+    return tn.tensor(value, requires_grad=True, name=name)
+
+
+def founding(product=False):
+    t = number(0.5, "t")
+    x = tn.exp(t).named("x")
+    y = (t * t if product else t**2).named("y")
+    return tn.sin(x * x + y * y if product else x**2 + y**2).named("z")
+
+
+def diamonds(n):
+    v = number(0.3, "t")
+    for _ in range(n):
+        v = tn.sin(v) + tn.cos(v)
+    return v
+
+
+def residual(n):
+    x = number(0.5, "x")
+    for _ in range(n):
+        x = x + 0.1 * tn.tanh(x)
+    return x
+
+
+def factored():
+    X = number(1.0, "X")
+    Y = 2 * X + 3 * X + 5 * X
+    return 7 * Y + 11 * Y + 13 * Y
+
+
+def network(*sizes, examples=5):
+    rng = np.random.default_rng(0)
+    layers = [tn.nn.Dense(a, b, "tanh", rng=i) for i, (a, b) in enumerate(itertools.pairwise(sizes))]
+    model = tn.nn.Sequential(*layers)
+    return tn.mse(model(rng.normal(size=(sizes[0], examples))), rng.normal(size=(sizes[-1], examples)))
+
+
+PICTURES = {
+    "founding": lambda **how: tn.draw(founding(), **how),
+    "six paths": lambda **how: tn.draw(founding(product=True), **how),
+    "flow": lambda **how: tn.draw(founding(), show=(*tn.view.scenes.request.SHOW, "flow"), **how),
+    "three paths": lambda **how: tn.draw((lambda t: t * t * (3 * t))(number(2.0, "t")), **how),
+    "twice": lambda **how: tn.draw((lambda a: a + a)(number(3.0, "a")), **how),
+    "cancelling": lambda **how: tn.draw((lambda t: 5 * t - 5 * t)(number(2.0, "t")), **how),
+    "factored": lambda **how: tn.draw(factored(), **how),
+    "five diamonds": lambda **how: tn.draw(diamonds(5), **how),
+    "many diamonds": lambda **how: tn.draw(diamonds(100), **how),
+    "residual blocks": lambda **how: tn.draw(residual(10), **how),
+    "operations": lambda **how: tn.draw(network(3, 4, 2), **how),
+    "deep": lambda **how: tn.draw(network(3, 4, 4, 4, 4, 4, 2), **how),
+    "layers": lambda **how: tn.draw(network(64, 16, 10), detail="layers", **how),
+}
+
+
+def shown(svgs, theme, tmp_path):
+    """What the browser measures of pictures on a page in a theme."""
+    page = tmp_path / "page.html"
+    body = "\n".join(svg.split("?>", 1)[1] for svg in svgs)
+    page.write_text(
+        f'<!doctype html><meta charset="utf-8"><body style="margin:0;color-scheme:{theme}">{body}'
+        f"<output></output><script>{MEASURE}</script>",
+        "utf-8",
+    )
+    dark = (
+        ["--blink-settings=preferredColorScheme=0"] if theme == "dark" else ["--blink-settings=preferredColorScheme=1"]
+    )
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={WIDTH + 20},2000", *dark]
+    done = subprocess.run(
+        [*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    return json.loads(html.unescape(re.search(r"<output>(.*?)</output>", done.stdout, re.S)[1]))
+
+
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
+@pytest.mark.parametrize("engine", ["dot", "embedded"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures_can_be_read(engine, theme, tmp_path):
+    if engine == "dot" and not shutil.which("dot"):
+        pytest.skip("Graphviz is not installed")
+    pictures = [make(engine=engine) for make in PICTURES.values()]
+    for name, found in zip(PICTURES, shown([p.svg() for p in pictures], theme, tmp_path), strict=True):
+        assert found["paper"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(15, 23, 42)"}[theme]
+        assert found["width"] <= WIDTH + 1, name
+        assert found["smallest"] > 10.95, name  # sizes of drawings are whole pixels
+        for fault in ("outside", "overlapping", "pale", "faint", "close"):
+            assert not found[fault], (name, fault, found[fault])

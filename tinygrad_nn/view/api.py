@@ -144,5 +144,6 @@ def draw(
 
     if steps or mistake is not None:
         title, captions, scenes = backward_pass(graph, mistake, show, most)
-        return Film([*map(picture, scenes)], captions, title)
+        towards = towards or Direction.RIGHT  # all frames alike
+        return Film([picture(dataclasses.replace(scene, wide=True)) for scene in scenes], captions, title)
     return picture(DETAILS[detail](graph, Request(wrt, show, fold, most, neuron, inside, example)))

@@ -8,10 +8,10 @@ import pytest
 IN_TORCH = """
 exp expm1 exp2 log log1p log2 log10 sqrt square abs sign reciprocal negative sin cos tan arcsin arccos arctan sinh cosh
 tanh arcsinh arccosh arctanh sinc erf sigmoid relu add subtract multiply divide hypot arctan2 logaddexp maximum minimum
-matmul einsum remainder fmod positive copysign fmax fmin
+matmul einsum remainder fmod positive copysign fmax fmin i0
 """
 MOVES = "reshape ravel transpose swapaxes moveaxis squeeze expand_dims broadcast_to tile repeat roll flip take diagonal"
-IN_SCIPY = "erf erfc erfinv gammaln digamma logsumexp polygamma"
+IN_SCIPY = "erf erfc erfinv gammaln digamma logsumexp polygamma i0"
 IN_JAX = "celu log_sigmoid mish silu selu elu leaky_relu relu sigmoid softmax log_softmax"
 
 

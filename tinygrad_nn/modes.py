@@ -96,15 +96,23 @@ def stand_ins(tensors: Sequence[Any]) -> Sequence[Any]:
     return tensors if interpreter is None else [interpreter.tensor(t) for t in tensors]
 
 
-@contextlib.contextmanager
-def interpreted_by(interpreter: Interpreter | None) -> Iterator[None]:
-    """Within it this interpreter carries out the operations; None computes as ever."""
-    mode = MODE.get()
-    token = MODE.set(Mode(mode.grad, mode.anomalies, interpreter, mode.transformed))
-    try:
-        yield
-    finally:
-        MODE.reset(token)
+class interpreted_by:  # noqa: N801  it is called like a function
+    """Within it this interpreter carries out the operations; None computes as ever.
+
+    No generator: one that Ctrl-C has stopped would set the mode when it is collected.
+    """
+
+    __slots__ = ("_interpreter", "_token")
+
+    def __init__(self, interpreter: Interpreter | None):
+        self._interpreter = interpreter
+
+    def __enter__(self) -> None:
+        mode = MODE.get()
+        self._token = MODE.set(Mode(mode.grad, mode.anomalies, self._interpreter, mode.transformed))
+
+    def __exit__(self, *_: object) -> None:
+        MODE.reset(self._token)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -96,34 +96,32 @@ def stand_ins(tensors: Sequence[Any]) -> Sequence[Any]:
     return tensors if interpreter is None else [interpreter.tensor(t) for t in tensors]
 
 
-class interpreted_by:  # noqa: N801  it is called like a function
-    """Within it this interpreter carries out the operations; None computes as ever.
+class Within:
+    """Within it the mode is what `changed` makes of the mode outside.
 
     No generator: one that Ctrl-C has stopped would set the mode when it is collected.
     """
 
-    __slots__ = ("_interpreter", "_token")
+    __slots__ = ("_changed", "_token")
 
-    def __init__(self, interpreter: Interpreter | None):
-        self._interpreter = interpreter
+    def __init__(self, changed: Callable[[Mode], Mode]):
+        self._changed = changed
 
     def __enter__(self) -> None:
-        mode = MODE.get()
-        self._token = MODE.set(Mode(mode.grad, mode.anomalies, self._interpreter, mode.transformed))
+        self._token = MODE.set(self._changed(MODE.get()))
 
     def __exit__(self, *_: object) -> None:
         MODE.reset(self._token)
 
 
-@contextlib.contextmanager
-def transforming() -> Iterator[None]:
+def interpreted_by(interpreter: Interpreter | None) -> Within:
+    """Within it this interpreter carries out the operations; None computes as ever."""
+    return Within(lambda mode: Mode(mode.grad, mode.anomalies, interpreter, mode.transformed))
+
+
+def transforming() -> Within:
     """Record within it, also for a caller within `no_grad`; variables may be replaced, as by `x += 1`."""
-    mode = MODE.get()
-    token = MODE.set(Mode(True, mode.anomalies, mode.interpreter, transformed=True))
-    try:
-        yield
-    finally:
-        MODE.reset(token)
+    return Within(lambda mode: Mode(True, mode.anomalies, mode.interpreter, transformed=True))
 
 
 def puts_mode_back(function: Callable) -> Callable:

@@ -70,15 +70,16 @@ def format_number(x: Any) -> str:
         text = str(int(value))
     elif size < 1e-3 or size >= 1e6:
         mantissa, exponent = f"{value:.4e}".split("e")
-        text = f"{_exact(mantissa, value / 10.0 ** int(exponent))}e{int(exponent)}"
+        text = f"{_exact(mantissa, value, int(exponent))}e{int(exponent)}"
     else:
         text = _exact(f"{value:.4f}" if size < 10 else f"{value:.{max(0, 4 - math.floor(math.log10(size)))}f}", value)
     return text.replace("-", "−")
 
 
-def _exact(text: str, value: float) -> str:
+def _exact(text: str, value: float, exponent: int = 0) -> str:
     """Zeros at the end say that there were more digits; without them the number is exact."""
-    return text.rstrip("0").rstrip(".") if "." in text and abs(float(text) - value) < 1e-12 * abs(value) else text
+    exact = abs(float(f"{text}e{exponent}") - value) <= 1e-12 * abs(value)  # 10.0**exponent may be 0, the number is not
+    return text.rstrip("0").rstrip(".") if "." in text and exact else text
 
 
 def format_large(n: int) -> str:

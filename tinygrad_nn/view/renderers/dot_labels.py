@@ -25,6 +25,7 @@ _SPAN = 9  # columns of a value: what a box is wider than its rows goes to all c
 
 def _font(text: str, size: int, color: str = "", bold: bool = False) -> str:
     body = html.escape(clean(text)).replace("\\", "\\\\")  # a single backslash and N would be the id of the node
+    body = body.replace("]]", "]&#93;")  # dot takes ]] for the end of a CDATA section
     body = body.replace("  ", "&#160;&#160;") or "&#160;"
     ink = f' color="{color}"' if color else ""
     body = f'<font point-size="{size}"{ink}>{body}</font>'

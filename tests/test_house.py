@@ -16,6 +16,8 @@ LAYERS = [
     ["errors", "memory", "notation", "entry", "tree"],
     ["operands"],
     ["operation", "origin", "allowance"],
+    ["variables"],
+    ["naming"],
     ["registry"],
     ["ops"],
     ["samples"],

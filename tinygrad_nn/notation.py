@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-__all__ = ["Term", "bracket", "format_large", "format_number", "spell_index", "subscript", "superscript"]
+__all__ = [
+    "Term",
+    "abridged",
+    "bracket",
+    "clean",
+    "format_large",
+    "format_number",
+    "spell_index",
+    "subscript",
+    "superscript",
+]
+
+T = TypeVar("T")
 
 _UPPER = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 _LOWER = str.maketrans("0123456789-−", "₀₁₂₃₄₅₆₇₈₉₋₋")
@@ -90,6 +103,21 @@ def format_large(n: int) -> str:
     """
     digits = str(abs(n))
     return f"{'−' if n < 0 else ''}{digits[0]}.{digits[1:5]}e{len(digits) - 1}"
+
+
+def clean(text: str) -> str:
+    """Text that XML and terminals can carry: control characters become blanks, lone surrogates a replacement mark."""
+    if text.isprintable():
+        return text
+    return "".join(
+        "\ufffd" if "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c if c.isprintable() or c == " " else " "
+        for c in text
+    )
+
+
+def abridged(items: Sequence[T], most: int, gap: T) -> list[T]:
+    """Very many items with the middle left out, and something in its place."""
+    return list(items) if len(items) <= most else [*items[: most // 2], gap, *items[-(most // 2) :]]
 
 
 def spell_index(value: Any) -> str:

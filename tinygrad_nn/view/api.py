@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.variables import called_in_program
 from tinygrad_nn.view.animation import Film
 from tinygrad_nn.view.graph.computation import ComputationGraph
-from tinygrad_nn.view.graph.names import variables_of
 from tinygrad_nn.view.picture import Picture
 from tinygrad_nn.view.scene import Scene
 from tinygrad_nn.view.scenes.backward_pass import backward_pass
@@ -123,7 +123,7 @@ def draw(
         raise ValueError(f"show: there is no {sorted(unknown)[0]!r}; there are {', '.join((*SHOW, 'grad'))}")
     if detail not in DETAILS:
         raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
-    graph = ComputationGraph(root, names, variables_of(sys._getframe(1)) if names is None else None)
+    graph = ComputationGraph(root, names, called_in_program(sys._getframe(1)) if names is None else None)
     if steps or mistake is not None:
         title, captions, scenes = backward_pass(graph, mistake, show, most)
         return Film([Picture(scene, engine, timeout) for scene in scenes], captions, title)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.variables import called_in_program
 from tinygrad_nn.view.derivation import Section, derivation
 from tinygrad_nn.view.graph.computation import ComputationGraph
-from tinygrad_nn.view.graph.names import variables_of
 from tinygrad_nn.view.renderers import latex
 from tinygrad_nn.view.text import clean
 
@@ -74,7 +74,7 @@ def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | 
     writers = {"text": _text, "markdown": _markdown, "latex": _latex}
     if format not in writers:
         raise ValueError(f"format must be 'text', 'markdown' or 'latex', not {format!r}")
-    graph = ComputationGraph(z, names, variables_of(sys._getframe(1)) if names is None else None)
+    graph = ComputationGraph(z, names, called_in_program(sys._getframe(1)) if names is None else None)
     for node in graph.nodes:
         if node.index in graph.broken:
             node.check_unchanged()

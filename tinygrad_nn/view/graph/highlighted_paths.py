@@ -27,7 +27,7 @@ def obvious_source(graph: ComputationGraph) -> Any:
     leaves = [n for n in graph.nodes if n.tracked and n.op is None]
     if len(leaves) != 1 or np.size(leaves[0].value) != 1 or np.size(graph.root.value) != 1 or leaves[0] is graph.root:
         return None
-    return leaves[0] if chain.paths(graph.root, leaves[0]).count <= MOST else None
+    return leaves[0] if chain.paths(graph.root, leaves[0], names={}).count <= MOST else None
 
 
 class HighlightedPaths:
@@ -50,7 +50,7 @@ class HighlightedPaths:
         if isinstance(source, chain.PathSum):
             self.sum = source
         else:
-            self.sum = chain.paths(graph.root, source, np.ones_like(graph.root.value))
+            self.sum = chain.paths(graph.root, source, np.ones_like(graph.root.value), names={})
         self.source = self.sum.source
         self.stale = bool(graph.broken)
         self.few = self.sum.count <= MOST

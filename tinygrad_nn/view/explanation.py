@@ -6,10 +6,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from tinygrad_nn.naming import recorded
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.variables import called_in_program
 from tinygrad_nn.view.derivation import Section, derivation
 from tinygrad_nn.view.graph.computation import ComputationGraph
+from tinygrad_nn.view.graph.highlighted_paths import require_dependence
 from tinygrad_nn.view.renderers import latex
 from tinygrad_nn.view.text import clean
 
@@ -32,7 +34,7 @@ def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | 
     Raises
     ------
     TypeError : z or t is no tensor.
-    ValueError : an unknown format; t requires no gradient.
+    ValueError : an unknown format; t requires no gradient, or depends on z.
     MutationError : a value was changed after it was used, so that there is no right answer any more.
 
     Example
@@ -75,6 +77,8 @@ def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | 
     if format not in writers:
         raise ValueError(f"format must be 'text', 'markdown' or 'latex', not {format!r}")
     graph = ComputationGraph(z, names, called_in_program(sys._getframe(1)) if names is None else None)
+    if any(node is z for node in recorded(t)):  # the wrong way round; of unrelated tensors it says so in the text
+        require_dependence(graph, t, "explain({z}, {t})")
     for node in graph.nodes:
         if node.index in graph.broken:
             node.check_unchanged()

@@ -105,6 +105,10 @@ class ComputationGraph:
             return self._constants[node.index]
         return self.names.get(node) or "t"
 
+    def numbered(self, node: Any) -> bool:
+        """Whether nobody named a node, and it has only a number."""
+        return not (self.names.is_given(node) or (isinstance(node, Constant) and self.names.of_array(node.value)))
+
     def formula(self, node: Any) -> str:
         """The operation that made a node, with the names of its arguments; empty for a node that none has made."""
         if node.op is None:

@@ -107,7 +107,12 @@ def _title(box: Box) -> str:
     role = style.role_look(box.role)
     word = f"  {role.word}" if role.word else ""
     width = measure(box.title, 13, bold=True) + measure(f"  {role.word}", 9)
-    body = _font(box.title, 13, bold=True) + (_font(word, 9, role.line) if word else "")
+    name = f"{box.name} = "
+    if box.numbered and box.title.startswith(name):  # told apart from what has a name
+        title = f"<i>{_font(name, 13, QUIET)}</i>{_font(box.title.removeprefix(name), 13, bold=True)}"
+    else:
+        title = _font(box.title, 13, bold=True)
+    body = title + (_font(word, 9, role.line) if word else "")
     return _td(body, align="left", cellpadding=5, width=f"{width + 10:.0f}")
 
 
@@ -192,7 +197,8 @@ def label_lines(arrow: Arrow, most: int = 40) -> list[str]:
 
 def foot(scene: Scene) -> str:
     """The table and the notes; empty where there are none."""
-    rows = _path_table(scene.table) if scene.table else []
+    rows = [_tr(_cell(scene.title, 15, bold=True))] if scene.titled else []
+    rows += _path_table(scene.table) if scene.table else []
     for note in scene.notes:
         rows += _note(note)
     return f"<{_table(rows, cellpadding=2)}>" if rows else ""

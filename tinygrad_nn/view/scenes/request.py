@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from tinygrad_nn.chain import Element, PathSum
+from tinygrad_nn.operation import Traced
 from tinygrad_nn.view.graph.computation import ComputationGraph
-from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths, obvious_source
+from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths, obvious_source, require_dependence
 
 __all__ = ["SHOW", "Request"]
 
@@ -25,6 +28,7 @@ class Request:
     neuron: tuple[int, int] | None
     inside: tuple[int, int] | None
     example: int
+    deadline: float = math.inf  # when the boxes have to be written, by time.monotonic
 
     def paths(self, graph: ComputationGraph) -> HighlightedPaths | None:
         """The paths to highlight, if any."""
@@ -32,3 +36,18 @@ class Request:
             return None
         source = obvious_source(graph) if self.wrt is None else self.wrt
         return None if source is None else HighlightedPaths(graph, source)
+
+    def require_sensible(self, graph: ComputationGraph) -> None:
+        """TypeError or ValueError where `wrt` is nothing that paths to the root of this graph start from."""
+        if self.wrt is None:
+            return
+        if isinstance(self.wrt, PathSum):
+            target = self.wrt.target.tensor if isinstance(self.wrt.target, Element) else self.wrt.target
+            if target is not graph.root:
+                drawn, end = graph.name(graph.root), self.wrt.name_of(target)
+                raise ValueError(f"the paths of wrt= lead to {end}, drawn is {drawn}: draw({end}, ...) shows them")
+        elif isinstance(self.wrt, Traced):
+            require_dependence(graph, self.wrt, "draw({z}, {t})")
+        else:
+            kind = type(self.wrt).__name__
+            raise TypeError(f"draw: wrt takes a tensor, or paths of tn.paths(...), not {self.wrt!r:.40} of type {kind}")

@@ -14,6 +14,7 @@ PACKAGE = Path(tn.__file__).parent
 # Each layer may import the layers before it; modules of one layer do not import each other.
 LAYERS = [
     ["errors", "memory", "notation", "entry", "tree"],
+    ["notebook"],
     ["operands"],
     ["operation", "origin", "allowance"],
     ["variables"],

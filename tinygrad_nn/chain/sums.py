@@ -16,6 +16,7 @@ from tinygrad_nn.chain import scaled
 from tinygrad_nn.chain.derivatives import compute_slopes
 from tinygrad_nn.chain.factors import Factor, factored
 from tinygrad_nn.chain.graph import Edge, Element, PathGraph, Step, combined, name_of, unchanged
+from tinygrad_nn.chain.listing import as_html
 from tinygrad_nn.chain.path import Cost, Path, PathGroup, PathsLeftOut
 from tinygrad_nn.chain.scaled import Scaled
 from tinygrad_nn.naming import Naming
@@ -45,6 +46,9 @@ class PathSum:
         n = str(self.count) if self.count < 10**12 else f"about 2^{self.count.bit_length() - 1}"
         ends = f"from {self.name_of(self.source)} to {self.name_of(self.target)}"
         return f"<sum over {n} path{'' if self.count == 1 else 's'} {ends}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     def name_of(self, node: Any) -> str:
         """What a node is called here and in pictures: its own name, the program's for it, or v₁, v₂ ..."""

@@ -61,9 +61,9 @@ def draw(
         said; "neurons", figure 1 of the post below, every unit of every layer.
     show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows),
         "paths", "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).
-    names : tensors by name, as in ``names={"u": u}``; by default what the program calls them, unless a tensor has a name
-        of its own: variables of the caller, ``params['w']`` and ``model.layers[0].W`` in these, what functions assigned
-        their results to.  What has no name is numbered, v₁, v₂ ..., in italics.
+    names : tensors by name, as in ``names={"u": u}``; by default what the program calls them, unless a tensor has a
+        name of its own: variables of the caller, ``params['w']`` and ``model.layers[0].W`` in these, what functions
+        assigned their results to.  What has no name is numbered, v₁, v₂ ..., in italics.
     engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
     fold : numbers of dense layers that "ops" draws as one box.
     most : how many boxes there may be before the middle is folded (250; 16 for "layers", 60 for a compiled step

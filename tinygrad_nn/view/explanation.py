@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from tinygrad_nn import notebook
 from tinygrad_nn.naming import recorded
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.variables import called_in_program
@@ -15,10 +16,28 @@ from tinygrad_nn.view.graph.highlighted_paths import require_dependence
 from tinygrad_nn.view.renderers import latex
 from tinygrad_nn.view.text import clean
 
-__all__ = ["explain"]
+__all__ = ["Explanation", "explain"]
 
 
-def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | None = None) -> str:  # noqa: A002
+class Explanation(str):
+    """A text that shows itself as it prints, and in notebooks as tables, or with set formulas."""
+
+    def __new__(cls, text: str, html: str = "", markdown: str = "") -> Explanation:  # noqa: D102
+        made = super().__new__(cls, text)
+        made._html, made._markdown = html, markdown
+        return made
+
+    _html: str
+    _markdown: str
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self._html, "text/markdown": self._markdown, "text/plain": str(self)}
+
+
+def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | None = None) -> Explanation:  # noqa: A002
     """The gradient of z with respect to t derived step by step.
 
     The functions with their values, the local derivatives, the total derivative as a sum over all paths, with symbols
@@ -30,6 +49,10 @@ def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | 
     t : a tensor that z depends on and that requires a gradient.
     format : "text", "markdown" (with formulas between $$), or "latex" (a document of the class standalone).
     names : tensors by name; by default the variables of the caller, unless a tensor has a name of its own.
+
+    Returns
+    -------
+    A string, which shows itself as it prints, and in notebooks as tables.
 
     Raises
     ------
@@ -82,7 +105,8 @@ def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | 
     for node in graph.nodes:
         if node.index in graph.broken:
             node.check_unchanged()
-    return writers[format](derivation(graph, t))
+    sections = derivation(graph, t)
+    return Explanation(writers[format](sections), _html(sections), _markdown(sections))
 
 
 # --- formats ---------------------------------------------------------------------------------------------------------
@@ -102,6 +126,22 @@ def _text(sections: list[Section]) -> str:
         lines += [f"  {clean(line)}" for line in section.after]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _html(sections: list[Section]) -> str:
+    """Tables of equations: no formula needs more than its letters, so that they stand in every notebook."""
+    parts = []
+    for section in sections:
+        parts.append(notebook.heading(section.heading))
+        parts += [notebook.paragraph(line) for line in section.words]
+        rows = [
+            (left if not i else "", "=", right)
+            for left, *rights in section.equations
+            for i, right in enumerate(rights if len(section.equations) == 1 else [" = ".join(rights)])
+        ]
+        parts += [notebook.table(rows)] if rows else []
+        parts += [notebook.paragraph(line) for line in section.after]
+    return "".join(parts)
 
 
 def _aligned(section: Section) -> str:

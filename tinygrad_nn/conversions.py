@@ -82,7 +82,7 @@ def text(t: Any) -> str:
     return f"tensor({', '.join(parts)})"
 
 
-EDGE = 8  # rows or columns of a larger array that are shown
+EDGE = 5  # rows or columns of a larger array that are shown
 
 
 def as_html(t: Any) -> str:

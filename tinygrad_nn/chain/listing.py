@@ -69,4 +69,5 @@ def _written(value: Any) -> str:
 
 
 def _percent(share: float) -> str:
-    return "" if math.isnan(share) else f"{format_number(round(100 * share, 2))} %"
+    """Where paths cancel, shares of hundreds of percent would say nothing."""
+    return "" if math.isnan(share) or abs(share) > 10 else f"{format_number(round(100 * share, 2))} %"

@@ -59,8 +59,8 @@ def progress_bar(wanted: bool, data: Any, epochs: int) -> Iterator[list[Callable
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tqdm.auto misses ipywidgets, and does without
-            make = importlib.import_module("tqdm.auto" if display else "tqdm").tqdm
-            bar = make(total=total, unit="batch", leave=False)
+            tqdm = importlib.import_module("tqdm.auto") if display else importlib.import_module("tqdm")
+            bar = tqdm.tqdm(total=total, unit="batch", leave=False)
     except ImportError:
         yield [] if display is None else [_line(display, total)]
         return

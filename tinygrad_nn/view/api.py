@@ -125,14 +125,16 @@ def draw(
     deadline = time.monotonic() + timeout
     if is_compiled(root):
         if wrt is not None or (detail, *fold, neuron, inside, steps, mistake) != (None, None, None, False, None):
-            raise ValueError("a compiled step is drawn call by call: only engine=, most=, timeout=, title= are for it")
+            raise ValueError(
+                "a compiled step is drawn call by call: only engine=, most= and timeout= are for it, and title="
+            )
         return Picture(titled(program_scene(root, most), title), engine, timeout)
     remark = ""
     if is_model(root):
         root, remark = output_of(root, wrt)
         wrt, detail = None, detail or "layers"
     if not isinstance(root, Traced):
-        raise TypeError(f"draw takes a tensor, a network or a compiled step, not {type(root).__name__}")
+        raise TypeError(f"draw takes a tensor, not {type(root).__name__}; or a network, or a compiled step")
     unknown = set(show) - set(SHOW) - {"grad"}
     if unknown:
         raise ValueError(f"show: there is no {sorted(unknown)[0]!r}; there are {', '.join((*SHOW, 'grad'))}")

@@ -25,15 +25,16 @@ Key = tuple[int, int]  # of an arrow: the number of its target, and the argument
 
 def require_dependence(graph: ComputationGraph, t: Any, asked: str) -> None:
     """Say what is wrong where the root of a graph was not made from t; `asked` is the function with {z} and {t}."""
-    if any(node is t for node in graph.nodes):
+    if not t.tracked or any(node is t for node in graph.nodes):
         return
-    z, name = graph.name(graph.root), graph.name(t)
+    z, name = graph.name(graph.root), graph.names.get(t) or "wrt"
     if any(node is graph.root for node in recorded(t)):
         call = asked.format(z=name, t=z)
         raise ValueError(f"{z} does not depend on {name}, but {name} on {z}: exchange them, as in {call}")
     inputs = [graph.name(node) for node in graph.nodes if node.tracked and node.op is None]
+    other = f"another {name}" if name in inputs else name
     there = f"it depends on {', '.join(abridged(inputs, 8, '…'))}" if inputs else "nothing it was made from is tracked"
-    raise ValueError(f"{z} does not depend on {name}, so {asked.format(z=z, t=name)} has nothing to show: {there}")
+    raise ValueError(f"{z} does not depend on {other}, so {asked.format(z=z, t=name)} has nothing to show: {there}")
 
 
 def obvious_source(graph: ComputationGraph) -> chain.PathSum | None:

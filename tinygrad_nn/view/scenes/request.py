@@ -41,13 +41,10 @@ class Request:
         """TypeError or ValueError where `wrt` is nothing that paths to the root of this graph start from."""
         if self.wrt is None:
             return
-        if isinstance(self.wrt, PathSum):
-            target = self.wrt.target.tensor if isinstance(self.wrt.target, Element) else self.wrt.target
-            if target is not graph.root:
-                drawn, end = graph.name(graph.root), self.wrt.name_of(target)
-                raise ValueError(f"the paths of wrt= lead to {end}, drawn is {drawn}: draw({end}, ...) shows them")
-        elif isinstance(self.wrt, Traced):
-            require_dependence(graph, self.wrt, "draw({z}, {t})")
+        source = self.wrt.source if isinstance(self.wrt, PathSum) else self.wrt
+        source = source.tensor if isinstance(source, Element) else source
+        if isinstance(source, Traced):
+            require_dependence(graph, source, "draw({z}, {t})")
         else:
             kind = type(self.wrt).__name__
             raise TypeError(f"draw: wrt takes a tensor, or paths of tn.paths(...), not {self.wrt!r:.40} of type {kind}")

@@ -37,9 +37,9 @@ class Names:
     nodes : the tensors, in order of creation.
     root : the result; called z if it has no name and the letter is free.
     given : tensors by name, which goes before the tensor's own name.
-    called : what the program calls them, for those that have no name of their own.  After that comes the variable that
-        a result was assigned to, also in a function that has ended; of several with one name, none.  None if what the
-        program says does not count.
+    called : what the program calls them, for those that have no name of their own: variables, then what a result was
+        assigned to, also in a function that has ended, if there is only one of that name, then ``params['w']`` and the
+        like.  None if what the program says does not count.
     """
 
     def __init__(self, nodes: Sequence[Any], root: Any, given: Called, called: Called | None):
@@ -48,17 +48,20 @@ class Names:
         often = Counter(own.values())
         own = {i: name for i, name in own.items() if often[name] == 1 or i not in self._called.tensors}
         self._elsewhere = self._called.tensors | own | given.tensors
+        self._indirect = self._called.indirect - own.keys() - given.tensors.keys()
         self._names: dict[int, str] = {}
         self._number(nodes, root, self._wanted(nodes))
 
     def _wanted(self, nodes: Sequence[Any]) -> dict[int, str]:
         """The names that the program gives to these nodes."""
         wanted = {node.index: clean(name) for node in nodes if (name := self._elsewhere.get(node.index))}
-        others = [node for node in nodes if node.index not in wanted and self._asked]
-        assigned = {node.index: assigned_name(getattr(node, "_origin", None)) for node in others}
-        assigned |= {n.index: self.of_array(n.value) for n in others if n.op is None and not n.tracked and n.ndim}
-        taken = Counter([*wanted.values(), *assigned.values()])
-        return wanted | {i: name for i, name in assigned.items() if name and taken[name] == 1}
+        if not self._asked:
+            return wanted
+        assigned = {node.index: assigned_name(getattr(node, "_origin", None)) for node in nodes}
+        assigned |= {n.index: self.of_array(n.value) for n in nodes if n.op is None and not n.tracked and n.ndim}
+        often, taken = Counter(assigned.values()), set(wanted.values())
+        once = {i: name for i, name in assigned.items() if name and often[name] == 1 and name not in taken}
+        return once | {i: name for i, name in wanted.items() if i not in once or i not in self._indirect}
 
     def _number(self, nodes: Sequence[Any], root: Any, wanted: Mapping[int, str]) -> None:
         """Choose the names: the second of two with the same one gets #2, the others are numbered."""
@@ -82,7 +85,7 @@ class Names:
 
     def get(self, node: Any) -> str:
         """The name of a node; of one of another graph what it is called elsewhere, or empty."""
-        return self._names.get(node.index) or clean(self._elsewhere.get(node.index) or node.name or "")
+        return self._names.get(node.index) or clean(node.name or self._elsewhere.get(node.index, ""))
 
     def of_array(self, array: Any) -> str:
         """What the program calls an array, or empty."""

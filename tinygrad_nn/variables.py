@@ -20,14 +20,18 @@ __all__ = ["Called", "assigned_name", "called_in", "called_in_program"]
 
 DEEP, MANY = 6, 10_000  # steps from a variable to a tensor, and values that are looked at
 HISTORY = {"In", "Out"}  # of IPython
-CLEAR, ORDINARY, WITHIN, LOOP = range(4)  # how good a name is: the first is best
+CLEAR, ORDINARY, LOOP = range(3)  # how good a name is: the first is best
 
 
 @dataclass(frozen=True)
 class Called:
-    """Names of tensors by their index, and arrays by name, none of which are kept alive."""
+    """Names of tensors by their index, and arrays by name, none of which are kept alive.
+
+    `indirect` are the tensors that are only found within something else, or by what a loop left over.
+    """
 
     tensors: dict[int, str] = field(default_factory=dict)
+    indirect: set[int] = field(default_factory=set)
     arrays: dict[str, weakref.ref[np.ndarray]] = field(default_factory=dict)
 
     def of_array(self, array: np.ndarray) -> str:
@@ -81,12 +85,14 @@ def _best(candidates: Iterable[tuple[int, str, Any]]) -> Called:
     seen: set[int] = set()
     for rank, name, value in candidates:
         if _has_a_name(value):
-            found.append((rank, name, value))
+            found.append((rank, name, value, rank % (LOOP + 1) == LOOP))
         else:
-            found += [(max(rank, ORDINARY), path, x) for path, x in _within(name, value, seen)]
+            found += [(max(rank, ORDINARY), path, x, True) for path, x in _within(name, value, seen)]
     called = Called()
-    for _, name, value in sorted(found, key=lambda candidate: candidate[0]):
+    for _, name, value, indirect in sorted(found, key=lambda candidate: candidate[0]):
         if isinstance(value, Traced):
+            if indirect and value.index not in called.tensors:
+                called.indirect.add(value.index)
             called.tensors.setdefault(value.index, name)
         else:
             called.arrays.setdefault(name, weakref.ref(value))
@@ -122,7 +128,10 @@ def _parts(path: str, value: Any) -> list[tuple[str, Any]]:
         return [(f"{path}[{i}]", x) for i, x in enumerate(value[:MANY]) if not isinstance(x, (str, int, float))]
     if isinstance(value, FunctionType):
         return _remembered(value)
-    attributes = getattr(value, "__dict__", None) if _is_of_the_program(type(value)) else None
+    try:
+        attributes = getattr(value, "__dict__", None) if _is_of_the_program(type(value)) else None
+    except Exception:  # whatever a class makes of its attributes: a picture does not fail for it
+        attributes = None
     if type(attributes) is not dict:
         return []
     return [(f"{path}.{name}", x) for name, x in list(attributes.items()) if not name.startswith("_")]

@@ -81,7 +81,7 @@ def test_a_quotient_before_another_factor_is_bracketed():
     z = 3 * tn.log(t)
     assert derivation(tn.explain(z, t), "Total derivative")[1] == "3·(1 / t)"
     z = tn.log(t)
-    assert "∂z/∂t = 1 / t = 2" in tn.explain(z, t)
+    assert derivation(tn.explain(z, t), "Total derivative")[1] == "1 / t"
 
 
 def test_many_paths_are_summed_not_listed():

@@ -1,6 +1,7 @@
 """What tensors are called: as in the program, and the same in pictures, explanations and lists of paths."""
 
 import gc
+import time
 import weakref
 from types import SimpleNamespace
 
@@ -44,7 +45,7 @@ def test_only_numbered_names_are_marked():
 
 
 def test_lists_dicts_objects_and_named_tuples_are_searched():
-    stack = [SimpleNamespace(W=number()), {"w": number(), 3: number()}]
+    stack = [SimpleNamespace(W=number()), {"rate": 0.1, "w": number(), 3: number()}]
     y = stack[0].W * stack[1]["w"] * stack[1][3]
     assert names_in(tn.draw(y))[:3] == ["stack[0].W", "stack[1]['w']", "stack[1][3]"]
 
@@ -168,6 +169,17 @@ def test_names_keep_no_array_alive():
     gc.collect()
     assert gone() is None
     assert repr(paths) == "<sum over 1 path from a to z>"
+
+
+def test_large_data_of_the_caller_takes_no_time():
+    table = [[[0.0] * 3 for _ in range(100)] for _ in range(1000)]
+    codes = dict.fromkeys(range(100_000), "text")
+    a = number()
+    z = tn.exp(a)
+    start = time.perf_counter()
+    assert names_in(tn.draw(z, show=())) == ["a", "z"]
+    assert time.perf_counter() - start < 0.5
+    assert len(table) + len(codes) == 101_000
 
 
 class Hostile:

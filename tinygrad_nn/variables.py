@@ -8,7 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -18,7 +18,7 @@ from tinygrad_nn.operation import Traced
 
 __all__ = ["Called", "assigned_name", "called_in", "called_in_program"]
 
-DEEP, MANY = 6, 10_000  # steps from a variable to a tensor, and values that are looked at
+DEEP, MANY = 6, 1000  # steps from a variable to a tensor, and values in it that are looked at
 HISTORY = {"In", "Out"}  # of IPython
 CLEAR, ORDINARY, LOOP = range(3)  # how good a name is: the first is best
 
@@ -105,13 +105,14 @@ def _has_a_name(value: Any) -> bool:
 
 def _within(name: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """Tensors and arrays in a value, with the expression that leads to each; the shortest ones first."""
-    queue = deque([(name, value, 0)])
-    while queue and len(seen) < MANY:
+    queue, looked_at = deque([(name, value, 0)]), 0
+    while queue and looked_at < MANY:
         path, here, depth = queue.popleft()
         if _has_a_name(here):
             yield path, here
         elif depth < DEEP and id(here) not in seen:
             parts = _parts(path, here)
+            looked_at += 1 + (min(len(here), MANY) if isinstance(here, (dict, list, tuple)) else len(parts))
             if parts:
                 seen.add(id(here))
                 queue.extend((longer, part, depth + 1) for longer, part in parts)
@@ -120,12 +121,13 @@ def _within(name: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
 def _parts(path: str, value: Any) -> list[tuple[str, Any]]:
     """What a list, a dict, an object or a function that remembers something consists of."""
     if isinstance(value, dict):
-        return [(f"{path}[{key!r}]", x) for key, x in list(value.items())[:MANY] if isinstance(key, (str, int))]
+        items = [(key, x) for key, x in islice(value.items(), MANY) if not _is_plain(x)]
+        return [(f"{path}[{key!r}]", x) for key, x in items if isinstance(key, (str, int))]
     if isinstance(value, (list, tuple)):
         names = getattr(value, "_fields", ())
         if names:
             return [(f"{path}.{name}", x) for name, x in zip(names, value, strict=False)]
-        return [(f"{path}[{i}]", x) for i, x in enumerate(value[:MANY]) if not isinstance(x, (str, int, float))]
+        return [(f"{path}[{i}]", x) for i, x in enumerate(value[:MANY]) if not _is_plain(x)]
     if isinstance(value, FunctionType):
         return _remembered(value)
     try:
@@ -135,6 +137,11 @@ def _parts(path: str, value: Any) -> list[tuple[str, Any]]:
     if type(attributes) is not dict:
         return []
     return [(f"{path}.{name}", x) for name, x in list(attributes.items()) if not name.startswith("_")]
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a number or text, in which no tensor is."""
+    return isinstance(value, (str, bytes, int, float, np.generic))
 
 
 def _is_of_the_program(kind: type) -> bool:

@@ -66,9 +66,8 @@ def draw(
         assigned their results to.  What has no name is numbered, v₁, v₂ ..., in italics.
     engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
     fold : numbers of dense layers that "ops" draws as one box.
-    most : how many boxes there may be before the middle is folded (250; 16 for "layers", 60 for a compiled step
-        and for `steps`), or
-        how many units of a wide layer "neurons" draws (5).
+    most : how many boxes there may be before the middle is folded (250, and then of long chains fewer; 16 for "layers",
+        60 for a compiled step and for `steps`), or how many units of a wide layer "neurons" draws (5).
     neuron : (ℓ, i): with "neurons", figure 3: unit i of layer ℓ, what it sends to all units of the next layer, and the
         error signals that come back and add up to its own.  Units count from 1; layer 0 is the input.
     inside : (ℓ, i): with "neurons", figure 2: inputs, weights, sum, bias and activation of this unit.

@@ -15,7 +15,7 @@ from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer, layers_in
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Note, Role, Scene
 from tinygrad_nn.view.scenes.contents import Contents
-from tinygrad_nn.view.scenes.folding import fold
+from tinygrad_nn.view.scenes.folding import fold, readable
 from tinygrad_nn.view.scenes.layers import layer_box
 from tinygrad_nn.view.scenes.path_table import path_table
 from tinygrad_nn.view.scenes.request import Request
@@ -23,13 +23,14 @@ from tinygrad_nn.view.text import layer_of
 
 __all__ = ["Ids", "layers_scene", "operations", "operations_scene"]
 
+MOST = 250  # boxes
 DATA = {"X", "x", "A⁰"}  # names of what goes into a network
 
 
 def operations_scene(graph: ComputationGraph, asked: Request) -> Scene:
     """The picture of a graph, operation by operation."""
     boxed = [layer for layer in layers_in(graph) if layer.number in asked.fold]
-    return operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 250, asked.deadline)
+    return operations(graph, asked.paths(graph), asked.show, boxed, asked.most, asked.deadline)
 
 
 def layers_scene(graph: ComputationGraph, asked: Request) -> Scene:
@@ -76,7 +77,7 @@ def operations(
         notes=_warnings(graph),
     )
     filling = _Filling(graph, ids, show, paths)
-    whole = fold(bare, most or len(bare.boxes))
+    whole = fold(bare, most or readable(bare, MOST))
     filled = filling.filled(whole, deadline)
     if filled is not None:
         return filled

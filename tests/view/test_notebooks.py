@@ -183,6 +183,11 @@ def test_a_network_without_a_batch_gets_zeros_and_says_so():
     assert tn.draw(model).scene.notes[-1].text.endswith("the network's answer to one column of 3 zeros")
 
 
+def test_a_network_that_begins_with_a_normalisation():
+    picture = tn.draw(tn.nn.Sequential(tn.nn.BatchNorm(3), tn.nn.Dense(3, 1, rng=0)))
+    assert picture.scene.notes[-1].text.endswith("one column of 3 zeros")
+
+
 class Pair(tn.nn.Dense):
     def forward(self, A):
         return super().forward(A), A

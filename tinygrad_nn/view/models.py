@@ -49,12 +49,17 @@ def output_of(model: Any, X: Any = None) -> tuple[Any, str]:
 
 
 def _features(model: Any) -> int:
-    """How many numbers go in, as the first layer with parameters knows."""
-    first = next((part for part in model.modules() if any(_is_parameter(x) for x in vars(part).values())), None)
-    W = getattr(first, "W", None)
-    if W is None or np.ndim(W.value) != 2:
-        raise ValueError(_unknown(model, "no first layer tells what goes in"))
-    return int(np.shape(W.value)[1])
+    """How many numbers go in, as the first layer with parameters knows: a weight matrix, or a number for each."""
+    for part in model.modules():
+        shapes = {name: np.shape(x.value) for name, x in vars(part).items() if _is_parameter(x)}
+        if len(shapes.get("W", ())) == 2:
+            return int(shapes["W"][1])
+        if shapes:
+            columns = {shape[0] for shape in shapes.values() if len(shape) == 2 and shape[1] == 1}
+            if len(columns) == 1 and len(shapes) > 1:
+                return int(columns.pop())
+            break
+    raise ValueError(_unknown(model, "no first layer tells what goes in"))
 
 
 def _is_parameter(x: Any) -> bool:

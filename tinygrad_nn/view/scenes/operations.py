@@ -23,7 +23,7 @@ from tinygrad_nn.view.text import layer_of
 
 __all__ = ["Ids", "layers_scene", "operations", "operations_scene"]
 
-MOST = 250  # boxes
+MOST, FEWEST = 250, 16  # boxes: where nobody says, and where there is no time for more
 DATA = {"X", "x", "A⁰"}  # names of what goes into a network
 
 
@@ -82,7 +82,7 @@ def operations(
     if filled is not None:
         return filled
     late = "it takes too long to write that many boxes"
-    return filling.filled(fold(bare, max(filling.affordable, 3), late)) or bare
+    return filling.filled(fold(bare, max(filling.affordable, FEWEST), late)) or bare
 
 
 class _Filling:

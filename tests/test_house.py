@@ -14,9 +14,12 @@ PACKAGE = Path(tn.__file__).parent
 # Each layer may import the layers before it; modules of one layer do not import each other.
 LAYERS = [
     ["errors", "memory", "notation", "entry", "tree", "other_names"],
+    ["notebook"],
     ["operands"],
     ["operation", "origin", "allowance"],
     ["consistency"],
+    ["variables"],
+    ["naming"],
     ["registry"],
     ["ops"],
     ["samples"],

@@ -7,6 +7,7 @@ Every function draws into `ax` or into a new figure, and returns what it drew in
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -40,12 +41,34 @@ _DASHES = ["-", (0, (5, 2)), (0, (1, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (3
 _MARKERS = "o^sDvPX*"
 
 
+class _ShownFigure(Figure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return _png(self)
+
+
+class _ShownAxes(Axes):
+    """Axes that show the figure they are in."""
+
+    def _repr_png_(self) -> bytes:
+        return _png(self.figure)
+
+
+def _png(figure: Any) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110)
+    return out.getvalue()
+
+
 def _style(i: int) -> dict[str, Any]:
     return {"color": COLOURS[i % len(COLOURS)], "linestyle": _DASHES[i % len(_DASHES)]}
 
 
 def _axes(ax: Axes | None, size: tuple[float, float] = (5.0, 4.0)) -> Axes:
-    return Figure(figsize=size, layout="constrained").add_subplot() if ax is None else ax
+    if ax is not None:
+        return ax
+    return _ShownFigure(figsize=size, layout="constrained").add_subplot(axes_class=_ShownAxes)
 
 
 def _outputs(model: Any, X: np.ndarray) -> np.ndarray:
@@ -72,7 +95,7 @@ def history(history: Any) -> Figure:
         ("update to weight ‖Δw‖/‖w‖", history.update_ratios, True),
     ]
     panels = [panel for panel in panels if any(panel[1].values())]
-    figure = Figure(figsize=(3.6 * len(panels), 3.2), layout="constrained")
+    figure = _ShownFigure(figsize=(3.6 * len(panels), 3.2), layout="constrained")
     for ax, (title, lines, logarithmic) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for i, (name, values) in enumerate((name, values) for name, values in lines.items() if values):
             ax.plot(range(1, len(values) + 1), values, label=name.replace("_", " "), **_style(i))
@@ -165,7 +188,7 @@ def weights_as_images(weights: Any, shape: tuple[int, int] = (8, 8), count: int 
     W = W[:count]
     columns = int(np.ceil(np.sqrt(len(W))))
     rows = -(-len(W) // columns)
-    figure = Figure(figsize=(0.8 * columns + 0.7, 0.8 * rows), layout="constrained")
+    figure = _ShownFigure(figsize=(0.8 * columns + 0.7, 0.8 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
     limit = np.abs(W).max() or 1.0
     for ax in panels.flat:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view import Picture
 
 
@@ -245,6 +246,28 @@ def test_a_changed_value_is_noted_in_red_and_gives_no_number():
     assert "10" not in [row.text for n in picture.scene.boxes for row in n.fields]
 
 
+# --- very large and very small ---------------------------------------------------------------------------------------
+
+
+def test_numbers_that_are_nearly_zero_are_written():
+    v = x = tn.tensor(1.0, requires_grad=True)
+    for _ in range(2200):
+        v = v * 0.7
+    assert "e−3" in tn.draw(v, x, most=2200).source
+    for number, written in [(5e-324, "4.9407e−324"), (1e-310, "1e−310"), (-2.5e-320, "−2.5e−320"), (1e300, "1e300")]:
+        assert format_number(number) == written
+
+
+def test_the_time_bounds_the_boxes_that_are_written():
+    v = t = tn.tensor(0.3, requires_grad=True)
+    for _ in range(500):
+        v = tn.sin(v) + tn.cos(v)
+    scene = tn.draw(v, t, most=20_000, timeout=0.05).scene
+    assert 10 <= len(scene.boxes) < 1000
+    assert "(it takes too long to write that many boxes)" in scene.notes[-1].text
+    assert len(tn.draw(v, t, most=20_000, timeout=600).scene.boxes) == 1501
+
+
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -260,6 +283,20 @@ def test_wrong_arguments_are_refused_by_name(founding):
         tn.draw(z, engine="neato")
     with pytest.raises(ValueError, match="does not require a gradient"):
         tn.draw(z, wrt=tn.tensor(1.0))
+    with pytest.raises(TypeError, match=r"wrt takes a tensor, or paths of tn\.paths\(...\), not 't' of type str"):
+        tn.draw(z, "t")
+    t, c = founding[0], tn.tensor(1.0, requires_grad=True)
+    with pytest.raises(
+        ValueError, match=r"z does not depend on c, so draw\(z, c\) has nothing to show: it depends on t$"
+    ):
+        tn.draw(z, c)
+    with pytest.raises(ValueError, match=r"t does not depend on z, but z on t: exchange them, as in draw\(z, t\)"):
+        tn.draw(t, z)
+    with pytest.raises(ValueError, match=r"t does not depend on z, but z on t: exchange them, as in explain\(z, t\)"):
+        tn.explain(t, z)
+    same = tn.tensor(1.0, requires_grad=True, name="t")
+    with pytest.raises(ValueError, match="z does not depend on another t, so"):
+        tn.draw(z, wrt=tn.paths(tn.exp(same), same))
 
 
 def test_an_input_without_a_path_is_told(founding):

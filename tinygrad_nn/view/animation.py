@@ -7,8 +7,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
+from tinygrad_nn import notebook
 from tinygrad_nn.view.picture import Picture, save_as
 from tinygrad_nn.view.renderers import html, style, svg
+from tinygrad_nn.view.showing import show
 from tinygrad_nn.view.text import clean
 
 __all__ = ["Film"]
@@ -57,5 +59,12 @@ class Film:
         """Write to a file in the format of its suffix: .svg .gif .html.  ValueError for another one."""
         return save_as(path, {".svg": self.svg, ".gif": self.gif, ".html": self.html}, "films")
 
+    def show(self) -> None:
+        """Show it: in the notebook, in a browser, or, where there is no screen, by printing where the page is."""
+        show(self)
+
     def _repr_svg_(self) -> str:
         return self.svg()
+
+    def _repr_html_(self) -> str:
+        return notebook.image(self.svg(), self.title)

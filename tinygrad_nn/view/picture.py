@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tinygrad_nn import notebook
 from tinygrad_nn.view.arrangement import arranged
 from tinygrad_nn.view.renderers import as_json, as_text, dot_source, html, layout_engine, style, svg, tikz
 from tinygrad_nn.view.scene import Scene
+from tinygrad_nn.view.showing import show
 from tinygrad_nn.view.text import cleaned
 
 __all__ = ["Picture", "save_as"]
@@ -140,11 +142,15 @@ class Picture:
     def __hash__(self) -> int:
         return hash(self.json())
 
+    def show(self) -> None:
+        """Show it: in the notebook, in a browser, or, where there is no screen, by printing where the page is."""
+        show(self)
+
     def _repr_svg_(self) -> str:
         return self.svg()
 
     def _repr_html_(self) -> str:
-        return html.inline(self.svg())
+        return notebook.image(self.svg(), self.scene.title)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Everything a notebook can show; where no engine draws it, what the picture says."""

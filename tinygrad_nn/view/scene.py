@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
     "Arrow", "ArrowKind", "Box", "Cluster", "Direction", "Field", "Grid", "Note", "Role", "Scene", "Shape", "Table",
-    "TableRow",
+    "TableRow", "noted", "titled",
 ]  # fmt: skip
 
 
@@ -114,6 +115,7 @@ class Box:
     at: tuple[float, ...] = ()
     count: int = 1  # how many nodes of the graph it stands for
     kind: str = ""  # the operation, for counting
+    numbered: bool = False  # nobody named it: it is called v₁, v₂ ...
 
 
 @dataclass(frozen=True)
@@ -198,8 +200,19 @@ class Scene:
     direction: Direction | None = None  # None: whichever fits
     wide: bool = False  # it is as wide as it is, and is scrolled
     simpler: Scene | None = None  # what is drawn where this is too wide, before anything is folded
+    titled: bool = False  # somebody asked for this title: it is shown
 
     @property
     def placed(self) -> bool:
         """True if the boxes have their places already."""
         return any(box.at for box in self.boxes)
+
+
+def titled(scene: Scene, title: str | None) -> Scene:
+    """The scene under the title that somebody gave it, if so."""
+    return scene if title is None else dataclasses.replace(scene, title=title, titled=True)
+
+
+def noted(scene: Scene, remark: str) -> Scene:
+    """The scene with one more note, if there is something to say."""
+    return dataclasses.replace(scene, notes=(*scene.notes, Note(remark))) if remark else scene

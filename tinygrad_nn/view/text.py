@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_nn.notation import format_large, format_number, superscript
+from tinygrad_nn.notation import abridged, clean, format_large, format_number, superscript
 
 __all__ = [
     "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "measure", "percent", "plural", "shape",
@@ -84,16 +84,6 @@ def shape(value: Any) -> str:
     return f"{dims[0]} number{'s' * (dims[0] != 1)}" if len(dims) == 1 else " × ".join(map(str, dims))
 
 
-def clean(text: str) -> str:
-    """Text that XML and terminals can carry: control characters become blanks, lone surrogates a replacement mark."""
-    if text.isprintable():
-        return text
-    return "".join(
-        "\ufffd" if "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c if c.isprintable() or c == " " else " "
-        for c in text
-    )
-
-
 def cleaned(value: Any) -> Any:
     """A picture, or what it consists of, with all its texts clean; lines stay lines."""
     if isinstance(value, str):
@@ -105,11 +95,6 @@ def cleaned(value: Any) -> Any:
     parts = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     new = {name: part for name, old in parts.items() if (part := cleaned(old)) != old}
     return dataclasses.replace(value, **new) if new else value  # type: ignore[type-var]
-
-
-def abridged(items: Sequence[T], most: int, gap: T) -> list[T]:
-    """Very many items with the middle left out, and something in its place."""
-    return list(items) if len(items) <= most else [*items[: most // 2], gap, *items[-(most // 2) :]]
 
 
 def shorten(text: str, length: int = 40) -> str:

@@ -21,7 +21,8 @@ BESIDE = 175  # points that a row needs for what is neither label nor factors
 
 def foot(scene: Scene, width: float) -> str:
     """The table and the notes; empty where there are none."""
-    rows = _path_table(scene.table, width) if scene.table else []
+    rows = [tr(cell(scene.title, 15, bold=True))] if scene.titled else []
+    rows += _path_table(scene.table, width) if scene.table else []
     for note in scene.notes:
         rows += _note(note, width)
     return f"<{table(rows, cellpadding=2)}>" if rows else ""

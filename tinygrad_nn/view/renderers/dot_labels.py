@@ -27,6 +27,7 @@ _SPAN = 9  # columns of a value: what a box is wider than its rows goes to all c
 def font(text: str, size: int, color: str = "", bold: bool = False) -> str:
     """A text in a size and colour."""
     body = html.escape(clean(text)).replace("\\", "\\\\")  # a single backslash and N would be the id of the node
+    body = body.replace("]]", "]&#93;")  # dot takes ]] for the end of a CDATA section
     body = body.replace("  ", "&#160;&#160;") or "&#160;"
     ink = f' color="{color}"' if color else ""
     body = f'<font point-size="{size}"{ink}>{body}</font>'
@@ -111,7 +112,12 @@ def _title(box: Box) -> str:
     role = style.role_look(box.role)
     word = f"  {role.word}" if role.word else ""
     width = measure(box.title, 13, bold=True) + measure(f"  {role.word}", SMALL)
-    body = font(box.title, 13, bold=True) + (font(word, SMALL, role.ink) if word else "")
+    name = f"{box.name} = "
+    if box.numbered and box.title.startswith(name):  # told apart from what has a name
+        title = f"<i>{font(name, 13, QUIET)}</i>{font(box.title.removeprefix(name), 13, bold=True)}"
+    else:
+        title = font(box.title, 13, bold=True)
+    body = title + (font(word, SMALL, role.ink) if word else "")
     return td(body, align="left", cellpadding=5, width=f"{width + 10:.0f}")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -13,7 +15,7 @@ from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer, layers_in
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Note, Role, Scene
 from tinygrad_nn.view.scenes.contents import Contents
-from tinygrad_nn.view.scenes.folding import fold
+from tinygrad_nn.view.scenes.folding import fold, readable
 from tinygrad_nn.view.scenes.layers import layer_box
 from tinygrad_nn.view.scenes.path_table import path_table
 from tinygrad_nn.view.scenes.request import Request
@@ -21,13 +23,14 @@ from tinygrad_nn.view.text import layer_of
 
 __all__ = ["Ids", "layers_scene", "operations", "operations_scene"]
 
+MOST, FEWEST = 250, 16  # boxes: where nobody says, and where there is no time for more
 DATA = {"X", "x", "A⁰"}  # names of what goes into a network
 
 
 def operations_scene(graph: ComputationGraph, asked: Request) -> Scene:
     """The picture of a graph, operation by operation."""
     boxed = [layer for layer in layers_in(graph) if layer.number in asked.fold]
-    scene = operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 40)
+    scene = operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 40, asked.deadline)
     if boxed or not layers_in(graph):
         return scene
     simpler = layers_scene(graph, asked)
@@ -37,7 +40,7 @@ def operations_scene(graph: ComputationGraph, asked: Request) -> Scene:
 
 def layers_scene(graph: ComputationGraph, asked: Request) -> Scene:
     """The same with every dense layer as one box."""
-    return operations(graph, asked.paths(graph), asked.show, layers_in(graph), asked.most or 16)
+    return operations(graph, asked.paths(graph), asked.show, layers_in(graph), asked.most or 16, asked.deadline)
 
 
 class Ids:
@@ -61,10 +64,12 @@ def operations(
     show: Collection[str],
     boxed: Sequence[Layer] = (),
     most: int | None = None,
+    deadline: float = math.inf,
 ) -> Scene:
     """The picture of a graph, operation by operation; some dense layers as one box each.
 
-    First the bare picture, which is folded if it has more than `most` boxes; only what is left of it is filled.
+    First the bare picture, which is folded if it has more than `most` boxes; only what is left of it is filled.  Where
+    that would take longer than the deadline, by time.monotonic, it is folded to what can be filled in the time.
     """
     ids = Ids(graph, boxed)
     layers = _layers_by_name(graph)
@@ -76,21 +81,54 @@ def operations(
         table=path_table(paths) if paths is not None else None,
         notes=_warnings(graph),
     )
-    bare = fold(bare, most or len(bare.boxes))
-    contents = Contents(graph, show, paths)
-    nodes = {ids.nodes[node.index]: node for node in graph.nodes if node.index not in ids.layer}
-    slots = {ids.arrows[slot.key]: slot for slot in graph.slots}
-    boxes = []
-    for box in bare.boxes:
-        if box.id in nodes:
-            box = contents.box(nodes[box.id], box)
-        elif box.id in ids.layers:
-            box = layer_box(graph, ids.layers[box.id], box, show, paths)
-        boxes.append(box)
-    arrows = tuple(a if a.count > 1 else contents.arrow(slots[a.id], a, ids.layer) for a in bare.arrows)
-    used = {box.cluster for box in boxes}
-    clusters = tuple(cluster for cluster in bare.clusters if cluster.id in used)
-    return dataclasses.replace(bare, boxes=tuple(boxes), arrows=arrows, clusters=clusters)
+    filling = _Filling(graph, ids, show, paths)
+    whole = fold(bare, most or readable(bare, MOST))
+    filled = filling.filled(whole, deadline)
+    if filled is not None:
+        return filled
+    late = "it takes too long to write that many boxes"
+    return filling.filled(fold(bare, max(filling.affordable, FEWEST), late)) or bare
+
+
+class _Filling:
+    """Fills what is left of a bare picture; what it has filled once it keeps."""
+
+    def __init__(
+        self, graph: ComputationGraph, ids: Ids, show: Collection[str], paths: HighlightedPaths | None
+    ) -> None:
+        self.graph, self.ids, self.show, self.paths = graph, ids, show, paths
+        self.contents = Contents(graph, show, paths)
+        self.nodes = {ids.nodes[node.index]: node for node in graph.nodes if node.index not in ids.layer}
+        self.slots = {ids.arrows[slot.key]: slot for slot in graph.slots}
+        self.affordable = 0  # boxes
+
+    def filled(self, bare: Scene, deadline: float = math.inf) -> Scene | None:
+        """The scene with all that it says; None if that took too long."""
+        incoming: dict[str, list[Arrow]] = {}
+        for arrow in bare.arrows:
+            incoming.setdefault(arrow.target, []).append(arrow)
+        boxes: list[Box] = []
+        arrows: dict[str, Arrow] = {}
+        for box in bare.boxes:
+            boxes.append(self._box(box))
+            arrows |= {arrow.id: self._arrow(arrow) for arrow in incoming.get(box.id, ())}
+            if time.monotonic() > deadline:
+                self.affordable = len(boxes) // 4
+                return None
+        used = {box.cluster for box in boxes}
+        clusters = tuple(cluster for cluster in bare.clusters if cluster.id in used)
+        written = tuple(arrows[arrow.id] for arrow in bare.arrows)
+        return dataclasses.replace(bare, boxes=tuple(boxes), arrows=written, clusters=clusters)
+
+    def _box(self, box: Box) -> Box:
+        if box.id in self.nodes:
+            return self.contents.box(self.nodes[box.id], box)
+        if box.id in self.ids.layers:
+            return layer_box(self.graph, self.ids.layers[box.id], box, self.show, self.paths)
+        return box
+
+    def _arrow(self, arrow: Arrow) -> Arrow:
+        return arrow if arrow.count > 1 else self.contents.arrow(self.slots[arrow.id], arrow, self.ids.layer)
 
 
 def _warnings(graph: ComputationGraph) -> tuple[Note, ...]:
@@ -159,18 +197,21 @@ def _outline(graph: ComputationGraph, node: Any, ids: Ids, layers: dict[Any, int
     if node.index in ids.layer:
         return Box(key, Role.LAYER, name, name, kind="layer", count=len(ids.layer[node.index].nodes))
     kind = node.op.name if node.op is not None else ""
-    return Box(key, _role(graph, node), name, name, cluster=f"layer{layer}" if layer else "", kind=kind)
+    return Box(
+        key,
+        _role(graph, node),
+        name,
+        name,
+        cluster=f"layer{layer}" if layer else "",
+        kind=kind,
+        numbered=graph.numbered(node),
+    )
 
 
 def _line(slot: Slot, ids: Ids, paths: HighlightedPaths | None) -> Arrow:
-    bare = Arrow(
-        id=ids.arrows[slot.key],
-        source=ids.nodes[slot.source.index],
-        target=ids.nodes[slot.target.index],
-        slot=slot.slot,
-        kind=ArrowKind.FLOW if slot.flows else ArrowKind.CONSTANT,
-    )
+    key, kind = slot.key, ArrowKind.FLOW if slot.flows else ArrowKind.CONSTANT
+    ends = ids.arrows[key], ids.nodes[slot.source.index], ids.nodes[slot.target.index]
     if paths is None:
-        return bare
-    key = slot.key
-    return dataclasses.replace(bare, lanes=paths.lanes_on(key), flow=paths.flow(key), faint=not paths.pass_along(key))
+        return Arrow(*ends, slot=slot.slot, kind=kind)
+    lanes, flow, faint = paths.lanes_on(key), paths.flow(key), not paths.pass_along(key)
+    return Arrow(*ends, slot=slot.slot, kind=kind, lanes=lanes, flow=flow, faint=faint)

@@ -12,8 +12,8 @@ import numpy as np
 from tinygrad_nn.notation import format_large, format_number, superscript
 
 __all__ = [
-    "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "measure", "percent", "plural", "shape",
-    "shorten", "sum_of",
+    "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure", "percent", "plural",
+    "shape", "shorten", "sum_of",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -110,6 +110,16 @@ def cleaned(value: Any) -> Any:
 def abridged(items: Sequence[T], most: int, gap: T) -> list[T]:
     """Very many items with the middle left out, and something in its place."""
     return list(items) if len(items) <= most else [*items[: most // 2], gap, *items[-(most // 2) :]]
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """Names in a sentence, of many the first ones.
+
+    >>> listed(["W¹", "b¹", "W²"])
+    'W¹, b¹ and W²'
+    """
+    shown = [*names[:most], f"{len(names) - most} more"] if len(names) > most else names
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
 
 
 def shorten(text: str, length: int = 40) -> str:

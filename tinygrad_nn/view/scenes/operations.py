@@ -6,16 +6,15 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
-
-from tinygrad_nn.view.graph.computation import CHANGED, ComputationGraph, Slot
+from tinygrad_nn.view.graph.computation import ComputationGraph, Slot
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer, layers_in
-from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Note, Role, Scene
+from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Role, Scene
 from tinygrad_nn.view.scenes.contents import Contents
 from tinygrad_nn.view.scenes.folding import fold
 from tinygrad_nn.view.scenes.layers import layer_box
 from tinygrad_nn.view.scenes.path_table import path_table
+from tinygrad_nn.view.scenes.remarks import remarks
 from tinygrad_nn.view.scenes.request import Request
 from tinygrad_nn.view.text import layer_of
 
@@ -69,7 +68,7 @@ def operations(
         arrows=tuple(_line(slot, ids, paths) for slot in graph.slots if _drawn_between(slot, ids, show)),
         clusters=tuple(Cluster(f"layer{k}", f"layer {k}") for k in sorted(set(layers.values()))),
         table=path_table(paths) if paths is not None else None,
-        notes=_warnings(graph),
+        notes=remarks(graph),
     )
     bare = fold(bare, most or len(bare.boxes))
     contents = Contents(graph, show, paths)
@@ -86,32 +85,6 @@ def operations(
     used = {box.cluster for box in boxes}
     clusters = tuple(cluster for cluster in bare.clusters if cluster.id in used)
     return dataclasses.replace(bare, boxes=tuple(boxes), arrows=arrows, clusters=clusters)
-
-
-def _warnings(graph: ComputationGraph) -> tuple[Note, ...]:
-    """What is wrong with the graph, and what one should know about its gradients."""
-    messages = list(dict.fromkeys(graph.broken.values()))
-    if graph.released:
-        messages = messages[-1:]  # the result's says it for all
-    notes = [Note(message, bad=True) for message in messages[:2]]
-    if len(messages) > 2:
-        notes.append(Note(f"The same holds for {len(messages) - 2} more operations", bad=True))
-    stale = [graph.name(n) for n in graph.nodes if graph.stale.get(n.index) == CHANGED]
-    if stale:
-        was, it = ("was", "it") if len(stale) == 1 else ("were", "them")
-        after = f"{was} changed after an operation had used {it}; the graph is of before"
-        notes.append(Note(f"{_listed(stale)} {after}", bad=True))
-    if not graph.root.tracked:
-        notes.append(Note("No gradient flows here: nothing this was made from has requires_grad=True"))
-    elif np.size(graph.root.value) != 1:
-        name = graph.name(graph.root)
-        notes.append(Note(f"{name} has {np.size(graph.root.value)} elements: the gradients are those of their sum"))
-    return tuple(notes)
-
-
-def _listed(names: list[str]) -> str:
-    shown = [*names[:4], f"{len(names) - 4} more"] if len(names) > 4 else names
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _drawn(node: Any, ids: Ids, show: Collection[str]) -> bool:

@@ -64,7 +64,17 @@ class Grid:
 
     cells: tuple[tuple[float, ...], ...]
     scale: float
-    exact: bool = True  # each cell is one element of the array
+    means_of: int = 1  # so many elements of the array are in a cell at most, which is their mean
+
+    @property
+    def exact(self) -> bool:
+        """True if each cell is one element of the array."""
+        return self.means_of == 1
+
+    @property
+    def means(self) -> str:
+        """What a cell is, in words."""
+        return f"means of ≤ {self.means_of:,}"
 
     @property
     def spelled(self) -> bool:

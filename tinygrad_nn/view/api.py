@@ -9,10 +9,11 @@ from typing import Any
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.view.animation import Film
 from tinygrad_nn.view.graph.computation import ComputationGraph
+from tinygrad_nn.view.graph.highlighted_paths import source_of
 from tinygrad_nn.view.graph.names import variables_of
 from tinygrad_nn.view.picture import Picture
 from tinygrad_nn.view.scene import Scene
-from tinygrad_nn.view.scenes.backward_pass import backward_pass
+from tinygrad_nn.view.scenes.frames import backward_pass_film
 from tinygrad_nn.view.scenes.neurons import neurons_scene
 from tinygrad_nn.view.scenes.operations import layers_scene, operations_scene
 from tinygrad_nn.view.scenes.program import is_compiled, program_scene
@@ -68,7 +69,8 @@ def draw(
         error signals that come back and add up to its own.  Units count from 1; layer 0 is the input.
     inside : (ℓ, i): with "neurons", figure 2: inputs, weights, sum, bias and activation of this unit.
     example : which column of the batch "neurons" shows, counted from 1.
-    steps : the backward pass as a `Film`: which node fires, what it sends, who is still waiting.
+    steps : the backward pass as a `Film`: which node fires, what it sends, who is still waiting; with `wrt` only what
+        its gradient needs.  It draws operations, so that `detail`, `fold`, `neuron` and `inside` are not for it.
     mistake : with `steps`, one of the two classic ones, with its wrong numbers in red: "assign" (parts replace each
         other instead of being added) or "order" (a node fires before all its parts have come).
     timeout : seconds that a layout may take; what takes longer comes back folded, with a note.
@@ -125,6 +127,18 @@ def draw(
         raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
     graph = ComputationGraph(root, names, variables_of(sys._getframe(1)) if names is None else None)
     if steps or mistake is not None:
-        title, captions, scenes = backward_pass(graph, mistake, show, most)
-        return Film([Picture(scene, engine, timeout) for scene in scenes], captions, title)
+        _require_operations(detail, fold, neuron, inside)
+        reel = backward_pass_film(graph, source_of(wrt), mistake, show, most)
+        return Film.of(reel, engine, timeout)
     return Picture(DETAILS[detail](graph, Request(wrt, show, fold, most, neuron, inside, example)), engine, timeout)
+
+
+def _require_operations(detail: str, fold: Collection[int], neuron: Any, inside: Any) -> None:
+    """ValueError where a film is asked for something that it does not draw."""
+    asked = [f"detail={detail!r}"] * (detail != "ops") + ["fold="] * bool(fold)
+    asked += ["neuron="] * (neuron is not None) + ["inside="] * (inside is not None)
+    if asked:
+        raise ValueError(
+            f"steps= shows the backward pass operation by operation, detail='ops', not {' and '.join(asked)}: leave "
+            "that out, or draw it without steps="
+        )

@@ -107,7 +107,7 @@ class Picture:
     @classmethod
     def from_json(cls, text: str, engine: str | None = None, timeout: float = 10.0) -> Picture:
         """The picture that `json` described.  ValueError where the text is none."""
-        return cls(as_json.read(text), engine, timeout)
+        return cls(as_json.read(text, Scene), engine, timeout)
 
     def __repr__(self) -> str:
         return f"<picture: {self.scene.title}; {len(self.scene.boxes)} nodes, {len(self.scene.arrows)} arrows>"
@@ -132,11 +132,11 @@ class Picture:
             return {"text/plain": f"{self.text()}\n({reason})"}
 
 
-def save_as(path: str | Path, writers: Mapping[str, Callable[[], str | bytes]], what: str) -> Path:
+def save_as(path: str | Path, writers: Mapping[str, Callable[[], str | bytes]], what: str, hint: str = "") -> Path:
     """Write to a file what the writer for its suffix makes, and return its path.  ValueError for another suffix."""
     path = Path(path)
     if path.suffix.lower() not in writers:
-        raise ValueError(f"{what} are saved as {' '.join(writers)}, not {path.suffix or path.name!r}")
+        raise ValueError(f"{what} are saved as {' '.join(writers)}, not {path.suffix or path.name!r}{hint}")
     content = writers[path.suffix.lower()]()
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path

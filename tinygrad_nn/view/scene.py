@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
-    "Arrow", "ArrowKind", "Box", "Cluster", "Direction", "Field", "Grid", "Note", "Role", "Scene", "Shape", "Table",
-    "TableRow",
+    "Arrow", "ArrowKind", "Box", "Caption", "Cluster", "Direction", "Field", "Grid", "Note", "Reel", "Role", "Scene",
+    "Shape", "Table", "TableRow",
 ]  # fmt: skip
 
 
@@ -65,6 +65,8 @@ class Grid:
     cells: tuple[tuple[float, ...], ...]
     scale: float
     means_of: int = 1  # so many elements of the array are in a cell at most, which is their mean
+    blank: bool = False  # nothing is known yet, but will be in another frame
+    longest: str = ""  # the longest number in any frame
 
     @property
     def exact(self) -> bool:
@@ -86,6 +88,7 @@ class Grid:
 class Field:
     """One line of a box: what it is, and the number, dash or heat-map.
 
+    `struck` is what stood there before, and was replaced by mistake.
     `longest` is the longest text that it has in any frame of an animation, for which space is kept.  `mark` names the
     memory that a call writes to, on the colour of `lane`; lane −1 is for parameters.
     """
@@ -99,6 +102,12 @@ class Field:
     longest: str = ""
     mark: str = ""
     lane: int = 0
+    struck: str = ""
+
+    @property
+    def said(self) -> str:
+        """Its text, with what is struck through as plain text has it."""
+        return f"~~{self.struck}~~ {self.text}".rstrip() if self.struck else self.text
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,7 @@ class Arrow:
     faint: bool = False
     count: int = 1
     longest: str = ""  # as of a field
+    grid: Grid | None = None  # what is sent along it
 
 
 @dataclass(frozen=True)
@@ -195,6 +205,16 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """What happens in a frame of a film, with the space for it in all frames: `width` in points, and so many lines."""
+
+    text: str
+    notes: tuple[Note, ...] = ()
+    width: float = 0.0
+    lines: int = 0
+
+
+@dataclass(frozen=True)
 class Scene:
     """All that a picture shows."""
 
@@ -205,8 +225,18 @@ class Scene:
     table: Table | None = None
     notes: tuple[Note, ...] = ()
     direction: Direction = Direction.RIGHT
+    caption: Caption | None = None
 
     @property
     def placed(self) -> bool:
         """True if the boxes have their places already."""
         return any(box.at for box in self.boxes)
+
+
+@dataclass(frozen=True)
+class Reel:
+    """A film: what its frames say, and a caption for each."""
+
+    title: str
+    captions: tuple[str, ...]
+    frames: tuple[Scene, ...]

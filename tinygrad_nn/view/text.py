@@ -12,11 +12,12 @@ import numpy as np
 from tinygrad_nn.notation import format_large, format_number, superscript
 
 __all__ = [
-    "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure", "percent", "plural",
-    "shape", "shorten", "sum_of",
+    "CAPTION", "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure", "percent",
+    "plural", "shape", "shorten", "sum_of", "wrapped",
 ]  # fmt: skip
 
 T = TypeVar("T")
+CAPTION = 13  # the size of the letters of captions, which are bold
 
 _PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
@@ -160,3 +161,18 @@ def measure(text: str, size: float = 12.0, bold: bool = False) -> float:
         else:
             total += 600
     return total * size / 1000 * (1.08 if bold else 1.0)
+
+
+def wrapped(text: str, width: float, size: float = 12.0, bold: bool = True) -> list[str]:
+    """Text in lines of at most so many points; a word that is longer has its own.
+
+    >>> wrapped("u has received 2 of 2, and fires", 100)
+    ['u has received 2', 'of 2, and fires']
+    """
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and measure(f"{lines[-1]} {word}", size, bold) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines

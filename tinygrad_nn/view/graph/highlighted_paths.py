@@ -13,7 +13,7 @@ from tinygrad_nn.notation import format_number
 from tinygrad_nn.view.graph.computation import ComputationGraph, largest
 from tinygrad_nn.view.text import abridged, plural
 
-__all__ = ["HighlightedPaths", "obvious_source"]
+__all__ = ["HighlightedPaths", "obvious_source", "source_of"]
 
 MOST = 8  # so many paths get a lane each
 LARGEST = 3  # of more paths, so many get one
@@ -28,6 +28,12 @@ def obvious_source(graph: ComputationGraph) -> Any:
     if len(leaves) != 1 or np.size(leaves[0].value) != 1 or np.size(graph.root.value) != 1 or leaves[0] is graph.root:
         return None
     return leaves[0] if chain.paths(graph.root, leaves[0]).count <= MOST else None
+
+
+def source_of(wrt: Any) -> Any:
+    """The tensor that `wrt` names, itself or by way of its paths."""
+    source = wrt.source if isinstance(wrt, chain.PathSum) else wrt
+    return source.tensor if isinstance(source, chain.Element) else source
 
 
 class HighlightedPaths:

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from tinygrad_nn.notation import format_number
 from tinygrad_nn.view.renderers import style
 from tinygrad_nn.view.renderers.style import BAD, GOOD, INK, PAPER, QUIET, SOFT, Border
-from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Field, Grid, Note, Scene, Shape, Table, TableRow
-from tinygrad_nn.view.text import clean, measure
+from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Caption, Field, Grid, Note, Scene, Shape, Table, TableRow
+from tinygrad_nn.view.text import CAPTION, clean, measure, wrapped
 
 __all__ = ["arrow_label", "box_label", "foot", "label_lines"]
 
@@ -23,10 +23,11 @@ _SPAN = 9  # columns of a value: what a box is wider than its rows goes to all c
 # --- elements --------------------------------------------------------------------------------------------------------
 
 
-def _font(text: str, size: int, color: str = "", bold: bool = False) -> str:
+def _font(text: str, size: int, color: str = "", bold: bool = False, struck: bool = False) -> str:
     body = html.escape(clean(text)).replace("\\", "\\\\")  # a single backslash and N would be the id of the node
     body = body.replace("  ", "&#160;&#160;") or "&#160;"
     ink = f' color="{color}"' if color else ""
+    body = f"<s>{body}</s>" if struck else body
     body = f'<font point-size="{size}"{ink}>{body}</font>'
     return f"<b>{body}</b>" if bold else body
 
@@ -57,6 +58,7 @@ def _cell(
     align: str = "left",
     span: int | None = None,
     longest: str = "",
+    struck: str = "",
 ) -> str:
     """A cell of one line, wide enough for it on any machine.
 
@@ -64,7 +66,15 @@ def _cell(
     """
     width = max(measure(text, size, bold), measure(longest, size, bold)) + 2 * padding
     body = _font(text, size, color, bold)
-    return _td(body, align=align, cellpadding=padding, width=f"{width:.0f}", colspan=span)
+    if struck:
+        body = _font(struck, size, BAD, bold, struck=True) + _font(f" {text}", size, color, bold)
+    fixed = _fixed(size * 1.25 + 2 * padding) if longest else {}
+    return _td(body, align=align, cellpadding=padding, width=f"{width:.0f}", colspan=span, **fixed)
+
+
+def _fixed(height: float) -> dict[str, str]:
+    """For a cell that is as large in all frames of a film, whatever an engine thinks its text is."""
+    return {"height": f"{height:.0f}", "fixedsize": "true"}
 
 
 def _badge(k: int, mark: str = "") -> str:
@@ -114,31 +124,40 @@ def _field(field: Field) -> str:
     ink = BAD if field.bad else INK
     if not field.label:
         return _tr(_cell(field.text, color=ink, bold=field.strong, span=_SPAN + 1))
-    label = _cell(field.label, 11, QUIET, field.strong)
+    label = _cell(field.label, 11, BAD if field.bad and field.grid else QUIET, field.strong)
     if field.grid is not None:
-        scale = _cell(field.text, 10, QUIET, padding=2) if field.text else ""
+        known = field.text or field.struck or field.longest
+        scale = _cell(field.text, 10, QUIET, padding=2, longest=field.longest, struck=field.struck) if known else ""
         stretch = "<td></td>" * (_SPAN - 2)  # takes the space that is left
         heat = _table([_tr(_td(_heat_map(field.grid), align="left"), scale, stretch)], cellpadding=2)
         return _tr(label, _td(heat, align="left", cellpadding=1, colspan=_SPAN))
     mark = _badge(field.lane, field.mark) if field.mark else ""
     span = _SPAN - 1 if mark else _SPAN
-    return _tr(label, mark, _cell(field.text, color=ink, bold=field.strong, span=span, longest=field.longest))
+    value = _cell(field.text, color=ink, bold=field.strong, span=span, longest=field.longest, struck=field.struck)
+    return _tr(label, mark, value)
 
 
-def _heat_map(grid: Grid, size: int = 7) -> str:
-    """Coloured cells; the numbers themselves where there are few."""
-    frame: dict[str, object] = {"border": 1, "color": SOFT, "cellpadding": 0}
+def _heat_map(grid: Grid, size: int = 7, unknown: str = "–") -> str:
+    """Coloured cells; the numbers themselves where there are few.  Where nothing is known, perhaps only the space."""
+    hidden = grid.blank and not unknown
+    frame: dict[str, object] = {"border": 1, "color": PAPER if hidden else SOFT, "cellpadding": 0}
     if grid.spelled:
-        return _table([_tr(*(_number(x, grid.scale) for x in line)) for line in grid.cells], cellspacing=1, **frame)
+        return _table([_tr(*(_number(x, grid, unknown) for x in line)) for line in grid.cells], cellspacing=1, **frame)
     square = {"fixedsize": "true", "width": size, "height": size}
-    rows = [_tr(*(_td(bgcolor=style.tint(x, grid.scale), **square) for x in line)) for line in grid.cells]
+    rows = [_tr(*(_td(bgcolor=_shade(x, grid), **square) for x in line)) for line in grid.cells]
     whole = {"width": size * len(grid.cells[0]) + 2, "height": size * len(grid.cells) + 2}
     return _table(rows, fixedsize="true", **whole, **frame)
 
 
-def _number(x: float, scale: float) -> str:
-    ink = PAPER if abs(x) > 0.62 * scale or x != x else INK
-    return _td(_font(format_number(x), 10, ink), bgcolor=style.tint(x, scale), align="left", cellpadding=3)
+def _shade(x: float, grid: Grid) -> str:
+    return PAPER if grid.blank else style.tint(x, grid.scale)
+
+
+def _number(x: float, grid: Grid, unknown: str) -> str:
+    ink = PAPER if abs(x) > 0.62 * grid.scale or x != x else INK
+    text, color = (unknown, QUIET) if grid.blank else (format_number(x), ink)
+    fixed = _fixed(18) | {"width": f"{measure(grid.longest, 10) + 6:.0f}"} if grid.longest else {}
+    return _td(_font(text, 10, color), bgcolor=_shade(x, grid), align="left", cellpadding=3, **fixed)
 
 
 def _circle(box: Box) -> str:
@@ -172,9 +191,18 @@ def arrow_label(arrow: Arrow) -> str:
         lines = [_font(line, 11, ink) for line in label_lines(arrow)]
         if arrow.detail:
             lines.append(_font(arrow.detail, 8, QUIET))
-        width = measure(arrow.longest, 11) + 4
-        cells.append(_td("<br/>".join(lines), align="left", cellpadding=2, width=f"{width:.0f}"))
-    return f"<{_table([_tr(*cells)], cellspacing=1, cellpadding=1)}>"
+        size = {"width": "4"} if not arrow.longest else _fixed(13.5 * len(lines) + 4) | {"width": _widest(arrow)}
+        cells.append(_td("<br/>".join(lines), align="left", cellpadding=2, **size))
+    rows = [_tr(*cells)]
+    if arrow.grid is not None:
+        rows.append(_tr(_td(_heat_map(arrow.grid, unknown=""), align="left", colspan=len(cells) or None)))
+    return f"<{_table(rows, cellspacing=1, cellpadding=1)}>"
+
+
+def _widest(arrow: Arrow) -> str:
+    """In all frames of a film."""
+    widths = [measure(line, 11) for line in [*label_lines(arrow), arrow.longest]]
+    return f"{max(*widths, measure(arrow.detail, 8)) + 4:.0f}"
 
 
 def label_lines(arrow: Arrow, most: int = 40) -> list[str]:
@@ -190,11 +218,24 @@ def label_lines(arrow: Arrow, most: int = 40) -> list[str]:
 
 
 def foot(scene: Scene) -> str:
-    """The table and the notes; empty where there are none."""
-    rows = _path_table(scene.table) if scene.table else []
+    """The caption, the table and the notes; empty where there are none."""
+    rows = _caption(scene.caption) if scene.caption else []
+    rows += _path_table(scene.table) if scene.table else []
     for note in scene.notes:
         rows += _note(note)
     return f"<{_table(rows, cellpadding=2)}>" if rows else ""
+
+
+def _caption(caption: Caption) -> list[str]:
+    """As many lines as in any other frame, and as wide."""
+    lines = [(line, INK) for line in wrapped(caption.text, caption.width, CAPTION)]
+    for note in caption.notes:
+        lines += [(line, BAD if note.bad else INK) for line in wrapped(note.text, caption.width, CAPTION)]
+    lines += [("", INK)] * (caption.lines - len(lines))
+    width = f"{caption.width + 4:.0f}"
+    return [
+        _tr(_td(_font(line, CAPTION, ink, bold=True), align="left", cellpadding=2, width=width)) for line, ink in lines
+    ]
 
 
 def _note(note: Note) -> list[str]:

@@ -18,7 +18,7 @@ __all__ = [
 
 FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has
 INK, QUIET, PALE, SOFT = "#0f172a", "#526077", "#94a3b8", "#cbd5e1"  # of letters and lines, from strong to faint
-PAPER, TINTED, DONE = "#ffffff", "#f8fafc", "#eef2f7"  # of what they stand on
+PAPER, TINTED, DONE, FIRES = "#ffffff", "#f8fafc", "#eef2f7", "#ffdfc2"  # of what they stand on
 BAD, GOOD = "#b3261e", "#00694f"
 UPDATE = "#b57900"  # where a call updates a parameter
 
@@ -113,8 +113,8 @@ def box_look(box: Box) -> BoxLook:
         return BoxLook(PAPER, PAPER, ink, role.border, 0.0, dashed)
     if box.shape is Shape.CARD:
         line = lane(2).line if box.strong else QUIET if box.blocked else role.line
-        fill = DONE if box.faint else role.fill
-        return BoxLook(line, fill, INK, role.border, role.width + 1.6 * box.strong, dashed)
+        fill = FIRES if box.strong else DONE if box.faint else role.fill  # a wider border would move the others
+        return BoxLook(line, fill, INK, role.border, role.width, dashed)
     pale = box.faint or box.blocked
     width = 2.6 if box.strong else max(1.2, role.width)
     return BoxLook(PALE if pale else role.line, PAPER, QUIET if pale else INK, role.border, width, dashed)

@@ -11,6 +11,7 @@ from tinygrad_nn.view.animation import Film
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.graph.highlighted_paths import source_of
 from tinygrad_nn.view.graph.names import variables_of
+from tinygrad_nn.view.graph.point import Point
 from tinygrad_nn.view.picture import Picture
 from tinygrad_nn.view.scene import Scene
 from tinygrad_nn.view.scenes.frames import backward_pass_film
@@ -130,7 +131,8 @@ def draw(
         _require_operations(detail, fold, neuron, inside)
         reel = backward_pass_film(graph, source_of(wrt), mistake, show, most)
         return Film.of(reel, engine, timeout)
-    return Picture(DETAILS[detail](graph, Request(wrt, show, fold, most, neuron, inside, example)), engine, timeout)
+    asked = Request(wrt, show, fold, most, neuron, inside, example)
+    return Picture(DETAILS[detail](graph, asked), engine, timeout, Point(graph))
 
 
 def _require_operations(detail: str, fold: Collection[int], neuron: Any, inside: Any) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tinygrad_nn.view.graph.point import Point
 from tinygrad_nn.view.renderers import as_json, as_text, dot_source, html, layout_engine, svg, tikz
 from tinygrad_nn.view.scene import Scene
 from tinygrad_nn.view.scenes.folding import fold
@@ -27,11 +28,13 @@ class Picture:
     scene : what it says.
     engine : "dot", "embedded", or None for `dot` where it is on the PATH, else the embedded one.
     timeout : seconds that a layout may take; a larger picture comes back folded, with a note.
+    point : the numbers of the graph when it was drawn, for `tn.compare`; not in files.
     """
 
     scene: Scene
     engine: str | None = None
     timeout: float = 10.0
+    point: Point | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         layout_engine.require_known(self.engine)

@@ -18,7 +18,7 @@ from tinygrad_nn.view.scenes.remarks import remarks
 from tinygrad_nn.view.scenes.request import Request
 from tinygrad_nn.view.text import layer_of
 
-__all__ = ["Ids", "layers_scene", "operations", "operations_scene"]
+__all__ = ["Ids", "layers_scene", "operations", "operations_scene", "role"]
 
 DATA = {"X", "x", "A⁰"}  # names of what goes into a network
 
@@ -99,8 +99,8 @@ def _drawn_between(slot: Slot, ids: Ids, show: Collection[str]) -> bool:
     return slot.source.index in ids.layer or _drawn(slot.source, ids, show)
 
 
-def _role(graph: ComputationGraph, node: Any) -> Role:
-    """What a node is in its graph."""
+def role(graph: Any, node: Any) -> Role:
+    """What a node is in its graph, or in a point of one."""
     if node.op is not None:
         return Role.OUTPUT if node is graph.root else Role.OPERATION
     name = node.name or ""
@@ -127,7 +127,7 @@ def _outline(graph: ComputationGraph, node: Any, ids: Ids, layers: dict[Any, int
     if node.index in ids.layer:
         return Box(key, Role.LAYER, name, name, kind="layer", count=len(ids.layer[node.index].nodes))
     kind = node.op.name if node.op is not None else ""
-    return Box(key, _role(graph, node), name, name, cluster=f"layer{layer}" if layer else "", kind=kind)
+    return Box(key, role(graph, node), name, name, cluster=f"layer{layer}" if layer else "", kind=kind)
 
 
 def _line(slot: Slot, ids: Ids, paths: HighlightedPaths | None) -> Arrow:

@@ -66,7 +66,7 @@ class Point:
 
 def _recorded(graph: ComputationGraph, node: Any, operands: list[tuple[int, bool]], layer: dict[Any, int]) -> Recorded:
     gone = graph.stale.get(node.index, "") or (TOO_LARGE if np.size(node.value) > LARGEST else "")
-    value = None if gone else np.asarray(node.value) if node.op is not None else np.array(node.value)
+    value = None if gone else np.array(node.value)  # also of results: W.T is a view of what an optimiser writes to
     gradient = None if np.size(node.value) > LARGEST else graph.gradient.get(node.index)
     return Recorded(
         graph.name(node),
@@ -112,10 +112,10 @@ def matched(before: Sequence[Recorded], after: Sequence[Recorded]) -> list[Pair]
         return [Pair(old, new) for old, new in zip(before, after, strict=True)]
     old_keys, new_keys = ([(n.kind, n.name if n.op is None else "") for n in nodes] for nodes in (before, after))
     pairs: list[Pair] = []
-    for tag, i, k, j, m in SequenceMatcher(None, old_keys, new_keys, autojunk=False).get_opcodes():
-        if tag == "equal":
-            pairs += [Pair(old, new) for old, new in zip(before[i:k], after[j:m], strict=True)]
-        else:
-            pairs += [Pair(node, None) for node in before[i:k]]
-            pairs += [Pair(None, node) for node in after[j:m]]
+    i = j = 0
+    for k, m, n in SequenceMatcher(None, old_keys, new_keys, autojunk=False).get_matching_blocks():
+        pairs += [Pair(node, None) for node in before[i:k]]
+        pairs += [Pair(None, node) for node in after[j:m]]
+        i, j = k + n, m + n
+        pairs += [Pair(old, new) for old, new in zip(before[k:i], after[m:j], strict=True)]
     return pairs

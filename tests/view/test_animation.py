@@ -194,7 +194,7 @@ def test_wrong_arguments(uneven, tmp_path):
     with pytest.raises(ValueError, match="not neuron= and inside=: leave"):
         tn.draw(uneven, steps=True, neuron=(1, 1), inside=(1, 1))
     with pytest.raises(
-        ValueError, match=r"as \.svg \.gif \.html \.json, not '\.avi' \('e_{:02}\.avi' would be a file a frame\)"
+        ValueError, match=r"as \.svg \.gif \.html \.json, not '\.avi' \('frame_{:02}\.png' is a file a frame\)"
     ):
         tn.draw(uneven, steps=True).save(tmp_path / "e.avi")
 

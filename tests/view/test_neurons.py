@@ -154,6 +154,17 @@ def test_a_sum_that_is_not_what_the_forward_pass_has_is_told(relu_network, monke
     assert (table.total, table.ok, table.check) == ("7", False, "the forward pass gives 1")
 
 
+@pytest.mark.parametrize("size", [(), (3, 1), (3, 5), (3,)], ids=str)
+def test_a_bias_of_any_shape_is_the_one_of_the_unit_and_the_example(size):
+    rng = np.random.default_rng(0)
+    W = tn.tensor(rng.normal(size=(3, 2)), requires_grad=True, name="W")
+    b = tn.tensor(rng.normal(size=size), requires_grad=True, name="b")
+    J = tn.tanh(W @ rng.normal(size=(2, 3 if size == (3,) else 5)) + b).sum()
+    table = tn.draw(J, detail="neurons", inside=(1, 2), example=3).scene.table
+    assert table.rows[-1].value == np.broadcast_to(b.value, (3, 5) if size != (3,) else (3, 3))[1, 2]
+    assert table.ok is True
+
+
 def test_of_many_inputs_the_rest_is_one_row_and_the_sum_is_still_z(wide):
     table = tn.draw(wide, detail="neurons", inside=(2, 4)).scene.table
     *shown, rest, bias = table.rows

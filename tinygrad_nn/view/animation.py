@@ -89,7 +89,7 @@ class Film:
             ".html": self.html,
             ".json": self.json,
         }
-        return save_as(path, writers, "films", f" ('{path.stem}_{{:02}}{path.suffix}' would be a file a frame)")
+        return save_as(path, writers, "films", " ('frame_{:02}.png' is a file a frame)")
 
     def _files(self, path: Path) -> list[Path]:
         """The names of the frames' files."""

@@ -173,8 +173,8 @@ class Network:
 
     def b(self, level: int) -> Any:
         """Biases of a layer, or None."""
-        b = self.layers[level - 1].b
-        return None if b is None else np.broadcast_to(np.ravel(b.value), (self.width(level),))
+        layer = self.layers[level - 1]
+        return None if layer.b is None else self._column(np.broadcast_to(layer.b.value, np.shape(layer.Z.value)))
 
     def terms(self, level: int, unit: int) -> Any:
         """w a for each input of a unit; together with its bias they add up to z."""

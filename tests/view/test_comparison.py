@@ -225,6 +225,20 @@ def test_large_graphs_are_folded():
     assert x.grad is None
 
 
+def test_very_large_graphs_are_not_kept_and_compared_in_proportion():
+    def chain(n, inner):
+        y = x = tn.tensor(0.5, requires_grad=True, name="x")
+        for i in range(n):
+            y = inner(y) if i == n // 2 else tn.sin(y)
+        return (y * x).named("y")
+
+    long, other = chain(3_000, tn.sin), chain(3_000, lambda y: tn.cos(tn.cos(y)))
+    with pytest.raises(ValueError, match="of 2,000 nodes at most"):
+        tn.compare(tn.draw(long), other)
+    notes = [note.text for note in tn.compare(long, other).scene.notes]
+    assert sum(note.startswith("Only ") for note in notes) == 2
+
+
 def test_comparisons_render(model, engine):
     _, before = step(model)
     for detail in ("ops", "layers"):

@@ -132,7 +132,7 @@ def draw(
         reel = backward_pass_film(graph, source_of(wrt), mistake, show, most)
         return Film.of(reel, engine, timeout)
     asked = Request(wrt, show, fold, most, neuron, inside, example)
-    return Picture(DETAILS[detail](graph, asked), engine, timeout, Point(graph))
+    return Picture(DETAILS[detail](graph, asked), engine, timeout, Point.kept(graph))
 
 
 def _require_operations(detail: str, fold: Collection[int], neuron: Any, inside: Any) -> None:

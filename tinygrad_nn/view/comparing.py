@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.graph.names import variables_of
-from tinygrad_nn.view.graph.point import Point
+from tinygrad_nn.view.graph.point import MOST, Point
 from tinygrad_nn.view.picture import Picture
 from tinygrad_nn.view.scenes.comparison import BOXES, comparison_scene
 
@@ -79,7 +79,7 @@ def _point(x: Any, names: Any, variables: Any) -> Point:
         raise TypeError(f"compare takes tensors, or pictures that tn.draw made of them, not {type(x).__name__}")
     if x.point is None:
         raise ValueError(
-            f"compare needs the numbers behind {x!r}, which only a picture keeps that tn.draw has made of a tensor: "
-            "draw the tensor, or give it itself"
+            f"compare needs the numbers behind {x!r}, which only a picture keeps that tn.draw has made of a tensor, of "
+            f"{MOST:,} nodes at most: draw the tensor, or give it itself"
         )
     return x.point

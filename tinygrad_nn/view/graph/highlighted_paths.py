@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_nn import chain
 from tinygrad_nn.notation import format_number
+from tinygrad_nn.operation import Traced
 from tinygrad_nn.view.graph.computation import ComputationGraph, largest
 from tinygrad_nn.view.text import abridged, plural
 
@@ -31,9 +32,12 @@ def obvious_source(graph: ComputationGraph) -> Any:
 
 
 def source_of(wrt: Any) -> Any:
-    """The tensor that `wrt` names, itself or by way of its paths."""
+    """The tensor that `wrt` names, itself or by way of its paths; None for None.  TypeError for anything else."""
     source = wrt.source if isinstance(wrt, chain.PathSum) else wrt
-    return source.tensor if isinstance(source, chain.Element) else source
+    source = source.tensor if isinstance(source, chain.Element) else source
+    if source is not None and not isinstance(source, Traced):
+        raise TypeError(f"wrt takes a tensor, or paths of one by tn.paths, not {type(wrt).__name__}")
+    return source
 
 
 class HighlightedPaths:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -16,6 +16,8 @@ __all__ = ["Pair", "Point", "Recorded", "matched"]
 
 LARGEST = 1_000_000  # elements: of larger arrays only the shape is kept
 TOO_LARGE = "not kept"
+MOST = 2_000  # nodes of a graph that a picture keeps
+LONG = 1_000  # nodes of both graphs together
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,11 @@ class Point:
             for node in graph.nodes
         )
         self.root = self.nodes[place[graph.root.index]]
+
+    @classmethod
+    def kept(cls, graph: ComputationGraph) -> Point | None:
+        """What a picture keeps of a graph: nothing of a very large one, of which it shows little."""
+        return cls(graph) if len(graph.nodes) <= MOST else None
 
 
 def _recorded(graph: ComputationGraph, node: Any, operands: list[tuple[int, bool]], layer: dict[Any, int]) -> Recorded:
@@ -113,9 +120,27 @@ def matched(before: Sequence[Recorded], after: Sequence[Recorded]) -> list[Pair]
     old_keys, new_keys = ([(n.kind, n.name if n.op is None else "") for n in nodes] for nodes in (before, after))
     pairs: list[Pair] = []
     i = j = 0
-    for k, m, n in SequenceMatcher(None, old_keys, new_keys, autojunk=False).get_matching_blocks():
+    for k, m, n in _common(old_keys, new_keys):
         pairs += [Pair(node, None) for node in before[i:k]]
         pairs += [Pair(None, node) for node in after[j:m]]
         i, j = k + n, m + n
         pairs += [Pair(old, new) for old, new in zip(before[k:i], after[m:j], strict=True)]
     return pairs
+
+
+def _common(old: list[Any], new: list[Any]) -> Iterator[tuple[int, int, int]]:
+    """Where both lists have a stretch in common, and how long it is; the last one, perhaps empty, is their end.
+
+    Of long lists, what they begin and end with is set aside first: the time for what lies between grows as its square.
+    """
+    begin = end = 0
+    if len(old) + len(new) > LONG:
+        most = min(len(old), len(new))
+        begin = next((i for i in range(most) if old[i] != new[i]), most)
+        end = next((i for i in range(most - begin) if old[-1 - i] != new[-1 - i]), most - begin)
+    yield 0, 0, begin
+    middle = old[begin : len(old) - end], new[begin : len(new) - end]
+    rough = sum(map(len, middle)) > LONG
+    for k, m, n in SequenceMatcher(None, *middle, autojunk=rough).get_matching_blocks()[:-1]:
+        yield begin + k, begin + m, n
+    yield len(old) - end, len(new) - end, end

@@ -71,8 +71,10 @@ class BackwardPass:
         leaves = [node for node in graph.nodes if node.op is None] if source is None else [source]
         self.ends = [node for node in leaves if node.index in self.wanted]
         if graph.root.index not in self.wanted:
-            names = graph.name(source), graph.name(graph.root)
-            raise ValueError(f"there is no backward pass to show: no path leads from {names[0]} to {names[1]}")
+            name = graph.name(source)
+            reason = f"no path leads from {name} to {graph.name(graph.root)}"
+            reason = reason if source.tracked else f"{name} requires no gradient (requires_grad=True before it is used)"
+            raise ValueError(f"there is no backward pass to show: {reason}")
 
     def expected(self, node: Any) -> int:
         """How many parts a node has to wait for."""

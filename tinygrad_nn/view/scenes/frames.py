@@ -92,13 +92,10 @@ def _mistakes(passing: BackwardPass, snapshot: Snapshot) -> list[Note]:
     if snapshot.early:
         came, expected = snapshot.received.get(node.index, 0), passing.expected(node)
         return [Note(f"✗ {graph.name(node)} fires after {came} of {expected} parts: it passes on only these", bad=True)]
-    replaced = (
-        {s.source.index: s.source for s in graph.slots if s.source.index in snapshot.lost} if snapshot.lost else {}
-    )
-    return [
-        Note(f"✗ {_quotient(graph, x)} is replaced: {_amount(snapshot.lost[x.index])} is lost", bad=True)
-        for x in replaced.values()
-    ]
+    slots = graph.incoming.get(node.index, ()) if node is not None else ()
+    lost = {s.source.index: s.source for s in slots if s.source.index in snapshot.lost}
+    said = [f"{_quotient(graph, x)} is replaced: {_amount(snapshot.lost[x.index])} is lost" for x in lost.values()]
+    return [Note(f"✗ {'; '.join(abridged(said, 4, f'… {len(said) - 4} more …'))}", bad=True)] if said else []
 
 
 def _verdict(passing: BackwardPass, snapshot: Snapshot) -> Note:

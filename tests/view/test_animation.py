@@ -148,6 +148,8 @@ def test_with_respect_to_one_tensor_only_what_its_gradient_needs_fires():
     assert [caption.split("   ")[1] for caption in tn.draw(z, a, steps=True).captions[1:]] == [
         "z fires: it sends 9 to c", "c has received 1 of 1, and fires: it sends 18 to a, 18 to a, a now has 36",
     ]  # fmt: skip
+    wrong = tn.draw(z, a, mistake="assign").frames[-1].scene.caption.notes
+    assert wrong[-1].text == "✗ wrong: ∂z/∂a came out as 18, and is 36"
     film = tn.draw(z, tn.paths(z, c), steps=True)
     assert len(film) == 2
     assert {box.name: box.faint for box in film.frames[0].scene.boxes} == {
@@ -166,7 +168,7 @@ def test_saved_as_a_file_a_frame_and_as_json(uneven, tmp_path):
         "frame_04.dot",
     ]
     assert files[2].read_text("utf-8") == film.frames[2].source
-    again = type(film).from_json(film.save(tmp_path / "e.json").read_text("utf-8"))
+    again = tn.view.Film.from_json(film.save(tmp_path / "e.json").read_text("utf-8"))
     assert again == film
     assert again.captions == film.captions
     for name in ("frame_{.dot", "frame_{x}.dot", "{{}}.dot"):
@@ -191,6 +193,11 @@ def test_wrong_arguments(uneven, tmp_path):
         ValueError, match="detail='ops', not detail='layers' and fold=: leave that out, or draw it with"
     ):
         tn.draw(uneven, steps=True, detail="layers", fold=[1])
+    k = tn.tensor(1.0, name="k")
+    with pytest.raises(ValueError, match=r"to show: k requires no gradient \(requires_grad=True before it is used\)"):
+        tn.draw(k * uneven, k, steps=True, names={})
+    with pytest.raises(TypeError, match=r"wrt takes a tensor, or paths of one by tn\.paths, not str"):
+        tn.draw(uneven, "b", steps=True)
     with pytest.raises(ValueError, match="not neuron= and inside=: leave"):
         tn.draw(uneven, steps=True, neuron=(1, 1), inside=(1, 1))
     with pytest.raises(

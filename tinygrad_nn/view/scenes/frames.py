@@ -123,6 +123,8 @@ class _Frames:
         ids = Ids(self.graph)
         self.nodes = {ids.nodes[node.index]: node for node in self.graph.nodes}
         self.slots = {ids.arrows[slot.key]: slot for slot in self.graph.slots}
+        self.scales: dict[Any, float] = {}
+        self.heats: dict[Any, Grid] = {}
         self.boxes = [self._boxes(box) for box in base.boxes]
         self.arrows = [self._arrows(arrow) for arrow in base.arrows]
 
@@ -170,11 +172,14 @@ class _Frames:
 
     def _heat(self, node: Any, value: Any) -> Grid:
         """A gradient, or a part of one, on the scale of all that a node has in any frame; blank where nothing is."""
-        known = [s.gradient[node.index] for s in self.snapshots if node.index in s.gradient]
-        scale = max(map(largest, known), default=0.0)
-        if value is None:
-            return dataclasses.replace(grid(np.zeros(np.shape(node.value)), scale), blank=True)
-        return grid(value, scale)
+        if node.index not in self.scales:
+            known = {id(g): g for s in self.snapshots if (g := s.gradient.get(node.index)) is not None}
+            self.scales[node.index] = max(map(largest, known.values()), default=0.0)
+        key = node.index, id(value)  # most gradients are the same in many frames
+        if key not in self.heats:
+            shown = np.broadcast_to(0.0, np.shape(node.value)) if value is None else value
+            self.heats[key] = dataclasses.replace(grid(shown, self.scales[node.index]), blank=value is None)
+        return self.heats[key]
 
     def _received(self, node: Any, snapshot: Snapshot) -> Field:
         expected, late = self.passing.expected(node), node.index in snapshot.late
@@ -196,10 +201,9 @@ class _Frames:
             return [dataclasses.replace(arrow, faint=True)] * len(self.snapshots)
         texts = [f"← {_amount(s.sent[slot.key])}" for s in self.snapshots if slot.key in s.sent]
         longest = max(texts, key=measure, default="")
-        return [
-            dataclasses.replace(self._sent(arrow, slot, snapshot.sent.get(slot.key)), longest=longest)
-            for snapshot in self.snapshots
-        ]
+        sent = [self._sent(arrow, slot, snapshot.sent.get(slot.key)) for snapshot in self.snapshots]
+        heats = _of_one_size([arrow.grid for arrow in sent])
+        return [dataclasses.replace(a, longest=longest, grid=heat) for a, heat in zip(sent, heats, strict=True)]
 
     def _sent(self, arrow: Arrow, slot: Any, part: Any) -> Arrow:
         """An arrow with what is sent along it: a number, or an array."""
@@ -217,9 +221,12 @@ class _Frames:
 def _steady(fields: Sequence[Field]) -> list[Field]:
     """The same line of a box in all frames, with space for the longest."""
     longest = max((field.said for field in fields), key=measure)
-    cells = [format_number(x) for f in fields if f.grid is not None and f.grid.spelled for x in sum(f.grid.cells, ())]
-    widest = max(cells, key=lambda text: measure(text, 10), default="")
-    return [
-        dataclasses.replace(f, longest=longest, grid=f.grid and dataclasses.replace(f.grid, longest=widest))
-        for f in fields
-    ]
+    heats = _of_one_size([field.grid for field in fields])
+    return [dataclasses.replace(f, longest=longest, grid=heat) for f, heat in zip(fields, heats, strict=True)]
+
+
+def _of_one_size(heats: Sequence[Grid | None]) -> list[Grid | None]:
+    """The same heat-map in all frames; where it is numbers, with space for the longest."""
+    numbers = {x for heat in heats if heat is not None and heat.spelled for line in heat.cells for x in line}
+    widest = max(map(format_number, sorted(numbers)), key=lambda text: measure(text, 10), default="")
+    return [heat and dataclasses.replace(heat, longest=widest) for heat in heats]

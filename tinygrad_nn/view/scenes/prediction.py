@@ -84,7 +84,9 @@ def _as_a_step(J: str, moved: list[Any], total: float) -> list[str]:
         rounding = 4 * np.finfo(old.value.dtype).eps * (np.abs(old.value) + np.abs(change))
         if (np.abs(change + rate * old.gradient) > rounding + 1e-9 * np.abs(change)).any():
             return []
-    return [f"= −lr ‖∇{J}‖² = −{format_number(rate)} × {format_number(squares)}: a step of gradient descent"]
+    return [
+        f"= −lr ‖∇{J}‖² = −{format_number(float(f'{rate:.6g}'))} × {format_number(squares)}: a step of gradient descent"
+    ]
 
 
 def _others(inputs: Sequence[tuple[Recorded, Recorded]]) -> list[str]:

@@ -18,11 +18,12 @@ import numpy as np
 from tinygrad_nn.modes import no_grad
 from tinygrad_nn.nn import Module
 from tinygrad_nn.tensor import Tensor, tensor
+from tinygrad_nn.view.renderers.style import tint
 
 try:
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.colors import to_rgb
+    from matplotlib.colors import ListedColormap, to_rgb
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 except ImportError:
@@ -174,7 +175,7 @@ def weights_as_images(weights: Any, shape: tuple[int, int] = (8, 8), count: int 
     shape : rows and columns of the input image.
     count : how many units at most, in their order.
 
-    Red is positive, blue negative, white zero, and the same in all images.
+    Blue is above zero, orange below, pale is zero: the same colours and the same scale in all images, as in `tn.draw`.
     Raises ValueError if an image does not have as many pixels as there are weights.
 
     Source: M. Thill, "Yet another Neural Networks Introduction", to-do list: "Visualize the first hidden layer of the
@@ -194,9 +195,14 @@ def weights_as_images(weights: Any, shape: tuple[int, int] = (8, 8), count: int 
     for ax in panels.flat:
         ax.axis("off")
     for ax, w in zip(panels.flat, W, strict=False):
-        image = ax.imshow(w.reshape(shape), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        image = ax.imshow(w.reshape(shape), cmap=_signs(), vmin=-limit, vmax=limit)
     figure.colorbar(image, ax=panels, shrink=0.8, label="weight")
     return figure
+
+
+def _signs() -> ListedColormap:
+    """The colours of signs in all pictures of this package."""
+    return ListedColormap([tint(x, 1.0) for x in np.linspace(-1, 1, 255)], "signs")
 
 
 def confusion_matrix(predicted: Any, *data: Any, names: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:

@@ -216,9 +216,26 @@ def test_arrays_are_heat_maps_and_small_ones_numbers(network):
 
 def test_large_arrays_are_averaged_over_blocks():
     x = tn.tensor(np.arange(240.0).reshape(12, 20), requires_grad=True, name="x")
-    grid = node(tn.draw(x.sum()), "x").fields[1].grid
+    field = node(tn.draw(x.sum()), "x").fields[1]
+    grid = field.grid
     assert (len(grid.cells), len(grid.cells[0]), grid.exact) == (6, 10, False)
     assert grid.cells[0][0] == np.mean([0, 1, 20, 21])
+    assert (grid.scale, field.text) == (239.0, "±239, means of ≤ 4")  # of the values
+
+
+def test_zeros_and_ones_have_the_colours_of_their_values_whatever_the_means_are():
+    labels = np.eye(10)[np.arange(60) % 10].T
+    W = tn.tensor(np.eye(10), requires_grad=True, name="W")
+    z = (W @ tn.tensor(labels, name="labels")).sum()
+    field = node(tn.draw(z), "labels").fields[1]
+    assert (field.grid.scale, field.text) == (1.0, "±1, means of ≤ 12")
+    assert 0 <= min(map(min, field.grid.cells)) < max(map(max, field.grid.cells)) < 0.5
+
+
+def test_the_table_says_what_its_heat_maps_are_when_they_are_no_numbers():
+    W = tn.tensor(np.linspace(-1, 1, 240).reshape(12, 20), requires_grad=True, name="W")
+    table = tn.draw((W * W).sum(), wrt=W).scene.table
+    assert table.rest[0] == "Colours: ±2, means of ≤ 4"
 
 
 def test_paths_of_arrays_are_heat_maps_that_add_up(network):
@@ -242,7 +259,7 @@ def test_a_changed_value_is_noted_in_red_and_gives_no_number():
     assert all(note.bad for note in picture.scene.notes)
     assert "t of shape () was changed after multiply used it" in picture.scene.notes[0].text
     assert not picture.scene.table.rows
-    assert "25" not in picture.source
+    assert ">25<" not in picture.source
     assert "10" not in [row.text for n in picture.scene.boxes for row in n.fields]
 
 

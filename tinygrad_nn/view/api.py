@@ -12,10 +12,12 @@ from tinygrad_nn.operation import Traced
 from tinygrad_nn.variables import called_in_program
 from tinygrad_nn.view.animation import Film
 from tinygrad_nn.view.graph.computation import ComputationGraph
+from tinygrad_nn.view.graph.highlighted_paths import source_of
+from tinygrad_nn.view.graph.point import Point
 from tinygrad_nn.view.models import is_model, output_of
 from tinygrad_nn.view.picture import Picture
 from tinygrad_nn.view.scene import Direction, Scene, noted, titled
-from tinygrad_nn.view.scenes.backward_pass import backward_pass
+from tinygrad_nn.view.scenes.frames import backward_pass_film
 from tinygrad_nn.view.scenes.neurons import neurons_scene
 from tinygrad_nn.view.scenes.operations import layers_scene, operations_scene
 from tinygrad_nn.view.scenes.program import is_compiled, program_scene
@@ -78,7 +80,8 @@ def draw(
         error signals that come back and add up to its own.  Units count from 1; layer 0 is the input.
     inside : (ℓ, i): with "neurons", figure 2: inputs, weights, sum, bias and activation of this unit.
     example : which column of the batch "neurons" shows, counted from 1.
-    steps : the backward pass as a `Film`: which node fires, what it sends, who is still waiting.
+    steps : the backward pass as a `Film`: which node fires, what it sends, who is still waiting; with `wrt` only what
+        its gradient needs.  It draws operations, so that `detail`, `fold`, `neuron` and `inside` are not for it.
     mistake : with `steps`, one of the two classic ones, with its wrong numbers in red: "assign" (parts replace each
         other instead of being added) or "order" (a node fires before all its parts have come).
     timeout : seconds that the boxes may take to be written, and seconds that a layout may take; what takes longer comes
@@ -161,8 +164,21 @@ def draw(
         return Picture(scene, engine, timeout, width, theme)
 
     if steps or mistake is not None:
-        heading, captions, scenes = backward_pass(graph, mistake, show, most)
-        towards = towards or Direction.RIGHT  # all frames alike
-        pictures = [picture(dataclasses.replace(scene, wide=True)) for scene in scenes]
-        return Film(pictures, captions, title or heading)
-    return picture(noted(DETAILS[detail or "ops"](graph, asked), remark))
+        _require_operations(detail, fold, neuron, inside)
+        reel = backward_pass_film(graph, source_of(wrt), mistake, show, most)
+        frames = [titled(dataclasses.replace(frame, direction=towards, wide=True), title) for frame in reel.frames]
+        reel = dataclasses.replace(reel, title=title or reel.title, frames=tuple(frames))
+        return Film.of(reel, engine, timeout, width, theme)
+    found = picture(noted(DETAILS[detail or "ops"](graph, asked), remark))
+    return dataclasses.replace(found, point=Point.kept(graph))
+
+
+def _require_operations(detail: str | None, fold: Collection[int], neuron: Any, inside: Any) -> None:
+    """ValueError where a film is asked for something that it does not draw."""
+    asked = [f"detail={detail!r}"] * (detail not in (None, "ops")) + ["fold="] * bool(fold)
+    asked += ["neuron="] * (neuron is not None) + ["inside="] * (inside is not None)
+    if asked:
+        raise ValueError(
+            f"steps= shows the backward pass operation by operation, detail='ops', not {' and '.join(asked)}: leave "
+            "that out, or draw it without steps="
+        )

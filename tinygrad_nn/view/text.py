@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,11 +12,12 @@ import numpy as np
 from tinygrad_nn.notation import abridged, clean, format_large, format_number, superscript
 
 __all__ = [
-    "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "measure", "percent", "plural", "shape",
-    "shorten", "sum_of",
+    "CAPTION", "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure", "percent",
+    "plural", "shape", "shorten", "sum_of", "wrapped",
 ]  # fmt: skip
 
 T = TypeVar("T")
+CAPTION = 13  # the size of the letters of captions, which are bold
 
 _PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
@@ -97,6 +98,16 @@ def cleaned(value: Any) -> Any:
     return dataclasses.replace(value, **new) if new else value  # type: ignore[type-var]
 
 
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """Names in a sentence, of many the first ones.
+
+    >>> listed(["W¹", "b¹", "W²"])
+    'W¹, b¹ and W²'
+    """
+    shown = [*names[:most], f"{len(names) - most} more"] if len(names) > most else names
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
 def shorten(text: str, length: int = 40) -> str:
     """Long text cut in the middle, so that both ends still tell what it is."""
     text = clean(text)
@@ -135,3 +146,18 @@ def measure(text: str, size: float = 12.0, bold: bool = False) -> float:
         else:
             total += 600
     return total * size / 1000 * (1.08 if bold else 1.0)
+
+
+def wrapped(text: str, width: float, size: float = 12.0, bold: bool = True) -> list[str]:
+    """Text in lines of at most so many points; a word that is longer has its own.
+
+    >>> wrapped("u has received 2 of 2, and fires", 100)
+    ['u has received 2', 'of 2, and fires']
+    """
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and measure(f"{lines[-1]} {word}", size, bold) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines

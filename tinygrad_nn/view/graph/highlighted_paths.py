@@ -11,10 +11,11 @@ import numpy as np
 from tinygrad_nn import chain
 from tinygrad_nn.naming import recorded
 from tinygrad_nn.notation import format_number
+from tinygrad_nn.operation import Traced
 from tinygrad_nn.view.graph.computation import ComputationGraph, largest
 from tinygrad_nn.view.text import abridged, plural
 
-__all__ = ["HighlightedPaths", "obvious_source", "require_dependence"]
+__all__ = ["HighlightedPaths", "obvious_source", "require_dependence", "source_of"]
 
 LANES = 4  # so many paths get a lane each; of more, the flow of all is drawn
 MOST = 8  # so many paths are all listed
@@ -51,6 +52,15 @@ def signed_size(flow: Any) -> float:
     """Of a number itself; of an array the largest absolute value, with the sign of the sum."""
     flow = np.asarray(flow, dtype=float)
     return float(flow.item()) if flow.size == 1 else math.copysign(largest(flow), float(np.nansum(flow)))
+
+
+def source_of(wrt: Any) -> Any:
+    """The tensor that `wrt` names, itself or by way of its paths; None for None.  TypeError for anything else."""
+    source = wrt.source if isinstance(wrt, chain.PathSum) else wrt
+    source = source.tensor if isinstance(source, chain.Element) else source
+    if source is not None and not isinstance(source, Traced):
+        raise TypeError(f"wrt takes a tensor, or paths of one by tn.paths, not {type(wrt).__name__}")
+    return source
 
 
 class HighlightedPaths:

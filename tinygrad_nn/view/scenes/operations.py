@@ -8,20 +8,19 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
-
-from tinygrad_nn.view.graph.computation import CHANGED, ComputationGraph, Slot
+from tinygrad_nn.view.graph.computation import ComputationGraph, Slot
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer, layers_in
-from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Note, Role, Scene
+from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Role, Scene, noted
 from tinygrad_nn.view.scenes.contents import Contents
 from tinygrad_nn.view.scenes.folding import fold, readable
 from tinygrad_nn.view.scenes.layers import layer_box
 from tinygrad_nn.view.scenes.path_table import path_table
+from tinygrad_nn.view.scenes.remarks import remarks
 from tinygrad_nn.view.scenes.request import Request
 from tinygrad_nn.view.text import layer_of
 
-__all__ = ["Ids", "layers_scene", "operations", "operations_scene"]
+__all__ = ["Ids", "layers_scene", "operations", "operations_scene", "role"]
 
 MOST, FEWEST = 250, 16  # boxes: where nobody says, and where there is no time for more
 DATA = {"X", "x", "A⁰"}  # names of what goes into a network
@@ -33,9 +32,8 @@ def operations_scene(graph: ComputationGraph, asked: Request) -> Scene:
     scene = operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 40, asked.deadline)
     if boxed or not layers_in(graph):
         return scene
-    simpler = layers_scene(graph, asked)
-    note = Note("Each dense layer is one box, as its operations are wider than the picture; width= makes room for them")
-    return dataclasses.replace(scene, simpler=dataclasses.replace(simpler, notes=(*simpler.notes, note)))
+    note = "Each dense layer is one box, as its operations are wider than the picture; width= makes room for them"
+    return dataclasses.replace(scene, simpler=noted(layers_scene(graph, asked), note))
 
 
 def layers_scene(graph: ComputationGraph, asked: Request) -> Scene:
@@ -79,7 +77,7 @@ def operations(
         arrows=tuple(_line(slot, ids, paths) for slot in graph.slots if _drawn_between(slot, ids, show)),
         clusters=tuple(Cluster(f"layer{k}", f"layer {k}") for k in sorted(set(layers.values()))),
         table=path_table(paths) if paths is not None else None,
-        notes=_warnings(graph),
+        notes=remarks(graph),
     )
     filling = _Filling(graph, ids, show, paths)
     whole = fold(bare, most or readable(bare, MOST))
@@ -131,32 +129,6 @@ class _Filling:
         return arrow if arrow.count > 1 else self.contents.arrow(self.slots[arrow.id], arrow, self.ids.layer)
 
 
-def _warnings(graph: ComputationGraph) -> tuple[Note, ...]:
-    """What is wrong with the graph, and what one should know about its gradients."""
-    messages = list(dict.fromkeys(graph.broken.values()))
-    if graph.released:
-        messages = messages[-1:]  # the result's says it for all
-    notes = [Note(message, bad=True) for message in messages[:2]]
-    if len(messages) > 2:
-        notes.append(Note(f"The same holds for {len(messages) - 2} more operations", bad=True))
-    stale = [graph.name(n) for n in graph.nodes if graph.stale.get(n.index) == CHANGED]
-    if stale:
-        was, it = ("was", "it") if len(stale) == 1 else ("were", "them")
-        after = f"{was} changed after an operation had used {it}; the graph is of before"
-        notes.append(Note(f"{_listed(stale)} {after}", bad=True))
-    if not graph.root.tracked:
-        notes.append(Note("No gradient flows here: nothing this was made from has requires_grad=True"))
-    elif np.size(graph.root.value) != 1:
-        name = graph.name(graph.root)
-        notes.append(Note(f"{name} has {np.size(graph.root.value)} elements: the gradients are those of their sum"))
-    return tuple(notes)
-
-
-def _listed(names: list[str]) -> str:
-    shown = [*names[:4], f"{len(names) - 4} more"] if len(names) > 4 else names
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-
-
 def _drawn(node: Any, ids: Ids, show: Collection[str]) -> bool:
     if node.index in ids.layer:
         return node is ids.layer[node.index].Z
@@ -169,8 +141,8 @@ def _drawn_between(slot: Slot, ids: Ids, show: Collection[str]) -> bool:
     return slot.source.index in ids.layer or _drawn(slot.source, ids, show)
 
 
-def _role(graph: ComputationGraph, node: Any) -> Role:
-    """What a node is in its graph."""
+def role(graph: Any, node: Any) -> Role:
+    """What a node is in its graph, or in a point of one."""
     if node.op is not None:
         return Role.OUTPUT if node is graph.root else Role.OPERATION
     name = node.name or ""
@@ -199,7 +171,7 @@ def _outline(graph: ComputationGraph, node: Any, ids: Ids, layers: dict[Any, int
     kind = node.op.name if node.op is not None else ""
     return Box(
         key,
-        _role(graph, node),
+        role(graph, node),
         name,
         name,
         cluster=f"layer{layer}" if layer else "",

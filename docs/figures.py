@@ -1,4 +1,4 @@
-"""Make the figures of chain_rule.md by running its code; `python docs/figures.py` renews them, a test compares."""
+"""Make the figures of pages by running their code; `python docs/figures.py` renews them, a test compares."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGE = HERE / "chain_rule.md"
+PAGES = [HERE / "chain_rule.md", HERE / "drawing.md"]
 
 
-def make(folder: Path) -> list[Path]:
-    """Run the page's Python in this folder and return the figures that it has saved there.
+def make(folder: Path, page: Path) -> list[Path]:
+    """Run a page's Python in this folder and return the figures that it has saved there.
 
     The code is compiled with its place in the page, so that the tooltips in the figures lead to the right line.
     """
     names: dict[str, object] = {"__name__": "__main__"}
-    text = PAGE.read_text("utf-8")
+    text = page.read_text("utf-8")
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         for block in re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S):
             start = text.count("\n", 0, block.start(1))
             for example in doctest.DocTestParser().get_examples(block.group(1)):
-                exec(compile("\n" * (start + example.lineno) + example.source, PAGE.name, "single"), names)
-    return sorted(folder.glob("chain_rule_*.svg"))
+                expected = contextlib.suppress(Exception) if example.exc_msg else contextlib.nullcontext()
+                with expected:
+                    exec(compile("\n" * (start + example.lineno) + example.source, page.name, "single"), names)
+    return sorted(folder.glob(f"{page.stem}_*.svg"))
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent))
-    with tempfile.TemporaryDirectory() as temporary:
-        for figure in make(Path(temporary)):
-            (HERE / "images" / figure.name).write_bytes(figure.read_bytes())
-            print(f"wrote {HERE / 'images' / figure.name}", file=sys.stderr)
+    for page in PAGES:
+        with tempfile.TemporaryDirectory() as temporary:
+            for figure in make(Path(temporary), page):
+                (HERE / "images" / figure.name).write_bytes(figure.read_bytes())
+                print(f"wrote {HERE / 'images' / figure.name}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""docs/chain_rule.md shows the pictures that its code draws, and they say the numbers that were checked by hand."""
+"""Pages show the pictures that their code draws; those of chain_rule.md say the numbers that were checked by hand."""
 
 import importlib.util
 import re
@@ -9,7 +9,6 @@ import pytest
 from pictures import words_of
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "chain_rule.md"
 IMAGES = ROOT / "docs" / "images"
 
 _spec = importlib.util.spec_from_file_location("figures", ROOT / "docs" / "figures.py")
@@ -17,7 +16,11 @@ figures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(figures)
 
 # file name -> what the page says instead of the picture
-SHOWN = {name: said for said, name in re.findall(r"^!\[(.*)\]\(images/(.*)\)$", PAGE.read_text("utf-8"), re.M)}
+SHOWN = {
+    name: (page, said)
+    for page in figures.PAGES
+    for said, name in re.findall(r"^!\[(.*)\]\(images/(.*)\)$", page.read_text("utf-8"), re.M)
+}
 
 
 def said_by(svg: Path) -> list[str]:
@@ -27,11 +30,14 @@ def said_by(svg: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return {path.name: path for path in figures.make(tmp_path_factory.mktemp("figures"))}
+    folder = tmp_path_factory.mktemp("figures")
+    return {path.name: path for page in figures.PAGES for path in figures.make(folder, page)}
 
 
-def test_the_page_shows_every_figure_that_it_makes(made):
-    assert set(SHOWN) == set(made) == {path.name for path in IMAGES.glob("chain_rule_*.svg")}
+def test_the_pages_show_every_figure_that_they_make(made):
+    assert (
+        set(SHOWN) == set(made) == {path.name for page in figures.PAGES for path in IMAGES.glob(f"{page.stem}_*.svg")}
+    )
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -41,11 +47,12 @@ def test_figure_is_what_the_page_draws(name, made):
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_figure_is_described_in_words_and_says_where_it_was_made(name):
-    assert len(SHOWN[name]) > 60
+    page, said = SHOWN[name]
+    assert len(said) > 60
     root = ET.parse(IMAGES / name).getroot()
     assert root.get("role") == "img"
-    lines = PAGE.read_text("utf-8").splitlines()
-    for number in re.findall(r"made at line (\d+) of chain_rule\.md", (IMAGES / name).read_text("utf-8")):
+    lines = page.read_text("utf-8").splitlines()
+    for number in re.findall(rf"made at line (\d+) of {page.name}", (IMAGES / name).read_text("utf-8")):
         assert lines[int(number) - 1].startswith((">>> ", "... ")), "renew it: python docs/figures.py"
 
 

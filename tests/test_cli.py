@@ -239,6 +239,13 @@ def test_draw_a_network(mine):
     assert "3 × 1" in shown
 
 
+def test_draw_the_backward_pass_step_by_step(mine):
+    assert cli.main(["draw", "mine.py:z", "--steps", "-o", "z.svg"]) == 0
+    assert "The backward pass begins" in labels(mine / "z.svg")
+    assert cli.main(["draw", "mine.py:z", "--steps", "--wrt", "x", "-o", "step_{}.svg"]) == 0
+    assert len(list(mine.glob("step_*.svg"))) > 1
+
+
 def test_draw_paths_from_one_tensor(mine):
     assert cli.main(["draw", "mine.py:z", "--wrt", "x", "-o", "x.svg"]) == 0
     assert "dz/dx" in labels(mine / "x.svg").replace(" ", "")
@@ -280,6 +287,7 @@ def test_the_ending_says_what_is_written(mine, suffix):
         ("draw mine.py:z --wrt q", "leads to what is drawn; there are t, x, y, z"),
         ("draw mine.py:z --detail pixels", "invalid choice: 'pixels'"),
         ("draw mine.py:z -o z.bmp", "'.bmp'"),
+        ("draw mine.py:z --steps --detail layers", "z cannot be drawn so: steps= shows the backward pass operation by"),
         ("draw mine.py:z -o no/such/z.svg", "cannot write "),
         ("draw syntax.py:z", "syntax.py, line 2: "),
         ("draw leaves.py:z", "leaves.py, line 2: SystemExit: 3"),

@@ -38,6 +38,7 @@ _MODULES = ("chain", "checkpoint", "data", "nn", "optim", "plot", "compiler", "s
 _LATER = {
     "paths": "chain",
     "draw": "view",
+    "compare": "view",
     "explain": "view",
     "fit": "training",
     "compile": "compiler",

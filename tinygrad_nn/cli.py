@@ -103,6 +103,9 @@ def make_parser() -> Parser:
     draw.add_argument("-o", "--out", type=Path, metavar="PICTURE", help=_PICTURE)
     draw.add_argument("--wrt", metavar="NAME", help="show the paths from this tensor and their sum, the gradient")
     draw.add_argument("--detail", choices=LEVELS, default="ops", help="what a box stands for (default: %(default)s)")
+    draw.add_argument(
+        "--steps", action="store_true", help="show the backward pass step by step: .svg .gif .html, or a file a step"
+    )
     draw.set_defaults(run=run_draw)
     return parser
 
@@ -201,7 +204,7 @@ def run_program(path: Path, *arguments: str) -> None:
 # --- draw -----------------------------------------------------------------------------------------
 
 
-def run_draw(what: str, out: Path | None, wrt: str | None, detail: str) -> None:
+def run_draw(what: str, out: Path | None, wrt: str | None, detail: str, steps: bool) -> None:
     """Draw something of a file."""
     file, _, name = what.rpartition(":")
     if not file or not name.isidentifier():
@@ -217,8 +220,8 @@ def run_draw(what: str, out: Path | None, wrt: str | None, detail: str) -> None:
         names = {key: value for key, value in variables.items() if isinstance(value, tn.Tensor)}
         source = None if wrt is None else find_tensor(wrt, names, root)
         try:
-            picture = tn.draw(root, wrt=source, detail=detail, names=names)
-        except (ValueError, NotImplementedError) as reason:
+            picture = tn.draw(root, wrt=source, detail=detail, names=names, steps=steps)
+        except (ValueError, NotImplementedError, tn.MutationError) as reason:
             raise UserError(f"{name} cannot be drawn so: {_first_line(reason)}") from None
         target = (out or Path(f"{name}.svg")).absolute()
         save(picture, target)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn import operands
+from tinygrad_nn import notebook, operands
 from tinygrad_nn.errors import label
 from tinygrad_nn.modes import ACTIVE, MODE
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.numpy_protocol import LEAVES_GRAPH
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops import arithmetic
@@ -90,6 +91,35 @@ def text(t: Any) -> str:
     elif t.requires_grad:
         parts.append("requires_grad=True")
     return f"tensor({', '.join(parts)})"
+
+
+EDGE = 5  # rows or columns of a larger array that are shown
+
+
+def as_html(t: Any) -> str:
+    """What a notebook shows: the numbers on tints of their size, and what sets the tensor apart."""
+    value = np.asarray(t.value)
+    said = [f"shape {value.shape}", str(value.dtype)]
+    said += [f"made by {t.op.name}"] if t.op is not None else ["requires_grad=True"] if t.requires_grad else []
+    title = notebook.heading(f"{t.name or 'tensor'}: {', '.join(said)}")
+    if not 0 < value.ndim <= 2 or not value.size:
+        return title + notebook.paragraph(np.array2string(value, separator=", ", threshold=200))
+    rows, columns = (_shown(n) for n in np.atleast_2d(value).shape)
+    numbers = np.atleast_2d(value)
+    finite = np.abs(numbers[np.isfinite(numbers)].astype(float))
+    scale = float(np.max(finite, initial=0.0))
+    cells, styles = [], {}
+    for i, row in enumerate(rows):
+        cells.append(["⋮" if row is None else "…" if j is None else format_number(numbers[row, j]) for j in columns])
+        for k, j in enumerate(columns):
+            if row is not None and j is not None:
+                styles[i, k] = notebook.tinted(float(numbers[row, j]), scale)
+    return title + notebook.table(cells, right=range(len(columns)), styles=styles)
+
+
+def _shown(n: int) -> list[int | None]:
+    """The rows or columns that are shown, with None for what is left out."""
+    return list(range(n)) if n <= 2 * EDGE else [*range(EDGE), None, *range(n - EDGE, n)]
 
 
 # --- arrays and copies -----------------------------------------------------------------------------------------------

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-__all__ = ["Term", "bracket", "format_large", "format_number", "spell_index", "subscript", "superscript"]
+__all__ = [
+    "Term",
+    "abridged",
+    "bracket",
+    "clean",
+    "format_large",
+    "format_number",
+    "spell_index",
+    "subscript",
+    "superscript",
+]
+
+T = TypeVar("T")
 
 _UPPER = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 _LOWER = str.maketrans("0123456789-−", "₀₁₂₃₄₅₆₇₈₉₋₋")
@@ -70,15 +83,16 @@ def format_number(x: Any) -> str:
         text = str(int(value))
     elif size < 1e-3 or size >= 1e6:
         mantissa, exponent = f"{value:.4e}".split("e")
-        text = f"{_exact(mantissa, value / 10.0 ** int(exponent))}e{int(exponent)}"
+        text = f"{_exact(mantissa, value, int(exponent))}e{int(exponent)}"
     else:
         text = _exact(f"{value:.4f}" if size < 10 else f"{value:.{max(0, 4 - math.floor(math.log10(size)))}f}", value)
     return text.replace("-", "−")
 
 
-def _exact(text: str, value: float) -> str:
+def _exact(text: str, value: float, exponent: int = 0) -> str:
     """Zeros at the end say that there were more digits; without them the number is exact."""
-    return text.rstrip("0").rstrip(".") if "." in text and abs(float(text) - value) < 1e-12 * abs(value) else text
+    exact = abs(float(f"{text}e{exponent}") - value) <= 1e-12 * abs(value)  # 10.0**exponent may be 0, the number is not
+    return text.rstrip("0").rstrip(".") if "." in text and exact else text
 
 
 def format_large(n: int) -> str:
@@ -89,6 +103,21 @@ def format_large(n: int) -> str:
     """
     digits = str(abs(n))
     return f"{'−' if n < 0 else ''}{digits[0]}.{digits[1:5]}e{len(digits) - 1}"
+
+
+def clean(text: str) -> str:
+    """Text that XML and terminals can carry: control characters become blanks, lone surrogates a replacement mark."""
+    if text.isprintable():
+        return text
+    return "".join(
+        "\ufffd" if "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c if c.isprintable() or c == " " else " "
+        for c in text
+    )
+
+
+def abridged(items: Sequence[T], most: int, gap: T) -> list[T]:
+    """Very many items with the middle left out, and something in its place."""
+    return list(items) if len(items) <= most else [*items[: most // 2], gap, *items[-(most // 2) :]]
 
 
 def spell_index(value: Any) -> str:

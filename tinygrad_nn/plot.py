@@ -7,6 +7,7 @@ Every function draws into `ax` or into a new figure, and returns what it drew in
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,11 +18,12 @@ import numpy as np
 from tinygrad_nn.modes import no_grad
 from tinygrad_nn.nn import Module
 from tinygrad_nn.tensor import Tensor, tensor
+from tinygrad_nn.view.renderers.style import tint
 
 try:
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.colors import to_rgb
+    from matplotlib.colors import ListedColormap, to_rgb
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 except ImportError:
@@ -40,12 +42,34 @@ _DASHES = ["-", (0, (5, 2)), (0, (1, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (3
 _MARKERS = "o^sDvPX*"
 
 
+class _ShownFigure(Figure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return _png(self)
+
+
+class _ShownAxes(Axes):
+    """Axes that show the figure they are in."""
+
+    def _repr_png_(self) -> bytes:
+        return _png(self.figure)
+
+
+def _png(figure: Any) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110)
+    return out.getvalue()
+
+
 def _style(i: int) -> dict[str, Any]:
     return {"color": COLOURS[i % len(COLOURS)], "linestyle": _DASHES[i % len(_DASHES)]}
 
 
 def _axes(ax: Axes | None, size: tuple[float, float] = (5.0, 4.0)) -> Axes:
-    return Figure(figsize=size, layout="constrained").add_subplot() if ax is None else ax
+    if ax is not None:
+        return ax
+    return _ShownFigure(figsize=size, layout="constrained").add_subplot(axes_class=_ShownAxes)
 
 
 def _outputs(model: Any, X: np.ndarray) -> np.ndarray:
@@ -72,7 +96,7 @@ def history(history: Any) -> Figure:
         ("update to weight ‖Δw‖/‖w‖", history.update_ratios, True),
     ]
     panels = [panel for panel in panels if any(panel[1].values())]
-    figure = Figure(figsize=(3.6 * len(panels), 3.2), layout="constrained")
+    figure = _ShownFigure(figsize=(3.6 * len(panels), 3.2), layout="constrained")
     for ax, (title, lines, logarithmic) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for i, (name, values) in enumerate((name, values) for name, values in lines.items() if values):
             ax.plot(range(1, len(values) + 1), values, label=name.replace("_", " "), **_style(i))
@@ -151,7 +175,7 @@ def weights_as_images(weights: Any, shape: tuple[int, int] = (8, 8), count: int 
     shape : rows and columns of the input image.
     count : how many units at most, in their order.
 
-    Red is positive, blue negative, white zero, and the same in all images.
+    Blue is above zero, orange below, pale is zero: the same colours and the same scale in all images, as in `tn.draw`.
     Raises ValueError if an image does not have as many pixels as there are weights.
 
     Source: M. Thill, "Yet another Neural Networks Introduction", to-do list: "Visualize the first hidden layer of the
@@ -165,15 +189,20 @@ def weights_as_images(weights: Any, shape: tuple[int, int] = (8, 8), count: int 
     W = W[:count]
     columns = int(np.ceil(np.sqrt(len(W))))
     rows = -(-len(W) // columns)
-    figure = Figure(figsize=(0.8 * columns + 0.7, 0.8 * rows), layout="constrained")
+    figure = _ShownFigure(figsize=(0.8 * columns + 0.7, 0.8 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
     limit = np.abs(W).max() or 1.0
     for ax in panels.flat:
         ax.axis("off")
     for ax, w in zip(panels.flat, W, strict=False):
-        image = ax.imshow(w.reshape(shape), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        image = ax.imshow(w.reshape(shape), cmap=_signs(), vmin=-limit, vmax=limit)
     figure.colorbar(image, ax=panels, shrink=0.8, label="weight")
     return figure
+
+
+def _signs() -> ListedColormap:
+    """The colours of signs in all pictures of this package."""
+    return ListedColormap([tint(x, 1.0) for x in np.linspace(-1, 1, 255)], "signs")
 
 
 def confusion_matrix(predicted: Any, *data: Any, names: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:

@@ -12,11 +12,13 @@ import tinygrad_nn as tn
 pytest.importorskip("matplotlib")
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 
 from tinygrad_nn import plot
 from tinygrad_nn.training import History
+from tinygrad_nn.view.renderers.style import tint
 
 
 @pytest.fixture
@@ -93,6 +95,9 @@ def test_weights_as_images(raised):
         assert np.array_equal(images[1].get_array(), model[0].W.value[1].reshape(2, 3))
         assert {image.get_clim() for image in images} == {images[0].get_clim()}  # one scale
         assert images[0].get_clim()[0] == -images[0].get_clim()[1]
+        assert to_hex(images[0].cmap(1.0)) == tint(1, 1)  # a sign has the colour that it has in pictures
+        assert to_hex(images[0].cmap(0.0)) == tint(-1, 1)
+        assert to_hex(images[0].cmap(0.5)) == tint(0, 1)
     assert len([ax for ax in plot.weights_as_images(model, (2, 3), count=2).axes if ax.images]) == 2
     assert "W has shape (5, 6), expected (units, 8 · 8 pixels)" in raised(ValueError, plot.weights_as_images, model)
 

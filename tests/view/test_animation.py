@@ -27,9 +27,11 @@ def rows(frame, name):
 def test_a_node_fires_only_when_all_parts_have_come(uneven):
     film = tn.draw(uneven, steps=True)
     assert len(film) == 5
-    assert [rows(frame, "b")["received"] for frame in film.frames] == ["0 of 3", "1 of 3", "2 of 3", "3 of 3", "3 of 3"]
+    assert [rows(frame, "b")["received"] for frame in film.frames] == [
+        "○○○ 0 of 3", "●○○ 1 of 3", "●●○ 2 of 3", "●●● 3 of 3", "●●● 3 of 3",
+    ]  # fmt: skip
     assert film.captions[4].split("   ")[1].startswith("b has received 3 of 3, and fires")
-    assert "✓ done" in film.frames[-1].scene.notes[-1].text
+    assert "✓ done" in film.frames[-1].scene.caption.notes[-1].text
 
 
 def test_frames_say_what_is_sent(founding):
@@ -40,26 +42,41 @@ def test_frames_say_what_is_sent(founding):
     assert [rows(frame, "t")["∂z/∂t"] for frame in film.frames[-3:]] == ["–", "−0.4678", "−5.5543"]
 
 
-def test_assigning_instead_of_adding_is_wrong_in_red(uneven):
-    film = tn.draw(uneven, mistake="assign")
+def struck(film):
+    return [[f.said for box in frame.scene.boxes for f in box.fields if f.struck] for frame in film.frames]
+
+
+def test_assigning_instead_of_adding_is_struck_through_where_it_happens(uneven, engine):
+    film = tn.draw(uneven, mistake="assign", engine=engine)
     last = film.frames[-1].scene
-    assert last.notes[-1].bad
-    assert last.notes[-1].text.startswith("✗ wrong: ∂e/∂a came out as −5.2291, and is ")
+    assert last.caption.notes[-1].bad
+    assert last.caption.notes[-1].text.startswith("✗ wrong: ∂e/∂a came out as −5.2291, and is ")
+    assert struck(film) == [[], [], ["~~3.2432 +~~ 4"], ["~~4 +~~ −2.6146"], ["~~−5.2291 +~~ −5.2291"]]
+    said = [[note.text for note in frame.scene.caption.notes] for frame in film.frames]
+    assert said[:3] == [[], [], ["✗ ∂e/∂b is replaced: 3.2432 is lost"]]
+    assert 'text-decoration="line-through"' in film.frames[2].svg()
+    assert "line-through" not in film.frames[1].svg()
+    assert "\\struck{3.2432 +}" in film.frames[2].tex()
+    assert "newcommand" not in film.frames[1].tex()
+    assert "~~3.2432 +~~ 4" in film.frames[2].text()
     assert any(row.bad for n in last.boxes if n.name == "a" for row in n.fields)
     assert "#b3261e" in film.frames[-1].source
 
 
-def test_firing_too_early_is_wrong_in_red(uneven):
+def test_firing_too_early_is_struck_through_where_it_happens(uneven):
     film = tn.draw(uneven, mistake="order")
     last = film.frames[-1]
-    assert rows(last, "b")["received"] == "3 of 3, too late"
-    assert last.scene.notes[-1].text.startswith("✗ wrong: ∂e/∂a")
+    assert rows(last, "b")["received"] == "●●● 3 of 3, too late"
+    assert last.scene.caption.notes[-1].text.startswith("✗ wrong: ∂e/∂a")
+    (early,) = [k for k, texts in enumerate(struck(film)) if texts]
+    assert struck(film)[early] == ["~~●●○ 2 of 3~~ too early"]
+    assert film.frames[early].scene.caption.notes[0].text == "✗ b fires after 2 of 3 parts: it passes on only these"
 
 
 def test_a_mistake_may_do_no_harm():
     t = tn.tensor(1.0, requires_grad=True, name="t")
     film = tn.draw(tn.exp(t), mistake="order")
-    assert "does no harm" in film.frames[-1].scene.notes[-1].text
+    assert "does no harm" in film.frames[-1].scene.caption.notes[-1].text
 
 
 def test_strip_holds_all_frames(uneven, engine):
@@ -70,10 +87,93 @@ def test_strip_holds_all_frames(uneven, engine):
     assert len(ids) == len(set(ids))
 
 
-def test_frames_do_not_move(founding):
-    film = tn.draw(founding[1], steps=True)
-    sizes = {ET.fromstring(frame.svg()).get("viewBox").split()[2] for frame in film.frames}
-    assert max(map(float, sizes)) - min(map(float, sizes)) < 4
+@pytest.fixture
+def arrays():
+    """Vectors of which one is used twice, one drawn as numbers and one as a heat-map."""
+    W = tn.tensor(np.linspace(-1, 1, 24).reshape(8, 3), requires_grad=True, name="W")
+    h = tn.tanh(W @ np.array([[1.0], [2.0], [-1.0]])).named("h")
+    y = h[[0, 3, 7]].named("y")
+    return ((1234.5678 * y * y).sum() + tn.exp(0.1 * h).sum()).named("J")
+
+
+def places(svg):
+    """Where the outlines of boxes and the texts of arrows and captions are."""
+    found = []
+    for group in ET.fromstring(svg).iter():
+        if group.get("class", "").startswith("node"):
+            found.append((group.get("id"), next(e for e in group.iter() if e.tag.endswith("polygon")).get("points")))
+        if group.get("class") == "graph":
+            found.append([(e.get("x"), e.get("y")) for e in group if e.tag.endswith("text")][:1])
+    return found, ET.fromstring(svg).get("viewBox")
+
+
+@pytest.mark.parametrize("graph", ["uneven", "founding", "arrays"])
+@pytest.mark.parametrize("mistake", [None, "assign", "order"])
+def test_frames_share_one_layout(graph, mistake, engine, request):
+    root = request.getfixturevalue(graph)
+    film = tn.draw(root if graph != "founding" else root[1], steps=True, mistake=mistake, engine=engine)
+    first, *others = (places(frame.svg()) for frame in film.frames)
+    assert len(first[0]) > 3
+    assert all(other == first for other in others)
+
+
+def test_gradients_of_arrays_are_heat_maps_on_one_scale(arrays):
+    film = tn.draw(arrays, steps=True)
+    fields = [
+        next(f for box in fr.scene.boxes if box.name == "h" for f in box.fields if "∂" in f.label) for fr in film.frames
+    ]
+    blank, *_, last = fields
+    assert blank.grid.blank
+    assert not last.grid.blank
+    assert (blank.text, last.text) == ("–", "±2380.2, means of ≤ 2")
+    assert len({f.grid.scale for f in fields}) == 1
+    sent = [arrow.grid for arrow in film.frames[-1].scene.arrows if arrow.grid is not None]
+    assert [g.blank for g in sent].count(False) == 1
+    assert film.captions[-1].endswith("fires: it sends 8 × 3 (±1682.5) to W")
+
+
+def test_each_frame_has_its_caption_in_every_format(uneven, engine, tmp_path):
+    film = tn.draw(uneven, steps=True, engine=engine)
+    for frame, caption in zip(film.frames, film.captions, strict=True):
+        words = "".join("".join(e.itertext()) for e in ET.fromstring(frame.svg()).iter() if e.tag.endswith("text"))
+        assert caption.split("   ")[1][-10:] in words
+    lines = {(frame.scene.caption.lines, frame.scene.caption.width) for frame in film.frames}
+    assert len(lines) == 1
+
+
+def test_with_respect_to_one_tensor_only_what_its_gradient_needs_fires():
+    a, b = (tn.tensor(x, requires_grad=True, name=name) for x, name in ((2.0, "a"), (3.0, "b")))
+    c, d = (a * a).named("c"), (b * b).named("d")
+    z = (c * d).named("z")
+    assert [caption.split("   ")[1] for caption in tn.draw(z, a, steps=True).captions[1:]] == [
+        "z fires: it sends 9 to c", "c has received 1 of 1, and fires: it sends 18 to a, 18 to a, a now has 36",
+    ]  # fmt: skip
+    wrong = tn.draw(z, a, mistake="assign").frames[-1].scene.caption.notes
+    assert wrong[-1].text == "✗ wrong: ∂z/∂a came out as 18, and is 36"
+    film = tn.draw(z, tn.paths(z, c), steps=True)
+    assert len(film) == 2
+    assert {box.name: box.faint for box in film.frames[0].scene.boxes} == {
+        "a": True, "b": True, "c": False, "d": True, "z": False,
+    }  # fmt: skip
+
+
+def test_saved_as_a_file_a_frame_and_as_json(uneven, tmp_path):
+    film = tn.draw(uneven, steps=True)
+    files = film.save(tmp_path / "frame_{:02}.dot")
+    assert [file.name for file in files] == [
+        "frame_00.dot",
+        "frame_01.dot",
+        "frame_02.dot",
+        "frame_03.dot",
+        "frame_04.dot",
+    ]
+    assert files[2].read_text("utf-8") == film.frames[2].source
+    again = tn.view.Film.from_json(film.save(tmp_path / "e.json").read_text("utf-8"))
+    assert again == film
+    assert again.captions == film.captions
+    for name in ("frame_{.dot", "frame_{x}.dot", "{{}}.dot"):
+        with pytest.raises(ValueError, match=r"has one place for its number, as 'frame_\{:02\}\.png', not "):
+            film.save(tmp_path / name)
 
 
 def test_gif_where_pillow_is(uneven, tmp_path):
@@ -86,7 +186,23 @@ def test_wrong_arguments(uneven, tmp_path):
         tn.draw(uneven, mistake="typo")
     with pytest.raises(ValueError, match="no gradient flows"):
         tn.draw(tn.tensor(1.0), steps=True)
-    with pytest.raises(ValueError, match=r"saved as \.svg \.gif \.html, not '\.avi'"):
+    b = tn.tensor(1.0, requires_grad=True, name="b")
+    with pytest.raises(ValueError, match="e does not depend on b"):
+        tn.draw(uneven, b, steps=True, names={"b": b})
+    with pytest.raises(
+        ValueError, match="detail='ops', not detail='layers' and fold=: leave that out, or draw it with"
+    ):
+        tn.draw(uneven, steps=True, detail="layers", fold=[1])
+    k = tn.tensor(1.0, name="k")
+    with pytest.raises(ValueError, match=r"to show: k requires no gradient \(requires_grad=True before it is used\)"):
+        tn.draw(k * uneven, k, steps=True, names={})
+    with pytest.raises(TypeError, match=r"wrt takes a tensor, or paths of tn\.paths\(...\), not 'b' of type str"):
+        tn.draw(uneven, "b", steps=True)
+    with pytest.raises(ValueError, match="not neuron= and inside=: leave"):
+        tn.draw(uneven, steps=True, neuron=(1, 1), inside=(1, 1))
+    with pytest.raises(
+        ValueError, match=r"as \.svg \.gif \.html \.json, not '\.avi' \('frame_{:02}\.png' is a file a frame\)"
+    ):
         tn.draw(uneven, steps=True).save(tmp_path / "e.avi")
 
 
@@ -123,5 +239,5 @@ def test_the_frames_of_a_folded_film_are_the_first_and_the_last_ones():
     film = tn.draw(sum_of_terms(1_000), steps=True)
     numbers = [int(caption.split()[0]) for caption in film.captions]
     assert numbers == [*range(20), *range(2_981, 3_001)]
-    assert "✓ done" in film.frames[-1].scene.notes[-1].text
+    assert "✓ done" in film.frames[-1].scene.caption.notes[-1].text
     assert ET.fromstring(film.frames[-1].svg()).tag.endswith("svg")

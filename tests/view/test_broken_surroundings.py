@@ -95,6 +95,7 @@ def test_without_another_engine_a_broken_dot_is_an_error(founding, put_dot, monk
 
 NASTY = [
     "\x00", "\x1b[31mred", "\ud800", "\udfff\ud800", "two\nlines", "tab\tand\rreturn", "\ufffe", "\u2028", "]]>", "-->",
+    "]]", "x[[1]]>",
     "<b>&amp;", "\\N", '"', "'", "%", "\x85", "\x7f", "&#0;", "{x}", "$x^2$", " ", "\u202e", "é\u0301", "😀", "a" * 300,
 ]  # fmt: skip
 

@@ -82,7 +82,7 @@ def test_random_graphs(seed):
     table = check(nodes[-1], nodes[0]).scene.table
     if table.total:
         assert sum(row.value for row in table.rows) == pytest.approx(tn.gradients(nodes[-1], nodes[0])[0], abs=1e-9)
-    assert "✓" in tn.draw(nodes[-1], steps=True).frames[-1].scene.notes[-1].text
+    assert "✓" in tn.draw(nodes[-1], steps=True).frames[-1].scene.caption.notes[-1].text
 
 
 def test_paths_that_do_not_add_up_are_told_in_red(founding, monkeypatch):

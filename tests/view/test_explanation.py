@@ -74,6 +74,16 @@ def test_two_slots_of_one_operation_are_told_apart():
     assert "= 3 + 3\n" in text
 
 
+def test_a_quotient_before_another_factor_is_bracketed():
+    t = tn.tensor(0.5, requires_grad=True)
+    z = tn.log(tn.exp(t * 2) + 1)
+    assert derivation(tn.explain(z, t), "Total derivative")[1] == "(1 / v₃)·exp(v₁)·2"
+    z = 3 * tn.log(t)
+    assert derivation(tn.explain(z, t), "Total derivative")[1] == "3·(1 / t)"
+    z = tn.log(t)
+    assert derivation(tn.explain(z, t), "Total derivative")[1] == "1 / t"
+
+
 def test_many_paths_are_summed_not_listed():
     v = t = tn.tensor(0.3, requires_grad=True, name="t")
     for _ in range(20):

@@ -114,6 +114,15 @@ def test_acceptance_cases_are_not_folded():
     assert len(picture.scene.boxes) == 201
 
 
+def test_what_is_folded_anyway_is_not_metres_long():
+    t, v = diamonds(200)
+    assert len(tn.draw(v, wrt=t).scene.boxes) < 60
+    assert len(tn.draw(v, wrt=t, most=250).scene.boxes) == 250
+    wide = tn.tensor(0.3, requires_grad=True)
+    total = sum(tn.sin(wide) for _ in range(300))
+    assert len(tn.draw(total).scene.boxes) <= 250
+
+
 def test_a_layout_that_takes_too_long_comes_back_folded(monkeypatch):
     t, v = diamonds(40)
     picture = tn.draw(v, wrt=t, timeout=7)

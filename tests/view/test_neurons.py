@@ -39,9 +39,9 @@ def numbers(node):
 def test_network_shows_every_unit_with_its_numbers(relu_network):
     picture = tn.draw(relu_network, detail="neurons")
     assert numbers(unit(picture, 0, 1)) == {"x₁": "1", "∂x₁": "3"}
-    assert numbers(unit(picture, 1, 1)) == {"z₁": "1", "a₁": "1", "δ₁": "1.5"}
-    assert numbers(unit(picture, 1, 2)) == {"z₂": "1.5", "a₂": "1.5", "δ₂": "3"}
-    assert numbers(unit(picture, 1, 3)) == {"z₃": "−1.25", "a₃": "0", "δ₃": "0"}
+    assert numbers(unit(picture, 1, 1)) == {"b₁": "1", "z₁": "1", "a₁": "1", "δ₁": "1.5"}
+    assert numbers(unit(picture, 1, 2)) == {"b₂": "0.5", "z₂": "1.5", "a₂": "1.5", "δ₂": "3"}
+    assert numbers(unit(picture, 1, 3)) == {"b₃": "−0.5", "z₃": "−1.25", "a₃": "0", "δ₃": "0"}
     assert numbers(unit(picture, 2, 1)) == {"z₁": "0.5", "ŷ₁": "0.5", "δ₁": "−0.5"}
     assert numbers(unit(picture, 2, 2)) == {"z₂": "2.5", "ŷ₂": "2.5", "δ₂": "2.5"}
     assert picture.scene.title == "Network 2–3–2"
@@ -137,14 +137,68 @@ def test_inside_a_neuron(relu_network):
     names = [n.title for n in picture.scene.boxes if n.shape in ("sign", "text", "label")]
     for text in ("×", "Σ", "σ", "w₁₁¹ = 1", "w₁₂¹ = −2", "z₁¹ = 1", "δ₁¹ = 1.5", "relu"):
         assert text in names
-    assert [row.product for row in picture.scene.table.rows] == ["1.5", "0.75"]  # ∂L/∂W¹[0]
-    assert picture.scene.table.rest[-1].startswith("✓")
+    table = picture.scene.table
+    assert [(row.label, row.factors, row.product) for row in table.rows] == [
+        ("w₁₁¹ x₁", "1 × 1", "1"), ("w₁₂¹ x₂", "−2 × 0.5", "−1"), ("b₁¹", "", "1"),
+    ]  # fmt: skip
+    assert (table.heading, table.total, table.ok) == ("z₁¹ = Σ w a + b", "1", True)
+    gradients = [row.share for row in table.rows]
+    assert gradients[:2] == ["∂L/∂w₁₁¹ = δ₁¹ x₁ = 1.5 × 1 = 1.5", "∂L/∂w₁₂¹ = δ₁¹ x₂ = 1.5 × 0.5 = 0.75"]
+    assert gradients[2] == "∂L/∂b₁¹ = δ₁¹ = 1.5"
+    assert table.rest == ("✓ equal to the gradient of W of the backward pass",)
+
+
+def test_a_sum_that_is_not_what_the_forward_pass_has_is_told(relu_network, monkeypatch):
+    monkeypatch.setattr(tn.view.graph.network.Network, "b", lambda self, level: np.array([7.0, 7.0, 7.0]))
+    table = tn.draw(relu_network, detail="neurons", inside=(1, 1)).scene.table
+    assert (table.total, table.ok, table.check) == ("7", False, "the forward pass gives 1")
+
+
+@pytest.mark.parametrize("size", [(), (3, 1), (3, 5), (3,)], ids=str)
+def test_a_bias_of_any_shape_is_the_one_of_the_unit_and_the_example(size):
+    rng = np.random.default_rng(0)
+    W = tn.tensor(rng.normal(size=(3, 2)), requires_grad=True, name="W")
+    b = tn.tensor(rng.normal(size=size), requires_grad=True, name="b")
+    J = tn.tanh(W @ rng.normal(size=(2, 3 if size == (3,) else 5)) + b).sum()
+    table = tn.draw(J, detail="neurons", inside=(1, 2), example=3).scene.table
+    assert table.rows[-1].value == np.broadcast_to(b.value, (3, 5) if size != (3,) else (3, 3))[1, 2]
+    assert table.ok is True
+
+
+def test_of_many_inputs_the_rest_is_one_row_and_the_sum_is_still_z(wide):
+    table = tn.draw(wide, detail="neurons", inside=(2, 4)).scene.table
+    *shown, rest, bias = table.rows
+    assert len(shown) == 5
+    assert (rest.label, bias.mark) == ("… and 25 more inputs, together", "b")
+    z = find(wide, "Z²").value[3, 0]
+    assert sum(row.value for row in table.rows) == pytest.approx(z, abs=1e-12)
+    assert table.ok is True
+
+
+def test_parameters_that_were_changed_since_are_not_drawn_as_if_they_had_made_the_units(relu_network):
+    find(relu_network, "W¹").data -= 1.0
+    find(relu_network, "b¹").data += 1.0
+    message = (
+        "detail='neurons' shows weights, biases and units as they were when L was computed, but W¹ and b¹ changed "
+        r"since: draw before optimizer\.step\(\), or compute L anew"
+    )
+    for options in ({}, {"neuron": (1, 1)}, {"inside": (1, 1)}):
+        with pytest.raises(tn.MutationError, match=message):
+            tn.draw(relu_network, detail="neurons", **options)
+
+
+def test_what_changed_behind_the_network_is_told(relu_network):
+    target = tn.tensor([[1.0], [0.0]], name="target")
+    loss = tn.mse(find(relu_network, "W²") @ find(relu_network, "x")[[0, 1, 1]], target)
+    target.data += 1
+    notes = tn.draw(loss, detail="neurons").scene.notes
+    assert any(note.bad and "target was changed after an operation had used it" in note.text for note in notes)
 
 
 def test_names_inside_a_neuron_tell_the_layer(relu_network):
     picture = tn.draw(relu_network, detail="neurons", inside=(2, 1))
     said = picture.text()
-    for text in ("a₁¹  1", "z₁²  0.5", "ŷ₁²  0.5", "δ₁²  −0.5", "∂L/∂w₁₂² = δ₁² a₂¹"):
+    for text in ("a₁¹  1", "z₁²  0.5", "ŷ₁²  0.5", "δ₁²  −0.5", "∂L/∂w₁₂² = δ₁² a₂¹", "w₁₂² a₂¹"):
         assert text in said
 
 

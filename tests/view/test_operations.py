@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
+from tinygrad_nn.notation import format_number
 from tinygrad_nn.view import Picture
 
 
@@ -215,9 +216,26 @@ def test_arrays_are_heat_maps_and_small_ones_numbers(network):
 
 def test_large_arrays_are_averaged_over_blocks():
     x = tn.tensor(np.arange(240.0).reshape(12, 20), requires_grad=True, name="x")
-    grid = node(tn.draw(x.sum()), "x").fields[1].grid
+    field = node(tn.draw(x.sum()), "x").fields[1]
+    grid = field.grid
     assert (len(grid.cells), len(grid.cells[0]), grid.exact) == (6, 10, False)
     assert grid.cells[0][0] == np.mean([0, 1, 20, 21])
+    assert (grid.scale, field.text) == (239.0, "±239, means of ≤ 4")  # of the values
+
+
+def test_zeros_and_ones_have_the_colours_of_their_values_whatever_the_means_are():
+    labels = np.eye(10)[np.arange(60) % 10].T
+    W = tn.tensor(np.eye(10), requires_grad=True, name="W")
+    z = (W @ tn.tensor(labels, name="labels")).sum()
+    field = node(tn.draw(z), "labels").fields[1]
+    assert (field.grid.scale, field.text) == (1.0, "±1, means of ≤ 12")
+    assert 0 <= min(map(min, field.grid.cells)) < max(map(max, field.grid.cells)) < 0.5
+
+
+def test_the_table_says_what_its_heat_maps_are_when_they_are_no_numbers():
+    W = tn.tensor(np.linspace(-1, 1, 240).reshape(12, 20), requires_grad=True, name="W")
+    table = tn.draw((W * W).sum(), wrt=W).scene.table
+    assert table.rest[0] == "Colours: ±2, means of ≤ 4"
 
 
 def test_paths_of_arrays_are_heat_maps_that_add_up(network):
@@ -241,8 +259,30 @@ def test_a_changed_value_is_noted_in_red_and_gives_no_number():
     assert all(note.bad for note in picture.scene.notes)
     assert "t of shape () was changed after multiply used it" in picture.scene.notes[0].text
     assert not picture.scene.table.rows
-    assert "25" not in picture.source
+    assert ">25<" not in picture.source
     assert "10" not in [row.text for n in picture.scene.boxes for row in n.fields]
+
+
+# --- very large and very small ---------------------------------------------------------------------------------------
+
+
+def test_numbers_that_are_nearly_zero_are_written():
+    v = x = tn.tensor(1.0, requires_grad=True)
+    for _ in range(2200):
+        v = v * 0.7
+    assert "e−3" in tn.draw(v, x, most=2200).source
+    for number, written in [(5e-324, "4.9407e−324"), (1e-310, "1e−310"), (-2.5e-320, "−2.5e−320"), (1e300, "1e300")]:
+        assert format_number(number) == written
+
+
+def test_the_time_bounds_the_boxes_that_are_written():
+    v = t = tn.tensor(0.3, requires_grad=True)
+    for _ in range(500):
+        v = tn.sin(v) + tn.cos(v)
+    scene = tn.draw(v, t, most=20_000, timeout=0.05).scene
+    assert 10 <= len(scene.boxes) < 1000
+    assert "(it takes too long to write that many boxes)" in scene.notes[-1].text
+    assert len(tn.draw(v, t, most=20_000, timeout=600).scene.boxes) == 1501
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
@@ -260,6 +300,20 @@ def test_wrong_arguments_are_refused_by_name(founding):
         tn.draw(z, engine="neato")
     with pytest.raises(ValueError, match="does not require a gradient"):
         tn.draw(z, wrt=tn.tensor(1.0))
+    with pytest.raises(TypeError, match=r"wrt takes a tensor, or paths of tn\.paths\(...\), not 't' of type str"):
+        tn.draw(z, "t")
+    t, c = founding[0], tn.tensor(1.0, requires_grad=True)
+    with pytest.raises(
+        ValueError, match=r"z does not depend on c, so draw\(z, c\) has nothing to show: it depends on t$"
+    ):
+        tn.draw(z, c)
+    with pytest.raises(ValueError, match=r"t does not depend on z, but z on t: exchange them, as in draw\(z, t\)"):
+        tn.draw(t, z)
+    with pytest.raises(ValueError, match=r"t does not depend on z, but z on t: exchange them, as in explain\(z, t\)"):
+        tn.explain(t, z)
+    same = tn.tensor(1.0, requires_grad=True, name="t")
+    with pytest.raises(ValueError, match="z does not depend on another t, so"):
+        tn.draw(z, wrt=tn.paths(tn.exp(same), same))
 
 
 def test_an_input_without_a_path_is_told(founding):

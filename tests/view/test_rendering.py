@@ -1,5 +1,6 @@
 """DOT, SVG, PNG and notebooks: what comes out of the engines."""
 
+import base64
 import json
 import os
 import subprocess
@@ -214,8 +215,17 @@ def test_notebooks_show_the_svg(founding, engine):
     picture = tn.draw(founding[1], engine=engine)
     bundle = picture._repr_mimebundle_()
     assert bundle["image/svg+xml"] == picture._repr_svg_() == picture.svg()
-    assert bundle["text/html"] == picture._repr_html_() == picture.svg().split("\n", 1)[1].strip()
+    assert bundle["text/html"] == picture._repr_html_()
     assert bundle["text/plain"] == repr(picture)
+
+
+def test_an_untrusted_notebook_which_strips_svg_elements_shows_the_picture(founding):
+    picture = tn.draw(founding[1], title='"><script>alert(1)</script>')
+    (image,) = ET.fromstring(f"<p>{picture._repr_html_()[:-1]}/></p>")
+    kind, data = image.get("src").split(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(data).decode() == picture.svg()
+    assert image.get("alt") == picture.scene.title
 
 
 def test_a_notebook_without_engine_shows_the_text(founding, tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ class ArrayPathSum(PathSum):
     _single_numbers = False
 
     def _between(self, graph: PathGraph, source: Any, target: Any) -> PathSum:
-        return ArrayPathSum(graph, source, target, scaled.ONE, self.limit)
+        return ArrayPathSum(graph, source, target, scaled.ONE, self.limit, self._naming)
 
     @cached_property
     def _with_slopes(self) -> PathGraph:

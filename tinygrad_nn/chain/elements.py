@@ -16,6 +16,7 @@ from tinygrad_nn.chain.graph import Edge, Element, PathGraph, Step
 from tinygrad_nn.chain.path import PathGroup
 from tinygrad_nn.chain.scaled import Scaled
 from tinygrad_nn.chain.sums import PathSum
+from tinygrad_nn.naming import Naming
 from tinygrad_nn.ops import reductions
 
 __all__ = ["ElementPathSum"]
@@ -140,8 +141,9 @@ class ElementPathSum(PathSum):
     builds the part of it that lies on the paths, with nodes of type `Element`; ValueError if that is too large.
     """
 
-    def __init__(self, arrays: PathGraph, source: Element, target: Element, seed: Scaled, limit: int):
+    def __init__(self, arrays: PathGraph, source: Element, target: Element, seed: Scaled, limit: int, naming: Naming):
         self._arrays, self.source, self.target, self._seed, self.limit = arrays, source, target, seed, limit
+        self._naming = naming
 
     @property
     def _unrestricted(self) -> PathGraph:
@@ -150,7 +152,7 @@ class ElementPathSum(PathSum):
     def through(self, *places: Any) -> PathSum:
         """Only the paths through at least one of these: tensors, their names, elements, or edges between elements."""
         if any(isinstance(p, Element) or (isinstance(p, Edge) and isinstance(p.source, Element)) for p in places):
-            return PathSum(self._graph, self.source, self.target, self._seed, self.limit).through(*places)
+            return PathSum(self._graph, self.source, self.target, self._seed, self.limit, self._naming).through(*places)
         return super().through(*places)
 
     # -- sweeps over whole arrays

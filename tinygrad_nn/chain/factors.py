@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from tinygrad_nn.chain import scaled
-from tinygrad_nn.chain.graph import Edge, PathGraph, Step, name_of
+from tinygrad_nn.chain.graph import Edge, PathGraph, Step
 from tinygrad_nn.notation import format_number
 
 __all__ = ["Factor", "factored"]
@@ -122,7 +122,7 @@ class Factor:
         if isinstance(part, Factor):
             return part._text(depth)
         if self.value is None:
-            return f"∂{name_of(part.target)}/∂{name_of(part.source)}"
+            return f"∂{self._owner.name_of(part.target)}/∂{self._owner.name_of(part.source)}"
         text = format_number(self._value_of(part))
         return f"({text})" if text.startswith("−") else text
 

@@ -53,7 +53,12 @@ class Element:
     @property
     def name(self) -> str:
         """Such as ``W[0, 2]``."""
-        return name_of(self.tensor) + (f"[{', '.join(map(str, self.at))}]" if self.at else "")
+        return name_of(self.tensor) + self.index_written
+
+    @property
+    def index_written(self) -> str:
+        """Such as ``[0, 2]``; nothing for the only element of a single number."""
+        return f"[{', '.join(map(str, self.at))}]" if self.at else ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Element) and self.index == other.index

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_nn.chain.graph import Edge, name_of
+from tinygrad_nn.chain.graph import Edge
 
 __all__ = ["Cost", "Path", "PathGroup", "PathsLeftOut"]
 
@@ -67,4 +67,4 @@ class Path:
     def __repr__(self) -> str:
         p = self.contribution
         shown = f"array of shape {p.shape}" if np.ndim(p) else f"{p:.6g}"
-        return f"<path {' → '.join(map(name_of, self.nodes))}: {shown}>"
+        return f"<path {' → '.join(map(self._owner.name_of, self.nodes))}: {shown}>"

@@ -15,9 +15,12 @@ import numpy as np
 from tinygrad_nn.chain import scaled
 from tinygrad_nn.chain.derivatives import compute_slopes
 from tinygrad_nn.chain.factors import Factor, factored
-from tinygrad_nn.chain.graph import Edge, PathGraph, Step, combined, name_of, unchanged
+from tinygrad_nn.chain.graph import Edge, Element, PathGraph, Step, combined, name_of, unchanged
+from tinygrad_nn.chain.listing import as_html
 from tinygrad_nn.chain.path import Cost, Path, PathGroup, PathsLeftOut
 from tinygrad_nn.chain.scaled import Scaled
+from tinygrad_nn.naming import Naming
+from tinygrad_nn.notation import abridged
 from tinygrad_nn.operation import Op
 
 __all__ = ["PathSum", "within_one"]
@@ -35,13 +38,23 @@ class PathSum:
 
     _single_numbers = True  # nodes are single numbers
 
-    def __init__(self, graph: PathGraph, source: Any, target: Any, seed: Any, limit: int):
+    def __init__(self, graph: PathGraph, source: Any, target: Any, seed: Any, limit: int, naming: Naming):
         self._graph, self.source, self.target, self._seed, self.limit = graph, source, target, seed, limit
+        self._naming = naming
 
     def __repr__(self) -> str:
         n = str(self.count) if self.count < 10**12 else f"about 2^{self.count.bit_length() - 1}"
-        ends = f"from {name_of(self.source)} to {name_of(self.target)}"
+        ends = f"from {self.name_of(self.source)} to {self.name_of(self.target)}"
         return f"<sum over {n} path{'' if self.count == 1 else 's'} {ends}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+    def name_of(self, node: Any) -> str:
+        """What a node is called here and in pictures: its own name, the program's for it, or v₁, v₂ ..."""
+        if isinstance(node, Element):
+            return self.name_of(node.tensor) + node.index_written
+        return self._naming.names.get(node) or name_of(node)
 
     # -- how many
 
@@ -320,18 +333,23 @@ class PathSum:
         return self._graph
 
     def _restricted(self, graph: PathGraph) -> PathSum:
-        return type(self)(graph, self.source, self.target, self._seed, self.limit)
+        return type(self)(graph, self.source, self.target, self._seed, self.limit, self._naming)
 
     def through(self, *places: Any) -> PathSum:
-        """Only the paths through at least one of these: nodes, edges, or names of nodes.
+        """Only the paths through at least one of these: nodes, edges, or names of nodes (see `name_of`).
 
         For a layer, give its nodes.  ValueError for a name that no node on these paths has.
         """
         graph, marked = self._unrestricted, set[Any]()
         for place in places:
-            found = [node for node in graph.nodes if node.name == place] if isinstance(place, str) else [place]
+            found = (
+                [node for node in graph.nodes if place in (node.name, self.name_of(node))]
+                if isinstance(place, str)
+                else [place]
+            )
             if not found:
-                names = ", ".join(dict.fromkeys(node.name for node in graph.nodes if node.name)) or "no names"
+                given = [self.name_of(node) for node in graph.nodes if self._naming.names.is_given(node)]
+                names = ", ".join(abridged(list(dict.fromkeys(given)), 20, "…")) or "no names"
                 raise ValueError(f"through: no node on these paths is called {place!r}; there are {names}")
             marked.update(found)
 
@@ -382,7 +400,7 @@ class PathSum:
 
     def _between(self, graph: PathGraph, source: Any, target: Any) -> PathSum:
         """The paths of a part of the graph."""
-        return PathSum(graph, source, target, scaled.ONE, self.limit)
+        return PathSum(graph, source, target, scaled.ONE, self.limit, self._naming)
 
 
 def within_one(x: float) -> float:

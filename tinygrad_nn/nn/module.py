@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tinygrad_nn import checkpoint, tree
+from tinygrad_nn import checkpoint, notebook, tree
 from tinygrad_nn.conversions import refuse_recorded
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.modes import MODE
@@ -322,6 +322,14 @@ class Module:
         Sequential                                                          19
         """
         return report(self, X, Y, loss)
+
+    def _repr_html_(self) -> str:
+        count = sum(p.size for p in self.parameters())
+        title = notebook.heading(f"{type(self).__name__}: {count:,} parameter{'s' * (count != 1)}")
+        if self._rows("A⁰")[0]:
+            return title + report(self)._repr_html_()
+        rows = [(name, str(p.shape), f"{p.size:,}") for name, p in self.named_parameters()]
+        return title + notebook.table(rows, ("parameter", "shape", "numbers"), right=[2])
 
     def _signature(self) -> str:
         """The call that makes it, without its parts."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import notebook
 from tinygrad_nn.autodiff import gradients, history
 from tinygrad_nn.ops.losses import mse
 from tinygrad_nn.tensor import Tensor
@@ -28,12 +29,16 @@ class Row:
 
 
 class Report(str):
-    """A text that shows itself as it prints."""
+    """A text that shows itself as it prints, and in notebooks as a table."""
 
-    __slots__ = ()
+    table: list[list[str]]
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_html_(self) -> str:
+        head, *rows, foot = self.table
+        return notebook.table(rows, head, right=range(3, len(head)), foot=foot)
 
 
 def report(model: Any, X: Any = None, Y: Any = None, loss: Any = None) -> Report:
@@ -60,7 +65,9 @@ def report(model: Any, X: Any = None, Y: Any = None, loss: Any = None) -> Report
             layer, count, slope_of = "", "", None
     table += _without_layer(model, [module for module, _ in rows])
     table.append([type(model).__name__, cost, "", f"{sum(p.size for p in model.parameters()):,}"])
-    return Report(_aligned(table))
+    written = Report(_aligned(table))
+    written.table = table
+    return written
 
 
 def _without_layer(model: Any, layers: list[Any]) -> list[list[str]]:

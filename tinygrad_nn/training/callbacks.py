@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+from tinygrad_nn import notebook
 
 __all__ = ["StopTraining", "by_event", "call_all", "progress_bar"]
 
@@ -43,14 +47,22 @@ def call_all(functions: list[Callable], *args: Any) -> bool:
 
 @contextlib.contextmanager
 def progress_bar(wanted: bool, data: Any, epochs: int) -> Iterator[list[Callable]]:
-    """A progress bar, as a list of one function to call after each batch; an empty list where there is no terminal."""
-    bar = None
-    if wanted and sys.stderr.isatty():
-        with contextlib.suppress(ImportError):
-            total = epochs * len(data) if hasattr(data, "__len__") else None
-            bar = importlib.import_module("tqdm").tqdm(total=total, unit="batch", leave=False)
-    if bar is None:
+    """A progress bar, as a list of one function to call after each batch.
+
+    In a terminal tqdm's; in a notebook that of tqdm.auto, or else a line that is renewed.  Empty elsewhere.
+    """
+    display = notebook.display() if wanted else None
+    total = epochs * len(data) if hasattr(data, "__len__") else None
+    if not wanted or (display is None and not sys.stderr.isatty()):
         yield []
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tqdm.auto misses ipywidgets, and does without
+            tqdm = importlib.import_module("tqdm.auto") if display else importlib.import_module("tqdm")
+            bar = tqdm.tqdm(total=total, unit="batch", leave=False)
+    except ImportError:
+        yield [] if display is None else [_line(display, total)]
         return
 
     def tick(epoch: int, batch: int, loss: float) -> None:
@@ -59,3 +71,19 @@ def progress_bar(wanted: bool, data: Any, epochs: int) -> Iterator[list[Callable
 
     with bar:
         yield [tick]
+
+
+def _line(display: Callable[..., Any], total: int | None) -> Callable:
+    """A line of a notebook, renewed at most five times a second."""
+    handle = display({"text/plain": "training begins"}, raw=True, display_id=True)
+    done, last = 0, time.monotonic()
+
+    def tick(epoch: int, batch: int, loss: float) -> None:
+        nonlocal done, last
+        done, now = done + 1, time.monotonic()
+        if done == total or now - last > 0.2:
+            last = now
+            of = f" of {total:,}" if total else ""
+            handle.update({"text/plain": f"epoch {epoch}, loss {loss:.4g}, batch {done:,}{of}"}, raw=True)
+
+    return tick

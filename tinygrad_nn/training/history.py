@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from tinygrad_nn import tree
+from tinygrad_nn import notebook, tree
+from tinygrad_nn.notation import format_number
 
 __all__ = ["History"]
 
@@ -69,6 +70,19 @@ class History:
         """Everything as lists and numbers, as JSON can hold it; ``History(**history.as_dict())`` is the way back."""
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
         return tree.map(lambda part: list(part) if isinstance(part, list) else part, parts, _is_dict)
+
+    def _repr_html_(self) -> str:
+        recorded = {name: self[name] for name in ("loss", "validation_loss", *self.metrics) if self[name]}
+        losses = {name: values for name, values in recorded.items() if name in ("loss", "validation_loss")}
+        at = self.best_epoch
+        rows = [
+            (name, *(format_number(values[i]) for i in (0, -1, (at or len(values)) - 1)))
+            for name, values in recorded.items()
+        ]
+        head = ("", "epoch 1", f"epoch {len(self)}", f"epoch {at}, the best" if at else "")
+        keys = {(i, 0): notebook.key(i) for i in range(len(losses))}
+        summary = notebook.table(rows, head, right=(1, 2, 3), styles=keys) if rows else ""
+        return notebook.heading(repr(self)) + notebook.curves(losses) + summary
 
     def __repr__(self) -> str:
         if not self.loss:

@@ -68,7 +68,7 @@ def fit(
     callbacks : each is called after each epoch, as ``callback(epoch, history)``, or is an object with
         ``on_epoch_end(epoch, history)`` or ``on_batch_end(epoch, batch, loss)``.  One that returns False, or raises
         `StopTraining`, ends the training.
-    progress : show a bar, if the output is a terminal and tqdm (extra `progress`) is installed.
+    progress : show a bar in a terminal, if tqdm (extra `progress`) is installed; in a notebook also without it.
     metrics : "accuracy", functions ``(prediction, target) -> number``, or a dict of these by name; more is better.  On
         training data they are measured along the way, from the predictions that the updates are made with.
     schedule : a learning-rate schedule of `tn.optim` for this optimiser.

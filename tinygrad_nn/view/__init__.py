@@ -1,7 +1,9 @@
 """Pictures and words that show where a gradient comes from."""
 
+from tinygrad_nn.view.animation import Film
 from tinygrad_nn.view.api import draw
+from tinygrad_nn.view.comparing import compare
 from tinygrad_nn.view.explanation import explain
 from tinygrad_nn.view.picture import Picture
 
-__all__ = ["Picture", "draw", "explain"]
+__all__ = ["Film", "Picture", "compare", "draw", "explain"]

@@ -1,27 +1,38 @@
-"""Film: pictures one after the other, with a caption each; shown as a strip, saved as a page or an animated GIF."""
+"""Film: pictures one after the other, with a caption each; a strip, an animated GIF, a page, or a file a frame."""
 
 from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tinygrad_nn import notebook
 from tinygrad_nn.view.picture import Picture, save_as
-from tinygrad_nn.view.renderers import html, style, svg
+from tinygrad_nn.view.renderers import as_json, html, style, svg
+from tinygrad_nn.view.scene import Reel
+from tinygrad_nn.view.showing import show
 from tinygrad_nn.view.text import clean
 
 __all__ = ["Film"]
 
 
 class Film:
-    """The frames of a backward pass; shows itself in notebooks as a strip, `save` writes .svg, .gif or .html.
+    """The frames of a backward pass; shows itself in notebooks as a strip.
 
-    `frames` are pictures, `captions` say in words what happens in each.
+    `frames` are pictures, `captions` say in words what happens in each.  All frames share one layout.
     """
 
     def __init__(self, frames: Sequence[Picture], captions: Sequence[str], title: str):
         self.frames, self.captions, self.title = tuple(frames), tuple(map(clean, captions)), clean(title)
+
+    @classmethod
+    def of(
+        cls, reel: Reel, engine: str | None = None, timeout: float = 10.0, width: float = 760, theme: str = "auto"
+    ) -> Film:
+        """The film that a record describes."""
+        frames = [Picture(scene, engine, timeout, width, theme) for scene in reel.frames]
+        return cls(frames, reel.captions, reel.title)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -29,8 +40,14 @@ class Film:
     def __repr__(self) -> str:
         return f"<film: {self.title}; {len(self)} frames>"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Film) and self.json() == other.json()
+
+    def __hash__(self) -> int:
+        return hash(self.json())
+
     def svg(self) -> str:
-        """All frames below each other, with their captions."""
+        """All frames below each other."""
         return svg.strip([ET.fromstring(frame.svg()) for frame in self.frames], self.captions, self.title)
 
     def gif(self, seconds: float = 2.0) -> bytes:
@@ -53,9 +70,50 @@ class Film:
         """A page with all frames."""
         return html.page(self.title, html.inline(self.svg()))
 
-    def save(self, path: str | Path) -> Path:
-        """Write to a file in the format of its suffix: .svg .gif .html.  ValueError for another one."""
-        return save_as(path, {".svg": self.svg, ".gif": self.gif, ".html": self.html}, "films")
+    def json(self) -> str:
+        """All frames and captions; `Film.from_json` makes the same film of them."""
+        return as_json.write(Reel(self.title, self.captions, tuple(frame.scene for frame in self.frames)))
+
+    @classmethod
+    def from_json(cls, text: str, engine: str | None = None, timeout: float = 10.0) -> Film:
+        """The film that `json` described.  ValueError where the text is none."""
+        return cls.of(as_json.read(text, Reel), engine, timeout)
+
+    def save(self, path: str | Path) -> Path | list[Path]:
+        """Write to a file in the format of its suffix, and return its path: .svg .gif .html .json.
+
+        A name with a place for the number of the frame, as in ``film.save("frame_{:02}.png")``, is one file for each,
+        in any format of a picture; the paths of all are returned.  ValueError for anything else.
+        """
+        path = Path(path)
+        if "{" in path.name:
+            return [frame.save(file) for frame, file in zip(self.frames, self._files(path), strict=True)]
+        writers: dict[str, Callable[[], str | bytes]] = {
+            ".svg": self.svg,
+            ".gif": self.gif,
+            ".html": self.html,
+            ".json": self.json,
+        }
+        return save_as(path, writers, "films", " ('frame_{:02}.png' is a file a frame)")
+
+    def _files(self, path: Path) -> list[Path]:
+        """The names of the frames' files."""
+        try:
+            files = [path.with_name(path.name.format(k)) for k in range(len(self))]
+        except (LookupError, ValueError):
+            files = []
+        if len(set(files)) < len(self):
+            raise ValueError(
+                f"a file for each frame has one place for its number, as 'frame_{{:02}}.png', not {path.name!r}"
+            )
+        return files
+
+    def show(self) -> None:
+        """Show it: in the notebook, in a browser, or, where there is no screen, by printing where the page is."""
+        show(self)
 
     def _repr_svg_(self) -> str:
         return self.svg()
+
+    def _repr_html_(self) -> str:
+        return notebook.image(self.svg(), self.title)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.variables import called_in_program
 from tinygrad_nn.view.animation import Film
 from tinygrad_nn.view.graph.computation import ComputationGraph
-from tinygrad_nn.view.graph.names import variables_of
+from tinygrad_nn.view.graph.highlighted_paths import source_of
+from tinygrad_nn.view.graph.point import Point
+from tinygrad_nn.view.models import is_model, output_of
 from tinygrad_nn.view.picture import Picture
-from tinygrad_nn.view.scene import Direction, Scene
-from tinygrad_nn.view.scenes.backward_pass import backward_pass
+from tinygrad_nn.view.scene import Direction, Scene, noted, titled
+from tinygrad_nn.view.scenes.frames import backward_pass_film
 from tinygrad_nn.view.scenes.neurons import neurons_scene
 from tinygrad_nn.view.scenes.operations import layers_scene, operations_scene
 from tinygrad_nn.view.scenes.program import is_compiled, program_scene
@@ -33,7 +37,7 @@ DETAILS: dict[str, Callable[[ComputationGraph, Request], Scene]] = {
 def draw(
     root: Any,
     wrt: Any = None,
-    detail: str = "ops",
+    detail: str | None = None,
     show: Collection[str] = SHOW,
     names: Mapping[str, Any] | None = None,
     engine: str | None = None,
@@ -49,43 +53,51 @@ def draw(
     width: float = 760,
     theme: str = "auto",
     direction: str | None = None,
+    title: str | None = None,
 ) -> Picture | Film:
     r"""A picture of how `root` was computed, and of where its gradient comes from.
 
     Parameters
     ----------
-    root : the tensor to draw, with all it was made from; or a step of `tn.compile` that has been called, see below.
+    root : the tensor to draw, with all it was made from; a network, see below; or a step of `tn.compile` that has been
+        called, see further below.
     wrt : the input whose paths are shown, or a `tn.paths(root, ...)` to show these; by itself the only input, where it
-        is a number and has few paths.
-    detail : "ops", a box for each operation; "layers", a box for each dense layer; "neurons", figure 1 of the post
-        below, every unit of every layer.
+        is a number and has few paths.  Of a network the batch X that goes in.
+    detail : "ops", a box for each operation; "layers", a box for each dense layer, as networks are drawn if nothing is
+        said; "neurons", figure 1 of the post below, every unit of every layer.
     show : what is written: any of "value", "gradient", "shape", "heatmap", "local" (derivatives on the arrows),
         "paths", "sums" (Σ where contributions meet), "constants", and "grad" (what `.grad` holds now).  "flow" draws
         what all paths together carry along each arrow, by thickness, colour and dash, as more than four paths do by
         themselves.
-    names : tensors by name, as in ``names={"u": u}`` or ``names=vars()``; by default the variables of the caller,
-        unless a tensor has a name of its own.
+    names : tensors by name, as in ``names={"u": u}``; by default what the program calls them, unless a tensor has a
+        name of its own: variables of the caller, ``params['w']`` and ``model.layers[0].W`` in these, what functions
+        assigned their results to.  What has no name is numbered, v₁, v₂ ..., in italics.
     engine : "dot", "embedded", or None for Graphviz's `dot` where it is on the PATH, else the embedded engine.
     fold : numbers of dense layers that "ops" draws as one box.
-    most : how many boxes there may be before the middle is folded (40; 16 for "layers", 60 for a compiled step
-        and for `steps`), or
-        how many units of a wide layer "neurons" draws (5).
+    most : how many boxes there may be before the middle is folded (40; 16 for "layers", 60 for a compiled step and for
+        `steps`), or how many units of a wide layer "neurons" draws (5).
     neuron : (ℓ, i): with "neurons", figure 3: unit i of layer ℓ, what it sends to all units of the next layer, and the
         error signals that come back and add up to its own.  Units count from 1; layer 0 is the input.
     inside : (ℓ, i): with "neurons", figure 2: inputs, weights, sum, bias and activation of this unit.
     example : which column of the batch "neurons" shows, counted from 1.
-    steps : the backward pass as a `Film`: which node fires, what it sends, who is still waiting.
+    steps : the backward pass as a `Film`: which node fires, what it sends, who is still waiting; with `wrt` only what
+        its gradient needs.  It draws operations, so that `detail`, `fold`, `neuron` and `inside` are not for it.
     mistake : with `steps`, one of the two classic ones, with its wrong numbers in red: "assign" (parts replace each
         other instead of being added) or "order" (a node fires before all its parts have come).
-    timeout : seconds that a layout may take; what takes longer comes back folded, with a note.
+    timeout : seconds that the boxes may take to be written, and seconds that a layout may take; what takes longer comes
+        back folded, with a note.
     width : pixels that the picture may be wide where it is shown.  It leads to the right if that fits, else down, and
         is folded until it is no wider: no letters are smaller than 11 pixels.
     theme : "light", "dark", or "auto": light, and dark for a reader whose browser asks for it.
     direction : "right" or "down", to say where arrows lead.
+    title : what stands under the picture, and what screen readers say; by default they say which formula it shows.
 
     Returns
     -------
     A `Picture`: shows itself in notebooks, `.save("z.svg")` writes it.  Needs no `backward()`, changes no `.grad`.
+
+    ``draw(model, X)`` draws what a network makes of a batch (features, N), as in prediction; without X, of one column
+    of zeros, as many as the first layer takes.  Nothing of the network changes.
 
     Of a compiled step the NumPy calls are drawn that its last replay made, as ``print(step.program)`` lists them, in a
     frame for each line of the step, and for what is fused.  Calls whose results only the next ones read share a box.
@@ -96,7 +108,7 @@ def draw(
     ------
     TypeError : `root` or `wrt` is no tensor.
     ValueError : an unknown `detail`, `show` or `engine`; `wrt` requires no gradient, or `root` does not depend on it; a
-        compiled step that has not been called yet.
+        compiled step that has not been called yet; a network that does not tell what goes in, without X.
 
     Example
     -------
@@ -122,28 +134,51 @@ def draw(
     Source: M. Thill's post "Yet another Neural Networks Introduction", "Interlude: The Chain Rule and
     Nested Dependencies".
     """
+    deadline = time.monotonic() + timeout
     if is_compiled(root):
-        if wrt is not None or (detail, *fold, neuron, inside, steps, mistake) != ("ops", None, None, False, None):
-            raise ValueError("a compiled step is drawn call by call: only engine=, most= and timeout= are for it")
-        return Picture(program_scene(root, most), engine, timeout, width, theme)
+        if wrt is not None or (detail, *fold, neuron, inside, steps, mistake) != (None, None, None, False, None):
+            raise ValueError(
+                "a compiled step is drawn call by call: only engine=, most= and timeout= are for it, and title="
+            )
+        return Picture(titled(program_scene(root, most), title), engine, timeout, width, theme)
+    remark = ""
+    if is_model(root):
+        root, remark = output_of(root, wrt)
+        wrt, detail = None, detail or "layers"
     if not isinstance(root, Traced):
-        raise TypeError(f"draw takes a tensor, not {type(root).__name__}")
+        raise TypeError(f"draw takes a tensor, not {type(root).__name__}; or a network, or a compiled step")
     unknown = set(show) - {*SHOW, *FURTHER}
     if unknown:
         raise ValueError(f"show: there is no {sorted(unknown)[0]!r}; there are {', '.join((*SHOW, *FURTHER))}")
     if direction not in (None, "right", "down"):
         raise ValueError(f"direction must be 'right', 'down' or None, not {direction!r}")
-    if detail not in DETAILS:
+    if detail not in (None, *DETAILS):
         raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
-    graph = ComputationGraph(root, names, variables_of(sys._getframe(1)) if names is None else None)
+    graph = ComputationGraph(root, names, called_in_program(sys._getframe(1)) if names is None else None)
+    asked = Request(wrt, show, fold, most, neuron, inside, example, deadline)
+    asked.require_sensible(graph)
     towards = None if direction is None else Direction(direction)
 
     def picture(scene: Scene) -> Picture:
-        scene = scene if towards is None else dataclasses.replace(scene, direction=towards)
+        scene = titled(scene if towards is None else dataclasses.replace(scene, direction=towards), title)
         return Picture(scene, engine, timeout, width, theme)
 
     if steps or mistake is not None:
-        title, captions, scenes = backward_pass(graph, mistake, show, most)
-        towards = towards or Direction.RIGHT  # all frames alike
-        return Film([picture(dataclasses.replace(scene, wide=True)) for scene in scenes], captions, title)
-    return picture(DETAILS[detail](graph, Request(wrt, show, fold, most, neuron, inside, example)))
+        _require_operations(detail, fold, neuron, inside)
+        reel = backward_pass_film(graph, source_of(wrt), mistake, show, most)
+        frames = [titled(dataclasses.replace(frame, direction=towards, wide=True), title) for frame in reel.frames]
+        reel = dataclasses.replace(reel, title=title or reel.title, frames=tuple(frames))
+        return Film.of(reel, engine, timeout, width, theme)
+    found = picture(noted(DETAILS[detail or "ops"](graph, asked), remark))
+    return dataclasses.replace(found, point=Point.kept(graph))
+
+
+def _require_operations(detail: str | None, fold: Collection[int], neuron: Any, inside: Any) -> None:
+    """ValueError where a film is asked for something that it does not draw."""
+    asked = [f"detail={detail!r}"] * (detail not in (None, "ops")) + ["fold="] * bool(fold)
+    asked += ["neuron="] * (neuron is not None) + ["inside="] * (inside is not None)
+    if asked:
+        raise ValueError(
+            f"steps= shows the backward pass operation by operation, detail='ops', not {' and '.join(asked)}: leave "
+            "that out, or draw it without steps="
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -191,9 +192,16 @@ def _product(factors: Iterable[Factor]) -> str:
     kept = [(text, precedence) for text, precedence in factors if text != "1"]
     written: list[str] = []
     for i, (text, precedence) in enumerate(kept):
-        loose = precedence < 2 or (text.startswith("−") and i > 0) or (precedence == 2 and "/" in text and i > 0)
+        loose = precedence < 2 or (text.startswith("−") and i > 0) or (precedence == 2 and _divides(text))
         written.append(f"({text})" if loose and len(kept) > 1 else text)
     return "·".join(_short(written)) or "1"
+
+
+def _divides(text: str) -> bool:
+    """Whether a product ends in a divisor, which the next factor would seem to belong to."""
+    while text != (text := re.sub(r"[(\[][^()\[\]]*[)\]]", "", text)):  # innermost brackets first
+        pass
+    return "/" in text
 
 
 def _short(factors: list[str]) -> list[str]:

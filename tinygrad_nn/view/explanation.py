@@ -6,17 +6,38 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from tinygrad_nn import notebook
+from tinygrad_nn.naming import recorded
 from tinygrad_nn.operation import Traced
+from tinygrad_nn.variables import called_in_program
 from tinygrad_nn.view.derivation import Section, derivation
 from tinygrad_nn.view.graph.computation import ComputationGraph
-from tinygrad_nn.view.graph.names import variables_of
+from tinygrad_nn.view.graph.highlighted_paths import require_dependence
 from tinygrad_nn.view.renderers import latex
 from tinygrad_nn.view.text import clean
 
-__all__ = ["explain"]
+__all__ = ["Explanation", "explain"]
 
 
-def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | None = None) -> str:  # noqa: A002
+class Explanation(str):
+    """A text that shows itself as it prints, and in notebooks as tables, or with set formulas."""
+
+    def __new__(cls, text: str, html: str = "", markdown: str = "") -> Explanation:  # noqa: D102
+        made = super().__new__(cls, text)
+        made._html, made._markdown = html, markdown
+        return made
+
+    _html: str
+    _markdown: str
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self._html, "text/markdown": self._markdown, "text/plain": str(self)}
+
+
+def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | None = None) -> Explanation:  # noqa: A002
     """The gradient of z with respect to t derived step by step.
 
     The functions with their values, the local derivatives, the total derivative as a sum over all paths, with symbols
@@ -29,10 +50,14 @@ def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | 
     format : "text", "markdown" (with formulas between $$), or "latex" (a document of the class standalone).
     names : tensors by name; by default the variables of the caller, unless a tensor has a name of its own.
 
+    Returns
+    -------
+    A string, which shows itself as it prints, and in notebooks as tables.
+
     Raises
     ------
     TypeError : z or t is no tensor.
-    ValueError : an unknown format; t requires no gradient.
+    ValueError : an unknown format; t requires no gradient, or depends on z.
     MutationError : a value was changed after it was used, so that there is no right answer any more.
 
     Example
@@ -74,11 +99,14 @@ def explain(z: Any, t: Any, format: str = "text", *, names: Mapping[str, Any] | 
     writers = {"text": _text, "markdown": _markdown, "latex": _latex}
     if format not in writers:
         raise ValueError(f"format must be 'text', 'markdown' or 'latex', not {format!r}")
-    graph = ComputationGraph(z, names, variables_of(sys._getframe(1)) if names is None else None)
+    graph = ComputationGraph(z, names, called_in_program(sys._getframe(1)) if names is None else None)
+    if any(node is z for node in recorded(t)):  # the wrong way round; of unrelated tensors it says so in the text
+        require_dependence(graph, t, "explain({z}, {t})")
     for node in graph.nodes:
         if node.index in graph.broken:
             node.check_unchanged()
-    return writers[format](derivation(graph, t))
+    sections = derivation(graph, t)
+    return Explanation(writers[format](sections), _html(sections), _markdown(sections))
 
 
 # --- formats ---------------------------------------------------------------------------------------------------------
@@ -98,6 +126,22 @@ def _text(sections: list[Section]) -> str:
         lines += [f"  {clean(line)}" for line in section.after]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _html(sections: list[Section]) -> str:
+    """Tables of equations: no formula needs more than its letters, so that they stand in every notebook."""
+    parts = []
+    for section in sections:
+        parts.append(notebook.heading(section.heading))
+        parts += [notebook.paragraph(line) for line in section.words]
+        rows = [
+            (left if not i else "", "=", right)
+            for left, *rights in section.equations
+            for i, right in enumerate(rights if len(section.equations) == 1 else [" = ".join(rights)])
+        ]
+        parts += [notebook.table(rows)] if rows else []
+        parts += [notebook.paragraph(line) for line in section.after]
+    return "".join(parts)
 
 
 def _aligned(section: Section) -> str:

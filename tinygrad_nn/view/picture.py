@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tinygrad_nn import notebook
 from tinygrad_nn.view.arrangement import arranged
+from tinygrad_nn.view.graph.point import Point
 from tinygrad_nn.view.renderers import as_json, as_text, dot_source, html, layout_engine, style, svg, tikz
 from tinygrad_nn.view.scene import Scene
+from tinygrad_nn.view.showing import show
 from tinygrad_nn.view.text import cleaned
 
 __all__ = ["Picture", "save_as"]
@@ -30,6 +33,7 @@ class Picture:
     width : pixels that it may be wide where it is shown: it runs downwards or is folded until it is no wider.  Its
         letters stay as large as they are, 11 pixels and more.
     theme : "light", "dark", or "auto": light, but dark where the reader's browser asks for it.
+    point : the numbers of the graph when it was drawn, for `tn.compare`; not in files.
     """
 
     scene: Scene
@@ -37,6 +41,7 @@ class Picture:
     timeout: float = 10.0
     width: float = 760
     theme: str = "auto"
+    point: Point | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         layout_engine.require_known(self.engine)
@@ -129,7 +134,7 @@ class Picture:
     @classmethod
     def from_json(cls, text: str, engine: str | None = None, timeout: float = 10.0) -> Picture:
         """The picture that `json` described.  ValueError where the text is none."""
-        return cls(as_json.read(text), engine, timeout)
+        return cls(as_json.read(text, Scene), engine, timeout)
 
     def __repr__(self) -> str:
         return f"<picture: {self.scene.title}; {len(self.scene.boxes)} nodes, {len(self.scene.arrows)} arrows>"
@@ -140,11 +145,15 @@ class Picture:
     def __hash__(self) -> int:
         return hash(self.json())
 
+    def show(self) -> None:
+        """Show it: in the notebook, in a browser, or, where there is no screen, by printing where the page is."""
+        show(self)
+
     def _repr_svg_(self) -> str:
         return self.svg()
 
     def _repr_html_(self) -> str:
-        return html.inline(self.svg())
+        return notebook.image(self.svg(), self.scene.title)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Everything a notebook can show; where no engine draws it, what the picture says."""
@@ -154,11 +163,11 @@ class Picture:
             return {"text/plain": f"{self.text()}\n({reason})"}
 
 
-def save_as(path: str | Path, writers: Mapping[str, Callable[[], str | bytes]], what: str) -> Path:
+def save_as(path: str | Path, writers: Mapping[str, Callable[[], str | bytes]], what: str, hint: str = "") -> Path:
     """Write to a file what the writer for its suffix makes, and return its path.  ValueError for another suffix."""
     path = Path(path)
     if path.suffix.lower() not in writers:
-        raise ValueError(f"{what} are saved as {' '.join(writers)}, not {path.suffix or path.name!r}")
+        raise ValueError(f"{what} are saved as {' '.join(writers)}, not {path.suffix or path.name!r}{hint}")
     content = writers[path.suffix.lower()]()
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path

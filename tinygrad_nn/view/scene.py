@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
-    "Arrow", "ArrowKind", "Box", "Cluster", "Direction", "Field", "Grid", "Note", "Role", "Scene", "Shape", "Table",
-    "TableRow",
+    "Arrow", "ArrowKind", "Box", "Caption", "Cluster", "Direction", "Field", "Grid", "Note", "Reel", "Role", "Scene",
+    "Shape", "Table", "TableRow", "noted", "titled",
 ]  # fmt: skip
 
 
@@ -64,7 +65,19 @@ class Grid:
 
     cells: tuple[tuple[float, ...], ...]
     scale: float
-    exact: bool = True  # each cell is one element of the array
+    means_of: int = 1  # so many elements of the array are in a cell at most, which is their mean
+    blank: bool = False  # nothing is known yet, but will be in another frame
+    longest: str = ""  # the longest number in any frame
+
+    @property
+    def exact(self) -> bool:
+        """True if each cell is one element of the array."""
+        return self.means_of == 1
+
+    @property
+    def means(self) -> str:
+        """What a cell is, in words."""
+        return f"means of ≤ {self.means_of:,}"
 
     @property
     def spelled(self) -> bool:
@@ -76,6 +89,7 @@ class Grid:
 class Field:
     """One line of a box: what it is, and the number, dash or heat-map.
 
+    `struck` is what stood there before, and was replaced by mistake.
     `longest` is the longest text that it has in any frame of an animation, for which space is kept.  `mark` names the
     memory that a call writes to, on the colour of `lane`; lane −1 is for parameters.
     """
@@ -89,6 +103,12 @@ class Field:
     longest: str = ""
     mark: str = ""
     lane: int = 0
+    struck: str = ""
+
+    @property
+    def said(self) -> str:
+        """Its text, with what is struck through as plain text has it."""
+        return f"~~{self.struck}~~ {self.text}".rstrip() if self.struck else self.text
 
 
 @dataclass(frozen=True)
@@ -114,6 +134,7 @@ class Box:
     at: tuple[float, ...] = ()
     count: int = 1  # how many nodes of the graph it stands for
     kind: str = ""  # the operation, for counting
+    numbered: bool = False  # nobody named it: it is called v₁, v₂ ...
 
 
 @dataclass(frozen=True)
@@ -135,6 +156,7 @@ class Arrow:
     faint: bool = False
     count: int = 1
     longest: str = ""  # as of a field
+    grid: Grid | None = None  # what is sent along it
 
 
 @dataclass(frozen=True)
@@ -186,6 +208,16 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """What happens in a frame of a film, with the space for it in all frames: `width` in points, and so many lines."""
+
+    text: str
+    notes: tuple[Note, ...] = ()
+    width: float = 0.0
+    lines: int = 0
+
+
+@dataclass(frozen=True)
 class Scene:
     """All that a picture shows."""
 
@@ -198,8 +230,35 @@ class Scene:
     direction: Direction | None = None  # None: whichever fits
     wide: bool = False  # it is as wide as it is, and is scrolled
     simpler: Scene | None = None  # what is drawn where this is too wide, before anything is folded
+    titled: bool = False  # somebody asked for this title: it is shown
+    caption: Caption | None = None
 
     @property
     def placed(self) -> bool:
         """True if the boxes have their places already."""
         return any(box.at for box in self.boxes)
+
+
+@dataclass(frozen=True)
+class Reel:
+    """A film: what its frames say, and a caption for each."""
+
+    title: str
+    captions: tuple[str, ...]
+    frames: tuple[Scene, ...]
+
+
+def titled(scene: Scene, title: str | None) -> Scene:
+    """The scene under the title that somebody gave it, if so."""
+    if title is None:
+        return scene
+    simpler = None if scene.simpler is None else titled(scene.simpler, title)
+    return dataclasses.replace(scene, title=title, titled=True, simpler=simpler)
+
+
+def noted(scene: Scene, remark: str) -> Scene:
+    """The scene with one more note, if there is something to say."""
+    if not remark:
+        return scene
+    simpler = None if scene.simpler is None else noted(scene.simpler, remark)
+    return dataclasses.replace(scene, notes=(*scene.notes, Note(remark)), simpler=simpler)

@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_nn.notation import format_large, format_number, superscript
+from tinygrad_nn.notation import abridged, clean, format_large, format_number, superscript
 
 __all__ = [
-    "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "measure", "percent", "plural", "shape",
-    "shorten", "sum_of",
+    "CAPTION", "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure", "percent",
+    "plural", "shape", "shorten", "sum_of", "wrapped",
 ]  # fmt: skip
 
 T = TypeVar("T")
+CAPTION = 13  # the size of the letters of captions, which are bold
 
 _PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
@@ -84,16 +85,6 @@ def shape(value: Any) -> str:
     return f"{dims[0]} number{'s' * (dims[0] != 1)}" if len(dims) == 1 else " × ".join(map(str, dims))
 
 
-def clean(text: str) -> str:
-    """Text that XML and terminals can carry: control characters become blanks, lone surrogates a replacement mark."""
-    if text.isprintable():
-        return text
-    return "".join(
-        "\ufffd" if "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff" else c if c.isprintable() or c == " " else " "
-        for c in text
-    )
-
-
 def cleaned(value: Any) -> Any:
     """A picture, or what it consists of, with all its texts clean; lines stay lines."""
     if isinstance(value, str):
@@ -107,9 +98,14 @@ def cleaned(value: Any) -> Any:
     return dataclasses.replace(value, **new) if new else value  # type: ignore[type-var]
 
 
-def abridged(items: Sequence[T], most: int, gap: T) -> list[T]:
-    """Very many items with the middle left out, and something in its place."""
-    return list(items) if len(items) <= most else [*items[: most // 2], gap, *items[-(most // 2) :]]
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """Names in a sentence, of many the first ones.
+
+    >>> listed(["W¹", "b¹", "W²"])
+    'W¹, b¹ and W²'
+    """
+    shown = [*names[:most], f"{len(names) - most} more"] if len(names) > most else names
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
 
 
 def shorten(text: str, length: int = 40) -> str:
@@ -150,3 +146,18 @@ def measure(text: str, size: float = 12.0, bold: bool = False) -> float:
         else:
             total += 600
     return total * size / 1000 * (1.08 if bold else 1.0)
+
+
+def wrapped(text: str, width: float, size: float = 12.0, bold: bool = True) -> list[str]:
+    """Text in lines of at most so many points; a word that is longer has its own.
+
+    >>> wrapped("u has received 2 of 2, and fires", 100)
+    ['u has received 2', 'of 2, and fires']
+    """
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and measure(f"{lines[-1]} {word}", size, bold) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines

@@ -12,10 +12,11 @@ import numpy as np
 from tinygrad_nn.autodiff import pullback
 from tinygrad_nn.chain import Element
 from tinygrad_nn.errors import MutationError
+from tinygrad_nn.naming import Names, recorded
 from tinygrad_nn.notation import format_number, subscript
 from tinygrad_nn.operation import Traced, write
 from tinygrad_nn.symbols import derivative
-from tinygrad_nn.view.graph.names import Names
+from tinygrad_nn.variables import Called, called_in
 
 __all__ = ["CHANGED", "ComputationGraph", "Constant", "Slot", "largest"]
 
@@ -60,7 +61,7 @@ class ComputationGraph:
     ----------
     root : the tensor to draw.
     names : tensors by name, which goes before the tensors' own names.
-    variables : tensors by name, for those that have none of their own.
+    called : what the program calls the tensors that have no name of their own.
 
     Attributes
     ----------
@@ -72,13 +73,14 @@ class ComputationGraph:
     broken : the messages of operations whose derivative cannot be computed any more.
     """
 
-    def __init__(self, root: Any, names: Mapping[str, Any] | None = None, variables: Mapping[str, Any] | None = None):
+    def __init__(self, root: Any, names: Mapping[str, Any] | None = None, called: Called | None = None):
         self.root = root
         self.nodes, self.slots = _collect(root)
         tensors = [node for node in self.nodes if not isinstance(node, Constant)]
-        self.names = Names(tensors, root, names or {}, variables or {})
-        constants = [node.index for node in self.nodes if isinstance(node, Constant)]
-        self._constants = {index: k for k, index in enumerate(constants, 1)}
+        self.names = Names(tensors, root, called_in(names or {}), called)
+        arrays = [node for node in self.nodes if isinstance(node, Constant)]
+        named = [self.names.of_array(node.value) for node in arrays]
+        self._constants = {c.index: named[k - 1] or f"c{subscript(k)}" for k, c in enumerate(arrays, 1)}
         self._rules: dict[Any, str | None] = {}
         self.outgoing: dict[Any, list[Slot]] = {}
         self.incoming: dict[Any, list[Slot]] = {}
@@ -100,8 +102,12 @@ class ComputationGraph:
             at = f"[{', '.join(map(str, node.at))}]" if node.at else ""
             return self.name(node.tensor) + at
         if isinstance(node, Constant):
-            return f"c{subscript(self._constants[node.index])}"
-        return self.names.get(node) or node.name or "t"
+            return self._constants[node.index]
+        return self.names.get(node) or "t"
+
+    def numbered(self, node: Any) -> bool:
+        """Whether nobody named a node, and it has only a number."""
+        return not (self.names.is_given(node) or (isinstance(node, Constant) and self.names.of_array(node.value)))
 
     def formula(self, node: Any) -> str:
         """The operation that made a node, with the names of its arguments; empty for a node that none has made."""
@@ -201,22 +207,14 @@ def _value(x: Any) -> Any:
 
 def _collect(root: Any) -> tuple[list[Any], list[Slot]]:
     """Nodes and slots in order of creation, constants before their first use."""
-    found: dict[Any, Any] = {root.index: root}
-    stack = [root]
-    while stack:
-        for x in stack.pop().inputs:
-            if isinstance(x, Traced) and x.index not in found:
-                found[x.index] = x
-                stack.append(x)
     nodes: list[Any] = []
     slots: list[Slot] = []
-    for index in sorted(found):
-        node = found[index]
+    for node in recorded(root):
         for i, x in enumerate(node.inputs):
             if isinstance(x, Traced):
                 slots.append(Slot(x, node, i))
             elif isinstance(x, np.ndarray) and x.ndim:
-                nodes.append(Constant(x, f"{index}.{i}"))
+                nodes.append(Constant(x, f"{node.index}.{i}"))
                 slots.append(Slot(nodes[-1], node, i))
         nodes.append(node)
     return nodes, slots

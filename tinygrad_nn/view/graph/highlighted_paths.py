@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import chain
+from tinygrad_nn.naming import recorded
 from tinygrad_nn.notation import format_number
+from tinygrad_nn.operation import Traced
 from tinygrad_nn.view.graph.computation import ComputationGraph, largest
 from tinygrad_nn.view.text import abridged, plural
 
-__all__ = ["HighlightedPaths", "obvious_source"]
+__all__ = ["HighlightedPaths", "obvious_source", "require_dependence", "source_of"]
 
 LANES = 4  # so many paths get a lane each; of more, the flow of all is drawn
 MOST = 8  # so many paths are all listed
@@ -23,18 +25,42 @@ LISTED = 20_000  # paths between single elements are told apart up to here
 Key = tuple[int, int]  # of an arrow: the number of its target, and the argument
 
 
-def obvious_source(graph: ComputationGraph) -> Any:
-    """The input whose paths are shown if nobody says which: the only one, a number, with few paths; else None."""
+def require_dependence(graph: ComputationGraph, t: Any, asked: str) -> None:
+    """Say what is wrong where the root of a graph was not made from t; `asked` is the function with {z} and {t}."""
+    if not t.tracked or any(node is t for node in graph.nodes):
+        return
+    z, name = graph.name(graph.root), graph.names.get(t) or "wrt"
+    if any(node is graph.root for node in recorded(t)):
+        call = asked.format(z=name, t=z)
+        raise ValueError(f"{z} does not depend on {name}, but {name} on {z}: exchange them, as in {call}")
+    inputs = [graph.name(node) for node in graph.nodes if node.tracked and node.op is None]
+    other = f"another {name}" if name in inputs else name
+    there = f"it depends on {', '.join(abridged(inputs, 8, '…'))}" if inputs else "nothing it was made from is tracked"
+    raise ValueError(f"{z} does not depend on {other}, so {asked.format(z=z, t=name)} has nothing to show: {there}")
+
+
+def obvious_source(graph: ComputationGraph) -> chain.PathSum | None:
+    """The paths that are shown if nobody says which: from the only input, a number, where they are few; else None."""
     leaves = [n for n in graph.nodes if n.tracked and n.op is None]
     if len(leaves) != 1 or np.size(leaves[0].value) != 1 or np.size(graph.root.value) != 1 or leaves[0] is graph.root:
         return None
-    return leaves[0] if chain.paths(graph.root, leaves[0]).count <= LISTED else None
+    paths = chain.paths(graph.root, leaves[0], names={})
+    return paths if paths.count <= LISTED else None
 
 
 def signed_size(flow: Any) -> float:
     """Of a number itself; of an array the largest absolute value, with the sign of the sum."""
     flow = np.asarray(flow, dtype=float)
     return float(flow.item()) if flow.size == 1 else math.copysign(largest(flow), float(np.nansum(flow)))
+
+
+def source_of(wrt: Any) -> Any:
+    """The tensor that `wrt` names, itself or by way of its paths; None for None.  TypeError for anything else."""
+    source = wrt.source if isinstance(wrt, chain.PathSum) else wrt
+    source = source.tensor if isinstance(source, chain.Element) else source
+    if source is not None and not isinstance(source, Traced):
+        raise TypeError(f"wrt takes a tensor, or paths of one by tn.paths, not {type(wrt).__name__}")
+    return source
 
 
 class HighlightedPaths:
@@ -58,7 +84,7 @@ class HighlightedPaths:
         if isinstance(source, chain.PathSum):
             self.sum = source
         else:
-            self.sum = chain.paths(graph.root, source, np.ones_like(graph.root.value))
+            self.sum = chain.paths(graph.root, source, np.ones_like(graph.root.value), names={})
         self.source = self.sum.source
         self.stale = bool(graph.broken)
         self.few = self.sum.count <= MOST

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.errors import MutationError
 from tinygrad_nn.view.graph.computation import ComputationGraph, Constant
+from tinygrad_nn.view.text import listed
 
 __all__ = ["Layer", "Network", "layers_in"]
 
@@ -98,6 +100,7 @@ class Network:
     Raises
     ------
     ReleasedError : the values of the units are not there any more.
+    MutationError : weights, biases or units have other values than those that were used.
     ValueError : no dense layer, layers that are not one after the other, or an example that is not there.
     """
 
@@ -118,11 +121,23 @@ class Network:
         if graph.released:
             graph.root.check_unchanged()
         self.inputs = self.layers[0].before
+        self._require_unchanged()
         self.batch = 1 if np.ndim(self.inputs.value) < 2 else int(np.shape(self.inputs.value)[-1])
         if not 1 <= example <= self.batch:
             raise ValueError(f"example={example}: the batch has examples 1 to {self.batch}")
         self.example = example
         self.has_loss = self.layers[-1].A is not graph.root
+
+    def _require_unchanged(self) -> None:
+        """A picture of other weights than those that made its units would be wrong in every number."""
+        graph, nodes = self.graph, [self.inputs, *(node for layer in self.layers for node in layer.nodes)]
+        changed = list(dict.fromkeys(graph.name(node) for node in nodes if node.index in graph.stale))
+        if changed:
+            root = graph.name(graph.root)
+            raise MutationError(
+                f"detail='neurons' shows weights, biases and units as they were when {root} was computed, but "
+                f"{listed(changed)} changed since: draw before optimizer.step(), or compute {root} anew"
+            )
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -158,8 +173,13 @@ class Network:
 
     def b(self, level: int) -> Any:
         """Biases of a layer, or None."""
-        b = self.layers[level - 1].b
-        return None if b is None else np.broadcast_to(np.ravel(b.value), (self.width(level),))
+        layer = self.layers[level - 1]
+        return None if layer.b is None else self._column(np.broadcast_to(layer.b.value, np.shape(layer.Z.value)))
+
+    def terms(self, level: int, unit: int) -> Any:
+        """w a for each input of a unit; together with its bias they add up to z."""
+        w = np.asarray(self.layers[level - 1].W.value, dtype=float)[unit]
+        return w * np.asarray(self.a(level - 1), dtype=float)
 
     def slope(self, level: int) -> Any:
         """σ′(z) of each unit, by the rule of the activation; None where units are mixed, as by softmax."""

@@ -1,4 +1,4 @@
-"""A scene as JSON, and back."""
+"""A scene as JSON, or a film, and back."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ import json
 import math
 import types
 import typing
-from typing import Any
+from typing import Any, TypeVar
 
-from tinygrad_nn.view.scene import Scene
+from tinygrad_nn.view.scene import Reel, Scene
 
 __all__ = ["read", "write"]
 
-
-def write(scene: Scene) -> str:
-    """A scene as JSON; what equals its default is left out."""
-    return json.dumps(_plain(scene), ensure_ascii=False, indent=1) + "\n"
+Record = TypeVar("Record", Scene, Reel)
 
 
-def read(text: str) -> Scene:
-    """The scene that `write` wrote.  ValueError where the text is none."""
-    return typing.cast(Scene, _typed(Scene, json.loads(text)))
+def write(record: Scene | Reel) -> str:
+    """A scene or a film as JSON; what equals its default is left out."""
+    return json.dumps(_plain(record), ensure_ascii=False, indent=1) + "\n"
+
+
+def read(text: str, kind: type[Record]) -> Record:
+    """The scene or the film that `write` wrote.  ValueError where the text is none."""
+    return typing.cast(Record, _typed(kind, json.loads(text)))
 
 
 def _plain(value: Any) -> Any:

@@ -33,7 +33,7 @@ def _lines(scene: Scene) -> Iterator[str]:
     if scene.table is not None:
         yield ""
         yield from _table(scene.table)
-    for note in scene.notes:
+    for note in (*(scene.caption.notes if scene.caption else ()), *scene.notes):
         yield f"{'! ' if note.bad else ''}{note.text}"
 
 
@@ -47,8 +47,8 @@ def _box(box: Box, frame: str) -> Iterator[str]:
     marks = [mark for mark in (role_look(box.role).word, frame, "blocked" if box.blocked else "") if mark]
     yield (box.title or box.name) + (f"  [{', '.join(marks)}]" if marks else "")
     for field in box.fields:
-        yield f"    {field.label}  {field.text}".rstrip()
-        if field.grid is not None:
+        yield f"    {field.label}  {field.said}".rstrip()
+        if field.grid is not None and not field.grid.blank:
             yield from _grid(field.grid)
     if box.note:
         yield f"    {box.note}"
@@ -99,7 +99,8 @@ def description(scene: Scene) -> str:
         lines.append(f"And {len(boxes) - DESCRIBED} more nodes")
     if scene.table is not None:
         lines += _table_sentences(scene.table)
-    return " ".join(f"{line}." for line in [*lines, *(note.text for note in scene.notes)])
+    notes = (*(scene.caption.notes if scene.caption else ()), *scene.notes)
+    return " ".join(f"{line}." for line in [*lines, *(note.text for note in notes)])
 
 
 def _sentence(box: Box) -> str:
@@ -109,8 +110,8 @@ def _sentence(box: Box) -> str:
 
 
 def _words(field: Field) -> str:
-    if field.grid is None or not field.grid.spelled:
-        return field.text
+    if field.grid is None or not field.grid.spelled or field.grid.blank:
+        return field.said or "–"
     return ", ".join(" ".join(format_number(x) for x in line) for line in field.grid.cells)
 
 

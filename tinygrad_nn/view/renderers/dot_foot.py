@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from tinygrad_nn.view.renderers import style
-from tinygrad_nn.view.renderers.dot_labels import badge, cell, font, heat_map, table, td, tr
+from tinygrad_nn.view.renderers.dot_labels import badge, cell, fixed, font, heat_map, table, td, tr
 from tinygrad_nn.view.renderers.style import BAD, GOOD, INK, QUIET, SOFT
-from tinygrad_nn.view.scene import Note, Scene, Table, TableRow
-from tinygrad_nn.view.text import measure
+from tinygrad_nn.view.scene import Caption, Note, Scene, Table, TableRow
+from tinygrad_nn.view.text import CAPTION, measure, wrapped
 
 __all__ = ["foot"]
 
@@ -21,22 +21,24 @@ BESIDE = 175  # points that a row needs for what is neither label nor factors
 
 def foot(scene: Scene, width: float) -> str:
     """The table and the notes; empty where there are none."""
-    rows = _path_table(scene.table, width) if scene.table else []
+    rows = [tr(cell(scene.title, 15, bold=True))] if scene.titled else []
+    rows += _caption(scene.caption) if scene.caption else []
+    rows += _path_table(scene.table, width) if scene.table else []
     for note in scene.notes:
         rows += _note(note, width)
     return f"<{table(rows, cellpadding=2)}>" if rows else ""
 
 
-def wrapped(text: str, width: float, size: float = SIZE) -> list[str]:
-    """The words of a text in lines of at most this width, where that can be done."""
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if lines[-1] and measure(longer, size) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
+def _caption(caption: Caption) -> list[str]:
+    """As many lines as in any other frame, and as wide."""
+    lines = [(line, INK) for line in wrapped(caption.text, caption.width, CAPTION)]
+    for note in caption.notes:
+        lines += [(line, BAD if note.bad else INK) for line in wrapped(note.text, caption.width, CAPTION)]
+    lines += [("", INK)] * (caption.lines - len(lines))
+    width = f"{caption.width + 4:.0f}"
+    texts = [font(line, CAPTION, ink, bold=True) for line, ink in lines]
+    size = fixed(CAPTION * 1.25 + 4) | {"width": width}
+    return [tr(td(text, align="left", cellpadding=2, **size)) for text in texts]
 
 
 def _lines(lines: Sequence[str], color: str, size: int = SIZE, padding: int = 4) -> str:
@@ -49,7 +51,7 @@ def _lines(lines: Sequence[str], color: str, size: int = SIZE, padding: int = 4)
 def _note(note: Note, width: float) -> list[str]:
     color = BAD if note.bad else QUIET
     rows = []
-    for i, line in enumerate(wrapped(note.text, width - 20)):
+    for i, line in enumerate(wrapped(note.text, width - 20, SIZE, bold=False)):
         mark = font("  " if i else "! ", SIZE, BAD, bold=True) if note.bad else ""
         rows.append(tr(td(mark + font(line, SIZE, color), align="left", cellpadding=2)))
     return rows
@@ -65,7 +67,7 @@ def _path_table(given: Table, width: float) -> list[str]:
     if given.check:
         mark = {True: font("✓ ", 14, GOOD, bold=True), False: font("✗ ", 14, BAD, bold=True), None: ""}[given.ok]
         parts.append(tr(td(mark + font(given.check, SIZE, BAD if given.ok is False else INK), align="left")))
-    return parts + [tr(_lines(wrapped(text, width - 10), QUIET, padding=2)) for text in given.rest]
+    return parts + [tr(_lines(wrapped(text, width - 10, SIZE, bold=False), QUIET, padding=2)) for text in given.rest]
 
 
 def _paths(given: Table, width: float) -> list[str]:
@@ -88,8 +90,8 @@ def _path(row: TableRow, widths: Sequence[float], bar: str) -> str:
     return tr(
         td(table([tr(mark)], cellpadding=1), align="left") if mark else td(),
         cell(look.sample, color=look.text) if row.number and not row.mark else td(),
-        _lines(wrapped(row.label, widths[0] - 8), ink),
-        _lines(wrapped(row.factors, widths[1] - 8), ink) if row.factors else td(),
+        _lines(wrapped(row.label, widths[0] - 8, SIZE, bold=False), ink),
+        _lines(wrapped(row.factors, widths[1] - 8, SIZE, bold=False), ink) if row.factors else td(),
         cell("=", SIZE, ink),
         td(heat_map(row.grid), align="left") if row.grid else cell(_aligned(row.product), SIZE, ink),
         bar,

@@ -15,7 +15,20 @@ from tinygrad_nn.view.renderers.style import BAD, INK, PAPER, QUIET, SOFT, Borde
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Field, Grid, Shape
 from tinygrad_nn.view.text import clean, measure
 
-__all__ = ["SMALL", "arrow_label", "badge", "box_label", "cell", "font", "heat_map", "label_lines", "table", "td", "tr"]
+__all__ = [
+    "SMALL",
+    "arrow_label",
+    "badge",
+    "box_label",
+    "cell",
+    "fixed",
+    "font",
+    "heat_map",
+    "label_lines",
+    "table",
+    "td",
+    "tr",
+]
 
 SMALL = 11  # points, which are pixels where pictures are used: nothing is smaller
 _SPAN = 9  # columns of a value: what a box is wider than its rows goes to all columns alike, and so to the right
@@ -24,11 +37,13 @@ _SPAN = 9  # columns of a value: what a box is wider than its rows goes to all c
 # --- elements --------------------------------------------------------------------------------------------------------
 
 
-def font(text: str, size: int, color: str = "", bold: bool = False) -> str:
+def font(text: str, size: int, color: str = "", bold: bool = False, struck: bool = False) -> str:
     """A text in a size and colour."""
     body = html.escape(clean(text)).replace("\\", "\\\\")  # a single backslash and N would be the id of the node
+    body = body.replace("]]", "]&#93;")  # dot takes ]] for the end of a CDATA section
     body = body.replace("  ", "&#160;&#160;") or "&#160;"
     ink = f' color="{color}"' if color else ""
+    body = f"<s>{body}</s>" if struck else body
     body = f'<font point-size="{size}"{ink}>{body}</font>'
     return f"<b>{body}</b>" if bold else body
 
@@ -62,6 +77,7 @@ def cell(
     align: str = "left",
     span: int | None = None,
     longest: str = "",
+    struck: str = "",
 ) -> str:
     """A cell of one line, wide enough for it on any machine.
 
@@ -69,7 +85,15 @@ def cell(
     """
     width = max(measure(text, size, bold), measure(longest, size, bold)) + 2 * padding
     body = font(text, size, color, bold)
-    return td(body, align=align, cellpadding=padding, width=f"{width:.0f}", colspan=span)
+    if struck:
+        body = font(struck, size, BAD, bold, struck=True) + font(f" {text}", size, color, bold)
+    size_of_all = fixed(size * 1.25 + 2 * padding) if longest else {}
+    return td(body, align=align, cellpadding=padding, width=f"{width:.0f}", colspan=span, **size_of_all)
+
+
+def fixed(height: float) -> dict[str, str]:
+    """For a cell that is as large in all frames of a film, whatever an engine thinks its text is."""
+    return {"height": f"{height:.0f}", "fixedsize": "true"}
 
 
 def badge(k: int, mark: str = "") -> str:
@@ -111,7 +135,12 @@ def _title(box: Box) -> str:
     role = style.role_look(box.role)
     word = f"  {role.word}" if role.word else ""
     width = measure(box.title, 13, bold=True) + measure(f"  {role.word}", SMALL)
-    body = font(box.title, 13, bold=True) + (font(word, SMALL, role.ink) if word else "")
+    name = f"{box.name} = "
+    if box.numbered and box.title.startswith(name):  # told apart from what has a name
+        title = f"<i>{font(name, 13, QUIET)}</i>{font(box.title.removeprefix(name), 13, bold=True)}"
+    else:
+        title = font(box.title, 13, bold=True)
+    body = title + (font(word, SMALL, role.ink) if word else "")
     return td(body, align="left", cellpadding=5, width=f"{width + 10:.0f}")
 
 
@@ -119,31 +148,40 @@ def _field(field: Field) -> str:
     ink = BAD if field.bad else INK
     if not field.label:
         return tr(cell(field.text, color=ink, bold=field.strong, span=_SPAN + 1))
-    label = cell(field.label, 11, QUIET, field.strong)
+    label = cell(field.label, 11, BAD if field.bad and field.grid else QUIET, field.strong)
     if field.grid is not None:
-        scale = cell(field.text, SMALL, QUIET, padding=2) if field.text else ""
+        known = field.text or field.struck or field.longest
+        scale = cell(field.text, SMALL, QUIET, padding=2, longest=field.longest, struck=field.struck) if known else ""
         stretch = "<td></td>" * (_SPAN - 2)  # takes the space that is left
         heat = table([tr(td(heat_map(field.grid), align="left"), scale, stretch)], cellpadding=2)
         return tr(label, td(heat, align="left", cellpadding=1, colspan=_SPAN))
     mark = badge(field.lane, field.mark) if field.mark else ""
     span = _SPAN - 1 if mark else _SPAN
-    return tr(label, mark, cell(field.text, color=ink, bold=field.strong, span=span, longest=field.longest))
+    value = cell(field.text, color=ink, bold=field.strong, span=span, longest=field.longest, struck=field.struck)
+    return tr(label, mark, value)
 
 
-def heat_map(grid: Grid, size: int = 7) -> str:
-    """Coloured cells; the numbers themselves where there are few."""
-    frame: dict[str, object] = {"border": 1, "color": SOFT, "cellpadding": 0}
+def heat_map(grid: Grid, size: int = 7, unknown: str = "–") -> str:
+    """Coloured cells; the numbers themselves where there are few.  Where nothing is known, perhaps only the space."""
+    hidden = grid.blank and not unknown
+    frame: dict[str, object] = {"border": 1, "color": PAPER if hidden else SOFT, "cellpadding": 0}
     if grid.spelled:
-        return table([tr(*(_number(x, grid.scale) for x in line)) for line in grid.cells], cellspacing=1, **frame)
+        return table([tr(*(_number(x, grid, unknown) for x in line)) for line in grid.cells], cellspacing=1, **frame)
     square = {"fixedsize": "true", "width": size, "height": size}
-    rows = [tr(*(td(bgcolor=style.tint(x, grid.scale), **square) for x in line)) for line in grid.cells]
+    rows = [tr(*(td(bgcolor=_shade(x, grid), **square) for x in line)) for line in grid.cells]
     whole = {"width": size * len(grid.cells[0]) + 2, "height": size * len(grid.cells) + 2}
     return table(rows, fixedsize="true", **whole, **frame)
 
 
-def _number(x: float, scale: float) -> str:
-    ink = PAPER if abs(x) > 0.62 * scale or x != x else INK
-    return td(font(format_number(x), SMALL, ink), bgcolor=style.tint(x, scale), align="left", cellpadding=3)
+def _shade(x: float, grid: Grid) -> str:
+    return PAPER if grid.blank else style.tint(x, grid.scale)
+
+
+def _number(x: float, grid: Grid, unknown: str) -> str:
+    ink = PAPER if abs(x) > 0.62 * grid.scale or x != x else INK
+    text, color = (unknown, QUIET) if grid.blank else (format_number(x), ink)
+    size_of_all = fixed(20) | {"width": f"{measure(grid.longest, SMALL) + 6:.0f}"} if grid.longest else {}
+    return td(font(text, SMALL, color), bgcolor=_shade(x, grid), align="left", cellpadding=3, **size_of_all)
 
 
 def _circle(box: Box) -> str:
@@ -177,9 +215,18 @@ def arrow_label(arrow: Arrow) -> str:
         lines = [font(line, 11, ink) for line in label_lines(arrow)]
         if arrow.detail:
             lines.append(font(arrow.detail, SMALL, QUIET))
-        width = measure(arrow.longest, 11) + 4
-        cells.append(td("<br/>".join(lines), align="left", cellpadding=2, width=f"{width:.0f}"))
-    return f"<{table([tr(*cells)], cellspacing=1, cellpadding=1)}>"
+        size = {"width": "4"} if not arrow.longest else fixed(13.5 * len(lines) + 4) | {"width": _widest(arrow)}
+        cells.append(td("<br/>".join(lines), align="left", cellpadding=2, **size))
+    rows = [tr(*cells)]
+    if arrow.grid is not None:
+        rows.append(tr(td(heat_map(arrow.grid, unknown=""), align="left", colspan=len(cells) or None)))
+    return f"<{table(rows, cellspacing=1, cellpadding=1)}>"
+
+
+def _widest(arrow: Arrow) -> str:
+    """In all frames of a film."""
+    widths = [measure(line, 11) for line in [*label_lines(arrow), arrow.longest]]
+    return f"{max(*widths, measure(arrow.detail, SMALL)) + 4:.0f}"
 
 
 def label_lines(arrow: Arrow, most: int = 40) -> list[str]:

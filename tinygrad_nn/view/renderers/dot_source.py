@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from typing import TYPE_CHECKING
 
 from tinygrad_nn.view.renderers import dot_foot, dot_labels, style
@@ -95,8 +96,9 @@ def _diameter(box: Box) -> float:
     """In inches; wide enough for what is written in it."""
     if box.shape is Shape.SIGN:
         return 0.42
-    widest = max((measure(f"{field.label} {field.text}", 11) for field in box.fields), default=0.0) + 14
-    return round(max(0.8 if len(box.fields) < 2 else 1.0, widest / 72), 2)
+    widest = max((measure(f"{field.label} {field.text}", 11) for field in box.fields), default=0.0)
+    across = max(widest + 14, math.hypot(widest, 14 * len(box.fields)) + 4)
+    return round(max(0.8 if len(box.fields) < 2 else 1.0, across / 72), 2)
 
 
 def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box) -> None:

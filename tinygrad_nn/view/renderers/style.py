@@ -20,7 +20,7 @@ __all__ = [
 
 FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has
 INK, QUIET, PALE, SOFT = "#0f172a", "#526077", "#8090a8", "#cbd5e1"  # of letters and lines, from strong to faint
-PAPER, TINTED, DONE = "#ffffff", "#f8fafc", "#eef2f7"  # of what they stand on
+PAPER, TINTED, DONE, FIRES = "#ffffff", "#f8fafc", "#eef2f7", "#ffdfc2"  # of what they stand on
 BAD, GOOD = "#b3261e", "#00694f"
 UPDATE = "#b57900"  # where a call updates a parameter
 
@@ -118,8 +118,8 @@ def box_look(box: Box) -> BoxLook:
         return BoxLook(PAPER, PAPER, ink, role.border, 0.0, dashed)
     if box.shape is Shape.CARD:
         line = lane(2).line if box.strong else QUIET if box.blocked else role.line
-        fill = DONE if box.faint else role.fill
-        return BoxLook(line, fill, INK, role.border, role.width + 1.6 * box.strong, dashed)
+        fill = FIRES if box.strong else DONE if box.faint else role.fill  # a wider border would move the others
+        return BoxLook(line, fill, INK, role.border, role.width, dashed)
     pale = box.faint or box.blocked
     width = 2.6 if box.strong else max(1.2, role.width)
     return BoxLook(PALE if pale else role.line, PAPER, QUIET if pale else INK, role.border, width, dashed)
@@ -189,7 +189,8 @@ def tint(x: float, scale: float) -> str:
 
 _DARK = {
     INK: "#e2e8f0", QUIET: "#a3b1c6", PALE: "#7f8ea6", SOFT: "#475569", PAPER: "#0f172a", TINTED: "#162033",
-    DONE: "#1e293b", BAD: "#f87171", GOOD: "#34d399", "#00805f": "#34d399", UPDATE: "#f5b942", "#64748b": "#94a3b8",
+    DONE: "#1e293b", FIRES: "#4a2f17", BAD: "#f87171", GOOD: "#34d399", "#00805f": "#34d399", UPDATE: "#f5b942",
+    "#64748b": "#94a3b8",
     "#7b8aa0": "#7f8ea6", "#6d28d9": "#b794f6", "#8a4f00": "#e0a458", "#8a5c00": "#f5b942",
     "#fffaf0": "#2a2413", "#000000": "#ffffff",
     "#0072b2": "#56b4e9", "#00639c": "#56b4e9", "#d55e00": "#f0914a", "#b34f00": "#f0914a", "#009e73": "#34c79a",

@@ -87,20 +87,18 @@ def _dash(arrow: ET.Element, number: int) -> None:
 
 
 def strip(drawings: Sequence[ET.Element], captions: Sequence[str], title: str) -> str:
-    """Several SVG elements below each other, with their captions."""
+    """Several SVG elements below each other; their captions, which they show, as its description."""
     root = ET.Element(f"{SVG}svg")
     paper = ET.SubElement(root, f"{SVG}rect", {"x": "0", "y": "0", "fill": style.PAPER})
     y = width = 0.0
-    look = {"x": "16", "font-size": "14", "font-weight": "bold", "fill": style.INK}
-    for i, (drawing, caption) in enumerate(zip(drawings, captions, strict=True)):
+    for i, drawing in enumerate(drawings):
         _, _, w, h = (float(x) for x in drawing.get("viewBox", "0 0 0 0").split())
-        ET.SubElement(root, f"{SVG}text", look | {"y": f"{y + 24:g}"}).text = caption
         for element in drawing.iter():
             if "id" in element.attrib:
                 element.set("id", f"f{i}{element.get('id')}")
-        place = ET.SubElement(root, f"{SVG}g", {"transform": f"translate(0 {y + 30:g})", "class": "frame"})
+        place = ET.SubElement(root, f"{SVG}g", {"transform": f"translate(0 {y:g})", "class": "frame"})
         place.extend(e for e in drawing if e.tag == f"{SVG}g")
-        y, width = y + 30 + h, max(width, w, measure(caption, 14, bold=True) + 32)
+        y, width = y + h, max(width, w)
     for side, size in (("width", width), ("height", y)):
         paper.set(side, f"{size:g}")
         root.set(side, f"{size:g}pt")

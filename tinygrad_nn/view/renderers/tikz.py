@@ -15,6 +15,7 @@ from tinygrad_nn.view.renderers.svg import SVG
 __all__ = ["write"]
 
 _START = "\\begin{tikzpicture}[x=1bp, y=-1bp, line width=1bp, font=\\sffamily, inner sep=0pt]"
+_STRUCK = "\\newcommand\\struck[1]{\\sbox0{#1}\\rlap{\\rule[0.5ex]{\\wd0}{0.6bp}}\\usebox0}"
 
 
 def write(svg: str) -> str:
@@ -22,7 +23,8 @@ def write(svg: str) -> str:
     lines = list(_lines(ET.fromstring(svg)))
     codes = sorted(set(re.findall(r"\bc([\dA-F]{6})\b", "\n".join(lines))))
     colors = [f"\\definecolor{{c{code}}}{{HTML}}{{{code}}}" for code in codes]
-    return latex.document("\n".join([*colors, _START, *lines, "\\end{tikzpicture}"]), "tikz")
+    defined = [_STRUCK] if any("\\struck" in line for line in lines) else []
+    return latex.document("\n".join([*colors, *defined, _START, *lines, "\\end{tikzpicture}"]), "tikz")
 
 
 def _lines(root: ET.Element) -> Iterator[str]:
@@ -77,4 +79,7 @@ def _text(element: ET.Element) -> str:
     anchor = "base west" if element.get("text-anchor") == "start" else "base"
     font = f"\\fontsize{{{size:g}}}{{{size:g}}}\\selectfont" + "\\bfseries" * (element.get("font-weight") == "bold")
     options = f"anchor={anchor}, text={_color(element.get('fill')) or 'black'}, font=\\sffamily{font}"
-    return f"\\node[{options}] at ({element.get('x')},{element.get('y')}) {{{latex.escape(element.text or '')}}};"
+    text = latex.escape(element.text or "")
+    if element.get("text-decoration") == "line-through":
+        text = f"\\struck{{{text}}}"
+    return f"\\node[{options}] at ({element.get('x')},{element.get('y')}) {{{text}}};"

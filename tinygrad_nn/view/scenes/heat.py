@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,22 @@ from tinygrad_nn.view import text
 from tinygrad_nn.view.graph.computation import largest
 from tinygrad_nn.view.scene import Field, Grid
 
-__all__ = ["grid", "heat_field", "number_field"]
+__all__ = ["grid", "heat_field", "number_field", "scale_of"]
 
 
 def grid(value: Any, scale: float | None = None, rows: int = 6, columns: int = 10) -> Grid:
     """An array as rows and columns of at most this many cells, each the mean over a block of the array.
 
-    Vectors are drawn as columns, as M. Thill's post writes them; further axes are laid side by side.
+    Vectors are drawn as columns, as M. Thill's post writes them; further axes are laid side by side.  The scale is that
+    of the values, not of the means: two pictures of arrays of the same range have the same colours.
     """
     array = np.asarray(value, dtype=float)
     array = array.reshape(-1, 1) if array.ndim < 2 else array.reshape(array.shape[0], -1)
-    exact = array.shape[0] <= rows and array.shape[1] <= columns
+    sizes = -(-array.shape[0] // rows), -(-array.shape[1] // columns)
     with np.errstate(all="ignore"):
         array = _blocks(_blocks(array, rows, 0), columns, 1)
-    reach = largest(value if exact else array) if scale is None else scale
-    return Grid(tuple(tuple(float(x) for x in line) for line in array), float(reach), exact)
+    reach = largest(value) if scale is None else scale
+    return Grid(tuple(tuple(float(x) for x in line) for line in array), float(reach), means_of=math.prod(sizes))
 
 
 def _blocks(array: Any, most: int, axis: int) -> Any:
@@ -48,5 +50,11 @@ def heat_field(label: str, value: Any, columns: int = 10, with_shape: bool = Fal
     if value.size == 1:
         return number_field(label, value.item())
     heat = grid(value, columns=columns)
-    scale = f"{text.shape(value)}, " * with_shape + f"±{format_number(largest(value))}"
-    return Field(label, "" if heat.spelled else scale, grid=heat)
+    size = [text.shape(value)] * with_shape
+    return Field(label, "" if heat.spelled else ", ".join([*size, scale_of(heat)]), grid=heat)
+
+
+def scale_of(heat: Grid) -> str:
+    """What the colours of a heat-map stand for, in words."""
+    words = f"±{format_number(heat.scale)}"
+    return words if heat.exact else f"{words}, {heat.means}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.notation import format_number, subscript, superscript
 from tinygrad_nn.view.graph.network import Network
-from tinygrad_nn.view.scene import ArrowKind, Box, Field, Role, Scene, Shape, Table
+from tinygrad_nn.view.scene import ArrowKind, Box, Field, Role, Scene, Shape, Table, TableRow
 from tinygrad_nn.view.scenes.canvas import DOWN, Canvas
 from tinygrad_nn.view.scenes.heat import number_field
 from tinygrad_nn.view.scenes.units import (
@@ -22,6 +23,7 @@ from tinygrad_nn.view.scenes.units import (
     unit_box,
     weight_name,
 )
+from tinygrad_nn.view.text import in_brackets
 
 __all__ = ["inside_neuron"]
 
@@ -30,7 +32,7 @@ INPUTS, PRODUCTS, SUM, ACTIVATION, RESULT = 0.0, 120.0, 270.0, 420.0, 545.0  # w
 
 
 def inside_neuron(network: Network, level: int, unit: int, most: int) -> Scene:
-    """What unit number `unit` of a layer computes, and what its weights have to do with its error signal."""
+    """What unit number `unit` of a layer computes, term by term, and what its error signal makes of the weights."""
     require_unit(network, level, unit, range(1, len(network) + 1), "layer 0 is the input and computes nothing")
     canvas, i = Canvas(), unit - 1
     w = np.asarray(network.layers[level - 1].W.value, dtype=float)[i]
@@ -48,8 +50,7 @@ def inside_neuron(network: Network, level: int, unit: int, most: int) -> Scene:
         bias = Box("bias", Role.PARAMETER, "b", "", (number_field(f"b{k}", b[i]),), shape=Shape.CIRCLE)
         canvas.connect(canvas.add(bias, SUM, min(-DOWN, -top - 20)), "sum")
     _activation(canvas, network, level, i, k)
-    delta = network.delta(level)
-    table = None if delta is None else _weight_gradients(network, level, i, a, delta, shown)
+    table = _sum(network, level, i, w, a, shown)
     return network_scene(canvas, network, f"Inside unit {unit} of layer {level}", table=table)
 
 
@@ -91,21 +92,55 @@ def _activation(canvas: Canvas, network: Network, level: int, i: int, k: str) ->
     canvas.connect("sigma", canvas.add(unit, RESULT, 0))
 
 
-def _weight_gradients(network: Network, level: int, i: int, a: Any, delta: Any, shown: list[int]) -> Table:
-    """∂L/∂w_ij = δ_i a_j for each weight, checked against the gradient of W where there is one example."""
-    layer, up = network.layers[level - 1], superscript(level)
-    k, parts = subscript(i + 1) + up, delta[i] * a
+def _sum(network: Network, level: int, i: int, w: Any, a: Any, shown: list[int]) -> Table:
+    """z = Σ w a + b term by term, checked against the forward pass, with the gradient of each weight beside it."""
+    up, terms, b, z = superscript(level), network.terms(level, i), network.b(level), network.z(level)[i]
+    k = subscript(i + 1) + up
     rows = []
     for lane, j in enumerate(shown, 1):
-        equation = f"∂L/∂{weight_name(i + 1, j + 1)}{up} = δ{k} {input_name(level, j + 1)}"
-        rows.append(product_row(lane, equation, delta[i], a[j]))
-    rest = [f"∂L/∂b{k} = δ{k} = {format_number(delta[i])}"] if layer.b is not None else []
-    slope, g = network.slope(level), network.graph.gradient.get(layer.W.index)
+        row = product_row(lane, f"{weight_name(i + 1, j + 1)}{up} {input_name(level, j + 1)}", w[j], a[j])
+        rows.append(dataclasses.replace(row, share=_weight_gradient(network, level, i, j, a)))
+    left = others(len(w), shown)
+    if len(left):
+        rest = float(terms[left].sum())
+        rows.append(TableRow(0, f"… and {len(left)} more inputs, together", "", format_number(rest), rest))
+    if b is not None:
+        terms, bias = np.append(terms, b[i]), format_number(b[i])
+        share = _gradient(network, level, i, f"b{k}")
+        rows.append(TableRow(0, f"b{k}", "", bias, float(b[i]), share=share, mark="b"))
+    ok = equal(float(terms.sum()), z, terms)
+    check = "as in the forward pass" if ok else f"the forward pass gives {format_number(z)}"
+    heading = f"z{k} = Σ w a{' + b' if b is not None else ''}"
+    return Table(heading, tuple(rows), _weight_check(network, level, i, a), f"{format_number(terms.sum())}", ok, check)
+
+
+def _gradient(network: Network, level: int, i: int, name: str, factor: str = "", x: Any = None) -> str:
+    """`∂L/∂w₁₂¹ = δ₁¹ x₂ = 1.5 × 0.5 = 0.75`; empty where nothing flows back."""
+    delta = network.delta(level)
+    if delta is None:
+        return ""
+    d, k = delta[i], subscript(i + 1) + superscript(level)
+    numbers = format_number(d) if x is None else f"{format_number(d)} × {in_brackets(x)} = {format_number(d * x)}"
+    return f"∂L/∂{name} = {' '.join(filter(None, (f'δ{k}', factor)))} = {numbers}"
+
+
+def _weight_gradient(network: Network, level: int, i: int, j: int, a: Any) -> str:
+    name = f"{weight_name(i + 1, j + 1)}{superscript(level)}"
+    return _gradient(network, level, i, name, input_name(level, j + 1), a[j])
+
+
+def _weight_check(network: Network, level: int, i: int, a: Any) -> tuple[str, ...]:
+    """Whether the unit stops the error signal, and whether δ a is the gradient of W, where there is one example."""
+    delta, slope = network.delta(level), network.slope(level)
+    if delta is None:
+        return ()
+    lines, k = [], subscript(i + 1) + superscript(level)
     if slope is not None and slope[i] == 0:
-        rest.append(f"blocked: σ′(z{k}) = σ′({format_number(network.z(level)[i])}) = 0")
+        lines.append(f"blocked: σ′(z{k}) = σ′({format_number(network.z(level)[i])}) = 0")
+    g = network.graph.gradient.get(network.layers[level - 1].W.index)
     if g is not None and network.batch == 1:
+        parts = delta[i] * a
         ok = all(equal(parts[j], g[i, j], parts) for j in range(len(parts)))
-        rest.append(
-            "✓ equal to the gradient of W of the backward pass" if ok else "✗ not the gradient of the backward pass"
-        )
-    return Table(f"Weight gradients of unit {i + 1} of layer {level}", tuple(rows), tuple(rest))
+        what = "✓ equal to the gradient of W" if ok else "✗ not the gradient"
+        lines.append(f"{what} of the backward pass")
+    return tuple(lines)

@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
-
-from tinygrad_nn.view.graph.computation import CHANGED, ComputationGraph, Slot
+from tinygrad_nn.view.graph.computation import ComputationGraph, Slot
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer, layers_in
-from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Note, Role, Scene
+from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Role, Scene, noted
 from tinygrad_nn.view.scenes.contents import Contents
-from tinygrad_nn.view.scenes.folding import fold
+from tinygrad_nn.view.scenes.folding import fold, readable
 from tinygrad_nn.view.scenes.layers import layer_box
 from tinygrad_nn.view.scenes.path_table import path_table
+from tinygrad_nn.view.scenes.remarks import remarks
 from tinygrad_nn.view.scenes.request import Request
 from tinygrad_nn.view.text import layer_of
 
-__all__ = ["Ids", "layers_scene", "operations", "operations_scene"]
+__all__ = ["Ids", "layers_scene", "operations", "operations_scene", "role"]
 
+MOST, FEWEST = 250, 16  # boxes: where nobody says, and where there is no time for more
 DATA = {"X", "x", "A⁰"}  # names of what goes into a network
 
 
 def operations_scene(graph: ComputationGraph, asked: Request) -> Scene:
     """The picture of a graph, operation by operation."""
     boxed = [layer for layer in layers_in(graph) if layer.number in asked.fold]
-    scene = operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 40)
+    scene = operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 40, asked.deadline)
     if boxed or not layers_in(graph):
         return scene
-    simpler = layers_scene(graph, asked)
-    note = Note("Each dense layer is one box, as its operations are wider than the picture; width= makes room for them")
-    return dataclasses.replace(scene, simpler=dataclasses.replace(simpler, notes=(*simpler.notes, note)))
+    note = "Each dense layer is one box, as its operations are wider than the picture; width= makes room for them"
+    return dataclasses.replace(scene, simpler=noted(layers_scene(graph, asked), note))
 
 
 def layers_scene(graph: ComputationGraph, asked: Request) -> Scene:
     """The same with every dense layer as one box."""
-    return operations(graph, asked.paths(graph), asked.show, layers_in(graph), asked.most or 16)
+    return operations(graph, asked.paths(graph), asked.show, layers_in(graph), asked.most or 16, asked.deadline)
 
 
 class Ids:
@@ -61,10 +62,12 @@ def operations(
     show: Collection[str],
     boxed: Sequence[Layer] = (),
     most: int | None = None,
+    deadline: float = math.inf,
 ) -> Scene:
     """The picture of a graph, operation by operation; some dense layers as one box each.
 
-    First the bare picture, which is folded if it has more than `most` boxes; only what is left of it is filled.
+    First the bare picture, which is folded if it has more than `most` boxes; only what is left of it is filled.  Where
+    that would take longer than the deadline, by time.monotonic, it is folded to what can be filled in the time.
     """
     ids = Ids(graph, boxed)
     layers = _layers_by_name(graph)
@@ -74,49 +77,56 @@ def operations(
         arrows=tuple(_line(slot, ids, paths) for slot in graph.slots if _drawn_between(slot, ids, show)),
         clusters=tuple(Cluster(f"layer{k}", f"layer {k}") for k in sorted(set(layers.values()))),
         table=path_table(paths) if paths is not None else None,
-        notes=_warnings(graph),
+        notes=remarks(graph),
     )
-    bare = fold(bare, most or len(bare.boxes))
-    contents = Contents(graph, show, paths)
-    nodes = {ids.nodes[node.index]: node for node in graph.nodes if node.index not in ids.layer}
-    slots = {ids.arrows[slot.key]: slot for slot in graph.slots}
-    boxes = []
-    for box in bare.boxes:
-        if box.id in nodes:
-            box = contents.box(nodes[box.id], box)
-        elif box.id in ids.layers:
-            box = layer_box(graph, ids.layers[box.id], box, show, paths)
-        boxes.append(box)
-    arrows = tuple(a if a.count > 1 else contents.arrow(slots[a.id], a, ids.layer) for a in bare.arrows)
-    used = {box.cluster for box in boxes}
-    clusters = tuple(cluster for cluster in bare.clusters if cluster.id in used)
-    return dataclasses.replace(bare, boxes=tuple(boxes), arrows=arrows, clusters=clusters)
+    filling = _Filling(graph, ids, show, paths)
+    whole = fold(bare, most or readable(bare, MOST))
+    filled = filling.filled(whole, deadline)
+    if filled is not None:
+        return filled
+    late = "it takes too long to write that many boxes"
+    return filling.filled(fold(bare, max(filling.affordable, FEWEST), late)) or bare
 
 
-def _warnings(graph: ComputationGraph) -> tuple[Note, ...]:
-    """What is wrong with the graph, and what one should know about its gradients."""
-    messages = list(dict.fromkeys(graph.broken.values()))
-    if graph.released:
-        messages = messages[-1:]  # the result's says it for all
-    notes = [Note(message, bad=True) for message in messages[:2]]
-    if len(messages) > 2:
-        notes.append(Note(f"The same holds for {len(messages) - 2} more operations", bad=True))
-    stale = [graph.name(n) for n in graph.nodes if graph.stale.get(n.index) == CHANGED]
-    if stale:
-        was, it = ("was", "it") if len(stale) == 1 else ("were", "them")
-        after = f"{was} changed after an operation had used {it}; the graph is of before"
-        notes.append(Note(f"{_listed(stale)} {after}", bad=True))
-    if not graph.root.tracked:
-        notes.append(Note("No gradient flows here: nothing this was made from has requires_grad=True"))
-    elif np.size(graph.root.value) != 1:
-        name = graph.name(graph.root)
-        notes.append(Note(f"{name} has {np.size(graph.root.value)} elements: the gradients are those of their sum"))
-    return tuple(notes)
+class _Filling:
+    """Fills what is left of a bare picture; what it has filled once it keeps."""
 
+    def __init__(
+        self, graph: ComputationGraph, ids: Ids, show: Collection[str], paths: HighlightedPaths | None
+    ) -> None:
+        self.graph, self.ids, self.show, self.paths = graph, ids, show, paths
+        self.contents = Contents(graph, show, paths)
+        self.nodes = {ids.nodes[node.index]: node for node in graph.nodes if node.index not in ids.layer}
+        self.slots = {ids.arrows[slot.key]: slot for slot in graph.slots}
+        self.affordable = 0  # boxes
 
-def _listed(names: list[str]) -> str:
-    shown = [*names[:4], f"{len(names) - 4} more"] if len(names) > 4 else names
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    def filled(self, bare: Scene, deadline: float = math.inf) -> Scene | None:
+        """The scene with all that it says; None if that took too long."""
+        incoming: dict[str, list[Arrow]] = {}
+        for arrow in bare.arrows:
+            incoming.setdefault(arrow.target, []).append(arrow)
+        boxes: list[Box] = []
+        arrows: dict[str, Arrow] = {}
+        for box in bare.boxes:
+            boxes.append(self._box(box))
+            arrows |= {arrow.id: self._arrow(arrow) for arrow in incoming.get(box.id, ())}
+            if time.monotonic() > deadline:
+                self.affordable = len(boxes) // 4
+                return None
+        used = {box.cluster for box in boxes}
+        clusters = tuple(cluster for cluster in bare.clusters if cluster.id in used)
+        written = tuple(arrows[arrow.id] for arrow in bare.arrows)
+        return dataclasses.replace(bare, boxes=tuple(boxes), arrows=written, clusters=clusters)
+
+    def _box(self, box: Box) -> Box:
+        if box.id in self.nodes:
+            return self.contents.box(self.nodes[box.id], box)
+        if box.id in self.ids.layers:
+            return layer_box(self.graph, self.ids.layers[box.id], box, self.show, self.paths)
+        return box
+
+    def _arrow(self, arrow: Arrow) -> Arrow:
+        return arrow if arrow.count > 1 else self.contents.arrow(self.slots[arrow.id], arrow, self.ids.layer)
 
 
 def _drawn(node: Any, ids: Ids, show: Collection[str]) -> bool:
@@ -131,8 +141,8 @@ def _drawn_between(slot: Slot, ids: Ids, show: Collection[str]) -> bool:
     return slot.source.index in ids.layer or _drawn(slot.source, ids, show)
 
 
-def _role(graph: ComputationGraph, node: Any) -> Role:
-    """What a node is in its graph."""
+def role(graph: Any, node: Any) -> Role:
+    """What a node is in its graph, or in a point of one."""
     if node.op is not None:
         return Role.OUTPUT if node is graph.root else Role.OPERATION
     name = node.name or ""
@@ -159,18 +169,21 @@ def _outline(graph: ComputationGraph, node: Any, ids: Ids, layers: dict[Any, int
     if node.index in ids.layer:
         return Box(key, Role.LAYER, name, name, kind="layer", count=len(ids.layer[node.index].nodes))
     kind = node.op.name if node.op is not None else ""
-    return Box(key, _role(graph, node), name, name, cluster=f"layer{layer}" if layer else "", kind=kind)
+    return Box(
+        key,
+        role(graph, node),
+        name,
+        name,
+        cluster=f"layer{layer}" if layer else "",
+        kind=kind,
+        numbered=graph.numbered(node),
+    )
 
 
 def _line(slot: Slot, ids: Ids, paths: HighlightedPaths | None) -> Arrow:
-    bare = Arrow(
-        id=ids.arrows[slot.key],
-        source=ids.nodes[slot.source.index],
-        target=ids.nodes[slot.target.index],
-        slot=slot.slot,
-        kind=ArrowKind.FLOW if slot.flows else ArrowKind.CONSTANT,
-    )
+    key, kind = slot.key, ArrowKind.FLOW if slot.flows else ArrowKind.CONSTANT
+    ends = ids.arrows[key], ids.nodes[slot.source.index], ids.nodes[slot.target.index]
     if paths is None:
-        return bare
-    key = slot.key
-    return dataclasses.replace(bare, lanes=paths.lanes_on(key), flow=paths.flow(key), faint=not paths.pass_along(key))
+        return Arrow(*ends, slot=slot.slot, kind=kind)
+    lanes, flow, faint = paths.lanes_on(key), paths.flow(key), not paths.pass_along(key)
+    return Arrow(*ends, slot=slot.slot, kind=kind, lanes=lanes, flow=flow, faint=faint)

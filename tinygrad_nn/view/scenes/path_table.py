@@ -13,7 +13,7 @@ from tinygrad_nn.notation import format_number
 from tinygrad_nn.view.graph.computation import largest
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.scene import Table, TableRow
-from tinygrad_nn.view.scenes.heat import grid
+from tinygrad_nn.view.scenes.heat import grid, scale_of
 from tinygrad_nn.view.text import abridged, count, in_brackets, percent, plural
 
 __all__ = ["costs", "path_table"]
@@ -35,12 +35,18 @@ def path_table(paths: HighlightedPaths) -> Table:
     return Table(
         heading,
         (*rows, *_others(paths, scale)),
-        rest=tuple(costs(paths)),
+        rest=(*_cells(total, scale), *costs(paths)),
         total=_written(total),
         ok=ok,
         check=check,
         grid=None if total.size < 2 else grid(total, scale),
     )
+
+
+def _cells(total: Any, scale: float) -> list[str]:
+    """What the colours of heat-maps stand for where they cannot be numbers."""
+    heat = None if total.size < 2 else grid(total, scale)
+    return [] if heat is None or heat.spelled else [f"Colours: {scale_of(heat)}"]
 
 
 def _written(value: Any) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from tinygrad_nn.chain import Element, PathSum
+from tinygrad_nn.operation import Traced
 from tinygrad_nn.view.graph.computation import ComputationGraph
-from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths, obvious_source
+from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths, obvious_source, require_dependence
 
 __all__ = ["FURTHER", "SHOW", "Request"]
 
@@ -26,6 +29,7 @@ class Request:
     neuron: tuple[int, int] | None
     inside: tuple[int, int] | None
     example: int
+    deadline: float = math.inf  # when the boxes have to be written, by time.monotonic
 
     def paths(self, graph: ComputationGraph) -> HighlightedPaths | None:
         """The paths to highlight, if any."""
@@ -33,3 +37,15 @@ class Request:
             return None
         source = obvious_source(graph) if self.wrt is None else self.wrt
         return None if source is None else HighlightedPaths(graph, source, "flow" in self.show)
+
+    def require_sensible(self, graph: ComputationGraph) -> None:
+        """TypeError or ValueError where `wrt` is nothing that paths to the root of this graph start from."""
+        if self.wrt is None:
+            return
+        source = self.wrt.source if isinstance(self.wrt, PathSum) else self.wrt
+        source = source.tensor if isinstance(source, Element) else source
+        if isinstance(source, Traced):
+            require_dependence(graph, source, "draw({z}, {t})")
+        else:
+            kind = type(self.wrt).__name__
+            raise TypeError(f"draw: wrt takes a tensor, or paths of tn.paths(...), not {self.wrt!r:.40} of type {kind}")

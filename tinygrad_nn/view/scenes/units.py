@@ -12,7 +12,8 @@ from tinygrad_nn.view.graph.network import Network
 from tinygrad_nn.view.scene import Box, Field, Note, Role, Scene, Shape, Table, TableRow
 from tinygrad_nn.view.scenes.canvas import DOWN, Canvas
 from tinygrad_nn.view.scenes.heat import number_field
-from tinygrad_nn.view.text import in_brackets, plural
+from tinygrad_nn.view.scenes.remarks import remarks
+from tinygrad_nn.view.text import in_brackets, plural, sum_of
 
 __all__ = [
     "chosen", "column", "equal", "input_name", "network_scene", "others", "product_row", "require_unit", "strongest",
@@ -68,13 +69,17 @@ def unit_box(network: Network, level: int, i: int, layer: str = "", **fields: An
     last = level == len(network)
     a, d = ("x", "∂x") if level == 0 else ("ŷ" if last else "a", "δ")
     k, delta = subscript(i + 1) + layer, network.delta(level)
-    numbers = [number_field(f"z{k}", network.z(level)[i])] if level else []
+    b = network.b(level) if level else None
+    numbers = [] if b is None else [number_field(f"b{k}", b[i])]
+    numbers += [number_field(f"z{k}", network.z(level)[i])] if level else []
     numbers.append(number_field(f"{a}{k}", network.a(level)[i]))
     if delta is not None:
         numbers.append(number_field(f"{d}{k}", delta[i], strong=fields.get("strong", False)))
     blocked = network.blocked(level, i)
     where = f"unit {i + 1} of layer {level}" if level else f"input {i + 1}"
     lines = [where, *(f"{field.label} = {field.text}" for field in numbers)]
+    if b is not None:
+        lines.append(f"z{k} = Σ w a + b{k} = {sum_of([network.terms(level, i).sum(), b[i]])}")
     if blocked:
         lines.append(f"blocked: σ′(z{k}) = 0, so no error signal passes")
     return Box(
@@ -158,5 +163,5 @@ def network_scene(
         boxes=tuple(canvas.boxes),
         arrows=tuple(canvas.arrows),
         table=table,
-        notes=tuple(Note(text) for text in notes),
+        notes=(*remarks(network.graph), *(Note(text) for text in notes)),
     )

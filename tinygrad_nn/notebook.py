@@ -7,7 +7,6 @@ shine through.  What an untrusted notebook strips leaves the numbers.
 from __future__ import annotations
 
 import base64
-import html
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -16,6 +15,9 @@ from tinygrad_nn.notation import clean
 
 __all__ = ["curves", "display", "escaped", "heading", "image", "key", "paragraph", "table", "tinted"]
 
+# What `html.escape` does; that module holds all of HTML's entities, and `import tinygrad_nn` waits for this one.
+_MARKS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+
 _LINE = "1px solid rgba(128,128,128,.4)"
 COLOURS = ("#0072b2", "#d55e00")  # as in pictures
 DASHES = ("", "7 4")
@@ -23,7 +25,7 @@ DASHES = ("", "7 4")
 
 def escaped(text: Any) -> str:
     """Text as it stands in HTML, also in an attribute."""
-    return html.escape(clean(str(text)))
+    return clean(str(text)).translate(_MARKS)
 
 
 def heading(text: str) -> str:

@@ -11,22 +11,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.notation import clean, subscript
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.operation import recorded
 from tinygrad_nn.variables import Called, assigned_name
 
-__all__ = ["Names", "Naming", "recorded"]
-
-
-def recorded(root: Any) -> list[Any]:
-    """Every tensor that `root` was made from, and itself, in order of creation."""
-    found: dict[int, Any] = {root.index: root}
-    stack = [root]
-    while stack:
-        for x in stack.pop().inputs:
-            if isinstance(x, Traced) and x.index not in found:
-                found[x.index] = x
-                stack.append(x)
-    return [found[index] for index in sorted(found)]
+__all__ = ["Names", "Naming"]
 
 
 class Names:

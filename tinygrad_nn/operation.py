@@ -26,6 +26,7 @@ __all__ = [
     "VariadicRule",
     "document_with",
     "numbers_of",
+    "recorded",
     "value_of",
     "write",
 ]
@@ -81,6 +82,18 @@ def numbers_of(x: Any) -> Any:
 def value_of(x: Any) -> Any:
     """The numbers of a tensor, where only they decide what is selected; anything else as it is."""
     return x.as_value() if isinstance(x, Traced) else x
+
+
+def recorded(root: Any) -> list[Any]:
+    """Every tensor that `root` was made from, and itself, in order of creation."""
+    found: dict[int, Any] = {root.index: root}
+    stack = [root]
+    while stack:
+        for x in stack.pop().inputs:
+            if isinstance(x, Traced) and x.index not in found:
+                found[x.index] = x
+                stack.append(x)
+    return [found[index] for index in sorted(found)]
 
 
 class VariadicRule:

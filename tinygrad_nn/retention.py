@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_nn import tree
 from tinygrad_nn.modes import MODE
 from tinygrad_nn.mutation import Watch
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.operation import Traced, recorded
 
 __all__ = ["BUDGET", "RECORDS", "finished"]
 
@@ -87,21 +87,9 @@ def _warn_of_growth() -> None:
         )
 
 
-def _graph(result: Any) -> dict[int, Any]:
-    """Every tensor that `result` was made from, and itself, by time of creation."""
-    found = {result.index: result}
-    stack = [result]
-    while stack:
-        for x in stack.pop().inputs:
-            if isinstance(x, Traced) and x.index not in found:
-                found[x.index] = x
-                stack.append(x)
-    return found
-
-
 def _own(result: Any) -> list[Any]:
     """The nodes of its graph that nothing else can reach, and itself, last."""
-    found = _graph(result)
+    found = {node.index: node for node in recorded(result)}
     inside = Counter(x.index for args in _calls(found).values() for x in args if isinstance(x, Traced))
     held = {at for at in found if _references(found, at) > _OWN + inside[at]} - {result.index}
     for at in sorted(found, reverse=True):

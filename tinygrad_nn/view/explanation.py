@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinygrad_nn import notebook
-from tinygrad_nn.naming import recorded
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.operation import Traced, recorded
 from tinygrad_nn.variables import called_in_program
 from tinygrad_nn.view.derivation import Section, derivation
 from tinygrad_nn.view.graph.computation import ComputationGraph

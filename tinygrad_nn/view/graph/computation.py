@@ -12,9 +12,9 @@ import numpy as np
 from tinygrad_nn.autodiff import pullback
 from tinygrad_nn.chain import Element
 from tinygrad_nn.errors import MutationError
-from tinygrad_nn.naming import Names, recorded
+from tinygrad_nn.naming import Names
 from tinygrad_nn.notation import format_number, subscript
-from tinygrad_nn.operation import Traced, write
+from tinygrad_nn.operation import Traced, recorded, write
 from tinygrad_nn.symbols import derivative
 from tinygrad_nn.variables import Called, called_in
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import chain
-from tinygrad_nn.naming import recorded
 from tinygrad_nn.notation import format_number
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.operation import Traced, recorded
 from tinygrad_nn.view.graph.computation import ComputationGraph, largest
 from tinygrad_nn.view.text import abridged, plural
 

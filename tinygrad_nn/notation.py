@@ -15,6 +15,7 @@ __all__ = [
     "clean",
     "format_large",
     "format_number",
+    "in_brackets",
     "spell_index",
     "subscript",
     "superscript",
@@ -87,6 +88,12 @@ def format_number(x: Any) -> str:
     else:
         text = _exact(f"{value:.4f}" if size < 10 else f"{value:.{max(0, 4 - math.floor(math.log10(size)))}f}", value)
     return text.replace("-", "−")
+
+
+def in_brackets(x: Any) -> str:
+    """A number as a factor: in brackets if it is negative."""
+    text = format_number(x)
+    return f"({text})" if text.startswith("−") else text
 
 
 def _exact(text: str, value: float, exponent: int = 0) -> str:

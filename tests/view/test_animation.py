@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
+from tinygrad_nn.view.renderers import layout_engine
 
 
 @pytest.fixture
@@ -115,6 +116,47 @@ def test_frames_share_one_layout(graph, mistake, engine, request):
     first, *others = (places(frame.svg()) for frame in film.frames)
     assert len(first[0]) > 3
     assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize("width", range(540, 600, 5))
+def test_frames_share_one_layout_at_every_width(founding, width):
+    film = tn.draw(founding[1], steps=True, width=width)
+    first, *others = (places(frame.svg()) for frame in film.frames)
+    assert all(other == first for other in others)
+
+
+def test_a_film_that_fits_downwards_is_no_wider_than_asked_for(founding, engine):
+    film = tn.draw(founding[1], steps=True, width=600, engine=engine)
+    assert float(ET.fromstring(film.svg()).get("width")) <= 601
+
+
+def test_a_strip_is_in_pixels_and_in_the_theme_of_its_frames(uneven):
+    root = ET.fromstring(tn.draw(uneven, steps=True).svg())
+    assert root.get("width") == root.get("viewBox").split()[2]
+    assert root.get("class") == "tinygrad-nn"
+    assert [e.text[:7] for e in root if e.tag.endswith("style")] == ["@media "]
+    dark = ET.fromstring(tn.draw(uneven, steps=True, theme="dark").svg())
+    papers = {e.get("fill") for e in dark.iter() if e.tag.endswith("rect")}
+    papers |= {g[0].get("fill") for g in dark.iter() if g.get("class") == "graph"} - {None}
+    assert papers == {"#0f172a"}
+    assert not [e for e in dark if e.tag.endswith("style")]
+
+
+def test_under_a_title_of_its_own_a_frame_still_says_what_happens(uneven):
+    frame = tn.draw(uneven, steps=True, title="Once more").frames[1]
+    assert frame.text().splitlines()[:2] == ["Once more", "1   e fires: it sends 4 to d, 3.2432 to b"]
+    desc = next(e for e in ET.fromstring(frame.svg()) if e.tag.endswith("desc"))
+    assert desc.text.startswith("Once more. 1   e fires")
+
+
+def test_without_an_engine_a_notebook_shows_the_captions(uneven, monkeypatch):
+    film = tn.draw(uneven, steps=True)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(layout_engine, "_embedded", lambda: None)
+    shown = film._repr_mimebundle_()
+    assert list(shown) == ["text/plain"]
+    assert all(caption in shown["text/plain"] for caption in film.captions)
+    assert "pip install graphviz-pure" in shown["text/plain"]
 
 
 def test_gradients_of_arrays_are_heat_maps_on_one_scale(arrays):

@@ -235,11 +235,20 @@ def test_methods_are_drawn():
 
 
 @pytest.mark.parametrize(
-    "options", [{"wrt": X}, {"detail": "layers"}, {"fold": [1]}, {"steps": True}, {"mistake": "order"}], ids=str
+    "options",
+    [{"wrt": X}, {"detail": "layers"}, {"fold": [1]}, {"steps": True}, {"mistake": "order"}, {"show": ["value"]}],
+    ids=str,
 )
 def test_what_is_for_tensors_is_refused(step, options):
     with pytest.raises(ValueError, match="drawn call by call: only engine=, most= and timeout= are for it"):
         tn.draw(step, **options)
+
+
+def test_the_direction_is_heeded(step):
+    assert "rankdir=TB" in tn.draw(step).source
+    assert "rankdir=LR" in tn.draw(step, direction="right").source
+    with pytest.raises(ValueError, match="direction must be 'right', 'down' or None, not 'up'"):
+        tn.draw(step, direction="up")
 
 
 def test_drawing_changes_nothing():

@@ -58,6 +58,24 @@ def network(*sizes, examples=5):
     return tn.mse(model(rng.normal(size=(sizes[0], examples))), rng.normal(size=(sizes[-1], examples)))
 
 
+def tints():
+    """Numbers on all tints, of both signs."""
+    w = number([[k / 8 * s for k in row] for row in ((1, 2, 3, 4), (5, 6, 7, 8)) for s in (1, -1)], "w")
+    return (w * w).sum().named("J")
+
+
+def stepped(**how):
+    w = number([1.0, 2.0], "w")
+
+    def loss():
+        return (w * w).sum().named("J")
+
+    before = tn.draw(loss())
+    loss().backward()
+    tn.optim.SGD([w], lr=0.1).step()
+    return tn.compare(before, loss(), **how)
+
+
 PICTURES = {
     "founding": lambda **how: tn.draw(founding(), **how),
     "six paths": lambda **how: tn.draw(founding(product=True), **how),
@@ -72,6 +90,13 @@ PICTURES = {
     "operations": lambda **how: tn.draw(network(3, 4, 2), **how),
     "deep": lambda **how: tn.draw(network(3, 4, 4, 4, 4, 4, 2), **how),
     "layers": lambda **how: tn.draw(network(64, 16, 10), detail="layers", **how),
+    "few numbers": lambda **how: tn.draw(tints(), **how),
+    "compared": lambda **how: stepped(**how),
+    "neurons": lambda **how: tn.draw(network(3, 4, 2), detail="neurons", **how),
+    "one neuron": lambda **how: tn.draw(network(3, 4, 2), detail="neurons", neuron=(1, 2), **how),
+    "inside a neuron": lambda **how: tn.draw(network(3, 4, 2), detail="neurons", inside=(1, 2), **how),
+    "a film": lambda **how: tn.draw(founding(), steps=True, **how),
+    "a film of a mistake": lambda **how: tn.draw(founding(product=True), mistake="assign", **how),
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_nn import notebook
 from tinygrad_nn.errors import MutationError
-from tinygrad_nn.notation import abridged, format_number
+from tinygrad_nn.notation import abridged, format_number, in_brackets
 
 __all__ = ["as_html"]
 
@@ -57,10 +57,7 @@ def _factors(path: Any) -> str:
 
 
 def _factor(x: Any) -> str:
-    if not isinstance(x, (int, float)):
-        return str(x)
-    text = format_number(x)
-    return f"({text})" if text.startswith("−") else text
+    return in_brackets(x) if isinstance(x, (int, float)) else str(x)
 
 
 def _written(value: Any) -> str:

@@ -6,10 +6,12 @@ import io
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tinygrad_nn import notebook
 from tinygrad_nn.view.picture import Picture, save_as
 from tinygrad_nn.view.renderers import as_json, html, style, svg
+from tinygrad_nn.view.renderers.layout_engine import RenderError
 from tinygrad_nn.view.scene import Reel
 from tinygrad_nn.view.showing import show
 from tinygrad_nn.view.text import clean
@@ -20,7 +22,8 @@ __all__ = ["Film"]
 class Film:
     """The frames of a backward pass; shows itself in notebooks as a strip.
 
-    `frames` are pictures, `captions` say in words what happens in each.  All frames share one layout.
+    `frames` are pictures, `captions` say in words what happens in each.  All frames share one layout, which is as wide
+    as it has to be: a film that leads downwards and is still wider than its `width` is scrolled.
     """
 
     def __init__(self, frames: Sequence[Picture], captions: Sequence[str], title: str):
@@ -46,9 +49,14 @@ class Film:
     def __hash__(self) -> int:
         return hash(self.json())
 
+    @property
+    def _theme(self) -> str:
+        return self.frames[0].theme if self.frames else "auto"
+
     def svg(self) -> str:
         """All frames below each other."""
-        return svg.strip([ET.fromstring(frame.svg()) for frame in self.frames], self.captions, self.title)
+        drawings = [ET.fromstring(frame.svg()) for frame in self.frames]
+        return svg.strip(drawings, self.captions, self.title, self._theme)
 
     def gif(self, seconds: float = 2.0) -> bytes:
         """The frames one after the other.  ImportError, with the way out, where pillow is not installed."""
@@ -58,7 +66,7 @@ class Film:
             raise ImportError("animated GIFs need pillow: pip install tinygrad_nn[gif], or save as .svg") from None
         images = [Image.open(io.BytesIO(frame.png())).convert("RGB") for frame in self.frames]
         size = max(image.width for image in images), max(image.height for image in images)
-        sheets = [Image.new("RGB", size, style.PAPER) for _ in images]
+        sheets = [Image.new("RGB", size, style.paper(self._theme)) for _ in images]
         for sheet, image in zip(sheets, images, strict=True):
             sheet.paste(image, (0, 0))
         out = io.BytesIO()
@@ -75,9 +83,11 @@ class Film:
         return as_json.write(Reel(self.title, self.captions, tuple(frame.scene for frame in self.frames)))
 
     @classmethod
-    def from_json(cls, text: str, engine: str | None = None, timeout: float = 10.0) -> Film:
+    def from_json(
+        cls, text: str, engine: str | None = None, timeout: float = 10.0, width: float = 760, theme: str = "auto"
+    ) -> Film:
         """The film that `json` described.  ValueError where the text is none."""
-        return cls.of(as_json.read(text, Reel), engine, timeout)
+        return cls.of(as_json.read(text, Reel), engine, timeout, width, theme)
 
     def save(self, path: str | Path) -> Path | list[Path]:
         """Write to a file in the format of its suffix, and return its path: .svg .gif .html .json.
@@ -117,3 +127,10 @@ class Film:
 
     def _repr_html_(self) -> str:
         return notebook.image(self.svg(), self.title)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """Everything a notebook can show; where no engine draws it, what the captions say."""
+        try:
+            return {"text/html": self._repr_html_(), "image/svg+xml": self.svg(), "text/plain": repr(self)}
+        except RenderError as reason:
+            return {"text/plain": "\n".join([self.title, "", *self.captions, f"({reason})"])}

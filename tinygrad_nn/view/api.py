@@ -16,7 +16,7 @@ from tinygrad_nn.view.graph.highlighted_paths import source_of
 from tinygrad_nn.view.graph.point import Point
 from tinygrad_nn.view.models import is_model, output_of
 from tinygrad_nn.view.picture import Picture
-from tinygrad_nn.view.scene import Direction, Scene, noted, titled
+from tinygrad_nn.view.scene import Scene, directed, noted, titled
 from tinygrad_nn.view.scenes.frames import backward_pass_film
 from tinygrad_nn.view.scenes.neurons import neurons_scene
 from tinygrad_nn.view.scenes.operations import layers_scene, operations_scene
@@ -86,8 +86,9 @@ def draw(
         other instead of being added) or "order" (a node fires before all its parts have come).
     timeout : seconds that the boxes may take to be written, and seconds that a layout may take; what takes longer comes
         back folded, with a note.
-    width : pixels that the picture may be wide where it is shown.  It leads to the right if that fits, else down, and
-        is folded until it is no wider: no letters are smaller than 11 pixels.
+    width : pixels that the picture may be wide where it is shown.  It leads to the right if that fits, else down; else
+        dense layers become boxes, and then it is folded until it is no wider: no letters are smaller than 11 pixels.
+        Compiled steps and films are not folded, and may be wider.
     theme : "light", "dark", or "auto": light, and dark for a reader whose browser asks for it.
     direction : "right" or "down", to say where arrows lead.
     title : what stands under the picture, and what screen readers say; by default they say which formula it shows.
@@ -135,12 +136,18 @@ def draw(
     Nested Dependencies".
     """
     deadline = time.monotonic() + timeout
+
+    def picture(scene: Scene) -> Picture:
+        return Picture(directed(titled(scene, title), direction), engine, timeout, width, theme)
+
     if is_compiled(root):
-        if wrt is not None or (detail, *fold, neuron, inside, steps, mistake) != (None, None, None, False, None):
+        given = (detail, *fold, neuron, inside, steps, mistake) != (None, None, None, False, None)
+        if wrt is not None or given or set(show) != set(SHOW):
             raise ValueError(
-                "a compiled step is drawn call by call: only engine=, most= and timeout= are for it, and title="
+                "a compiled step is drawn call by call: only engine=, most= and timeout= are for it, and width=, "
+                "theme=, direction= and title="
             )
-        return Picture(titled(program_scene(root, most), title), engine, timeout, width, theme)
+        return picture(program_scene(root, most))
     remark = ""
     if is_model(root):
         root, remark = output_of(root, wrt)
@@ -150,25 +157,16 @@ def draw(
     unknown = set(show) - {*SHOW, *FURTHER}
     if unknown:
         raise ValueError(f"show: there is no {sorted(unknown)[0]!r}; there are {', '.join((*SHOW, *FURTHER))}")
-    if direction not in (None, "right", "down"):
-        raise ValueError(f"direction must be 'right', 'down' or None, not {direction!r}")
     if detail not in (None, *DETAILS):
         raise ValueError(f"detail must be 'ops', 'layers' or 'neurons', not {detail!r}")
     graph = ComputationGraph(root, names, called_in_program(sys._getframe(1)) if names is None else None)
     asked = Request(wrt, show, fold, most, neuron, inside, example, deadline)
     asked.require_sensible(graph)
-    towards = None if direction is None else Direction(direction)
-
-    def picture(scene: Scene) -> Picture:
-        scene = titled(scene if towards is None else dataclasses.replace(scene, direction=towards), title)
-        return Picture(scene, engine, timeout, width, theme)
-
     if steps or mistake is not None:
         _require_operations(detail, fold, neuron, inside)
-        reel = backward_pass_film(graph, source_of(wrt), mistake, show, most)
-        frames = [titled(dataclasses.replace(frame, direction=towards, wide=True), title) for frame in reel.frames]
-        reel = dataclasses.replace(reel, title=title or reel.title, frames=tuple(frames))
-        return Film.of(reel, engine, timeout, width, theme)
+        reel = backward_pass_film(graph, source_of(wrt), mistake, show, most, deadline)
+        frames = [picture(dataclasses.replace(frame, wide=True)) for frame in reel.frames]
+        return Film(frames, reel.captions, title or reel.title)
     found = picture(noted(DETAILS[detail or "ops"](graph, asked), remark))
     return dataclasses.replace(found, point=Point.kept(graph))
 

@@ -38,7 +38,7 @@ def arranged(
             late.append(reason)
             continue
         found = _width(drawn)
-        if found <= width + 1 or candidate.wide:
+        if found <= width + 1 or (late and candidate.wide):
             return candidate, drawn
         if narrowest is None or found < narrowest[0]:
             narrowest = found, candidate, drawn
@@ -55,6 +55,8 @@ def _candidates(scene: Scene, width: float, took_long: Callable[[], bool], timeo
                 yield dataclasses.replace(each, direction=direction)
     if scene.placed:
         yield from (closer(scene, part) for part in CLOSER)
+        return
+    if scene.wide and not took_long():
         return
     simplest = scene.simpler or scene
     for boxes_left in FOLDED:
@@ -81,7 +83,7 @@ def _may_fit(scene: Scene, width: float) -> bool:
     widths = {box.id: measure(box.title, 13, bold=True) + 10 for box in scene.boxes}
     reach = dict.fromkeys(widths, 0.0)
     for arrow in scene.arrows:  # sorted by the boxes they lead to, which come after those they lead from
-        label = max((measure(line, 11) for line in arrow.label.split("\n")), default=0.0)
+        label = max(measure(line, 11) for line in [*arrow.label.split("\n"), arrow.longest])
         before = reach[arrow.source] + widths[arrow.source] + max(GAP, label)
         reach[arrow.target] = max(reach[arrow.target], before)
     return max((reach[box] + widths[box] for box in widths), default=0.0) <= width

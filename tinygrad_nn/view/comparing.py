@@ -11,6 +11,7 @@ from tinygrad_nn.variables import called_in_program
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.graph.point import MOST, Point
 from tinygrad_nn.view.picture import Picture
+from tinygrad_nn.view.scene import directed, titled
 from tinygrad_nn.view.scenes.comparison import BOXES, comparison_scene
 
 __all__ = ["compare"]
@@ -27,6 +28,8 @@ def compare(
     timeout: float = 10.0,
     width: float = 760,
     theme: str = "auto",
+    direction: str | None = None,
+    title: str | None = None,
 ) -> Picture:
     r"""What a step has changed: old → new and Δ of every node, and the change of the loss, predicted and actual.
 
@@ -39,7 +42,7 @@ def compare(
         change parameters in place, and the old values are gone then: draw the loss before the step, and the picture
         keeps them.  Operations that only one of both has are marked.
     detail : "ops", a box for each operation; "layers", one for each dense layer.
-    names, engine, most, timeout, width, theme : as of `tn.draw`.
+    names, engine, most, timeout, width, theme, direction, title : as of `tn.draw`.
 
     Returns
     -------
@@ -71,7 +74,8 @@ def compare(
         raise ValueError(f"detail must be 'ops' or 'layers', not {detail!r}")
     variables = called_in_program(sys._getframe(1)) if names is None else None
     old, new = (_point(x, names, variables) for x in (before, after))
-    return Picture(comparison_scene(old, new, detail, most), engine, timeout, width, theme)
+    scene = directed(titled(comparison_scene(old, new, detail, most), title), direction)
+    return Picture(scene, engine, timeout, width, theme)
 
 
 def _point(x: Any, names: Any, variables: Any) -> Point:

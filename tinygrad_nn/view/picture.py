@@ -61,13 +61,7 @@ class Picture:
     @cached_property
     def _arranged(self) -> tuple[Scene, bytes]:
         """The scene as it fits, and what the engine draws of it."""
-        return arranged(
-            self.scene,
-            self._written,
-            self.engine,
-            self.timeout,
-            self.width,
-        )
+        return arranged(self.scene, self._written, self.engine, self.timeout, self.width)
 
     def _written(self, scene: Scene) -> str:
         """A scene as a DOT text in the colours of the theme."""
@@ -93,7 +87,8 @@ class Picture:
     def _drawn(self, form: str, *options: str) -> bytes:
         """What the engine draws in a format of its own."""
         layout_engine.find(self.engine, form)  # says at once if it does not know it
-        return layout_engine.layout(self.source, form, self.engine, self.timeout, *options)
+        source = self._written(self._arranged[0])
+        return layout_engine.layout(source, form, self.engine, self.timeout, *options)
 
     def save(self, path: str | Path) -> Path:
         """Write the picture to a file in the format of its suffix, and return its path.
@@ -132,9 +127,11 @@ class Picture:
         return as_json.write(self.scene)
 
     @classmethod
-    def from_json(cls, text: str, engine: str | None = None, timeout: float = 10.0) -> Picture:
+    def from_json(
+        cls, text: str, engine: str | None = None, timeout: float = 10.0, width: float = 760, theme: str = "auto"
+    ) -> Picture:
         """The picture that `json` described.  ValueError where the text is none."""
-        return cls(as_json.read(text, Scene), engine, timeout)
+        return cls(as_json.read(text, Scene), engine, timeout, width, theme)
 
     def __repr__(self) -> str:
         return f"<picture: {self.scene.title}; {len(self.scene.boxes)} nodes, {len(self.scene.arrows)} arrows>"

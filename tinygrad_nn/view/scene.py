@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
     "Arrow", "ArrowKind", "Box", "Caption", "Cluster", "Direction", "Field", "Grid", "Note", "Reel", "Role", "Scene",
-    "Shape", "Table", "TableRow", "noted", "titled",
+    "Shape", "Table", "TableRow", "directed", "noted", "titled",
 ]  # fmt: skip
 
 
@@ -228,7 +229,7 @@ class Scene:
     table: Table | None = None
     notes: tuple[Note, ...] = ()
     direction: Direction | None = None  # None: whichever fits
-    wide: bool = False  # it is as wide as it is, and is scrolled
+    wide: bool = False  # it is not folded to be narrower, but scrolled
     simpler: Scene | None = None  # what is drawn where this is too wide, before anything is folded
     titled: bool = False  # somebody asked for this title: it is shown
     caption: Caption | None = None
@@ -250,15 +251,28 @@ class Reel:
 
 def titled(scene: Scene, title: str | None) -> Scene:
     """The scene under the title that somebody gave it, if so."""
-    if title is None:
+    return scene if title is None else _throughout(scene, lambda s: dataclasses.replace(s, title=title, titled=True))
+
+
+def directed(scene: Scene, direction: str | None) -> Scene:
+    """The scene with its arrows where somebody wants them to lead, if so.  ValueError for an unknown direction."""
+    if direction is None:
         return scene
-    simpler = None if scene.simpler is None else titled(scene.simpler, title)
-    return dataclasses.replace(scene, title=title, titled=True, simpler=simpler)
+    if direction not in tuple(Direction):
+        raise ValueError(f"direction must be 'right', 'down' or None, not {direction!r}")
+    return _throughout(scene, lambda s: dataclasses.replace(s, direction=Direction(direction)))
 
 
 def noted(scene: Scene, remark: str) -> Scene:
     """The scene with one more note, if there is something to say."""
     if not remark:
         return scene
-    simpler = None if scene.simpler is None else noted(scene.simpler, remark)
-    return dataclasses.replace(scene, notes=(*scene.notes, Note(remark)), simpler=simpler)
+    return _throughout(scene, lambda s: dataclasses.replace(s, notes=(*s.notes, Note(remark))))
+
+
+def _throughout(scene: Scene, change: Callable[[Scene], Scene]) -> Scene:
+    """A change of the scene, and of what is drawn where it is too wide."""
+    scene = change(scene)
+    if scene.simpler is None:
+        return scene
+    return dataclasses.replace(scene, simpler=_throughout(scene.simpler, change))

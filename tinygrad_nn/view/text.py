@@ -5,27 +5,20 @@ from __future__ import annotations
 import dataclasses
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.notation import abridged, clean, format_large, format_number, superscript
+from tinygrad_nn.notation import abridged, clean, format_large, format_number, in_brackets, superscript
 
 __all__ = [
     "CAPTION", "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure", "percent",
     "plural", "shape", "shorten", "sum_of", "wrapped",
 ]  # fmt: skip
 
-T = TypeVar("T")
 CAPTION = 13  # the size of the letters of captions, which are bold
 
 _PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-
-
-def in_brackets(x: Any) -> str:
-    """A number as a factor: in brackets if it is negative."""
-    text = format_number(x)
-    return f"({text})" if text.startswith("−") else text
 
 
 def count(n: int) -> str:
@@ -156,7 +149,7 @@ def wrapped(text: str, width: float, size: float = 12.0, bold: bool = True) -> l
     """
     lines: list[str] = []
     for word in text.split(" "):
-        if lines and measure(f"{lines[-1]} {word}", size, bold) <= width:
+        if lines and measure(f"{lines[-1]} {word}", size, bold) <= width + 0.01:  # sums of widths are rounded
             lines[-1] += f" {word}"
         else:
             lines.append(word)

@@ -58,7 +58,8 @@ def source_of(wrt: Any) -> Any:
     source = wrt.source if isinstance(wrt, chain.PathSum) else wrt
     source = source.tensor if isinstance(source, chain.Element) else source
     if source is not None and not isinstance(source, Traced):
-        raise TypeError(f"wrt takes a tensor, or paths of one by tn.paths, not {type(wrt).__name__}")
+        kind = type(wrt).__name__
+        raise TypeError(f"draw: wrt takes a tensor, or paths of tn.paths(...), not {wrt!r:.40} of type {kind}")
     return source
 
 

@@ -18,8 +18,13 @@ def write(scene: Scene) -> str:
     return "\n".join(_lines(scene)).rstrip() + "\n"
 
 
+def _heads(scene: Scene) -> list[str]:
+    """The title; in a film that has been given one, also what happens in the frame, which else is its title."""
+    return [scene.title, scene.caption.text] if scene.titled and scene.caption else [scene.title]
+
+
 def _lines(scene: Scene) -> Iterator[str]:
-    yield scene.title
+    yield from _heads(scene)
     yield ""
     names = {box.id: box.name or box.title for box in scene.boxes}
     frames = {cluster.id: cluster.label for cluster in scene.clusters}
@@ -94,7 +99,7 @@ def _table(table: Table) -> Iterator[str]:
 def description(scene: Scene) -> str:
     """The picture in sentences."""
     boxes = [box for box in scene.boxes if box.shape not in (Shape.TEXT, Shape.LABEL)]
-    lines = [scene.title, *(_sentence(box) for box in boxes[:DESCRIBED])]
+    lines = [*_heads(scene), *(_sentence(box) for box in boxes[:DESCRIBED])]
     if len(boxes) > DESCRIBED:
         lines.append(f"And {len(boxes) - DESCRIBED} more nodes")
     if scene.table is not None:

@@ -21,12 +21,16 @@ BESIDE = 175  # points that a row needs for what is neither label nor factors
 
 def foot(scene: Scene, width: float) -> str:
     """The table and the notes; empty where there are none."""
-    rows = [tr(cell(scene.title, 15, bold=True))] if scene.titled else []
+    rows = _heading(scene.title, 15, width) if scene.titled else []
     rows += _caption(scene.caption) if scene.caption else []
     rows += _path_table(scene.table, width) if scene.table else []
     for note in scene.notes:
         rows += _note(note, width)
     return f"<{table(rows, cellpadding=2)}>" if rows else ""
+
+
+def _heading(text: str, size: int, width: float) -> list[str]:
+    return [tr(cell(line, size, bold=True)) for line in wrapped(text, width - 36, size)]
 
 
 def _caption(caption: Caption) -> list[str]:
@@ -51,14 +55,14 @@ def _lines(lines: Sequence[str], color: str, size: int = SIZE, padding: int = 4)
 def _note(note: Note, width: float) -> list[str]:
     color = BAD if note.bad else QUIET
     rows = []
-    for i, line in enumerate(wrapped(note.text, width - 20, SIZE, bold=False)):
+    for i, line in enumerate(wrapped(note.text, width - (34 if note.bad else 20), SIZE, bold=False)):
         mark = font("  " if i else "! ", SIZE, BAD, bold=True) if note.bad else ""
         rows.append(tr(td(mark + font(line, SIZE, color), align="left", cellpadding=2)))
     return rows
 
 
 def _path_table(given: Table, width: float) -> list[str]:
-    parts = [tr(cell(given.heading, 14, bold=True))]
+    parts = _heading(given.heading, 14, width)
     if given.rows:
         rows = _paths(given, width)
         if given.total:
@@ -66,8 +70,10 @@ def _path_table(given: Table, width: float) -> list[str]:
         parts.append(tr(td(table(rows, cellpadding=2, color=SOFT), align="left")))
     if given.check:
         mark = {True: font("✓ ", 14, GOOD, bold=True), False: font("✗ ", 14, BAD, bold=True), None: ""}[given.ok]
-        parts.append(tr(td(mark + font(given.check, SIZE, BAD if given.ok is False else INK), align="left")))
-    return parts + [tr(_lines(wrapped(text, width - 10, SIZE, bold=False), QUIET, padding=2)) for text in given.rest]
+        for line in wrapped(given.check, width - 30, SIZE, bold=False):
+            parts.append(tr(td(mark + font(line, SIZE, BAD if given.ok is False else INK), align="left")))
+            mark = ""
+    return parts + [tr(_lines(wrapped(text, width - 20, SIZE, bold=False), QUIET, padding=2)) for text in given.rest]
 
 
 def _paths(given: Table, width: float) -> list[str]:

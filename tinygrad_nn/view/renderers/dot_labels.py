@@ -1,4 +1,4 @@
-"""What stands in a picture's boxes, on its arrows and under it, as the HTML-like labels of DOT.
+"""What stands in a picture's boxes and on its arrows, as the HTML-like labels of DOT.
 
 Every cell is told how wide its text is: the embedded engine cannot measure what lies beyond ASCII.
 """
@@ -178,7 +178,7 @@ def _shade(x: float, grid: Grid) -> str:
 
 
 def _number(x: float, grid: Grid, unknown: str) -> str:
-    ink = PAPER if abs(x) > 0.62 * grid.scale or x != x else INK
+    ink = PAPER if x != x else style.ON_STRONG if abs(x) > 0.6125 * grid.scale else style.ON_PALE
     text, color = (unknown, QUIET) if grid.blank else (format_number(x), ink)
     size_of_all = fixed(20) | {"width": f"{measure(grid.longest, SMALL) + 6:.0f}"} if grid.longest else {}
     return td(font(text, SMALL, color), bgcolor=_shade(x, grid), align="left", cellpadding=3, **size_of_all)
@@ -198,10 +198,11 @@ def _circle(box: Box) -> str:
 
 
 def _text(box: Box) -> str:
-    """A line or two; on an arrow they get paper behind them."""
-    ink = style.box_look(box).ink
-    rows = (tr(cell(line, 11, ink, box.strong, padding=1, align="center")) for line in box.title.split("\n"))
-    return table(rows, bgcolor=PAPER if box.shape is Shape.LABEL else None)
+    """A line or two; on an arrow with paper behind and beside them, as the end of a dash looks like a minus."""
+    ink, on_arrow = style.box_look(box).ink, box.shape is Shape.LABEL
+    side = td(width=4) if on_arrow else ""
+    cells = (cell(line, 11, ink, box.strong, padding=1, align="center") for line in box.title.split("\n"))
+    return table((tr(side, text, side) for text in cells), bgcolor=PAPER if on_arrow else None)
 
 
 # --- arrows ----------------------------------------------------------------------------------------------------------

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
-
-from tinygrad_nn.view.text import clean
+from tinygrad_nn.notebook import escaped
 
 __all__ = ["inline", "page"]
 
@@ -18,14 +16,10 @@ def inline(svg: str) -> str:
 
 def page(title: str, drawing: str, words: str = "") -> str:
     """A page with a picture."""
-    title = _escaped(title)
+    title = escaped(title)
     if words:
-        lines = "\n".join(_escaped(line) for line in words.split("\n"))
+        lines = "\n".join(escaped(line) for line in words.split("\n"))
         details = f"<details><summary>{title}</summary><pre>{lines}</pre></details>"
         drawing = f"<figure>\n{drawing}\n<figcaption>{details}</figcaption>\n</figure>"
     head = f'<meta charset="utf-8">\n<title>{title}</title>\n<style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en">\n{head}\n<body>\n{drawing}\n</body>\n</html>\n'
-
-
-def _escaped(text: str) -> str:
-    return html.escape(clean(text))

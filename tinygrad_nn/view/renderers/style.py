@@ -13,14 +13,16 @@ from enum import StrEnum
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Role, Shape
 
 __all__ = [
-    "BAD", "FONT", "GOOD", "INK", "LANES", "NEGATIVE", "PAPER", "POSITIVE", "QUIET", "SOFT", "TINTED", "UPDATE",
+    "BAD", "FONT", "GOOD", "INK", "LANES", "NEGATIVE", "ON_PALE", "ON_STRONG", "PAPER", "POSITIVE", "QUIET", "SOFT",
+    "TINTED", "UPDATE",
     "ArrowLook", "Border", "BoxLook", "LaneLook", "RoleLook", "arrow_look", "box_look", "dark", "dark_rules", "lane",
-    "role_look", "tint",
+    "paper", "role_look", "tint",
 ]  # fmt: skip
 
 FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has
 INK, QUIET, PALE, SOFT = "#0f172a", "#526077", "#8090a8", "#cbd5e1"  # of letters and lines, from strong to faint
 PAPER, TINTED, DONE, FIRES = "#ffffff", "#f8fafc", "#eef2f7", "#ffdfc2"  # of what they stand on
+ON_PALE, ON_STRONG = "#0e1628", "#010204"  # of numbers in a heat-map; on strong colours dark in both themes
 BAD, GOOD = "#b3261e", "#00694f"
 UPDATE = "#b57900"  # where a call updates a parameter
 
@@ -189,8 +191,8 @@ def tint(x: float, scale: float) -> str:
 
 _DARK = {
     INK: "#e2e8f0", QUIET: "#a3b1c6", PALE: "#7f8ea6", SOFT: "#475569", PAPER: "#0f172a", TINTED: "#162033",
-    DONE: "#1e293b", FIRES: "#4a2f17", BAD: "#f87171", GOOD: "#34d399", "#00805f": "#34d399", UPDATE: "#f5b942",
-    "#64748b": "#94a3b8",
+    DONE: "#1e293b", FIRES: "#4a2f17", BAD: "#fa8080", GOOD: "#34d399", "#00805f": "#34d399", UPDATE: "#f5b942",
+    "#64748b": "#94a3b8", ON_PALE: "#ffffff",
     "#7b8aa0": "#7f8ea6", "#6d28d9": "#b794f6", "#8a4f00": "#e0a458", "#8a5c00": "#f5b942",
     "#fffaf0": "#2a2413", "#000000": "#ffffff",
     "#0072b2": "#56b4e9", "#00639c": "#56b4e9", "#d55e00": "#f0914a", "#b34f00": "#f0914a", "#009e73": "#34c79a",
@@ -201,6 +203,11 @@ _DARK |= {
     for step in range(-_STEPS, _STEPS + 1)
 }
 _COLOR = re.compile(r"""(?<=["':])#[0-9a-f]{6}(?=["':])""")
+
+
+def paper(theme: str) -> str:
+    """What pictures of a theme stand on."""
+    return _DARK[PAPER] if theme == "dark" else PAPER
 
 
 def dark(source: str) -> str:

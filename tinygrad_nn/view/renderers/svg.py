@@ -31,21 +31,21 @@ def finish(drawn: bytes, scene: Scene, follows: bool = False) -> str:
             path = re.search(r"\bpath(\d+)", element.get("class", ""))
             if path and key not in sending:
                 _dash(element, int(path[1]))
+    return _document(root, scene.title, as_text.description(scene), follows)
+
+
+def _document(root: ET.Element, title: str, description: str, follows: bool) -> str:
+    """An element as a document with a title and a description in words, perhaps in the reader's theme."""
+    ET.register_namespace("", SVG[1:-1])
+    root.set("class", "tinygrad-nn")
+    root.set("role", "img")
+    root.set("font-family", FONTS)
     for side in ("width", "height"):
         root.set(side, root.get(side, "").removesuffix("pt"))  # a point is a pixel: letters are as large as they say
-    root.set("class", "tinygrad-nn")
     if follows:
         rules = ET.Element(f"{SVG}style")
         rules.text = style.dark_rules(ET.tostring(root, encoding="unicode"))
         root.insert(0, rules)
-    return _document(root, scene.title, as_text.description(scene))
-
-
-def _document(root: ET.Element, title: str, description: str) -> str:
-    """An element as a document with a title and a description in words."""
-    ET.register_namespace("", SVG[1:-1])
-    root.set("role", "img")
-    root.set("font-family", FONTS)
     for position, (tag, words) in enumerate((("title", title), ("desc", description))):
         entry = ET.Element(f"{SVG}{tag}")
         entry.text, entry.tail = clean(words), "\n"
@@ -86,10 +86,10 @@ def _dash(arrow: ET.Element, number: int) -> None:
                 curve.set("stroke-dasharray", style.lane(number).dashes)
 
 
-def strip(drawings: Sequence[ET.Element], captions: Sequence[str], title: str) -> str:
+def strip(drawings: Sequence[ET.Element], captions: Sequence[str], title: str, theme: str) -> str:
     """Several SVG elements below each other; their captions, which they show, as its description."""
     root = ET.Element(f"{SVG}svg")
-    paper = ET.SubElement(root, f"{SVG}rect", {"x": "0", "y": "0", "fill": style.PAPER})
+    paper = ET.SubElement(root, f"{SVG}rect", {"x": "0", "y": "0", "fill": style.paper(theme)})
     y = width = 0.0
     for i, drawing in enumerate(drawings):
         _, _, w, h = (float(x) for x in drawing.get("viewBox", "0 0 0 0").split())
@@ -101,6 +101,6 @@ def strip(drawings: Sequence[ET.Element], captions: Sequence[str], title: str) -
         y, width = y + h, max(width, w)
     for side, size in (("width", width), ("height", y)):
         paper.set(side, f"{size:g}")
-        root.set(side, f"{size:g}pt")
+        root.set(side, f"{size:g}")
     root.set("viewBox", f"0 0 {width:g} {y:g}")
-    return _document(root, title, " ".join(captions))
+    return _document(root, title, " ".join(captions), follows=theme == "auto")

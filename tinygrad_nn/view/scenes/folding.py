@@ -7,9 +7,7 @@ from collections import Counter
 
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Field, Note, Role, Scene
 
-__all__ = ["fold", "readable"]
-
-LONG = 24  # boxes one after the other
+__all__ = ["fold"]
 
 
 def fold(scene: Scene, most: int, why: str = "") -> Scene:
@@ -41,23 +39,6 @@ def fold(scene: Scene, most: int, why: str = "") -> Scene:
         clusters=tuple(cluster for cluster in scene.clusters if cluster.id in used),
         notes=(*scene.notes, Note(f"{note} ({why})" if why else note)),
     )
-
-
-def readable(scene: Scene, boxes: int) -> int:
-    """How many boxes of a picture are left if nobody says: all up to so many; of more, what one can look through.
-
-    A long chain that is folded anyway would still go on for metres.
-    """
-    if len(scene.boxes) <= boxes:
-        return boxes
-    depth: dict[str, int] = {}
-    by_target: dict[str, list[str]] = {}
-    for arrow in scene.arrows:
-        by_target.setdefault(arrow.target, []).append(arrow.source)
-    for box in scene.boxes:
-        depth[box.id] = 1 + max((depth.get(source, 0) for source in by_target.get(box.id, ())), default=0)
-    longest = max(depth.values(), default=0)
-    return min(boxes, max(len(scene.boxes) * LONG // max(longest, 1), 16))
 
 
 def _order(scene: Scene) -> list[Box]:

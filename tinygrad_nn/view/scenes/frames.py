@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -29,11 +30,17 @@ WIDTH = 540.0  # of a caption, in points, at most
 
 
 def backward_pass_film(
-    graph: ComputationGraph, source: Any, mistake: str | None, show: Collection[str], most: int | None = None
+    graph: ComputationGraph,
+    source: Any,
+    mistake: str | None,
+    show: Collection[str],
+    most: int | None = None,
+    deadline: float = math.inf,
 ) -> Reel:
     """A frame for each node that fires, with a caption: the first and the last of them, where there are many."""
     passing = BackwardPass(graph, source, mistake)
-    base = operations(graph, None, [p for p in show if p not in ("gradient", "sums", "paths")], most=most or BOXES)
+    shown_parts = [part for part in show if part not in ("gradient", "sums", "paths")]
+    base = operations(graph, None, shown_parts, (), most or BOXES, deadline)
     steps = sum(1 for _ in passing.run())
     shown = {k for k in range(steps) if k < MOST // 2 or k >= steps - MOST // 2}
     snapshots = {k: snapshot.kept() for k, snapshot in enumerate(passing.run()) if k in shown}

@@ -37,14 +37,15 @@ def inside_neuron(network: Network, level: int, unit: int, most: int) -> Scene:
     canvas, i = Canvas(), unit - 1
     w = np.asarray(network.layers[level - 1].W.value, dtype=float)[i]
     a = np.asarray(network.a(level - 1), dtype=float)
-    shown = strongest(w * a, most)
+    terms = network.terms(level, i)
+    shown = strongest(terms, most)
     total = len(shown) + (len(shown) < len(w))
     top = (total - 1) / 2 * APART
     canvas.add(_sign("sum", "Σ", tooltip="sum", strong=True), SUM, 0)
     for lane, j in enumerate(shown, 1):
         _product(canvas, level, unit, j, lane, w, a, top - (lane - 1) * APART)
     if total > len(shown):
-        _other_products(canvas, w * a, shown, top)
+        _other_products(canvas, terms, shown, top)
     b, k = network.b(level), subscript(unit) + superscript(level)
     if b is not None:
         bias = Box("bias", Role.PARAMETER, "b", "", (number_field(f"b{k}", b[i]),), shape=Shape.CIRCLE)

@@ -13,7 +13,7 @@ from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer, layers_in
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Role, Scene, noted
 from tinygrad_nn.view.scenes.contents import Contents
-from tinygrad_nn.view.scenes.folding import fold, readable
+from tinygrad_nn.view.scenes.folding import fold
 from tinygrad_nn.view.scenes.layers import layer_box
 from tinygrad_nn.view.scenes.path_table import path_table
 from tinygrad_nn.view.scenes.remarks import remarks
@@ -22,14 +22,15 @@ from tinygrad_nn.view.text import layer_of
 
 __all__ = ["Ids", "layers_scene", "operations", "operations_scene", "role"]
 
-MOST, FEWEST = 250, 16  # boxes: where nobody says, and where there is no time for more
+MOST = 40  # boxes, where nobody says
+FEWEST = 16  # where they are layers, or there is no time for more
 DATA = {"X", "x", "A⁰"}  # names of what goes into a network
 
 
 def operations_scene(graph: ComputationGraph, asked: Request) -> Scene:
     """The picture of a graph, operation by operation."""
     boxed = [layer for layer in layers_in(graph) if layer.number in asked.fold]
-    scene = operations(graph, asked.paths(graph), asked.show, boxed, asked.most or 40, asked.deadline)
+    scene = operations(graph, asked.paths(graph), asked.show, boxed, asked.most or MOST, asked.deadline)
     if boxed or not layers_in(graph):
         return scene
     note = "Each dense layer is one box, as its operations are wider than the picture; width= makes room for them"
@@ -38,7 +39,7 @@ def operations_scene(graph: ComputationGraph, asked: Request) -> Scene:
 
 def layers_scene(graph: ComputationGraph, asked: Request) -> Scene:
     """The same with every dense layer as one box."""
-    return operations(graph, asked.paths(graph), asked.show, layers_in(graph), asked.most or 16, asked.deadline)
+    return operations(graph, asked.paths(graph), asked.show, layers_in(graph), asked.most or FEWEST, asked.deadline)
 
 
 class Ids:
@@ -60,8 +61,8 @@ def operations(
     graph: ComputationGraph,
     paths: HighlightedPaths | None,
     show: Collection[str],
-    boxed: Sequence[Layer] = (),
-    most: int | None = None,
+    boxed: Sequence[Layer],
+    most: int,
     deadline: float = math.inf,
 ) -> Scene:
     """The picture of a graph, operation by operation; some dense layers as one box each.
@@ -80,7 +81,7 @@ def operations(
         notes=remarks(graph),
     )
     filling = _Filling(graph, ids, show, paths)
-    whole = fold(bare, most or readable(bare, MOST))
+    whole = fold(bare, most)
     filled = filling.filled(whole, deadline)
     if filled is not None:
         return filled

@@ -7,10 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_nn.chain import Element, PathSum
-from tinygrad_nn.operation import Traced
 from tinygrad_nn.view.graph.computation import ComputationGraph
-from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths, obvious_source, require_dependence
+from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths, obvious_source, require_dependence, source_of
 
 __all__ = ["FURTHER", "SHOW", "Request"]
 
@@ -40,12 +38,6 @@ class Request:
 
     def require_sensible(self, graph: ComputationGraph) -> None:
         """TypeError or ValueError where `wrt` is nothing that paths to the root of this graph start from."""
-        if self.wrt is None:
-            return
-        source = self.wrt.source if isinstance(self.wrt, PathSum) else self.wrt
-        source = source.tensor if isinstance(source, Element) else source
-        if isinstance(source, Traced):
+        source = source_of(self.wrt)
+        if source is not None:
             require_dependence(graph, source, "draw({z}, {t})")
-        else:
-            kind = type(self.wrt).__name__
-            raise TypeError(f"draw: wrt takes a tensor, or paths of tn.paths(...), not {self.wrt!r:.40} of type {kind}")

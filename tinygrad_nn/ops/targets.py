@@ -204,9 +204,8 @@ def target_columns(name, scores, target, weight=None, ignore_index=None, label_s
         n = np.sum(columns * weights) * (n / (target.size or 1))
         n = n + (n == 0)
     if label_smoothing:
-        shared = (np.sum(columns, axis=0, keepdims=True) if labels else 1.0) / scores.shape[
-            0
-        ]  # of an ignored one nothing
+        total = np.sum(columns, axis=0, keepdims=True) if labels else 1.0  # 0 for an ignored example
+        shared = total / scores.shape[0]
         columns = (1 - label_smoothing) * columns + label_smoothing * shared
     return columns * weights, n
 

@@ -590,9 +590,10 @@ def test_cost():
     [
         (lambda t: 7 * (2 * t + 3 * t + 5 * t) + 11 * (2 * t), "((2 + 3 + 5)·7 + 2·11)"),
         (lambda t: tn.exp(t * 0.0) * 3, "0·3"),
-        (lambda t: -(t + t), "(1 + 1) (−1)"),
+        (lambda t: -(t + t), "(1 + 1) −1"),
         (lambda t: t * 1.0, "1"),
         (lambda t: (2 * t - 3 * t) * 2, "(2 + 3·(−1)) 2"),
+        (lambda t: (-2 * t + -3 * t) * 2 + t, "((−2 − 3)·2 + 1)"),
     ],
 )
 def test_factored_text(make, text):

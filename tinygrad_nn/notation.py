@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = [
     "in_brackets",
     "spell_index",
     "subscript",
+    "sum_of",
     "superscript",
 ]
 
@@ -94,6 +95,18 @@ def in_brackets(x: Any) -> str:
     """A number as a factor: in brackets if it is negative."""
     text = format_number(x)
     return f"({text})" if text.startswith("−") else text
+
+
+def sum_of(terms: Iterable[Any]) -> str:
+    """Numbers added up, as in `−5.0865 − 0.4678`."""
+    text = ""
+    for term in terms:
+        t = term if isinstance(term, str) else format_number(term)
+        if not text:
+            text = t
+        else:
+            text += f" − {t[1:]}" if t.startswith("−") else f" + {t}"
+    return text
 
 
 def _exact(text: str, value: float, exponent: int = 0) -> str:

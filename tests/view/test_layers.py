@@ -31,7 +31,7 @@ def test_a_layer_is_a_box_with_its_equations(network):
     picture = tn.draw(network, detail="layers")
     first = next(n for n in picture.scene.boxes if n.name == "layer 1")
     assert [row.text for row in first.fields[:3]] == ["Z¹ = W¹ X + b¹", "A¹ = tanh(Z¹)", "2 → 3, 9 parameters"]
-    assert [row.label for row in first.fields[3:]] == ["A¹", "∂J/∂Z¹", "‖∂J/∂W¹‖", "‖∂J/∂b¹‖"]
+    assert [row.label for row in first.fields[3:]] == ["A¹", "∂J/∂Z¹", "‖∂J/∂W¹‖", "‖∂J/∂b¹‖", "of ‖∇J‖²"]
     assert [n.name for n in picture.scene.boxes] == ["X", "layer 1", "layer 2", "c₁", "J"]
     assert [e.label for e in picture.scene.arrows][1] == "A¹ 3 × 5 →\n← W²ᵀ ∂Z²"
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
 from tinygrad_nn.chain import scaled
 from tinygrad_nn.chain.graph import Edge, PathGraph, Step
-from tinygrad_nn.notation import format_number
+from tinygrad_nn.notation import format_number, sum_of
 
-__all__ = ["Factor", "factored"]
+__all__ = ["Factor", "edges_in", "factored", "product_text"]
 
 
 def factored(owner: Any) -> list[Factor]:
@@ -114,9 +115,8 @@ class Factor:
     def _text(self, depth: int) -> str:
         if not self.terms or not depth:
             return f"({self.count} paths)"
-        terms = [[self._text_of(part, depth - 1) for part in term] for term in self.terms]
-        products = ["·".join(text for text in term if text != "1") or "1" for term in terms]
-        return products[0] if len(products) == 1 else f"({' + '.join(products)})"
+        products = [_joined([self._text_of(part, depth - 1) for part in term]) for term in self.terms]
+        return products[0] if len(products) == 1 else f"({sum_of(products)})"
 
     def _text_of(self, part: Edge | Factor, depth: int) -> str:
         if isinstance(part, Factor):
@@ -125,6 +125,31 @@ class Factor:
             return f"∂{self._owner.name_of(part.target)}/∂{self._owner.name_of(part.source)}"
         text = format_number(self._value_of(part))
         return f"({text})" if text.startswith("−") else text
+
+
+def edges_in(factors: list[Factor]) -> Iterator[Edge]:
+    """Every edge that the factored form names, as often as it does."""
+    todo: list[Edge | Factor] = [*factors]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, Edge):
+            yield part
+        else:
+            todo += [x for term in part.terms for x in term]
+
+
+def product_text(factors: list[Factor]) -> str:
+    """The factored form of a gradient, such as ``2·(3 + 4·5)``."""
+    text = _joined([str(factor) for factor in factors])
+    return text[1:-1] if len(factors) == 1 and text.startswith("(") and len(factors[0].terms) > 1 else text
+
+
+def _joined(texts: list[str]) -> str:
+    """A product, of which only the first factor may begin with a minus sign."""
+    first, *others = [text for text in texts if text != "1"] or ["1"]
+    if first.startswith("(−") and first.index(")") == len(first) - 1 and " " not in first:
+        first = first[1:-1]
+    return "·".join([first, *(f"({text})" if text.startswith("−") else text for text in others)])
 
 
 def split_at_meeting_points(steps: list[Step]) -> list[list[Step]]:

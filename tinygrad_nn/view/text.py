@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.notation import abridged, clean, format_large, format_number, in_brackets, superscript
+from tinygrad_nn.notation import abridged, clean, format_large, format_number, in_brackets, sum_of, superscript
 
 __all__ = [
     "CAPTION", "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure", "percent",
@@ -46,18 +46,6 @@ def percent(part: float) -> str:
     if 0.9999 < part < 1:
         return "nearly 100 %"
     return f"{format_number(100 * part if part < 1e-3 else round(100 * part, 2))} %"
-
-
-def sum_of(terms: Iterable[Any]) -> str:
-    """Numbers added up, as in `−5.0865 − 0.4678`."""
-    text = ""
-    for term in terms:
-        t = term if isinstance(term, str) else format_number(term)
-        if not text:
-            text = t
-        else:
-            text += f" − {t[1:]}" if t.startswith("−") else f" + {t}"
-    return text
 
 
 def layer_of(name: str) -> int | None:

@@ -172,7 +172,7 @@ class HighlightedPaths:
         d = "d" if np.size(self.source.value) == 1 else "∂"
         return f"{d}{self.graph.name(self.root)}/{d}{self.graph.name(self.source)}"
 
-    def nodes_of(self, path: chain.Path, most: int = 9) -> str:
+    def nodes_of(self, path: chain.Path, most: int = 40) -> str:
         """t → x → z, the middle left out where it is long."""
         names = [self.graph.name(node) for node in path.nodes]
         return " → ".join(abridged(names, most, f"… {len(names) - most + 1} more …"))

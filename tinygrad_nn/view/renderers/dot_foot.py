@@ -16,7 +16,8 @@ __all__ = ["foot"]
 
 SIZE = 12  # of the letters in the table
 BAR = 96  # points that the bars of the paths have to add up in
-BESIDE = 175  # points that a row needs for what is neither label nor factors
+NARROW = 450  # points in which there is no room for bars
+BESIDE = 200  # points that a row needs for what is neither label nor factors
 
 
 def foot(scene: Scene, width: float) -> str:
@@ -66,7 +67,7 @@ def _path_table(given: Table, width: float) -> list[str]:
     if given.rows:
         rows = _paths(given, width)
         if given.total:
-            rows += _total(given)
+            rows += _total(given, width)
         parts.append(tr(td(table(rows, cellpadding=2, color=SOFT), align="left")))
     if given.check:
         mark = {True: font("✓ ", 14, GOOD, bold=True), False: font("✗ ", 14, BAD, bold=True), None: ""}[given.ok]
@@ -78,7 +79,7 @@ def _path_table(given: Table, width: float) -> list[str]:
 
 def _paths(given: Table, width: float) -> list[str]:
     """A row for each path: label and factors wrapped where they do not fit beside each other."""
-    bars = _bars(given.rows)
+    bars = _bars(given.rows) if width >= NARROW else []
     space = width - BESIDE - (BAR if bars else 0) - max(measure(row.share, SIZE) for row in given.rows)
     widest = [max(measure(text, SIZE) for text in texts) + 8
               for texts in zip(*((row.label, row.factors) for row in given.rows), strict=True)]  # fmt: skip
@@ -105,14 +106,14 @@ def _path(row: TableRow, widths: Sequence[float], bar: str) -> str:
     )
 
 
-def _total(given: Table) -> list[str]:
+def _total(given: Table, width: float) -> list[str]:
     ink = BAD if given.ok is False else INK
     return ["<hr/>", tr(
         td(), td(), td(),
         cell("sum", SIZE, ink, bold=True, align="right"),
         cell("=", SIZE, ink, bold=True),
         td(heat_map(given.grid), align="left") if given.grid else cell(_aligned(given.total), SIZE, ink, bold=True),
-        _total_bar(given.rows),
+        _total_bar(given.rows) if width >= NARROW else "",
     )]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from tinygrad_nn import chain
 from tinygrad_nn.notation import format_number
 from tinygrad_nn.view import text
 from tinygrad_nn.view.graph.computation import ComputationGraph, Slot
+from tinygrad_nn.view.graph.gradient_flow import GradientFlow
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer
 from tinygrad_nn.view.scene import Arrow, Box, Field
@@ -29,7 +30,7 @@ RULES = 12  # in a tooltip
 class Contents:
     """Fills the outlines of one picture."""
 
-    def __init__(self, graph: ComputationGraph, show: Collection[str], paths: HighlightedPaths | None):
+    def __init__(self, graph: ComputationGraph, show: Collection[str], paths: HighlightedPaths | GradientFlow | None):
         self.graph, self.show, self.paths = graph, show, paths
         self.name = graph.name
 

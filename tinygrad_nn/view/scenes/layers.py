@@ -11,11 +11,12 @@ import numpy as np
 from tinygrad_nn.notation import format_number
 from tinygrad_nn.view import text
 from tinygrad_nn.view.graph.computation import ComputationGraph
+from tinygrad_nn.view.graph.gradient_flow import GradientFlow
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer
 from tinygrad_nn.view.scene import Box, Field
 from tinygrad_nn.view.scenes.heat import heat_field, number_field
-from tinygrad_nn.view.text import count, shorten
+from tinygrad_nn.view.text import count, percent, shorten
 
 __all__ = ["equations", "forward_and_back", "layer_box"]
 
@@ -28,7 +29,11 @@ def equations(graph: ComputationGraph, layer: Layer) -> tuple[str, ...]:
 
 
 def layer_box(
-    graph: ComputationGraph, layer: Layer, outline: Box, show: Collection[str], paths: HighlightedPaths | None
+    graph: ComputationGraph,
+    layer: Layer,
+    outline: Box,
+    show: Collection[str],
+    paths: HighlightedPaths | GradientFlow | None,
 ) -> Box:
     """The box of a layer: equations, shapes, activations, gradients, and how many paths carry how much through it."""
     size = layer.W.value.size + (0 if layer.b is None else layer.b.value.size)
@@ -76,8 +81,10 @@ def _heat(label: str, value: Any) -> Field:
     return heat_field(label, value, columns=14, with_shape=True)
 
 
-def _paths(layer: Layer, paths: HighlightedPaths) -> list[Field]:
+def _paths(layer: Layer, paths: HighlightedPaths | GradientFlow) -> list[Field]:
     """How many of the paths go through a layer, and what they carry together, unit by unit where that is known."""
+    if isinstance(paths, GradientFlow):
+        return [Field(f"of {paths.norm}²", percent(paths.share(layer)))]
     n, flow = paths.through(layer.A)
     fields = [Field("paths", count(n))]
     if flow is not None:

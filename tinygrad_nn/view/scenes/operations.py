@@ -8,17 +8,21 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from tinygrad_nn.view.graph.computation import ComputationGraph, Slot
+from tinygrad_nn.view.graph.gradient_flow import GradientFlow
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.graph.network import Layer, layers_in
-from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Role, Scene, noted
+from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Cluster, Note, Role, Scene, Table, noted
 from tinygrad_nn.view.scenes.contents import Contents
+from tinygrad_nn.view.scenes.descent_table import descent_table
 from tinygrad_nn.view.scenes.folding import fold
 from tinygrad_nn.view.scenes.layers import layer_box
 from tinygrad_nn.view.scenes.path_table import path_table
 from tinygrad_nn.view.scenes.remarks import remarks
 from tinygrad_nn.view.scenes.request import Request
-from tinygrad_nn.view.text import layer_of
+from tinygrad_nn.view.text import layer_of, listed
 
 __all__ = ["Ids", "layers_scene", "operations", "operations_scene", "role"]
 
@@ -59,7 +63,7 @@ class Ids:
 
 def operations(
     graph: ComputationGraph,
-    paths: HighlightedPaths | None,
+    paths: HighlightedPaths | GradientFlow | None,
     show: Collection[str],
     boxed: Sequence[Layer],
     most: int,
@@ -77,8 +81,8 @@ def operations(
         boxes=tuple(_outline(graph, node, ids, layers) for node in graph.nodes if _drawn(node, ids, show)),
         arrows=tuple(_line(slot, ids, paths) for slot in graph.slots if _drawn_between(slot, ids, show)),
         clusters=tuple(Cluster(f"layer{k}", f"layer {k}") for k in sorted(set(layers.values()))),
-        table=path_table(paths) if paths is not None else None,
-        notes=remarks(graph),
+        table=_table(paths),
+        notes=(*remarks(graph), *_offered(graph, show, paths)),
     )
     filling = _Filling(graph, ids, show, paths)
     whole = fold(bare, most)
@@ -89,11 +93,25 @@ def operations(
     return filling.filled(fold(bare, max(filling.affordable, FEWEST), late)) or bare
 
 
+def _table(paths: HighlightedPaths | GradientFlow | None) -> Table | None:
+    if isinstance(paths, GradientFlow):
+        return descent_table(paths)
+    return None if paths is None else path_table(paths)
+
+
+def _offered(graph: ComputationGraph, show: Collection[str], paths: Any) -> tuple[Note, ...]:
+    """From which inputs paths could be shown, where nobody said so."""
+    inputs = [graph.name(node) for node in graph.nodes if node.tracked and node.op is None and node is not graph.root]
+    if paths is not None or "paths" not in show or len(inputs) < 2 or np.size(graph.root.value) != 1:
+        return ()
+    return (Note(f"For the paths from one input, give wrt= it: {listed(inputs, 8)}"),)
+
+
 class _Filling:
     """Fills what is left of a bare picture; what it has filled once it keeps."""
 
     def __init__(
-        self, graph: ComputationGraph, ids: Ids, show: Collection[str], paths: HighlightedPaths | None
+        self, graph: ComputationGraph, ids: Ids, show: Collection[str], paths: HighlightedPaths | GradientFlow | None
     ) -> None:
         self.graph, self.ids, self.show, self.paths = graph, ids, show, paths
         self.contents = Contents(graph, show, paths)
@@ -181,7 +199,7 @@ def _outline(graph: ComputationGraph, node: Any, ids: Ids, layers: dict[Any, int
     )
 
 
-def _line(slot: Slot, ids: Ids, paths: HighlightedPaths | None) -> Arrow:
+def _line(slot: Slot, ids: Ids, paths: HighlightedPaths | GradientFlow | None) -> Arrow:
     key, kind = slot.key, ArrowKind.FLOW if slot.flows else ArrowKind.CONSTANT
     ends = ids.arrows[key], ids.nodes[slot.source.index], ids.nodes[slot.target.index]
     if paths is None:

@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import chain
+from tinygrad_nn.chain import edges_in, product_text
 from tinygrad_nn.notation import format_number
 from tinygrad_nn.view.graph.computation import largest
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.scene import Table, TableRow
 from tinygrad_nn.view.scenes.heat import grid, scale_of
-from tinygrad_nn.view.text import abridged, count, in_brackets, percent, plural
+from tinygrad_nn.view.text import abridged, count, in_brackets, percent, plural, sum_of
 
 __all__ = ["costs", "path_table"]
+
+WRITTEN = 40  # factors of a path
+LONG = 600  # letters of the factored form
 
 
 def path_table(paths: HighlightedPaths) -> Table:
@@ -35,7 +39,7 @@ def path_table(paths: HighlightedPaths) -> Table:
     return Table(
         heading,
         (*rows, *_others(paths, scale)),
-        rest=(*_cells(total, scale), *costs(paths)),
+        rest=(*_factored(paths), *_cells(total, scale), *costs(paths)),
         total=_written(total),
         ok=ok,
         check=check,
@@ -64,17 +68,37 @@ def _row(paths: HighlightedPaths, k: int, path: chain.Path, scale: float) -> Tab
         product=_written(p),
         value=float(p.item()) if single else None,
         grid=None if p.size < 2 else grid(p, scale),
-        share="" if single or math.isnan(path.share) else percent(path.share),
+        share="" if single else _size(p, path.share),
     )
 
 
-def _factors(path: chain.Path, most: int = 8) -> str:
+def _factors(path: chain.Path) -> str:
     factors: list[str] = []
     for derivative in path.local_derivatives:
         if not isinstance(derivative, (int, float)):
             return ""
         factors.append(in_brackets(derivative) if factors else format_number(derivative))
-    return " × ".join(abridged(factors, most, "…"))
+    return " × ".join(abridged(factors, WRITTEN, f"… {len(factors) - WRITTEN + 1} more …"))
+
+
+def _size(contribution: Any, share: float) -> str:
+    """How large an array is, and its part in the gradient, which may be 0 for one that others cancel."""
+    norm = f"norm {format_number(np.linalg.norm(contribution.ravel()))}"
+    return norm if math.isnan(share) else f"{norm}, share {percent(share)}"
+
+
+def _factored(paths: HighlightedPaths) -> list[str]:
+    """The gradient with what its paths share written once, where that is shorter than their sum."""
+    if paths.between_elements or isinstance(paths.sum, chain.ArrayPathSum) or paths.sum.count < 2:
+        return []
+    factors = paths.sum.factored()
+    text = product_text(factors)
+    if "paths)" in text or len(text) > LONG:
+        return []
+    shared = sum(edge.slope != 1 for edge in edges_in(factors))
+    if paths.few and shared >= sum(x != 1 for path in paths.listed for x in path.local_derivatives):
+        return []
+    return [f"Factored: {text} = {_written(np.asarray(paths.sum.gradient))}"]
 
 
 def _others(paths: HighlightedPaths, scale: float) -> Iterator[TableRow]:
@@ -101,7 +125,25 @@ def costs(paths: HighlightedPaths) -> list[str]:
         if paths.listed and not paths.few:
             line += f"; the {len(paths.listed)} largest carry {percent(s.coverage(len(paths.listed)))}"
         lines.append(line)
+    lines += _cancelled(paths)
     if not paths.few and not paths.between_elements:
         one_by_one, together = count(s.cost.enumeration), count(s.cost.backpropagation)
         lines.append(f"Multiplications path by path: {one_by_one}; by backpropagation: {together}")
     return lines
+
+
+def _cancelled(paths: HighlightedPaths) -> list[str]:
+    """How much of arrays cancels: of their norms, and in the element where it is most."""
+    total = np.asarray(paths.sum.gradient, dtype=float)
+    if total.size < 2 or len(paths.listed) < 2 or len(paths.listed) < paths.sum.count:
+        return []
+    parts = np.array([np.asarray(path.contribution, dtype=float) for path in paths.listed])
+    mass, sizes = float(np.linalg.norm(parts.reshape(len(parts), -1), axis=1).sum()), np.abs(parts).sum(axis=0)
+    lost = sizes - np.abs(total)
+    if not np.isfinite(sizes).all() or lost.max() <= 1e-9 * sizes.max():
+        return []
+    at = np.unravel_index(np.argmax(lost), total.shape)
+    line = f"Σ‖p‖ = {format_number(mass)}, of which {percent(1 - float(np.linalg.norm(total.ravel())) / mass)} cancel"
+    where = f"[{', '.join(map(str, map(int, at)))}]"
+    terms = sum_of(float(part[at]) for part in parts)
+    return [f"{line}; most in element {where}: {terms} = {format_number(total[at])}"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_nn.view.graph.computation import ComputationGraph
+from tinygrad_nn.view.graph.gradient_flow import GradientFlow, gradient_flow
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths, obvious_source, require_dependence, source_of
 
 __all__ = ["FURTHER", "SHOW", "Request"]
@@ -29,12 +30,14 @@ class Request:
     example: int
     deadline: float = math.inf  # when the boxes have to be written, by time.monotonic
 
-    def paths(self, graph: ComputationGraph) -> HighlightedPaths | None:
-        """The paths to highlight, if any."""
+    def paths(self, graph: ComputationGraph) -> HighlightedPaths | GradientFlow | None:
+        """The paths to highlight, if any; of a network, where nobody says from which input, the flow from all."""
         if "paths" not in self.show and "flow" not in self.show:
             return None
         source = obvious_source(graph) if self.wrt is None else self.wrt
-        return None if source is None else HighlightedPaths(graph, source, "flow" in self.show)
+        if source is None:
+            return gradient_flow(graph)
+        return HighlightedPaths(graph, source, "flow" in self.show)
 
     def require_sensible(self, graph: ComputationGraph) -> None:
         """TypeError or ValueError where `wrt` is nothing that paths to the root of this graph start from."""

@@ -23,7 +23,7 @@ def test_a_network_shows_where_its_gradient_comes_from(detail):
     squares = [float(np.sum(g * g)) for g in tn.gradients(J, list(leaves.values()))]
     assert table.heading == "‖∇J‖² = sum over 4 inputs: what a small step of gradient descent gains"
     assert [row.value for row in table.rows] == pytest.approx(squares, rel=1e-12)
-    assert [row.label for row in table.rows] == ["W¹  (4 × 3)", "b¹  (4 × 1)", "W²  (2 × 4)", "b²  (2 × 1)"]
+    assert [row.label for row in table.rows] == ["W¹ (4×3)", "b¹ (4×1)", "W² (2×4)", "b² (2×1)"]
     assert sum(float(row.share.split()[0]) for row in table.rows) == pytest.approx(100, abs=0.05)
     assert (table.ok, table.check) == (True, "equals what reaches J")
     assert table.rest[1] == "For the paths from one input, give wrt= it: W¹, b¹, W² and b²"

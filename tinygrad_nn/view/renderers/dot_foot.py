@@ -16,8 +16,9 @@ __all__ = ["foot"]
 
 SIZE = 12  # of the letters in the table
 BAR = 96  # points that the bars of the paths have to add up in
+LINE = 1.2  # from line to line, in the size of the letters
 NARROW = 450  # points in which there is no room for bars
-BESIDE = 200  # points that a row needs for what is neither label nor factors
+BESIDE = 190  # points that a row needs for what is neither label nor factors
 
 
 def foot(scene: Scene, width: float) -> str:
@@ -50,7 +51,11 @@ def _lines(lines: Sequence[str], color: str, size: int = SIZE, padding: int = 4)
     """A cell of several lines."""
     width = max((measure(line, size) for line in lines), default=0.0) + 2 * padding
     body = "".join(f'{font(line, size, color)}<br align="left"/>' for line in lines)
-    return td(body, align="left", cellpadding=padding, width=f"{width:.0f}", balign="left")
+    height = len(lines) * size * LINE + 2 * padding
+    text = td(body, align="left", cellpadding=padding, width=f"{width:.0f}", balign="left", **fixed(height))
+    return td(
+        table([tr(text)], cellpadding=0), align="left", cellpadding=0
+    )  # rules between rows are as long as the outer cell
 
 
 def _note(note: Note, width: float) -> list[str]:

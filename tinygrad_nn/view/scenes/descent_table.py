@@ -42,10 +42,10 @@ def descent_table(flow: GradientFlow) -> Table:
 
 def _row(flow: GradientFlow, k: int, x: object, square: float) -> TableRow:
     graph, name = flow.graph, flow.graph.name(x)
-    shape = text.shape(x.value)  # type: ignore[attr-defined]
+    shape = text.shape(x.value).replace(" × ", "×")  # type: ignore[attr-defined]
     return TableRow(
         0,
-        f"{name}  ({shape})" if shape else name,
+        f"{name} ({shape})",
         f"‖∂{graph.name(graph.root)}/∂{name}‖²",
         format_number(square),
         square,

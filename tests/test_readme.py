@@ -58,7 +58,7 @@ def blocks(page: Path) -> list[Block]:
 def run_doctest(block: Block, names: dict, page: Path) -> None:
     test = doctest.DocTestParser().get_doctest(block.text, names, page.name, str(page), block.line)
     report: list[str] = []
-    doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append, clear_globs=False)
+    doctest.DocTestRunner(verbose=False, optionflags=FLAGS).run(test, out=report.append, clear_globs=False)
     names.update(test.globs)
     assert not report, "".join(report)
 

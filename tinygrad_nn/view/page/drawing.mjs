@@ -1,0 +1,88 @@
+/** The picture: boxes, arrows and labels at the places of a layout; built once, then patched. */
+
+import { box_of, fill, pressed } from "./boxes.mjs";
+import { APART, arrow as outline, beside, points_of } from "./curves.mjs";
+import { list, mark, set, svg, write } from "./dom.mjs";
+
+/**
+ * One drawing of a graph.  `show` takes for each box what `fill` takes, and for each arrow
+ * `{label, lanes, flow, faint, sends, only}`: lanes are numbers of paths, `flow` from −1 to 1 is a thickness.
+ */
+export class Drawing {
+  constructor(data, layout, { on_box = () => {}, on_arrow = () => {} } = {}) {
+    this.layout = layout;
+    const [width, height] = [layout.width + 24, layout.height + 24];
+    this.root = svg("svg", { class: "drawing", width, height, viewBox: `-12 -12 ${width} ${height}`, role: "group",
+      "aria-label": data.title });
+    for (const frame of data.clusters ?? []) this.#frame(frame, layout.boxes[frame.id]);
+    this.boxes = new Map(data.boxes.map((box) => [box.id, box_of(box, layout.boxes[box.id], on_box)]));
+    this.arrows = new Map(data.arrows.map((each) => [each.id, this.#arrow(each, on_arrow)]));
+    for (const { group } of this.arrows.values()) this.root.append(group);
+    for (const { group } of this.boxes.values()) this.root.append(group);
+    for (const { text } of this.arrows.values()) this.root.append(text);
+  }
+
+  #frame(frame, [x, y, width, height]) {
+    this.root.append(svg("rect", { class: "cluster", x, y, width, height, rx: 8 }),
+      svg("text", { class: "cluster-label", x: x + 8, y: y + 14 }, frame.label));
+  }
+
+  #arrow(each, on_arrow) {
+    const curve = this.layout.arrows[each.id];
+    const group = svg("g", { class: "arrow", "data-id": each.id, onclick: () => on_arrow(each) });
+    const text = svg("text", { class: "on-arrow", "text-anchor": "middle" }, svg("title", {}, each.tip ?? ""));
+    return { each, points: points_of(curve), group, text, at: this.layout.labels[each.id] ?? middle(curve) };
+  }
+
+  /** Put these numbers into the picture. */
+  show({ boxes, arrows }) {
+    for (const [id, shown] of Object.entries(boxes)) fill(this.boxes.get(id), shown);
+    for (const [id, shown] of Object.entries(arrows)) this.#fill_arrow(this.arrows.get(id), shown);
+  }
+
+  #fill_arrow({ points, group, text, at, each }, { label = "", lanes = [], flow, faint, sends, only, wrong }) {
+    const lines = flow !== undefined && flow !== null
+      ? [{ by: 0, width: 1 + 9 * Math.abs(flow), look: flow < 0 ? "negative" : "positive" }]
+      : lanes.length
+        ? lanes.map((k, i) => ({ by: (i - (lanes.length - 1) / 2) * APART, width: 1.8, look: `lane lane${k}`, k }))
+        : [{ by: 0, width: sends ? 3 : 1.3, look: sends ? "sends" : each.kind }];
+    list(group, lines, () => svg("g", {}, svg("path", { class: "line" }), svg("path", { class: "head" })), (lane, line) => {
+      const drawn = outline(beside(points, line.by), line.width);
+      set(lane, "class", line.look + (only && line.k !== only ? " aside" : ""));
+      set(lane.firstElementChild, "d", drawn.line);
+      set(lane.firstElementChild, "stroke-width", line.width.toFixed(2));
+      set(lane.lastElementChild, "d", drawn.head);
+    });
+    mark(group, "faint", faint);
+    this.#fill_label(text, at, label, lanes.length === 1 && flow === undefined ? `text${lanes[0]}` : "", { faint, sends, wrong });
+  }
+
+  #fill_label(text, [x, y], label, look, { faint, sends, wrong }) {
+    set(text, "class", `on-arrow ${look}${faint ? " faint" : ""}${sends ? " strong" : ""}${wrong ? " bad" : ""}`);
+    const lines = label.split("\n");
+    while (text.children.length > lines.length + 1) text.lastElementChild.remove();
+    lines.forEach((line, i) => {
+      if (i + 1 >= text.children.length) text.append(svg("tspan", {}));
+      const span = text.children[i + 1];
+      set(span, "x", x);
+      set(span, "y", y + 4 + 13 * (i - (lines.length - 1) / 2));
+      write(span, line);
+    });
+  }
+
+  /** Move the keyboard's focus to the box beside the one that has it. */
+  follow(key) {
+    const here = [...this.boxes.keys()];
+    const focused = here.findIndex((id) => this.boxes.get(id).group === this.root.getRootNode().activeElement);
+    const to = focused + (key === "ArrowRight" || key === "ArrowDown" ? 1 : -1);
+    if (focused >= 0 && to >= 0 && to < here.length) this.boxes.get(here[to]).group.focus();
+    return focused >= 0;
+  }
+}
+
+export { pressed };
+
+const middle = (curve) => {
+  const points = points_of(curve);
+  return points[Math.floor(points.length / 2)];
+};

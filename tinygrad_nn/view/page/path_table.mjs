@@ -1,0 +1,100 @@
+/** The table of the paths: nodes, factors, product, and bars from 0 that add up to the gradient. */
+
+import { grid_of, shade } from "./boxes.mjs";
+import { html, list, mark, set, svg, write } from "./dom.mjs";
+import { format_number } from "./notation.mjs";
+
+const BAR = 130; // pixels for the bars
+
+/** The table; `on_row(k)` is called with the number of the path that the reader points at, and with 0 afterwards. */
+export class PathTable {
+  constructor(on_row) {
+    this.heading = html("h2", {});
+    this.body = html("tbody", {});
+    this.check = html("p", {});
+    this.rest = html("div", { class: "quiet notes" });
+    this.root = html("section", { "aria-label": "paths" }, this.heading,
+      html("div", { class: "scroll" }, html("table", {}, this.body)), this.check, this.rest);
+    this.on_row = on_row;
+  }
+
+  /** Show rows `{k, nodes, factors, product, value, array, share}`, their total, whether it is right, and remarks. */
+  show({ heading, rows = [], total, only, ok, check = "", rest = [] }) {
+    write(this.heading, heading);
+    const ends = ends_of(rows);
+    const scale = Math.max(0, ...rows.filter((row) => row.array).map((row) => grid_of(row.array).scale), total?.array ? grid_of(total.array).scale : 0);
+    list(this.body, total && rows.length ? [...rows, total] : rows, () => this.#row(), (tr, row, i) => {
+      const sum = row === total;
+      fill_row(tr, row, sum, ends && [sum ? 0 : ends[i], sum ? ends.at(-1) : ends[i + 1], ends], scale);
+      mark(tr, "only", only && row.k === only);
+    });
+    write(this.check, check && `${ok ? "✓" : "✗"} ${check}`);
+    set(this.check, "class", ok ? "good" : "bad");
+    list(this.rest, rest, () => html("p", {}), (p, text) => write(p, text));
+  }
+
+  #row() {
+    const point = (on) => (event) => this.on_row(on ? Number(event.currentTarget.dataset.k) : 0);
+    return html("tr", { class: "row", onmouseenter: point(true), onmouseleave: point(false), onfocus: point(true), onblur: point(false) },
+      html("td", {}), html("td", {}, svg("svg", { width: 40, height: 12, "aria-hidden": "true" }, svg("path", { d: "M2,6H38" }))),
+      html("td", {}), html("td", { class: "factors" }), html("td", { class: "right" }), html("td", {}, bars()), html("td", { class: "right quiet" }));
+  }
+}
+
+const bars = () => svg("svg", { class: "bars", width: BAR, height: 16, "aria-hidden": "true" },
+  svg("line", { class: "zero", y1: 0, y2: 16 }), svg("rect", { y: 2, height: 12 }));
+
+function fill_row(tr, row, sum, bar, scale) {
+  const [k, sample, nodes, factors, product, waterfall, share] = tr.children;
+  set(tr, "class", sum ? "total" : "row");
+  set(tr, "tabindex", sum || !row.k ? null : "0");
+  tr.dataset.k = row.k ?? 0;
+  const look = sum || !row.lane ? "" : `text${row.lane}`;
+  write(k, sum ? "" : String(row.mark ?? row.k ?? ""));
+  set(sample.firstElementChild, "class", row.lane ? `sample lane${row.lane}` : "visually-hidden");
+  set(sample.firstElementChild.firstElementChild, "class", row.lane ? `sample lane${row.lane}` : "");
+  write(nodes, sum ? "" : row.nodes);
+  write(factors, sum ? row.nodes : row.factors ?? "");
+  set(factors, "class", sum ? "right" : "factors");
+  for (const cell of [k, nodes, factors, product]) {
+    for (let lane = 1; lane <= 4; lane++) mark(cell, `text${lane}`, look === `text${lane}`);
+  }
+  product_cell(product, row, scale);
+  draw_bar(waterfall.firstElementChild, row, sum, bar);
+  write(share, row.share ?? "");
+}
+
+function product_cell(cell, row, scale) {
+  if (!row.array) return write(cell, `= ${format_number(row.value)}`);
+  if (cell.firstElementChild?.localName !== "svg") cell.replaceChildren(svg("svg", { class: "heat" }));
+  const { cells } = grid_of(row.array);
+  const picture = cell.firstElementChild;
+  set(picture, "width", cells[0].length * 10);
+  set(picture, "height", cells.length * 10);
+  list(picture, cells.flat(), () => svg("rect", { width: 9, height: 9 }), (rect, value, i) => {
+    set(rect, "x", (i % cells[0].length) * 10);
+    set(rect, "y", Math.floor(i / cells[0].length) * 10);
+    shade(rect, value, scale);
+  });
+  return undefined;
+}
+
+/** 0, and the sums of the first numbers, the first two and so on; null where there is nothing to add. */
+function ends_of(rows) {
+  if (rows.length < 2 || rows.some((row) => !Number.isFinite(row.value))) return null;
+  return rows.reduce((ends, row) => [...ends, ends.at(-1) + row.value], [0]);
+}
+
+function draw_bar(picture, row, sum, bar) {
+  set(picture, "display", bar ? null : "none");
+  if (!bar) return;
+  const [start, end, ends] = bar;
+  const [low, high] = [Math.min(...ends), Math.max(...ends)];
+  const x = (value) => (high > low ? ((value - low) / (high - low)) * (BAR - 4) + 2 : 2);
+  const [zero, rect] = picture.children;
+  set(zero, "x1", x(0).toFixed(1));
+  set(zero, "x2", x(0).toFixed(1));
+  set(rect, "x", Math.min(x(start), x(end)).toFixed(1));
+  set(rect, "width", Math.max(1.5, Math.abs(x(end) - x(start))).toFixed(1));
+  set(rect, "class", sum ? "sum" : row.lane ? `bar${row.lane}` : row.value < 0 ? "negative" : "positive");
+}

@@ -81,6 +81,7 @@ class ComputationGraph:
         arrays = [node for node in self.nodes if isinstance(node, Constant)]
         named = [self.names.of_array(node.value) for node in arrays]
         self._constants = {c.index: named[k - 1] or f"c{subscript(k)}" for k, c in enumerate(arrays, 1)}
+        self._keys = {node.index: f"n{i}" for i, node in enumerate(self.nodes, 1)}
         self._rules: dict[Any, str | None] = {}
         self.outgoing: dict[Any, list[Slot]] = {}
         self.incoming: dict[Any, list[Slot]] = {}
@@ -104,6 +105,10 @@ class ComputationGraph:
         if isinstance(node, Constant):
             return self._constants[node.index]
         return self.names.get(node) or "t"
+
+    def key(self, node: Any) -> str:
+        """The id of a node in pictures: n1, n2 ... in order of creation."""
+        return self._keys[node.index]
 
     def numbered(self, node: Any) -> bool:
         """Whether nobody named a node, and it has only a number."""

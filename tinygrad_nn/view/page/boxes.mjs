@@ -1,7 +1,7 @@
 /** The boxes of nodes: title, lines of numbers or heat maps, note and pips.  `page_boxes.py` reserves their sizes. */
 
 import { list, mark, set, svg, write } from "./dom.mjs";
-import { format_number } from "./notation.mjs";
+import { formatNumber } from "./notation.mjs";
 
 export const TITLE = 26; // heights in pixels
 export const ROW = 20;
@@ -11,10 +11,10 @@ export const CELL = [50, 18]; // of a heat map with numbers
 export const DOT = 8; // of one without
 
 /** The height of a field: a line, or a heat map. */
-export const field_height = ({ rows, spelled }) => (rows ? rows * (spelled ? CELL[1] : DOT) + 4 : ROW);
+export const fieldHeight = ({ rows, spelled }) => (rows ? rows * (spelled ? CELL[1] : DOT) + 4 : ROW);
 
 /** The group of a box, and what of it changes. */
-export function box_of(box, [x, y, w, h], on) {
+export function boxOf(box, [x, y, w, h], on) {
   const parts = { fields: [], pips: svg("g", { class: "pips" }) };
   const tip = svg("title", {}, box.tip ?? "");
   const group = svg("g", {
@@ -27,13 +27,13 @@ export function box_of(box, [x, y, w, h], on) {
   group.append(title(box), svg("line", { class: "rule", x1: 0, x2: w, y1: TITLE, y2: TITLE }));
   let top = TITLE + 3;
   for (const field of box.fields) {
-    parts.fields.push(field_of(group, field, box.labels, top));
-    top += field_height(field);
+    parts.fields.push(fieldOf(group, field, box.labels, top));
+    top += fieldHeight(field);
   }
   parts.note = svg("text", { class: "note", x: SIDE, y: h - 7 });
   group.append(parts.note, parts.pips);
   set(parts.pips, "transform", `translate(${w - 8} ${TITLE / 2})`);
-  return { ...parts, group };
+  return { ...parts, group, node: box.node };
 }
 
 export const pressed = (event) => {
@@ -52,7 +52,7 @@ function title(box) {
   return text;
 }
 
-function field_of(group, field, labels, top) {
+function fieldOf(group, field, labels, top) {
   const label = svg("text", { class: "label", x: SIDE, y: top + 14 }, field.label);
   const left = SIDE + (field.label ? labels : 0);
   const struck = svg("text", { class: "struck", x: left, y: top + 14 });
@@ -65,7 +65,8 @@ function field_of(group, field, labels, top) {
 /** Show numbers in a box: `fields` in their order, each `{text, grid, strong, struck}`; a note; pips; marks. */
 export function fill(parts, { fields = [], note, pips = [], marks = {} }) {
   fields.forEach((shown, i) => {
-    const { text, grid, struck, field, left } = parts.fields[i];
+    const { label, text, grid, struck, field, left } = parts.fields[i];
+    write(label, shown.label ?? field.label);
     if (field.rows) heat(grid, shown.grid, field.spelled);
     else write(text, shown.text);
     mark(text, "strong", shown.strong);
@@ -91,7 +92,7 @@ function heat(group, grid, spelled) {
       set(cell, "transform", `translate(${(i % columns) * w} ${Math.floor(i / columns) * h})`);
       shade(cell.firstElementChild, value, grid.scale);
       if (spelled) {
-        write(cell.lastElementChild, format_number(value));
+        write(cell.lastElementChild, formatNumber(value));
         mark(cell, "dark", Math.abs(value) > 0.6125 * grid.scale);
       }
     });
@@ -105,7 +106,7 @@ export function shade(rect, value, scale) {
 }
 
 /** The blocks of an array `{shape, data}` as rows and columns of at most so many cells, as `heat.py` makes them. */
-export function grid_of({ shape, data }, rows = 6, columns = 10) {
+export function gridOf({ shape, data }, rows = 6, columns = 10) {
   const height = shape.length ? shape[0] : 1;
   const width = shape.length < 2 ? 1 : data.length / height;
   const [r, c] = [Math.min(rows, height), Math.min(columns, width)];

@@ -1,7 +1,7 @@
 /** The curve of the result over one input, with the tangent whose slope is the sum over paths. */
 
 import { html, set, svg, write } from "./dom.mjs";
-import { format_number } from "./notation.mjs";
+import { formatNumber } from "./notation.mjs";
 
 const [WIDTH, HEIGHT, SAMPLES] = [260, 150, 121];
 
@@ -30,15 +30,15 @@ export class Curve {
     const [low, high] = limits(known, value);
     const px = (x) => ((x - left) / (right - left)) * WIDTH;
     const py = (y) => HEIGHT - 18 - ((y - low) / (high - low || 1)) * (HEIGHT - 30);
-    set(this.graph, "d", line_of(xs, ys, px, py));
+    set(this.graph, "d", lineOf(xs, ys, px, py));
     const half = Math.min(reach / 3, Math.abs(slope) > 0 ? ((high - low) / Math.abs(slope)) * 0.5 : reach / 3);
     place(this.tangent, [px(at - half), py(value - slope * half), px(at + half), py(value + slope * half)]);
     set(this.here, "cx", px(at).toFixed(1));
     set(this.here, "cy", py(value).toFixed(1));
-    write(this.low, `${t} = ${format_number(round(left))}`);
-    write(this.high, format_number(round(right)));
-    write(this.title, `${z} as ${t} moves; the line has slope ${format_number(slope)}`);
-    set(this.picture, "aria-label", `${z} over ${t}: at ${t} = ${format_number(at)} it is ${format_number(value)}, with slope ${format_number(slope)}`);
+    write(this.low, `${t} = ${formatNumber(round(left))}`);
+    write(this.high, formatNumber(round(right)));
+    write(this.title, `${z} as ${t} moves; the line has slope ${formatNumber(slope)}`);
+    set(this.picture, "aria-label", `${z} over ${t}: at ${t} = ${formatNumber(at)} it is ${formatNumber(value)}, with slope ${formatNumber(slope)}`);
   }
 }
 
@@ -54,7 +54,7 @@ function limits(sorted, value) {
   return high > low ? [Math.min(low, value), Math.max(high, value)] : [value - 1, value + 1];
 }
 
-function line_of(xs, ys, px, py) {
+function lineOf(xs, ys, px, py) {
   let pen = "M";
   return xs.map((x, i) => {
     const y = py(ys[i]);

@@ -3,7 +3,7 @@
 export const APART = 6; // pixels between lanes
 
 /** Points along an arrow: its start, then three numbers pairs for each Bézier curve, then the tip. */
-export function points_of(numbers, steps = 12) {
+export function pointsOf(numbers, steps = 12) {
   const at = (i) => [numbers[2 * i], numbers[2 * i + 1]];
   const curves = Math.floor((numbers.length / 2 - 2) / 3);
   const points = [at(0)];
@@ -26,9 +26,9 @@ export function beside(points, by) {
   if (!by) return points;
   return points.map(([x, y], i) => {
     const [ax, ay] = points[Math.max(0, i - 1)];
-    const [bx, by_] = points[Math.min(points.length - 1, i + 1)];
-    const length = Math.hypot(bx - ax, by_ - ay) || 1;
-    return [x - (by * (by_ - ay)) / length, y + (by * (bx - ax)) / length];
+    const [bx, byY] = points[Math.min(points.length - 1, i + 1)];
+    const length = Math.hypot(bx - ax, byY - ay) || 1;
+    return [x - (by * (byY - ay)) / length, y + (by * (bx - ax)) / length];
   });
 }
 

@@ -1,7 +1,7 @@
 /** The picture: boxes, arrows and labels at the places of a layout; built once, then patched. */
 
-import { box_of, fill, pressed } from "./boxes.mjs";
-import { APART, arrow as outline, beside, points_of } from "./curves.mjs";
+import { boxOf, fill, pressed } from "./boxes.mjs";
+import { APART, arrow as outline, beside, pointsOf } from "./curves.mjs";
 import { list, mark, set, svg, write } from "./dom.mjs";
 
 /**
@@ -9,14 +9,14 @@ import { list, mark, set, svg, write } from "./dom.mjs";
  * `{label, lanes, flow, faint, sends, only}`: lanes are numbers of paths, `flow` from −1 to 1 is a thickness.
  */
 export class Drawing {
-  constructor(data, layout, { on_box = () => {}, on_arrow = () => {} } = {}) {
+  constructor(data, layout, { onBox = () => {}, onArrow = () => {} } = {}) {
     this.layout = layout;
     const [width, height] = [layout.width + 24, layout.height + 24];
     this.root = svg("svg", { class: "drawing", width, height, viewBox: `-12 -12 ${width} ${height}`, role: "group",
       "aria-label": data.title });
     for (const frame of data.clusters ?? []) this.#frame(frame, layout.boxes[frame.id]);
-    this.boxes = new Map(data.boxes.map((box) => [box.id, box_of(box, layout.boxes[box.id], on_box)]));
-    this.arrows = new Map(data.arrows.map((each) => [each.id, this.#arrow(each, on_arrow)]));
+    this.boxes = new Map(data.boxes.map((box) => [box.id, boxOf(box, layout.boxes[box.id], onBox)]));
+    this.arrows = new Map(data.arrows.map((each) => [each.id, this.#arrow(each, onArrow)]));
     for (const { group } of this.arrows.values()) this.root.append(group);
     for (const { group } of this.boxes.values()) this.root.append(group);
     for (const { text } of this.arrows.values()) this.root.append(text);
@@ -27,20 +27,20 @@ export class Drawing {
       svg("text", { class: "cluster-label", x: x + 8, y: y + 14 }, frame.label));
   }
 
-  #arrow(each, on_arrow) {
+  #arrow(each, onArrow) {
     const curve = this.layout.arrows[each.id];
-    const group = svg("g", { class: "arrow", "data-id": each.id, onclick: () => on_arrow(each) });
+    const group = svg("g", { class: "arrow", "data-id": each.id, onclick: () => onArrow(each) });
     const text = svg("text", { class: "on-arrow", "text-anchor": "middle" }, svg("title", {}, each.tip ?? ""));
-    return { each, points: points_of(curve), group, text, at: this.layout.labels[each.id] ?? middle(curve) };
+    return { each, points: pointsOf(curve), group, text, at: this.layout.labels[each.id] ?? middle(curve) };
   }
 
   /** Put these numbers into the picture. */
   show({ boxes, arrows }) {
     for (const [id, shown] of Object.entries(boxes)) fill(this.boxes.get(id), shown);
-    for (const [id, shown] of Object.entries(arrows)) this.#fill_arrow(this.arrows.get(id), shown);
+    for (const [id, shown] of Object.entries(arrows)) this.#fillArrow(this.arrows.get(id), shown);
   }
 
-  #fill_arrow({ points, group, text, at, each }, { label = "", lanes = [], flow, faint, sends, only, wrong }) {
+  #fillArrow({ points, group, text, at, each }, { label = "", lanes = [], flow, faint, sends, only, wrong }) {
     const lines = flow !== undefined && flow !== null
       ? [{ by: 0, width: 1 + 9 * Math.abs(flow), look: flow < 0 ? "negative" : "positive" }]
       : lanes.length
@@ -54,10 +54,10 @@ export class Drawing {
       set(lane.lastElementChild, "d", drawn.head);
     });
     mark(group, "faint", faint);
-    this.#fill_label(text, at, label, lanes.length === 1 && flow === undefined ? `text${lanes[0]}` : "", { faint, sends, wrong });
+    this.#fillLabel(text, at, label, lanes.length === 1 && flow === undefined ? `text${lanes[0]}` : "", { faint, sends, wrong });
   }
 
-  #fill_label(text, [x, y], label, look, { faint, sends, wrong }) {
+  #fillLabel(text, [x, y], label, look, { faint, sends, wrong }) {
     set(text, "class", `on-arrow ${look}${faint ? " faint" : ""}${sends ? " strong" : ""}${wrong ? " bad" : ""}`);
     const lines = label.split("\n");
     while (text.children.length > lines.length + 1) text.lastElementChild.remove();
@@ -68,6 +68,11 @@ export class Drawing {
       set(span, "y", y + 4 + 13 * (i - (lines.length - 1) / 2));
       write(span, line);
     });
+  }
+
+  /** Mark the box of a node. */
+  choose(id) {
+    for (const [key, { group, node }] of this.boxes) mark(group, "chosen", key === id || node === id);
   }
 
   /** Move the keyboard's focus to the box beside the one that has it. */
@@ -83,6 +88,6 @@ export class Drawing {
 export { pressed };
 
 const middle = (curve) => {
-  const points = points_of(curve);
+  const points = pointsOf(curve);
   return points[Math.floor(points.length / 2)];
 };

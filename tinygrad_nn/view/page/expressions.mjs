@@ -11,7 +11,7 @@ export class SyntaxProblem extends Error {
 const TOKEN = /\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([\p{L}_][\p{L}\p{N}_]*)|(\*\*|[-+*/@()[\],=−·×]))/uy;
 const SAME = { "−": "-", "·": "*", "×": "*" };
 
-function tokens_of(text, line) {
+function tokensOf(text, line) {
   const found = [];
   let at = 0;
   const code = text.replace(/#.*$/, "").trimEnd();
@@ -33,7 +33,7 @@ export function parse(text) {
   const lines = text.split(/\n|;/);
   const found = [];
   lines.forEach((content, i) => {
-    const tokens = tokens_of(content, i + 1);
+    const tokens = tokensOf(content, i + 1);
     if (tokens.length > 1) found.push(new Parser(tokens).statement());
   });
   if (!found.length) throw new SyntaxProblem("nothing is here yet; write x = 2, say", { line: 1, column: 1 });

@@ -1,14 +1,14 @@
 /** Inputs that the reader moves: a slider and a number for each single number, buttons to drag for small arrays. */
 
 import { html, list, set, write } from "./dom.mjs";
-import { format_number } from "./notation.mjs";
+import { formatNumber } from "./notation.mjs";
 
 const MOST = 64; // elements of an array that can be moved
 
-/** `inputs`: `{id, name, shape, data}`; `on_change(id, index, value)` when one is moved. */
+/** `inputs`: `{id, name, shape, data}`; `onChange(id, index, value)` when one is moved. */
 export class Inputs {
-  constructor(inputs, on_change) {
-    this.on_change = on_change;
+  constructor(inputs, onChange) {
+    this.onChange = onChange;
     this.rows = new Map();
     const parts = inputs.filter(({ data }) => data.length <= MOST).map((input) => this.#row(input));
     this.root = html("section", { "aria-label": "inputs" }, html("h2", {}, "Inputs"), ...parts);
@@ -19,8 +19,8 @@ export class Inputs {
   }
 
   #number({ id, name, data }) {
-    const reach = range_of(data[0]);
-    const slide = (event) => this.on_change(id, 0, Number(event.target.value));
+    const reach = rangeOf(data[0]);
+    const slide = (event) => this.onChange(id, 0, Number(event.target.value));
     const typed = (event) => event.target.value !== "" && Number.isFinite(Number(event.target.value)) && slide(event);
     const slider = html("input", { type: "range", min: -reach, max: reach, step: reach / 400, "aria-label": name, oninput: slide });
     const field = html("input", { type: "number", step: "any", "aria-label": `${name}, as a number`, oninput: typed });
@@ -29,7 +29,7 @@ export class Inputs {
       if (size > Number(slider.max)) [slider.min, slider.max, slider.step] = [-2 * size, 2 * size, size / 200];
       if (slider !== active) slider.value = numbers[0];
       if (field !== active) field.value = String(Number(numbers[0].toPrecision(6)));
-      set(slider, "aria-valuetext", format_number(numbers[0]));
+      set(slider, "aria-valuetext", formatNumber(numbers[0]));
     });
     return html("div", { class: "input" }, html("span", {}, name), slider, field);
   }
@@ -42,14 +42,14 @@ export class Inputs {
     list(cells, [...data], (_, i) => this.#element(id, name, i, unit), () => {});
     this.rows.set(id, (numbers) => [...cells.children].forEach((cell, i) => {
       cell.value = numbers[i];
-      write(cell, format_number(numbers[i]));
-      set(cell, "aria-label", `${name} element ${i + 1}: ${format_number(numbers[i])}`);
+      write(cell, formatNumber(numbers[i]));
+      set(cell, "aria-label", `${name} element ${i + 1}: ${formatNumber(numbers[i])}`);
     }));
     return html("div", {}, html("span", {}, name), cells);
   }
 
   #element(id, name, i, unit) {
-    const move = (cell, by) => this.on_change(id, i, Number((Number(cell.value) + by * unit).toPrecision(8)));
+    const move = (cell, by) => this.onChange(id, i, Number((Number(cell.value) + by * unit).toPrecision(8)));
     const keys = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
     const keydown = (event) => {
       if (!(event.key in keys)) return;
@@ -69,4 +69,4 @@ export class Inputs {
 }
 
 /** How far a slider reaches to both sides. */
-export const range_of = (x) => Math.max(2, 2 ** Math.ceil(Math.log2(Math.abs(x) || 1)) * 2);
+export const rangeOf = (x) => Math.max(2, 2 ** Math.ceil(Math.log2(Math.abs(x) || 1)) * 2);

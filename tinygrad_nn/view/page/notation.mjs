@@ -14,7 +14,7 @@ export const superscript = (n) => [...String(n)].map((c) => UPPER[c] ?? c).join(
 export const subscript = (n) => [...String(n)].map((c) => LOWER[c] ?? c).join("");
 
 /** A number as it is read best: whole and short ones exactly, others with five digits, and a true minus sign. */
-export function format_number(x) {
+export function formatNumber(x) {
   if (typeof x === "boolean") return x ? "True" : "False";
   if (Number.isNaN(x)) return "NaN";
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
@@ -55,15 +55,15 @@ function exact(text, value, exponent = 0) {
 }
 
 /** A number as a factor: in brackets if it is negative. */
-export function in_brackets(x) {
-  const text = format_number(x);
+export function inBrackets(x) {
+  const text = formatNumber(x);
   return text.startsWith("−") ? `(${text})` : text;
 }
 
 /** Numbers, or their texts, added up, as in `−5.0865 − 0.4678`. */
-export function sum_of(terms) {
+export function sumOf(terms) {
   return terms
-    .map((t) => (typeof t === "string" ? t : format_number(t)))
+    .map((t) => (typeof t === "string" ? t : formatNumber(t)))
     .reduce((text, t) => (t.startsWith("−") ? `${text} − ${t.slice(1)}` : `${text} + ${t}`));
 }
 
@@ -79,14 +79,14 @@ export function count(n) {
 /** A part as percent; never 100 unless it is all, and never 0 unless it is nothing. */
 export function percent(part) {
   if (0.9999 < part && part < 1) return "nearly 100 %";
-  return `${format_number(part < 1e-3 ? 100 * part : Math.round(1e4 * part) / 100)} %`;
+  return `${formatNumber(part < 1e-3 ? 100 * part : Math.round(1e4 * part) / 100)} %`;
 }
 
 /** A noun with its number. */
 export const plural = (n, word) => `${count(n)} ${word}${String(n) === "1" ? "" : "s"}`;
 
 /** The shape of an array: `16 × 32`. */
-export function shape_text(shape) {
+export function shapeText(shape) {
   if (!shape.length) return "number";
   return shape.length === 1 ? `${shape[0]} number${shape[0] === 1 ? "" : "s"}` : shape.join(" × ");
 }

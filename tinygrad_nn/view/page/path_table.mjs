@@ -1,31 +1,31 @@
 /** The table of the paths: nodes, factors, product, and bars from 0 that add up to the gradient. */
 
-import { grid_of, shade } from "./boxes.mjs";
+import { gridOf, shade } from "./boxes.mjs";
 import { html, list, mark, set, svg, write } from "./dom.mjs";
-import { format_number } from "./notation.mjs";
+import { formatNumber } from "./notation.mjs";
 
 const BAR = 130; // pixels for the bars
 
-/** The table; `on_row(k)` is called with the number of the path that the reader points at, and with 0 afterwards. */
+/** The table; `onRow(k)` is called with the number of the path that the reader points at, and with 0 afterwards. */
 export class PathTable {
-  constructor(on_row) {
+  constructor(onRow) {
     this.heading = html("h2", {});
     this.body = html("tbody", {});
     this.check = html("p", {});
     this.rest = html("div", { class: "quiet notes" });
     this.root = html("section", { "aria-label": "paths" }, this.heading,
       html("div", { class: "scroll" }, html("table", {}, this.body)), this.check, this.rest);
-    this.on_row = on_row;
+    this.onRow = onRow;
   }
 
   /** Show rows `{k, nodes, factors, product, value, array, share}`, their total, whether it is right, and remarks. */
   show({ heading, rows = [], total, only, ok, check = "", rest = [] }) {
     write(this.heading, heading);
-    const ends = ends_of(rows);
-    const scale = Math.max(0, ...rows.filter((row) => row.array).map((row) => grid_of(row.array).scale), total?.array ? grid_of(total.array).scale : 0);
+    const ends = endsOf(rows);
+    const scale = Math.max(0, ...rows.filter((row) => row.array).map((row) => gridOf(row.array).scale), total?.array ? gridOf(total.array).scale : 0);
     list(this.body, total && rows.length ? [...rows, total] : rows, () => this.#row(), (tr, row, i) => {
       const sum = row === total;
-      fill_row(tr, row, sum, ends && [sum ? 0 : ends[i], sum ? ends.at(-1) : ends[i + 1], ends], scale);
+      fillRow(tr, row, sum, ends && [sum ? 0 : ends[i], sum ? ends.at(-1) : ends[i + 1], ends], scale);
       mark(tr, "only", only && row.k === only);
     });
     write(this.check, check && `${ok ? "✓" : "✗"} ${check}`);
@@ -34,7 +34,7 @@ export class PathTable {
   }
 
   #row() {
-    const point = (on) => (event) => this.on_row(on ? Number(event.currentTarget.dataset.k) : 0);
+    const point = (on) => (event) => this.onRow(on ? Number(event.currentTarget.dataset.k) : 0);
     return html("tr", { class: "row", onmouseenter: point(true), onmouseleave: point(false), onfocus: point(true), onblur: point(false) },
       html("td", {}), html("td", {}, svg("svg", { width: 40, height: 12, "aria-hidden": "true" }, svg("path", { d: "M2,6H38" }))),
       html("td", {}), html("td", { class: "factors" }), html("td", { class: "right" }), html("td", {}, bars()), html("td", { class: "right quiet" }));
@@ -44,7 +44,7 @@ export class PathTable {
 const bars = () => svg("svg", { class: "bars", width: BAR, height: 16, "aria-hidden": "true" },
   svg("line", { class: "zero", y1: 0, y2: 16 }), svg("rect", { y: 2, height: 12 }));
 
-function fill_row(tr, row, sum, bar, scale) {
+function fillRow(tr, row, sum, bar, scale) {
   const [k, sample, nodes, factors, product, waterfall, share] = tr.children;
   set(tr, "class", sum ? "total" : "row");
   set(tr, "tabindex", sum || !row.k ? null : "0");
@@ -59,15 +59,15 @@ function fill_row(tr, row, sum, bar, scale) {
   for (const cell of [k, nodes, factors, product]) {
     for (let lane = 1; lane <= 4; lane++) mark(cell, `text${lane}`, look === `text${lane}`);
   }
-  product_cell(product, row, scale);
-  draw_bar(waterfall.firstElementChild, row, sum, bar);
+  productCell(product, row, scale);
+  drawBar(waterfall.firstElementChild, row, sum, bar);
   write(share, row.share ?? "");
 }
 
-function product_cell(cell, row, scale) {
-  if (!row.array) return write(cell, `= ${format_number(row.value)}`);
+function productCell(cell, row, scale) {
+  if (!row.array) return write(cell, `= ${formatNumber(row.value)}`);
   if (cell.firstElementChild?.localName !== "svg") cell.replaceChildren(svg("svg", { class: "heat" }));
-  const { cells } = grid_of(row.array);
+  const { cells } = gridOf(row.array);
   const picture = cell.firstElementChild;
   set(picture, "width", cells[0].length * 10);
   set(picture, "height", cells.length * 10);
@@ -80,12 +80,12 @@ function product_cell(cell, row, scale) {
 }
 
 /** 0, and the sums of the first numbers, the first two and so on; null where there is nothing to add. */
-function ends_of(rows) {
+function endsOf(rows) {
   if (rows.length < 2 || rows.some((row) => !Number.isFinite(row.value))) return null;
   return rows.reduce((ends, row) => [...ends, ends.at(-1) + row.value], [0]);
 }
 
-function draw_bar(picture, row, sum, bar) {
+function drawBar(picture, row, sum, bar) {
   set(picture, "display", bar ? null : "none");
   if (!bar) return;
   const [start, end, ends] = bar;

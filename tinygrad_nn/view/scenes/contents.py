@@ -52,7 +52,7 @@ class Contents:
         if node.index in self.graph.stale:
             fields.append(Field("value", self.graph.stale[node.index], bad=True))
         elif "value" in show:
-            fields.append(self._array("value", value))
+            fields.append(self._live("value", node, self._array("value", value)))
         if "gradient" in show and node.tracked:
             fields.append(self._gradient(node))
         if "grad" in show and node.tracked:
@@ -73,7 +73,10 @@ class Contents:
         z, x, g = self.name(self.graph.root), self.name(node), self.graph.gradient.get(node.index)
         field = self._array(f"∂{z}/∂{x}" if len(z) <= 3 and len(x) <= 4 else "gradient", g)
         highlighted = self.paths is not None and node is self.paths.source and field.value is not None
-        return dataclasses.replace(field, strong=highlighted)
+        return dataclasses.replace(self._live("gradient", node, field), strong=highlighted)
+
+    def _live(self, what: str, node: Any, field: Field) -> Field:
+        return dataclasses.replace(field, live=f"{what} {self.graph.key(node)}")
 
     def _sum(self, node: Any) -> str:
         """`Σ 2 contributions: −5.0865 − 0.4678`, where several arrows come back to a node."""

@@ -58,7 +58,7 @@ def _value(graph: ComputationGraph, layer: Layer, show: Collection[str]) -> list
             Field("value", f"{', '.join(sorted(n for n in stale if stale[n] == why))} {why}", bad=True)
             for why in sorted(set(stale.values()))
         ]
-    return [_heat(graph.name(layer.A), np.asarray(layer.A.value))] if "value" in show else []
+    return [_heat(graph, "value", layer.A, graph.name(layer.A), layer.A.value)] if "value" in show else []
 
 
 def _gradients(graph: ComputationGraph, layer: Layer) -> list[Field]:
@@ -71,14 +71,16 @@ def _gradients(graph: ComputationGraph, layer: Layer) -> list[Field]:
         if g is None:
             fields.append(Field(label, "–"))
         elif node is layer.Z:
-            fields.append(_heat(label, g))
+            fields.append(_heat(graph, "gradient", node, label, g))
         else:
-            fields.append(Field(f"‖{label}‖", format_number(np.linalg.norm(g.ravel()))))
+            text = format_number(np.linalg.norm(g.ravel()))
+            fields.append(Field(f"‖{label}‖", text, live=f"norm {graph.key(node)}"))
     return fields
 
 
-def _heat(label: str, value: Any) -> Field:
-    return heat_field(label, value, columns=14, with_shape=True)
+def _heat(graph: ComputationGraph, what: str, node: Any, label: str, value: Any) -> Field:
+    field = heat_field(label, np.asarray(value), columns=14, with_shape=True)
+    return dataclasses.replace(field, live=f"{what} {graph.key(node)}")
 
 
 def _paths(layer: Layer, paths: HighlightedPaths | GradientFlow) -> list[Field]:
@@ -90,7 +92,7 @@ def _paths(layer: Layer, paths: HighlightedPaths | GradientFlow) -> list[Field]:
     if flow is not None:
         fields.append(number_field("carry", np.sum(flow)))
         if np.size(flow) > 1:
-            fields.append(_heat("by unit", np.asarray(flow)))
+            fields.append(heat_field("by unit", np.asarray(flow), columns=14, with_shape=True))
     return fields
 
 

@@ -54,7 +54,7 @@ class Ids:
 
     def __init__(self, graph: ComputationGraph, boxed: Sequence[Layer] = ()):
         self.layer = {node.index: layer for layer in boxed for node in layer.nodes}
-        self.nodes = {node.index: f"n{i}" for i, node in enumerate(graph.nodes, 1)}
+        self.nodes = {node.index: graph.key(node) for node in graph.nodes}
         self.layers = {self.nodes[layer.Z.index]: layer for layer in boxed}
         for layer in boxed:
             self.nodes |= dict.fromkeys((node.index for node in layer.nodes), self.nodes[layer.Z.index])

@@ -1,0 +1,65 @@
+/** Two points of one graph: what has changed, what the gradient of before predicted, and what came. */
+
+import { localText } from "./fields.mjs";
+import { formatNumber } from "./notation.mjs";
+import { gridOf } from "./boxes.mjs";
+
+/** What to show of the change since `before`, a map of values and gradients; Δ runs forward with `state.step`. */
+export function compareView(graph, data, state, before) {
+  const moved = graph.nodes.filter((id) => changed(graph.value(id), before.get(id).value));
+  const steps = state.base ? moved.length + 1 : 1;
+  const step = state.base ? Math.min(state.step, steps - 1) : 0;
+  const known = new Set(state.base ? moved.slice(0, step + 1) : moved);
+  const last = !state.base || step >= moved.length - 1;
+  return {
+    boxes: Object.fromEntries(data.boxes.map((box) => [box.id, boxOfChange(graph, box, before, known)])),
+    arrows: Object.fromEntries(data.arrows.map((arrow) => [arrow.id, { label: localText(graph, arrow), sends: known.has(arrow.source) && known.has(arrow.target) }])),
+    steps, step,
+    caption: state.base ? captionOf(graph, moved, step, before) : "",
+    table: prediction(graph, before, last),
+  };
+}
+
+const changed = (a, b) => a.data.some((x, i) => !Object.is(x, b.data[i]));
+const minus = (a, b) => ({ ...a, data: a.data.map((x, i) => x - b.data[i]) });
+const signed = (x) => (x > 0 ? `+${formatNumber(x)}` : formatNumber(x));
+
+/** A box shows its value, and where its gradient else stands, how much that has changed. */
+function boxOfChange(graph, box, before, known) {
+  const fields = box.fields.map(({ live, node, text, rows }) => {
+    if (!live) return { text };
+    if (live === "norm") return { text: "" };
+    const [now, then] = [graph.value(node), before.get(node).value];
+    const shown = known.has(node) || !changed(now, then) ? now : then;
+    const array = live === "value" ? shown : minus(shown, then);
+    if (rows) return { grid: gridOf(array), label: live === "value" ? undefined : "Δ" };
+    return { text: live === "value" ? formatNumber(array.data[0]) : signed(array.data[0]), label: live === "value" ? undefined : "Δ" };
+  });
+  return { fields, marks: { changed: known.has(box.node) } };
+}
+
+function captionOf(graph, moved, step, before) {
+  const id = moved[Math.min(step, moved.length - 1)];
+  if (!id) return "nothing has changed";
+  const delta = minus(graph.value(id), before.get(id).value);
+  const size = delta.data.length === 1 ? signed(delta.data[0]) : `an array, ±${formatNumber(gridOf(delta).scale)}`;
+  return `${step}   Δ${graph.node(id).name} = ${size}`;
+}
+
+/** ΔJ ≈ Σ ⟨∂J/∂x, Δx⟩ over the inputs, and beside it how much J has changed. */
+function prediction(graph, before, last) {
+  const J = graph.node(graph.root).name;
+  const inputs = graph.nodes.filter((id) => !graph.node(id).op && graph.node(id).tracked);
+  const rows = inputs.map((id) => {
+    const [delta, gradient] = [minus(graph.value(id), before.get(id).value), before.get(id).gradient];
+    const value = gradient ? delta.data.reduce((sum, x, i) => sum + x * gradient.data[i], 0) : 0;
+    const name = graph.node(id).name;
+    const single = delta.data.length === 1 && gradient;
+    return { nodes: name, value, factors: single ? `${formatNumber(gradient.data[0])} × (${signed(delta.data[0])})` : `⟨∂${J}/∂${name}, Δ${name}⟩` };
+  }).filter(({ value }) => value !== 0);
+  const total = rows.reduce((sum, { value }) => sum + value, 0);
+  const [old, now] = [before.get(graph.root).value.data[0], graph.value(graph.root).data[0]];
+  const rest = rows.length ? [] : ["Nothing has changed: move an input, or nudge one"];
+  if (last && rows.length) rest.push(`${J}: ${formatNumber(old)} → ${formatNumber(now)}; the actual change is ${signed(now - old)}`);
+  return { heading: `Predicted change of ${J}: sum over ⟨∂${J}/∂x, Δx⟩, with the gradient of before`, rows, total: { nodes: "sum", value: total }, rest };
+}

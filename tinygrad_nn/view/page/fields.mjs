@@ -1,0 +1,41 @@
+/** What boxes and arrows say at the present point: value, gradient, sum, local derivative. */
+
+import { gridOf } from "./boxes.mjs";
+import { formatNumber, sumOf } from "./notation.mjs";
+
+/** Euclidean norm of an array. */
+export const norm = ({ data }) => Math.sqrt(data.reduce((sum, x) => sum + x * x, 0));
+
+/** A number; of an array its shape and how large it is. */
+export function amount(array) {
+  if (!array) return "–";
+  if (array.data.length === 1) return formatNumber(array.data[0]);
+  return `${array.shape.join(" × ")} (±${formatNumber(gridOf(array).scale)})`;
+}
+
+/** The fields of a box with these values and gradients. */
+export function shownFields(box, value, gradient) {
+  return box.fields.map(({ live, node, text, rows, from }) => {
+    if (!live) return { text };
+    if (live === "norm") return { text: gradient(node) ? formatNumber(norm(gradient(node))) : "–" };
+    const array = live === "value" ? value(node) : gradient(node);
+    if (!array) return { text: "–" };
+    const strong = live === "gradient" && node === from;
+    return rows ? { grid: gridOf(array), strong } : { text: formatNumber(array.data[0]), strong };
+  });
+}
+
+/** `Σ 2 contributions: −5.0865 − 0.4678`, where several arrows come back to a node. */
+export function contributions(graph, id, most = 6) {
+  const parts = graph.edges.filter(({ source, flows }) => flows && source === id).map((edge) => graph.sent(edge.id)).filter(Boolean);
+  if (parts.length < 2) return "";
+  if (parts[0].data.length > 1) return `Σ ${parts.length} contributions`;
+  return `Σ ${parts.length} contributions: ${sumOf(parts.slice(0, most).map(({ data }) => data[0]))}${parts.length > most ? " …" : ""}`;
+}
+
+/** The local derivative of an arrow, as a formula and a number; or the rule of an array. */
+export function localText(graph, { id, formula, single }) {
+  if (!single) return formula;
+  const number = graph.local(id);
+  return [...new Set([formula, number === null ? "" : formatNumber(number)])].filter(Boolean).join(" = ");
+}

@@ -1,0 +1,37 @@
+/** About one node: value, gradient, rules in words, parts received, and the line of the program that made it. */
+
+import { amount } from "./fields.mjs";
+import { html } from "./dom.mjs";
+import { formatNumber } from "./notation.mjs";
+
+const SPELLED = 16; // elements that are written out
+
+/** The elements that tell it. */
+export function inspected(graph, data, id) {
+  const node = graph.node(id);
+  const entries = [["value", spelled(graph.value(id))], ["gradient", spelled(graph.gradient(id))]];
+  node.words.forEach((rule, slot) => {
+    const edge = graph.edges.find((e) => e.target === id && e.slot === slot);
+    if (rule && edge) entries.push([`∂${graph.node(edge.source).name} ←`, `${rule}   (g = ∂${node.name})`]);
+  });
+  for (const edge of graph.edges.filter(({ source, flows }) => flows && source === id)) {
+    entries.push([`from ${graph.node(edge.target).name}`, amount(graph.sent(edge.id))]);
+  }
+  if (node.origin) entries.push(["made at", node.origin]);
+  const title = node.formula ? `${node.name} = ${node.formula}` : node.name;
+  return [html("h2", {}, title), html("dl", {}, ...entries.flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, text)])), ...source(data, node)];
+}
+
+function spelled(array) {
+  if (!array) return "–";
+  if (array.data.length === 1) return String(array.data[0]).replace("-", "−");
+  if (array.data.length <= SPELLED) return `[${[...array.data].map(formatNumber).join(", ")}]`;
+  return amount(array);
+}
+
+/** The lines of the program around the one that made a node. */
+function source(data, node) {
+  const at = data.source_lines?.[node.id];
+  if (!at) return [];
+  return [html("pre", {}, html("code", {}, at))];
+}

@@ -1,0 +1,227 @@
+/** The living page: its state, and what is drawn anew when that changes. */
+
+import { compareView } from "./compare_view.mjs";
+import { Curve } from "./curve.mjs";
+import { html, list, mark, write } from "./dom.mjs";
+import { Drawing } from "./drawing.mjs";
+import { load } from "./engine.mjs";
+import { exported } from "./exporting.mjs";
+import { Inputs, rangeOf } from "./inputs.mjs";
+import { inspected } from "./inspect.mjs";
+import { PathTable } from "./path_table.mjs";
+import { pathsView } from "./paths_view.mjs";
+import { Playback } from "./playback.mjs";
+import { predicted, stepView } from "./step_view.mjs";
+import { Stepper } from "./stepper.mjs";
+import { Toolbar } from "./toolbar.mjs";
+
+const WIDE = 900; // pixels from which the panel stands beside the picture
+const MOST = 4000; // elements of an array up to which its paths are followed live
+
+export class Page {
+  /** A page in a shadow root, or in any other element; `data` is what Python's `page_data` makes. */
+  constructor(root, data) {
+    this.data = data;
+    this.graph = load(data.program);
+    this.checked = this.graph.live ? this.graph.check() : null;
+    const inputs = this.#inputs();
+    this.state = { view: data.view ?? "paths", source: data.source ?? inputs[0]?.id ?? this.graph.root, element: null, only: 0,
+      step: 0, predict: false, revealed: false, mistake: "", every: false, asked: 0, right: 0, base: null, theme: data.theme, inspected: "" };
+    this.root = html("div", { class: "page", "data-theme": data.theme, onkeydown: (event) => this.#key(event) });
+    this.#build(inputs);
+    root.append(this.root);
+    this.render();
+    new ResizeObserver(() => this.#resized()).observe(this.root);
+  }
+
+  #inputs() {
+    return this.graph.nodes.map((id) => this.graph.node(id)).filter(({ op, tracked, held }) => !op && (tracked || !held))
+      .map((node) => ({ id: node.id, name: node.name, tracked: node.tracked, shape: this.graph.value(node.id).shape, data: this.graph.value(node.id).data }));
+  }
+
+  #build(inputs) {
+    const { data } = this;
+    this.toolbar = new Toolbar(data, this.#sources(inputs), (change) => this.change(change), () => exported(this.drawing.root, this.root, data.title));
+    this.stepper = new Stepper((change) => this.change(change), (text, answer) => this.#answer(text, answer));
+    this.table = new PathTable((only) => this.change({ only }));
+    this.inputs = new Inputs(this.graph.live ? inputs.filter(({ tracked }) => tracked) : [], (id, i, value) => this.move(id, i, value));
+    this.curve = new Curve();
+    this.playback = data.snapshots ? new Playback(data.snapshots, (k) => this.#epoch(k)) : null;
+    this.inspector = html("section", { class: "inspect", "aria-label": "inspect" });
+    this.place = html("div", { class: "scroll", tabindex: "-1" });
+    this.verdict = html("p", { class: "quiet" });
+    this.notes = html("div", { class: "quiet notes" });
+    this.live = html("p", { class: "visually-hidden", "aria-live": "polite" });
+    const reset = html("button", { type: "button", onclick: () => this.reset() }, "reset");
+    const nudge = html("button", { type: "button", onclick: () => this.nudge() }, "nudge");
+    this.moves = html("div", { class: "bar" }, nudge, reset);
+    this.moves.hidden = !this.graph.live;
+    const left = html("div", {}, this.stepper.root, this.place, this.table.root, this.notes, this.verdict);
+    const panel = html("div", { class: "panel" }, this.playback?.root, this.inputs.root, this.moves, this.curve.root, this.inspector);
+    this.columns = html("div", { class: "columns" }, left, panel);
+    this.root.append(this.toolbar.root, this.columns, this.live);
+    list(this.notes, data.notes ?? [], () => html("p", {}), (p, note) => {
+      write(p, note.text);
+      mark(p, "bad", note.bad);
+    });
+  }
+
+  /** From which nodes paths may start: the inputs first. */
+  #sources(inputs) {
+    const leaves = inputs.filter(({ tracked }) => tracked);
+    const others = this.graph.nodes.filter((id) => this.graph.node(id).tracked && this.graph.node(id).op && id !== this.graph.root);
+    return [...leaves, ...others.map((id) => ({ id, name: this.graph.node(id).name }))];
+  }
+
+  /** Take over a change of the state, and draw what follows from it. */
+  change(change) {
+    if ("source" in change && change.source !== this.state.source) Object.assign(this.state, { element: null, step: 0, only: 0 });
+    if ("step" in change) this.state.revealed = false;
+    Object.assign(this.state, change);
+    this.render();
+  }
+
+  /** Move an input to another number. */
+  move(id, i, value) {
+    this.graph.set(id, i, value);
+    this.render();
+  }
+
+  reset() {
+    this.graph.reset();
+    this.change({ base: null });
+  }
+
+  /** Move the chosen input by a small step, and compare: Δ runs forward, beside what the gradient predicts. */
+  nudge() {
+    const { source } = this.state;
+    const id = this.graph.node(source).op ? this.#inputs().find(({ tracked }) => tracked).id : source;
+    const [i, base] = [this.state.element ?? 0, this.#point()];
+    const x = this.graph.value(id).data[i];
+    this.graph.set(id, i, x + 0.01 * (Math.abs(x) || 1));
+    this.change({ base, view: "compare", step: 0 });
+  }
+
+  #point() {
+    return new Map(this.graph.nodes.map((id) => [id, { value: this.graph.value(id), gradient: this.graph.gradient(id) }]));
+  }
+
+  #epoch(k) {
+    for (const [id, arrays] of Object.entries(this.data.snapshots.parameters)) this.graph.set(id, null, arrays[k]);
+    this.render();
+  }
+
+  #answer(text, answer) {
+    const right = predicted(text, answer);
+    this.state.asked += 1;
+    this.state.right += right ? 1 : 0;
+    return right;
+  }
+
+  /** Put everything that the state says into the page. */
+  render() {
+    this.#layOut();
+    const { state, graph, data } = this;
+    const shown = this.#view();
+    this.drawing.show(shown);
+    this.drawing.choose(state.source);
+    this.toolbar.show(state);
+    this.stepper.show(state, shown);
+    this.table.root.hidden = !shown.table;
+    if (shown.table) this.table.show(shown.table);
+    this.inputs.show((id) => graph.value(id));
+    this.#showCurve();
+    this.playback?.show(graph.value(graph.root).data[0]);
+    this.inspector.replaceChildren(...inspected(graph, data, state.inspected || state.source));
+    this.#tell(shown);
+  }
+
+  #view() {
+    const { state, graph, data } = this;
+    if (state.view === "step") return stepView(graph, data, state);
+    if (state.view === "compare") return compareView(graph, data, state, this.#recorded());
+    return pathsView(graph, data, state);
+  }
+
+  #recorded() {
+    this.first ??= this.#recordedPoint();
+    return this.state.base ?? this.first;
+  }
+
+  #recordedPoint() {
+    const there = load(this.data.program);
+    return new Map(there.nodes.map((id) => [id, { value: there.value(id), gradient: there.gradient(id) }]));
+  }
+
+  #showCurve() {
+    const { graph, state } = this;
+    const node = graph.node(state.source);
+    const i = state.element ?? 0;
+    const single = graph.value(graph.root).data.length === 1 && (graph.value(state.source).data.length === 1 || state.element !== null);
+    if (!graph.live || node.op || !single || state.view === "step") return this.curve.show(null);
+    const at = graph.value(state.source).data[i];
+    const value = graph.value(graph.root).data[0];
+    const slope = graph.gradient(state.source).data[i];
+    const evaluate = (x) => {
+      graph.set(state.source, i, x);
+      return graph.value(graph.root).data[0];
+    };
+    this.curve.show({ z: graph.node(graph.root).name, t: node.name, at, value, slope, reach: rangeOf(at) / 2, evaluate });
+    graph.set(state.source, i, at);
+    return undefined;
+  }
+
+  /** Whether the numbers are right, and why the page is not live where it is not. */
+  #tell(shown) {
+    const { ok, worst, faults = [] } = this.checked ?? { ok: true };
+    const wrong = ok ? "" : `✗ the page computes ${faults[0]?.what ?? "something"} of ${faults[0]?.id ?? "a node"} otherwise than Python did (by ${worst}): it shows the recorded numbers`;
+    const still = this.graph.live || !ok ? "" : `The numbers are those that were recorded: ${this.graph.reason}`;
+    write(this.verdict, wrong || still);
+    mark(this.verdict, "bad", !ok);
+    const said = shown.caption ?? shown.table?.heading ?? "";
+    write(this.live, [said, ...(shown.notes ?? [])].join(". "));
+  }
+
+  #layOut() {
+    const wide = this.root.clientWidth === 0 || this.root.clientWidth >= WIDE;
+    const layout = this.data.layouts[wide ? 0 : this.data.layouts.length - 1];
+    if (this.drawing?.layout === layout) return;
+    this.drawing = new Drawing(this.data, layout, { onBox: (box) => this.#clicked(box) });
+    this.place.replaceChildren(this.drawing.root);
+  }
+
+  #resized() {
+    const before = this.drawing;
+    this.#layOut();
+    if (this.drawing !== before) this.render();
+  }
+
+  #clicked(box) {
+    if (!box.node) return;
+    const node = this.graph.node(box.node);
+    const follow = node.tracked && box.node !== this.graph.root && this.graph.value(box.node).data.length <= MOST;
+    this.change({ inspected: box.node, ...(follow ? { source: box.node } : {}) });
+  }
+
+  #key(event) {
+    const field = event.composedPath()[0];
+    if (["INPUT", "TEXTAREA", "SELECT"].includes(field.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const views = { p: "paths", f: "flow", s: "step", c: "compare" };
+    const steps = { ArrowRight: 1, ArrowLeft: -1 };
+    if (event.key in views) this.change({ view: views[event.key], step: 0 });
+    else if (event.key in steps && this.state.view === "step") this.stepper.by(steps[event.key]);
+    else if (event.key in steps && this.drawing.follow(event.key)) event.preventDefault();
+    else if (event.key === "l") this.toolbar.lecture();
+    else if (event.key === "r") this.reset();
+    else return;
+    event.preventDefault();
+  }
+}
+
+/** Show a page within an element, apart from all that is around it. */
+export function mount(host, data, styles) {
+  const root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
+  root.replaceChildren(html("style", {}, styles));
+  return new Page(root, data);
+}
+

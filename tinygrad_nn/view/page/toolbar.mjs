@@ -1,0 +1,61 @@
+/** What stands above the picture: the title, from where paths start, the views, themes, and saving. */
+
+import { html, set } from "./dom.mjs";
+
+const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", compare: "Compare" };
+
+export class Toolbar {
+  constructor(data, sources, change, save) {
+    this.change = change;
+    this.source = html("select", { "aria-label": "paths from", onchange: (event) => change({ source: event.target.value }) },
+      ...sources.map(({ id, name }) => html("option", { value: id }, name)));
+    this.element = html("input", { type: "number", min: "1", placeholder: "all", "aria-label": "element of the array", oninput: (event) => this.#element(event.target.value) });
+    this.of = html("label", {}, "element ", this.element);
+    this.views = Object.entries(VIEWS).map(([view, name]) => html("button", { type: "button", "data-view": view, onclick: () => change({ view, step: 0 }) }, name));
+    this.theme = html("button", { type: "button", onclick: () => this.#theme() }, "dark");
+    const lecture = html("button", { type: "button", title: "large type, full screen (key l)", onclick: () => this.lecture() }, "lecture");
+    const search = html("input", { type: "search", placeholder: "find a node", "aria-label": "find a node", onchange: (event) => this.#find(event.target.value, sources) });
+    const svg = html("button", { type: "button", onclick: save }, "save SVG");
+    const group = (...parts) => html("div", { class: "group" }, ...parts);
+    this.root = html("div", { class: "bar", role: "toolbar", "aria-label": "views" }, html("h1", {}, data.title),
+      group(html("label", {}, "paths from ", this.source), this.of), group(...this.views), group(search, this.theme, lecture, svg));
+  }
+
+  show({ view, source, theme, size }) {
+    for (const button of this.views) set(button, "aria-pressed", button.dataset.view === view ? "true" : "false");
+    if ([...this.source.options].some((option) => option.value === source)) this.source.value = source;
+    this.of.hidden = !(size > 1);
+    set(this.element, "max", size);
+    this.theme.textContent = this.#dark(theme) ? "light" : "dark";
+  }
+
+  #dark(theme) {
+    return theme === "dark" || (theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+  }
+
+  #theme() {
+    const page = this.root.closest(".page");
+    const theme = this.#dark(page.dataset.theme) ? "light" : "dark";
+    page.dataset.theme = theme;
+    this.change({ theme });
+  }
+
+  #element(text) {
+    const k = Number(text);
+    this.change({ element: text && k >= 1 && k <= Number(this.element.max) ? k - 1 : null });
+  }
+
+  #find(text, sources) {
+    const found = sources.find(({ name }) => name === text) ?? sources.find(({ name }) => name.startsWith(text));
+    if (text && found) this.change({ source: found.id, inspected: found.id });
+  }
+
+  /** Large type on the whole screen, and back. */
+  lecture() {
+    const page = this.root.closest(".page");
+    const large = page.classList.toggle("lecture");
+    if (large) page.requestFullscreen?.().catch(() => {});
+    else if (page.getRootNode().fullscreenElement) document.exitFullscreen();
+  }
+}
+

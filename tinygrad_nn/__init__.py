@@ -40,6 +40,7 @@ _LATER = {
     "draw": "view",
     "compare": "view",
     "explain": "view",
+    "worksheet": "view",
     "fit": "training",
     "compile": "compiler",
 }

@@ -3,7 +3,8 @@
 from tinygrad_nn.view.animation import Film
 from tinygrad_nn.view.api import draw
 from tinygrad_nn.view.comparing import compare
+from tinygrad_nn.view.exercises import Worksheet, worksheet
 from tinygrad_nn.view.explanation import explain
 from tinygrad_nn.view.picture import Picture
 
-__all__ = ["Film", "Picture", "compare", "draw", "explain"]
+__all__ = ["Film", "Picture", "Worksheet", "compare", "draw", "explain", "worksheet"]

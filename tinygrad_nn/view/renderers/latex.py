@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from tinygrad_nn.view.text import clean
 
-__all__ = ["document", "escape", "math"]
+__all__ = ["document", "escape", "math", "worksheet"]
 
 _SYMBOLS = {
     "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "η": r"\eta", "θ": r"\theta",
@@ -120,3 +121,31 @@ def document(body: str, *packages: str, options: str = "border=6pt") -> str:
     """A document of the class `standalone`, which is as large as what it shows."""
     used = "\n".join(rf"\usepackage{{{package}}}" for package in ("amsmath", *packages))
     return f"\\documentclass[{options}]{{standalone}}\n{used}\n\\begin{{document}}\n{body}\n\\end{{document}}\n"
+
+
+def worksheet(title: str, pictures: Sequence[str], asked: Iterable[tuple[str, str, str]]) -> str:
+    """A document of two pages, for pictures with gaps and without."""
+    asked = list(asked)
+    gap = r"\underline{\hspace{3cm}}"
+    questions = [rf"\item[({k})] ${math(what)} =$ {gap}" for k, what, _ in asked]
+    answers = [rf"\item[({k})] ${math(what)} = {math(x)}$" for k, what, x in asked]
+    parts = [
+        rf"\section*{{{escape(title + more)}}}"
+        "\n"
+        rf"\begin{{adjustbox}}{{max width=\linewidth,max totalheight=0.66\textheight}}{picture}\end{{adjustbox}}"
+        "\n"
+        r"\begin{description}"
+        "\n" + "\n".join(items) + "\n"
+        r"\end{description}"
+        for picture, items, more in zip(pictures, (questions, answers), ("", ": solution"), strict=True)
+    ]
+    return "\n".join([_WORKSHEET, parts[0], r"\newpage", parts[1], r"\end{document}", ""])
+
+
+_WORKSHEET = r"""\documentclass[a4paper]{article}
+\usepackage[margin=2cm]{geometry}
+\usepackage{amsmath,tikz,adjustbox}
+\usepackage[T1]{fontenc}
+\setlength\parindent{0pt}
+\pagestyle{empty}
+\begin{document}"""

@@ -16,7 +16,7 @@ __all__ = [
     "BAD", "FONT", "GOOD", "INK", "LANES", "NEGATIVE", "ON_PALE", "ON_STRONG", "PAPER", "POSITIVE", "QUIET", "SOFT",
     "TINTED", "UPDATE",
     "ArrowLook", "Border", "BoxLook", "LaneLook", "RoleLook", "arrow_look", "box_look", "dark", "dark_rules", "lane",
-    "paper", "role_look", "tint",
+    "paper", "role_look", "tint", "variables",
 ]  # fmt: skip
 
 FONT = "Arial"  # both engines know how wide its letters are; the SVG asks for what the reader's machine has
@@ -203,6 +203,18 @@ _DARK |= {
     for step in range(-_STEPS, _STEPS + 1)
 }
 _COLOR = re.compile(r"""(?<=["':])#[0-9a-f]{6}(?=["':])""")
+
+
+def variables(theme: str) -> dict[str, str]:
+    """The colours of the living page by name, in a theme."""
+    named = {
+        "ink": INK, "quiet": QUIET, "pale": PALE, "soft": SOFT, "edge": "#7b8aa0", "paper": PAPER, "done": DONE,
+        "fires": FIRES, "bad": BAD, "good": GOOD, "input": "#00805f", "parameter": UPDATE, "constant": "#64748b",
+        "output": "#6d28d9", "line": "#7b8aa0", "focus": LANES[0].line, "on-strong": ON_STRONG,
+    }  # fmt: skip
+    for k, look in enumerate(LANES, 1):
+        named |= {f"lane{k}": look.line, f"text{k}": look.text}
+    return {name: _DARK.get(color, color) for name, color in named.items()} if theme == "dark" else named
 
 
 def paper(theme: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from tinygrad_nn.view.renderers import latex
 from tinygrad_nn.view.renderers.svg import SVG
 
-__all__ = ["write"]
+__all__ = ["picture", "write"]
 
 _START = "\\begin{tikzpicture}[x=1bp, y=-1bp, line width=1bp, font=\\sffamily, inner sep=0pt]"
 _STRUCK = "\\newcommand\\struck[1]{\\sbox0{#1}\\rlap{\\rule[0.5ex]{\\wd0}{0.6bp}}\\usebox0}"
@@ -20,11 +20,16 @@ _STRUCK = "\\newcommand\\struck[1]{\\sbox0{#1}\\rlap{\\rule[0.5ex]{\\wd0}{0.6bp}
 
 def write(svg: str) -> str:
     """A LaTeX document of the class standalone that draws the same; a comment says what each part is."""
+    return latex.document(picture(svg), "tikz")
+
+
+def picture(svg: str) -> str:
+    """The same without the document around it: what it defines, and a tikzpicture."""
     lines = list(_lines(ET.fromstring(svg)))
     codes = sorted(set(re.findall(r"\bc([\dA-F]{6})\b", "\n".join(lines))))
     colors = [f"\\definecolor{{c{code}}}{{HTML}}{{{code}}}" for code in codes]
     defined = [_STRUCK] if any("\\struck" in line for line in lines) else []
-    return latex.document("\n".join([*colors, *defined, _START, *lines, "\\end{tikzpicture}"]), "tikz")
+    return "\n".join([*colors, *defined, _START, *lines, "\\end{tikzpicture}"])
 
 
 def _lines(root: ET.Element) -> Iterator[str]:

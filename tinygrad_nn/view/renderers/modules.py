@@ -1,0 +1,65 @@
+"""The modules of the living page joined into one script, as a page loads nothing."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+__all__ = ["FOLDER", "joined"]
+
+FOLDER = Path(__file__).parent.parent / "page"
+_IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w./]+)\.mjs";\n', re.M)
+_EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
+_EXPORTS = re.compile(r"export\s*\{([^}]*)\};?")  # of a vendored module, at its end
+_COMMENT = re.compile(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", re.M | re.S)
+
+
+@functools.cache
+def joined(entry: str) -> str:
+    """A module with all that it imports, each in a function of its own, which returns what it exports.
+
+    Comments and indentation stay in the files.
+    """
+    order: list[str] = []
+    _visit(entry, order)
+    return "\n".join(_wrapped(name) for name in order)
+
+
+def _visit(name: str, order: list[str]) -> None:
+    """The names of modules, each after those that it imports."""
+    for found in _IMPORT.finditer(_text(name)):
+        if found[2] not in order:
+            _visit(found[2], order)
+    if name not in order:
+        order.append(name)
+
+
+def _text(name: str) -> str:
+    return (FOLDER / f"{name}.mjs").read_text("utf-8")
+
+
+def _wrapped(name: str) -> str:
+    text = _text(name)
+    if not name.startswith("vendor/"):
+        text = re.sub(r"^[ \t]+", "", _COMMENT.sub("", text), flags=re.M)
+    exports = _EXPORT.findall(text)
+    given = ", ".join(exports)
+    for found in _EXPORTS.finditer(text):
+        given = ", ".join(_renamed(part, "{1}: {0}") for part in found[1].split(","))
+    body = _EXPORTS.sub("", _EXPORT.sub("", _IMPORT.sub(_import, text)))
+    return f"const {_variable(name)} = (() => {{\n{body.strip()}\nreturn {{ {given} }};\n}})();"
+
+
+def _import(found: re.Match[str]) -> str:
+    names = ", ".join(_renamed(part, "{0}: {1}") for part in found[1].split(",") if part.strip())
+    return f"const {{ {names} }} = {_variable(found[2])};\n"
+
+
+def _renamed(part: str, form: str) -> str:
+    name, _, alias = part.strip().partition(" as ")
+    return form.format(name, alias) if alias else name
+
+
+def _variable(name: str) -> str:
+    return "$" + re.sub(r"\W", "_", name)

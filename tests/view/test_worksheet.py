@@ -52,7 +52,7 @@ def test_sheets_are_saved_as_html_and_latex(picture, tmp_path):
     tex = sheet.save(tmp_path / "sheet.tex").read_text("utf-8")
     assert tex.count("\\begin{tikzpicture}") == tex.count("\\end{tikzpicture}") == 2
     assert "\\newpage" in tex
-    with pytest.raises(ValueError, match="worksheets are saved as .html .tex, not '.pdf'"):
+    with pytest.raises(ValueError, match=r"worksheets are saved as \.html \.tex, not '\.pdf'"):
         sheet.save(tmp_path / "sheet.pdf")
 
 

@@ -1,0 +1,122 @@
+"""The living page: one file that carries out the recorded computation again, at whatever numbers the reader chooses."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+from tinygrad_nn.notebook import escaped
+from tinygrad_nn.view.renderers import as_json, modules, style
+from tinygrad_nn.view.renderers.page_boxes import arrow_as_data, box_as_data, label_size
+from tinygrad_nn.view.renderers.places import Places, place
+from tinygrad_nn.view.scene import ArrowKind, Direction, Scene
+
+__all__ = ["page", "page_data"]
+
+WIDTHS = (900.0, 640.0)  # of the picture in a wide window, and in a narrow one
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def page_data(scene: Scene, engine: str | None = None, timeout: float = 10.0, theme: str = "auto") -> dict[str, Any]:
+    """What the page's script takes: the program, boxes and arrows with their places in windows of two widths."""
+    chosen, layouts = _laid_out(scene, engine, timeout)
+    parts = _parts(chosen)
+    assert scene.program is not None
+    return {
+        "title": scene.title,
+        "theme": theme,
+        "boxes": [box_as_data(box, parts[box.id])[0] for box in chosen.boxes],
+        "arrows": [arrow_as_data(arrow) for arrow in chosen.arrows],
+        "clusters": [{"id": c.id, "label": c.label} for c in chosen.clusters],
+        "notes": [{"text": note.text, "bad": note.bad} for note in chosen.notes],
+        "layouts": [_as_data(places) for places in layouts],
+        "program": as_json.plain(scene.program),
+    }
+
+
+def _parts(scene: Scene) -> Counter[str]:
+    """How many parts of a gradient come back to each box."""
+    return Counter(arrow.source for arrow in scene.arrows if arrow.kind is ArrowKind.FLOW)
+
+
+def _laid_out(scene: Scene, engine: str | None, timeout: float) -> tuple[Scene, list[Places]]:
+    """The scene that fits best, and where everything is in a wide and in a narrow window."""
+    candidates = [scene] if scene.simpler is None else [scene, scene.simpler]
+    for candidate in candidates:
+        found = [_layout(candidate, width, engine, timeout) for width in WIDTHS]
+        if found[0].width <= WIDTHS[0] or candidate is candidates[-1]:
+            return candidate, found if found[0] != found[1] else found[:1]
+    raise AssertionError
+
+
+def _layout(scene: Scene, width: float, engine: str | None, timeout: float) -> Places:
+    """To the right where that fits, else down."""
+    parts = _parts(scene)
+    boxes = {box.id: (box_as_data(box, parts[box.id])[1], box.cluster) for box in scene.boxes}
+    arrows = [(arrow, label_size(arrow)) for arrow in scene.arrows]
+    directions = [scene.direction] if scene.direction is not None else list(Direction)
+    found = None
+    for direction in directions:
+        places = place(boxes, arrows, scene.clusters, direction, engine, timeout)
+        if found is None or places.width <= width or places.width < found.width:
+            found = places
+        if found.width <= width:
+            break
+    assert found is not None
+    return found
+
+
+def _as_data(places: Places) -> dict[str, Any]:
+    return {
+        "width": math.ceil(places.width), "height": math.ceil(places.height), "boxes": dict(places.boxes),
+        "arrows": dict(places.arrows), "labels": dict(places.labels),
+    }  # fmt: skip
+
+
+def styles() -> str:
+    """The style sheet, colours in front."""
+    light = "".join(f"--{name}:{color};" for name, color in style.variables("light").items())
+    dark = "".join(f"--{name}:{color};" for name, color in style.variables("dark").items())
+    themes = (
+        f".page{{{light}color-scheme:light}}"
+        f'.page[data-theme="dark"]{{{dark}color-scheme:dark}}'
+        f'@media (prefers-color-scheme:dark){{.page[data-theme="auto"]{{{dark}color-scheme:dark}}}}'
+    )
+    return themes + (modules.FOLDER / "page.css").read_text("utf-8")
+
+
+def _json(value: Any) -> str:
+    """JSON that can stand in a script: no text in it can end that."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def page(
+    scene: Scene, still: str, words: str, engine: str | None = None, timeout: float = 10.0, theme: str = "auto"
+) -> str:
+    """A page with the living picture; `still` and `words` are for readers without scripts."""
+    data = _json(page_data(scene, engine, timeout, theme))
+    script = modules.joined("page")
+    title = escaped(scene.title)
+    lines = "\n".join(escaped(line) for line in words.split("\n"))
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>{title}</title>
+<style>body {{ margin: 0 }}</style>
+<body>
+<main id="page">
+<figure>{still}<figcaption><details><summary>{title}</summary><pre>{lines}</pre></details></figcaption></figure>
+</main>
+<script type="application/json" id="data">{data}</script>
+<script type="module">
+{script}
+const data = JSON.parse(document.getElementById("data").textContent);
+$page.mount(document.getElementById("page"), data, {_json(styles())});
+</script>
+</body>
+</html>
+"""

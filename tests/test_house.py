@@ -23,7 +23,7 @@ LAYERS = [
     ["registry"],
     ["ops"],
     ["samples"],
-    ["symbols"],
+    ["symbols", "rule_trees"],
     ["docstrings"],
     ["modes", "mutation", "anomalies", "numpy_protocol", "parts"],
     ["exact_zeros"],

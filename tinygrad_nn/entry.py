@@ -19,6 +19,7 @@ class Docs:
     edge_cases: str = ""  # values and gradients where they are not obvious: at kinks, ties, zeros
     part_of: str = ""  # of a private operation: the public function that is made of it, for messages
     example: str = ""  # a call, where the signature is not (arrays..., params...)
+    not_live: str = ""  # why a living page does not carry it out again at other numbers, if so
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import itertools
 import math
 import operator
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
@@ -186,18 +187,20 @@ def _spread(rng):
     return [((x[0],), {}), ((x,), {})]
 
 
+SIGNS: dict[str, Any] = {"not_live": "the signs of the vectors of a decomposition are chance, and it is no short algorithm"}
+
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-packed_eigh = op(_eigh, "eigh({x})", _eigh_rule, name="_eigh", part_of="eigh", jvp=_eigh_tangent, samples=_spread, prepare=lambda x: 0.5 * (x + _t(x)),
+packed_eigh = op(_eigh, "eigh({x})", _eigh_rule, name="_eigh", part_of="eigh", **SIGNS, jvp=_eigh_tangent, samples=_spread, prepare=lambda x: 0.5 * (x + _t(x)),
                  summary="Eigenvalues of a symmetric matrix in the first row, eigenvectors below")
-packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", part_of="svd", jvp=_svd_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)),
+packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", part_of="svd", **SIGNS, jvp=_svd_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)),
                  summary="Singular values in the first row, below the left and the right singular vectors, as columns")
-packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", part_of="qr", jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)),
+packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", part_of="qr", **SIGNS, jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)),
                  summary="Q, and R below, of a matrix of as many columns as rows or fewer")
-packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", part_of="pinv", precedence=3, jvp=_pinv_tangent,
-                 samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
-complement  = op(_complement, "{x}⊥", _complement_rule, name="_complement", part_of="svd", jvp=_complement_tangent, samples=_apart((3, 2), (2, 4, 3)),
-                 precedence=3, summary="Orthonormal columns that are perpendicular to those of x")
+packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", part_of="pinv", **SIGNS, precedence=3,
+                 jvp=_pinv_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
+complement  = op(_complement, "{x}⊥", _complement_rule, name="_complement", part_of="svd", **SIGNS, jvp=_complement_tangent,
+                 samples=_apart((3, 2), (2, 4, 3)), precedence=3, summary="Orthonormal columns that are perpendicular to those of x")
 # fmt: on
 
 

@@ -6,6 +6,8 @@ what the gradient asks for.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygrad_nn.errors import no_derivative
@@ -122,17 +124,19 @@ def _with_matrices(rng):
     return [((rng.normal(size=(2, 3)), rng.normal(size=(3, 2))), {})]
 
 
+CHECKED: dict[str, Any] = {"not_live": "it looks at the numbers of a decomposition to refuse some"}
+
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-distinct  = op(_distinct,  "{g}", lambda f, y, g, values, what="eigen": distinct(f, values, what), None, name="_distinct", part_of="eigh",
+distinct  = op(_distinct,  "{g}", lambda f, y, g, values, what="eigen": distinct(f, values, what), None, name="_distinct", **CHECKED, part_of="eigh",
                kind="multilinear", samples=_with_values, summary="g, refused where equal values have no derivative")
-not_zero  = op(_not_zero,  "{g}", lambda f, y, g, values: f, None, name="_not_zero", part_of="svd", kind="multilinear", samples=_with_values,
+not_zero  = op(_not_zero,  "{g}", lambda f, y, g, values: f, None, name="_not_zero", **CHECKED, part_of="svd", kind="multilinear", samples=_with_values,
                summary="g, refused where a singular value is 0")
-full_rank = op(_full_rank, "{g}", lambda f, y, g, x, rcond=None: f, None, name="_full_rank", part_of="pinv", kind="multilinear", samples=_with_matrices,
-               summary="g, refused where x lacks rank")
-determined = op(_determined, "{g}", lambda f, y, g, basis: f, None, name="_determined", part_of="svd", kind="multilinear",
+full_rank = op(_full_rank, "{g}", lambda f, y, g, x, rcond=None: f, None, name="_full_rank", **CHECKED, part_of="pinv", kind="multilinear",
+               samples=_with_matrices, summary="g, refused where x lacks rank")
+determined = op(_determined, "{g}", lambda f, y, g, basis: f, None, name="_determined", **CHECKED, part_of="svd", kind="multilinear",
                 samples=_with_basis, summary="g, refused where it depends on the choice of a basis")
-settled    = op(_settled, "{t}", lambda f, y, t, basis: f, None, name="_settled", part_of="svd", kind="multilinear",
+settled    = op(_settled, "{t}", lambda f, y, t, basis: f, None, name="_settled", **CHECKED, part_of="svd", kind="multilinear",
                 samples=_with_basis, summary="t, refused where there is another basis")
 close     = op(_equal, "close({values})", None, arguments=("values",), name="_close", part_of="eigh", shape=(3,), variants=({},),
                summary="Which pairs of values are equal")

@@ -18,6 +18,7 @@ from tinygrad_nn.view.models import is_model, output_of
 from tinygrad_nn.view.picture import Picture
 from tinygrad_nn.view.scene import Scene, directed, noted, titled
 from tinygrad_nn.view.scenes.frames import backward_pass_film
+from tinygrad_nn.view.scenes.living import program_of
 from tinygrad_nn.view.scenes.neurons import neurons_scene
 from tinygrad_nn.view.scenes.operations import layers_scene, operations_scene
 from tinygrad_nn.view.scenes.program import is_compiled, program_scene
@@ -167,7 +168,8 @@ def draw(
         reel = backward_pass_film(graph, source_of(wrt), mistake, show, most, deadline)
         frames = [picture(dataclasses.replace(frame, wide=True)) for frame in reel.frames]
         return Film(frames, reel.captions, title or reel.title)
-    found = picture(noted(DETAILS[detail or "ops"](graph, asked), remark))
+    scene = dataclasses.replace(DETAILS[detail or "ops"](graph, asked), program=program_of(graph))
+    found = picture(noted(scene, remark))
     return dataclasses.replace(found, point=Point.kept(graph))
 
 

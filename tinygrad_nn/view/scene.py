@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tinygrad_nn.view.program_record import Program
+
 __all__ = [
     "Arrow", "ArrowKind", "Box", "Caption", "Cluster", "Direction", "Field", "Grid", "Note", "Reel", "Role", "Scene",
     "Shape", "Table", "TableRow", "directed", "noted", "titled",
@@ -235,6 +237,7 @@ class Scene:
     simpler: Scene | None = None  # what is drawn where this is too wide, before anything is folded
     titled: bool = False  # somebody asked for this title: it is shown
     caption: Caption | None = None
+    program: Program | None = None  # the computation itself, for a page that carries it out again
 
     @property
     def placed(self) -> bool:

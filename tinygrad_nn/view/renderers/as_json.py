@@ -18,8 +18,14 @@ Record = TypeVar("Record", Scene, Reel)
 
 
 def write(record: Scene | Reel) -> str:
-    """A scene or a film as JSON; what equals its default is left out."""
-    return json.dumps(_plain(record), ensure_ascii=False, indent=1) + "\n"
+    """A scene or a film as JSON; what equals its default is left out, and a program is one long line."""
+    plain = _plain(record)
+    program = plain.pop("program", None)
+    text = json.dumps(plain, ensure_ascii=False, indent=1)
+    if program is not None:
+        compact = json.dumps(program, ensure_ascii=False, separators=(",", ":"))
+        text = f'{text[:-2]},\n "program": {compact}\n}}'
+    return text + "\n"
 
 
 def read(text: str, kind: type[Record]) -> Record:
@@ -32,11 +38,18 @@ def _plain(value: Any) -> Any:
         return {
             f.name: _plain(getattr(value, f.name))
             for f in dataclasses.fields(value)
-            if getattr(value, f.name) != f.default or f.default is dataclasses.MISSING
+            if not _is_default(f, getattr(value, f.name))
         }
-    if isinstance(value, tuple):
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in value.items()}
+    if isinstance(value, (tuple, list)):
         return [_plain(v) for v in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value  # JSON knows no "nan", "inf"
+
+
+def _is_default(field: dataclasses.Field, value: Any) -> bool:
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return bool(value == default) and default is not dataclasses.MISSING
 
 
 def _typed(kind: Any, plain: Any) -> Any:
@@ -50,6 +63,8 @@ def _typed(kind: Any, plain: Any) -> Any:
         return tuple(_typed(arguments[0], v) for v in plain)
     if dataclasses.is_dataclass(kind):
         return _record(kind, plain)
+    if origin is dict and isinstance(plain, dict):
+        return plain
     if kind is float and (type(plain) is int or plain in ("nan", "inf", "-inf")):
         return float(plain)
     if issubclass(kind, enum.Enum) and plain in list(kind):

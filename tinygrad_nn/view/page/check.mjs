@@ -1,0 +1,39 @@
+// Every number is checked: the recorded values and gradients have to come out again, or the page says which do not.
+
+import { arrayFrom } from "./arrays.mjs";
+
+export const TOLERANCE = { float64: 1e-9, float32: 1e-5 };
+
+export function check(graph) {
+  const faults = [];
+  let worst = 0;
+  const singles = graph.nodes.some((id) => graph.recorded.get(id).dtype === "float32");
+  const tolerance = singles ? TOLERANCE.float32 : TOLERANCE.float64;
+  const compare = (id, what, expected, found) => {
+    const error = errorOf(expected, found);
+    worst = Math.max(worst, error);
+    if (!(error <= tolerance)) faults.push({ id, what, expected, found, error });
+  };
+  if (!graph.live) return { ok: false, tolerance, worst: NaN, faults: [] };
+  graph.reset();
+  for (const id of graph.nodes) {
+    const node = graph.node(id);
+    if (node.op) compare(id, "the value", graph.recorded.get(id), graph.computed(id));
+    if (node.gradient) compare(id, "the gradient", arrayFrom({ ...node, value: node.gradient }), graph.gradient(id));
+  }
+  return { ok: faults.length === 0, tolerance, worst, faults };
+}
+
+/** The largest difference, relative to the largest finite element; ∞ where only one is NaN or infinite. */
+export function errorOf(expected, found) {
+  if (found === null || found.size !== expected.size) return Infinity;
+  let scale = 1e-300;
+  let error = 0;
+  for (const v of expected.data) if (Number.isFinite(v)) scale = Math.max(scale, Math.abs(v));
+  expected.data.forEach((a, i) => {
+    const b = found.data[i];
+    if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return;
+    error = Math.max(error, Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) / scale : Infinity);
+  });
+  return error;
+}

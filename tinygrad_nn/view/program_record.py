@@ -1,0 +1,69 @@
+"""The computation that a picture shows, as plain values that never change: a page carries it out again at other numbers.
+
+`docs/page.md` describes it as JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinygrad_nn.rule_trees import Rule
+
+__all__ = ["Operation", "Program", "ProgramNode"]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What there is to know about an operation of the tables, see `tn.Op`."""
+
+    name: str
+    kind: str = ""
+    entries: str = ""
+    selects: bool = False
+    passes: bool = False
+    matrix_product: bool = False
+
+
+@dataclass(frozen=True)
+class ProgramNode:
+    """One value: how it was computed, what it was, and how its gradient comes back.
+
+    `args` has for each argument the id of a node, a number as text, or "" for none; `arrows` the ids of its arrows;
+    `rules` the numbers of its derivative rules in the program (−1: no gradient flows); `words` these rules in words.
+    `forward` is the number of the rule that computes it, where that can be written out (else −1).  `value` and
+    `gradient` are the recorded elements, a single one if all are equal.  `slopes` are the recorded local derivatives
+    between single numbers, where the program is not live.  A constant that may have been computed, as a mask, is
+    `held`: it does not follow.
+    """
+
+    id: str
+    name: str
+    role: str
+    value: tuple[float, ...]
+    shape: tuple[int, ...] = ()
+    dtype: str = "float64"
+    op: str = ""
+    args: tuple[str, ...] = ()
+    arrows: tuple[str, ...] = ()
+    params: dict[str, Any] = field(default_factory=dict, hash=False)
+    gradient: tuple[float, ...] | None = None
+    tracked: bool = False
+    rules: tuple[int, ...] = ()
+    forward: int = -1
+    slopes: tuple[float, ...] = ()
+    held: bool = False
+    formula: str = ""
+    words: tuple[str, ...] = ()
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A recorded graph, nodes in topological order; `reason` says why a page must not carry it out again, if so."""
+
+    root: str
+    nodes: tuple[ProgramNode, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    reason: str = ""

@@ -1,0 +1,188 @@
+"""The computation behind a picture, with its rules as data: what a page needs to carry it out at other numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_nn.chain import Edge, local_derivative
+from tinygrad_nn.operation import BY_NAME, Op, Traced
+from tinygrad_nn.rule_trees import (
+    NotTraceable,
+    Rule,
+    as_numbers,
+    forward_tree,
+    is_basic,
+    number_text,
+    plain_params,
+    rule_tree,
+)
+from tinygrad_nn.view.graph.computation import ComputationGraph, Constant
+from tinygrad_nn.view.program_record import Operation, Program, ProgramNode
+from tinygrad_nn.view.scenes.operations import Ids, role
+
+__all__ = ["program_of"]
+
+MOST_NUMBERS = 20_000  # of all leaves together
+MOST_NODES = 2_000
+EXACT = 2.0**53  # whole numbers up to here are numbers of a browser as well
+PRECISIONS = ("float64", "float32")
+
+
+def program_of(graph: ComputationGraph) -> Program:
+    """The program of a recorded graph, with the ids that boxes and arrows have; with the reason if it is not live."""
+    reason = _too_much(graph)
+    if reason:
+        return Program(Ids(graph).nodes[graph.root.index], reason=reason)
+    return _Writer(graph).program()
+
+
+def _too_much(graph: ComputationGraph) -> str:
+    """Why the numbers themselves are left out: there are too many, or they have changed since."""
+    if len(graph.nodes) > MOST_NODES:
+        return f"it has {len(graph.nodes):,} nodes, and pages recompute up to {MOST_NODES:,}"
+    numbers = sum(np.size(node.value) for node in graph.nodes if node.op is None)
+    if numbers > MOST_NUMBERS:
+        return f"{numbers:,} numbers go in, and pages recompute up to {MOST_NUMBERS:,}"
+    if sum(np.size(node.value) for node in graph.nodes) > 10 * MOST_NUMBERS:
+        return f"its results hold more numbers than the {10 * MOST_NUMBERS:,} that pages recompute"
+    if graph.stale or graph.broken:
+        return "a value was changed, or released, after it was used"
+    return ""
+
+
+class _Writer:
+    """Writes the program of one graph; equal rules are written once."""
+
+    def __init__(self, graph: ComputationGraph):
+        self.graph, self.ids = graph, Ids(graph)
+        self.rules: dict[Rule, int] = {}
+        self.numbers: dict[Any, int] = {}  # of rules, by operation, argument and form of the call
+        self.reason = ""
+
+    def program(self) -> Program:
+        """All of it."""
+        nodes = [self._node(node) for node in self.graph.nodes]
+        if self.reason:
+            nodes = [self._node(node) for node in self.graph.nodes]  # again, with the recorded slopes
+        names = {node.op for node in nodes if node.op}
+        names |= {step.op for rule in self.rules for step in rule.code}
+        operations = tuple(_operation(BY_NAME[name]) for name in sorted(names) if isinstance(BY_NAME.get(name), Op))
+        rules = () if self.reason else tuple(self.rules)
+        return Program(self.ids.nodes[self.graph.root.index], tuple(nodes), operations, rules, self.reason)
+
+    def _node(self, node: Any) -> ProgramNode:
+        graph, numbers = self.graph, as_numbers(node.value)
+        gradient = graph.gradient.get(node.index)
+        self._check_numbers(node)
+        leaf = ProgramNode(
+            self.ids.nodes[node.index],
+            graph.name(node),
+            role(graph, node).value,
+            numbers.value,
+            numbers.shape,
+            numbers.dtype,
+            gradient=None if gradient is None else as_numbers(gradient).value,
+            tracked=node.tracked,
+            held=_may_be_computed(node),
+            origin=graph.origin(node),
+        )
+        return leaf if node.op is None else self._result(node, leaf)
+
+    def _result(self, node: Any, leaf: ProgramNode) -> ProgramNode:
+        slots = range(len(node.inputs))
+        by_slot = {slot.slot: slot for slot in self.graph.incoming.get(node.index, ())}
+        fields = {name: getattr(leaf, name) for name in leaf.__dataclass_fields__} | {
+            "op": node.op.name,
+            "args": tuple(self._argument(by_slot.get(i), node.inputs[i]) for i in slots),
+            "arrows": tuple(self.ids.arrows[by_slot[i].key] if i in by_slot else "" for i in slots),
+            "params": plain_params(node.params or {}),
+            "rules": tuple(self._rule(node, i) if i in node.slots else -1 for i in slots),
+            "forward": self._forward(node),
+            "formula": self.graph.formula(node),
+            "words": tuple(self.graph.rule(by_slot[i]) or "" if i in node.slots else "" for i in slots),
+            "slopes": tuple(self._slope(node, i) for i in slots) if self.reason else (),
+        }
+        return ProgramNode(**fields)
+
+    def _argument(self, slot: Any, x: Any) -> str:
+        return number_text(x) if slot is None else self.ids.nodes[slot.source.index]
+
+    def _check_numbers(self, node: Any) -> None:
+        value = np.asarray(node.value)
+        if value.dtype.kind == "f" and str(value.dtype) not in PRECISIONS:
+            self.reason = self.reason or f"{self.graph.name(node)} is of dtype {value.dtype}, which browsers do not have"
+        if value.dtype.kind in "iu" and value.size and np.max(np.abs(value.astype(float))) > EXACT:
+            self.reason = self.reason or f"{self.graph.name(node)} has whole numbers above 2⁵³, which browsers round"
+
+    def _rule(self, node: Any, slot: int) -> int:
+        op, args, params = node.op, _values(node), node.params
+        return self._traced(node, slot, lambda: rule_tree(op, slot, node.value, args, params))
+
+    def _forward(self, node: Any) -> int:
+        op = node.op
+
+        def trace() -> Rule | None:
+            tree = forward_tree(op, _values(node), node.params)
+            if not is_basic(tree, op):
+                return tree
+            if op.docs.not_live:
+                raise NotTraceable(op.docs.not_live)
+            if BY_NAME.get(op.name) is not op or not op.__module__.startswith("tinygrad_nn."):
+                raise NotTraceable("its function cannot be written as operations of the tables")
+            return None
+
+        return self._traced(node, "forward", trace)
+
+    def _traced(self, node: Any, what: Any, trace: Callable[[], Rule | None]) -> int:
+        """The number of a rule, traced once for all calls of one form; −1 where there is none, perhaps for a reason."""
+        key = (node.op, what, *_form(node))
+        if key not in self.numbers:
+            try:
+                rule = trace()
+                self.numbers[key] = -1 if rule is None else self.rules.setdefault(rule, len(self.rules))
+                _refuse_not_live(rule)
+            except NotTraceable as why:
+                self.numbers[key] = -1
+                self.reason = self.reason or f"{node.op.public_name}: {why}"
+        return self.numbers[key]
+
+    def _slope(self, node: Any, slot: int) -> float:
+        """The recorded local derivative between single numbers."""
+        x = node.inputs[slot]
+        if slot not in node.slots or np.size(x.value) != 1 or np.size(node.value) != 1:
+            return math.nan
+        value: Any = local_derivative(Edge(x, node, slot)).value
+        return float(value)
+
+
+def _refuse_not_live(rule: Rule | None) -> None:
+    for step in rule.code if rule is not None else ():
+        why = BY_NAME[step.op].docs.not_live
+        if why:
+            raise NotTraceable(why)
+
+
+def _values(node: Any) -> list[Any]:
+    return [x.value if isinstance(x, Traced) else x for x in node.inputs]
+
+
+def _form(node: Any) -> tuple[Any, ...]:
+    """What a trace depends on: shapes, dtypes, Python's numbers and parameters, and no other number."""
+    kinds = [
+        (np.shape(x), str(x.dtype)) if hasattr(x, "dtype") else (type(x).__name__, x) for x in _values(node)
+    ]
+    return (*kinds, json.dumps(plain_params(node.params or {})))
+
+
+def _may_be_computed(node: Any) -> bool:
+    """Whether it is a mask or an index that an operation may have made: what has no gradient is recorded as a constant."""
+    return not isinstance(node, Constant) and node.op is None and np.asarray(node.value).dtype.kind in "biu"
+
+
+def _operation(op: Op) -> Operation:
+    return Operation(op.name, op.kind or "", op.entries, op.selects, op.passes, op.matrix_product)

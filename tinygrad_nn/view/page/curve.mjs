@@ -14,7 +14,7 @@ export class Curve {
     this.here = svg("circle", { class: "here", r: 5 });
     this.low = svg("text", { x: 4, y: HEIGHT - 5 });
     this.high = svg("text", { x: WIDTH - 4, y: HEIGHT - 5, "text-anchor": "end" });
-    this.picture = svg("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", preserveAspectRatio: "none" },
+    this.picture = svg("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" },
       this.graph, this.tangent, this.here, this.low, this.high);
     this.root = html("section", { "aria-label": "curve" }, this.title, this.picture);
   }

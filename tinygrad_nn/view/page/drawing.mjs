@@ -1,6 +1,6 @@
 /** The picture: boxes, arrows and labels at the places of a layout; built once, then patched. */
 
-import { boxOf, fill, pressed } from "./boxes.mjs";
+import { boxOf, fill } from "./boxes.mjs";
 import { APART, arrow as outline, beside, pointsOf } from "./curves.mjs";
 import { list, mark, set, svg, write } from "./dom.mjs";
 
@@ -85,7 +85,6 @@ export class Drawing {
   }
 }
 
-export { pressed };
 
 const middle = (curve) => {
   const points = pointsOf(curve);

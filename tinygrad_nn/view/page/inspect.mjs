@@ -10,7 +10,7 @@ const SPELLED = 16; // elements that are written out
 export function inspected(graph, data, id) {
   const node = graph.node(id);
   const entries = [["value", spelled(graph.value(id))], ["gradient", spelled(graph.gradient(id))]];
-  node.words.forEach((rule, slot) => {
+  (node.words ?? []).forEach((rule, slot) => {
     const edge = graph.edges.find((e) => e.target === id && e.slot === slot);
     if (rule && edge) entries.push([`∂${graph.node(edge.source).name} ←`, `${rule}   (g = ∂${node.name})`]);
   });

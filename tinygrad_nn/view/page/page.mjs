@@ -56,7 +56,7 @@ export class Page {
     const nudge = html("button", { type: "button", onclick: () => this.nudge() }, "nudge");
     this.moves = html("div", { class: "bar" }, nudge, reset);
     this.moves.hidden = !this.graph.live;
-    const left = html("div", {}, this.stepper.root, this.place, this.table.root, this.notes, this.verdict);
+    const left = html("div", { class: "main" }, this.stepper.root, this.place, this.table.root, this.notes, this.verdict);
     const panel = html("div", { class: "panel" }, this.playback?.root, this.inputs.root, this.moves, this.curve.root, this.inspector);
     this.columns = html("div", { class: "columns" }, left, panel);
     this.root.append(this.toolbar.root, this.columns, this.live);

@@ -13,7 +13,7 @@ export class PathTable {
     this.body = html("tbody", {});
     this.check = html("p", {});
     this.rest = html("div", { class: "quiet notes" });
-    this.root = html("section", { "aria-label": "paths" }, this.heading,
+    this.root = html("section", { class: "table", "aria-label": "paths" }, this.heading,
       html("div", { class: "scroll" }, html("table", {}, this.body)), this.check, this.rest);
     this.onRow = onRow;
   }
@@ -86,7 +86,7 @@ function endsOf(rows) {
 }
 
 function drawBar(picture, row, sum, bar) {
-  set(picture, "display", bar ? null : "none");
+  set(picture, "visibility", bar ? null : "hidden");
   if (!bar) return;
   const [start, end, ends] = bar;
   const [low, high] = [Math.min(...ends), Math.max(...ends)];

@@ -15,7 +15,7 @@ export class Playback {
     this.play = html("button", { type: "button", onclick: () => this.#toggle() }, "play");
     this.said = html("p", {});
     this.dot = svg("circle", { r: 4, class: "here" });
-    const picture = svg("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "cost", style: "height: 80px" },
+    const picture = svg("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "cost" },
       svg("path", { class: "graph", d: this.#line() }), this.dot);
     this.root = html("section", { "aria-label": "training" }, html("h2", {}, "Training"), html("div", { class: "bar" }, this.play, this.slider), picture, this.said);
   }

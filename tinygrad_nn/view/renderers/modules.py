@@ -16,14 +16,35 @@ _COMMENT = re.compile(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", re.M | re.S)
 
 
 @functools.cache
-def joined(entry: str) -> str:
+def joined(entry: str, operations: frozenset[str] | None = None) -> str:
     """A module with all that it imports, each in a function of its own, which returns what it exports.
 
-    Comments and indentation stay in the files.
+    Comments and indentation stay in the files.  With `operations`, modules that hold none of these are left out.
     """
     order: list[str] = []
     _visit(entry, order)
-    return "\n".join(_wrapped(name) for name in order)
+    unused = {name for name in order if operations is not None and not _is_used(name, order, operations)}
+    return "\n".join(_empty(name) if name in unused else _wrapped(name) for name in order)
+
+
+def _is_used(name: str, order: list[str], operations: frozenset[str]) -> bool:
+    """Whether a module is more than a table `export const name = {...}` of operations that are none of these."""
+    table = re.search(rf"^export const {name} = {{(.*?)^}};", _text(name), re.M | re.S)
+    if table is None or any(_names(found) != [name] for other in order for found in _imports(other, name)):
+        return True
+    return bool(operations & set(re.findall(r"^  (\w+)", table[1], re.M)))
+
+
+def _imports(name: str, of: str) -> list[re.Match[str]]:
+    return [found for found in _IMPORT.finditer(_text(name)) if found[2] == of]
+
+
+def _names(found: re.Match[str]) -> list[str]:
+    return [part.strip() for part in found[1].split(",") if part.strip()]
+
+
+def _empty(name: str) -> str:
+    return f"const {_variable(name)} = {{ {name}: {{}} }};"
 
 
 def _visit(name: str, order: list[str]) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import functools
+import hashlib
 import json
 import math
+import zlib
 from collections import Counter
 from typing import Any
 
@@ -13,10 +17,10 @@ from tinygrad_nn.view.renderers.page_boxes import arrow_as_data, box_as_data, la
 from tinygrad_nn.view.renderers.places import Places, place
 from tinygrad_nn.view.scene import ArrowKind, Direction, Scene
 
-__all__ = ["page", "page_data"]
+__all__ = ["cell", "page", "page_data"]
 
-WIDTHS = (900.0, 640.0)  # of the picture in a wide window, and in a narrow one
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+WIDTHS = (930.0, 640.0)  # of the picture in a wide window, and in a narrow one
+POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
 def page_data(scene: Scene, engine: str | None = None, timeout: float = 10.0, theme: str = "auto") -> dict[str, Any]:
@@ -32,7 +36,7 @@ def page_data(scene: Scene, engine: str | None = None, timeout: float = 10.0, th
         "clusters": [{"id": c.id, "label": c.label} for c in chosen.clusters],
         "notes": [{"text": note.text, "bad": note.bad} for note in chosen.notes],
         "layouts": [_as_data(places) for places in layouts],
-        "program": as_json.plain(scene.program),
+        "program": as_json._plain(scene.program),
     }
 
 
@@ -92,12 +96,41 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
+def _packed(text: str) -> str:
+    """A text as a page can hold it in a third of the space; browsers unpack it themselves."""
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+@functools.cache
+def _code(operations: frozenset[str] | None) -> str:
+    """The script and the style sheet, packed; `operations` are those that a small page needs."""
+    return _packed(
+        f"{modules.joined('page', operations)}\nreturn (host, data) => $page.mount(host, data, {_json(styles())});"
+    )
+
+
+# The loader: unpacks code and data, and shows them in every element with this key that shows nothing yet.
+_LOADER = """(async (key, code, data) => {
+const unpack = (text) => new Response(new Blob([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))]).stream()
+.pipeThrough(new DecompressionStream("deflate"))).text();
+const mount = new Function(await unpack(code))();
+const there = JSON.parse(await unpack(data));
+for (const host of document.querySelectorAll(`[data-tinygrad-nn="${key}"]:not([data-live])`)) {
+host.dataset.live = "";
+mount(host, there);
+}
+})"""
+
+
+def _script(data: str, key: str, operations: frozenset[str] | None) -> str:
+    return f'<script>{_LOADER}("{key}", "{_code(operations)}", "{_packed(data)}");</script>'
+
+
 def page(
     scene: Scene, still: str, words: str, engine: str | None = None, timeout: float = 10.0, theme: str = "auto"
 ) -> str:
     """A page with the living picture; `still` and `words` are for readers without scripts."""
     data = _json(page_data(scene, engine, timeout, theme))
-    script = modules.joined("page")
     title = escaped(scene.title)
     lines = "\n".join(escaped(line) for line in words.split("\n"))
     return f"""<!doctype html>
@@ -108,15 +141,20 @@ def page(
 <title>{title}</title>
 <style>body {{ margin: 0 }}</style>
 <body>
-<main id="page">
+<main data-tinygrad-nn="page">
 <figure>{still}<figcaption><details><summary>{title}</summary><pre>{lines}</pre></details></figcaption></figure>
 </main>
-<script type="application/json" id="data">{data}</script>
-<script type="module">
-{script}
-const data = JSON.parse(document.getElementById("data").textContent);
-$page.mount(document.getElementById("page"), data, {_json(styles())});
-</script>
+{_script(data, "page", None)}
 </body>
 </html>
 """
+
+
+def cell(scene: Scene, still: str, engine: str | None = None, timeout: float = 10.0, theme: str = "auto") -> str:
+    """The living picture for the output of a notebook's cell; `still` is an image for a notebook that runs no script."""
+    assert scene.program is not None
+    data = _json(page_data(scene, engine, timeout, theme))
+    key = hashlib.sha256(data.encode()).hexdigest()[:16]
+    steps = {step.op for rule in scene.program.rules for step in rule.code}
+    operations = frozenset(steps | {node.op for node in scene.program.nodes if node.op})
+    return f'<div data-tinygrad-nn="{key}">{still}</div>\n{_script(data, key, operations)}'

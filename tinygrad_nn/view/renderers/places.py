@@ -13,7 +13,7 @@ from tinygrad_nn.view.scene import Arrow, Cluster, Direction
 __all__ = ["Places", "Size", "place"]
 
 Size = tuple[float, float]
-GAP = {Direction.RIGHT: ("0.3", "0.35"), Direction.DOWN: ("0.35", "0.3")}  # inches between boxes, and between ranks
+GAP = {Direction.RIGHT: ("0.3", "0.25"), Direction.DOWN: ("0.35", "0.3")}  # inches between boxes, and between ranks
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 
 from tinygrad_nn.view.scene import Reel, Scene
 
-__all__ = ["read", "write"]
+__all__ = ["as_plain", "read", "write"]
 
 Record = TypeVar("Record", Scene, Reel)
 
 
 def write(record: Scene | Reel) -> str:
     """A scene or a film as JSON; what equals its default is left out, and a program is one long line."""
-    plain = _plain(record)
+    plain = as_plain(record)
     program = plain.pop("program", None)
     text = json.dumps(plain, ensure_ascii=False, indent=1)
     if program is not None:
@@ -33,17 +33,18 @@ def read(text: str, kind: type[Record]) -> Record:
     return typing.cast(Record, _typed(kind, json.loads(text)))
 
 
-def _plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
+    """Records and tuples as dicts and lists, without what equals its default."""
     if dataclasses.is_dataclass(value):
         return {
-            f.name: _plain(getattr(value, f.name))
+            f.name: as_plain(getattr(value, f.name))
             for f in dataclasses.fields(value)
             if not _is_default(f, getattr(value, f.name))
         }
     if isinstance(value, dict):
-        return {name: _plain(v) for name, v in value.items()}
+        return {name: as_plain(v) for name, v in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(v) for v in value]
+        return [as_plain(v) for v in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value  # JSON knows no "nan", "inf"
 
 

@@ -22,7 +22,18 @@ PAGE = Path(tn.__file__).parent / "view" / "page"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ENTRIES = sorted((op for op in BY_NAME.values() if isinstance(op, Op)), key=lambda op: op.name)
 # What the page does not carry out again: nothing may be added but decompositions of matrices.
-NOT_LIVE = {"_eigh", "_svd", "_qr", "_pinv", "_complement", "_distinct", "_not_zero", "_full_rank", "_determined", "_settled"}
+NOT_LIVE = {
+    "_eigh",
+    "_svd",
+    "_qr",
+    "_pinv",
+    "_complement",
+    "_distinct",
+    "_not_zero",
+    "_full_rank",
+    "_determined",
+    "_settled",
+}
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")]
 

@@ -23,11 +23,13 @@ class Film:
     """The frames of a backward pass; shows itself in notebooks as a strip.
 
     `frames` are pictures, `captions` say in words what happens in each.  All frames share one layout, which is as wide
-    as it has to be: a film that leads downwards and is still wider than its `width` is scrolled.
+    as it has to be: a film that leads downwards and is still wider than its `width` is scrolled.  `living` is what its
+    page draws, in which the reader goes step by step.
     """
 
-    def __init__(self, frames: Sequence[Picture], captions: Sequence[str], title: str):
+    def __init__(self, frames: Sequence[Picture], captions: Sequence[str], title: str, living: Picture | None = None):
         self.frames, self.captions, self.title = tuple(frames), tuple(map(clean, captions)), clean(title)
+        self.living = living
 
     @classmethod
     def of(
@@ -35,7 +37,8 @@ class Film:
     ) -> Film:
         """The film that a record describes."""
         frames = [Picture(scene, engine, timeout, width, theme) for scene in reel.frames]
-        return cls(frames, reel.captions, reel.title)
+        living = None if reel.living is None else Picture(reel.living, engine, timeout, width, theme)
+        return cls(frames, reel.captions, reel.title, living)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -75,12 +78,16 @@ class Film:
         return out.getvalue()
 
     def html(self) -> str:
-        """A page with all frames."""
-        return html.page(self.title, html.inline(self.svg()))
+        """A page in which the reader goes through the backward pass; with all frames for readers without scripts."""
+        still = html.inline(self.svg())
+        if self.living is None or not self.living.is_living:
+            return html.page(self.title, still)
+        return self.living.living_page(still, "\n".join(self.captions), self.title)
 
     def json(self) -> str:
         """All frames and captions; `Film.from_json` makes the same film of them."""
-        return as_json.write(Reel(self.title, self.captions, tuple(frame.scene for frame in self.frames)))
+        living = None if self.living is None else self.living.scene
+        return as_json.write(Reel(self.title, self.captions, tuple(frame.scene for frame in self.frames), living))
 
     @classmethod
     def from_json(
@@ -126,7 +133,8 @@ class Film:
         return self.svg()
 
     def _repr_html_(self) -> str:
-        return notebook.image(self.svg(), self.title)
+        still = notebook.image(self.svg(), self.title)
+        return still if self.living is None or not self.living.is_living else self.living.living_cell(still)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Everything a notebook can show; where no engine draws it, what the captions say."""

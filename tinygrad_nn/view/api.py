@@ -16,6 +16,7 @@ from tinygrad_nn.view.graph.highlighted_paths import source_of
 from tinygrad_nn.view.graph.point import Point
 from tinygrad_nn.view.models import is_model, output_of
 from tinygrad_nn.view.picture import Picture
+from tinygrad_nn.view.program_record import Start
 from tinygrad_nn.view.scene import Scene, directed, noted, titled
 from tinygrad_nn.view.scenes.frames import backward_pass_film
 from tinygrad_nn.view.scenes.living import program_of
@@ -55,6 +56,7 @@ def draw(
     theme: str = "auto",
     direction: str | None = None,
     title: str | None = None,
+    snapshots: Any = None,
 ) -> Picture | Film:
     r"""A picture of how `root` was computed, and of where its gradient comes from.
 
@@ -93,10 +95,12 @@ def draw(
     theme : "light", "dark", or "auto": light, and dark for a reader whose browser asks for it.
     direction : "right" or "down", to say where arrows lead.
     title : what stands under the picture, and what screen readers say; by default they say which formula it shows.
+    snapshots : `tn.training.Snapshots` of a training, which the page plays back: an epoch slider moves the parameters.
 
     Returns
     -------
-    A `Picture`: shows itself in notebooks, `.save("z.svg")` writes it.  Needs no `backward()`, changes no `.grad`.
+    A `Picture`: shows itself in notebooks, `.save("z.svg")` writes it, and ``.save("z.html")`` a living page, in which
+    inputs can be moved and the backward pass be taken step by step.  Needs no `backward()`, changes no `.grad`.
 
     ``draw(model, X)`` draws what a network makes of a batch (features, N), as in prediction; without X, of one column
     of zeros, as many as the first layer takes.  Nothing of the network changes.
@@ -167,10 +171,21 @@ def draw(
         _require_operations(detail, fold, neuron, inside)
         reel = backward_pass_film(graph, source_of(wrt), mistake, show, most, deadline)
         frames = [picture(dataclasses.replace(frame, wide=True)) for frame in reel.frames]
-        return Film(frames, reel.captions, title or reel.title)
-    scene = dataclasses.replace(DETAILS[detail or "ops"](graph, asked), program=program_of(graph))
-    found = picture(noted(scene, remark))
-    return dataclasses.replace(found, point=Point.kept(graph))
+        page = _living(operations_scene(graph, asked), graph, asked.start(graph, "step", mistake or ""), snapshots)
+        return Film(frames, reel.captions, title or reel.title, picture(page))
+    scene = noted(DETAILS[detail or "ops"](graph, asked), remark)
+    start = asked.start(graph, "neurons" if detail == "neurons" else "paths")
+    if scene.placed:
+        living = _living(noted(layers_scene(graph, asked), remark), graph, start, snapshots)
+        scene = dataclasses.replace(scene, living=living)
+    else:
+        scene = _living(scene, graph, start, snapshots)
+    return dataclasses.replace(picture(scene), point=Point.kept(graph))
+
+
+def _living(scene: Scene, graph: ComputationGraph, start: Start, snapshots: Any) -> Scene:
+    """A scene with the computation that it shows."""
+    return dataclasses.replace(scene, program=program_of(graph, start, snapshots))
 
 
 def _require_operations(detail: str | None, fold: Collection[int], neuron: Any, inside: Any) -> None:

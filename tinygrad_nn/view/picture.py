@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 from tinygrad_nn import notebook
 from tinygrad_nn.view.arrangement import arranged
 from tinygrad_nn.view.graph.point import Point
-from tinygrad_nn.view.renderers import as_json, as_text, dot_source, html, layout_engine, style, svg, tikz
+from tinygrad_nn.view.renderers import as_json, as_text, dot_source, html, layout_engine, page, style, svg, tikz
 from tinygrad_nn.view.scene import Scene
 from tinygrad_nn.view.showing import show
 from tinygrad_nn.view.text import cleaned
@@ -114,8 +115,34 @@ class Picture:
         return as_text.write(self.scene)
 
     def html(self) -> str:
-        """A page with the picture, and its text to unfold."""
-        return html.page(self.scene.title, html.inline(self.svg()), self.text())
+        """A page with the living picture: inputs can be moved, and the backward pass be taken step by step.
+
+        Where the computation is not known, as of compiled steps, or is too large: the picture and its text to unfold.
+        """
+        still = html.inline(self.svg())
+        if not self.is_living:
+            return html.page(self.scene.title, still, self.text())
+        return self.living_page(still, self.text())
+
+    @property
+    def _page_scene(self) -> Scene:
+        return self.scene.living or self.scene
+
+    @property
+    def is_living(self) -> bool:
+        """Whether its page can show the computation, and not only the picture."""
+        program = self._page_scene.program
+        return program is not None and bool(program.nodes)
+
+    def living_page(self, still: str, words: str, title: str = "") -> str:
+        """The living page; `still` and `words` are for readers without scripts."""
+        scene = dataclasses.replace(self._page_scene, title=title or self.scene.title)
+        return page.page(scene, still, words, self.engine, self.timeout, self.theme)
+
+    def living_cell(self, still: str) -> str:
+        """The living picture in a notebook; `still` is an image for one that runs no scripts."""
+        scene = dataclasses.replace(self._page_scene, title=self.scene.title)
+        return page.cell(scene, still, self.engine, self.timeout, self.theme)
 
     def tex(self) -> str:
         """A LaTeX document of the class standalone that draws the picture with TikZ."""
@@ -150,7 +177,8 @@ class Picture:
         return self.svg()
 
     def _repr_html_(self) -> str:
-        return notebook.image(self.svg(), self.scene.title)
+        still = notebook.image(self.svg(), self.scene.title)
+        return self.living_cell(still) if self.is_living else still
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Everything a notebook can show; where no engine draws it, what the picture says."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygrad_nn.rule_trees import Rule
 
-__all__ = ["Operation", "Program", "ProgramNode"]
+__all__ = ["DenseLayer", "Operation", "Program", "ProgramNode", "Snapshot", "Start"]
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,50 @@ class ProgramNode:
 
 
 @dataclass(frozen=True)
+class DenseLayer:
+    """The nodes of a dense layer: weights, bias (or ""), input, pre-activation and activation."""
+
+    W: str
+    b: str
+    before: str
+    Z: str
+    A: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A parameter during a training: at each moment all its elements, as float32 in base64."""
+
+    node: str
+    numbers: str
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a page begins: with a view ("paths", "flow", "step", "neurons", "compare"), paths from a node or from one of
+    its elements (−1: all), and a mistake that the backward pass makes."""
+
+    view: str = "paths"
+    source: str = ""
+    element: int = -1
+    mistake: str = ""
+
+
+@dataclass(frozen=True)
 class Program:
-    """A recorded graph, nodes in topological order; `reason` says why a page must not carry it out again, if so."""
+    """A recorded graph, nodes in topological order; `reason` says why a page must not carry it out again, if so.
+
+    `layers` are those of a stack of dense layers.  `snapshots` are parameters after so many epochs, or steps, as `at`
+    counts and `unit` says.
+    """
 
     root: str
     nodes: tuple[ProgramNode, ...] = ()
     operations: tuple[Operation, ...] = ()
     rules: tuple[Rule, ...] = ()
     reason: str = ""
+    start: Start = Start()
+    layers: tuple[DenseLayer, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    at: tuple[int, ...] = ()
+    unit: str = ""

@@ -238,6 +238,7 @@ class Scene:
     titled: bool = False  # somebody asked for this title: it is shown
     caption: Caption | None = None
     program: Program | None = None  # the computation itself, for a page that carries it out again
+    living: Scene | None = None  # what a page draws of it, where that is not this scene
 
     @property
     def placed(self) -> bool:
@@ -252,6 +253,7 @@ class Reel:
     title: str
     captions: tuple[str, ...]
     frames: tuple[Scene, ...]
+    living: Scene | None = None  # what a page draws in which the reader goes step by step
 
 
 def titled(scene: Scene, title: str | None) -> Scene:
@@ -276,8 +278,6 @@ def noted(scene: Scene, remark: str) -> Scene:
 
 
 def _throughout(scene: Scene, change: Callable[[Scene], Scene]) -> Scene:
-    """A change of the scene, and of what is drawn where it is too wide."""
-    scene = change(scene)
-    if scene.simpler is None:
-        return scene
-    return dataclasses.replace(scene, simpler=_throughout(scene.simpler, change))
+    """A change of the scene, and of what is drawn in its place."""
+    simpler, living = (other and _throughout(other, change) for other in (scene.simpler, scene.living))
+    return dataclasses.replace(change(scene), simpler=simpler, living=living)

@@ -5,7 +5,10 @@ import { formatNumber } from "./notation.mjs";
 
 const [WIDTH, HEIGHT, SAMPLES] = [260, 150, 121];
 
-/** Shown by `show({z, t, at, value, slope, reach, evaluate})`, where `evaluate(x)` is z at another place. */
+/**
+ * Shown by `show({z, t, at, value, slope, reach, evaluate, fresh})`, where `evaluate(x)` is z at another place.  The
+ * curve itself is computed anew only if it is `fresh`, or the place has left its window.
+ */
 export class Curve {
   constructor() {
     this.title = html("h2", {});
@@ -22,10 +25,9 @@ export class Curve {
   show(shown) {
     this.root.hidden = !shown;
     if (!shown) return;
-    const { z, t, at, value, slope, reach, evaluate } = shown;
-    const [left, right] = [at - reach, at + reach];
-    const xs = Array.from({ length: SAMPLES }, (_, i) => left + ((right - left) * i) / (SAMPLES - 1));
-    const ys = xs.map(evaluate);
+    const { z, t, at, value, slope, reach, evaluate, fresh } = shown;
+    if (fresh || !this.window || at < this.window.left || at > this.window.right) this.window = sampled(at - reach, at + reach, evaluate);
+    const { left, right, xs, ys } = this.window;
     const known = ys.filter(Number.isFinite).sort((a, b) => a - b);
     const [low, high] = limits(known, value);
     const px = (x) => ((x - left) / (right - left)) * WIDTH;
@@ -40,6 +42,11 @@ export class Curve {
     write(this.title, `${z} as ${t} moves; the line has slope ${formatNumber(slope)}`);
     set(this.picture, "aria-label", `${z} over ${t}: at ${t} = ${formatNumber(at)} it is ${formatNumber(value)}, with slope ${formatNumber(slope)}`);
   }
+}
+
+function sampled(left, right, evaluate) {
+  const xs = Array.from({ length: SAMPLES }, (_, i) => left + ((right - left) * i) / (SAMPLES - 1));
+  return { left, right, xs, ys: xs.map(evaluate) };
 }
 
 const round = (x) => Number(x.toPrecision(3));

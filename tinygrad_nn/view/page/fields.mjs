@@ -25,9 +25,17 @@ export function shownFields(box, value, gradient) {
   });
 }
 
+const leaving = new WeakMap();
+
+/** The edges along which gradients come back to a node. */
+export function edgesFrom(graph, id) {
+  if (!leaving.has(graph)) leaving.set(graph, Map.groupBy(graph.edges.filter(({ flows }) => flows), ({ source }) => source));
+  return leaving.get(graph).get(id) ?? [];
+}
+
 /** `Σ 2 contributions: −5.0865 − 0.4678`, where several arrows come back to a node. */
 export function contributions(graph, id, most = 6) {
-  const parts = graph.edges.filter(({ source, flows }) => flows && source === id).map((edge) => graph.sent(edge.id)).filter(Boolean);
+  const parts = edgesFrom(graph, id).map((edge) => graph.sent(edge.id)).filter(Boolean);
   if (parts.length < 2) return "";
   if (parts[0].data.length > 1) return `Σ ${parts.length} contributions`;
   return `Σ ${parts.length} contributions: ${sumOf(parts.slice(0, most).map(({ data }) => data[0]))}${parts.length > most ? " …" : ""}`;

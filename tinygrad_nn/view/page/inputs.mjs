@@ -4,6 +4,8 @@ import { html, list, set, write } from "./dom.mjs";
 import { formatNumber } from "./notation.mjs";
 
 const MOST = 64; // elements of an array that can be moved
+const OPEN = 12; // elements that are shown unasked
+const ACROSS = 4; // elements of a column side by side
 
 /** `inputs`: `{id, name, shape, data}`; `onChange(id, index, value)` when one is moved. */
 export class Inputs {
@@ -36,7 +38,7 @@ export class Inputs {
 
   /** Buttons that are dragged sideways, or moved by the arrow keys. */
   #array({ id, name, shape, data }) {
-    const columns = shape.length < 2 ? 1 : data.length / shape[0];
+    const columns = shape.length < 2 || data.length === shape[0] ? Math.min(ACROSS, data.length) : data.length / shape[0];
     const cells = html("div", { class: "array", role: "group", "aria-label": name, style: `grid-template-columns: repeat(${columns}, auto)` });
     const unit = Math.max(...data.map(Math.abs), 0.1) / 100;
     list(cells, [...data], (_, i) => this.#element(id, name, i, unit), () => {});
@@ -45,7 +47,7 @@ export class Inputs {
       write(cell, formatNumber(numbers[i]));
       set(cell, "aria-label", `${name} element ${i + 1}: ${formatNumber(numbers[i])}`);
     }));
-    return html("div", {}, html("span", {}, name), cells);
+    return html("details", { open: data.length <= OPEN ? "" : null }, html("summary", {}, `${name}, ${shape.join(" × ")}`), cells);
   }
 
   #element(id, name, i, unit) {

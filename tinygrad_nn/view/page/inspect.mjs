@@ -1,6 +1,6 @@
 /** About one node: value, gradient, rules in words, parts received, and the line of the program that made it. */
 
-import { amount } from "./fields.mjs";
+import { amount, edgesFrom } from "./fields.mjs";
 import { html } from "./dom.mjs";
 import { formatNumber } from "./notation.mjs";
 
@@ -14,7 +14,7 @@ export function inspected(graph, data, id) {
     const edge = graph.edges.find((e) => e.target === id && e.slot === slot);
     if (rule && edge) entries.push([`∂${graph.node(edge.source).name} ←`, `${rule}   (g = ∂${node.name})`]);
   });
-  for (const edge of graph.edges.filter(({ source, flows }) => flows && source === id)) {
+  for (const edge of edgesFrom(graph, id)) {
     entries.push([`from ${graph.node(edge.target).name}`, amount(graph.sent(edge.id))]);
   }
   if (node.origin) entries.push(["made at", node.origin]);

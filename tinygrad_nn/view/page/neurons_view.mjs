@@ -5,7 +5,7 @@ import { arrow } from "./curves.mjs";
 import { html, list, mark, set, svg, write } from "./dom.mjs";
 import { formatNumber, inBrackets, subscript, superscript } from "./notation.mjs";
 
-const [ACROSS, DOWN, RADIUS, MOST] = [165, 84, 34, 6];
+const [ACROSS, DOWN, RADIUS, MOST] = [165, 92, 38, 6];
 
 /** The units of a network: `layers` are `{W, b, before, Z, A}`, ids of nodes. */
 export class Neurons {
@@ -115,7 +115,7 @@ export class Neurons {
     const [level, i] = group.dataset.unit.split(",").map(Number);
     const { z, a, delta } = this.numbers(level, i);
     const name = level ? "a" : "x";
-    const texts = [level ? `z ${formatNumber(z)}` : "", `${name}${subscript(i + 1)} ${formatNumber(a)}`, delta === null ? "" : `δ ${formatNumber(delta)}`];
+    const texts = [level ? `z ${short(z)}` : "", `${name}${subscript(i + 1)} ${short(a)}`, delta === null ? "" : `δ ${short(delta)}`];
     texts.forEach((text, k) => write(group.children[k + 1], text));
     mark(group, "chosen", level === this.unit[0] && i === this.unit[1]);
     set(group, "aria-label", `${level ? `layer ${level} unit` : "input"} ${i + 1}: ${texts.filter(Boolean).join(", ")}`);
@@ -161,3 +161,6 @@ function shortened(rows, most = 8) {
   const rest = rows.filter((row) => !largest.includes(row));
   return [...rows.filter((row) => largest.includes(row)), { nodes: `… ${rest.length} more`, value: rest.reduce((sum, { value }) => sum + value, 0) }];
 }
+
+/** Three digits, for the space in a circle. */
+const short = (x) => formatNumber(Number(x.toPrecision(3)));

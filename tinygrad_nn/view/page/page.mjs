@@ -7,10 +7,11 @@ import { Drawing } from "./drawing.mjs";
 import { load } from "./engine.mjs";
 import { exported } from "./exporting.mjs";
 import { Inputs, rangeOf } from "./inputs.mjs";
+import { Neurons } from "./neurons_view.mjs";
 import { inspected } from "./inspect.mjs";
 import { PathTable } from "./path_table.mjs";
 import { pathsView } from "./paths_view.mjs";
-import { Playback } from "./playback.mjs";
+import { Playback, momentsOf } from "./playback.mjs";
 import { predicted, stepView } from "./step_view.mjs";
 import { Stepper } from "./stepper.mjs";
 import { Toolbar } from "./toolbar.mjs";
@@ -25,8 +26,9 @@ export class Page {
     this.graph = load(data.program);
     this.checked = this.graph.live ? this.graph.check() : null;
     const inputs = this.#inputs();
-    this.state = { view: data.view ?? "paths", source: data.source ?? inputs[0]?.id ?? this.graph.root, element: null, only: 0,
-      step: 0, predict: false, revealed: false, mistake: "", every: false, asked: 0, right: 0, base: null, theme: data.theme, inspected: "" };
+    const { view = "paths", source = "", element = -1, mistake = "" } = data.program.start ?? {};
+    this.state = { view, source: source || inputs.find(({ tracked }) => tracked)?.id || this.graph.root, element: element < 0 ? null : element, only: 0,
+      step: 0, predict: false, revealed: false, mistake, every: false, asked: 0, right: 0, base: null, theme: data.theme, inspected: "" };
     this.root = html("div", { class: "page", "data-theme": data.theme, onkeydown: (event) => this.#key(event) });
     this.#build(inputs);
     root.append(this.root);
@@ -46,7 +48,10 @@ export class Page {
     this.table = new PathTable((only) => this.change({ only }));
     this.inputs = new Inputs(this.graph.live ? inputs.filter(({ tracked }) => tracked) : [], (id, i, value) => this.move(id, i, value));
     this.curve = new Curve();
-    this.playback = data.snapshots ? new Playback(data.snapshots, (k) => this.#epoch(k)) : null;
+    this.moments = this.graph.live && data.program.snapshots ? momentsOf(data.program) : null;
+    this.playback = this.moments ? new Playback(this.moments, this.#costs(), (k) => this.#epoch(k)) : null;
+    this.neurons = data.program.layers?.length ? new Neurons(this.graph, data.program.layers, () => this.render()) : null;
+    this.second = new PathTable(() => {});
     this.inspector = html("section", { class: "inspect", "aria-label": "inspect" });
     this.place = html("div", { class: "scroll", tabindex: "-1" });
     this.verdict = html("p", { class: "quiet" });
@@ -56,7 +61,7 @@ export class Page {
     const nudge = html("button", { type: "button", onclick: () => this.nudge() }, "nudge");
     this.moves = html("div", { class: "bar" }, nudge, reset);
     this.moves.hidden = !this.graph.live;
-    const left = html("div", { class: "main" }, this.stepper.root, this.place, this.table.root, this.notes, this.verdict);
+    const left = html("div", { class: "main" }, this.stepper.root, this.place, this.neurons?.root, this.table.root, this.second.root, this.notes, this.verdict);
     const panel = html("div", { class: "panel" }, this.playback?.root, this.inputs.root, this.moves, this.curve.root, this.inspector);
     this.columns = html("div", { class: "columns" }, left, panel);
     this.root.append(this.toolbar.root, this.columns, this.live);
@@ -77,6 +82,7 @@ export class Page {
   change(change) {
     if ("source" in change && change.source !== this.state.source) Object.assign(this.state, { element: null, step: 0, only: 0 });
     if ("step" in change) this.state.revealed = false;
+    this.fresh ||= "source" in change || "element" in change;
     Object.assign(this.state, change);
     this.render();
   }
@@ -84,10 +90,12 @@ export class Page {
   /** Move an input to another number. */
   move(id, i, value) {
     this.graph.set(id, i, value);
+    this.fresh ||= id !== this.state.source || i !== (this.state.element ?? 0);
     this.render();
   }
 
   reset() {
+    this.fresh = true;
     this.graph.reset();
     this.change({ base: null });
   }
@@ -107,8 +115,25 @@ export class Page {
   }
 
   #epoch(k) {
-    for (const [id, arrays] of Object.entries(this.data.snapshots.parameters)) this.graph.set(id, null, arrays[k]);
+    this.#setTo(k);
+    this.fresh = true;
     this.render();
+  }
+
+  /** The parameters of a moment of the training; the last one is the recorded point itself. */
+  #setTo(k) {
+    if (k === this.moments.at.length - 1) return this.graph.reset();
+    return Object.entries(this.moments.parameters).forEach(([id, arrays]) => this.graph.set(id, null, [...arrays[k]]));
+  }
+
+  /** What the drawn loss was at each moment. */
+  #costs() {
+    const costs = this.moments.at.map((_, k) => {
+      this.#setTo(k);
+      return this.graph.value(this.graph.root).data[0];
+    });
+    this.graph.reset();
+    return costs;
   }
 
   #answer(text, answer) {
@@ -122,10 +147,15 @@ export class Page {
   render() {
     this.#layOut();
     const { state, graph, data } = this;
-    const shown = this.#view();
-    this.drawing.show(shown);
+    const neurons = state.view === "neurons" && this.neurons;
+    const shown = neurons ? neurons.show() : this.#view();
+    this.place.hidden = Boolean(neurons);
+    if (this.neurons) this.neurons.root.hidden = !neurons;
+    if (!neurons) this.drawing.show(shown);
     this.drawing.choose(state.source);
-    this.toolbar.show(state);
+    this.toolbar.show({ ...state, size: graph.value(state.source).data.length });
+    this.second.root.hidden = !shown.second;
+    if (shown.second) this.second.show(shown.second);
     this.stepper.show(state, shown);
     this.table.root.hidden = !shown.table;
     if (shown.table) this.table.show(shown.table);
@@ -166,7 +196,8 @@ export class Page {
       graph.set(state.source, i, x);
       return graph.value(graph.root).data[0];
     };
-    this.curve.show({ z: graph.node(graph.root).name, t: node.name, at, value, slope, reach: rangeOf(at) / 2, evaluate });
+    this.curve.show({ z: graph.node(graph.root).name, t: node.name, at, value, slope, reach: rangeOf(at) / 2, evaluate, fresh: this.fresh });
+    this.fresh = false;
     graph.set(state.source, i, at);
     return undefined;
   }
@@ -206,7 +237,7 @@ export class Page {
   #key(event) {
     const field = event.composedPath()[0];
     if (["INPUT", "TEXTAREA", "SELECT"].includes(field.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
-    const views = { p: "paths", f: "flow", s: "step", c: "compare" };
+    const views = { p: "paths", f: "flow", s: "step", c: "compare", ...(this.neurons ? { n: "neurons" } : {}) };
     const steps = { ArrowRight: 1, ArrowLeft: -1 };
     if (event.key in views) this.change({ view: views[event.key], step: 0 });
     else if (event.key in steps && this.state.view === "step") this.stepper.by(steps[event.key]);
@@ -222,6 +253,7 @@ export class Page {
 export function mount(host, data, styles) {
   const root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
   root.replaceChildren(html("style", {}, styles));
-  return new Page(root, data);
+  host.page = new Page(root, data);
+  return host.page;
 }
 

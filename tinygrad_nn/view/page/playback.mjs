@@ -5,13 +5,23 @@ import { formatNumber } from "./notation.mjs";
 
 const [WIDTH, HEIGHT] = [260, 80];
 
+/** The snapshots of a program: `{unit, at, parameters}`, for each parameter its arrays at all moments. */
+export function momentsOf({ snapshots, at, unit }) {
+  const arrays = (text) => {
+    const numbers = new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+    const n = numbers.length / at.length;
+    return at.map((_, k) => numbers.subarray(k * n, (k + 1) * n));
+  };
+  return { unit, at, parameters: Object.fromEntries(snapshots.map(({ node, numbers }) => [node, arrays(numbers)])) };
+}
+
 export class Playback {
-  /** `snapshots`: `{unit, at: [0, 1 ...], cost: [...], parameters: {id: [array, ...]}}`; `go(k)` shows one of them. */
-  constructor(snapshots, go) {
-    this.snapshots = snapshots;
-    this.k = snapshots.at.length - 1;
+  /** The moments, what the loss was at each, and `go(k)`, which shows one of them. */
+  constructor(moments, cost, go) {
+    this.snapshots = { ...moments, cost };
+    this.k = moments.at.length - 1;
     this.go = go;
-    this.slider = html("input", { type: "range", min: 0, max: this.k, value: this.k, "aria-label": snapshots.unit, oninput: (event) => this.to(Number(event.target.value)) });
+    this.slider = html("input", { type: "range", min: 0, max: this.k, value: this.k, "aria-label": moments.unit, oninput: (event) => this.to(Number(event.target.value)) });
     this.play = html("button", { type: "button", onclick: () => this.#toggle() }, "play");
     this.said = html("p", {});
     this.dot = svg("circle", { r: 4, class: "here" });

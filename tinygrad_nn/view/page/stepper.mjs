@@ -37,6 +37,7 @@ export class Stepper {
     set(this.slider, "max", steps - 1);
     this.slider.value = step;
     set(this.slider, "aria-valuetext", caption);
+    this.mistake.value = state.mistake;
     write(this.caption, caption);
     write(this.score, state.asked ? `${state.right} of ${state.asked} right` : "");
     list(this.notes, notes, () => html("p", {}), (p, text) => {

@@ -2,7 +2,7 @@
 
 import { html, set } from "./dom.mjs";
 
-const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", compare: "Compare" };
+const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", neurons: "Neurons", compare: "Compare" };
 
 export class Toolbar {
   constructor(data, sources, change, save) {
@@ -11,7 +11,7 @@ export class Toolbar {
       ...sources.map(({ id, name }) => html("option", { value: id }, name)));
     this.element = html("input", { type: "number", min: "1", placeholder: "all", "aria-label": "element of the array", oninput: (event) => this.#element(event.target.value) });
     this.of = html("label", {}, "element ", this.element);
-    this.views = Object.entries(VIEWS).map(([view, name]) => html("button", { type: "button", "data-view": view, onclick: () => change({ view, step: 0 }) }, name));
+    this.views = Object.entries(VIEWS).filter(([view]) => view !== "neurons" || data.program.layers?.length).map(([view, name]) => html("button", { type: "button", "data-view": view, onclick: () => change({ view, step: 0 }) }, name));
     this.theme = html("button", { type: "button", onclick: () => this.#theme() }, "dark");
     const lecture = html("button", { type: "button", title: "large type, full screen (key l)", onclick: () => this.lecture() }, "lecture");
     const search = html("input", { type: "search", placeholder: "find a node", "aria-label": "find a node", onchange: (event) => this.#find(event.target.value, sources) });

@@ -27,7 +27,7 @@ def page_data(scene: Scene, engine: str | None = None, timeout: float = 10.0, th
     """What the page's script takes: the program, boxes and arrows with their places in windows of two widths."""
     chosen, layouts = _laid_out(scene, engine, timeout)
     parts = _parts(chosen)
-    assert scene.program is not None
+    assert scene.program is not None, "only scenes with a program are living"
     return {
         "title": scene.title,
         "theme": theme,
@@ -36,7 +36,7 @@ def page_data(scene: Scene, engine: str | None = None, timeout: float = 10.0, th
         "clusters": [{"id": c.id, "label": c.label} for c in chosen.clusters],
         "notes": [{"text": note.text, "bad": note.bad} for note in chosen.notes],
         "layouts": [_as_data(places) for places in layouts],
-        "program": as_json._plain(scene.program),
+        "program": as_json.as_plain(scene.program),
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -22,7 +24,8 @@ from tinygrad_nn.rule_trees import (
     rule_tree,
 )
 from tinygrad_nn.view.graph.computation import ComputationGraph, Constant
-from tinygrad_nn.view.program_record import Operation, Program, ProgramNode
+from tinygrad_nn.view.graph.network import Network
+from tinygrad_nn.view.program_record import DenseLayer, Operation, Program, ProgramNode, Snapshot, Start
 from tinygrad_nn.view.scenes.operations import Ids, role
 
 __all__ = ["program_of"]
@@ -33,12 +36,46 @@ EXACT = 2.0**53  # whole numbers up to here are numbers of a browser as well
 PRECISIONS = ("float64", "float32")
 
 
-def program_of(graph: ComputationGraph) -> Program:
-    """The program of a recorded graph, with the ids that boxes and arrows have; with the reason if it is not live."""
+def program_of(graph: ComputationGraph, start: Start | None = None, snapshots: Any = None) -> Program:
+    """The program of a recorded graph, with the ids that boxes and arrows have; with the reason if it is not live.
+
+    `snapshots` has the values of parameters during a training, see `tn.training.Snapshots`.
+    """
     reason = _too_much(graph)
-    if reason:
-        return Program(Ids(graph).nodes[graph.root.index], reason=reason)
-    return _Writer(graph).program()
+    found = Program(graph.key(graph.root), reason=reason) if reason else _Writer(graph).program()
+    layers = () if reason else _layers(graph)
+    found = dataclasses.replace(found, start=start or Start(), layers=layers)
+    return found if snapshots is None or reason else _with_snapshots(graph, found, snapshots)
+
+
+def _layers(graph: ComputationGraph) -> tuple[DenseLayer, ...]:
+    """The dense layers of a graph, where each stands on the one before."""
+    try:
+        layers = Network(graph).layers
+    except ValueError:
+        return ()
+    return tuple(
+        DenseLayer(*("" if node is None else graph.key(node) for node in (x.W, x.b, x.before, x.Z, x.A)))
+        for x in layers
+    )
+
+
+def _with_snapshots(graph: ComputationGraph, program: Program, snapshots: Any) -> Program:
+    """What parameters were.  ValueError where the graph was made from none of them."""
+    kept = [node for node in graph.nodes if node.op is None and node in snapshots.values]
+    if not kept:
+        name = graph.name(graph.root)
+        raise ValueError(f"draw: {name} was made from none of the parameters that snapshots= has values of")
+    return dataclasses.replace(
+        program,
+        snapshots=tuple(Snapshot(graph.key(node), _in_base64(snapshots.values[node])) for node in kept),
+        at=tuple(snapshots.at),
+        unit=snapshots.unit,
+    )
+
+
+def _in_base64(arrays: Any) -> str:
+    return base64.b64encode(np.asarray(arrays, dtype="<f4").tobytes()).decode()
 
 
 def _too_much(graph: ComputationGraph) -> str:

@@ -40,3 +40,16 @@ def network():
         Z = (W @ A + b).named(f"Z{layer}")
         A = tn.tanh(Z).named(f"A{layer}")
     return tn.mse(A, rng.normal(size=(1, 5))).named("J")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium that Playwright drives."""
+    api = pytest.importorskip("playwright.sync_api")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("there is no Chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()

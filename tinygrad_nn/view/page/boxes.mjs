@@ -18,7 +18,7 @@ export function boxOf(box, [x, y, w, h], on) {
   const parts = { fields: [], pips: svg("g", { class: "pips" }) };
   const tip = svg("title", {}, box.tip ?? "");
   const group = svg("g", {
-    class: `box ${box.role}`, "data-id": box.id, tabindex: "0", role: "button", "aria-label": box.title,
+    class: `box ${box.role}`, "data-id": box.id, tabindex: "0", role: "button",
     transform: `translate(${x} ${y})`, onclick: () => on(box), onkeydown: (e) => pressed(e) && on(box),
   }, tip);
   const corner = box.role === "parameter" ? 0 : 10;

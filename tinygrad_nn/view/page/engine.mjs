@@ -23,9 +23,15 @@ class Graph {
     const rules = (program.rules ?? []).map(ruleFrom);
     const operations = new Map((program.operations ?? []).map((op) => [op.name, op]));
     this.ready = new Map([...this.byId].map(([id, node]) => [id, preparedNode(node, rules, operations)]));
-    this.reason = program.reason || this.unknownOperation(rules);
+    this.unknown = this.unknownOperation(rules);
+    this.reason = program.reason || this.unknown;
     this.recorded = new Map([...this.byId].map(([id, node]) => [id, arrayFrom(node)]));
     this.reset();
+  }
+
+  /** Whether its rules are known, so that local derivatives of the recorded point at least can be computed. */
+  get ruled() {
+    return !this.program.reason && !this.unknown;
   }
 
   get live() {
@@ -120,17 +126,17 @@ class Graph {
 
   sent(edgeId) {
     const edge = this.edge(edgeId);
-    return this.live ? (this.sweep.sent.get(`${edge.target}.${edge.slot}`) ?? null) : null;
+    return this.ruled ? (this.sweep.sent.get(`${edge.target}.${edge.slot}`) ?? null) : null;
   }
 
   vjp(edgeId, g) {
-    return this.live ? edgeVjp(this, this.edge(edgeId), g) : null;
+    return this.ruled ? edgeVjp(this, this.edge(edgeId), g) : null;
   }
 
   local(edgeId) {
     const edge = this.edge(edgeId);
     if (!edge.flows || this.value(edge.source).size !== 1 || this.value(edge.target).size !== 1) return null;
-    return this.live ? slopeOf(this, edge) : numberFrom(this.node(edge.target).slopes[edge.slot]);
+    return this.ruled ? slopeOf(this, edge) : numberFrom(this.node(edge.target).slopes[edge.slot]);
   }
 
   /** The paths from a node, or from one element of it, to the root. */

@@ -1,6 +1,6 @@
 // The factored form of a gradient: a product of sums of products, split where all paths meet.
 
-import { formatNumber } from "./numbers.mjs";
+import { formatNumber, sumOf } from "./notation.mjs";
 import { PathGraph } from "./path_graph.mjs";
 
 const DEEPEST = 6;  // sums within sums that are written out
@@ -11,26 +11,27 @@ export function factoredText(owner) {
   let single = [];
   for (const segment of [...segments, null]) {
     if (segment !== null && segment.length === 1) {
-      single.push(edgeText(owner, segment[0].edge, true));
+      single.push(edgeText(owner, segment[0].edge));
       continue;
     }
     if (single.length) texts.push(productText(single));
     single = [];
     if (segment !== null) texts.push(sumText(owner, segment, DEEPEST));
   }
-  return texts.join("·") || "1";
+  const text = productText(texts);
+  return texts.length === 1 && segments.length === 1 && text.startsWith("(") ? text.slice(1, -1) : text;
 }
 
-/** A product without the factors that are 1. */
+/** A product without the factors that are 1, of which only the first may begin with a minus sign. */
 function productText(texts) {
-  return texts.filter((text) => text !== "1").join("·") || "1";
+  const [first = "1", ...others] = texts.filter((text) => text !== "1");
+  return [first, ...others.map((text) => (text.startsWith("−") ? `(${text})` : text))].join("·");
 }
 
-function edgeText(owner, edge, bracketed) {
+function edgeText(owner, edge) {
   const name = (id) => owner.graph.node(id)?.name ?? id;
   if (!owner.scalar) return `∂${name(edge.target)}/∂${name(edge.source)}`;
-  const text = formatNumber(owner.slope(edge));
-  return bracketed && text.startsWith("−") ? `(${text})` : text;
+  return formatNumber(owner.slope(edge));
 }
 
 /** The ways between two vertices as a sum in brackets, or how many there are where that gets too long. */
@@ -38,7 +39,7 @@ function sumText(owner, steps, depth) {
   const branches = depth > 0 ? branchesOf(owner, steps) : [];
   if (branches.length === 0) return `(${countOf(owner, steps)} paths)`;
   const terms = branches.flatMap((branch) => termsOf(owner, branch, depth));
-  return terms.length === 1 ? terms[0] : `(${terms.join(" + ")})`;
+  return terms.length === 1 ? terms[0] : `(${sumOf(terms)})`;
 }
 
 /** The text of one way; a sum within a sum, with nothing but ones beside it, is part of the sum. */
@@ -51,7 +52,7 @@ function termsOf(owner, branch, depth) {
     const at = branch.indexOf(sums[0]);
     if (inner.length) return inner.flatMap((some) => termsOf(owner, [...branch.slice(0, at), ...some, ...branch.slice(at + 1)], depth));
   }
-  return [productText(branch.map((segment) => (segment.length === 1 ? edgeText(owner, segment[0].edge, true) : sumText(owner, segment, depth - 1))))];
+  return [productText(branch.map((segment) => (segment.length === 1 ? edgeText(owner, segment[0].edge) : sumText(owner, segment, depth - 1))))];
 }
 
 const idOf = (id) => id.replace(/\[\d+\]$/, "");

@@ -9,6 +9,7 @@ import { exported } from "./exporting.mjs";
 import { Inputs, rangeOf } from "./inputs.mjs";
 import { Neurons } from "./neurons_view.mjs";
 import { inspected } from "./inspect.mjs";
+import { formatNumber } from "./notation.mjs";
 import { PathTable } from "./path_table.mjs";
 import { pathsView } from "./paths_view.mjs";
 import { Playback, momentsOf } from "./playback.mjs";
@@ -254,6 +255,7 @@ export function mount(host, data, styles) {
   const root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
   root.replaceChildren(html("style", {}, styles));
   host.page = new Page(root, data);
+  host.page.formatNumber = formatNumber; // for tests
   return host.page;
 }
 

@@ -1,0 +1,413 @@
+"""The living page in a real browser: what a reader moves, clicks and types, and what must hold while they do."""
+
+import json
+import re
+import xml.dom.minidom
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures_for_pages import PAGES, diamonds, founding, network, xor
+
+import tinygrad_nn as tn
+from tinygrad_nn.notation import format_number
+
+pytestmark = pytest.mark.browser
+
+AXE = Path(__file__).parent / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture
+def opened(chromium, tmp_path):
+    """Opens the page of a picture: `opened(picture)`; nothing may be requested, and no error logged."""
+    contexts = []
+
+    def open_page(picture, width=1280, scheme="light", content=None):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.wrong, page.asked = [], []
+        page.on("console", lambda message: page.wrong.append(message.text))
+        page.on("pageerror", lambda error: page.wrong.append(error.stack))
+        page.on("request", lambda request: page.asked.append(request.url))
+        file = tmp_path / f"page{len(contexts)}.html"
+        file.write_text(picture.html() if content is None else content, "utf-8")
+        page.goto(file.as_uri())
+        page.wait_for_selector("[data-live]", state="attached")
+        page.wait_for_function("document.querySelector('[data-live]').page !== undefined")
+        page.root = page.locator("[data-live]").first
+        return page
+
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            assert page.wrong == []
+            assert [url for url in page.asked if not url.startswith(("file:", "data:", "blob:"))] == []
+        context.close()
+
+
+def living(page, script, *args):
+    """The value of a script about `page`, the living page, as JSON."""
+    return page.evaluate(f"(args) => {{ const page = document.querySelector('[data-live]').page; {script} }}", list(args))
+
+
+def numbers(page, what, node):
+    return living(page, f"return [...page.graph.{what}(args[0]).data]", node)
+
+
+def total(page):
+    return page.locator("tr.total td").nth(4).inner_text()
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 700])
+def test_every_page_can_be_read(opened, name, scheme, width):
+    page = opened(PAGES[name](), width, scheme)
+    views = living(page, "return page.toolbar.views.map((button) => button.dataset.view)")
+    for view in views:
+        living(page, "page.change({ view: args[0], step: 2 })", view)
+        found = living(page, MEASURED)
+        assert found["smallest"] >= 11, view
+        assert found["pale"] == [], view
+        assert found["outside"] == [], view
+        assert found["wide"] <= width, view
+    assert living(page, "return page.checked?.ok ?? true")
+
+
+MEASURED = """
+const channels = (color) => (color.match(/[\\d.]+/g) ?? [0, 0, 0]).map(Number);
+const light = (color) => channels(color).slice(0, 3).map((c) => c / 255)
+  .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const contrast = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+const paper = getComputedStyle(page.root).backgroundColor;
+const seen = (e) => e.getClientRects().length && e.textContent.trim() && getComputedStyle(e).visibility !== "hidden";
+const texts = [...page.root.querySelectorAll("*")].filter((e) => seen(e) && [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) && !["TITLE", "title", "OPTION"].includes(e.tagName));
+const pale = [], outside = [];
+let smallest = 99;
+for (const e of texts) {
+  const style = getComputedStyle(e);
+  smallest = Math.min(smallest, parseFloat(style.fontSize));
+  const vector = e instanceof SVGElement;
+  if (e.closest(".heat") || e.closest(".faint") || e.closest(".box.lit") || e.closest(".box.done") || e.closest("button")) continue;
+  const ratio = contrast(vector ? style.fill : style.color, paper);
+  if (ratio < 4.5) pale.push([e.textContent, ratio]);
+}
+for (const box of page.root.querySelectorAll(".drawing:not(.neurons) .box")) {
+  const frame = box.querySelector(".frame").getBoundingClientRect();
+  if (!frame.width) continue;
+  for (const text of box.querySelectorAll("text")) {
+    const at = text.getBoundingClientRect();
+    if (text.textContent && (at.left < frame.left - 1 || at.right > frame.right + 1 || at.top < frame.top - 1 || at.bottom > frame.bottom + 1)) outside.push([box.dataset.id, text.textContent]);
+  }
+}
+return { smallest, pale, outside, wide: document.documentElement.scrollWidth };
+"""
+
+
+# --- what a reader does ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [0.7, -1.25, 0.0, 3.0])
+def test_everything_follows_an_input(opened, at):
+    page = opened(tn.draw(founding()))
+    page.get_by_label("t, as a number").fill(str(at))
+    t, z = tn.tensor(at, requires_grad=True), None
+    x, y = tn.exp(t), t**2
+    z = tn.sin(x**2 + y**2)
+    paths = tn.paths(z, t)
+    assert total(page) == f"= {format_number(paths.gradient)}"
+    rows = page.locator("tr.row")
+    assert [rows.nth(i).locator("td").nth(4).inner_text() for i in (0, 1)] == [
+        f"= {format_number(p.contribution)}" for p in paths
+    ]
+    assert numbers(page, "value", "n7") == pytest.approx([z.item()], rel=1e-14)
+    assert f"slope {format_number(paths.gradient)}" in page.locator("section[aria-label=curve] h2").inner_text()
+    page.get_by_role("button", name="reset").click()
+    assert total(page) == "= −5.5543"
+
+
+def test_a_node_that_is_clicked_is_what_the_table_is_about(opened):
+    page = opened(tn.draw(founding()))
+    page.locator(".box[data-id=n2]").click()
+    assert page.locator("section.table h2").first.inner_text() == "dz/dx = one path"
+    inspected = page.locator("section.inspect").inner_text()
+    assert "x = exp(t)" in inspected
+    assert "test_page.py" in inspected or "pictures_for_pages.py" in inspected
+    page.get_by_label("find a node").fill("t")
+    page.get_by_label("find a node").press("Enter")
+    assert page.locator("section.table h2").first.inner_text() == "dz/dt = sum over 2 paths"
+
+
+def test_a_row_that_is_pointed_at_keeps_only_its_lane(opened):
+    page = opened(tn.draw(founding()))
+    page.locator("tr.row").nth(1).hover()
+    aside = living(page, "return [...page.root.querySelectorAll('.aside')].map((lane) => lane.className.baseVal)")
+    assert aside
+    assert all("lane1" in name for name in aside)
+    page.locator("h1").hover()
+    assert living(page, "return page.root.querySelectorAll('.aside').length") == 0
+
+
+def test_flow_is_what_the_path_algebra_says(opened):
+    v, t = diamonds(5)
+    page = opened(tn.draw(v))
+    paths = tn.paths(v, t)
+    page.get_by_role("button", name="Flow").click()
+    shown = living(page, "return [...page.graph.paths(page.state.source, { element: null }).flow.values()]")
+    assert sorted(shown) == pytest.approx(sorted(paths.flow.values()), rel=1e-9)
+    assert page.locator("section.table h2").first.inner_text() == "dv/dt = sum over 32 paths"
+    factored = [line for line in tn.draw(v).scene.table.rest if line.startswith("Factored")]
+    assert factored[0] in page.locator("section.table").first.inner_text()
+
+
+# --- step by step ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mistake", [None, "assign", "order"])
+def test_steps_say_what_films_say(opened, mistake):
+    film = tn.draw(founding(), steps=True, mistake=mistake)
+    page = opened(film)
+    for k, (frame, caption) in enumerate(zip(film.frames, film.captions, strict=True)):
+        if k:
+            page.get_by_label("step forward").click()
+        assert page.locator("p.step").inner_text().split() == caption.split()
+        notes = page.locator("section[aria-label=steps] .notes").inner_text().split("\n")
+        assert [n for n in notes if n] == [note.text for note in frame.scene.caption.notes]
+    page.get_by_label("step back").click()
+    assert page.locator("p.step").inner_text().split() == film.captions[-2].split()
+
+
+def test_numbers_are_predicted_before_they_are_shown(opened):
+    page = opened(tn.draw(founding(), steps=True))
+    page.get_by_label("predict first").check()
+    page.get_by_label("step forward").click()
+    assert page.locator("p.step").inner_text() == "1 z fires: what does it send?"
+    assert "0.9356" not in page.locator(".drawing .on-arrow").all_inner_texts()
+    page.get_by_label("to ").fill("-0.9356")
+    page.get_by_role("button", name="check").click()
+    assert "1 of 1 right" in page.locator("section[aria-label=steps]").inner_text()
+    assert "it sends −0.9356" in page.locator("p.step").inner_text()
+    page.get_by_label("step forward").click()
+    page.get_by_label("to ").first.fill("5")
+    page.get_by_role("button", name="check").click()
+    assert "1 of " in page.locator("section[aria-label=steps]").inner_text()
+
+
+def test_all_can_be_done_by_keyboard(opened):
+    page = opened(tn.draw(founding()))
+    page.keyboard.press("Tab")
+    focused = "document.querySelector('[data-live]').shadowRoot.activeElement"
+    assert page.evaluate(f"{focused}.getAttribute('aria-label')") == "paths from"
+    page.locator(".box[data-id=n1]").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(f"{focused}.dataset.id") == "n2"
+    page.keyboard.press("Enter")
+    assert page.evaluate(f"{focused}.dataset.id") == "n2"  # focus survives
+    assert page.locator("section.table h2").first.inner_text() == "dz/dx = one path"
+    page.keyboard.press("s")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("p.step").inner_text().startswith("1 z fires")
+    assert page.locator("[aria-live]").inner_text().startswith("1 z fires")
+    for key, view in (("f", "flow"), ("c", "compare"), ("p", "paths")):
+        page.keyboard.press(key)
+        assert living(page, "return page.state.view") == view
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+def test_units_are_those_of_the_network(opened):
+    J, net, X, _ = xor()
+    page = opened(tn.draw(J))
+    page.get_by_role("button", name="Neurons").click()
+    A1 = net.layers[0](X).value if hasattr(net, "layers") else net[0](X).value
+    for example in (1, 3):
+        page.get_by_label("example").fill(str(example))
+        found = living(page, "return [0, 1, 2, 3].map((i) => page.neurons.numbers(1, i).a)")
+        assert found == pytest.approx(list(A1[:, example - 1]), rel=1e-12)
+    page.locator("[data-unit='1,2']").click()
+    tables = page.locator("section.table")
+    assert tables.nth(0).locator("h2").inner_text() == "What comes back to unit 3 of layer 1"
+    assert tables.nth(1).locator("h2").inner_text() == "What unit 3 of layer 1 computes"
+    assert "the bias" in tables.nth(1).inner_text()
+
+
+def test_a_training_is_played_back(opened):
+    J, net, X, Y = xor()
+    snapshots = tn.training.Snapshots(net)
+    optimizer = tn.optim.Adam(net.parameters(), lr=0.05)
+    tn.fit(net, "mse", optimizer, (X.value, Y), epochs=30, callbacks=[snapshots], progress=False)
+    picture = tn.draw(tn.mse(net(X), Y).named("J"), snapshots=snapshots)
+    page = opened(picture)
+    parameters = list(net.parameters())
+    for k in (0, 10, 30):
+        page.get_by_label("epoch", exact=True).fill(str(k))
+        for parameter in parameters:
+            parameter.data = snapshots.values[parameter][k]
+        cost = tn.mse(net(X), Y).item()
+        assert numbers(page, "value", living(page, "return page.graph.root"))[0] == pytest.approx(cost, rel=1e-5)
+        assert f"epoch {k}: cost {format_number(cost)}"[:18] in page.locator("section[aria-label=training]").inner_text()
+    assert len(tn.draw(tn.mse(net(X), Y), snapshots=snapshots).html().encode()) <= 300_000
+
+
+def test_a_nudge_runs_forward_and_is_predicted(opened):
+    page = opened(tn.draw(founding()))
+    page.get_by_role("button", name="nudge").click()
+    for _ in range(8):
+        page.get_by_label("step forward").click()
+    table = page.locator("section.table").first.inner_text()
+    assert "−5.5543 × (+0.005)" in table
+    assert "= −0.0278" in table
+    t = 0.505
+    actual = np.sin(np.exp(t) ** 2 + t**4) - np.sin(np.exp(0.5) ** 2 + 0.5**4)
+    assert f"the actual change is {format_number(actual)}" in table
+
+
+# --- what must hold --------------------------------------------------------------------------------------------------
+
+
+def test_sizes():
+    assert len(tn.draw(founding()).html().encode()) <= 150_000
+    assert len(tn.draw(founding())._repr_html_().encode()) <= 60_000
+
+
+def test_three_outputs_in_one_notebook(opened):
+    cell = tn.draw(founding())._repr_html_()
+    page = opened(None, content=f"<!doctype html><meta charset=utf-8><body>{cell}{cell}{cell}</body>")
+    page.wait_for_function("document.querySelectorAll('[data-live]').length === 3")
+    assert page.locator("[data-live]").count() == 3
+    page.get_by_label("t, as a number").nth(1).fill("0.7")
+    sums = [page.locator("[data-live]").nth(i).locator("tr.total td").nth(4).inner_text() for i in range(3)]
+    assert sums[0] == sums[2] == "= −5.5543"
+    assert sums[1] != sums[0]
+
+
+def test_a_viewer_without_scripts_shows_the_picture(chromium, tmp_path):
+    picture = tn.draw(founding())
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    for content, tag in ((picture.html(), "svg"), (picture._repr_html_(), "img")):
+        file = tmp_path / "page.html"
+        file.write_text(content, "utf-8")
+        page.goto(file.as_uri())
+        assert page.locator(tag).first.bounding_box()["height"] > 200
+    context.close()
+
+
+def test_it_works_in_a_sandbox(opened):
+    inner = tn.draw(founding()).html().replace("&", "&amp;").replace('"', "&quot;")
+    content = (
+        f'<!doctype html><iframe sandbox="allow-scripts" width=1200 height=900 srcdoc="{inner}"></iframe>'
+        "<div data-live></div><script>document.querySelector('[data-live]').page = null</script>"
+    )
+    page = opened(None, content=content)
+    frame = page.frame_locator("iframe")
+    frame.get_by_label("t, as a number").fill("0")
+    frame.locator("tr.total td").nth(4).wait_for()
+    assert frame.locator("tr.total td").nth(4).inner_text() == "= 1.0806"
+
+
+def test_a_file_of_json_stays_live():
+    picture = tn.draw(founding())
+    assert tn.view.Picture.from_json(picture.json()).html() == picture.html()
+    film = tn.draw(founding(), steps=True)
+    assert tn.view.Film.from_json(film.json()).html() == film.html()
+
+
+@pytest.mark.parametrize("name", ['<b>&"x', "</script><script>alert(1)</script>", "]]>", "<!--", "${x}", "\\u003c"])
+def test_names_stay_text(opened, name):
+    a = tn.tensor(2.0, requires_grad=True, name=name)
+    page = opened(tn.draw(tn.exp(a) * a, title=name))
+    assert page.locator("h1").inner_text() == name
+    assert page.locator(".box .title").first.text_content().startswith(name)
+    assert living(page, "return page.root.querySelectorAll('b, script').length") == 0
+    page.get_by_label("find a node").fill(name)
+    page.get_by_label("find a node").press("Enter")
+    assert page.locator("section.inspect h2").inner_text() == name
+
+
+def test_wrong_numbers_are_said_to_be_wrong(opened):
+    picture = tn.draw(founding())
+    plain = json.loads(picture.json())
+    node = next(n for n in plain["program"]["nodes"] if n["id"] == "n2")
+    node["gradient"] = [node["gradient"][0] * (1 + 1e-6)]
+    page = opened(tn.view.Picture.from_json(json.dumps(plain)))
+    assert "✗ the page computes" in page.locator(".page").inner_text()
+    assert not living(page, "return page.graph.live")
+    assert page.get_by_label("t, as a number").count() == 0
+
+
+def test_a_graph_that_is_not_live_says_why(opened):
+    a = tn.tensor(np.diag([1.0, 2.0, 4.0]), requires_grad=True, name="a")
+    page = opened(tn.draw(tn.linalg_eigvalsh(a).sum() if hasattr(tn, "linalg_eigvalsh") else np.linalg.eigvalsh(a).sum()))
+    assert "The numbers are those that were recorded" in page.locator(".page").inner_text()
+    big = tn.tensor(np.ones(30_000), requires_grad=True, name="big")
+    assert "data-tinygrad-nn" not in tn.draw((big * 2).sum()).html()
+
+
+def test_numbers_are_written_as_in_python(opened):
+    rng = np.random.default_rng(0)
+    xs = [*(rng.normal(size=3000) * 10.0 ** rng.integers(-12, 12, 3000)), *(np.arange(-2000, 2000) / 64),
+          *(rng.integers(-(10**8), 10**8, 2000) * 1.0), *(np.arange(10**6, 10**6 + 500) * 1.0), 0.0, -0.0, 5e-324,
+          1.7e308, 99999.5, 999999.5, 9.99995]  # fmt: skip
+    page = opened(tn.draw(founding()))
+    written = living(page, "return args.map(page.formatNumber)", *map(float, xs))
+    assert written == [format_number(float(x)) for x in xs]
+
+
+def test_the_present_view_is_saved_as_svg(opened):
+    page = opened(tn.draw(founding()), scheme="dark")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="save SVG").click()
+    text = Path(download.value.path()).read_text("utf-8")
+    assert xml.dom.minidom.parseString(text).documentElement.tagName == "svg"
+    assert "rgb(15, 23, 42)" in text
+    assert "x = exp(t)" in re.sub(r"<[^>]+>", "", text)
+
+
+def test_themes(opened):
+    page = opened(tn.draw(founding(), theme="dark"))
+    paper = "return getComputedStyle(page.root).backgroundColor"
+    assert living(page, paper) == "rgb(15, 23, 42)"
+    page.get_by_role("button", name="light", exact=True).click()
+    assert living(page, paper) == "rgb(255, 255, 255)"
+    assert living(opened(tn.draw(founding()), scheme="dark"), paper) == "rgb(15, 23, 42)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_by_axe(chromium, opened, scheme):
+    assert AXE.exists(), "run npm ci in tests/view/npm"
+    for picture in (tn.draw(founding()), tn.draw(xor()[0])):
+        page = opened(picture, scheme=scheme)
+        page.add_script_tag(content=AXE.read_text("utf-8"))
+        for view in living(page, "return page.toolbar.views.map((button) => button.dataset.view)"):
+            living(page, "page.change({ view: args[0], step: 2 })", view)
+            found = page.evaluate("axe.run().then(({ violations }) => violations)")
+            serious = [(v["id"], [n["target"] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")]
+            assert serious == [], view
+
+
+def test_updates_are_quick(opened):
+    for root, most in ((diamonds(20)[0], 16), (network(64, 32, 10, n=32), 50)):
+        page = opened(tn.draw(root, most=100))
+        times = living(page, """
+          const id = page.graph.nodes.find((n) => !page.graph.node(n).op && page.graph.node(n).tracked);
+          const x = page.graph.value(id).data[0];
+          return Array.from({ length: 60 }, (_, k) => { const t = performance.now(); page.move(id, 0, x + k / 1000);
+            page.root.getBoundingClientRect(); return performance.now() - t; });
+        """)  # fmt: skip
+        assert min(times) <= most
+
+
+def test_signs_differ_without_colour(opened):
+    v, _ = diamonds(5)
+    page = opened(tn.draw(v))
+    page.get_by_role("button", name="Flow").click()
+    dashes = living(page, """
+      const of = (sign) => [...page.root.querySelectorAll(`.arrow .${sign} .line`)].map((l) => getComputedStyle(l).strokeDasharray);
+      return { positive: of("positive"), negative: of("negative") };
+    """)  # fmt: skip
+    assert set(dashes["positive"]) == {"none"}
+    assert "none" not in dashes["negative"]
+    assert dashes["negative"]

@@ -65,7 +65,8 @@ class NotTraceable(Exception):  # noqa: N818  not an error of the user's
 def as_numbers(value: Any) -> Numbers:
     """An array as data."""
     array = np.asarray(value)
-    flat = [float(x) for x in array.ravel().tolist()]
+    single = array.dtype == np.float32  # whose own digits are fewer
+    flat = [float(str(x)) if single else float(x) for x in (array.ravel() if single else array.ravel().tolist())]
     if len(flat) > 1 and all(x == flat[0] and math.copysign(1, x) == math.copysign(1, flat[0]) for x in flat):
         flat = flat[:1]
     return Numbers(tuple(flat), array.shape, str(array.dtype))
@@ -209,7 +210,7 @@ class Placeholder(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         return BY_FUNCTION[function](*args, **kwargs)
 
     def __getitem__(self, index: Any) -> Any:
-        return self if index == () and isinstance(index, tuple) else getitem(self, index)
+        return self if isinstance(index, tuple) and not index else getitem(self, index)
 
     def as_index(self) -> Any:  # noqa: D102  inherited
         raise NotTraceable("it takes an index from the numbers")

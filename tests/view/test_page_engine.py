@@ -299,3 +299,152 @@ def test_paths_between_single_elements_agree(page):
             worst = max(worst, close([*sorted(found["listed"]), *scale], [*sorted(products), *scale]))
     print(f"{len(cases)} programs, worst error {worst:.1e}")
     assert worst < 1e-9
+
+
+# --- single precision, exact zeros, faults, what is not live ---------------------------------------------------------
+
+
+def number(value, name="t", dtype=np.float64):
+    return tn.tensor(value, requires_grad=True, name=name, dtype=dtype)
+
+
+def as_given(z):
+    return as_plain(program_of(ComputationGraph(z)))
+
+
+def test_single_precision_is_rounded_as_numpy_rounds_it(page):
+    programs = [r for r in map(lambda seed: Recorded(seed, np.float32), range(60)) if r.z.tracked and not r.program.reason]
+    assert sum("float32" in {node.dtype for node in r.program.nodes if node.op} for r in programs) > 30
+    found = page.evaluate(
+        "programs => programs.map((p) => { const c = load(p).check(); return [c.ok, c.worst, c.tolerance, c.faults.length]; })",
+        [as_plain(r.program) for r in programs],
+    )
+    print(max(error for _, error, _, _ in found))
+    assert all(ok for ok, *_ in found), [(r.function.seed, f) for r, f in zip(programs, found, strict=True) if not f[0]]
+    x = number([0.1, 0.7, -1.3], dtype=np.float32)
+    y = tn.tanh(x * 2.5) + 1.0 / (x * x + 3.0)
+    values = page.evaluate("p => { const g = load(p); return [...g.computed(g.root).data]; }", as_given(y))
+    np.testing.assert_allclose(values, y.value, rtol=1.2e-7)
+    assert np.array_equal(np.float32(values), values)
+
+
+BEHIND_A_CHOICE = {
+    "where": lambda x: tn.where(np.array([True, False]), x, tn.log(x)).sum(),
+    "a product": lambda x: (tn.where(np.array([True, False]), x, 0.0) * tn.sqrt(x * np.array([1.0, 0.0]))).sum(),
+    "maximum": lambda x: tn.maximum(tn.sqrt(x * np.array([1.0, 0.0])), np.array([0.5, 1.0])).sum(),
+    "indexing": lambda x: tn.sqrt(x * np.array([1.0, 0.0]))[0] * 2.0,
+    "relu of a matrix product": lambda x: tn.relu(np.array([[1.0, -1.0], [-9.0, -9.0]]) @ tn.log(x - np.array([0.0, 2.0]))).sum(),
+    "an accident": lambda x: ((x - x.value) ** 2 * tn.sqrt(x * np.array([1.0, 0.0]))).sum(),
+    "a reduction": lambda x: tn.max(tn.sqrt(x * np.array([1.0, 0.0]))),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND_A_CHOICE)
+@pytest.mark.filterwarnings("ignore")
+def test_exact_zeros_block(page, name):
+    x = number([1.5, 2.0])
+    z = BEHIND_A_CHOICE[name](x)
+    (expected,) = tn.gradients(z, x)
+    found = page.evaluate("p => [...load(p).gradient('n1').data]", as_given(z))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_wrong_number_is_found_and_the_page_stays_with_what_was_recorded(page):
+    t = number(0.5)
+    given = as_given(tn.sin(tn.exp(t) ** 2))
+    for node in given["nodes"]:
+        if node.get("op") == "exp":
+            node["value"] = [1.6487]
+    found = page.evaluate(
+        """p => { const g = load(p); const c = g.check(); let refused = "";
+        try { g.set("n1", 0, 1); } catch (error) { refused = error.message; }
+        return [c.ok, c.faults.map((f) => [f.id, f.what]), g.live, g.reason, refused, g.value("n2").item()]; }""",
+        given,
+    )
+    ok, faults, live, reason, refused, value = found
+    assert (ok, live, value) == (False, False, 1.6487)
+    assert faults[0] == ["n2", "the value"]
+    assert reason == "the page computes the value of v₁ differently"
+    assert refused == f"not live: {reason}"
+
+
+def test_what_is_not_live_shows_what_was_recorded(page):
+    x = number([[2.0, 1.0], [1.0, 2.0]])
+    t = tn.svdvals(x)[0]
+    z = tn.sin(t) * 2.0
+    found = page.evaluate(
+        """p => { const g = load(p); const e = g.edges.at(-1); const q = g.paths(e.source);
+        return [g.live, g.reason, g.value(g.root).item(), [...g.gradient("n1").data], g.local(e.id), q.gradient, String(q.count)]; }""",
+        as_given(z),
+    )
+    assert found[0] is False
+    assert found[1].startswith("svd: ")
+    np.testing.assert_allclose([found[2], *found[3], found[4]], [z.item(), *tn.gradients(z, x)[0].ravel(), 2.0])
+    assert found[5:] == [2.0, "1"]
+    unknown = as_given(tn.sin(number(0.5)))
+    unknown["nodes"][1]["op"] = "mystery"
+    assert page.evaluate("p => load(p).reason", unknown) == "the page does not know the operation mystery"
+
+
+FACTORED = {
+    "founding": lambda t: tn.sin(tn.exp(t) ** 2 + (t**2) ** 2),
+    "sums of products": lambda t: (lambda y: 7 * y + 11 * y + 13 * y)(2 * t + 3 * t + 5 * t),
+    "a sum within a sum": lambda t: t * t * (3 * t),
+    "diamonds": lambda t: (lambda v: tn.sin(v) + tn.cos(v))(tn.sin(t) + tn.cos(t)),
+    "crossing": lambda t: (lambda a, b: tn.sin(a * b) + a * b * a)(tn.exp(t), tn.cos(t)),
+    "negative": lambda t: -(t * -3.0) - t,
+    "nested": lambda t: tn.exp(t * t + tn.sin(t) * (t + 2 * t)) * t,
+}
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_the_factored_form_is_that_of_python(page, name):
+    t = number(0.5)
+    z = FACTORED[name](t)
+    expected = "·".join(map(str, tn.paths(z, t).factored()))
+    assert page.evaluate("p => load(p).paths('n1').factored()", as_given(z)) == expected
+
+
+def test_numbers_are_written_as_in_pictures(page):
+    rng = np.random.default_rng(0)
+    numbers = [*rng.normal(size=200), *(rng.normal(size=200) * 10.0 ** rng.integers(-12, 12, 200)), 0.0, -0.25, 36, 1e20]
+    numbers += [999999.5, 1e6, 0.001, -1.5584e-4, 0.5, 100.0, 12.5, 1e-300, math.inf, -math.inf, math.nan, 123456.0]
+    numbers = [float(x) for x in numbers]
+    found = page.evaluate(
+        "async (xs) => { const {formatNumber} = await import('./numbers.mjs'); return xs.map((x) => formatNumber(x)); }", numbers
+    )
+    assert found == [tn.notation.format_number(x) for x in numbers]
+
+
+def test_only_what_depends_on_a_change_is_computed_again(page):
+    t, u = number(0.5), number(2.0, "u")
+    z = tn.exp(t) * tn.sin(u)
+    found = page.evaluate(
+        """p => { const g = load(p); const done = []; const computed = g.computed.bind(g);
+        g.computed = (id) => { done.push(id); return computed(id); };
+        const [t, u] = ["t", "u"].map((name) => g.nodes.find((id) => g.node(id).name === name));
+        g.set(u, 0, 1); const z = g.value(g.root).item(); const first = [...done]; g.value(g.root); g.reset();
+        return [first.length, done.length, z, g.value(g.root).item(), g.gradient(t).item()]; }""",
+        as_given(z),
+    )
+    assert found[:2] == [2, 2]
+    np.testing.assert_allclose(found[2:], [math.exp(0.5) * math.sin(1), z.item(), z.item()], rtol=1e-14)
+
+
+def test_an_update_takes_less_than_a_frame(page):
+    v = number(0.5)
+    for _ in range(20):
+        v = tn.sin(v) + tn.cos(v)
+    rng = np.random.default_rng(0)
+    model = tn.nn.Sequential(tn.nn.Dense(64, 32, "relu", rng=0), tn.nn.Dense(32, 10, rng=1))
+    loss = tn.cross_entropy(model(rng.normal(size=(64, 32))), np.arange(32) % 10)
+    measure = """p => { const g = load(p); const leaf = g.nodes.find((id) => g.node(id).tracked && !g.node(id).op);
+        const times = [];
+        for (let i = 0; i < 30; i++) { const start = performance.now(); g.set(leaf, 0, 0.5 + i / 1000);
+          g.value(g.root); g.gradient(leaf); const q = g.paths(leaf); q.gradient; q.flow; q.count;
+          times.push(performance.now() - start); }
+        return times.sort((a, b) => a - b)[15]; }"""
+    times = [page.evaluate(measure, as_given(z)) for z in (v, loss)]
+    print("milliseconds", times)
+    assert times[0] < 16
+    assert times[1] < 50

@@ -38,6 +38,7 @@ export function arrayFrom({ value, shape = [], dtype = "float64" }) {
   const size = sizeOf(shape);
   const data = new Float64Array(size);
   for (let i = 0; i < size; i++) data[i] = numberFrom(value.length === 1 ? value[0] : value[i]);
+  if (dtype === "float32") data.forEach((v, i) => (data[i] = Math.fround(v)));  // which are written with fewer digits
   return new NdArray(shape, data, dtype);
 }
 

@@ -16,10 +16,10 @@ export function check(graph) {
   };
   if (!graph.live) return { ok: false, tolerance, worst: NaN, faults: [] };
   graph.reset();
-  for (const id of graph.nodes) {
-    const node = graph.node(id);
-    if (node.op) compare(id, "the value", graph.recorded.get(id), graph.computed(id));
-    if (node.gradient) compare(id, "the gradient", arrayFrom({ ...node, value: node.gradient }), graph.gradient(id));
+  const nodes = graph.nodes.map((id) => graph.node(id));
+  for (const { id, op } of nodes) if (op) compare(id, "the value", graph.recorded.get(id), graph.computed(id));
+  for (const node of nodes) {
+    if (node.gradient) compare(node.id, "the gradient", arrayFrom({ ...node, value: node.gradient }), graph.gradient(node.id));
   }
   return { ok: faults.length === 0, tolerance, worst, faults };
 }

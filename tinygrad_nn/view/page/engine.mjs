@@ -26,6 +26,7 @@ class Graph {
     this.unknown = this.unknownOperation(rules);
     this.reason = program.reason || this.unknown;
     this.recorded = new Map([...this.byId].map(([id, node]) => [id, arrayFrom(node)]));
+    this.between = new Map();  // the graphs of paths, by the node where they begin
     this.reset();
   }
 
@@ -141,7 +142,8 @@ class Graph {
 
   /** The paths from a node, or from one element of it, to the root. */
   paths(fromId, { limit = 1000, element = null } = {}) {
-    return pathsBetween(this, PathGraph.between(this, fromId), fromId, { limit, element });
+    if (!this.between.has(fromId)) this.between.set(fromId, PathGraph.between(this, fromId));
+    return pathsBetween(this, this.between.get(fromId), fromId, { limit, element });
   }
 
   /** Whether the recorded point comes out again; if not, the graph stays with what was recorded. */
@@ -168,7 +170,7 @@ function preparedNode(node, rules, operations) {
     dtype,
     params: parametersFrom(params),
     forward: forward < 0 ? null : rules[forward],
-    rules: (node.rules ?? []).map((k) => (k < 0 ? null : rules[k])),
+    rules: (node.rules ?? []).map((k) => (k < 0 ? null : (rules[k] ?? null))),
     operation: { kind: "", entries: "", selects: false, passes: false, matrix_product: false, ...operations.get(op) },
   };
 }

@@ -32,31 +32,27 @@ export class PathGraph {
 
   /** For each vertex the sum over all paths from it to the end of what is carried along; null is nothing. */
   backward(one, extend, combine) {
-    const values = this.nodes.map(() => null);
-    if (this.end >= 0) values[this.end] = one;
-    for (let i = this.steps.length - 1; i >= 0; i--) this.carry(values, this.steps[i], "to", "from", extend, combine);
+    const values = this.nodes.map((_, v) => (v === this.end ? one : null));
+    return this.carryBack(values, this.steps.length, extend, combine);
+  }
+
+  /** Backward over the steps before the i-th. */
+  carryBack(values, i, extend, combine) {
+    for (let k = i - 1; k >= 0; k--) carry(values, this.steps[k], "to", "from", extend, combine);
     return values;
   }
 
   /** For each vertex the sum over all paths from the starts to it. */
   forward(one, extend, combine) {
-    const values = this.nodes.map(() => null);
-    for (const v of this.starts) values[v] = one;
-    for (const step of this.steps) this.carry(values, step, "from", "to", extend, combine);
+    const values = this.nodes.map((_, v) => (this.starts.includes(v) ? one : null));
+    for (const step of this.steps) carry(values, step, "from", "to", extend, combine);
     return values;
-  }
-
-  carry(values, step, tail, head, extend, combine) {
-    const value = values[step[tail]];
-    const part = value === null ? null : extend(step.edge, value);
-    if (part === null) return;
-    const there = values[step[head]];
-    values[step[head]] = there === null ? part : combine(part, there);
   }
 
   /** The sum over the starts. */
   total(values, combine, empty) {
-    return this.starts.reduce((sum, v) => (values[v] === null ? sum : sum === empty ? values[v] : combine(sum, values[v])), empty);
+    const found = this.starts.map((v) => values[v]).filter((value) => value !== null);
+    return found.length ? found.reduce((a, b) => combine(a, b)) : empty;
   }
 
   /** Depth first from the end, by the first argument before the second: [edges from start to end, value]. */
@@ -84,13 +80,11 @@ export class PathGraph {
   }
 }
 
-const unchanged = (_, value) => value;
-const plusCounts = (a, b) => a + b;
-
-export function countsToEnd(graph) {
-  return graph.backward(1n, unchanged, plusCounts).map((n) => n ?? 0n);
-}
-
-export function countsFromStart(graph) {
-  return graph.forward(1n, unchanged, plusCounts).map((n) => n ?? 0n);
+/** What one vertex has, along a step to another. */
+function carry(values, step, tail, head, extend, combine) {
+  const value = values[step[tail]];
+  const part = value === null ? null : extend(step.edge, value);
+  if (part === null) return;
+  const there = values[step[head]];
+  values[step[head]] = there === null ? part : combine(part, there);
 }

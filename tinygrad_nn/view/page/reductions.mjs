@@ -1,6 +1,7 @@
 // Operations that gather elements along axes: sums, products, extremes, running ones, and what puts in order.
 
 import { NdArray, axesOf, axisMoved, axisOf, broadcastTo, mapped, reshaped, sizeOf, transposed } from "./arrays.mjs";
+import { logaddexp } from "./elementwise.mjs";
 
 /** A function of the numbers along some axes, which gives one number. */
 function reduction(f) {
@@ -18,8 +19,6 @@ function reduction(f) {
 
 const sumOf = (row) => row.reduce((sum, v) => sum + v, 0);
 const meanOf = (row) => sumOf(row) / row.length;
-const largestOf = (row) => row.reduce((a, b) => Math.max(a, b), -Infinity);
-const smallestOf = (row) => row.reduce((a, b) => Math.min(a, b), Infinity);
 
 function varianceOf(row, { ddof = 0 }) {
   const mean = meanOf(row);
@@ -78,30 +77,18 @@ function searchsorted([x, v], { side = "left" }) {
   return new NdArray(v.shape, data);
 }
 
-function logaddexpOf(a, b) {
-  const top = Math.max(a, b);
-  return top === -Infinity ? top : top + Math.log1p(Math.exp(Math.min(a, b) - top));
-}
-
 export const reductions = {
-  sum: reduction(sumOf),
-  mean: reduction(meanOf),
+  sum: reduction(sumOf), mean: reduction(meanOf), var: reduction(varianceOf), std: reduction(deviationOf),
   prod: reduction((row) => row.reduce((product, v) => product * v, 1)),
-  max: reduction(largestOf),
-  min: reduction(smallestOf),
-  var: reduction(varianceOf),
-  std: reduction(deviationOf),
+  max: reduction((row) => row.reduce((a, b) => Math.max(a, b), -Infinity)),
+  min: reduction((row) => row.reduce((a, b) => Math.min(a, b), Infinity)),
   any: reduction((row) => Number(row.some((v) => v !== 0))),
   all: reduction((row) => Number(row.every((v) => v !== 0))),
   argmax: reduction(firstBest((v, best) => v > best || Number.isNaN(v))),
   argmin: reduction(firstBest((v, best) => v < best || Number.isNaN(v))),
-  cumsum: running((a, b) => a + b),
-  cumprod: running((a, b) => a * b),
-  cummax: running((a, b) => Math.max(a, b)),
-  cummin: running((a, b) => Math.min(a, b)),
-  logcumsumexp: running(logaddexpOf),
+  cumsum: running((a, b) => a + b), cumprod: running((a, b) => a * b),
+  cummax: running((a, b) => Math.max(a, b)), cummin: running((a, b) => Math.min(a, b)),
+  logcumsumexp: running(logaddexp),
   _linear_scan: linearScan,
-  argsort: alongAxis(inOrder),
-  argpartition: alongAxis(inOrder),
-  searchsorted,
+  argsort: alongAxis(inOrder), argpartition: alongAxis(inOrder), searchsorted,
 };

@@ -78,15 +78,15 @@ function selected(shape, index) {
     } else if (advanced) {
       const given = asArray(part);
       arrays.push(new NdArray(given.shape, given.data.map((i) => (i < 0 ? i + n : i) * stride)));
-      where.push(parts.indexOf(part) < 0 ? 0 : offsets.length);
+      where.push(offsets.length);
     } else offsets.push([(part < 0 ? part + n : part) * stride]), dims.push([]);
   }
-  if (advanced) placeAdvanced(parts, arrays, where, offsets, dims);
+  if (advanced) placeAdvanced(arrays, where, offsets, dims);
   return [placesOf(offsets), dims.flat()];
 }
 
 /** Index arrays together are one axis, or several: in their own place, or in front where slices stand between them. */
-function placeAdvanced(parts, arrays, where, offsets, dims) {
+function placeAdvanced(arrays, where, offsets, dims) {
   const shape = broadcastShapes(...arrays.map((a) => a.shape));
   const along = new Float64Array(sizeOf(shape));
   for (const a of arrays) broadcastTo(a, shape).data.forEach((v, i) => (along[i] += v));
@@ -123,10 +123,6 @@ function take([x, indices], { axis = null }) {
   return getitem([flat], { index: onAxis(flat.ndim, axis ?? 0, indices) });
 }
 
-function untake([g, indices], { shape, axis }) {
-  return putitem([g], { shape, index: onAxis(shape.length, axis, indices) });
-}
-
 /** An index of arrays on all axes: `indices` on one, on the others the place itself. */
 function onEachAxis(shape, axis, indices) {
   const at = axisOf(axis, shape.length);
@@ -139,10 +135,6 @@ function onEachAxis(shape, axis, indices) {
 function takeAlongAxis([x, indices], { axis = -1 }) {
   const flat = axis === null ? reshaped(x, [x.size]) : x;
   return getitem([flat], { index: onEachAxis(flat.shape, axis ?? 0, indices) });
-}
-
-function untakeAlong([g, indices], { shape, axis }) {
-  return putitem([g], { shape, index: onEachAxis(shape, axis, indices) });
 }
 
 /** Columns with a 1 in the row of each label. */
@@ -246,32 +238,15 @@ function padded([x], { pad_width: widths, constant_values: value = 0 }) {
   return indexUpdate([filled(shape, value), x], { index });
 }
 
-const same = ([x]) => x;
-
 export const shaping = {
   reshape: ([x], { shape }) => reshaped(x, listOf(shape)),
-  transpose,
-  swapaxes,
-  moveaxis,
-  squeeze,
-  expand_dims: expandDims,
   broadcast_to: ([x], { shape }) => broadcastTo(x, shape),
-  concatenate,
-  stack,
-  tile,
-  roll,
-  flip,
-  tril: triangle((offset, k) => offset <= k),
-  triu: triangle((offset, k) => offset >= k),
-  copy: same,
-  take,
-  _untake: untake,
+  transpose, swapaxes, moveaxis, squeeze, expand_dims: expandDims, copy: ([x]) => x, tile, roll, flip,
+  tril: triangle((offset, k) => offset <= k), triu: triangle((offset, k) => offset >= k),
+  getitem, _putitem: putitem, index_update: indexUpdate, take,
+  _untake: ([g, indices], { shape, axis }) => putitem([g], { shape, index: onAxis(shape.length, axis, indices) }),
   take_along_axis: takeAlongAxis,
-  _untake_along: untakeAlong,
-  getitem,
-  _putitem: putitem,
-  index_update: indexUpdate,
-  _pad: padded,
-  one_hot: oneHot,
-  _label_columns: oneHot,
+  _untake_along: ([g, indices], { shape, axis }) => putitem([g], { shape, index: onEachAxis(shape, axis, indices) }),
+  one_hot: oneHot, _label_columns: oneHot,
+  concatenate, stack, _pad: padded,
 };

@@ -1,6 +1,7 @@
 // Convolutions and the windows that they see, and Fourier transforms of real signals as pairs of real arrays.
 
-import { axisMoved, axisOf, filled, pick, putBack, stridesOf } from "./arrays.mjs";
+import { axisMoved, axisOf, filled, pick, putBack, reshaped, stridesOf, transposed } from "./arrays.mjs";
+import { products } from "./products.mjs";
 
 // --- windows and convolutions ----------------------------------------------------------------------------------------
 
@@ -74,7 +75,7 @@ function convolutionToWeight([v, x], { target, ...how }) {
   return weight;
 }
 
-// --- Fourier transforms ----------------------------------------------------------------------------------------------
+// --- Fourier transforms, as products with a matrix of sines and cosines -------------------------------------------------
 
 /** By what the transform, and the way back, are multiplied. */
 function factorOf(norm, n, inverse) {
@@ -82,51 +83,39 @@ function factorOf(norm, n, inverse) {
   return (norm === "forward") !== inverse ? 1 / n : 1;
 }
 
-function rfft([x], { axis = -1, norm = "backward" }) {
-  const at = axisOf(axis, x.ndim);
-  const rows = axisMoved(x, at, -1);
-  const n = x.shape[at];
-  const m = Math.floor(n / 2) + 1;
-  const factor = factorOf(norm, n, false);
-  const y = filled([...rows.shape.slice(0, -1), m, 2]);
-  for (let r = 0; r < x.size / n; r++) {
+/** Rows of m pairs: cos and −sin of 2πkt/n, times a weight of each frequency. */
+function waves(n, m, weight) {
+  const y = filled([n, m, 2]);
+  for (let t = 0, i = 0; t < n; t++) {
     for (let k = 0; k < m; k++) {
-      for (let t = 0; t < n; t++) {
-        const angle = (-2 * Math.PI * ((k * t) % n)) / n;
-        y.data[2 * (r * m + k)] += factor * rows.data[r * n + t] * Math.cos(angle);
-        y.data[2 * (r * m + k) + 1] += factor * rows.data[r * n + t] * Math.sin(angle);
-      }
+      const angle = (2 * Math.PI * ((k * t) % n)) / n;
+      y.data[i++] = weight(k) * Math.cos(angle);
+      y.data[i++] = -weight(k) * Math.sin(angle);
     }
   }
-  return axisMoved(y, -2, at);
+  return y;
+}
+
+function rfft([x], { axis = -1, norm = "backward" }) {
+  const at = axisOf(axis, x.ndim);
+  const n = x.shape[at];
+  const matrix = waves(n, Math.floor(n / 2) + 1, () => factorOf(norm, n, false));
+  const rows = axisMoved(x, at, -1);
+  const y = products.matmul([rows, reshaped(matrix, [n, -1])]);
+  return axisMoved(reshaped(y, [...rows.shape.slice(0, -1), -1, 2]), -2, at);
 }
 
 function irfft([z], { n, axis = -1, norm = "backward" }) {
   const at = axis >= 0 ? axis : axis + z.ndim - 1;
-  const rows = axisMoved(z, at, -2);
   const m = z.shape[at];
-  const factor = factorOf(norm, n, true);
-  const count = z.size / (2 * m);
-  const y = filled([...rows.shape.slice(0, -2), n]);
-  for (let r = 0; r < count; r++) {
-    for (let t = 0; t < n; t++) {
-      for (let k = 0; k < m; k++) {
-        const alone = k === 0 || 2 * k === n;  // frequencies between these occur twice
-        const angle = (2 * Math.PI * ((k * t) % n)) / n;
-        const [real, imaginary] = [rows.data[2 * (r * m + k)], alone ? 0 : rows.data[2 * (r * m + k) + 1]];
-        y.data[r * n + t] += factor * (alone ? 1 : 2) * (real * Math.cos(angle) - imaginary * Math.sin(angle));
-      }
-    }
-  }
+  const times = (k) => (k === 0 || 2 * k === n ? 1 : 2) * factorOf(norm, n, true);  // those between the ends occur twice
+  const rows = axisMoved(z, at, -2);
+  const matrix = transposed(reshaped(waves(n, m, times), [n, 2 * m]), [1, 0]);
+  const y = products.matmul([reshaped(rows, [...rows.shape.slice(0, -2), 2 * m]), matrix]);
   return axisMoved(y, -1, at);
 }
 
 export const signals = {
-  _windows: windows,
-  _add_windows: addWindows,
-  _convolution: convolution,
-  _convolution_to_image: convolutionToImage,
-  _convolution_to_weight: convolutionToWeight,
-  _rfft: rfft,
-  _irfft: irfft,
+  _windows: windows, _add_windows: addWindows, _rfft: rfft, _irfft: irfft,
+  _convolution: convolution, _convolution_to_image: convolutionToImage, _convolution_to_weight: convolutionToWeight,
 };

@@ -26,13 +26,7 @@ export function erf(x) {
 }
 
 export function erfc(x) {
-  if (Math.abs(x) < 2) return x < 0.5 ? 1 - erfSeries(x) : erfcBetween(x);
-  return x > 0 ? erfcFraction(x) : x < 0 ? 2 - erfcFraction(-x) : x;
-}
-
-/** Where 1 − erf(x) would lose digits, and the fraction is slow. */
-function erfcBetween(x) {
-  return x < 1 ? 1 - erfSeries(x) : erfcFraction(x);
+  return x >= 1 ? erfcFraction(x) : 1 - erf(x);
 }
 
 /** Winitzki's formula (2008) and steps of Halley's method, as in the tables. */
@@ -69,10 +63,6 @@ export function gammaln(x) {
     sum += b / (k * (k - 1) * z ** (k - 1));
   });
   return sum - Math.log(product);
-}
-
-export function digamma(x) {
-  return polygamma(0, x);
 }
 
 function factorial(n) {
@@ -120,10 +110,6 @@ const NODES = Array.from({ length: 80 }, (_, k) => Math.cos((Math.PI * (k + 0.5)
 export function i0Slope(x, order) {
   const f = order % 2 ? Math.sinh : Math.cosh;
   return NODES.reduce((sum, c) => sum + c ** order * f(x * c), 0) / NODES.length;
-}
-
-export function i0(x) {
-  return i0Slope(x, 0);
 }
 
 /** The derivative of sin(πx)/(πx) of any order: its power series near 0, the product rule on x·sinc(x) further out. */

@@ -100,11 +100,13 @@ class _Writer:
         self.rules: dict[Rule, int] = {}
         self.numbers: dict[Any, int] = {}  # of rules, by operation, argument and form of the call
         self.reason = ""
+        self.finished = False  # it is not live: there are no rules
 
     def program(self) -> Program:
         """All of it."""
         nodes = [self._node(node) for node in self.graph.nodes]
         if self.reason:
+            self.finished = True
             nodes = [self._node(node) for node in self.graph.nodes]  # again, with the recorded slopes
         names = {node.op for node in nodes if node.op}
         names |= {step.op for rule in self.rules for step in rule.code}
@@ -138,11 +140,11 @@ class _Writer:
             "args": tuple(self._argument(by_slot.get(i), node.inputs[i]) for i in slots),
             "arrows": tuple(self.ids.arrows[by_slot[i].key] if i in by_slot else "" for i in slots),
             "params": plain_params(node.params or {}),
-            "rules": tuple(self._rule(node, i) if i in node.slots else -1 for i in slots),
             "forward": self._forward(node),
+            "rules": tuple(self._rule(node, i) if i in node.slots else -1 for i in slots),
             "formula": self.graph.formula(node),
             "words": tuple(self.graph.rule(by_slot[i]) or "" if i in node.slots else "" for i in slots),
-            "slopes": tuple(self._slope(node, i) for i in slots) if self.reason else (),
+            "slopes": tuple(self._slope(node, i) for i in slots) if self.finished else (),
         }
         return ProgramNode(**fields)
 
@@ -159,11 +161,15 @@ class _Writer:
             self.reason = self.reason or f"{self.graph.name(node)} has whole numbers above 2⁵³, which browsers round"
 
     def _rule(self, node: Any, slot: int) -> int:
+        if self.finished:
+            return 0
         op, args, params = node.op, _values(node), node.params
         return self._traced(node, slot, lambda: rule_tree(op, slot, node.value, args, params))
 
     def _forward(self, node: Any) -> int:
         op = node.op
+        if self.finished:
+            return -1
 
         def trace() -> Rule | None:
             tree = forward_tree(op, _values(node), node.params)

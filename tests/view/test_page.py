@@ -48,7 +48,9 @@ def opened(chromium, tmp_path):
 
 def living(page, script, *args):
     """The value of a script about `page`, the living page, as JSON."""
-    return page.evaluate(f"(args) => {{ const page = document.querySelector('[data-live]').page; {script} }}", list(args))
+    return page.evaluate(
+        f"(args) => {{ const page = document.querySelector('[data-live]').page; {script} }}", list(args)
+    )
 
 
 def numbers(page, what, node):
@@ -247,7 +249,9 @@ def test_a_training_is_played_back(opened):
             parameter.data = snapshots.values[parameter][k]
         cost = tn.mse(net(X), Y).item()
         assert numbers(page, "value", living(page, "return page.graph.root"))[0] == pytest.approx(cost, rel=1e-5)
-        assert f"epoch {k}: cost {format_number(cost)}"[:18] in page.locator("section[aria-label=training]").inner_text()
+        assert (
+            f"epoch {k}: cost {format_number(cost)}"[:18] in page.locator("section[aria-label=training]").inner_text()
+        )
     assert len(tn.draw(tn.mse(net(X), Y), snapshots=snapshots).html().encode()) <= 300_000
 
 
@@ -340,7 +344,9 @@ def test_wrong_numbers_are_said_to_be_wrong(opened):
 
 def test_a_graph_that_is_not_live_says_why(opened):
     a = tn.tensor(np.diag([1.0, 2.0, 4.0]), requires_grad=True, name="a")
-    page = opened(tn.draw(tn.linalg_eigvalsh(a).sum() if hasattr(tn, "linalg_eigvalsh") else np.linalg.eigvalsh(a).sum()))
+    page = opened(
+        tn.draw(tn.linalg_eigvalsh(a).sum() if hasattr(tn, "linalg_eigvalsh") else np.linalg.eigvalsh(a).sum())
+    )
     assert "The numbers are those that were recorded" in page.locator(".page").inner_text()
     big = tn.tensor(np.ones(30_000), requires_grad=True, name="big")
     assert "data-tinygrad-nn" not in tn.draw((big * 2).sum()).html()
@@ -384,7 +390,9 @@ def test_nothing_serious_by_axe(chromium, opened, scheme):
         for view in living(page, "return page.toolbar.views.map((button) => button.dataset.view)"):
             living(page, "page.change({ view: args[0], step: 2 })", view)
             found = page.evaluate("axe.run().then(({ violations }) => violations)")
-            serious = [(v["id"], [n["target"] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")]
+            serious = [
+                (v["id"], [n["target"] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")
+            ]
             assert serious == [], view
 
 

@@ -313,7 +313,9 @@ def as_given(z):
 
 
 def test_single_precision_is_rounded_as_numpy_rounds_it(page):
-    programs = [r for r in map(lambda seed: Recorded(seed, np.float32), range(60)) if r.z.tracked and not r.program.reason]
+    programs = [
+        r for r in map(lambda seed: Recorded(seed, np.float32), range(60)) if r.z.tracked and not r.program.reason
+    ]
     assert sum("float32" in {node.dtype for node in r.program.nodes if node.op} for r in programs) > 30
     found = page.evaluate(
         "programs => programs.map((p) => { const c = load(p).check(); return [c.ok, c.worst, c.tolerance, c.faults.length]; })",
@@ -333,7 +335,9 @@ BEHIND_A_CHOICE = {
     "a product": lambda x: (tn.where(np.array([True, False]), x, 0.0) * tn.sqrt(x * np.array([1.0, 0.0]))).sum(),
     "maximum": lambda x: tn.maximum(tn.sqrt(x * np.array([1.0, 0.0])), np.array([0.5, 1.0])).sum(),
     "indexing": lambda x: tn.sqrt(x * np.array([1.0, 0.0]))[0] * 2.0,
-    "relu of a matrix product": lambda x: tn.relu(np.array([[1.0, -1.0], [-9.0, -9.0]]) @ tn.log(x - np.array([0.0, 2.0]))).sum(),
+    "relu of a matrix product": lambda x: tn.relu(
+        np.array([[1.0, -1.0], [-9.0, -9.0]]) @ tn.log(x - np.array([0.0, 2.0]))
+    ).sum(),
     "an accident": lambda x: ((x - x.value) ** 2 * tn.sqrt(x * np.array([1.0, 0.0]))).sum(),
     "a reduction": lambda x: tn.max(tn.sqrt(x * np.array([1.0, 0.0]))),
 }
@@ -407,11 +411,19 @@ def test_the_factored_form_is_that_of_python(page, name):
 
 def test_numbers_are_written_as_in_pictures(page):
     rng = np.random.default_rng(0)
-    numbers = [*rng.normal(size=200), *(rng.normal(size=200) * 10.0 ** rng.integers(-12, 12, 200)), 0.0, -0.25, 36, 1e20]
+    numbers = [
+        *rng.normal(size=200),
+        *(rng.normal(size=200) * 10.0 ** rng.integers(-12, 12, 200)),
+        0.0,
+        -0.25,
+        36,
+        1e20,
+    ]
     numbers += [999999.5, 1e6, 0.001, -1.5584e-4, 0.5, 100.0, 12.5, 1e-300, math.inf, -math.inf, math.nan, 123456.0]
     numbers = [float(x) for x in numbers]
     found = page.evaluate(
-        "async (xs) => { const {formatNumber} = await import('./numbers.mjs'); return xs.map((x) => formatNumber(x)); }", numbers
+        "async (xs) => { const {formatNumber} = await import('./notation.mjs'); return xs.map((x) => formatNumber(x)); }",
+        numbers,
     )
     assert found == [tn.notation.format_number(x) for x in numbers]
 

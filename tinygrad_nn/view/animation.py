@@ -133,7 +133,7 @@ class Film:
         return self.svg()
 
     def _repr_html_(self) -> str:
-        still = notebook.image(self.svg(), self.title)
+        still = notebook.image(svg.small(self.svg()), self.title)
         return still if self.living is None or not self.living.is_living else self.living.living_cell(still)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:

@@ -177,7 +177,7 @@ class Picture:
         return self.svg()
 
     def _repr_html_(self) -> str:
-        still = notebook.image(self.svg(), self.scene.title)
+        still = notebook.image(svg.small(self.svg()), self.scene.title)
         return self.living_cell(still) if self.is_living else still
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:

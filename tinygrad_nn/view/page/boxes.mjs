@@ -16,11 +16,10 @@ export const fieldHeight = ({ rows, spelled }) => (rows ? rows * (spelled ? CELL
 /** The group of a box, and what of it changes. */
 export function boxOf(box, [x, y, w, h], on) {
   const parts = { fields: [], pips: svg("g", { class: "pips" }) };
-  const tip = svg("title", {}, box.tip ?? "");
   const group = svg("g", {
     class: `box ${box.role}`, "data-id": box.id, tabindex: "0", role: "button",
     transform: `translate(${x} ${y})`, onclick: () => on(box), onkeydown: (e) => pressed(e) && on(box),
-  }, tip);
+  });
   const corner = box.role === "parameter" ? 0 : 10;
   group.append(svg("rect", { class: "frame", width: w, height: h, rx: corner }));
   if (box.role === "output") group.append(svg("rect", { class: "inner", x: 3, y: 3, width: w - 6, height: h - 6, rx: 8 }));

@@ -47,10 +47,3 @@ export function arrow(points, width = 1.4) {
 }
 
 const path = (points) => `M${points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join("L")}`;
-
-/** Through the side of one box to the side of another, for arrows that no layout has placed. */
-export function between([x, y, w, h], [u, v, s, t], down) {
-  const [a, b] = down ? [[x + w / 2, y + h], [u + s / 2, v]] : [[x + w, y + h / 2], [u, v + t / 2]];
-  const bend = down ? [0, (b[1] - a[1]) / 2] : [(b[0] - a[0]) / 2, 0];
-  return [...a, a[0] + bend[0], a[1] + bend[1], b[0] - bend[0], b[1] - bend[1], ...b, ...b];
-}

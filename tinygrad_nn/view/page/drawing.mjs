@@ -30,7 +30,7 @@ export class Drawing {
   #arrow(each, onArrow) {
     const curve = this.layout.arrows[each.id];
     const group = svg("g", { class: "arrow", "data-id": each.id, onclick: () => onArrow(each) });
-    const text = svg("text", { class: "on-arrow", "text-anchor": "middle" }, svg("title", {}, each.tip ?? ""));
+    const text = svg("text", { class: "on-arrow", "text-anchor": "middle" });
     return { each, points: pointsOf(curve), group, text, at: this.layout.labels[each.id] ?? middle(curve) };
   }
 
@@ -60,10 +60,10 @@ export class Drawing {
   #fillLabel(text, [x, y], label, look, { faint, sends, wrong }) {
     set(text, "class", `on-arrow ${look}${faint ? " faint" : ""}${sends ? " strong" : ""}${wrong ? " bad" : ""}`);
     const lines = label.split("\n");
-    while (text.children.length > lines.length + 1) text.lastElementChild.remove();
+    while (text.children.length > lines.length) text.lastElementChild.remove();
     lines.forEach((line, i) => {
-      if (i + 1 >= text.children.length) text.append(svg("tspan", {}));
-      const span = text.children[i + 1];
+      if (i >= text.children.length) text.append(svg("tspan", {}));
+      const span = text.children[i];
       set(span, "x", x);
       set(span, "y", y + 4 + 13 * (i - (lines.length - 1) / 2));
       write(span, line);

@@ -118,7 +118,6 @@ export class Neurons {
     const texts = [level ? `z ${short(z)}` : "", `${name}${subscript(i + 1)} ${short(a)}`, delta === null ? "" : `δ ${short(delta)}`];
     texts.forEach((text, k) => write(group.children[k + 1], text));
     mark(group, "chosen", level === this.unit[0] && i === this.unit[1]);
-    set(group, "aria-label", `${level ? `layer ${level} unit` : "input"} ${i + 1}: ${texts.filter(Boolean).join(", ")}`);
   }
 
   /** Figure 3: w δ from every unit of the next layer, their sum, times σ′(z). */

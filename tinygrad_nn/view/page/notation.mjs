@@ -84,9 +84,3 @@ export function percent(part) {
 
 /** A noun with its number. */
 export const plural = (n, word) => `${count(n)} ${word}${String(n) === "1" ? "" : "s"}`;
-
-/** The shape of an array: `16 × 32`. */
-export function shapeText(shape) {
-  if (!shape.length) return "number";
-  return shape.length === 1 ? `${shape[0]} number${shape[0] === 1 ? "" : "s"}` : shape.join(" × ");
-}

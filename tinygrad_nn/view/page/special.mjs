@@ -20,17 +20,17 @@ function erfcFraction(x) {
   return Math.exp(-x * x) / SQRT_PI / (x + rest);
 }
 
-export function erf(x) {
+function erf(x) {
   if (Math.abs(x) < 2) return erfSeries(x);
   return x > 0 ? 1 - erfcFraction(x) : x < 0 ? erfcFraction(-x) - 1 : x;
 }
 
-export function erfc(x) {
+function erfc(x) {
   return x >= 1 ? erfcFraction(x) : 1 - erf(x);
 }
 
 /** Winitzki's formula (2008) and steps of Halley's method, as in the tables. */
-export function erfinv(x) {
+function erfinv(x) {
   const size = Math.abs(x);
   if (size >= 1) return size === 1 ? x * Infinity : NaN;
   const log = Math.log1p(-size * size);
@@ -49,7 +49,7 @@ export function erfinv(x) {
 const BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330];
 
 /** log|Γ(x)|: Stirling's series for x ≥ 10, to which smaller numbers are raised. */
-export function gammaln(x) {
+function gammaln(x) {
   if (x <= 0) {
     if (x === Math.floor(x)) return Infinity;
     return Math.log(Math.PI / Math.abs(Math.sin(Math.PI * x))) - gammaln(1 - x);
@@ -70,7 +70,7 @@ function factorial(n) {
 }
 
 /** The (n + 1)-th derivative of log Γ. */
-export function polygamma(n, x) {
+function polygamma(n, x) {
   if (x >= 0) return polygammaAbove(n, x);
   if (x === Math.floor(x)) return n === 0 ? NaN : Infinity;
   return (-1) ** n * polygammaAbove(n, 1 - x) - cotangentDerivative(n, x);
@@ -107,13 +107,13 @@ function cotangentDerivative(n, x) {
 const NODES = Array.from({ length: 80 }, (_, k) => Math.cos((Math.PI * (k + 0.5)) / 160));
 
 /** The derivative of I₀ of any order: the mean of cosᵏθ · exp(x·cos θ) over the circle. */
-export function i0Slope(x, order) {
+function i0Slope(x, order) {
   const f = order % 2 ? Math.sinh : Math.cosh;
   return NODES.reduce((sum, c) => sum + c ** order * f(x * c), 0) / NODES.length;
 }
 
 /** The derivative of sin(πx)/(πx) of any order: its power series near 0, the product rule on x·sinc(x) further out. */
-export function sincSlope(x, order) {
+function sincSlope(x, order) {
   const z = Math.PI * x;
   if (Math.abs(z) >= order + 2) {
     let y = Math.sin(z) / z;
@@ -127,3 +127,10 @@ export function sincSlope(x, order) {
   }
   return Math.PI ** order * series;
 }
+
+export const special = {
+  sinc: (x) => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x)), _sinc_slope: (x, { order = 1 }) => sincSlope(x, order),
+  erf: (x) => erf(x), erfc: (x) => erfc(x), erfinv: (x) => erfinv(x), gelu: (x) => x * (0.5 * (1 + erf(x * Math.SQRT1_2))),
+  gammaln: (x) => gammaln(x), digamma: (x) => polygamma(0, x), polygamma: (x, { n = 0 }) => polygamma(n, x),
+  i0: (x) => i0Slope(x, 0), _i0_slope: (x, { order = 1 }) => i0Slope(x, order),
+};

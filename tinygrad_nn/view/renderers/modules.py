@@ -16,14 +16,15 @@ _COMMENT = re.compile(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", re.M | re.S)
 
 
 @functools.cache
-def joined(entry: str, operations: frozenset[str] | None = None) -> str:
+def joined(entry: str, operations: frozenset[str] | None = None, without: frozenset[str] = frozenset()) -> str:
     """A module with all that it imports, each in a function of its own, which returns what it exports.
 
-    Comments and indentation stay in the files.  With `operations`, modules that hold none of these are left out.
+    Comments and indentation stay in the files.  With `operations`, modules that hold none of these are left out, and
+    so are those of `without`.
     """
     order: list[str] = []
     _visit(entry, order)
-    unused = {name for name in order if operations is not None and not _is_used(name, order, operations)}
+    unused = {name for name in order if operations is not None and not _is_used(name, order, operations)} | without
     return "\n".join(_empty(name) if name in unused else _wrapped(name) for name in order)
 
 
@@ -32,7 +33,7 @@ def _is_used(name: str, order: list[str], operations: frozenset[str]) -> bool:
     table = re.search(rf"^export const {name} = {{(.*?)^}};", _text(name), re.M | re.S)
     if table is None or any(_names(found) != [name] for other in order for found in _imports(other, name)):
         return True
-    return bool(operations & set(re.findall(r"^  (\w+)", table[1], re.M)))
+    return bool(operations & set(re.findall(r"\w+", table[1])))
 
 
 def _imports(name: str, of: str) -> list[re.Match[str]]:
@@ -44,7 +45,8 @@ def _names(found: re.Match[str]) -> list[str]:
 
 
 def _empty(name: str) -> str:
-    return f"const {_variable(name)} = {{ {name}: {{}} }};"
+    table = f" {name}: {{}} " if name.isalpha() else ""
+    return f"const {_variable(name)} = {{{table}}};"
 
 
 def _visit(name: str, order: list[str]) -> None:

@@ -7,11 +7,14 @@ import functools
 import hashlib
 import json
 import math
+import re
+import struct
 import zlib
 from collections import Counter
 from typing import Any
 
 from tinygrad_nn.notebook import escaped
+from tinygrad_nn.view.program_record import Program
 from tinygrad_nn.view.renderers import as_json, modules, style
 from tinygrad_nn.view.renderers.page_boxes import arrow_as_data, box_as_data, label_size
 from tinygrad_nn.view.renderers.places import Places, place
@@ -88,7 +91,8 @@ def styles() -> str:
         f'.page[data-theme="dark"]{{{dark}color-scheme:dark}}'
         f'@media (prefers-color-scheme:dark){{.page[data-theme="auto"]{{{dark}color-scheme:dark}}}}'
     )
-    return themes + (modules.FOLDER / "page.css").read_text("utf-8")
+    sheet = (modules.FOLDER / "page.css").read_text("utf-8")
+    return themes + re.sub(r"\s*([{}:;,])\s+|\s+(?=})", r"\1", re.sub(r"/\*.*?\*/\s*", "", sheet, flags=re.S))
 
 
 def _json(value: Any) -> str:
@@ -96,23 +100,48 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
+_LETTERS = "".join(chr(c) for c in range(35, 127) if chr(c) not in "&<>\\`")[:85]  # nothing to HTML and scripts
+
+
 def _packed(text: str) -> str:
-    """A text as a page can hold it in a third of the space; browsers unpack it themselves."""
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    """A text as a page can hold it in a third of the space: deflated, and five letters for each four bytes."""
+    deflate = zlib.compressobj(9, memLevel=9)
+    data = deflate.compress(text.encode()) + deflate.flush()
+    more = -len(data) % 4
+    letters = [str(more)]
+    for (word,) in struct.iter_unpack(">I", data + bytes(more)):
+        for power in (85**4, 85**3, 85**2, 85, 1):
+            letters.append(_LETTERS[word // power % 85])
+    return "".join(letters)
 
 
 @functools.cache
-def _code(operations: frozenset[str] | None) -> str:
-    """The script and the style sheet, packed; `operations` are those that a small page needs."""
-    return _packed(
-        f"{modules.joined('page', operations)}\nreturn (host, data) => $page.mount(host, data, {_json(styles())});"
-    )
+def _code(operations: frozenset[str] | None = None, without: frozenset[str] = frozenset()) -> str:
+    """The script and the style sheet, packed; of a small page only what its operations need."""
+    script = modules.joined("page", operations, without)
+    return _packed(f"{script}\nreturn (host, data) => $page.mount(host, data, {_json(styles())});")
+
+
+def _needed_code(program: Program) -> str:
+    """The script without the parts that a program has no use for."""
+    steps = {step.op for rule in program.rules for step in rule.code}
+    operations = frozenset(steps | {node.op for node in program.nodes if node.op})
+    without = {"neurons_view"} if not program.layers else set()
+    without |= {"playback"} if not program.snapshots else set()
+    without |= {"elements"} if all(math.prod(node.shape) == 1 for node in program.nodes) else set()
+    return _code(operations, frozenset(without))
 
 
 # The loader: unpacks code and data, and shows them in every element with this key that shows nothing yet.
 _LOADER = """(async (key, code, data) => {
-const unpack = (text) => new Response(new Blob([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))]).stream()
-.pipeThrough(new DecompressionStream("deflate"))).text();
+const bytes = (text) => {
+const view = new DataView(new ArrayBuffer((text.length - 1) / 5 * 4));
+for (let i = 1, at = 0; i < text.length; i += 5, at += 4) {
+view.setUint32(at, [...text.slice(i, i + 5)].reduce((word, c) => word * 85 + LETTERS.indexOf(c), 0));
+}
+return view.buffer.slice(0, view.byteLength - Number(text[0]));
+};
+const unpack = (text) => new Response(new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
 const mount = new Function(await unpack(code))();
 const there = JSON.parse(await unpack(data));
 for (const host of document.querySelectorAll(`[data-tinygrad-nn="${key}"]:not([data-live])`)) {
@@ -122,8 +151,9 @@ mount(host, there);
 })"""
 
 
-def _script(data: str, key: str, operations: frozenset[str] | None) -> str:
-    return f'<script>{_LOADER}("{key}", "{_code(operations)}", "{_packed(data)}");</script>'
+def _script(data: str, key: str, code: str) -> str:
+    loader = _LOADER.replace("LETTERS", f'"{_LETTERS}"')
+    return f'<script>{loader}("{key}", "{code}", "{_packed(data)}");</script>'
 
 
 def page(
@@ -144,7 +174,7 @@ def page(
 <main data-tinygrad-nn="page">
 <figure>{still}<figcaption><details><summary>{title}</summary><pre>{lines}</pre></details></figcaption></figure>
 </main>
-{_script(data, "page", None)}
+{_script(data, "page", _code())}
 </body>
 </html>
 """
@@ -155,6 +185,4 @@ def cell(scene: Scene, still: str, engine: str | None = None, timeout: float = 1
     assert scene.program is not None
     data = _json(page_data(scene, engine, timeout, theme))
     key = hashlib.sha256(data.encode()).hexdigest()[:16]
-    steps = {step.op for rule in scene.program.rules for step in rule.code}
-    operations = frozenset(steps | {node.op for node in scene.program.nodes if node.op})
-    return f'<div data-tinygrad-nn="{key}">{still}</div>\n{_script(data, key, operations)}'
+    return f'<div data-tinygrad-nn="{key}">{still}</div>\n{_script(data, key, _needed_code(scene.program))}'

@@ -28,11 +28,11 @@ def box_as_data(box: Box, parts: int) -> tuple[dict[str, Any], tuple[float, floa
         widths.append(measure(f"Σ {parts} contributions: " + " − 0.0000" * numbers, 11))
         height += NOTE
     data = {
-        "id": box.id, "role": box.role.value, "name": box.name, "title": box.title, "word": word, "tip": box.tooltip,
+        "id": box.id, "role": box.role.value, "name": box.name, "title": box.title, "word": word,
         "numbered": box.numbered, "labels": round(labels), "sums": parts > 1, "node": _node(box),
         "fields": [_field(field) for field in box.fields],
     }  # fmt: skip
-    return data, (round(max(widths) + 2 * SIDE), round(height))
+    return _told(data), (round(max(widths) + 2 * SIDE), round(height))
 
 
 def _node(box: Box) -> str:
@@ -72,10 +72,16 @@ def arrow_as_data(arrow: Arrow) -> dict[str, Any]:
     """An arrow as the page takes it: the formula of its local derivative without the number."""
     single = arrow.derivative is not None
     formula = arrow.label.rsplit(" = ", 1)[0] if single else arrow.label
-    return {
+    data = {
         "id": arrow.id, "source": arrow.source, "target": arrow.target, "slot": arrow.slot, "formula": formula,
-        "single": single, "kind": arrow.kind.value, "tip": arrow.tooltip,
+        "single": single, "kind": arrow.kind.value,
     }  # fmt: skip
+    return _told(data)
+
+
+def _told(data: dict[str, Any]) -> dict[str, Any]:
+    """Without what is false or empty: the page takes what is missing for that."""
+    return {name: value for name, value in data.items() if value not in (False, "", None)}
 
 
 def label_size(arrow: Arrow) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from tinygrad_nn.view.renderers import as_text, style
 from tinygrad_nn.view.scene import ArrowKind, Scene
 from tinygrad_nn.view.text import clean, measure
 
-__all__ = ["finish", "strip"]
+__all__ = ["finish", "small", "strip"]
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 FONTS = "Arial,Helvetica,Liberation Sans,DejaVu Sans,sans-serif"
@@ -84,6 +84,53 @@ def _dash(arrow: ET.Element, number: int) -> None:
             curve.attrib.pop("stroke-dasharray", None)
             if style.lane(number).dashes:
                 curve.set("stroke-dasharray", style.lane(number).dashes)
+
+
+def small(svg: str) -> str:
+    """The same picture in less space: without ids and tooltips, for where it is only an image."""
+    root = ET.fromstring(svg)
+    for element in list(root.iter()):
+        for name in ("id", "class") if element is not root else ():
+            element.attrib.pop(name, None)
+        for name, usual in _USUAL.items():
+            if element.get(name) in usual:
+                del element.attrib[name]
+        for name in ("d", "points", "x", "y"):
+            if name in element.attrib:
+                element.set(name, re.sub(r"(\.\d)\d+|\.0+\b", lambda found: found[1] or "", element.get(name, "")))
+        if element.tag == f"{SVG}g" and not element.attrib:
+            element.tag = f"{SVG}drop"
+        _join(element)
+    root.set("font-size", "12")
+    root.set("fill", style.INK)
+    root.set("font-family", "Arial,Helvetica,sans-serif")
+    text = re.sub(r"</?drop>|\n", "", ET.tostring(root, encoding="unicode"))
+    return text.replace(" />", "/>").replace(".tinygrad-nn [", "[")
+
+
+_USUAL = {"fill": (style.INK,), "font-size": ("12", "12.00"), "text-anchor": ("start",), "stroke": ("transparent",)}
+
+
+def _join(parent: ET.Element) -> None:
+    """One shape for the paper of a box and its outline, and one line for those between the cells of two rows."""
+    papers: dict[str, ET.Element] = {}
+    before: list[str] = []
+    for child in list(parent):
+        points = (child.get("points") or "").split()
+        flat = len(points) > 3 and len({point.split(",")[1] for point in points}) == 1
+        if child.tag in (f"{SVG}title", f"{SVG}desc"):
+            parent.remove(child)
+        elif flat and before and before[2] == points[0]:
+            parent.remove(child)
+            before[2:4] = points[2:4]
+            line.set("points", " ".join(before))
+            continue
+        elif child.get("d") in papers and child.get("fill") == "none":
+            papers[child.get("d", "")].attrib.update({k: v for k, v in child.attrib.items() if k != "fill"})
+            parent.remove(child)
+        elif child.tag == f"{SVG}path" and child.get("fill") != "none":
+            papers[child.get("d", "")] = child
+        before, line = (points, child) if flat else ([], child)
 
 
 def strip(drawings: Sequence[ET.Element], captions: Sequence[str], title: str, theme: str) -> str:

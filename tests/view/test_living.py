@@ -100,7 +100,7 @@ def test_too_many_numbers():
 
 
 def test_decompositions():
-    assert program(tn.svdvals(number([[1.0, 2.0], [3.0, 4.0]]))[0]).reason.startswith("svd: the signs of the vectors")
+    assert program(tn.svdvals(number([[1.0, 2.0], [3.0, 4.0]]))[0]).reason.startswith("svd: it decomposes a matrix")
 
 
 def test_half_precision():
@@ -133,7 +133,9 @@ def user_operation():
 
 
 def test_a_user_s_operation_is_live_if_its_rules_are_operations(user_operation):
-    cube = user_operation(lambda x: x * x * x, "{x}³", lambda g, y, x: g * (3 * x * x), name="cube_here", kind="elementwise")
+    cube = user_operation(
+        lambda x: x * x * x, "{x}³", lambda g, y, x: g * (3 * x * x), name="cube_here", kind="elementwise"
+    )
     found = program(cube(number(2.0)))
     assert found.reason == ""
     assert [step.op for step in found.rules[found.nodes[-1].forward].code] == ["multiply", "multiply"]

@@ -117,7 +117,9 @@ class _Writer:
     def _check_numbers(self, node: Any) -> None:
         value = np.asarray(node.value)
         if value.dtype.kind == "f" and str(value.dtype) not in PRECISIONS:
-            self.reason = self.reason or f"{self.graph.name(node)} is of dtype {value.dtype}, which browsers do not have"
+            self.reason = (
+                self.reason or f"{self.graph.name(node)} is of dtype {value.dtype}, which browsers do not have"
+            )
         if value.dtype.kind in "iu" and value.size and np.max(np.abs(value.astype(float))) > EXACT:
             self.reason = self.reason or f"{self.graph.name(node)} has whole numbers above 2⁵³, which browsers round"
 
@@ -179,14 +181,12 @@ def _values(node: Any) -> list[Any]:
 
 def _form(node: Any) -> tuple[Any, ...]:
     """What a trace depends on: shapes, dtypes, Python's numbers and parameters, and no other number."""
-    kinds = [
-        (np.shape(x), str(x.dtype)) if hasattr(x, "dtype") else (type(x).__name__, x) for x in _values(node)
-    ]
+    kinds = [(np.shape(x), str(x.dtype)) if hasattr(x, "dtype") else (type(x).__name__, x) for x in _values(node)]
     return (*kinds, json.dumps(plain_params(node.params or {})))
 
 
 def _may_be_computed(node: Any) -> bool:
-    """Whether it is a mask or an index that an operation may have made: what has no gradient is recorded as a constant."""
+    """Whether it may be a mask or an index that an operation made, which is recorded as a constant."""
     return not isinstance(node, Constant) and node.op is None and np.asarray(node.value).dtype.kind in "biu"
 
 

@@ -95,7 +95,7 @@ def test_code_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_says_its_language(page):
     for block in blocks(page):
-        assert block.language in {"python", "sh", "text", "toml", "latex"}, f"{page.name}, line {block.line}"
+        assert block.language in {"python", "sh", "text", "toml", "latex", "js"}, f"{page.name}, line {block.line}"
 
 
 def commands(page: Path):

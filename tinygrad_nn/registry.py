@@ -38,7 +38,8 @@ def op(
         `aligned`, `matrix_product`. Call: `arguments`, `defaults`, `bind`, `further`, `composed`, `method`,
         `stands_for` (further NumPy functions that this operation carries out when they meet a tensor). Memory: `view`,
         `array_params`. Formula: `precedence`, `associative`, `spell`, `simplify`. Documentation: `summary`,
-        `edge_cases`, `part_of`, `example`, `not_live`. Automatic checks: `domain`, `shape`, `variants`, `samples`, `prepare`.
+        `edge_cases`, `part_of`, `example`, `not_live`. Automatic checks: `domain`, `shape`, `variants`, `samples`,
+        `prepare`.
         Networks: `activation`, `initializer`, `probabilities`, `weighted`.
 
     The laws of a rule are in `help(tn.ops)`; the steps to add an operation to the package in `docs/how_it_works.md`.

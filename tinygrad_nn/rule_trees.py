@@ -1,8 +1,8 @@
 """Rules as data: what a derivative rule, or an operation's function, does to arrays, as a list of table operations.
 
-`symbols.py` traces rules for readers; this traces them for an interpreter that knows nothing but the operations, as the
-living page is one.  A rule is traced at the shapes and dtypes of a call, and may ask for these.  One that looks at numbers
-to decide what to do has no list that holds at other numbers: it is refused, with the reason (`NotTraceable`).
+`symbols.py` traces rules for readers; this traces them for an interpreter that knows nothing but the operations, such
+as the living page.  A rule is traced at the shapes and dtypes of a call, and may ask for these.  One that looks at
+numbers to decide what to do has no list that holds at other numbers: it is refused, with the reason (`NotTraceable`).
 
 An operation whose function is itself made of operations is written out (softmax as exp, sum and divide), so that an
 interpreter needs only those that are NumPy's, or cannot be written out.
@@ -41,7 +41,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Instruction:
-    """One operation; its operands are "g", "y", "x0" (inputs), "#0" (results), "@0" (arrays), numbers, or "" for none."""
+    """One operation; operands are "g", "y", "x0" (inputs), "#0" (results), "@0" (arrays), numbers, or "" for none."""
 
     op: str
     args: tuple[str, ...]
@@ -184,7 +184,7 @@ class Placeholder(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(self, trace: _Trace, text: str, sample: np.ndarray):
         self._trace, self.text, self.sample = trace, text, sample
 
-    value = property(lambda self: self)  # type: ignore[assignment]
+    value = property(lambda self: self)
     shape = property(lambda self: self.sample.shape)
     ndim = property(lambda self: self.sample.ndim)
     size = property(lambda self: self.sample.size)
@@ -212,7 +212,8 @@ class Placeholder(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Any:
         return self if isinstance(index, tuple) and not index else getitem(self, index)
 
-    def as_index(self) -> Any:  # noqa: D102  inherited
+    def as_index(self) -> Any:
+        """Refused: how many elements it selects depends on the numbers."""
         raise NotTraceable("it takes an index from the numbers")
 
 
@@ -250,8 +251,8 @@ def _placeholders(trace: _Trace, args: Sequence[Any]) -> list[Any]:
 def rule_tree(op: Op, slot: int, y: Any, args: Sequence[Any], params: dict[str, Any] | None = None) -> Rule:
     """The rule of one argument at the shapes and dtypes of a call: the part that it sends back, of g, y and inputs.
 
-    `y` is the result, `args` are the arrays and numbers that the operation was given.  NotTraceable where the rule is more
-    than a list of operations.
+    `y` is the result, `args` are the arrays and numbers that the operation was given.  NotTraceable where the rule is
+    more than a list of operations.
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> x = np.array([1.0, 2.0])

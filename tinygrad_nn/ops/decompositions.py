@@ -187,9 +187,7 @@ def _spread(rng):
     return [((x[0],), {}), ((x,), {})]
 
 
-SIGNS: dict[str, Any] = {
-    "not_live": "the signs of the vectors of a decomposition are chance, and it is no short algorithm"
-}
+SIGNS: dict[str, Any] = {"not_live": "it decomposes a matrix, where signs are chance and no algorithm is short"}
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off

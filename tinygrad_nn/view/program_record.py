@@ -1,4 +1,4 @@
-"""The computation that a picture shows, as plain values that never change: a page carries it out again at other numbers.
+"""The computation behind a picture, as plain values that never change: a page carries it out again at other numbers.
 
 `docs/page.md` describes it as JSON.
 """

@@ -223,7 +223,7 @@ def _form(node: Any) -> tuple[Any, ...]:
 
 
 def _may_be_computed(node: Any) -> bool:
-    """Whether it is a mask or an index that an operation may have made: what has no gradient is recorded as a constant."""
+    """Whether it may be a mask or an index that an operation made, which is recorded as a constant."""
     return not isinstance(node, Constant) and node.op is None and np.asarray(node.value).dtype.kind in "biu"
 
 

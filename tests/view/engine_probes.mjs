@@ -3,7 +3,7 @@
 import { arrayFrom } from "./arrays.mjs";
 import { load } from "./engine.mjs";
 import { carryOut, carryOutRule, parametersFrom, ruleFrom } from "./evaluate.mjs";
-import { formatNumber } from "./numbers.mjs";
+import { formatNumber } from "./notation.mjs";
 
 export { formatNumber, load };
 

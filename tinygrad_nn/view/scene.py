@@ -133,9 +133,12 @@ class Box:
     faint: bool = False
     lane: int = 0  # the path whose colour a text has
     at: tuple[float, ...] = ()
+    on: tuple[str, ...] = ()  # source and target of the arrow that a label is on
     count: int = 1  # how many nodes of the graph it stands for
     kind: str = ""  # the operation, for counting
     numbered: bool = False  # nobody named it: it is called v₁, v₂ ...
+    entries: tuple[str, ...] = ()  # the lines that arrive, a place each along its side; empty: they aim at its middle
+    exits: tuple[str, ...] = ()  # and those that leave
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,7 @@ class Scene:
     simpler: Scene | None = None  # what is drawn where this is too wide, before anything is folded
     titled: bool = False  # somebody asked for this title: it is shown
     caption: Caption | None = None
+    space: float = 1.0  # between boxes, as a multiple of the usual one
 
     @property
     def placed(self) -> bool:

@@ -7,12 +7,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from tinygrad_nn.view.renderers import as_text, style
-from tinygrad_nn.view.scene import ArrowKind, Scene
+from tinygrad_nn.view.scene import ArrowKind, Scene, Shape
 from tinygrad_nn.view.text import clean, measure
 
 __all__ = ["finish", "strip"]
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+HALO = {"paint-order": "stroke", "stroke": style.PAPER, "stroke-width": "4", "stroke-linejoin": "round"}
+_ON_COLORS = (style.PAPER, style.ON_PALE, style.ON_STRONG)  # the letters of badges and heat-maps
 FONTS = "Arial,Helvetica,Liberation Sans,DejaVu Sans,sans-serif"
 
 
@@ -22,12 +24,19 @@ def finish(drawn: bytes, scene: Scene, follows: bool = False) -> str:
     tooltips = {cluster.id: cluster.tooltip or cluster.label for cluster in scene.clusters}
     tooltips |= {box.id: box.tooltip for box in scene.boxes} | {arrow.id: arrow.tooltip for arrow in scene.arrows}
     tooltips |= {f"{arrow.id}.{k}": arrow.tooltip for arrow in scene.arrows for k in arrow.lanes}
+    on_arrows = {box.id for box in scene.boxes if box.shape is Shape.LABEL}
+    older = re.search(rb"graphviz version [2-7]\.", drawn[:1000])  # draws heads beyond where they end
     sending = {arrow.id for arrow in scene.arrows if arrow.kind is ArrowKind.SENDS}
     for element in list(root.iter()):
         _plain(element)
         key = element.get("id", "")
         if element.tag == f"{SVG}g" and key:
             _add_tooltip(element, tooltips.get(key, ""))
+            kind = element.get("class", "").partition(" ")[0]
+            if kind == "edge" or key in on_arrows:
+                _add_halo(element)
+            if kind == "edge" and older:
+                _shape_heads(element)
             path = re.search(r"\bpath(\d+)", element.get("class", ""))
             if path and key not in sending:
                 _dash(element, int(path[1]))
@@ -75,6 +84,27 @@ def _add_tooltip(group: ET.Element, words: str) -> None:
             title.text = "\n".join(clean(line) for line in words.split("\n"))
         else:
             group.remove(title)
+
+
+def _add_halo(group: ET.Element) -> None:
+    """Paper around the letters on an arrow and not behind them: a line that passes is not cut."""
+    for text in group.iter(f"{SVG}text"):
+        if text.get("fill") not in _ON_COLORS:
+            text.attrib |= HALO
+
+
+def _shape_heads(arrow: ET.Element) -> None:
+    """Heads that grow with the width of their line and end at the box; the outline of Graphviz 2 would enter it."""
+    line = next((path for path in arrow.iter(f"{SVG}path") if path.get("fill") == "none"), None)
+    if line is None:
+        return
+    for head in arrow.iter(f"{SVG}polygon"):
+        corners = [tuple(map(float, point.split(","))) for point in head.get("points", "").split()]
+        if head.get("stroke") != line.get("stroke") or len(corners) != 4:
+            continue
+        (x, y), size = corners[1], 1 + 0.3 * float(line.get("stroke-width", 1))
+        head.set("points", " ".join(f"{x + (a - x) * size:.2f},{y + (b - y) * size:.2f}" for a, b in corners))
+        head.set("stroke", "none")
 
 
 def _dash(arrow: ET.Element, number: int) -> None:

@@ -119,8 +119,11 @@ function routing(svg, texts) { // what arrows, heads, labels and boxes do to eac
       const r = rule.getBoundingClientRect();
       if (r.height < 3 && r.width > 20 && (r.left < around.left - 0.2 || r.right > around.right + 0.2)) found.poking.push(box.id);
     }
-    const stroke = getComputedStyle(box.shape).stroke;
-    if (stroke !== "none" && !stroke.startsWith("rgba") && contrast(stroke, getComputedStyle(svg.querySelector("polygon")).fill) < 3) found.border.push(box.id);
+    const paper = getComputedStyle(svg.querySelector("polygon")).fill;
+    for (const shape of box.node.querySelectorAll("polygon, path, ellipse")) { // its frame, perhaps a double one
+      const stroke = getComputedStyle(shape).stroke, frame = inside(around, shape.getBoundingClientRect(), 6);
+      if (frame && stroke !== "none" && !stroke.startsWith("rgba") && contrast(stroke, paper) < 3) found.border.push(box.id);
+    }
   }
   return found;
 }

@@ -101,7 +101,7 @@ def _mended(found: _Laid, laid: Callable[[Scene], _Laid], width: float) -> _Laid
         other = laid(dataclasses.replace(with_places, space=space))
         if other.layout.width > width + 1:
             break
-        loose = LOOSE if lanes and best is found else 0.0
+        loose = LOOSE if lanes and best is found and other.cost <= best.cost else 0.0
         if other.cost + SPREAD * (space - best.scene.space) < best.cost + loose:
             best = dataclasses.replace(other, boxes=found.boxes)
         if not other.cost:

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 SMALL = 11  # points, which are pixels where pictures are used: nothing is smaller
-LANE = 10  # points between the lanes of an arrow, where they leave and arrive
+LANE = 12  # points between the lanes of an arrow, where they leave and arrive
 BESIDE = 4  # points between a line and its label
 _SPAN = 9  # columns of a value: what a box is wider than its rows goes to all columns alike, and so to the right
 

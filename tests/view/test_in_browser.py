@@ -204,7 +204,9 @@ class Broken:
         return list(self.group(key).iter(f"{SVG}text"))[-1]
 
     def outline(self, key):
-        return next(p for p in self.group(key).iter(f"{SVG}path") if p.get("stroke") not in (None, "none", "transparent"))
+        return next(
+            p for p in self.group(key).iter(f"{SVG}path") if p.get("stroke") not in (None, "none", "transparent")
+        )
 
     def divider(self, key):
         shapes = [p for p in self.group(key).iter(f"{SVG}polygon") if len(points(p)) < 6]
@@ -291,7 +293,9 @@ def test_every_fault_is_found(tmp_path):
     for fault, spoil in BREAKS.items():
         spoil(broken[fault])
     small = whole.replace('font-size="11.00"', 'font-size="9.00"').replace('font-size="11"', 'font-size="9"')
-    intact, tiny, *results = shown([whole, small, *(picture.written() for picture in broken.values())], "light", tmp_path)
+    intact, tiny, *results = shown(
+        [whole, small, *(picture.written() for picture in broken.values())], "light", tmp_path
+    )
     assert not [fault for fault in FAULTS if intact[fault]]
     assert tiny["smallest"] < 10
     assert not [fault for fault, found in zip(BREAKS, results, strict=True) if not found[fault]]

@@ -12,7 +12,12 @@ __all__ = ["cost"]
 
 CLEAR, CLEAR_LANE = 14.0, 8.0  # points that a line stays away from the head of another arrow, and of its own lanes
 APART = 6.0  # between the heads of two arrows
-HEAD, THROUGH, COVERED, CUT = 10.0, 10.0, 6.0, 2.0  # what each kind of fault costs
+HEAD, THROUGH, COVERED, CUT = (
+    20.0,
+    20.0,
+    20.0,
+    2.0,
+)  # what each kind of fault costs: more than any space, but for the last
 
 
 def cost(layout: Layout, ends: Mapping[str, Collection[str]]) -> float:

@@ -89,7 +89,7 @@ def test_letters_on_arrows_have_a_halo_and_no_box(network):
     picture = tn.draw(network, detail="neurons", inside=(1, 2))
     haloed = re.findall(r'<text [^>]*paint-order="stroke"[^>]*>([^<]*)<', picture.svg())
     assert [box.title for box in picture.scene.boxes if box.shape is Shape.LABEL] == haloed
-    assert dot_source.write(picture.scene, halos=True).count(dot_source.PAPER) > picture.source.count(dot_source.PAPER)
+    assert dot_source.write(picture.scene, pixels=True).count(dot_source.PAPER) > picture.source.count(dot_source.PAPER)
     assert picture.tex().count("\\foreach") == len(haloed)
 
 
@@ -174,3 +174,18 @@ def test_texts_in_tikz_fill_their_boxes(founding, tmp_path):
     assert done.returncode == 0
     for text, width in zip(texts, found, strict=True):
         assert 0.8 < width * 72 / 72.27 / dot_labels.measure(text, 12) < 1.1, text
+
+
+def test_four_lanes_differ_in_grey_pixels():
+    """DOT has three patterns of lines for four lanes: one is thicker."""
+    x = number(0.5, "x")
+    y = tn.sin(x) + tn.cos(x)
+    picture = tn.draw(tn.exp(y) * tn.tanh(y))
+    looks = {}
+    for edge in dot_source.write(picture._arranged[0], pixels=True).splitlines():
+        lane = re.search(r"path(\d)", edge)
+        if lane:
+            found = re.search(r"penwidth=\S+", edge)[0].rstrip("]"), re.search(r"style=\w+", edge)[0]
+            looks.setdefault(lane[1], set()).add(found)
+    assert len(looks) == 4
+    assert len(set.union(*looks.values())) == sum(map(len, looks.values()))

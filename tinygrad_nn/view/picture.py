@@ -66,9 +66,9 @@ class Picture:
         like = self.like._arranged[0] if self.like is not None else None
         return arranged(self.scene, self._written, self.engine, self.timeout, self.width, like)
 
-    def _written(self, scene: Scene, halos: bool = False) -> str:
+    def _written(self, scene: Scene, pixels: bool = False) -> str:
         """A scene as a DOT text in the colours of the theme."""
-        source = dot_source.write(scene, self.width, halos)
+        source = dot_source.write(scene, self.width, pixels)
         return style.dark(source) if self.theme == "dark" else source
 
     def svg(self) -> str:
@@ -90,7 +90,7 @@ class Picture:
     def _drawn(self, form: str, *options: str) -> bytes:
         """What the engine draws in a format of its own."""
         layout_engine.find(self.engine, form)  # says at once if it does not know it
-        source = self._written(self._arranged[0], halos=True)
+        source = self._written(self._arranged[0], pixels=True)
         return layout_engine.layout(source, form, self.engine, self.timeout, *options)
 
     def save(self, path: str | Path) -> Path:

@@ -25,10 +25,11 @@ _BY_PLACE = {"layout": "neato", "inputscale": "72", "splines": "line", "outputor
 _FOOT = {"labelloc": "b", "labeljust": "l"}
 
 
-def write(scene: Scene, width: float = 760, halos: bool = False) -> str:
+def write(scene: Scene, width: float = 760, pixels: bool = False) -> str:
     """The DOT text of a picture, its table no wider than `width`: the same picture, the same bytes.
 
-    With `halos` for what an engine draws as pixels: paper around what is written on arrows, which the SVG has anyway.
+    For `pixels`, that is what an engine draws to the end, with paper around what is written on arrows, and lanes that
+    differ without colour: our SVG gets these when it is finished.
     """
     from graphviz import Digraph  # takes 40 ms: only where something is drawn
 
@@ -44,14 +45,14 @@ def write(scene: Scene, width: float = 760, halos: bool = False) -> str:
     if foot:
         dot.attr(label=foot)
     for box in scene.boxes:
-        if halos and box.shape is Shape.LABEL:
+        if pixels and box.shape is Shape.LABEL:
             _add_halo(dot, box)
         if not box.cluster:
             _add_box(dot, box, scene.direction)
     _add_clusters(dot, scene, "")
     by_id = {box.id: box for box in scene.boxes}
     for arrow in scene.arrows:
-        _add_arrow(dot, arrow, by_id[arrow.source], by_id[arrow.target], scene.direction)
+        _add_arrow(dot, arrow, by_id[arrow.source], by_id[arrow.target], scene.direction, pixels)
     return dot.source
 
 
@@ -120,7 +121,7 @@ def diameter(box: Box) -> float:
     return round(max(0.8 if len(box.fields) < 2 else 1.0, across / 72), 2)
 
 
-def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box, direction: Direction | None) -> None:
+def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box, direction: Direction | None, pixels: bool) -> None:
     """An edge, or one for each path along it: lanes that stand apart, with a head each."""
     look = style.arrow_look(arrow)
     fields = {"penwidth": f"{round(look.width, 2):g}"}
@@ -141,7 +142,9 @@ def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box, direction: 
         if i == labelled and (arrow.label or (arrow.lanes and not target.at)):
             words["label"] = dot_labels.arrow_label(arrow, direction or Direction.RIGHT)
         ends = _end(source, "o", source.exits, line, direction), _end(target, "i", target.entries, line, direction)
-        dot.edge(*ends, color=color, style=pattern, **names, **words, **fields)
+        thicker = style.lane(lane).thicker if pixels and lane else 0.0
+        width = {"penwidth": f"{thicker:g}"} if thicker else {}
+        dot.edge(*ends, color=color, style=pattern, **names, **words, **(fields | width))
 
 
 def _end(box: Box, letter: str, lines: Sequence[str], line: str, direction: Direction | None) -> str:

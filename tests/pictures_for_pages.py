@@ -1,5 +1,7 @@
 """Graphs whose living pages are tested."""
 
+import itertools
+
 import numpy as np
 
 import tinygrad_nn as tn
@@ -21,7 +23,7 @@ def diamonds(n):
 
 def network(*sizes, n=5):
     rng = np.random.default_rng(0)
-    layers = [tn.nn.Dense(a, b, "tanh", rng=i) for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False))]
+    layers = [tn.nn.Dense(a, b, "tanh", rng=i) for i, (a, b) in enumerate(itertools.pairwise(sizes))]
     net = tn.nn.Sequential(*layers)
     return tn.mse(net(rng.normal(size=(sizes[0], n))), rng.normal(size=(sizes[-1], n))).named("J")
 

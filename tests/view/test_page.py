@@ -14,6 +14,7 @@ from tinygrad_nn.notation import format_number
 
 pytestmark = pytest.mark.browser
 
+MEASURED = Path(__file__).with_name("measure_page.js").read_text("utf-8")
 AXE = Path(__file__).parent / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -75,36 +76,6 @@ def test_every_page_can_be_read(opened, name, scheme, width):
         assert found["outside"] == [], view
         assert found["wide"] <= width, view
     assert living(page, "return page.checked?.ok ?? true")
-
-
-MEASURED = """
-const channels = (color) => (color.match(/[\\d.]+/g) ?? [0, 0, 0]).map(Number);
-const light = (color) => channels(color).slice(0, 3).map((c) => c / 255)
-  .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-const contrast = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
-const paper = getComputedStyle(page.root).backgroundColor;
-const seen = (e) => e.getClientRects().length && e.textContent.trim() && getComputedStyle(e).visibility !== "hidden";
-const texts = [...page.root.querySelectorAll("*")].filter((e) => seen(e) && [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) && !["TITLE", "title", "OPTION"].includes(e.tagName));
-const pale = [], outside = [];
-let smallest = 99;
-for (const e of texts) {
-  const style = getComputedStyle(e);
-  smallest = Math.min(smallest, parseFloat(style.fontSize));
-  const vector = e instanceof SVGElement;
-  if (e.closest(".heat") || e.closest(".faint") || e.closest(".box.lit") || e.closest(".box.done") || e.closest("button")) continue;
-  const ratio = contrast(vector ? style.fill : style.color, paper);
-  if (ratio < 4.5) pale.push([e.textContent, ratio]);
-}
-for (const box of page.root.querySelectorAll(".drawing:not(.neurons) .box")) {
-  const frame = box.querySelector(".frame").getBoundingClientRect();
-  if (!frame.width) continue;
-  for (const text of box.querySelectorAll("text")) {
-    const at = text.getBoundingClientRect();
-    if (text.textContent && (at.left < frame.left - 1 || at.right > frame.right + 1 || at.top < frame.top - 1 || at.bottom > frame.bottom + 1)) outside.push([box.dataset.id, text.textContent]);
-  }
-}
-return { smallest, pale, outside, wide: document.documentElement.scrollWidth };
-"""
 
 
 # --- what a reader does ----------------------------------------------------------------------------------------------
@@ -236,7 +207,7 @@ def test_units_are_those_of_the_network(opened):
 
 
 def test_a_training_is_played_back(opened):
-    J, net, X, Y = xor()
+    _, net, X, Y = xor()
     snapshots = tn.training.Snapshots(net)
     optimizer = tn.optim.Adam(net.parameters(), lr=0.05)
     tn.fit(net, "mse", optimizer, (X.value, Y), epochs=30, callbacks=[snapshots], progress=False)
@@ -413,7 +384,8 @@ def test_signs_differ_without_colour(opened):
     page = opened(tn.draw(v))
     page.get_by_role("button", name="Flow").click()
     dashes = living(page, """
-      const of = (sign) => [...page.root.querySelectorAll(`.arrow .${sign} .line`)].map((l) => getComputedStyle(l).strokeDasharray);
+      const lines = (sign) => [...page.root.querySelectorAll(`.arrow .${sign} .line`)];
+      const of = (sign) => lines(sign).map((line) => getComputedStyle(line).strokeDasharray);
       return { positive: of("positive"), negative: of("negative") };
     """)  # fmt: skip
     assert set(dashes["positive"]) == {"none"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
@@ -28,7 +29,8 @@ class Film:
     """
 
     def __init__(self, frames: Sequence[Picture], captions: Sequence[str], title: str, living: Picture | None = None):
-        self.frames, self.captions, self.title = tuple(frames), tuple(map(clean, captions)), clean(title)
+        self.frames = tuple(dataclasses.replace(f, like=frames[0]) if k else f for k, f in enumerate(frames))
+        self.captions, self.title = tuple(map(clean, captions)), clean(title)
         self.living = living
 
     @classmethod

@@ -34,6 +34,7 @@ class Picture:
     width : pixels that it may be wide where it is shown: it runs downwards or is folded until it is no wider.  Its
         letters stay as large as they are, 11 pixels and more.
     theme : "light", "dark", or "auto": light, but dark where the reader's browser asks for it.
+    like : the picture whose arrangement it has: frames of a film are arranged like the first one.
     point : the numbers of the graph when it was drawn, for `tn.compare`; not in files.
     """
 
@@ -42,6 +43,7 @@ class Picture:
     timeout: float = 10.0
     width: float = 760
     theme: str = "auto"
+    like: Picture | None = field(default=None, compare=False)
     point: Point | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -62,11 +64,12 @@ class Picture:
     @cached_property
     def _arranged(self) -> tuple[Scene, bytes]:
         """The scene as it fits, and what the engine draws of it."""
-        return arranged(self.scene, self._written, self.engine, self.timeout, self.width)
+        like = self.like._arranged[0] if self.like is not None else None
+        return arranged(self.scene, self._written, self.engine, self.timeout, self.width, like)
 
-    def _written(self, scene: Scene) -> str:
+    def _written(self, scene: Scene, pixels: bool = False) -> str:
         """A scene as a DOT text in the colours of the theme."""
-        source = dot_source.write(scene, self.width)
+        source = dot_source.write(scene, self.width, pixels)
         return style.dark(source) if self.theme == "dark" else source
 
     def svg(self) -> str:
@@ -88,7 +91,7 @@ class Picture:
     def _drawn(self, form: str, *options: str) -> bytes:
         """What the engine draws in a format of its own."""
         layout_engine.find(self.engine, form)  # says at once if it does not know it
-        source = self._written(self._arranged[0])
+        source = self._written(self._arranged[0], pixels=True)
         return layout_engine.layout(source, form, self.engine, self.timeout, *options)
 
     def save(self, path: str | Path) -> Path:

@@ -79,8 +79,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Start:
-    """How a page begins: with a view ("paths", "flow", "step", "neurons", "compare"), paths from a node or from one of
-    its elements (−1: all), and a mistake that the backward pass makes."""
+    """How a page begins.
+
+    With a view ("paths", "flow", "step", "neurons", "compare"), paths from a node or from one of its elements (−1: all),
+    and a mistake that the backward pass makes.
+    """
 
     view: str = "paths"
     source: str = ""

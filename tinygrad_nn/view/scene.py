@@ -137,9 +137,12 @@ class Box:
     faint: bool = False
     lane: int = 0  # the path whose colour a text has
     at: tuple[float, ...] = ()
+    on: tuple[str, ...] = ()  # source and target of the arrow that a label is on
     count: int = 1  # how many nodes of the graph it stands for
     kind: str = ""  # the operation, for counting
     numbered: bool = False  # nobody named it: it is called v₁, v₂ ...
+    entries: tuple[str, ...] = ()  # the lines that arrive, a place each along its side; empty: they aim at its middle
+    exits: tuple[str, ...] = ()  # and those that leave
 
 
 @dataclass(frozen=True)
@@ -239,6 +242,7 @@ class Scene:
     caption: Caption | None = None
     program: Program | None = None  # the computation itself, for a page that carries it out again
     living: Scene | None = None  # what a page draws of it, where that is not this scene
+    space: float = 1.0  # between boxes, as a multiple of the usual one
 
     @property
     def placed(self) -> bool:

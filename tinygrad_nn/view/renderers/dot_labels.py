@@ -6,13 +6,14 @@ Every cell is told how wide its text is: the embedded engine cannot measure what
 from __future__ import annotations
 
 import html
+import itertools
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tinygrad_nn.notation import format_number
 from tinygrad_nn.view.renderers import style
 from tinygrad_nn.view.renderers.style import BAD, INK, PAPER, QUIET, SOFT, Border
-from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Field, Grid, Shape
+from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Direction, Field, Grid, Shape
 from tinygrad_nn.view.text import clean, measure
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "cell",
     "fixed",
     "font",
+    "halo_label",
     "heat_map",
     "label_lines",
     "table",
@@ -31,6 +33,8 @@ __all__ = [
 ]
 
 SMALL = 11  # points, which are pixels where pictures are used: nothing is smaller
+LANE = 12  # points between the lanes of an arrow, where they leave and arrive
+BESIDE = 4  # points between a line and its label
 _SPAN = 9  # columns of a value: what a box is wider than its rows goes to all columns alike, and so to the right
 
 
@@ -107,21 +111,52 @@ def badge(k: int, mark: str = "") -> str:
 # --- boxes -----------------------------------------------------------------------------------------------------------
 
 
-def box_label(box: Box) -> str:
-    """What stands in a box."""
+def box_label(box: Box, direction: Direction = Direction.RIGHT) -> str:
+    """What stands in a box; for arrows that lead in this direction, the places where they arrive and leave."""
     writers = {Shape.CIRCLE: _circle, Shape.SIGN: _circle, Shape.TEXT: _text, Shape.LABEL: _text, Shape.CARD: _card}
-    return f"<{writers[box.shape](box)}>"
+    label = writers[box.shape](box)
+    if not box.entries and not box.exits:
+        return f"<{label}>"
+    parts = [td(_places(box.entries, "i", direction)), td(label), td(_places(box.exits, "o", direction))]
+    rows = [tr(*parts)] if direction is Direction.RIGHT else [tr(part) for part in parts]
+    return f"<{table(rows, cellpadding=0)}>"
+
+
+def _places(lines: Sequence[str], letter: str, direction: Direction) -> str:
+    """A place for each line along a side of a box, which they share; lanes of one arrow stay beside each other."""
+    if not lines:
+        return ""
+    across = {"width": 1} if direction is Direction.RIGHT else {"height": 1}
+    along = {"height": LANE} if direction is Direction.RIGHT else {"width": LANE}
+    cells = []
+    for _, group in itertools.groupby(enumerate(lines), lambda line: line[1].split(".")[0]):
+        numbers = [i for i, _ in group]
+        if len(numbers) == 1:
+            cells.append(td(port=f"{letter}{numbers[0]}", **across))
+        else:
+            lanes = [td(port=f"{letter}{i}", fixedsize="true", **across, **along) for i in numbers]
+            side = "width" if "height" in across else "height"
+            whole = {"fixedsize": "true", **across, side: LANE * len(lanes)}
+            cells.append(td(_strip(lanes, direction, **whole), **across))
+    return _strip(cells, direction)
+
+
+def _strip(cells: Sequence[str], direction: Direction, **attributes: object) -> str:
+    """Cells beside each other, along the side of a box at which arrows arrive."""
+    rows = [tr(cell) for cell in cells] if direction is Direction.RIGHT else [tr(*cells)]
+    return table(rows, cellpadding=0, **attributes)
 
 
 def _card(box: Box) -> str:
     """Name or formula, then value, gradient and whatever else there is to say."""
     look = style.box_look(box)
+    divider = tr(td(bgcolor=look.line, height=1, cellpadding=0))  # dot draws <hr/> through rounded borders
     rows = [tr(_title(box))]
     if box.fields:
         fields = table([_field(field) for field in box.fields], cellpadding=3)
-        rows += ["<hr/>", tr(td(fields, align="left", cellpadding=2))]
+        rows += [divider, tr(td(fields, align="left", cellpadding=2))]
     if box.note:
-        rows += ["<hr/>", tr(cell(box.note, 11, padding=4))]
+        rows += [divider, tr(cell(box.note, 11, padding=4))]
     edge = "rounded,dashed" if look.dashed else None if look.border is Border.SQUARE else "rounded"
     frame = {"border": f"{look.width:g}", "cellpadding": 0, "color": look.line, "bgcolor": look.fill, "style": edge}
     card = table(rows, **frame)
@@ -168,13 +203,18 @@ def heat_map(grid: Grid, size: int = 7, unknown: str = "–") -> str:
     if grid.spelled:
         return table([tr(*(_number(x, grid, unknown) for x in line)) for line in grid.cells], cellspacing=1, **frame)
     square = {"fixedsize": "true", "width": size, "height": size}
-    rows = [tr(*(td(bgcolor=_shade(x, grid), **square) for x in line)) for line in grid.cells]
+    rows = [tr(*(td(bgcolor=_shade(x, grid), **square, **_rim(x, grid)) for x in line)) for line in grid.cells]
     whole = {"width": size * len(grid.cells[0]) + 2, "height": size * len(grid.cells) + 2}
     return table(rows, fixedsize="true", **whole, **frame)
 
 
 def _shade(x: float, grid: Grid) -> str:
     return PAPER if grid.blank else style.tint(x, grid.scale)
+
+
+def _rim(x: float, grid: Grid) -> dict[str, object]:
+    """Cells below 0 are smaller: colour alone does not tell the sign in a grey print."""
+    return {"border": 1, "color": PAPER} if x < 0 and not grid.blank else {}
 
 
 def _number(x: float, grid: Grid, unknown: str) -> str:
@@ -198,18 +238,24 @@ def _circle(box: Box) -> str:
 
 
 def _text(box: Box) -> str:
-    """A line or two; on an arrow with paper behind and beside them, as the end of a dash looks like a minus."""
-    ink, on_arrow = style.box_look(box).ink, box.shape is Shape.LABEL
-    side = td(width=4) if on_arrow else ""
-    cells = (cell(line, 11, ink, box.strong, padding=1, align="center") for line in box.title.split("\n"))
-    return table((tr(side, text, side) for text in cells), bgcolor=PAPER if on_arrow else None)
+    """A line or two."""
+    return _centred(box, style.box_look(box).ink)
+
+
+def halo_label(box: Box) -> str:
+    """The same in the colour of the paper."""
+    return f"<{_centred(box, PAPER)}>"
+
+
+def _centred(box: Box, ink: str) -> str:
+    return table(tr(cell(line, 11, ink, box.strong, padding=1, align="center")) for line in box.title.split("\n"))
 
 
 # --- arrows ----------------------------------------------------------------------------------------------------------
 
 
-def arrow_label(arrow: Arrow) -> str:
-    """The numbers of the paths, on their colours, and the local derivative."""
+def arrow_label(arrow: Arrow, direction: Direction = Direction.RIGHT) -> str:
+    """The numbers of the paths, on their colours, and the local derivative; on the side of the line some space."""
     cells = [badge(k) for k in arrow.lanes] if arrow.kind is ArrowKind.FLOW else []
     if arrow.label:
         ink = style.arrow_look(arrow).ink
@@ -221,7 +267,11 @@ def arrow_label(arrow: Arrow) -> str:
     rows = [tr(*cells)]
     if arrow.grid is not None:
         rows.append(tr(td(heat_map(arrow.grid, unknown=""), align="left", colspan=len(cells) or None)))
-    return f"<{table(rows, cellspacing=1, cellpadding=1)}>"
+    written = table(rows, cellspacing=1, cellpadding=1)
+    space = round(BESIDE + (style.arrow_look(arrow).width / 2 if arrow.flow else 0.0))
+    if direction is Direction.DOWN:
+        return f"<{table([tr(td(width=space), td(written), td(width=BESIDE))], cellpadding=0)}>"
+    return f"<{table([tr(td(written)), tr(td(height=space))], cellpadding=0)}>"
 
 
 def _widest(arrow: Arrow) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tinygrad_nn.view.renderers import dot_foot, dot_labels, style
@@ -14,20 +15,25 @@ from tinygrad_nn.view.text import clean, measure
 if TYPE_CHECKING:
     from graphviz import Digraph
 
-__all__ = ["write"]
+__all__ = ["diameter", "write"]
 
 _RANKS = {Direction.RIGHT: "LR", Direction.DOWN: "TB"}
-_BY_RANK = {"nodesep": "0.3", "ranksep": "0.45"}
+_APART = {"nodesep": 0.3, "ranksep": 0.45}  # inches
+HALO = 1.6  # points of paper around letters on an arrow
 MARGIN = 14.4  # points around everything
-_BY_PLACE = {"layout": "neato", "inputscale": "72", "splines": "line", "outputorder": "edgesfirst", "nodesep": "0.35"}
+_BY_PLACE = {"layout": "neato", "inputscale": "72", "splines": "line", "outputorder": "edgesfirst", "nodesep": "0.2"}
 _FOOT = {"labelloc": "b", "labeljust": "l"}
 
 
-def write(scene: Scene, width: float = 760) -> str:
-    """The DOT text of a picture, its table no wider than `width`: the same picture, the same bytes."""
+def write(scene: Scene, width: float = 760, pixels: bool = False) -> str:
+    """The DOT text of a picture, its table no wider than `width`: the same picture, the same bytes.
+
+    For `pixels`, that is what an engine draws to the end, with paper around what is written on arrows, and lanes that
+    differ without colour: our SVG gets these when it is finished.
+    """
     from graphviz import Digraph  # takes 40 ms: only where something is drawn
 
-    where = _BY_PLACE if scene.placed else _BY_RANK | {"rankdir": _RANKS[scene.direction or Direction.RIGHT]}
+    where = _BY_PLACE if scene.placed else _by_rank(scene)
     paper = {"bgcolor": PAPER, "pad": f"{MARGIN / 72:g}", "fontname": FONT, "fontcolor": INK, "charset": "utf8"}
     dot = Digraph(
         "picture",
@@ -39,13 +45,20 @@ def write(scene: Scene, width: float = 760) -> str:
     if foot:
         dot.attr(label=foot)
     for box in scene.boxes:
+        if pixels and box.shape is Shape.LABEL:
+            _add_halo(dot, box)
         if not box.cluster:
-            _add_box(dot, box)
+            _add_box(dot, box, scene.direction)
     _add_clusters(dot, scene, "")
     by_id = {box.id: box for box in scene.boxes}
     for arrow in scene.arrows:
-        _add_arrow(dot, arrow, by_id[arrow.source], by_id[arrow.target])
+        _add_arrow(dot, arrow, by_id[arrow.source], by_id[arrow.target], scene.direction, pixels)
     return dot.source
+
+
+def _by_rank(scene: Scene) -> dict[str, str]:
+    apart = {name: f"{inches * scene.space:g}" for name, inches in _APART.items()}
+    return apart | {"rankdir": _RANKS[scene.direction or Direction.RIGHT]}
 
 
 def _add_clusters(dot: Digraph, scene: Scene, parent: str) -> None:
@@ -56,7 +69,7 @@ def _add_clusters(dot: Digraph, scene: Scene, parent: str) -> None:
         with dot.subgraph(name=f"cluster_{cluster.id}", graph_attr=_frame(cluster)) as inner:
             for box in scene.boxes:
                 if box.cluster == cluster.id:
-                    _add_box(inner, box)
+                    _add_box(inner, box, scene.direction)
             _add_clusters(inner, scene, cluster.id)
 
 
@@ -74,14 +87,14 @@ def _string(text: str) -> str:
     return escape("&#10;".join(html.escape(clean(line), quote=False) for line in text.split("\n")))
 
 
-def _add_box(dot: Digraph, box: Box) -> None:
+def _add_box(dot: Digraph, box: Box, direction: Direction | None) -> None:
     fields = {"id": box.id, "class": box.role.value, "tooltip": _string(box.tooltip)}
     if box.shape in (Shape.CIRCLE, Shape.SIGN):
         look = style.box_look(box)
         fields |= {
             "shape": "doublecircle" if look.border is Border.DOUBLE else "circle",
             "fixedsize": "true",
-            "width": f"{_diameter(box):g}",
+            "width": f"{diameter(box):g}",
             "penwidth": f"{look.width:g}",
             "color": look.line,
             "fillcolor": look.fill,
@@ -89,10 +102,17 @@ def _add_box(dot: Digraph, box: Box) -> None:
         }
     if box.at:
         fields["pos"] = f"{box.at[0]:g},{box.at[1]:g}!"
-    dot.node(box.id, dot_labels.box_label(box), **fields)
+    dot.node(box.id, dot_labels.box_label(box, direction or Direction.RIGHT), **fields)
 
 
-def _diameter(box: Box) -> float:
+def _add_halo(dot: Digraph, box: Box) -> None:
+    """Copies in the colour of the paper all around, which DOT knows no other way to draw."""
+    for k in range(8):
+        x, y = box.at[0] + HALO * math.cos(k * math.pi / 4), box.at[1] + HALO * math.sin(k * math.pi / 4)
+        dot.node(f"{box.id}.{k}", dot_labels.halo_label(box), pos=f"{x:.2f},{y:.2f}!")
+
+
+def diameter(box: Box) -> float:
     """In inches; wide enough for what is written in it."""
     if box.shape is Shape.SIGN:
         return 0.42
@@ -101,7 +121,7 @@ def _diameter(box: Box) -> float:
     return round(max(0.8 if len(box.fields) < 2 else 1.0, across / 72), 2)
 
 
-def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box) -> None:
+def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box, direction: Direction | None, pixels: bool) -> None:
     """An edge, or one for each path along it: lanes that stand apart, with a head each."""
     look = style.arrow_look(arrow)
     fields = {"penwidth": f"{round(look.width, 2):g}"}
@@ -114,12 +134,22 @@ def _add_arrow(dot: Digraph, arrow: Arrow, source: Box, target: Box) -> None:
     if source.role in (Role.OPERATION, Role.LAYER) and (source.cluster or target.cluster):
         fields["weight"] = "8"  # the way through the network is straight, and its parameters come from the side
     lanes = arrow.lanes if len(look.strokes) == len(arrow.lanes) else (0,)
+    labelled = len(lanes) - 1 if direction is Direction.DOWN and target.entries else 0  # whose other side is free
     for i, (lane, (color, pattern)) in enumerate(zip(lanes, look.strokes, strict=True)):
-        names = {
-            "id": arrow.id if not i else f"{arrow.id}.{lane}",
-            "class": f"{arrow.kind} path{lane}" if lane else str(arrow.kind),
-        }
+        line = arrow.id if not i else f"{arrow.id}.{lane}"
+        names = {"id": line, "class": f"{arrow.kind} path{lane}" if lane else str(arrow.kind)}
         words = {"tooltip": _string(arrow.tooltip), "labeltooltip": _string(arrow.tooltip)} if arrow.tooltip else {}
-        if not i and (arrow.label or (arrow.lanes and not target.at)):
-            words["label"] = dot_labels.arrow_label(arrow)
-        dot.edge(arrow.source, arrow.target, color=color, style=pattern, **names, **words, **fields)
+        if i == labelled and (arrow.label or (arrow.lanes and not target.at)):
+            words["label"] = dot_labels.arrow_label(arrow, direction or Direction.RIGHT)
+        ends = _end(source, "o", source.exits, line, direction), _end(target, "i", target.entries, line, direction)
+        thicker = style.lane(lane).thicker if pixels and lane else 0.0
+        width = {"penwidth": f"{thicker:g}"} if thicker else {}
+        dot.edge(*ends, color=color, style=pattern, **names, **words, **(fields | width))
+
+
+def _end(box: Box, letter: str, lines: Sequence[str], line: str, direction: Direction | None) -> str:
+    """Where a line begins or ends: at its place on the side of a box, or at the box."""
+    if line not in lines:
+        return box.id
+    sides = {"o": "s", "i": "n"} if direction is Direction.DOWN else {"o": "e", "i": "w"}
+    return f"{box.id}:{letter}{lines.index(line)}:{sides[letter]}"

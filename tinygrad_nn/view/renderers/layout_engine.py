@@ -175,5 +175,7 @@ def _tell(program: str, wrong: str) -> None:
 
 # The embedded engine draws png with its own fonts; what they lack would come out as empty boxes.
 _NOT_IN_ARIMO = str.maketrans(
-    dict(zip("⊙∘✓✗⁰⁻⁺₋ₖⱼₙ∥∇⟨⟩∧↦", "◦◦√×°−+−kjn‖D<>&→", strict=True)) | {"∛": "³√", "\u2007": "  "}
+    dict(zip("⊙∘✗∥↦⇒∗⋆⋮", "◦◦×‖→→**…", strict=True))
+    | {"✓": "OK,", "∇": "grad ", "⟨": "&lt;", "⟩": "&gt;", "∛": "³√", "∧": "and", "∨": "or", "⊕": "(+)", "⊗": "(×)"}
+    | {"⌈": "ceil(", "⌉": ")", "⌊": "floor(", "⌋": ")", "⊥": " perp", "\u2007": "  "}
 )

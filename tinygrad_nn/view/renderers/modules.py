@@ -6,7 +6,7 @@ import functools
 import re
 from pathlib import Path
 
-__all__ = ["FOLDER", "joined"]
+__all__ = ["FOLDER", "joined", "without_comments"]
 
 FOLDER = Path(__file__).parent.parent / "page"
 _IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w./]+)\.mjs";\n', re.M)
@@ -65,13 +65,18 @@ def _text(name: str) -> str:
 def _wrapped(name: str) -> str:
     text = _text(name)
     if not name.startswith("vendor/"):
-        text = re.sub(r"^[ \t]+", "", _COMMENT.sub("", text), flags=re.M)
+        text = without_comments(text)
     exports = _EXPORT.findall(text)
     given = ", ".join(exports)
     for found in _EXPORTS.finditer(text):
         given = ", ".join(_renamed(part, "{1}: {0}") for part in found[1].split(","))
     body = _EXPORTS.sub("", _EXPORT.sub("", _IMPORT.sub(_import, text)))
     return f"const {_variable(name)} = (() => {{\n{body.strip()}\nreturn {{ {given} }};\n}})();"
+
+
+def without_comments(text: str) -> str:
+    """A script without comments and indentation."""
+    return re.sub(r"^[ \t]+", "", _COMMENT.sub("", text), flags=re.M)
 
 
 def _import(found: re.Match[str]) -> str:

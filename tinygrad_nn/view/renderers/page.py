@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import hashlib
 import json
@@ -132,27 +131,9 @@ def _needed_code(program: Program) -> str:
     return _code(operations, frozenset(without))
 
 
-# The loader: unpacks code and data, and shows them in every element with this key that shows nothing yet.
-_LOADER = """(async (key, code, data) => {
-const bytes = (text) => {
-const view = new DataView(new ArrayBuffer((text.length - 1) / 5 * 4));
-for (let i = 1, at = 0; i < text.length; i += 5, at += 4) {
-view.setUint32(at, [...text.slice(i, i + 5)].reduce((word, c) => word * 85 + LETTERS.indexOf(c), 0));
-}
-return view.buffer.slice(0, view.byteLength - Number(text[0]));
-};
-const unpack = (text) => new Response(new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
-const mount = new Function(await unpack(code))();
-const there = JSON.parse(await unpack(data));
-for (const host of document.querySelectorAll(`[data-tinygrad-nn="${key}"]:not([data-live])`)) {
-host.dataset.live = "";
-mount(host, there);
-}
-})"""
-
-
 def _script(data: str, key: str, code: str) -> str:
-    loader = _LOADER.replace("LETTERS", f'"{_LETTERS}"')
+    loader = modules.without_comments((modules.FOLDER / "loader.js").read_text("utf-8"))
+    loader = loader.strip().replace("LETTERS", f'"{_LETTERS}"')
     return f'<script>{loader}("{key}", "{code}", "{_packed(data)}");</script>'
 
 
@@ -181,7 +162,7 @@ def page(
 
 
 def cell(scene: Scene, still: str, engine: str | None = None, timeout: float = 10.0, theme: str = "auto") -> str:
-    """The living picture for the output of a notebook's cell; `still` is an image for a notebook that runs no script."""
+    """The living picture as the output of a notebook's cell; `still` is an image for one that runs no script."""
     assert scene.program is not None
     data = _json(page_data(scene, engine, timeout, theme))
     key = hashlib.sha256(data.encode()).hexdigest()[:16]

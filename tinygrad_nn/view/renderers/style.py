@@ -83,13 +83,14 @@ class LaneLook:
     dash: str  # DOT and TikZ know three patterns
     dashes: str  # the SVG has one for each path
     sample: str  # the pattern in text
+    thicker: float = 0.0  # the width of the line where DOT has the same pattern for another lane
 
 
 LANES = (
     LaneLook("#0072b2", "#00639c", "solid", "", "———"),
     LaneLook("#d55e00", "#b34f00", "dashed", "9 4", "– – –"),
     LaneLook("#009e73", "#007a59", "dotted", "2 3.5", "· · · ·"),
-    LaneLook("#b8629a", "#a04b7c", "dashed", "12 3 2.5 3", "— · —"),
+    LaneLook("#b8629a", "#a04b7c", "dashed", "12 3 2.5 3", "— · —", 3.6),
 )
 POSITIVE, NEGATIVE = LANES[0], LANES[1]  # where colours say the sign and not the path
 

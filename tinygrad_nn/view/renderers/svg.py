@@ -7,12 +7,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 from tinygrad_nn.view.renderers import as_text, style
-from tinygrad_nn.view.scene import ArrowKind, Scene
+from tinygrad_nn.view.scene import ArrowKind, Scene, Shape
 from tinygrad_nn.view.text import clean, measure
 
 __all__ = ["finish", "small", "strip"]
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+HALO = {"paint-order": "stroke", "stroke": style.PAPER, "stroke-width": "4", "stroke-linejoin": "round"}
+_ON_COLORS = (style.PAPER, style.ON_PALE, style.ON_STRONG)  # the letters of badges and heat-maps
 FONTS = "Arial,Helvetica,Liberation Sans,DejaVu Sans,sans-serif"
 
 
@@ -22,12 +24,19 @@ def finish(drawn: bytes, scene: Scene, follows: bool = False) -> str:
     tooltips = {cluster.id: cluster.tooltip or cluster.label for cluster in scene.clusters}
     tooltips |= {box.id: box.tooltip for box in scene.boxes} | {arrow.id: arrow.tooltip for arrow in scene.arrows}
     tooltips |= {f"{arrow.id}.{k}": arrow.tooltip for arrow in scene.arrows for k in arrow.lanes}
+    on_arrows = {box.id for box in scene.boxes if box.shape is Shape.LABEL}
+    older = re.search(rb"graphviz version [2-7]\.", drawn[:1000])  # draws heads beyond where they end
     sending = {arrow.id for arrow in scene.arrows if arrow.kind is ArrowKind.SENDS}
     for element in list(root.iter()):
         _plain(element)
         key = element.get("id", "")
         if element.tag == f"{SVG}g" and key:
             _add_tooltip(element, tooltips.get(key, ""))
+            kind = element.get("class", "").partition(" ")[0]
+            if kind == "edge" or key in on_arrows:
+                _add_halo(element)
+            if kind == "edge" and older:
+                _shape_heads(element)
             path = re.search(r"\bpath(\d+)", element.get("class", ""))
             if path and key not in sending:
                 _dash(element, int(path[1]))
@@ -77,6 +86,27 @@ def _add_tooltip(group: ET.Element, words: str) -> None:
             group.remove(title)
 
 
+def _add_halo(group: ET.Element) -> None:
+    """Paper around the letters on an arrow and not behind them: a line that passes is not cut."""
+    for text in group.iter(f"{SVG}text"):
+        if text.get("fill") not in _ON_COLORS:
+            text.attrib |= HALO
+
+
+def _shape_heads(arrow: ET.Element) -> None:
+    """Heads that grow with the width of their line and end at the box; the outline of Graphviz 2 would enter it."""
+    line = next((path for path in arrow.iter(f"{SVG}path") if path.get("fill") == "none"), None)
+    if line is None:
+        return
+    for head in arrow.iter(f"{SVG}polygon"):
+        corners = [tuple(map(float, point.split(","))) for point in head.get("points", "").split()]
+        if head.get("stroke") != line.get("stroke") or len(corners) != 4:
+            continue
+        (x, y), size = corners[1], 1 + 0.3 * float(line.get("stroke-width", 1))
+        head.set("points", " ".join(f"{x + (a - x) * size:.2f},{y + (b - y) * size:.2f}" for a, b in corners))
+        head.set("stroke", "none")
+
+
 def _dash(arrow: ET.Element, number: int) -> None:
     """The dash pattern of a path; Graphviz knows three."""
     for curve in arrow.iter(f"{SVG}path"):
@@ -114,23 +144,23 @@ _USUAL = {"fill": (style.INK,), "font-size": ("12", "12.00"), "text-anchor": ("s
 def _join(parent: ET.Element) -> None:
     """One shape for the paper of a box and its outline, and one line for those between the cells of two rows."""
     papers: dict[str, ET.Element] = {}
-    before: list[str] = []
+    rule, ends = parent, [""]
     for child in list(parent):
-        points = (child.get("points") or "").split()
+        outline, points = child.get("d", ""), (child.get("points") or "").split()
         flat = len(points) > 3 and len({point.split(",")[1] for point in points}) == 1
         if child.tag in (f"{SVG}title", f"{SVG}desc"):
             parent.remove(child)
-        elif flat and before and before[2] == points[0]:
+        elif flat and len(ends) > 3 and ends[2] == points[0]:
             parent.remove(child)
-            before[2:4] = points[2:4]
-            line.set("points", " ".join(before))
+            ends[2:4] = points[2:4]
+            rule.set("points", " ".join(ends))
             continue
-        elif child.get("d") in papers and child.get("fill") == "none":
-            papers[child.get("d", "")].attrib.update({k: v for k, v in child.attrib.items() if k != "fill"})
+        elif outline in papers and child.get("fill") == "none":
+            papers[outline].attrib.update({k: v for k, v in child.attrib.items() if k != "fill"})
             parent.remove(child)
-        elif child.tag == f"{SVG}path" and child.get("fill") != "none":
-            papers[child.get("d", "")] = child
-        before, line = (points, child) if flat else ([], child)
+        elif outline and child.get("fill") != "none":
+            papers[outline] = child
+        rule, ends = child, points if flat else [""]
 
 
 def strip(drawings: Sequence[ET.Element], captions: Sequence[str], title: str, theme: str) -> str:

@@ -15,7 +15,13 @@ from tinygrad_nn.view.renderers.svg import SVG
 __all__ = ["picture", "write"]
 
 _START = "\\begin{tikzpicture}[x=1bp, y=-1bp, line width=1bp, font=\\sffamily, inner sep=0pt]"
-_STRUCK = "\\newcommand\\struck[1]{\\sbox0{#1}\\rlap{\\rule[0.5ex]{\\wd0}{0.6bp}}\\usebox0}"
+_STRUCK = "\\providecommand\\struck[1]{\\sbox0{#1}\\rlap{\\rule[0.5ex]{\\wd0}{0.6bp}}\\usebox0}"
+# TeX has no ✓ and ✗ without further packages
+_MARKS = {"✓": "\\checked{}", "✗": "\\crossed{}"}
+_DRAWN = {
+    "\\checked": "\\draw (0,0.3em) -- (0.25em,0.05em) -- (0.7em,0.7em);",
+    "\\crossed": "\\draw (0,0) -- (0.6em,0.6em) (0,0.6em) -- (0.6em,0);",
+}
 
 
 def write(svg: str) -> str:
@@ -29,6 +35,9 @@ def picture(svg: str) -> str:
     codes = sorted(set(re.findall(r"\bc([\dA-F]{6})\b", "\n".join(lines))))
     colors = [f"\\definecolor{{c{code}}}{{HTML}}{{{code}}}" for code in codes]
     defined = [_STRUCK] if any("\\struck" in line for line in lines) else []
+    for name, drawn in _DRAWN.items():
+        if any(name in line for line in lines):
+            defined.append(f"\\providecommand{name}{{\\tikz[y=1em, line width=0.1em]{drawn}}}")
     return "\n".join([*colors, *defined, _START, *lines, "\\end{tikzpicture}"])
 
 
@@ -84,7 +93,12 @@ def _text(element: ET.Element) -> str:
     anchor = "base west" if element.get("text-anchor") == "start" else "base"
     font = f"\\fontsize{{{size:g}}}{{{size:g}}}\\selectfont" + "\\bfseries" * (element.get("font-weight") == "bold")
     options = f"anchor={anchor}, text={_color(element.get('fill')) or 'black'}, font=\\sffamily{font}"
-    text = latex.escape(element.text or "")
+    text = "".join(_MARKS.get(part) or latex.escape(part) for part in re.split("([✓✗])", element.text or ""))
     if element.get("text-decoration") == "line-through":
         text = f"\\struck{{{text}}}"
-    return f"\\node[{options}] at ({element.get('x')},{element.get('y')}) {{{text}}};"
+    place = f"at ({element.get('x')},{element.get('y')}) {{{text}}};"
+    if "paint-order" not in element.attrib:
+        return f"\\node[{options}] {place}"
+    paper = options.replace(_color(element.get("fill")), _color(element.get("stroke")), 1)
+    halo = f"\\foreach \\a in {{0,45,...,315}} \\node[{paper}, shift={{(\\a:1.5bp)}}] {place}"
+    return f"{halo}\n\\node[{options}] {place}"

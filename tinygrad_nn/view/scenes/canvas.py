@@ -55,7 +55,7 @@ class Canvas:
             if self._free(x, y, width, height):
                 break
         self.labels.append((x, y, width, height))
-        self.text(text, x, y, Shape.LABEL, **fields)
+        self.text(text, x, y, Shape.LABEL, on=(source, target), **fields)
 
     def _free(self, x: float, y: float, width: float, height: float) -> bool:
         return all(

@@ -24,7 +24,7 @@ def html_of(value):
 
 def shown(value):
     """The same as a tree: it has to be well-formed, but for images, which HTML does not close."""
-    html = re.sub(r'(alt="[^"]*"[^>]*)>', r"\1/>", html_of(value))
+    html = re.sub(r'<img alt="[^"]*" style="[^"]*" src="[^"]*">', "<img/>", html_of(value)).split("<script>")[0]
     return ET.fromstring(f"<body>{html}</body>")
 
 
@@ -144,6 +144,10 @@ def everything():
 @pytest.mark.parametrize("value", everything(), ids=lambda value: type(value).__name__)
 def test_nothing_runs_and_nothing_is_asked_of_other_hosts(value):
     html = html_of(value)
+    if isinstance(value, (tn.view.Picture, tn.view.Film)):  # they are living: tests/view/test_page.py
+        html, script = html.split("<script>")
+        assert "http" not in script
+        html = html.replace("http://www.w3.org/2000/svg", "")
     assert "<script" not in html
     assert "http" not in html
     assert "url(" not in html

@@ -31,7 +31,8 @@ from tinygrad_nn.view.scenes.operations import Ids, role
 __all__ = ["program_of"]
 
 MOST_NUMBERS = 20_000  # of all leaves together
-MOST_NODES = 2_000
+MOST_NODES = 500
+MOST_ARGUMENTS = 64  # of one operation
 EXACT = 2.0**53  # whole numbers up to here are numbers of a browser as well
 PRECISIONS = ("float64", "float32")
 
@@ -82,6 +83,9 @@ def _too_much(graph: ComputationGraph) -> str:
     """Why the numbers themselves are left out: there are too many, or they have changed since."""
     if len(graph.nodes) > MOST_NODES:
         return f"it has {len(graph.nodes):,} nodes, and pages recompute up to {MOST_NODES:,}"
+    arguments = max(len(node.inputs) for node in graph.nodes if not isinstance(node, Constant))
+    if arguments > MOST_ARGUMENTS:
+        return f"an operation has {arguments:,} arguments, and pages take up to {MOST_ARGUMENTS}"
     numbers = sum(np.size(node.value) for node in graph.nodes if node.op is None)
     if numbers > MOST_NUMBERS:
         return f"{numbers:,} numbers go in, and pages recompute up to {MOST_NUMBERS:,}"

@@ -99,7 +99,7 @@ function heat(group, grid, spelled) {
 
 /** Blue for positive and orange for negative numbers, the stronger the larger. */
 export function shade(rect, value, scale) {
-  const part = scale > 0 ? Math.min(1, Math.abs(value) / scale) : 0;
+  const part = scale > 0 ? Math.min(1, Math.abs(value) / scale) ** 0.8 * 0.92 : 0;
   set(rect, "class", Number.isNaN(value) ? "unknown" : value < 0 ? "negative" : "positive");
   set(rect, "fill-opacity", Number.isNaN(value) ? 1 : part.toFixed(3));
 }

@@ -11,7 +11,7 @@ import { Neurons } from "./neurons_view.mjs";
 import { inspected } from "./inspect.mjs";
 import { formatNumber } from "./notation.mjs";
 import { PathTable } from "./path_table.mjs";
-import { pathsView } from "./paths_view.mjs";
+import { pathsView, stillView } from "./paths_view.mjs";
 import { Playback, momentsOf } from "./playback.mjs";
 import { predicted, stepView } from "./step_view.mjs";
 import { Stepper } from "./stepper.mjs";
@@ -26,6 +26,7 @@ export class Page {
     this.data = data;
     this.graph = load(data.program);
     this.checked = this.graph.live ? this.graph.check() : null;
+    this.still = !this.graph.ruled && this.graph.nodes.some((id) => this.graph.value(id).data.length > 1);
     const inputs = this.#inputs();
     const { view = "paths", source = "", element = -1, mistake = "" } = data.program.start ?? {};
     this.state = { view, source: source || inputs.find(({ tracked }) => tracked)?.id || this.graph.root, element: element < 0 ? null : element, only: 0,
@@ -62,6 +63,7 @@ export class Page {
     const nudge = html("button", { type: "button", onclick: () => this.nudge() }, "nudge");
     this.moves = html("div", { class: "bar" }, nudge, reset);
     this.moves.hidden = !this.graph.live;
+    this.toolbar.choices.hidden = this.still;
     const left = html("div", { class: "main" }, this.stepper.root, this.place, this.neurons?.root, this.table.root, this.second.root, this.notes, this.verdict);
     const panel = html("div", { class: "panel" }, this.playback?.root, this.inputs.root, this.moves, this.curve.root, this.inspector);
     this.columns = html("div", { class: "columns" }, left, panel);
@@ -169,6 +171,7 @@ export class Page {
 
   #view() {
     const { state, graph, data } = this;
+    if (this.still) return stillView(graph, data, state);
     if (state.view === "step") return stepView(graph, data, state);
     if (state.view === "compare") return compareView(graph, data, state, this.#recorded());
     return pathsView(graph, data, state);

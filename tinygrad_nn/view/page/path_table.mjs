@@ -65,7 +65,7 @@ function fillRow(tr, row, sum, bar, scale) {
 }
 
 function productCell(cell, row, scale) {
-  if (!row.array) return write(cell, `= ${formatNumber(row.value)}`);
+  if (!row.array) return write(cell, `= ${row.text ?? formatNumber(row.value)}`);
   if (cell.firstElementChild?.localName !== "svg") cell.replaceChildren(svg("svg", { class: "heat" }));
   const { cells } = gridOf(row.array);
   const picture = cell.firstElementChild;

@@ -23,8 +23,14 @@ export function pathsView(graph, data, state) {
 }
 
 
+/** What was recorded, where rules cannot be carried out: the table is the one that Python made. */
+export function stillView(graph, data, { source }) {
+  const arrows = Object.fromEntries(data.arrows.map((arrow) => [arrow.id, { label: localText(graph, arrow) }]));
+  return { boxes: boxesOf(graph, data, source), arrows, table: data.table };
+}
+
 /** What every box says by itself. */
-export function boxesOf(graph, data, source) {
+function boxesOf(graph, data, source) {
   const value = (id) => graph.value(id);
   const gradient = (id) => graph.gradient(id);
   return Object.fromEntries(data.boxes.map((box) => [box.id, {

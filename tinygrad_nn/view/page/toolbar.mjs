@@ -17,8 +17,9 @@ export class Toolbar {
     const search = html("input", { type: "search", placeholder: "find a node", "aria-label": "find a node", onchange: (event) => this.#find(event.target.value, sources) });
     const svg = html("button", { type: "button", onclick: save }, "save SVG");
     const group = (...parts) => html("div", { class: "group" }, ...parts);
+    this.choices = group(html("label", {}, "paths from ", this.source), this.of, ...this.views);
     this.root = html("div", { class: "bar", role: "toolbar", "aria-label": "views" }, html("h1", {}, data.title),
-      group(html("label", {}, "paths from ", this.source), this.of), group(...this.views), group(search, this.theme, lecture, svg));
+      this.choices, group(search, this.theme, lecture, svg));
   }
 
   show({ view, source, theme, size }) {

@@ -17,7 +17,7 @@ from tinygrad_nn.view.program_record import Program
 from tinygrad_nn.view.renderers import as_json, modules, style
 from tinygrad_nn.view.renderers.page_boxes import arrow_as_data, box_as_data, label_size
 from tinygrad_nn.view.renderers.places import Places, place
-from tinygrad_nn.view.scene import ArrowKind, Direction, Scene
+from tinygrad_nn.view.scene import ArrowKind, Direction, Scene, Table
 
 __all__ = ["cell", "page", "page_data"]
 
@@ -39,6 +39,24 @@ def page_data(scene: Scene, engine: str | None = None, timeout: float = 10.0, th
         "notes": [{"text": note.text, "bad": note.bad} for note in chosen.notes],
         "layouts": [_as_data(places) for places in layouts],
         "program": as_json.as_plain(scene.program),
+        **({"table": _still(scene.table)} if scene.program.reason and scene.table is not None else {}),
+    }
+
+
+def _still(table: Table) -> dict[str, Any]:
+    """A table as it was recorded, for a page that computes nothing."""
+    rows = [
+        {"k": k, "nodes": row.label, "factors": row.factors, "text": row.product, "share": row.share}
+        for k, row in enumerate(table.rows, 1)
+    ]
+    total = {"nodes": "sum", "text": table.total}
+    return {
+        "heading": table.heading,
+        "rows": rows,
+        "total": total,
+        "ok": table.ok,
+        "check": table.check,
+        "rest": table.rest,
     }
 
 

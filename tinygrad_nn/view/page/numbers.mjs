@@ -8,9 +8,10 @@ export function formatNumber(x) {
   const size = Math.abs(x);
   let text = String(x);
   if (!Number.isInteger(x) || size >= 1e6) {
-    const [mantissa, power] = size < 1e-3 || size >= 1e6 ? x.toExponential(4).split("e").map((part) => part.replace("+", "")) : [];
+    const [mantissa, power] = x.toExponential(4).replace("+", "").split("e");
     const digits = size < 10 ? 4 : Math.max(0, 4 - Math.floor(Math.log10(size)));
-    text = power === undefined ? shortest(x.toFixed(digits), x, 0) : `${shortest(mantissa, x, power)}e${power}`;
+    const short = size >= 1e-3 && size < 1e6;
+    text = short ? shortest(x.toFixed(digits), x, 0) : `${shortest(mantissa, x, power)}e${power}`;
   }
   return text.replaceAll("-", "−");
 }

@@ -48,7 +48,8 @@ function einsum(operands, { subscripts }) {
   const [inputs, output] = subscripts.split("->");
   const terms = inputs.split(",");
   const lengths = new Map();
-  terms.forEach((term, i) => [...term].forEach((c, a) => lengths.set(c, Math.max(lengths.get(c) ?? 1, operands[i].shape[a]))));
+  const note = (c, n) => lengths.set(c, Math.max(lengths.get(c) ?? 1, n));
+  terms.forEach((term, i) => [...term].forEach((c, a) => note(c, operands[i].shape[a])));
   const letters = [...output, ...[...lengths.keys()].filter((c) => !output.includes(c))];
   const steps = terms.map((term, i) => letters.map((c) => stepOf(operands[i].shape, term, c)));
   const y = filled([...output].map((c) => lengths.get(c)));

@@ -208,7 +208,8 @@ function triangle(isWanted) {
   return ([x], { k = 0 }) => {
     const columns = x.shape[x.ndim - 1];
     const rows = x.shape[x.ndim - 2];
-    return new NdArray(x.shape, x.data.map((v, i) => (isWanted((i % columns) - (Math.floor(i / columns) % rows), k) ? v : 0)));
+    const offset = (i) => (i % columns) - (Math.floor(i / columns) % rows);
+    return new NdArray(x.shape, x.data.map((v, i) => (isWanted(offset(i), k) ? v : 0)));
   };
 }
 

@@ -1,6 +1,6 @@
 // Operations that act on each element by itself, as functions of numbers; true is 1 and false is 0.
 
-import { erf, erfc, erfinv, gammaln, i0Slope, polygamma, sincSlope } from "./special.mjs";
+import { erf, erfc, gammaln, i0Slope } from "./special.mjs";
 
 const OF_BROWSERS = {
   abs: "abs", fabs: "abs", sign: "sign", exp: "exp", expm1: "expm1", log: "log", log1p: "log1p", log2: "log2", log10: "log10",
@@ -59,10 +59,9 @@ export const elementwise = {
   degrees: (x) => x * (180 / Math.PI), radians: (x) => x * (Math.PI / 180), ldexp: (x, n) => x * 2 ** n,
   // functions
   exp2: (x) => 2 ** x, logaddexp, arctan2: (a, b) => Math.atan2(a, b), hypot: (a, b) => Math.hypot(a, b),
-  sinc: (x) => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x)), _sinc_slope: (x, { order = 1 }) => sincSlope(x, order),
-  erf: (x) => erf(x), erfc: (x) => erfc(x), erfinv: (x) => erfinv(x), gelu: (x) => x * (0.5 * (1 + erf(x * Math.SQRT1_2))),
-  gammaln: (x) => gammaln(x), digamma: (x) => polygamma(0, x), polygamma: (x, { n = 0 }) => polygamma(n, x),
-  i0: (x) => i0Slope(x, 0), _i0_slope: (x, { order = 1 }) => i0Slope(x, order),
+  sinc: (x) => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x)),
+  erf: (x) => erf(x), erfc: (x) => erfc(x), gelu: (x) => x * (0.5 * (1 + erf(x * Math.SQRT1_2))),
+  gammaln: (x) => gammaln(x), i0: (x) => i0Slope(x, 0), _i0_slope: (x, { order = 1 }) => i0Slope(x, order),
   // choices
   where: (condition, a, b) => (condition !== 0 ? a : b), clip, copysign,
   maximum: (a, b) => Math.max(a, b), minimum: (a, b) => Math.min(a, b),

@@ -206,9 +206,9 @@ def _bind_pad(x, pad_width, constant_values=0):
 
 
 def _lowered_pad(x, pad_width=0, constant_values=0):
-    shape = tuple(before + n + after for (before, after), n in zip(pad_width, x.shape, strict=True))
+    outside = np.pad(np.zeros(x.shape, bool), pad_width, constant_values=True)
     inside = tuple(slice(before, before + n) for (before, _), n in zip(pad_width, x.shape, strict=True))
-    return np.where(_put(np.ones(x.shape), shape, inside) == 0, constant_values, putitem(x, shape, inside))
+    return np.where(outside, constant_values, putitem(x, outside.shape, inside))
 
 
 # --- more rules, and samples for the checks --------------------------------------------------------------------------
@@ -257,13 +257,11 @@ swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, ax
                   summary="Two axes exchanged", example="tn.swapaxes(np.array([[1.0, 2.0]]), 0, 1)")
 moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), **COPIED, view=True,
                   array_params=True, shape=(2, 3, 4), variants=({"source": 0, "destination": -1}, {"source": (0, 1), "destination": (2, 0)}),
-                  lowered=by_axes(np.moveaxis),
-                  summary="Axes moved to new places", example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)")
+                  lowered=by_axes(np.moveaxis), summary="Axes moved to new places", example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)")
 # squeeze: [...] makes a view also where there is nothing to squeeze
 squeeze      = op(lambda x, axis=None: np.squeeze(x, axis)[...], "squeeze({x})", lambda g, y, x, axis=None: np.reshape(g, x.shape), name="squeeze",
                   stands_for=(np.squeeze,), **COPIED, view=True, simplify=unwritten, shape=(1, 3, 1), variants=({}, {"axis": 0}, {"axis": (0, -1)}),
-                  lowered=by_shape(np.squeeze),
-                  summary="Axes of length 1 left out", example="tn.squeeze(np.array([[1.0, 2.0]]))")
+                  lowered=by_shape(np.squeeze), summary="Axes of length 1 left out", example="tn.squeeze(np.array([[1.0, 2.0]]))")
 expand_dims  = op(np.expand_dims, "expand({x})", lambda g, y, x, axis=0: np.reshape(g, x.shape), **COPIED, view=True, simplify=unwritten,
                   array_params=True, variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}), lowered=by_shape(np.expand_dims),
                   summary="New axes of length 1", example="tn.expand_dims(np.array([1.0, 2.0]), 0)")

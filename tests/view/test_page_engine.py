@@ -305,6 +305,11 @@ def test_what_is_not_live_shows_what_was_recorded(ask):
     assert found["reason"].startswith("svd: ")
     np.testing.assert_allclose([found["value"], *found["gradient"]], [z.item(), *np.ravel(tn.gradients(z, x)[0])])
     assert (found["local"], found["path"]) == (2.0, [2.0, "1"])
+    count, listed, gradient, flows, mass, factored = ask("counted", program(tn.svdvals(x * x + x).sum()))
+    assert (count, [product for _, product in listed], flows) == ("3", [None] * 3, 0)
+    assert math.isnan(mass)
+    assert factored.count("∂") > 3
+    np.testing.assert_allclose(gradient, np.ravel(tn.gradients(tn.svdvals(x * x + x).sum(), x)[0]))
     unknown = program(tn.sin(number()))
     unknown["nodes"][1]["op"] = "mystery"
     assert ask("checked", unknown)["reason"] == "the page does not know the operation mystery"

@@ -124,6 +124,7 @@ class Graph {
     return this.live ? (this.sweep.sent.get(`${edge.target}.${edge.slot}`) ?? null) : null;
   }
 
+  /** What an edge makes of a gradient of its target; null where that is not known. */
   vjp(edgeId, g) {
     return this.live ? edgeVjp(this, this.edge(edgeId), g) : null;
   }

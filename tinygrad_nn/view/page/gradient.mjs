@@ -6,10 +6,6 @@ import { carryOut, carryOutRule } from "./evaluate.mjs";
 
 const DIRECT = ["elementwise", "reduction"];
 
-export function zip(a, b, f) {
-  return mapped(f, [a, b]);
-}
-
 /** What a rule sends back to an argument, before it is made to fit. */
 function partOf(node, slot, g, y, inputs) {
   return carryOutRule(node.rules[slot], g, y, inputs);
@@ -57,7 +53,7 @@ function maskOf(zeros, g) {
 /** Adds a part to the gradient of a node; an exact zero stays one where all parts have one. */
 function add(id, part, exact, gradients, zeros) {
   const before = gradients.get(id);
-  gradients.set(id, before === undefined ? part : cast(zip(before, part, (a, b) => a + b), part.dtype));
+  gradients.set(id, before === undefined ? part : cast(mapped((a, b) => a + b, [before, part]), part.dtype));
   const old = before === undefined ? exact : zeros.get(id);
   zeros.set(id, old === null || exact === null ? null : exact.map((v, i) => Number(v && old[i])));
 }

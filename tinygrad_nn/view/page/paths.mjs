@@ -1,9 +1,9 @@
 // The gradient as a sum over paths: counts, products, flow, mass and the largest ones, as in tinygrad_nn/chain.
 
-import { NdArray, filled } from "./arrays.mjs";
+import { NdArray, filled, mapped } from "./arrays.mjs";
 import { elementGraph } from "./elements.mjs";
 import { factoredText } from "./factors.mjs";
-import { edgeVjp, zip } from "./gradient.mjs";
+import { edgeVjp } from "./gradient.mjs";
 
 const plus = (a, b) => a + b;
 
@@ -231,7 +231,7 @@ class ArrayPathSum extends PathSum {
   }
 
   combine(a, b) {
-    return zip(a, b, plus);
+    return mapped(plus, [a, b]);
   }
 
   sizeOf(value) {

@@ -163,6 +163,7 @@ class Op:
     defaults: dict[str, Any] = field(default_factory=dict)
     further: Callable | None = None  # composes what NumPy's further parameters ask for: (*arrays, **params) -> result
     composed: Callable | None = None  # the same of other operations, which work on all examples of vmap at once
+    lowered: Callable | None = None  # what `forward` computes, of simpler operations, for interpreters (rule_trees.py)
     view: bool = True  # the output may share memory with an input
     array_params: bool = True  # parameters may be arrays, which recording copies
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0

@@ -35,7 +35,7 @@ def op(
     name : defaults to that of `forward`; a lambda has none.
     fields : what else there is to say, all of it optional, explained in `help(tn.Op)` and in `tinygrad_nn/entry.py`.
         Derivative: `kind` ("elementwise" for a ufunc unless said otherwise), `entries`, `jvp`, `selects`, `add_to`,
-        `aligned`, `matrix_product`. Call: `arguments`, `defaults`, `bind`, `further`, `composed`, `method`,
+        `aligned`, `matrix_product`. Call: `arguments`, `defaults`, `bind`, `further`, `composed`, `lowered`, `method`,
         `stands_for` (further NumPy functions that this operation carries out when they meet a tensor). Memory: `view`,
         `array_params`. Formula: `precedence`, `associative`, `spell`, `simplify`. Documentation: `summary`,
         `edge_cases`, `part_of`, `example`, `not_live`. Automatic checks: `domain`, `shape`, `variants`, `samples`,

@@ -4,8 +4,8 @@
 as the living page.  A rule is traced at the shapes and dtypes of a call, and may ask for these.  One that looks at
 numbers to decide what to do has no list that holds at other numbers: it is refused, with the reason (`NotTraceable`).
 
-An operation whose function is itself made of operations is written out (softmax as exp, sum and divide), so that an
-interpreter needs only those that are NumPy's, or cannot be written out.
+An operation whose function is itself made of operations is written out (softmax as exp, sum and divide), and so is one
+whose entry says how (`lowered`).  So an interpreter needs only those that are left.
 """
 
 from __future__ import annotations
@@ -140,12 +140,12 @@ class _Trace:
 
     def carry_out(self, op: Op, args: Sequence[Any], params: dict[str, Any]) -> Placeholder:
         """Record an operation: what its function consists of where that can be said, else the operation itself."""
-        if op in self.basic or op in self.inside or _is_of_numpy(op):
+        if op in self.basic or op in self.inside or (op.lowered is None and _is_of_numpy(op)):
             return self._recorded(op, args, params)
         mark = len(self.code)
         self.inside.append(op)
         try:
-            result = op.forward(*args, **params)
+            result = (op.lowered or op.forward)(*args, **params)
             if isinstance(result, Placeholder) and not any(_not_live(step) for step in self.code[mark:]):
                 return result
         except Exception:  # a function may do anything: where it cannot be traced it is not written out

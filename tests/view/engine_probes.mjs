@@ -120,6 +120,13 @@ export function timeOfAnUpdate(program) {
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
 }
 
+/** What is known of paths through arrays that nobody can compute. */
+export function counted(program) {
+  const p = load(program).paths("n1");
+  const known = [String(p.count), p.list().map(({ edges, product }) => [edges, product]), [...p.gradient.data], p.flow.size];
+  return [...known, p.mass, p.factored()];
+}
+
 export function factored(program) {
   return load(program).paths("n1").factored();
 }

@@ -3,6 +3,7 @@
 import functools
 import math
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import random_programs
 import tinygrad_nn as tn
 from tinygrad_nn.operation import BY_NAME, Op
 from tinygrad_nn.rule_trees import as_numbers, forward_tree, is_basic, plain_params, rule_tree
-from tinygrad_nn.samples import samples_of
+from tinygrad_nn.samples import corner_samples_of, samples_of
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.renderers.as_json import as_plain
 from tinygrad_nn.view.scenes.living import program_of
@@ -104,6 +105,66 @@ def cases():
             }
             found.append((op, case, y, parts))
     return found
+
+
+def agreement(ask, calls):
+    """What the page makes of calls (op, arguments, parameters): the names of operations that NumPy disagrees with."""
+    given, values = [], []
+    for op, args, params in calls:
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                values.append(np.asarray(op.compute(args, params)))
+                tree = forward_tree(op, args, params)
+        except (ValueError, IndexError, TypeError):
+            del values[len(given) :]  # not a valid call
+            continue
+        if any(BY_NAME[step.op].lowered is not None for step in tree.code):
+            del values[len(given) :]  # emptied by force, to shapes that no windows have
+            continue
+        numbers = [as_plain(as_numbers(a)) for a in (*args, values[-1])]
+        forward = None if is_basic(tree, op) else as_plain(tree)
+        call = {"op": op.name, "params": plain_params(params), "dtype": str(values[-1].dtype), "args": numbers[:-1]}
+        given.append({**call, "forward": forward, "y": numbers[-1], "g": numbers[-1], "rules": []})
+    wrong = {}
+    for call, y, found in zip(given, values, ask("carriedOut", given), strict=True):
+        fits = "value" in found and tuple(found["shape"]) == y.shape and close(found["value"], y) < 1e-12
+        if not fits:
+            wrong.setdefault(call["op"], (call["params"], [a.get("shape") for a in call["args"]], found, y))
+    return len(given), wrong
+
+
+def test_empty_arrays_single_numbers_and_every_form_of_axis(ask):
+    calls = []
+    for op in ENTRIES:
+        for args, params in corner_samples_of(op) if not op.docs.not_live else ():
+            if op.aligned and params.get("axis", 0) is None:
+                continue  # joined arrays are made vectors before they are recorded
+            if op.name == "einsum" and args[0].size == 0:
+                continue  # of an empty diagonal NumPy reads memory that nobody wrote
+            calls.append((op, [np.asarray(op.checks.prepare(a) if op.checks.prepare else a) for a in args], params))
+    n, wrong = agreement(ask, calls)
+    print(n, "calls")
+    assert wrong == {}
+
+
+MASK = np.arange(12).reshape(3, 4) % 3 == 0
+INDICES = [
+    0, -1, (1, -2, 1), slice(1, None), slice(None, None, -1), slice(-2, 9), slice(5, 0, -2), (Ellipsis, 0), (0, ...),
+    (slice(None), None, 1), (None, ..., None), np.array([0, 2, 0]), np.array([[0, 1], [2, 2]]), MASK, MASK[:, 0], (),
+    (MASK, 1), (0, np.array([True, False, True, True])), (slice(None), np.array([0, 3])), (np.array([0]), 1),
+    (np.array([0, 2]), np.array([1, -1])), (np.array([0, 2]), slice(None), np.array([1, 0])), np.zeros(0, int),
+    (slice(None), np.array([0, 2]), np.array([1, 0])), (0, slice(None), np.array([1, 0])), (slice(3, 1), 0),
+    (np.array([[0], [2]]), np.array([1, 3])), (None, np.array([1, 0]), 2),
+]  # fmt: skip
+
+
+def test_every_form_of_index(ask):
+    x = np.random.default_rng(0).normal(size=(3, 4, 2))
+    getitem, putitem, update = BY_NAME["getitem"], BY_NAME["_putitem"], BY_NAME["index_update"]
+    calls = [(getitem, [x], {"index": i}) for i in INDICES]
+    calls += [(putitem, [x[i]], {"shape": x.shape, "index": i}) for i in INDICES]
+    calls += [(update, [x, np.float64(7.0)], {"index": i}) for i in INDICES]
+    assert agreement(ask, calls) == (3 * len(INDICES), {})
 
 
 def test_every_entry_is_live_or_says_why_not():
@@ -305,6 +366,11 @@ def test_what_is_not_live_shows_what_was_recorded(ask):
     assert found["reason"].startswith("svd: ")
     np.testing.assert_allclose([found["value"], *found["gradient"]], [z.item(), *np.ravel(tn.gradients(z, x)[0])])
     assert (found["local"], found["path"]) == (2.0, [2.0, "1"])
+    count, listed, gradient, flows, mass, factored = ask("counted", program(tn.svdvals(x * x + x).sum()))
+    assert (count, [product for _, product in listed], flows) == ("3", [None] * 3, 0)
+    assert math.isnan(mass)
+    assert factored.count("∂") > 3
+    np.testing.assert_allclose(gradient, np.ravel(tn.gradients(tn.svdvals(x * x + x).sum(), x)[0]))
     unknown = program(tn.sin(number()))
     unknown["nodes"][1]["op"] = "mystery"
     assert ask("checked", unknown)["reason"] == "the page does not know the operation mystery"

@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.elementwise import astype
+from tinygrad_nn.ops.shaping import putitem
 from tinygrad_nn.registry import implements, op
 
 # --- windows ---------------------------------------------------------------------------------------------------------
@@ -96,6 +97,38 @@ def _back_to_weight(v, x, target, stride, padding, dilation, groups):
     return np.matmul(_outputs_in_front(v, groups), np.swapaxes(columns, -1, -2)).reshape(target)
 
 
+# --- the same of simpler operations, for interpreters -----------------------------------------------------------------
+
+
+def _lowered_windows(x, size=(), stride=(), dilation=()):
+    return np.take(x, _columns(np.arange(x.size).reshape(x.shape), size, stride, dilation))
+
+
+def _lowered_add_windows(columns, target=(), stride=(), dilation=()):
+    n = math.prod(target)
+    places = _columns(np.arange(n).reshape(target), columns.shape[1 : 1 + len(stride)], stride, dilation)
+    return np.reshape(putitem(columns.reshape(-1), (n,), places.ravel()), target)
+
+
+def _lowered_convolution(x, weight, stride, padding, dilation, groups):
+    columns = windows(_pad_places(x, padding), size=weight.shape[2:], stride=stride, dilation=dilation)
+    n = weight.ndim - 2
+    y = weight.reshape(groups, weight.shape[0] // groups, -1) @ _matrix(columns, groups, n)
+    return np.swapaxes(y.reshape(weight.shape[0], *columns.shape[1 + n :]), 0, 1)
+
+
+def _lowered_image(v, weight, target, stride, padding, dilation, groups):
+    kernels = np.swapaxes(weight.reshape(groups, weight.shape[0] // groups, -1), -1, -2)
+    columns = kernels @ _outputs_in_front(v, groups)
+    columns = columns.reshape(target[1], *weight.shape[2:], v.shape[0], *v.shape[2:])
+    return _unpadded(_add_windows(columns, target=_padded(target, padding), stride=stride, dilation=dilation), padding)
+
+
+def _lowered_kernel(v, x, target, stride, padding, dilation, groups):
+    columns = windows(_pad_places(x, padding), size=target[2:], stride=stride, dilation=dilation)
+    return (_outputs_in_front(v, groups) @ np.swapaxes(_matrix(columns, groups, x.ndim - 2), -1, -2)).reshape(target)
+
+
 def _to_x(g, x, weight, **how):
     return _image(g, weight, target=x.shape, **how)
 
@@ -131,25 +164,25 @@ def _kernel_samples(rng):
 _convolution = op(_convolve, "{x} ∗ {weight}", lambda g, y, x, weight, **how: _to_x(g, x, weight, **how),
                   lambda g, y, x, weight, **how: _to_weight(g, x, weight, **how), name="_convolution", part_of="conv2d", arguments=("x", "weight"),
                   defaults={"stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear", precedence=2, samples=_samples,
-                  summary="Sum of products of the weight with every window")
+                  lowered=_lowered_convolution, summary="Sum of products of the weight with every window")
 _image       = op(_back_to_image, "({v} ∗ᵀ {weight})", lambda g, y, v, weight, target=(), **how: _convolution(g, weight, **how),
                   lambda g, y, v, weight, target=(), **how: _to_weight(v, g, weight, **how), name="_convolution_to_image",
                   part_of="conv2d", arguments=("v", "weight"),
                   defaults={"target": (), "stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear",
-                  samples=_image_samples, summary="The way back of a convolution to its image: the transposed convolution")
+                  samples=_image_samples, lowered=_lowered_image, summary="The way back of a convolution to its image: the transposed convolution")
 _kernel      = op(_back_to_weight, "({v} ⋆ {x})", lambda g, y, v, x, target=(), **how: _convolution(x, g, **how),
                   lambda g, y, v, x, target=(), **how: _to_x(v, x, g, **how), name="_convolution_to_weight", part_of="conv2d", arguments=("v", "x"),
                   defaults={"target": (), "stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}, kind="multilinear",
-                  samples=_kernel_samples, summary="The way back of a convolution to its weight")
+                  samples=_kernel_samples, lowered=_lowered_kernel, summary="The way back of a convolution to its weight")
 windows      = op(_columns, "windows({x})", lambda g, y, x, size=(), stride=(), dilation=(): _add_windows(g, target=x.shape, stride=stride, dilation=dilation),
                   name="_windows", part_of="max_pool2d", kind="linear", entries="ones", samples=lambda rng: [((rng.normal(size=x.shape),), {"size": w.shape[2:],
                   "stride": how["stride"], "dilation": how["dilation"]}) for (x, w), how in _samples(rng)],
-                  summary="The windows of (N, channels, ...places) as (channels, ...size, N, ...windows)")
+                  lowered=_lowered_windows, summary="The windows of (N, channels, ...places) as (channels, ...size, N, ...windows)")
 _add_windows = op(_add_columns, "add windows({x})", lambda g, y, x, target=(), stride=(), dilation=(): windows(g, size=x.shape[1: 1 + len(stride)],
                   stride=stride, dilation=dilation), name="_add_windows", part_of="max_pool2d", kind="linear", entries="ones",
                   samples=lambda rng: [((_columns(x, w.shape[2:],
                   how["stride"], how["dilation"]),), {"target": x.shape, "stride": how["stride"], "dilation": how["dilation"]})
-                  for (x, w), how in _samples(rng)], summary="The way back of windows: each is added where it was taken from")
+                  for (x, w), how in _samples(rng)], lowered=_lowered_add_windows, summary="The way back of windows: each is added where it was taken from")
 # fmt: on
 
 # --- what the arguments may be ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_nn.notation import Term, bracket, superscript
 from tinygrad_nn.operands import as_array, real_dtype
+from tinygrad_nn.ops.lowering import sinc_slope
 from tinygrad_nn.registry import op
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -91,17 +92,7 @@ def _gelu(x):
 
 def _sinc_derivative(x, order=1):
     """The derivative of sin(πx)/(πx) of any order: its power series near 0, the product rule on x·sinc(x) further out."""
-    z = np.pi * np.asarray(x, dtype=np.result_type(x, np.float64))
-    near = np.abs(z) < order + 2.0
-    series, small = np.zeros_like(z), np.where(near, z, 0.0)
-    for k in range((order + 1) // 2, order + 24):
-        power = 2 * k - order
-        series = series + (-1.0) ** k * small**power / (math.factorial(power) * (2 * k + 1))
-    far = np.where(near, order + 2.0, z)
-    recursion = np.sin(far) / far
-    for n in range(1, order + 1):
-        recursion = (np.sin(far + n * np.pi / 2) - n * recursion) / far
-    y = np.pi**order * np.where(near, series, recursion)
+    y = sinc_slope(np.asarray(x, dtype=np.result_type(x, np.float64)), order)
     return y.astype(x.dtype) if hasattr(x, "dtype") and x.dtype.kind == "f" else y
 
 
@@ -319,7 +310,7 @@ arctan2    = op(np.arctan2,    "arctan2({a}, {b})", lambda g, y, a, b: _turn(g, 
 sinc       = op(lambda x: _sinc_derivative(as_array(x), order=0), "sinc({x})", lambda g, y, x: g * _sinc_slope(x, order=1),
                 name="sinc", kind="elementwise", stands_for=(np.sinc,), summary="sin(πx)/(πx)")
 _sinc_slope = op(_sinc_derivative, "sinc^({order})({x})", lambda g, y, x, order=1: g * _sinc_slope(x, order=order + 1),
-                 name="_sinc_slope", part_of="sinc", kind="elementwise", summary="Derivative of sinc of any order")
+                 name="_sinc_slope", lowered=sinc_slope, part_of="sinc", kind="elementwise", summary="Derivative of sinc of any order")
 erf        = op(_erf,          "erf({x})",     lambda g, y, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erf", kind="elementwise",
                 summary="Error function")
 

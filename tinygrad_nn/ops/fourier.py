@@ -46,6 +46,20 @@ def _signal_rule(g, y, z, n=0, axis=-1, norm="backward"):
     return spectrum(g, axis=axis, norm=ADJOINT[norm]) * _times(z, n, axis)
 
 
+def _lowered_spectrum(x, axis=-1, norm="backward"):
+    """As a product with a matrix."""
+    matrix, rows = _spectrum(np.eye(x.shape[axis]), norm=norm), np.moveaxis(x, axis, -1)
+    y = rows @ matrix.reshape(len(matrix), -1)
+    return np.moveaxis(np.reshape(y, rows.shape[:-1] + matrix.shape[1:]), -2, axis_of(axis, x))
+
+
+def _lowered_signal(z, n=0, axis=-1, norm="backward"):
+    rows = np.moveaxis(z, axis if axis >= 0 else axis - 1, -2)
+    m = 2 * rows.shape[-2]
+    matrix = _signal(np.eye(m).reshape(m, -1, 2), n, norm=norm)
+    return np.moveaxis(np.reshape(rows, (*rows.shape[:-2], m)) @ matrix, -1, axis)
+
+
 KINDS = [(5, -1, "backward"), (6, 0, "ortho"), (4, -1, "forward"), (1, 0, "backward")]
 
 
@@ -60,9 +74,9 @@ def _spectra(rng):
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-spectrum = op(_spectrum, "F {x}",   _spectrum_rule, name="_rfft", part_of="rfft_parts", kind="linear", samples=_signals,
+spectrum = op(_spectrum, "F {x}",   _spectrum_rule, name="_rfft", part_of="rfft_parts", kind="linear", samples=_signals, lowered=_lowered_spectrum,
               summary="Fourier transform of a real signal, real and imaginary part along a last axis")
-signal   = op(_signal,   "F⁻¹ {z}", _signal_rule, name="_irfft", part_of="irfft_parts", kind="linear", samples=_spectra,
+signal   = op(_signal,   "F⁻¹ {z}", _signal_rule, name="_irfft", part_of="irfft_parts", kind="linear", samples=_spectra, lowered=_lowered_signal,
               summary="The way back: the real signal of n values")
 # fmt: on
 

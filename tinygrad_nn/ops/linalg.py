@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
@@ -120,6 +121,23 @@ def _subscripts_in_letters(*given):
 def _einsum(*operands, subscripts):
     y = np.einsum(subscripts, *operands, optimize=len(operands) > 2)
     return y if len(operands) > 1 or y.base is None else y.copy()  # a transpose or a diagonal comes as a view
+
+
+def _lowered_einsum(*operands, subscripts):
+    """Every operand with an axis for each letter, multiplied, and summed over the letters that the output lacks."""
+    inputs, output = subscripts.split("->")
+    letters = output + "".join(c for c in dict.fromkeys(inputs.replace(",", "")) if c not in output)
+    product: Any = None
+    for term, x in zip(inputs.split(","), operands, strict=True):
+        mine = sorted(set(term), key=letters.index)
+        places = {c: np.arange(x.shape[term.index(c)]).reshape([-1 if c == d else 1 for d in mine]) for c in mine}
+        if len(mine) < len(term):
+            x = x[tuple(places[c] for c in term)]  # a diagonal
+        elif mine:
+            x = np.transpose(x, tuple(term.index(c) for c in mine))
+        x = np.reshape(x, tuple(places[c].size if c in mine else 1 for c in letters))
+        product = x if product is None else product * x
+    return np.sum(product, axis=tuple(range(len(output), len(letters))))
 
 
 def _einsum_rules(g, y, *operands, slots, subscripts=""):
@@ -284,7 +302,7 @@ affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W,
               summary="Pre-activation of a layer of neurons: Z = W A + b 1ᵀ, examples as columns",
               example="tn.affine(np.eye(2), np.ones((2, 3)), np.array([[1.0], [2.0]]))")
 einsum   = op(_einsum, "einsum({operands})", VariadicRule(_einsum_rules), name="einsum", kind="multilinear", method=False, bind=_bind_einsum,
-              samples=_einsum_samples, stands_for=(np.einsum,),
+              samples=_einsum_samples, stands_for=(np.einsum,), lowered=_lowered_einsum,
               summary="Sum of products by Einstein's notation", example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))")
 inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), precedence=3, jvp=lambda tangents, y, x: -y @ tangents[0] @ y,
               samples=_matrices(), summary="Inverse matrix", example="tn.inv(np.diag([1.0, 2.0]))")

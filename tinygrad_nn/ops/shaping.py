@@ -12,6 +12,7 @@ from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced, VariadicRule, numbers_of
 from tinygrad_nn.ops.axes import axis_of, length_of
 from tinygrad_nn.ops.elementwise import unwritten
+from tinygrad_nn.ops.lowering import by_axes, by_places, by_shape, flipped, stacked, triangle
 from tinygrad_nn.ops.precision import converted
 from tinygrad_nn.registry import implements, op
 
@@ -204,6 +205,12 @@ def _bind_pad(x, pad_width, constant_values=0):
     return (x,), {"pad_width": tuple(map(tuple, widths.tolist())), "constant_values": constant_values}
 
 
+def _lowered_pad(x, pad_width=0, constant_values=0):
+    outside = np.pad(np.zeros(x.shape, bool), pad_width, constant_values=True)
+    inside = tuple(slice(before, before + n) for (before, _), n in zip(pad_width, x.shape, strict=True))
+    return np.where(outside, constant_values, putitem(x, outside.shape, inside))
+
+
 # --- more rules, and samples for the checks --------------------------------------------------------------------------
 
 
@@ -246,17 +253,17 @@ transpose    = op(np.transpose,    "{x}ᵀ",           _transpose_rule, **COPIED
                   variants=({"axes": (2, 0, 1)}, {"axes": (-1, 0, 1)}, {}),
                   summary="Axes in another order", example="tn.transpose(np.array([[1.0, 2.0], [3.0, 4.0]]))")
 swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, axis2=1: np.swapaxes(g, axis1, axis2), **COPIED, view=True, shape=(2, 3, 4),
-                  variants=({"axis1": 0, "axis2": 1}, {"axis1": -1, "axis2": 0}),
+                  variants=({"axis1": 0, "axis2": 1}, {"axis1": -1, "axis2": 0}), lowered=by_axes(np.swapaxes),
                   summary="Two axes exchanged", example="tn.swapaxes(np.array([[1.0, 2.0]]), 0, 1)")
 moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), **COPIED, view=True,
                   array_params=True, shape=(2, 3, 4), variants=({"source": 0, "destination": -1}, {"source": (0, 1), "destination": (2, 0)}),
-                  summary="Axes moved to new places", example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)")
+                  lowered=by_axes(np.moveaxis), summary="Axes moved to new places", example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)")
 # squeeze: [...] makes a view also where there is nothing to squeeze
 squeeze      = op(lambda x, axis=None: np.squeeze(x, axis)[...], "squeeze({x})", lambda g, y, x, axis=None: np.reshape(g, x.shape), name="squeeze",
                   stands_for=(np.squeeze,), **COPIED, view=True, simplify=unwritten, shape=(1, 3, 1), variants=({}, {"axis": 0}, {"axis": (0, -1)}),
-                  summary="Axes of length 1 left out", example="tn.squeeze(np.array([[1.0, 2.0]]))")
+                  lowered=by_shape(np.squeeze), summary="Axes of length 1 left out", example="tn.squeeze(np.array([[1.0, 2.0]]))")
 expand_dims  = op(np.expand_dims, "expand({x})", lambda g, y, x, axis=0: np.reshape(g, x.shape), **COPIED, view=True, simplify=unwritten,
-                  array_params=True, variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}),
+                  array_params=True, variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}), lowered=by_shape(np.expand_dims),
                   summary="New axes of length 1", example="tn.expand_dims(np.array([1.0, 2.0]), 0)")
 broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, **COPIED, view=True,
                   bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), simplify=unwritten, variants=({"shape": (4, 2, 3)},),
@@ -265,20 +272,21 @@ concatenate  = op(lambda *arrays, axis=0: np.concatenate(arrays, axis=axis), "[{
                   aligned=True, bind=_bind_concatenate, stands_for=(np.concatenate,), variants=({}, {"axis": 1}),
                   summary="Joined along an axis", example="tn.concatenate([np.array([1.0]), np.array([2.0, 3.0])])")
 stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({arrays})", VariadicRule(_layers), name="stack", **COPIED, method=False,
-                  aligned=True, bind=_bind_arrays, stands_for=(np.stack,), variants=({}, {"axis": -1}),
+                  lowered=stacked, aligned=True, bind=_bind_arrays, stands_for=(np.stack,), variants=({}, {"axis": -1}),
                   summary="Joined along a new axis", example="tn.stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])])")
-tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
+tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, lowered=by_places(np.tile), bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
                   variants=({"reps": (2,)}, {"reps": (2, 1)}, {"reps": (2, 1, 2)}, {"reps": (0, 2)}),
                   summary="Repeated as a whole", example="tn.tile(np.array([1.0, 2.0]), 2)")
-roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED, array_params=True,
+roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED, array_params=True, lowered=by_places(np.roll),
                   variants=({"shift": 1}, {"shift": -2, "axis": 1}, {"shift": (1, 2), "axis": (0, 1)}, {"shift": 1, "axis": (0, 1)}),
                   summary="Shifted around", example="tn.roll(np.array([1.0, 2.0, 3.0]), 1)")
 flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), **COPIED, view=True,
-                  array_params=True, variants=({}, {"axis": 0}, {"axis": (0, 1)}), summary="In reverse order", example="tn.flip(np.array([1.0, 2.0]))")
+                  array_params=True, variants=({}, {"axis": 0}, {"axis": (0, 1)}),
+                  lowered=flipped, summary="In reverse order", example="tn.flip(np.array([1.0, 2.0]))")
 tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tril(g, k), selects=True, **COPIED, variants=({}, {"k": 1}),
-                  summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
+                  lowered=triangle(np.tril), summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
 triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), selects=True, **COPIED, variants=({}, {"k": -1}),
-                  summary="Upper triangle", example="tn.triu(np.ones((2, 2)))")
+                  lowered=triangle(np.triu), summary="Upper triangle", example="tn.triu(np.ones((2, 2)))")
 take         = op(np.take,         "{x}[{indices}]", _take_rule, None, selects=True, add_to=_add_taken, kind="multilinear", entries="factors", bind=_bind_take,
                   samples=_take_samples,
                   summary="Elements by integer index along an axis; repeated indices accumulate", example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])")
@@ -295,7 +303,7 @@ index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x
                   lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", selects=True, bind=_bind_index_update,
                   samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
-constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad", part_of="pad", entries="ones",
+constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad", part_of="pad", entries="ones", lowered=_lowered_pad,
                   jvp=lambda tangents, y, x, pad_width=0, constant_values=0: constant_pad(tangents[0], pad_width), bind=_bind_pad,
                   samples=lambda rng: [_bind_pad(rng.normal(size=(2, 3)), width, 1.5) for width in (1, (2, 1), ((0, 1), (2, 0)))],
                   summary="Padded with a constant")

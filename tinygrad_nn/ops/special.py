@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.ops.elementwise import as_real
+from tinygrad_nn.ops.elementwise import as_real, erf
 from tinygrad_nn.registry import implements, op
 
 FEW = 64  # elements up to which SciPy is not worth its import
@@ -64,13 +64,17 @@ def _erfinv(x):
     return (_in_scipy("erfinv", x) or _erfinv_by_steps)(x)
 
 
+def _winitzki(size):
+    log = np.log1p(-size * size)
+    half = 2 / (0.147 * np.pi) + log / 2
+    return np.sqrt(np.sqrt(half * half - log / 0.147) - half)
+
+
 def _erfinv_by_steps(x):
     """Winitzki's formula (2008), good to 2e-3, and three steps of Halley's method, each of which cubes the error."""
     with np.errstate(all="ignore"):
         size = np.abs(np.asarray(x, np.float64))
-        log = np.log1p(-size * size)
-        half = 2 / (0.147 * np.pi) + log / 2
-        y = np.sqrt(np.sqrt(half * half - log / 0.147) - half)
+        y = _winitzki(size)
         for _ in range(3):
             error = np.where(size < 0.5, _erf_one_by_one(y) - size, (1 - size) - _erfc_one_by_one(y))
             step = error * np.exp(y * y) * (math.sqrt(math.pi) / 2)
@@ -122,6 +126,25 @@ def _cotangent_derivative(z, n):
     return np.pi ** (n + 1) * np.polyval(polynomial, cotangent)
 
 
+# --- of simpler operations, for interpreters ---------------------------------------------------------------------------
+
+
+def _lowered_polygamma(x, n=0):
+    above = _polygamma_above(np.where(x < 0, 1 - x, x), n)
+    y = np.where(x < 0, (-1) ** n * above - _cotangent_derivative(x, n), above)
+    return np.where(np.logical_and(x < 0, x == np.floor(x)), np.nan if n == 0 else np.inf, y)
+
+
+def _lowered_erfinv(x):
+    size = np.abs(x)
+    y = _winitzki(size)
+    for _ in range(3):
+        error = np.where(size < 0.5, erf(y) - size, (1 - size) - erfc(y))
+        step = error * np.exp(y * y) * (math.sqrt(math.pi) / 2)
+        y = y - np.where(np.isfinite(step), step / (1 + y * step), 0.0)
+    return np.copysign(np.where(size == 1, np.inf, y), x)
+
+
 # --- the modified Bessel function ------------------------------------------------------------------------------------
 
 NODES = np.cos(np.pi * (np.arange(80) + 0.5) / 160)  # exact to rounding up to |x| = 713, beyond which exp overflows
@@ -149,13 +172,14 @@ def _bind_polygamma(n, x):
 erfc      = op(_erfc,      "erfc({x})", lambda g, y, x: g * (-2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erfc", kind="elementwise",
                summary="1 − erf(x), exact where erf(x) is close to 1")
 erfinv    = op(_erfinv,    "erf⁻¹({x})", lambda g, y, x: g * (math.sqrt(math.pi) / 2 * np.exp(y * y)), name="erfinv", kind="elementwise",
-               domain=(-0.9, 0.9), summary="Inverse of the error function", edge_cases="±∞ at ±1, with an infinite gradient.")
+               domain=(-0.9, 0.9), lowered=_lowered_erfinv, summary="Inverse of the error function", edge_cases="±∞ at ±1, with an infinite gradient.")
 gammaln   = op(_gammaln,   "log|Γ({x})|", lambda g, y, x: g * polygamma(0, x), name="gammaln", kind="elementwise", domain=(0.3, 4),
                summary="Logarithm of |Γ(x)|, the gamma function")
 polygamma = op(_polygamma, "ψ^({n})({x})", lambda g, y, x, n=0: g * polygamma(n + 1, x), name="polygamma", kind="elementwise", bind=_bind_polygamma,
-               domain=(0.8, 4), variants=({"n": 0}, {"n": 1}, {"n": 2}), method=False,
+               domain=(0.8, 4), variants=({"n": 0}, {"n": 1}, {"n": 2}), method=False, lowered=_lowered_polygamma,
                summary="The (n + 1)-th derivative of log Γ(x)", example="tn.polygamma(1, np.array([1.0]))")
 digamma   = op(lambda x: _polygamma(x, 0), "ψ({x})", lambda g, y, x: g * polygamma(1, x), name="digamma", kind="elementwise", domain=(0.3, 4),
+               lowered=_lowered_polygamma,
                summary="Derivative of log Γ(x)")
 i0        = op(lambda x: _bessel(x, 0), "I₀({x})", lambda g, y, x: g * _i0_slope(x, order=1), name="i0", kind="elementwise", stands_for=(np.i0,),
                summary="Modified Bessel function I₀")

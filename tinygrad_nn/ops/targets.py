@@ -40,7 +40,11 @@ def _are_of_class(labels, classes, axis):
 
 def _one_hot(labels, classes=0, dtype=np.float64, axis=0):
     """Column n is 1 in the row of its label."""
-    return _are_of_class(np.asarray(labels), classes, axis).astype(dtype)
+    return _lowered_one_hot(np.asarray(labels), classes, dtype, axis)
+
+
+def _lowered_one_hot(labels, classes=0, dtype=np.float64, axis=0):
+    return _are_of_class(labels, classes, axis).astype(dtype)
 
 
 def _bind_one_hot(labels, classes=None, dtype=np.float64, axis=0):
@@ -112,7 +116,12 @@ def _hot_samples(rng):
     ]
 
 
-HOT = {"arguments": ("labels",), "defaults": {"classes": 0, "dtype": np.float64, "axis": 0}, "samples": _hot_samples}
+HOT = {
+    "arguments": ("labels",),
+    "defaults": {"classes": 0, "dtype": np.float64, "axis": 0},
+    "samples": _hot_samples,
+    "lowered": _lowered_one_hot,
+}
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off

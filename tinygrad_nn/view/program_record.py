@@ -81,8 +81,8 @@ class Snapshot:
 class Start:
     """How a page begins.
 
-    With a view ("paths", "flow", "step", "neurons", "compare"), paths from a node or from one of its elements (−1: all),
-    and a mistake that the backward pass makes.
+    A view ("paths", "flow", "step", "neurons", "compare"), paths from a node or from one of its elements (−1: all), and
+    a mistake that the backward pass makes.
     """
 
     view: str = "paths"

@@ -58,13 +58,14 @@ export function cast(x, dtype) {
 
 // --- axes ------------------------------------------------------------------------------------------------------------
 
+/** An axis counted from 0; a list of one is that one. */
 export function axisOf(axis, ndim) {
-  return axis < 0 ? axis + ndim : axis;
+  return Number(axis) < 0 ? Number(axis) + ndim : Number(axis);
 }
 
-/** Axes as a list counted from 0; all of them for null. */
+/** Axes as a list counted from 0; all of them for null, none of a single number. */
 export function axesOf(axis, ndim) {
-  if (axis === null || axis === undefined) return [...Array(ndim).keys()];
+  if (axis === null || axis === undefined || ndim === 0) return [...Array(ndim).keys()];
   return (Array.isArray(axis) ? axis : [axis]).map((a) => axisOf(a, ndim));
 }
 

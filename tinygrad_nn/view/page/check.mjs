@@ -9,7 +9,8 @@ export function check(graph) {
   let worst = 0;
   const singles = graph.nodes.some((id) => graph.recorded.get(id).dtype === "float32");
   const tolerance = singles ? TOLERANCE.float32 : TOLERANCE.float64;
-  const compare = (id, what, expected, found) => {
+  const compare = (id, what, expected, compute) => {
+    const found = attempt(compute);
     const error = errorOf(expected, found);
     worst = Math.max(worst, error);
     if (!(error <= tolerance)) faults.push({ id, what, expected, found, error });
@@ -17,11 +18,21 @@ export function check(graph) {
   if (!graph.live) return { ok: false, tolerance, worst: NaN, faults: [] };
   graph.reset();
   const nodes = graph.nodes.map((id) => graph.node(id));
-  for (const { id, op } of nodes) if (op) compare(id, "the value", graph.recorded.get(id), graph.computed(id));
+  for (const { id, op } of nodes) if (op) compare(id, "the value", graph.recorded.get(id), () => graph.computed(id));
   for (const node of nodes) {
-    if (node.gradient) compare(node.id, "the gradient", arrayFrom({ ...node, value: node.gradient }), graph.gradient(node.id));
+    const expected = node.gradient && arrayFrom({ ...node, value: node.gradient });
+    if (expected) compare(node.id, "the gradient", expected, () => graph.gradient(node.id));
   }
   return { ok: faults.length === 0, tolerance, worst, faults };
+}
+
+/** What is computed, or null where that fails. */
+function attempt(compute) {
+  try {
+    return compute();
+  } catch {
+    return null;
+  }
 }
 
 /** The largest difference, relative to the largest finite element; ∞ where only one is NaN or infinite. */

@@ -17,10 +17,9 @@ export function elementGraph(graph, between, element) {
   }
   const nodes = between.nodes.flatMap((id) => [...graph.value(id).data.keys()].map((i) => `${id}[${i}]`));
   const steps = between.steps.flatMap(({ from, to, edge }) => {
-    const between = jacobianEntries(graph, edge);
-    return between.map(([i, j, slope]) => {
-      const names = { source: `${edge.source}[${i}]`, target: `${edge.target}[${j}]` };
-      return { from: first[from] + i, to: first[to] + j, edge: { ...names, id: `${edge.id}[${i}>${j}]`, slot: edge.slot, slope } };
+    return jacobianEntries(graph, edge).map(([i, j, slope]) => {
+      const [id, source, target] = [`${edge.id}[${i}>${j}]`, `${edge.source}[${i}]`, `${edge.target}[${j}]`];
+      return { from: first[from] + i, to: first[to] + j, edge: { id, source, target, slot: edge.slot, slope } };
     });
   });
   steps.sort((p, q) => p.to - q.to || p.edge.slot - q.edge.slot || p.from - q.from);
@@ -62,7 +61,8 @@ function structure(node, slot, x, y, inputs, slopes, rows) {
   const { kind, entries } = node.operation;
   if (kind === "reduction") return unitsOf(y).map((g) => spread(g, x, node.params).data);
   if (kind === "linear" || entries === "ones") return slopes;
-  const others = (f) => inputs.map((a, i) => (node.rules[i] ? new NdArray(a.shape, a.data.map((_, k) => f(k)), a.dtype) : a));
+  const redrawn = (a, f) => new NdArray(a.shape, a.data.map((_, k) => f(k)), a.dtype);
+  const others = (f) => inputs.map((a, i) => (node.rules[i] ? redrawn(a, f) : a));
   if (entries === "factors") return rows(y, others(() => 1));
   const generic = others((k) => 0.2 + 0.7 * ((k * 0.6180339887498949 + 0.31) % 1));
   const { op, params, forward, dtype } = node;

@@ -55,7 +55,7 @@ export const elementwise = {
   power,
   _power_log: (x, n, { order = 1 }) => power(x, n) * Math.log(x + Number(x === 0 && n >= 0)) ** order,
   floor_divide: floorDivide, remainder, fmod: (a, b) => a % b, rint,
-  round: (x, { decimals = 0 }) => (decimals < 0 ? rint(x / 10 ** -decimals) * 10 ** -decimals : rint(x * 10 ** decimals) / 10 ** decimals),
+  round: (x, { decimals: n = 0 }) => (n < 0 ? rint(x / 10 ** -n) * 10 ** -n : rint(x * 10 ** n) / 10 ** n),
   degrees: (x) => x * (180 / Math.PI), radians: (x) => x * (Math.PI / 180), ldexp: (x, n) => x * 2 ** n,
   // functions
   exp2: (x) => 2 ** x, logaddexp, arctan2: (a, b) => Math.atan2(a, b), hypot: (a, b) => Math.hypot(a, b),

@@ -130,6 +130,7 @@ class Graph {
     return this.ruled ? (this.sweep.sent.get(`${edge.target}.${edge.slot}`) ?? null) : null;
   }
 
+  /** What an edge makes of a gradient of its target; null where that is not known. */
   vjp(edgeId, g) {
     return this.ruled ? edgeVjp(this, this.edge(edgeId), g) : null;
   }

@@ -5,9 +5,8 @@ import { elementwise } from "./elementwise.mjs";
 import { products } from "./products.mjs";
 import { reductions } from "./reductions.mjs";
 import { shaping } from "./shaping.mjs";
-import { signals } from "./signals.mjs";
 
-const ofArrays = { ...reductions, ...shaping, ...products, ...signals };
+const ofArrays = { ...reductions, ...shaping, ...products };
 
 /** Whether the page has this operation. */
 export function isKnown(name) {

@@ -50,20 +50,23 @@ function termsOf(owner, branch, depth) {
   if (sums.length === 1 && plain) {
     const inner = branchesOf(owner, sums[0]);
     const at = branch.indexOf(sums[0]);
-    if (inner.length) return inner.flatMap((some) => termsOf(owner, [...branch.slice(0, at), ...some, ...branch.slice(at + 1)], depth));
+    const spread = (some) => [...branch.slice(0, at), ...some, ...branch.slice(at + 1)];
+    if (inner.length) return inner.flatMap((some) => termsOf(owner, spread(some), depth));
   }
-  return [productText(branch.map((segment) => (segment.length === 1 ? edgeText(owner, segment[0].edge) : sumText(owner, segment, depth - 1))))];
+  return [productText(branch.map((some) => (some.length === 1 ? edgeText(owner, some[0].edge) : sumText(owner, some, depth - 1))))];
 }
 
 const idOf = (id) => id.replace(/\[\d+\]$/, "");
 
-function partOf(owner, steps) {
-  const ends = [Math.min(...steps.map((s) => s.from)), Math.max(...steps.map((s) => s.to))];
-  return PathGraph.pruned(owner.between.nodes, steps, [ends[0]], ends[1]);
+const firstOf = (steps) => steps.reduce((v, { from }) => Math.min(v, from), Infinity);
+const lastOf = (steps) => steps.reduce((v, { to }) => Math.max(v, to), -1);
+
+function between(owner, steps) {
+  return PathGraph.pruned(owner.between.nodes, steps, [firstOf(steps)], lastOf(steps));
 }
 
 function countOf(owner, steps) {
-  const part = partOf(owner, steps);
+  const part = between(owner, steps);
   return part.total(part.backward(1n, (_, n) => n, (a, b) => a + b), (a, b) => a + b, 0n);
 }
 
@@ -71,8 +74,7 @@ function countOf(owner, steps) {
 function branchesOf(owner, steps) {
   const segments = splitAtMeetingPoints(steps);
   if (segments.length > 1) return [segments];
-  const first = Math.min(...steps.map((s) => s.from));
-  const last = Math.max(...steps.map((s) => s.to));
+  const [first, last] = [firstOf(steps), lastOf(steps)];
   const parent = new Map();
   const rootOf = (v) => {
     const above = parent.get(v) ?? v;
@@ -87,7 +89,7 @@ function branchesOf(owner, steps) {
   }
   if (found.size > 1) return [...found.values()].map(splitAtMeetingPoints);
   if (countOf(owner, steps) > BigInt(owner.limit)) return [];
-  const paths = partOf(owner, steps).depthFirst(null, () => null);
+  const paths = between(owner, steps).depthFirst(null, () => null);
   return [...paths].map(([edges]) => edges.map((edge, i) => [{ from: i, to: i + 1, edge }]));
 }
 

@@ -6,10 +6,6 @@ import { carryOut, carryOutRule } from "./evaluate.mjs";
 
 const DIRECT = ["elementwise", "reduction"];
 
-export function zip(a, b, f) {
-  return mapped(f, [a, b]);
-}
-
 /** What a rule sends back to an argument, before it is made to fit. */
 function partOf(node, slot, g, y, inputs) {
   return carryOutRule(node.rules[slot], g, y, inputs);
@@ -39,13 +35,12 @@ function sweep(graph, seed, exactly) {
     const inputs = node.args.map((arg) => graph.argument(arg));
     node.rules.forEach((rule, slot) => {
       if (rule === null) return;
-      const at = zeros.get(id) ?? null;
-      const [part, exact] = exactly ? sentBack(node, slot, g, maskOf(at, g), y, inputs) : [partOf(node, slot, g, y, inputs), null];
-      const source = node.args[slot];
+      const zero = maskOf(zeros.get(id) ?? null, g);
+      const [part, exact] = exactly ? sentBack(node, slot, g, zero, y, inputs) : [partOf(node, slot, g, y, inputs), null];
       const mine = fitted(part, inputs[slot]);
       doubtful ||= mine.data.some(Number.isNaN);
       sent.set(`${id}.${slot}`, mine);
-      add(source, mine, exact === null ? null : fittedZeros(exact, part, inputs[slot]).data, gradients, zeros);
+      add(node.args[slot], mine, exact === null ? null : fittedZeros(exact, part, inputs[slot]).data, gradients, zeros);
     });
   }
   return { gradients, sent, doubtful };
@@ -58,7 +53,7 @@ function maskOf(zeros, g) {
 /** Adds a part to the gradient of a node; an exact zero stays one where all parts have one. */
 function add(id, part, exact, gradients, zeros) {
   const before = gradients.get(id);
-  gradients.set(id, before === undefined ? part : cast(zip(before, part, (a, b) => a + b), part.dtype));
+  gradients.set(id, before === undefined ? part : cast(mapped((a, b) => a + b, [before, part]), part.dtype));
   const old = before === undefined ? exact : zeros.get(id);
   zeros.set(id, old === null || exact === null ? null : exact.map((v, i) => Number(v && old[i])));
 }
@@ -104,7 +99,8 @@ export function spread(g, x, { axis = null, keepdims = false }) {
 /** A sum of products without the terms where an exact zero meets ∞ or NaN, where all others are finite. */
 function withoutBlocked(node, slot, part, g, zeros, y, inputs) {
   const factors = node.operation.matrix_product ? inputs.slice(0, 2) : inputs;
-  const others = factors.map((_, i) => i).filter((i) => i !== slot && node.rules[i] && factors[i].data.some((v) => !Number.isFinite(v)));
+  const isSingular = (x) => x.data.some((v) => !Number.isFinite(v));
+  const others = [...factors.keys()].filter((i) => i !== slot && node.rules[i] && isSingular(factors[i]));
   if (zeros === null || others.length === 0 || !part.data.some(Number.isNaN)) return part;
   const ones = inputs.map((x, i) => (node.rules[i] ? filled(x.shape, 1) : x));
   const singular = (x) => mapped((v) => Number(!Number.isFinite(v)), [x]);

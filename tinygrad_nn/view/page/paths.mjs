@@ -1,16 +1,17 @@
 // The gradient as a sum over paths: counts, products, flow, mass and the largest ones, as in tinygrad_nn/chain.
 
-import { NdArray, filled } from "./arrays.mjs";
+import { NdArray, filled, mapped } from "./arrays.mjs";
 import { elementGraph } from "./elements.mjs";
 import { factoredText } from "./factors.mjs";
-import { edgeVjp, zip } from "./gradient.mjs";
+import { edgeVjp } from "./gradient.mjs";
 
 const plus = (a, b) => a + b;
 
 export function pathsBetween(graph, between, fromId, { limit, element }) {
+  if (element !== null && !graph.live) throw new Error(`not live: ${graph.reason}`);
   if (element !== null) return new PathSum(graph, elementGraph(graph, between, element), `${fromId}[${element}]`, limit);
   const single = [fromId, graph.root, ...between.nodes].every((id) => graph.value(id).size === 1);
-  return new (single ? PathSum : ArrayPathSum)(graph, between, fromId, limit);
+  return new (single ? PathSum : graph.live ? ArrayPathSum : CountedPathSum)(graph, between, fromId, limit);
 }
 
 /** Paths between single numbers; what takes long is computed once. */
@@ -230,7 +231,7 @@ class ArrayPathSum extends PathSum {
   }
 
   combine(a, b) {
-    return zip(a, b, plus);
+    return mapped(plus, [a, b]);
   }
 
   sizeOf(value) {
@@ -272,6 +273,50 @@ class ArrayPathSum extends PathSum {
     values[from] = this.extend(edge, this.adjoints[to]);
     this.between.carryBack(values, i, (e, value) => this.extend(e, value), this.combine);
     return this.between.total(values, this.combine, this.zero);
+  }
+}
+
+/** Paths through arrays of a graph that is not live: they are counted and listed, and what they carry is not known. */
+class CountedPathSum extends PathSum {
+  constructor(graph, between, source, limit) {
+    super(graph, between, source, limit);
+    Object.assign(this, { scalar: false, seed: null });
+  }
+
+  isLive() {
+    return true;
+  }
+
+  extendPath() {
+    return null;
+  }
+
+  sizeOf() {
+    return NaN;
+  }
+
+  share() {
+    return NaN;
+  }
+
+  get gradient() {
+    return this.graph.gradient(this.source);
+  }
+
+  get mass() {
+    return NaN;
+  }
+
+  get flow() {
+    return new Map();
+  }
+
+  get nodeFlow() {
+    return new Map();
+  }
+
+  best(k) {
+    return this.first.slice(0, k);
   }
 }
 

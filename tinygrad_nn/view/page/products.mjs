@@ -1,6 +1,6 @@
-// Matrix products, sums by Einstein's notation, and what is computed of small matrices: solutions, inverses, determinants.
+// Matrix products, and what is computed of small matrices: solutions, inverses, determinants.
 
-import { NdArray, broadcastShapes, broadcastTo, filled, reshaped, sizeOf, stridesOf } from "./arrays.mjs";
+import { NdArray, broadcastShapes, broadcastTo, filled, reshaped, sizeOf } from "./arrays.mjs";
 
 // --- products --------------------------------------------------------------------------------------------------------
 
@@ -42,34 +42,6 @@ function multiplied(a, b) {
     }
   }
   return y;
-}
-
-function einsum(operands, { subscripts }) {
-  const [inputs, output] = subscripts.split("->");
-  const terms = inputs.split(",");
-  const lengths = new Map();
-  terms.forEach((term, i) => [...term].forEach((c, a) => lengths.set(c, Math.max(lengths.get(c) ?? 1, operands[i].shape[a]))));
-  const letters = [...output, ...[...lengths.keys()].filter((c) => !output.includes(c))];
-  const steps = terms.map((term, i) => letters.map((c) => stepOf(operands[i].shape, term, c)));
-  const y = filled([...output].map((c) => lengths.get(c)));
-  const out = letters.map((c) => stepOf(y.shape, output, c));
-  const visit = (depth, places, at) => {
-    if (depth === letters.length) {
-      y.data[at] += operands.reduce((product, x, i) => product * x.data[places[i]], 1);
-      return;
-    }
-    for (let k = 0; k < lengths.get(letters[depth]); k++) {
-      visit(depth + 1, places.map((p, i) => p + k * steps[i][depth]), at + k * out[depth]);
-    }
-  };
-  visit(0, operands.map(() => 0), 0);
-  return y;
-}
-
-/** How far one step of an index leads in an array whose axes bear these letters; an axis of length 1 is stretched. */
-function stepOf(shape, term, letter) {
-  const strides = stridesOf(shape);
-  return [...term].reduce((sum, c, a) => sum + (c === letter && shape[a] > 1 ? strides[a] : 0), 0);
 }
 
 // --- elimination -----------------------------------------------------------------------------------------------------
@@ -180,7 +152,6 @@ function cofactorSlope(h, a) {
 
 export const products = {
   matmul,
-  einsum,
   solve,
   inv: ([x]) => overMatrices((a) => solved(a, identity(a.shape[0])), x),
   det: numberOf(determinant),

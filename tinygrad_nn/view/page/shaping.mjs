@@ -1,17 +1,12 @@
 // Operations that move, copy, select or insert elements: each says from which places its elements come.
 
 import {
-  NdArray, asArray, axesOf, axisMoved, axisOf, broadcastShapes, broadcastTo, filled, offsetsOf, pick, placesOf, putBack,
+  NdArray, asArray, axesOf, axisOf, broadcastShapes, broadcastTo, filled, pick, placesOf, putBack,
   reshaped, sizeOf, stridesOf, transposed,
 } from "./arrays.mjs";
 
 const numbersTo = (n) => [...Array(n).keys()];
 const listOf = (x) => (Array.isArray(x) ? x : [x]);
-
-/** The elements at the sums of these offsets, one list for each axis of the result. */
-function picked(x, offsets) {
-  return pick(x, placesOf(offsets), offsets.map((along) => along.length));
-}
 
 // --- indexing --------------------------------------------------------------------------------------------------------
 
@@ -137,82 +132,11 @@ function takeAlongAxis([x, indices], { axis = -1 }) {
   return getitem([flat], { index: onEachAxis(flat.shape, axis ?? 0, indices) });
 }
 
-/** Columns with a 1 in the row of each label. */
-function oneHot([labels], { classes, axis = 0 }) {
-  const data = new Float64Array(labels.size * classes);
-  labels.data.forEach((label, i) => (data[label * labels.size + i] = 1));
-  return axisMoved(new NdArray([classes, ...labels.shape], data), 0, axis);
-}
-
-// --- axes and shapes -------------------------------------------------------------------------------------------------
+// --- axes, and joining ------------------------------------------------------------------------------------------------
 
 function transpose([x], { axes = null }) {
   return transposed(x, axes === null ? numbersTo(x.ndim).reverse() : axesOf(axes, x.ndim));
 }
-
-function swapaxes([x], { axis1 = 0, axis2 = 1 }) {
-  const axes = numbersTo(x.ndim);
-  const [i, j] = [axisOf(axis1, x.ndim), axisOf(axis2, x.ndim)];
-  [axes[i], axes[j]] = [j, i];
-  return transposed(x, axes);
-}
-
-function moveaxis([x], { source, destination }) {
-  const from = axesOf(source, x.ndim);
-  const to = axesOf(destination, x.ndim);
-  const axes = numbersTo(x.ndim).filter((a) => !from.includes(a));
-  for (const i of numbersTo(to.length).sort((p, q) => to[p] - to[q])) axes.splice(to[i], 0, from[i]);
-  return transposed(x, axes);
-}
-
-function squeeze([x], { axis = null }) {
-  const axes = axesOf(axis, x.ndim);
-  return reshaped(x, x.shape.filter((n, a) => n !== 1 || !axes.includes(a)));
-}
-
-function expandDims([x], { axis = 0 }) {
-  const axes = axesOf(axis, x.ndim + listOf(axis).length);
-  const shape = [...x.shape];
-  for (const a of [...axes].sort((p, q) => p - q)) shape.splice(a, 0, 1);
-  return reshaped(x, shape);
-}
-
-function flip([x], { axis = null }) {
-  const axes = axesOf(axis, x.ndim);
-  return picked(x, offsetsOf(x.shape).map((along, a) => (axes.includes(a) ? along.reverse() : along)));
-}
-
-function roll([x], { shift = 1, axis = null }) {
-  const flat = axis === null ? reshaped(x, [x.size]) : x;
-  const offsets = offsetsOf(flat.shape);
-  const axes = axesOf(axis ?? 0, flat.ndim);
-  const shifts = listOf(shift);
-  for (let i = 0; i < Math.max(axes.length, shifts.length); i++) {
-    const a = axes[axes.length === 1 ? 0 : i];
-    const n = offsets[a].length;
-    const by = n ? shifts[shifts.length === 1 ? 0 : i] % n : 0;
-    offsets[a] = offsets[a].map((_, k, along) => along[(k - by + 2 * n) % n]);
-  }
-  return reshaped(picked(flat, offsets), x.shape);
-}
-
-function tile([x], { reps }) {
-  const ndim = Math.max(x.ndim, reps.length);
-  const longer = reshaped(x, [...new Array(ndim - x.ndim).fill(1), ...x.shape]);
-  const times = [...new Array(ndim - reps.length).fill(1), ...reps];
-  return picked(longer, offsetsOf(longer.shape).map((along, a) => new Array(times[a]).fill(along).flat()));
-}
-
-/** A triangle of the last two axes: where the column less the row is as wanted. */
-function triangle(isWanted) {
-  return ([x], { k = 0 }) => {
-    const columns = x.shape[x.ndim - 1];
-    const rows = x.shape[x.ndim - 2];
-    return new NdArray(x.shape, x.data.map((v, i) => (isWanted((i % columns) - (Math.floor(i / columns) % rows), k) ? v : 0)));
-  };
-}
-
-// --- joining ---------------------------------------------------------------------------------------------------------
 
 function concatenate(arrays, { axis = 0 }) {
   const at = axisOf(axis, arrays[0].ndim);
@@ -228,25 +152,12 @@ function concatenate(arrays, { axis = 0 }) {
   return y;
 }
 
-function stack(arrays, { axis = 0 }) {
-  return concatenate(arrays.map((x) => expandDims([x], { axis })), { axis: axisOf(axis, arrays[0].ndim + 1) });
-}
-
-function padded([x], { pad_width: widths, constant_values: value = 0 }) {
-  const shape = x.shape.map((n, a) => n + widths[a][0] + widths[a][1]);
-  const index = x.shape.map((n, a) => ({ slice: [widths[a][0], widths[a][0] + n, null] }));
-  return indexUpdate([filled(shape, value), x], { index });
-}
-
 export const shaping = {
   reshape: ([x], { shape }) => reshaped(x, listOf(shape)),
   broadcast_to: ([x], { shape }) => broadcastTo(x, shape),
-  transpose, swapaxes, moveaxis, squeeze, expand_dims: expandDims, copy: ([x]) => x, tile, roll, flip,
-  tril: triangle((offset, k) => offset <= k), triu: triangle((offset, k) => offset >= k),
+  transpose, concatenate, copy: ([x]) => x,
   getitem, _putitem: putitem, index_update: indexUpdate, take,
   _untake: ([g, indices], { shape, axis }) => putitem([g], { shape, index: onAxis(shape.length, axis, indices) }),
   take_along_axis: takeAlongAxis,
   _untake_along: ([g, indices], { shape, axis }) => putitem([g], { shape, index: onEachAxis(shape, axis, indices) }),
-  one_hot: oneHot, _label_columns: oneHot,
-  concatenate, stack, _pad: padded,
 };

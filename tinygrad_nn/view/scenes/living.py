@@ -33,6 +33,7 @@ __all__ = ["program_of"]
 MOST_NUMBERS = 20_000  # of all leaves together
 MOST_NODES = 500
 MOST_ARGUMENTS = 64  # of one operation
+FEW = 1_000  # elements: larger arrays are left out of a program that is not live
 EXACT = 2.0**53  # whole numbers up to here are numbers of a browser as well
 PRECISIONS = ("float64", "float32")
 
@@ -42,11 +43,23 @@ def program_of(graph: ComputationGraph, start: Start | None = None, snapshots: A
 
     `snapshots` has the values of parameters during a training, see `tn.training.Snapshots`.
     """
-    reason = _too_much(graph)
-    found = Program(graph.key(graph.root), reason=reason) if reason else _Writer(graph).program()
-    layers = () if reason else _layers(graph)
+    reason = _too_large(graph)
+    if reason:
+        return Program(graph.key(graph.root), reason=reason)
+    found = _Writer(graph, _too_much(graph)).program()
+    layers = () if found.reason else _layers(graph)
     found = dataclasses.replace(found, start=start or Start(), layers=layers)
-    return found if snapshots is None or reason else _with_snapshots(graph, found, snapshots)
+    return found if snapshots is None or found.reason else _with_snapshots(graph, found, snapshots)
+
+
+def _too_large(graph: ComputationGraph) -> str:
+    """Why not even the structure is written down."""
+    if len(graph.nodes) > MOST_NODES:
+        return f"it has {len(graph.nodes):,} nodes, and pages recompute up to {MOST_NODES:,}"
+    arguments = max(len(node.inputs) for node in graph.nodes if not isinstance(node, Constant))
+    if arguments > MOST_ARGUMENTS:
+        return f"an operation has {arguments:,} arguments, and pages take up to {MOST_ARGUMENTS}"
+    return ""
 
 
 def _layers(graph: ComputationGraph) -> tuple[DenseLayer, ...]:
@@ -80,12 +93,7 @@ def _in_base64(arrays: Any) -> str:
 
 
 def _too_much(graph: ComputationGraph) -> str:
-    """Why the numbers themselves are left out: there are too many, or they have changed since."""
-    if len(graph.nodes) > MOST_NODES:
-        return f"it has {len(graph.nodes):,} nodes, and pages recompute up to {MOST_NODES:,}"
-    arguments = max(len(node.inputs) for node in graph.nodes if not isinstance(node, Constant))
-    if arguments > MOST_ARGUMENTS:
-        return f"an operation has {arguments:,} arguments, and pages take up to {MOST_ARGUMENTS}"
+    """Why it cannot be carried out again, whatever its operations are: too many numbers, or others than were used."""
     numbers = sum(np.size(node.value) for node in graph.nodes if node.op is None)
     if numbers > MOST_NUMBERS:
         return f"{numbers:,} numbers go in, and pages recompute up to {MOST_NUMBERS:,}"
@@ -97,21 +105,24 @@ def _too_much(graph: ComputationGraph) -> str:
 
 
 class _Writer:
-    """Writes the program of one graph; equal rules are written once."""
+    """Writes the program of one graph; equal rules are written once.
 
-    def __init__(self, graph: ComputationGraph):
+    If it turns out not to be live, it is written again: without rules and large arrays, with the recorded slopes.
+    """
+
+    def __init__(self, graph: ComputationGraph, reason: str):
         self.graph, self.ids = graph, Ids(graph)
         self.rules: dict[Rule, int] = {}
         self.numbers: dict[Any, int] = {}  # of rules, by operation, argument and form of the call
-        self.reason = ""
-        self.finished = False  # it is not live: there are no rules
+        self.reason = reason
+        self.finished = bool(reason)  # known not to be live
 
     def program(self) -> Program:
         """All of it."""
         nodes = [self._node(node) for node in self.graph.nodes]
         if self.reason:
             self.finished = True
-            nodes = [self._node(node) for node in self.graph.nodes]  # again, with the recorded slopes
+            nodes = [self._node(node) for node in self.graph.nodes]
         names = {node.op for node in nodes if node.op}
         names |= {step.op for rule in self.rules for step in rule.code}
         operations = tuple(_operation(BY_NAME[name]) for name in sorted(names) if isinstance(BY_NAME.get(name), Op))
@@ -119,17 +130,18 @@ class _Writer:
         return Program(self.ids.nodes[self.graph.root.index], tuple(nodes), operations, rules, self.reason)
 
     def _node(self, node: Any) -> ProgramNode:
-        graph, numbers = self.graph, as_numbers(node.value)
+        graph, value = self.graph, np.asarray(node.value)
         gradient = graph.gradient.get(node.index)
         self._check_numbers(node)
+        left_out = self.finished and (value.size > FEW or node.index in graph.stale)
         leaf = ProgramNode(
             self.ids.nodes[node.index],
             graph.name(node),
             role(graph, node).value,
-            numbers.value,
-            numbers.shape,
-            numbers.dtype,
-            gradient=None if gradient is None else as_numbers(gradient).value,
+            () if left_out else as_numbers(value).value,
+            value.shape,
+            str(value.dtype),
+            gradient=None if gradient is None or left_out else as_numbers(gradient).value,
             tracked=node.tracked,
             held=_may_be_computed(node),
             origin=graph.origin(node),
@@ -143,7 +155,7 @@ class _Writer:
             "op": node.op.name,
             "args": tuple(self._argument(by_slot.get(i), node.inputs[i]) for i in slots),
             "arrows": tuple(self.ids.arrows[by_slot[i].key] if i in by_slot else "" for i in slots),
-            "params": plain_params(node.params or {}),
+            "params": {} if self.finished else plain_params(node.params or {}),
             "forward": self._forward(node),
             "rules": tuple(self._rule(node, i) if i in node.slots else -1 for i in slots),
             "formula": self.graph.formula(node),
@@ -157,6 +169,8 @@ class _Writer:
 
     def _check_numbers(self, node: Any) -> None:
         value = np.asarray(node.value)
+        if self.finished:
+            return
         if value.dtype.kind == "f" and str(value.dtype) not in PRECISIONS:
             self.reason = (
                 self.reason or f"{self.graph.name(node)} is of dtype {value.dtype}, which browsers do not have"
@@ -203,7 +217,12 @@ class _Writer:
     def _slope(self, node: Any, slot: int) -> float:
         """The recorded local derivative between single numbers."""
         x = node.inputs[slot]
-        if slot not in node.slots or np.size(x.value) != 1 or np.size(node.value) != 1:
+        if (
+            slot not in node.slots
+            or np.size(x.value) != 1
+            or np.size(node.value) != 1
+            or node.index in self.graph.broken
+        ):
             return math.nan
         value: Any = local_derivative(Edge(x, node, slot)).value
         return float(value)

@@ -1,0 +1,92 @@
+"""The page's JavaScript as text: what a reader, and whoever joins the modules into one, may rely on."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import tinygrad_nn as tn
+
+PAGE = Path(tn.__file__).parent / "view" / "page"
+MODULES = sorted(PAGE.glob("*.mjs"))
+ENGINE_LINES = 1_800  # of the 2,500 that the whole page may have: nothing may be added without need
+TOP = re.compile(r"^(?:export )?(?:async )?(?:function\*?|class|const|let) (\w+)", re.M)
+IMPORT = re.compile(r"^import \{([^}]*)\} from \"\./(\w+\.mjs)\";$", re.M)
+
+
+def names_imported(text):
+    return [
+        (name.strip(), module) for names, module in IMPORT.findall(text) for name in names.split(",") if name.strip()
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_a_module_opens_with_a_sentence_and_uses_what_it_imports(path):
+    text = path.read_text("utf-8")
+    lines = text.splitlines()
+    assert re.match(r"// [A-Z].*[.;,:\w]$", lines[0]), "say in a sentence why it exists"
+    assert len(lines) <= 400
+    assert max(map(len, lines)) <= 140
+    assert "import(" not in text
+    for name, module in names_imported(text):
+        assert (PAGE / module).exists()
+        assert re.search(rf"^export (?:function\*?|class|const) {name}\b", (PAGE / module).read_text("utf-8"), re.M), (
+            name
+        )
+        assert len(re.findall(rf"\b{name}\b", text)) > 1, f"{name} is not used"
+    for name in TOP.findall(text):
+        exported = re.search(rf"^export (?:function\*?|class|const) {name}\b", text, re.M)
+        assert exported or len(re.findall(rf"\b{name}\b", text)) > 1, f"{name} is not used"
+
+
+def test_functions_fit_on_a_screen():
+    for path in MODULES:
+        starts = [
+            m.start()
+            for m in re.finditer(
+                r"^(?:  )?(?:export )?(?:get |static |\*)?[\w ]+\([^;]*\) \{$", path.read_text("utf-8"), re.M
+            )
+        ]
+        text = path.read_text("utf-8")
+        for start in starts:
+            indent = len(text[start:]) - len(text[start:].lstrip(" "))
+            end = text.index(f"\n{' ' * indent}}}", start)
+            assert text.count("\n", start, end) <= 60, text[start : start + 60]
+
+
+def test_names_at_the_top_of_modules_are_all_different():
+    often = Counter(name for path in MODULES for name in TOP.findall(path.read_text("utf-8")))
+    assert {name for name, n in often.items() if n > 1} == set()
+
+
+def test_no_circles():
+    uses = {path.name: {module for _, module in names_imported(path.read_text("utf-8"))} for path in MODULES}
+
+    def reached(name):
+        found, stack = set(), list(uses[name])
+        while stack:
+            other = stack.pop()
+            if other not in found:
+                found.add(other)
+                stack += uses[other]
+        return found
+
+    assert [name for name in uses if name in reached(name)] == []
+
+
+def test_there_is_no_request_and_nothing_of_a_page():
+    for path in MODULES:
+        assert not re.search(
+            r"\b(fetch|XMLHttpRequest|document|window|globalThis|eval|Function)\b", path.read_text("utf-8")
+        )
+
+
+def test_no_derivative_is_written_in_it():
+    # the operations that exist in the page are operations of the tables; rules come as data
+    text = "".join(path.read_text("utf-8") for path in MODULES)
+    assert not re.search(r"vjp\s*:|derivative\s*:|backward\s*:", text)
+
+
+def test_it_stays_short():
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in MODULES) <= ENGINE_LINES

@@ -411,7 +411,7 @@ def test_factored_forms_are_those_of_python(ask):
     t = number()
     results = [make(t) for make in FACTORED.values()]
     found = ask("factored", [program(z) for z in results])
-    assert found == ["·".join(map(str, tn.paths(z, t).factored())) for z in results]
+    assert found == [tn.chain.product_text(tn.paths(z, t).factored()) for z in results]
 
 
 def test_numbers_are_written_as_in_pictures(ask):

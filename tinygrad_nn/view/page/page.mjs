@@ -35,7 +35,13 @@ export class Page {
     this.#build(inputs);
     root.append(this.root);
     this.render();
-    new ResizeObserver(() => this.#resized()).observe(this.root);
+    this.observer = new ResizeObserver(() => this.#resized());
+    this.observer.observe(this.root);
+  }
+
+  /** When another page takes its place. */
+  close() {
+    this.observer.disconnect();
   }
 
   #inputs() {
@@ -94,6 +100,7 @@ export class Page {
   move(id, i, value) {
     this.graph.set(id, i, value);
     this.fresh ||= id !== this.state.source || i !== (this.state.element ?? 0);
+    this.moved?.(id);
     this.render();
   }
 

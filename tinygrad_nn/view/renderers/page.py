@@ -18,8 +18,9 @@ from tinygrad_nn.view.renderers import as_json, modules, style
 from tinygrad_nn.view.renderers.page_boxes import arrow_as_data, box_as_data, label_size
 from tinygrad_nn.view.renderers.places import Places, place
 from tinygrad_nn.view.scene import ArrowKind, Direction, Scene, Table
+from tinygrad_nn.view.vocabulary import vocabulary
 
-__all__ = ["cell", "page", "page_data"]
+__all__ = ["cell", "page", "page_data", "playground"]
 
 WIDTHS = (930.0, 640.0)  # of the picture in a wide window, and in a narrow one
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -162,6 +163,13 @@ def page(
     data = _json(page_data(scene, engine, timeout, theme))
     title = escaped(scene.title)
     lines = "\n".join(escaped(line) for line in words.split("\n"))
+    details = f"<details><summary>{title}</summary><pre>{lines}</pre></details>"
+    figure = f"<figure>{still}<figcaption>{details}</figcaption></figure>"
+    return _document(title, figure, _script(data, "page", _code()))
+
+
+def _document(title: str, content: str, script: str) -> str:
+    """A page that asks nobody for anything."""
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -171,12 +179,20 @@ def page(
 <style>body {{ margin: 0 }}</style>
 <body>
 <main data-tinygrad-nn="page">
-<figure>{still}<figcaption><details><summary>{title}</summary><pre>{lines}</pre></details></figcaption></figure>
+{content}
 </main>
-{_script(data, "page", _code())}
+{script}
 </body>
 </html>
 """
+
+
+def playground(theme: str = "auto") -> str:
+    """The page on which expressions are typed."""
+    script = modules.joined("play")
+    code = _packed(f"{script}\nreturn (host, data) => $play.mount(host, data, {_json(styles())});")
+    data = _json({"vocabulary": vocabulary(), "theme": theme})
+    return _document("The chain rule, to play with", "", _script(data, "page", code))
 
 
 def cell(scene: Scene, still: str, engine: str | None = None, timeout: float = 10.0, theme: str = "auto") -> str:

@@ -71,14 +71,16 @@ def test_demo_is_plain_when_nobody_watches(demo):
     assert "\r" not in printed
     assert "\x1b" not in printed
     assert printed.count("epoch") == 1
-    assert max(len(line) for line in printed.splitlines() if ".svg" not in line) <= 80
+    assert max(len(line) for line in printed.splitlines() if ".svg" not in line and ".html" not in line) <= 80
 
 
 def test_demo_says_where_every_file_is(demo):
     printed, folder = demo
     for name in ("training_step.svg", "chain_rule.svg"):
         assert f"    {folder / name}" in printed.splitlines()
-    assert {file.name for file in folder.iterdir()} == {"training_step.svg", "chain_rule.svg"}
+    names = {f"{name}.{kind}" for name in ("training_step", "chain_rule") for kind in ("svg", "html")}
+    assert {file.name for file in folder.iterdir()} == names
+    assert all("data-tinygrad-nn" in (folder / name).read_text("utf-8") for name in names if name.endswith("html"))
 
 
 def test_demo_draws_the_two_paths_and_their_sum(demo):
@@ -374,3 +376,11 @@ def test_chain_rule_example_is_that_of_the_post():
     expected = 2 * np.cos(e(1.0) + 0.5**4) * (e(1.0) + 2 * 0.5**3)
     assert tn.gradients(z, t)[0] == pytest.approx(expected, rel=1e-14)
     assert tn.paths(z, t).count == 2
+
+
+def test_play_writes_the_playground(tmp_path, capsys):
+    assert cli.main(["play", "-o", str(tmp_path / "play.html")]) == 0
+    assert f"page: {tmp_path / 'play.html'}" in capsys.readouterr().out
+    assert "<textarea" not in (tmp_path / "play.html").read_text("utf-8")[:500]
+    assert cli.main(["play", "-o", str(tmp_path / "play.pdf")]) == 2
+    assert "give a name that ends in .html" in capsys.readouterr().err

@@ -41,6 +41,7 @@ _LATER = {
     "compare": "view",
     "explain": "view",
     "worksheet": "view",
+    "play": "view",
     "fit": "training",
     "compile": "compiler",
 }

@@ -107,6 +107,14 @@ def make_parser() -> Parser:
         "--steps", action="store_true", help="show the backward pass step by step: .svg .gif .html, or a file a step"
     )
     draw.set_defaults(run=run_draw)
+
+    play = commands.add_parser(
+        "play",
+        help="open a page on which typed lines become a living computation graph",
+        description="Writes the playground, a page that works without a network, and opens it in a browser.",
+    )
+    play.add_argument("-o", "--out", type=Path, metavar="PAGE.html", help="write it to this file instead of opening it")
+    play.set_defaults(run=run_play)
     return parser
 
 
@@ -141,6 +149,16 @@ def save(picture: Any, path: Path) -> None:
 def run_demo(out: Path) -> None:
     """The demo, with its pictures in a folder."""
     demonstrate(make_folder(out), save)
+
+
+def run_play(out: Path | None) -> None:
+    """The playground, opened or written to a file."""
+    try:
+        path = tn.play(out)
+    except (ValueError, OSError) as reason:
+        raise UserError(str(reason)) from None
+    if out is not None:
+        print(f"page: {path}")
 
 
 # --- examples -------------------------------------------------------------------------------------

@@ -19,6 +19,11 @@ __all__ = ["demonstrate"]
 def demonstrate(folder: Path, save: Callable[[Any, Path], None]) -> None:
     """From data to trained network to pictures, which `save` writes into the folder."""
     start = time.perf_counter()
+    t, z = chain_rule_example()
+    save(tn.draw(z, wrt=t), folder / "chain_rule.html")
+    heading("A living page", f"open {folder / 'chain_rule.html'} in a browser while the network learns")
+    show("move t, and everything follows; Step goes through the backward pass")
+
     X_train, y_train, X_test, y_test = tn.data.load_digits()
     heading("Data", "handwritten digits, 8 × 8 pixels: each image is one column of 64 numbers")
     show(f"to learn from: {X_train.shape[1]:,} images, X {X_train.shape}")
@@ -32,8 +37,9 @@ def demonstrate(folder: Path, save: Callable[[Any, Path], None]) -> None:
 
     heading("The first training step, drawn", "values forward, gradients backward")
     J = tn.cross_entropy(model(X_train[:, :32]), tn.tensor(y_train[:32], name="y")).named("J")
-    save(tn.draw(J), folder / "training_step.svg")
-    show(f"J = {format_number(J.item())} before anything is learned; see training_step.svg")
+    for name in ("training_step.svg", "training_step.html"):
+        save(tn.draw(J), folder / name)
+    show(f"J = {format_number(J.item())} before anything is learned; see training_step.html")
 
     heading("Training", "gradient descent with momentum, mini-batches of 32 columns")
     train(model, tn.data.batches(X_train, y_train, batch_size=32, rng=rng), epochs=20)
@@ -42,18 +48,18 @@ def demonstrate(folder: Path, save: Callable[[Any, Path], None]) -> None:
     show(f"test accuracy {right / y_test.size:.4f}: {right} of {y_test.size} images never seen before are read rightly")
 
     heading("The chain rule", "z = sin(x² + y²), x = exp(t), y = t², at t = 0.5")
-    t, z = chain_rule_example()
     show_paths(tn.paths(z, t))
     save(tn.draw(z, wrt=t), folder / "chain_rule.svg")
-    show("see chain_rule.svg")
+    show("see chain_rule.html, or the picture chain_rule.svg")
 
     heading("Gradient check", "(J(w + h) − J(w − h)) / 2h against backpropagation")
     check_gradients(model, X_train[:, 32:40], y_train[32:40])
 
     heading("Files", f"done in {time.perf_counter() - start:.1f} s")
-    for name in ("training_step.svg", "chain_rule.svg"):
+    for name in ("chain_rule.html", "training_step.html", "chain_rule.svg", "training_step.svg"):
         show(str(folder / name))
-    show("Open them in a browser. `examples` lists small programs to read and change.")
+    show("Open the pages in a browser. `play` opens one on which you type.")
+    show("`examples` lists small programs to read and change.")
 
 
 def heading(title: str, rest: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_nn import notebook
 
-__all__ = ["show"]
+__all__ = ["open_page", "show"]
 
 
 def show(picture: Any) -> None:
@@ -20,12 +20,18 @@ def show(picture: Any) -> None:
     if display is not None:
         display(picture)
         return
+    open_page(picture.html())
+
+
+def open_page(text: str) -> Path:
+    """Write a page to a temporary file and open it; where there is no screen, print where it is."""
     file, name = tempfile.mkstemp(prefix="tinygrad_nn-", suffix=".html")
     os.close(file)
     page = Path(name)
-    page.write_text(picture.html(), encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
     if not _has_a_screen() or not webbrowser.open(page.as_uri()):
         print(f"There is no screen to show it on: open {page} in a browser")
+    return page
 
 
 def _has_a_screen() -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from tinygrad_nn.notation import format_number
 from tinygrad_nn.operation import BY_NAME, Op, VariadicRule, write
 from tinygrad_nn.rule_trees import NotTraceable, Rule, forward_tree, is_basic, plain_params, rule_tree
+from tinygrad_nn.samples import domain_of
 from tinygrad_nn.symbols import derivative
 from tinygrad_nn.view.renderers.as_json import as_plain
 
@@ -24,7 +24,7 @@ __all__ = ["vocabulary"]
 
 SIDE = 101  # of the vectors at which rules are traced
 OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power", "@": "matmul"}
-EXPONENTS = (2, 3, 4, 0.5, -1, -2)  # which are written in a way of their own
+EXPONENTS = (2, 3, 4, 5, 1, 0, 0.5, -1, -2, -3)  # which are written in a way of their own
 NAMES = ("\u16a0", "\u16a2", "\u16a6")  # stand for arguments until it is known what they are called: letters, rare
 RESULT = "\u16a8"
 
@@ -32,7 +32,9 @@ RESULT = "\u16a8"
 @functools.cache
 def vocabulary() -> dict[str, Any]:
     """The words: for each operation its arguments and parameters, and its forms."""
-    words = {name: word for name, op in sorted(BY_NAME.items()) if _is_public(op) and (word := _word(op)) is not None}
+    with np.errstate(all="ignore"):
+        found = {name: _word(op) for name, op in sorted(BY_NAME.items()) if _is_public(op)}
+    words = {name: word for name, word in found.items() if word is not None}
     names = {op.name for op in BY_NAME.values() if isinstance(op, Op)}
     operations = [
         {"name": op.name, "kind": op.kind or "", "entries": op.entries, "selects": op.selects, "passes": op.passes,
@@ -58,41 +60,32 @@ def _word(op: Op) -> dict[str, Any] | None:
     forms = [form for form in _forms(op) if form is not None]
     if not forms:
         return None
-    plain = {name: value for name, value in op.defaults.items() if type(value) in (int, float, bool)}
-    return {"arguments": list(op.arguments), "parameters": plain, "forms": forms, "summary": op.docs.summary}
+    return {"arguments": list(op.arguments), "forms": forms, "summary": op.docs.summary}
 
 
 def _forms(op: Op) -> Iterator[dict[str, Any] | None]:
-    low, high = _domain(op)
-    single = [np.array(low + (high - low) * (0.3 + 0.1 * i)) for i in range(len(op.arguments))]
-    vector = [low + (high - low) * np.linspace(0.2 + 0.05 * i, 0.8, SIDE) for i in range(len(op.arguments))]
+    n = len(op.arguments)
+    single = [np.array(_within(op, i, np.float64(0.3 + 0.1 * i))) for i in range(n)]
+    vector = [_within(op, i, np.linspace(0.2 + 0.05 * i, 0.8, SIDE)) for i in range(n)]
     if op.kind == "elementwise":
         yield _form(op, single, "any")
         if op.name == OPERATORS["**"]:
             for exponent in EXPONENTS:
                 yield _form(op, [single[0], exponent], "any", exponent)
         return
-    if op.bind is not None and _needs_more(op):
-        return
     yield _form(op, vector, "vectors")
 
 
-def _needs_more(op: Op) -> bool:
-    """Whether a call takes parameters without a default."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [p for p in op.__signature__.parameters.values() if p.default is p.empty and p.kind in kinds]
-    return len(needed) != len(op.arguments)
-
-
-def _domain(op: Op) -> tuple[float, float]:
-    domain: Any = op.checks.domain
-    low, high = domain[0] if isinstance(domain[0], tuple) else domain
-    return float(low), float(high)
+def _within(op: Op, slot: int, part: Any) -> Any:
+    """Numbers from the domain of an argument."""
+    low, high = domain_of(op, slot)
+    return low + (high - low) * part
 
 
 def _form(op: Op, args: list[Any], shapes: str, exponent: float | None = None) -> dict[str, Any] | None:
     """A form of a call: how it is computed, its rules, and how it and its local derivatives are written."""
     try:
+        op(*args)  # without parameters
         if op.bind is not None and op.kind != "elementwise":
             args, params = op.bind(*args)
             args = list(args)

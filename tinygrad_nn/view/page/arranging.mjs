@@ -1,4 +1,4 @@
-/** Boxes and arrows of a program with the places that dagre gives them, as `page_boxes.py` and `places.py` do in Python. */
+// Boxes and arrows of a program with the places that dagre gives them, as `page_boxes.py` and `places.py` do in Python.
 
 import { CELL, DOT, NOTE, SIDE, TITLE, fieldHeight } from "./boxes.mjs";
 import { Graph, layout } from "./vendor/dagre.mjs";
@@ -19,16 +19,28 @@ function measure(text, size, bold = false) {
 export function dataOf(program, { title, theme }) {
   const root = program.nodes.find(({ id }) => id === program.root);
   const parts = new Map();
-  for (const node of program.nodes) (node.args ?? []).forEach((arg, i) => node.rules[i] >= 0 && parts.set(arg, (parts.get(arg) ?? 0) + 1));
+  for (const node of program.nodes)
+    (node.args ?? []).forEach((arg, i) => node.rules[i] >= 0 && parts.set(arg, (parts.get(arg) ?? 0) + 1));
   const boxes = program.nodes.map((node) => boxOf(node, root, parts.get(node.id) ?? 0));
   const arrows = program.nodes.flatMap((node) => arrowsInto(node, program.nodes));
   const layouts = WIDTHS.map((width) => placed(boxes, arrows, width));
-  return { title: title ?? `${root.name} = ${root.formula}`, theme, boxes, arrows, layouts, program, clusters: [], notes: [] };
+  return {
+    title: title ?? `${root.name} = ${root.formula}`,
+    theme,
+    boxes,
+    arrows,
+    layouts,
+    program,
+    clusters: [],
+    notes: [],
+  };
 }
 
 function boxOf(node, root, parts) {
   const label = root.name.length <= 3 && node.name.length <= 4 ? `∂${root.name}/∂${node.name}` : "gradient";
-  const size = node.shape.length ? { rows: Math.min(MOST_CELLS[0], node.shape[0]), columns: 1, spelled: node.shape[0] <= 4 } : {};
+  const size = node.shape.length
+    ? { rows: Math.min(MOST_CELLS[0], node.shape[0]), columns: 1, spelled: node.shape[0] <= 4 }
+    : {};
   const fields = [{ label: "value", live: "value", node: node.id, ...size }];
   if (node.tracked) fields.push({ label, live: "gradient", node: node.id, ...size });
   const labels = Math.round(Math.max(...fields.map((field) => measure(field.label, 11))) + 8);
@@ -36,17 +48,46 @@ function boxOf(node, root, parts) {
   const title = node.op ? `${node.name} = ${node.formula}` : node.name;
   const inner = size.rows ? (size.spelled ? CELL[0] : DOT) : measure(ROOM, 12);
   const note = parts > 1 ? measure(`Σ ${parts} contributions: ${"− 0.0000 ".repeat(Math.min(parts, 6))}`, 11) : 0;
-  const width = Math.max(measure(title, 13, true) + (word ? measure(word, 11) + 8 : 0) + 16 + 8 * Math.min(parts, 6), labels + inner, note) + 2 * SIDE;
+  const width =
+    Math.max(
+      measure(title, 13, true) + (word ? measure(word, 11) + 8 : 0) + 16 + 8 * Math.min(parts, 6),
+      labels + inner,
+      note,
+    ) +
+    2 * SIDE;
   const height = TITLE + 8 + fields.reduce((sum, field) => sum + fieldHeight(field), 0) + (parts > 1 ? NOTE : 0);
-  return { id: node.id, node: node.id, role: node.role, name: node.name, title, word, numbered: node.numbered, labels, fields, sums: parts > 1, size: [Math.round(width), height] };
+  return {
+    id: node.id,
+    node: node.id,
+    role: node.role,
+    name: node.name,
+    title,
+    word,
+    numbered: node.numbered,
+    labels,
+    fields,
+    sums: parts > 1,
+    size: [Math.round(width), height],
+  };
 }
 
 function arrowsInto(node, nodes) {
   const slopes = node.sloped ? node.sloped() : [];
-  return (node.args ?? []).map((arg, slot) => ({ arg, slot, id: node.arrows[slot] })).filter(({ id }) => id).map(({ arg, slot, id }) => {
-    const single = !node.shape.length && !nodes.find((other) => other.id === arg).shape.length;
-    return { id, source: arg, target: node.id, slot, formula: slopes[slot] ?? "", single, kind: node.rules[slot] >= 0 ? "flow" : "constant" };
-  });
+  return (node.args ?? [])
+    .map((arg, slot) => ({ arg, slot, id: node.arrows[slot] }))
+    .filter(({ id }) => id)
+    .map(({ arg, slot, id }) => {
+      const single = !node.shape.length && !nodes.find((other) => other.id === arg).shape.length;
+      return {
+        id,
+        source: arg,
+        target: node.id,
+        slot,
+        formula: slopes[slot] ?? "",
+        single,
+        kind: node.rules[slot] >= 0 ? "flow" : "constant",
+      };
+    });
 }
 
 /** To the right where that fits, else down. */
@@ -56,14 +97,26 @@ function placed(boxes, arrows, width) {
 }
 
 function arranged(boxes, arrows, rankdir) {
-  const graph = new Graph({ multigraph: true }).setGraph({ rankdir, nodesep: 28, ranksep: rankdir === "LR" ? 30 : 36, edgesep: 16 }).setDefaultEdgeLabel(() => ({}));
-  for (const { id, size: [width, height] } of boxes) graph.setNode(id, { width, height });
+  const graph = new Graph({ multigraph: true })
+    .setGraph({ rankdir, nodesep: 28, ranksep: rankdir === "LR" ? 30 : 36, edgesep: 16 })
+    .setDefaultEdgeLabel(() => ({}));
+  for (const {
+    id,
+    size: [width, height],
+  } of boxes)
+    graph.setNode(id, { width, height });
   for (const { id, source, target, formula, single } of arrows) {
     const text = single ? `${formula} = −0.0000` : formula;
     graph.setEdge(source, target, { width: measure(text, 11) + 12, height: 18, labelpos: "c" }, id);
   }
   layout(graph);
-  const found = { boxes: {}, arrows: {}, labels: {}, width: Math.ceil(graph.graph().width), height: Math.ceil(graph.graph().height) };
+  const found = {
+    boxes: {},
+    arrows: {},
+    labels: {},
+    width: Math.ceil(graph.graph().width),
+    height: Math.ceil(graph.graph().height),
+  };
   for (const { id } of boxes) {
     const { x, y, width, height } = graph.node(id);
     found.boxes[id] = [x - width / 2, y - height / 2, width, height];
@@ -82,7 +135,13 @@ function curved(points) {
   const numbers = [...points[0]];
   for (let i = 0; i + 1 < points.length; i++) {
     const [a, b, c, d] = [at(i - 1), at(i), at(i + 1), at(i + 2)];
-    numbers.push(b[0] + (c[0] - a[0]) / 6, b[1] + (c[1] - a[1]) / 6, c[0] - (d[0] - b[0]) / 6, c[1] - (d[1] - b[1]) / 6, ...c);
+    numbers.push(
+      b[0] + (c[0] - a[0]) / 6,
+      b[1] + (c[1] - a[1]) / 6,
+      c[0] - (d[0] - b[0]) / 6,
+      c[1] - (d[1] - b[1]) / 6,
+      ...c,
+    );
   }
   return [...numbers, ...points.at(-1)];
 }

@@ -1,15 +1,26 @@
-/** The backward pass step by step: who fires, what it sends, who still waits, and the two classic mistakes. */
+// The backward pass step by step: who fires, what it sends, who still waits, and the two classic mistakes.
 
 /**
  * All moments of the pass, the first before anything fires.  Each is `{gradient, received, fired, firing, sent, lost,
  * early, late}`: maps by id, sets of ids, and arrays as of the engine.  `mistake` is "assign", "order" or "".
  */
 export function backwardPass(graph, wanted, mistake = "") {
-  const into = Map.groupBy(graph.edges.filter(({ flows, source }) => flows && wanted.has(source)), ({ target }) => target);
+  const into = Map.groupBy(
+    graph.edges.filter(({ flows, source }) => flows && wanted.has(source)),
+    ({ target }) => target,
+  );
   const expected = countOf(graph, wanted);
   const order = new Map(graph.nodes.map((id, i) => [id, i]));
-  let now = { gradient: new Map([[graph.root, ones(graph.value(graph.root))]]), received: new Map(), fired: new Set(),
-    firing: null, sent: new Map(), lost: new Map(), early: false, late: new Set() };
+  let now = {
+    gradient: new Map([[graph.root, ones(graph.value(graph.root))]]),
+    received: new Map(),
+    fired: new Set(),
+    firing: null,
+    sent: new Map(),
+    lost: new Map(),
+    early: false,
+    late: new Set(),
+  };
   const moments = [now];
   const reached = [graph.root];
   const turns = [graph.root];
@@ -45,9 +56,17 @@ export function dependingOn(graph, ids) {
 
 /** The moment after a node has sent a part of its gradient to each of its arguments. */
 function fired(graph, before, id, edges, expected, mistake) {
-  const now = { ...before, firing: id, sent: new Map(), lost: new Map(), gradient: new Map(before.gradient),
-    received: new Map(before.received), fired: new Set(before.fired).add(id), late: new Set(before.late),
-    early: (before.received.get(id) ?? 0) < (expected.get(id) ?? 0) };
+  const now = {
+    ...before,
+    firing: id,
+    sent: new Map(),
+    lost: new Map(),
+    gradient: new Map(before.gradient),
+    received: new Map(before.received),
+    fired: new Set(before.fired).add(id),
+    late: new Set(before.late),
+    early: (before.received.get(id) ?? 0) < (expected.get(id) ?? 0),
+  };
   for (const edge of edges) {
     const part = graph.vjp(edge.id, before.gradient.get(id));
     const to = edge.source;

@@ -1,4 +1,4 @@
-/** The boxes of nodes: title, lines of numbers or heat maps, note and pips.  `page_boxes.py` reserves their sizes. */
+// The boxes of nodes: title, lines of numbers or heat maps, note and pips. `page_boxes.py` reserves their sizes.
 
 import { list, mark, set, svg, write } from "./dom.mjs";
 import { formatNumber } from "./notation.mjs";
@@ -17,12 +17,18 @@ export const fieldHeight = ({ rows, spelled }) => (rows ? rows * (spelled ? CELL
 export function boxOf(box, [x, y, w, h], on) {
   const parts = { fields: [], pips: svg("g", { class: "pips" }) };
   const group = svg("g", {
-    class: `box ${box.role}`, "data-id": box.id, tabindex: "0", role: "button",
-    transform: `translate(${x} ${y})`, onclick: () => on(box), onkeydown: (e) => pressed(e) && on(box),
+    class: `box ${box.role}`,
+    "data-id": box.id,
+    tabindex: "0",
+    role: "button",
+    transform: `translate(${x} ${y})`,
+    onclick: () => on(box),
+    onkeydown: (e) => pressed(e) && on(box),
   });
   const corner = box.role === "parameter" ? 0 : 10;
   group.append(svg("rect", { class: "frame", width: w, height: h, rx: corner }));
-  if (box.role === "output") group.append(svg("rect", { class: "inner", x: 3, y: 3, width: w - 6, height: h - 6, rx: 8 }));
+  if (box.role === "output")
+    group.append(svg("rect", { class: "inner", x: 3, y: 3, width: w - 6, height: h - 6, rx: 8 }));
   group.append(title(box), svg("line", { class: "rule", x1: 0, x2: w, y1: TITLE, y2: TITLE }));
   let top = TITLE + 3;
   for (const field of box.fields) {
@@ -74,10 +80,15 @@ export function fill(parts, { fields = [], note, pips = [], marks = {} }) {
     set(text, "x", shown.struck ? left + 7 * shown.struck.length + 4 : left);
   });
   write(parts.note, note ?? "");
-  list(parts.pips, pips, () => svg("circle", { r: 3.5, class: "pip" }), (pip, full, i) => {
-    set(pip, "cx", -10 * (pips.length - 1 - i) - 4);
-    mark(pip, "full", full);
-  });
+  list(
+    parts.pips,
+    pips,
+    () => svg("circle", { r: 3.5, class: "pip" }),
+    (pip, full, i) => {
+      set(pip, "cx", -10 * (pips.length - 1 - i) - 4);
+      mark(pip, "full", full);
+    },
+  );
   for (const name of ["lit", "done", "wrong", "faint", "changed"]) mark(parts.group, name, marks[name]);
 }
 
@@ -86,7 +97,10 @@ function heat(group, grid, spelled) {
   const cells = grid ? grid.cells.flat() : [];
   const columns = grid ? grid.cells[0].length : 1;
   const [w, h] = spelled ? CELL : [DOT, DOT];
-  list(group, cells, () => svg("g", {}, svg("rect", { width: w - 1, height: h - 1 }), spelled ? svg("text", { x: 4, y: 13 }) : null),
+  list(
+    group,
+    cells,
+    () => svg("g", {}, svg("rect", { width: w - 1, height: h - 1 }), spelled ? svg("text", { x: 4, y: 13 }) : null),
     (cell, value, i) => {
       set(cell, "transform", `translate(${(i % columns) * w} ${Math.floor(i / columns) * h})`);
       shade(cell.firstElementChild, value, grid.scale);
@@ -94,7 +108,8 @@ function heat(group, grid, spelled) {
         write(cell.lastElementChild, formatNumber(value));
         mark(cell, "dark", Math.abs(value) > 0.6125 * grid.scale);
       }
-    });
+    },
+  );
 }
 
 /** Blue for positive and orange for negative numbers, the stronger the larger. */
@@ -110,12 +125,19 @@ export function gridOf({ shape, data }, rows = 6, columns = 10) {
   const width = shape.length < 2 ? 1 : data.length / height;
   const [r, c] = [Math.min(rows, height), Math.min(columns, width)];
   const edge = (i, most, n) => Math.floor((i * n) / most);
-  const cells = Array.from({ length: r }, (_, i) => Array.from({ length: c }, (_, j) => {
-    let sum = 0;
-    const [top, bottom, left, right] = [edge(i, r, height), edge(i + 1, r, height), edge(j, c, width), edge(j + 1, c, width)];
-    for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) sum += data[y * width + x];
-    return sum / ((bottom - top) * (right - left));
-  }));
+  const cells = Array.from({ length: r }, (_, i) =>
+    Array.from({ length: c }, (_, j) => {
+      let sum = 0;
+      const [top, bottom, left, right] = [
+        edge(i, r, height),
+        edge(i + 1, r, height),
+        edge(j, c, width),
+        edge(j + 1, c, width),
+      ];
+      for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) sum += data[y * width + x];
+      return sum / ((bottom - top) * (right - left));
+    }),
+  );
   const scale = data.reduce((most, x) => (Math.abs(x) > most ? Math.abs(x) : most), 0);
   return { cells, scale };
 }

@@ -1,12 +1,18 @@
-/** From lines that a reader has typed to a program with boxes and arrows, as Python makes them of a recorded graph. */
+// From lines that a reader has typed to a program with boxes and arrows, as Python makes them of a recorded graph.
 
 import { load } from "./engine.mjs";
 import { SyntaxProblem, parse } from "./expressions.mjs";
-import { formatNumber, subscript } from "./notation.mjs";
+import { formatNumber, plural, subscript } from "./notation.mjs";
 
 const SIDE = 101; // of the vectors at which Python has traced the rules
 const NAMES = ["\u16a0", "\u16a2", "\u16a6"]; // as in vocabulary.py
 const RESULT = "\u16a8";
+
+const SIDES = new Map([
+  [SIDE, (n) => n],
+  [1 / SIDE, (n) => 1 / n],
+  [2 / SIDE, (n) => 2 / n],
+]); // numbers that tell it
 
 /** The program of a text; SyntaxProblem where it is none. */
 export function programOf(text, vocabulary) {
@@ -31,13 +37,22 @@ class Builder {
       root.at = { line, column };
     }
     if (!root.op) throw new SyntaxProblem("nothing is computed yet; write z = x * 2, say", statements.at(-1));
+    if (!root.tracked) throw new SyntaxProblem(`no gradient flows back from ${root.formula}`, statements.at(-1));
     if (root.numbered) Object.assign(root, { name: this.names.has("z") ? root.name : "z", numbered: false });
     return this.finished(root);
   }
 
   leaf({ shape, data }, name, tracked) {
     const called = name ?? `c${subscript(++this.counted.c)}`;
-    return this.added({ name: called, role: tracked ? "input" : "constant", shape, dtype: "float64", value: data, tracked, numbered: !name });
+    return this.added({
+      name: called,
+      role: tracked ? "input" : "constant",
+      shape,
+      dtype: "float64",
+      value: data,
+      tracked,
+      numbered: !name,
+    });
   }
 
   added(node) {
@@ -48,7 +63,7 @@ class Builder {
 
   /** A node, or a number. */
   operand(tree, name = null) {
-    if (tree.number !== undefined) return tree;
+    if (tree.number !== undefined || tree.id) return tree;
     if (tree.items) return this.list(tree, name);
     if (tree.call) return this.called(this.vocabulary.words[tree.call], tree.call, tree, name);
     const operation = this.vocabulary.operators[tree.operator] ?? tree.operator;
@@ -56,44 +71,94 @@ class Builder {
     const found = this.names.get(tree.name);
     if (found) return found;
     const known = [...this.names.keys()].join(", ");
-    throw new SyntaxProblem(`${tree.name} is not defined; ${known ? `there is ${known}` : `write ${tree.name} = 2 in a line before`}`, tree);
+    throw new SyntaxProblem(
+      `${tree.name} is not defined; ${known ? `there is ${known}` : `write ${tree.name} = 2 in a line before`}`,
+      tree,
+    );
   }
 
   list({ items, ...place }, name) {
     const numbers = items.map((item) => this.operand(item));
-    if (!numbers.length || numbers.some(({ number }) => number === undefined)) throw new SyntaxProblem("a list holds numbers, as in [1, 2, 3]", place);
+    if (!numbers.length || numbers.some(({ number }) => number === undefined))
+      throw new SyntaxProblem("a list holds numbers, as in [1, 2, 3]", place);
     return this.leaf({ shape: [numbers.length], data: numbers.map(({ number }) => number) }, name, name !== null);
   }
 
   called(word, asked, { args: trees, params: given = {}, ...place }, called) {
     if (!word) throw new SyntaxProblem(unknown(asked, this.vocabulary.words), place);
     const args = trees.map((tree) => this.operand(tree));
-    if (args.length !== word.arguments.length) {
-      throw new SyntaxProblem(`${asked} takes ${word.arguments.length} argument${word.arguments.length === 1 ? "" : "s"} (${word.arguments.join(", ")}), and got ${args.length}`, place);
+    const n = word.arguments.length;
+    if (args.length !== n) {
+      throw new SyntaxProblem(
+        `${asked} takes ${plural(BigInt(n), "argument")} (${word.arguments.join(", ")}), and got ${args.length}`,
+        place,
+      );
     }
-    const other = Object.keys(given).find((name) => !(name in word.parameters));
-    if (other) throw new SyntaxProblem(`${asked} does not take ${other}=; it takes ${Object.keys(word.parameters).join("=, ") || "none"}`, place);
+    const other = Object.keys(given)[0];
+    if (other)
+      throw new SyntaxProblem(`${asked} takes no ${other}= here: parameters are what they are by default`, place);
+    if (args.every(({ number }) => number !== undefined))
+      return (
+        this.constant(asked, args, place) ??
+        this.called(word, asked, { args: [this.named(args[0]), ...args.slice(1)], ...place }, called)
+      );
     const form = formOf(word, args);
-    if (!form) throw new SyntaxProblem(`${asked} takes ${word.forms[0].shapes === "vectors" ? "lists of one length, as in [1, 2, 3]" : "numbers"}`, place);
-    return this.result(asked, word, form, args, given, place, called);
+    if (!form)
+      throw new SyntaxProblem(
+        `${asked} takes ${word.forms[0].shapes === "vectors" ? "lists of one length, as in [1, 2, 3]" : "numbers"}`,
+        place,
+      );
+    return this.result(asked, word, form, args, place, called);
   }
 
-  result(asked, word, form, args, given, place, called) {
+  /** Python's arithmetic of plain numbers. */
+  constant(asked, args) {
+    const [a, b] = args.map(({ number }) => number);
+    const of = { "+": a + b, "-": a - b, "*": a * b, "/": a / b, "**": a ** b, negative: -a };
+    return asked in of ? { number: of[asked] } : undefined;
+  }
+
+  /** A number as a node. */
+  named({ number }) {
+    return this.leaf({ shape: [], data: [number] }, null, false);
+  }
+
+  result(asked, word, form, args, place, called) {
     const n = Math.max(...args.map((x) => x.shape?.[0] ?? 0));
     const wrong = args.find((x) => x.shape?.length && x.shape[0] !== n);
     if (wrong) throw new SyntaxProblem(`${asked}: lists of ${wrong.shape[0]} and of ${n} numbers do not fit`, place);
     const op = form.op ?? Object.keys(this.vocabulary.words).find((name) => this.vocabulary.words[name] === word);
-    const numbers = Object.fromEntries(Object.entries(given).map(([name, { number }]) => [name, number]));
     const names = args.map((x, i) => (x.number === undefined ? x.name : bracketed(x.number, i)));
     const shape = form.shapes === "any" ? (n ? [n] : []) : form.result === "same" ? [n] : [];
     const rules = args.map((x, i) => (x.tracked && form.rules[i] ? this.rule(form.rules[i], n) : -1));
     const [filled, slopes] = [spelled(form.title, names, "", n), args.map((_, i) => form.slopes[i] ?? "")];
     const node = this.added({
-      op, name: called ?? `v${subscript(++this.counted.v)}`, numbered: !called, role: "operation", shape, dtype: form.dtype,
-      args: args.map((x) => (x.number === undefined ? x.id : String(x.number))), params: { ...sized(form.params, n), ...numbers },
-      rules, forward: form.forward ? this.rule(form.forward, n) : -1, tracked: rules.some((k) => k >= 0), formula: filled, value: [0],
+      op,
+      name: called ?? `v${subscript(++this.counted.v)}`,
+      numbered: !called,
+      role: "operation",
+      shape,
+      dtype: form.dtype,
+      args: args.map((x) => (x.number === undefined ? x.id : String(x.number))),
+      params: sized(form.params, n),
+      rules,
+      forward: form.forward ? this.rule(form.forward, n) : -1,
+      tracked: rules.some((k) => k >= 0),
+      formula: filled,
+      value: [0],
     });
-    Object.assign(node, { slopes: [], sloped: () => slopes.map((text) => spelled(text, args.map((x) => x.name ?? formatNumber(x.number)), node.name, n)) });
+    Object.assign(node, {
+      slopes: [],
+      sloped: () =>
+        slopes.map((text) =>
+          spelled(
+            text,
+            args.map((x) => x.name ?? formatNumber(x.number)),
+            node.name,
+            n,
+          ),
+        ),
+    });
     return node;
   }
 
@@ -105,11 +170,13 @@ class Builder {
   /** Only what the result was made from; with values and gradients, as if Python had recorded them. */
   finished(root) {
     const kept = new Set([root.id]);
-    for (const node of [...this.nodes].reverse()) if (kept.has(node.id)) for (const arg of node.args ?? []) kept.add(arg);
+    for (const node of [...this.nodes].reverse())
+      if (kept.has(node.id)) for (const arg of node.args ?? []) kept.add(arg);
     const nodes = this.nodes.filter(({ id }) => kept.has(id));
     root.role = "output";
     let edge = 0;
-    for (const node of nodes) node.arrows = (node.args ?? []).map((arg) => (kept.has(arg) && arg.startsWith("n") ? `e${++edge}` : ""));
+    for (const node of nodes)
+      node.arrows = (node.args ?? []).map((arg) => (kept.has(arg) && arg.startsWith("n") ? `e${++edge}` : ""));
     const program = { root: root.id, nodes, operations: this.vocabulary.operations, rules: this.rules };
     const graph = load(program);
     for (const node of nodes) if (!node.op) graph.set(node.id, null, node.value);
@@ -123,26 +190,41 @@ class Builder {
 function formOf({ forms }, args) {
   const exponent = args[1]?.number;
   const lists = args.some((x) => x.shape?.length);
-  return forms.find((form) => form.exponent !== undefined && form.exponent === exponent)
-    ?? forms.find((form) => form.exponent === undefined && (form.shapes === "any" || (lists && args.every((x) => x.shape?.length))));
+  return (
+    forms.find((form) => form.exponent !== undefined && form.exponent === exponent) ??
+    forms.find(
+      (form) => form.exponent === undefined && (form.shapes === "any" || (lists && args.every((x) => x.shape?.length))),
+    )
+  );
 }
 
 /** A rule or parameters with the side of these lists in the place of that at which they were traced. */
 function sized(value, n) {
   if (value === SIDE) return n;
-  if (value === `${SIDE}` || value === `${SIDE}.0`) return String(n);
+  if (typeof value === "string" && SIDES.has(Number(value))) return String(SIDES.get(Number(value))(n));
   if (Array.isArray(value)) return value.map((item) => sized(item, n));
-  if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, sized(item, n)]));
+  if (value && typeof value === "object")
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, sized(item, n)]));
   return value;
 }
 
-const spelled = (text, names, result, n) => names.reduce((filled, name, i) => filled.replaceAll(NAMES[i], name), text.replaceAll(RESULT, result).replaceAll(String(SIDE), String(n)));
+const spelled = (text, names, result, n) =>
+  names.reduce(
+    (filled, name, i) => filled.replaceAll(NAMES[i], name),
+    text.replaceAll(RESULT, result).replaceAll(String(SIDE), String(n)),
+  );
 const bracketed = (x, i) => (i > 0 && x < 0 ? `(${formatNumber(x)})` : formatNumber(x));
 
 /** What is wrong with a name that no operation has, and which one may have been meant. */
 function unknown(name, words) {
-  const near = Object.keys(words).map((word) => [distance(name, word), word]).sort(([a], [b]) => a - b)[0];
-  const hint = near[0] <= Math.max(1, name.length / 3) ? `; do you mean ${near[1]}?` : `; there are ${Object.keys(words).length} operations, such as sin, exp, relu and sum`;
+  const shared = (word) => [...word].findIndex((letter, i) => letter !== name[i]) + (name.startsWith(word) ? 99 : 0);
+  const near = Object.keys(words)
+    .map((word) => [distance(name, word), word])
+    .sort(([a, u], [b, v]) => a - b || shared(v) - shared(u))[0];
+  const hint =
+    near[0] <= Math.max(1, name.length / 3)
+      ? `; do you mean ${near[1]}?`
+      : `; there are ${Object.keys(words).length} operations, such as sin, exp, relu and sum`;
   return `${name} is not known here${hint}`;
 }
 
@@ -151,7 +233,8 @@ function distance(a, b) {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
     row = next;
   }
   return row[b.length];

@@ -1,4 +1,4 @@
-/** Two points of one graph: what has changed, what the gradient of before predicted, and what came. */
+// Two points of one graph: what has changed, what the gradient of before predicted, and what came.
 
 import { localText } from "./fields.mjs";
 import { formatNumber } from "./notation.mjs";
@@ -13,8 +13,14 @@ export function compareView(graph, data, state, before) {
   const last = !state.base || step >= moved.length - 1;
   return {
     boxes: Object.fromEntries(data.boxes.map((box) => [box.id, boxOfChange(graph, box, before, known)])),
-    arrows: Object.fromEntries(data.arrows.map((arrow) => [arrow.id, { label: localText(graph, arrow), sends: known.has(arrow.source) && known.has(arrow.target) }])),
-    steps, step,
+    arrows: Object.fromEntries(
+      data.arrows.map((arrow) => [
+        arrow.id,
+        { label: localText(graph, arrow), sends: known.has(arrow.source) && known.has(arrow.target) },
+      ]),
+    ),
+    steps,
+    step,
     caption: state.base ? captionOf(graph, moved, step, before) : "",
     table: prediction(graph, before, last),
   };
@@ -33,7 +39,10 @@ function boxOfChange(graph, box, before, known) {
     const shown = known.has(node) || !changed(now, then) ? now : then;
     const array = live === "value" ? shown : minus(shown, then);
     if (rows) return { grid: gridOf(array), label: live === "value" ? undefined : "Δ" };
-    return { text: live === "value" ? formatNumber(array.data[0]) : signed(array.data[0]), label: live === "value" ? undefined : "Δ" };
+    return {
+      text: live === "value" ? formatNumber(array.data[0]) : signed(array.data[0]),
+      label: live === "value" ? undefined : "Δ",
+    };
   });
   return { fields, marks: { changed: known.has(box.node) } };
 }
@@ -50,16 +59,30 @@ function captionOf(graph, moved, step, before) {
 function prediction(graph, before, last) {
   const J = graph.node(graph.root).name;
   const inputs = graph.nodes.filter((id) => !graph.node(id).op && graph.node(id).tracked);
-  const rows = inputs.map((id) => {
-    const [delta, gradient] = [minus(graph.value(id), before.get(id).value), before.get(id).gradient];
-    const value = gradient ? delta.data.reduce((sum, x, i) => sum + x * gradient.data[i], 0) : 0;
-    const name = graph.node(id).name;
-    const single = delta.data.length === 1 && gradient;
-    return { nodes: name, value, factors: single ? `${formatNumber(gradient.data[0])} × (${signed(delta.data[0])})` : `⟨∂${J}/∂${name}, Δ${name}⟩` };
-  }).filter(({ value }) => value !== 0);
+  const rows = inputs
+    .map((id) => {
+      const [delta, gradient] = [minus(graph.value(id), before.get(id).value), before.get(id).gradient];
+      const value = gradient ? delta.data.reduce((sum, x, i) => sum + x * gradient.data[i], 0) : 0;
+      const name = graph.node(id).name;
+      const single = delta.data.length === 1 && gradient;
+      return {
+        nodes: name,
+        value,
+        factors: single
+          ? `${formatNumber(gradient.data[0])} × (${signed(delta.data[0])})`
+          : `⟨∂${J}/∂${name}, Δ${name}⟩`,
+      };
+    })
+    .filter(({ value }) => value !== 0);
   const total = rows.reduce((sum, { value }) => sum + value, 0);
   const [old, now] = [before.get(graph.root).value.data[0], graph.value(graph.root).data[0]];
   const rest = rows.length ? [] : ["Nothing has changed: move an input, or nudge one"];
-  if (last && rows.length) rest.push(`${J}: ${formatNumber(old)} → ${formatNumber(now)}; the actual change is ${signed(now - old)}`);
-  return { heading: `Predicted change of ${J}: sum over ⟨∂${J}/∂x, Δx⟩, with the gradient of before`, rows, total: { nodes: "sum", value: total }, rest };
+  if (last && rows.length)
+    rest.push(`${J}: ${formatNumber(old)} → ${formatNumber(now)}; the actual change is ${signed(now - old)}`);
+  return {
+    heading: `Predicted change of ${J}: sum over ⟨∂${J}/∂x, Δx⟩, with the gradient of before`,
+    rows,
+    total: { nodes: "sum", value: total },
+    rest,
+  };
 }

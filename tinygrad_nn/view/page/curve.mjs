@@ -1,4 +1,4 @@
-/** The curve of the result over one input, with the tangent whose slope is the sum over paths. */
+// The curve of the result over one input, with the tangent whose slope is the sum over paths.
 
 import { html, set, svg, write } from "./dom.mjs";
 import { formatNumber } from "./notation.mjs";
@@ -17,8 +17,15 @@ export class Curve {
     this.here = svg("circle", { class: "here", r: 5 });
     this.low = svg("text", { x: 4, y: HEIGHT - 5 });
     this.high = svg("text", { x: WIDTH - 4, y: HEIGHT - 5, "text-anchor": "end" });
-    this.picture = svg("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" },
-      this.graph, this.tangent, this.here, this.low, this.high);
+    this.picture = svg(
+      "svg",
+      { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" },
+      this.graph,
+      this.tangent,
+      this.here,
+      this.low,
+      this.high,
+    );
     this.root = html("section", { "aria-label": "curve" }, this.title, this.picture);
   }
 
@@ -26,7 +33,8 @@ export class Curve {
     this.root.hidden = !shown;
     if (!shown) return;
     const { z, t, at, value, slope, reach, evaluate, fresh } = shown;
-    if (fresh || !this.window || at < this.window.left || at > this.window.right) this.window = sampled(at - reach, at + reach, evaluate);
+    if (fresh || !this.window || at < this.window.left || at > this.window.right)
+      this.window = sampled(at - reach, at + reach, evaluate);
     const { left, right, xs, ys } = this.window;
     const known = ys.filter(Number.isFinite).sort((a, b) => a - b);
     const [low, high] = limits(known, value);
@@ -40,7 +48,11 @@ export class Curve {
     write(this.low, `${t} = ${formatNumber(round(left))}`);
     write(this.high, formatNumber(round(right)));
     write(this.title, `${z} as ${t} moves; the line has slope ${formatNumber(slope)}`);
-    set(this.picture, "aria-label", `${z} over ${t}: at ${t} = ${formatNumber(at)} it is ${formatNumber(value)}, with slope ${formatNumber(slope)}`);
+    set(
+      this.picture,
+      "aria-label",
+      `${z} over ${t}: at ${t} = ${formatNumber(at)} it is ${formatNumber(value)}, with slope ${formatNumber(slope)}`,
+    );
   }
 }
 
@@ -63,16 +75,19 @@ function limits(sorted, value) {
 
 function lineOf(xs, ys, px, py) {
   let pen = "M";
-  return xs.map((x, i) => {
-    const y = py(ys[i]);
-    if (!Number.isFinite(y) || Math.abs(y) > 20 * HEIGHT) {
-      pen = "M";
-      return "";
-    }
-    const step = `${pen}${px(x).toFixed(1)},${y.toFixed(1)}`;
-    pen = "L";
-    return step;
-  }).join("");
+  return xs
+    .map((x, i) => {
+      const y = py(ys[i]);
+      if (!Number.isFinite(y) || Math.abs(y) > 20 * HEIGHT) {
+        pen = "M";
+        return "";
+      }
+      const step = `${pen}${px(x).toFixed(1)},${y.toFixed(1)}`;
+      pen = "L";
+      return step;
+    })
+    .join("");
 }
 
-const place = (line, [x1, y1, x2, y2]) => Object.entries({ x1, y1, x2, y2 }).forEach(([name, value]) => set(line, name, value.toFixed(1)));
+const place = (line, [x1, y1, x2, y2]) =>
+  Object.entries({ x1, y1, x2, y2 }).forEach(([name, value]) => set(line, name, value.toFixed(1)));

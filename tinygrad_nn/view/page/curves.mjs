@@ -1,4 +1,4 @@
-/** Arrows as curves: lanes beside each other, a head each, and thick flows. */
+// Arrows as curves: lanes beside each other, a head each, and thick flows.
 
 export const APART = 6; // pixels between lanes
 

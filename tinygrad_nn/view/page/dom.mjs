@@ -1,4 +1,4 @@
-/** Elements of the page: made once, then patched only where something has changed. */
+// Elements of the page: made once, then patched only where something has changed.
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -1,4 +1,4 @@
-/** The picture: boxes, arrows and labels at the places of a layout; built once, then patched. */
+// The picture: boxes, arrows and labels at the places of a layout; built once, then patched.
 
 import { boxOf, fill } from "./boxes.mjs";
 import { APART, arrow as outline, beside, pointsOf } from "./curves.mjs";
@@ -12,8 +12,14 @@ export class Drawing {
   constructor(data, layout, { onBox = () => {}, onArrow = () => {} } = {}) {
     this.layout = layout;
     const [width, height] = [layout.width + 24, layout.height + 24];
-    this.root = svg("svg", { class: "drawing", width, height, viewBox: `-12 -12 ${width} ${height}`, role: "group",
-      "aria-label": data.title });
+    this.root = svg("svg", {
+      class: "drawing",
+      width,
+      height,
+      viewBox: `-12 -12 ${width} ${height}`,
+      role: "group",
+      "aria-label": data.title,
+    });
     for (const frame of data.clusters ?? []) this.#frame(frame, layout.boxes[frame.id]);
     this.boxes = new Map(data.boxes.map((box) => [box.id, boxOf(box, layout.boxes[box.id], onBox)]));
     this.arrows = new Map(data.arrows.map((each) => [each.id, this.#arrow(each, onArrow)]));
@@ -23,8 +29,10 @@ export class Drawing {
   }
 
   #frame(frame, [x, y, width, height]) {
-    this.root.append(svg("rect", { class: "cluster", x, y, width, height, rx: 8 }),
-      svg("text", { class: "cluster-label", x: x + 8, y: y + 14 }, frame.label));
+    this.root.append(
+      svg("rect", { class: "cluster", x, y, width, height, rx: 8 }),
+      svg("text", { class: "cluster-label", x: x + 8, y: y + 14 }, frame.label),
+    );
   }
 
   #arrow(each, onArrow) {
@@ -41,20 +49,30 @@ export class Drawing {
   }
 
   #fillArrow({ points, group, text, at, each }, { label = "", lanes = [], flow, faint, sends, only, wrong }) {
-    const lines = flow !== undefined && flow !== null
-      ? [{ by: 0, width: 1 + 9 * Math.abs(flow), look: flow < 0 ? "negative" : "positive" }]
-      : lanes.length
-        ? lanes.map((k, i) => ({ by: (i - (lanes.length - 1) / 2) * APART, width: 1.8, look: `lane lane${k}`, k }))
-        : [{ by: 0, width: sends ? 3 : 1.3, look: sends ? "sends" : each.kind }];
-    list(group, lines, () => svg("g", {}, svg("path", { class: "line" }), svg("path", { class: "head" })), (lane, line) => {
-      const drawn = outline(beside(points, line.by), line.width);
-      set(lane, "class", line.look + (only && line.k !== only ? " aside" : ""));
-      set(lane.firstElementChild, "d", drawn.line);
-      set(lane.firstElementChild, "stroke-width", line.width.toFixed(2));
-      set(lane.lastElementChild, "d", drawn.head);
-    });
+    const lines =
+      flow !== undefined && flow !== null
+        ? [{ by: 0, width: 1 + 9 * Math.abs(flow), look: flow < 0 ? "negative" : "positive" }]
+        : lanes.length
+          ? lanes.map((k, i) => ({ by: (i - (lanes.length - 1) / 2) * APART, width: 1.8, look: `lane lane${k}`, k }))
+          : [{ by: 0, width: sends ? 3 : 1.3, look: sends ? "sends" : each.kind }];
+    list(
+      group,
+      lines,
+      () => svg("g", {}, svg("path", { class: "line" }), svg("path", { class: "head" })),
+      (lane, line) => {
+        const drawn = outline(beside(points, line.by), line.width);
+        set(lane, "class", line.look + (only && line.k !== only ? " aside" : ""));
+        set(lane.firstElementChild, "d", drawn.line);
+        set(lane.firstElementChild, "stroke-width", line.width.toFixed(2));
+        set(lane.lastElementChild, "d", drawn.head);
+      },
+    );
     mark(group, "faint", faint);
-    this.#fillLabel(text, at, label, lanes.length === 1 && flow === undefined ? `text${lanes[0]}` : "", { faint, sends, wrong });
+    this.#fillLabel(text, at, label, lanes.length === 1 && flow === undefined ? `text${lanes[0]}` : "", {
+      faint,
+      sends,
+      wrong,
+    });
   }
 
   #fillLabel(text, [x, y], label, look, { faint, sends, wrong }) {
@@ -84,7 +102,6 @@ export class Drawing {
     return focused >= 0;
   }
 }
-
 
 const middle = (curve) => {
   const points = pointsOf(curve);

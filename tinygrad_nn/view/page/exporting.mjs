@@ -1,6 +1,20 @@
-/** Saves the present picture as an SVG file, in the colours that it has on the page. */
+// Saves the present picture as an SVG file, in the colours that it has on the page.
 
-const LOOK = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "font-size", "font-weight", "font-style", "font-family", "opacity", "text-decoration", "paint-order", "stroke-linejoin"];
+const LOOK = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "font-size",
+  "font-weight",
+  "font-style",
+  "font-family",
+  "opacity",
+  "text-decoration",
+  "paint-order",
+  "stroke-linejoin",
+];
 
 /** An SVG text with all that style sheets say written to the elements. */
 export function standalone(drawing, page) {
@@ -8,7 +22,8 @@ export function standalone(drawing, page) {
   const from = [drawing, ...drawing.querySelectorAll("*")];
   [copy, ...copy.querySelectorAll("*")].forEach((element, i) => {
     const style = getComputedStyle(from[i]);
-    for (const name of LOOK) if (style.getPropertyValue(name)) element.style.setProperty(name, style.getPropertyValue(name));
+    for (const name of LOOK)
+      if (style.getPropertyValue(name)) element.style.setProperty(name, style.getPropertyValue(name));
     for (const name of ["tabindex", "role", "aria-label"]) element.removeAttribute(name);
   });
   copy.style.setProperty("background", getComputedStyle(page).backgroundColor);

@@ -1,4 +1,4 @@
-/** What the reader types in the playground, as trees: lines `name = expression` of Python's arithmetic. */
+// What the reader types in the playground, as trees: lines `name = expression` of Python's arithmetic.
 
 /** What is wrong, with the line and column (from 1) where, and what is known there. */
 export class SyntaxProblem extends Error {
@@ -8,7 +8,8 @@ export class SyntaxProblem extends Error {
   }
 }
 
-const TOKEN = /\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([\p{L}_][\p{L}\p{N}_]*)|(\*\*|[-+*/@()[\],=−·×]))/uy;
+const TOKEN =
+  /\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([\p{L}_][\p{L}\p{N}_]*)|(\*\*|[-+*/@()[\],=−·×]))/uy;
 const SAME = { "−": "-", "·": "*", "×": "*" };
 
 function tokensOf(text, line) {
@@ -40,7 +41,10 @@ export function parse(text) {
   return found;
 }
 
-const LEVELS = [["+", "-"], ["*", "/", "@"]];
+const LEVELS = [
+  ["+", "-"],
+  ["*", "/", "@"],
+];
 
 class Parser {
   constructor(tokens) {
@@ -63,7 +67,10 @@ class Parser {
 
   fail(message) {
     const { end, number, name, sign } = this.next;
-    throw new SyntaxProblem(`${message}, and found ${end ? "the end of the line" : JSON.stringify(String(name ?? sign ?? number))}`, this.next);
+    throw new SyntaxProblem(
+      `${message}, and found ${end ? "the end of the line" : JSON.stringify(String(name ?? sign ?? number))}`,
+      this.next,
+    );
   }
 
   statement() {
@@ -79,7 +86,7 @@ class Parser {
   sum(level) {
     if (level === LEVELS.length) return this.signed();
     let tree = this.sum(level + 1);
-    for (let sign; (sign = LEVELS[level].map((s) => this.take(s)).find(Boolean)); ) {
+    for (let sign; (sign = LEVELS[level].map((s) => this.take(s)).find(Boolean));) {
       tree = { operator: sign.sign, args: [tree, this.sum(level + 1)], ...place(sign) };
     }
     return tree;
@@ -90,7 +97,9 @@ class Parser {
     const sign = this.take("-");
     if (!sign) return this.take("+") ? this.signed() : this.power();
     const inner = this.signed();
-    return inner.number !== undefined ? { ...inner, number: -inner.number } : { operator: "negative", args: [inner], ...place(sign) };
+    return inner.number !== undefined
+      ? { ...inner, number: -inner.number }
+      : { operator: "negative", args: [inner], ...place(sign) };
   }
 
   power() {
@@ -101,14 +110,14 @@ class Parser {
 
   primary() {
     const token = this.next;
-    if (token.number !== undefined) return this.at++, { number: token.number, ...place(token) };
+    if (token.number !== undefined) return (this.at++, { number: token.number, ...place(token) });
     if (this.take("(")) {
       const tree = this.sum(0);
       this.need(")", " to close the bracket");
       return { ...tree };
     }
     if (this.take("[")) return { items: this.items(), ...place(token) };
-    if (token.name) return this.at++, this.take("(") ? this.call(token) : { name: token.name, ...place(token) };
+    if (token.name) return (this.at++, this.take("(") ? this.call(token) : { name: token.name, ...place(token) });
     return this.fail("expected a number, a name, or a bracket");
   }
 
@@ -116,7 +125,7 @@ class Parser {
     const found = [];
     while (!this.take("]")) {
       found.push(this.sum(0));
-      if (!this.take(",")) return this.need("]", " to close the list"), found;
+      if (!this.take(",")) return (this.need("]", " to close the list"), found);
     }
     return found;
   }

@@ -1,4 +1,4 @@
-/** What boxes and arrows say at the present point: value, gradient, sum, local derivative. */
+// What boxes and arrows say at the present point: value, gradient, sum, local derivative.
 
 import { gridOf } from "./boxes.mjs";
 import { formatNumber, sumOf } from "./notation.mjs";
@@ -29,13 +29,22 @@ const leaving = new WeakMap();
 
 /** The edges along which gradients come back to a node. */
 export function edgesFrom(graph, id) {
-  if (!leaving.has(graph)) leaving.set(graph, Map.groupBy(graph.edges.filter(({ flows }) => flows), ({ source }) => source));
+  if (!leaving.has(graph))
+    leaving.set(
+      graph,
+      Map.groupBy(
+        graph.edges.filter(({ flows }) => flows),
+        ({ source }) => source,
+      ),
+    );
   return leaving.get(graph).get(id) ?? [];
 }
 
 /** `Σ 2 contributions: −5.0865 − 0.4678`, where several arrows come back to a node. */
 export function contributions(graph, id, most = 6) {
-  const parts = edgesFrom(graph, id).map((edge) => graph.sent(edge.id)).filter(Boolean);
+  const parts = edgesFrom(graph, id)
+    .map((edge) => graph.sent(edge.id))
+    .filter(Boolean);
   if (parts.length < 2) return "";
   if (parts[0].data.length > 1) return `Σ ${parts.length} contributions`;
   return `Σ ${parts.length} contributions: ${sumOf(parts.slice(0, most).map(({ data }) => data[0]))}${parts.length > most ? " …" : ""}`;

@@ -1,4 +1,4 @@
-/** Inputs that the reader moves: a slider and a number for each single number, buttons to drag for small arrays. */
+// Inputs that the reader moves: a slider and a number for each single number, buttons to drag for small arrays.
 
 import { html, list, set, write } from "./dom.mjs";
 import { formatNumber } from "./notation.mjs";
@@ -24,7 +24,14 @@ export class Inputs {
     const reach = rangeOf(data[0]);
     const slide = (event) => this.onChange(id, 0, Number(event.target.value));
     const typed = (event) => event.target.value !== "" && Number.isFinite(Number(event.target.value)) && slide(event);
-    const slider = html("input", { type: "range", min: -reach, max: reach, step: reach / 400, "aria-label": name, oninput: slide });
+    const slider = html("input", {
+      type: "range",
+      min: -reach,
+      max: reach,
+      step: reach / 400,
+      "aria-label": name,
+      oninput: slide,
+    });
     const field = html("input", { type: "number", step: "any", "aria-label": `${name}, as a number`, oninput: typed });
     this.rows.set(id, (numbers, active) => {
       const size = Math.abs(numbers[0]);
@@ -38,16 +45,34 @@ export class Inputs {
 
   /** Buttons that are dragged sideways, or moved by the arrow keys. */
   #array({ id, name, shape, data }) {
-    const columns = shape.length < 2 || data.length === shape[0] ? Math.min(ACROSS, data.length) : data.length / shape[0];
-    const cells = html("div", { class: "array", role: "group", "aria-label": name, style: `grid-template-columns: repeat(${columns}, auto)` });
+    const columns =
+      shape.length < 2 || data.length === shape[0] ? Math.min(ACROSS, data.length) : data.length / shape[0];
+    const cells = html("div", {
+      class: "array",
+      role: "group",
+      "aria-label": name,
+      style: `grid-template-columns: repeat(${columns}, auto)`,
+    });
     const unit = Math.max(...data.map(Math.abs), 0.1) / 100;
-    list(cells, [...data], (_, i) => this.#element(id, name, i, unit), () => {});
-    this.rows.set(id, (numbers) => [...cells.children].forEach((cell, i) => {
-      cell.value = numbers[i];
-      write(cell, formatNumber(numbers[i]));
-      set(cell, "aria-label", `${name} element ${i + 1}: ${formatNumber(numbers[i])}`);
-    }));
-    return html("details", { open: data.length <= OPEN ? "" : null }, html("summary", {}, `${name}, ${shape.join(" × ")}`), cells);
+    list(
+      cells,
+      [...data],
+      (_, i) => this.#element(id, name, i, unit),
+      () => {},
+    );
+    this.rows.set(id, (numbers) =>
+      [...cells.children].forEach((cell, i) => {
+        cell.value = numbers[i];
+        write(cell, formatNumber(numbers[i]));
+        set(cell, "aria-label", `${name} element ${i + 1}: ${formatNumber(numbers[i])}`);
+      }),
+    );
+    return html(
+      "details",
+      { open: data.length <= OPEN ? "" : null },
+      html("summary", {}, `${name}, ${shape.join(" × ")}`),
+      cells,
+    );
   }
 
   #element(id, name, i, unit) {
@@ -58,9 +83,18 @@ export class Inputs {
       event.preventDefault();
       move(event.currentTarget, keys[event.key]);
     };
-    const pointermove = (event) => event.currentTarget.hasPointerCapture(event.pointerId) && event.movementX && move(event.currentTarget, event.movementX);
+    const pointermove = (event) =>
+      event.currentTarget.hasPointerCapture(event.pointerId) &&
+      event.movementX &&
+      move(event.currentTarget, event.movementX);
     const pointerdown = (event) => event.currentTarget.setPointerCapture(event.pointerId);
-    return html("button", { type: "button", title: "drag sideways, or use the arrow keys", onkeydown: keydown, onpointerdown: pointerdown, onpointermove: pointermove });
+    return html("button", {
+      type: "button",
+      title: "drag sideways, or use the arrow keys",
+      onkeydown: keydown,
+      onpointerdown: pointerdown,
+      onpointermove: pointermove,
+    });
   }
 
   /** Show the numbers of each input, but leave alone what the reader is writing in. */

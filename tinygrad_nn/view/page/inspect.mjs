@@ -1,4 +1,4 @@
-/** About one node: value, gradient, rules in words, parts received, and the line of the program that made it. */
+// About one node: value, gradient, rules in words, parts received, and the line of the program that made it.
 
 import { amount, edgesFrom } from "./fields.mjs";
 import { html } from "./dom.mjs";
@@ -9,7 +9,10 @@ const SPELLED = 16; // elements that are written out
 /** The elements that tell it. */
 export function inspected(graph, data, id) {
   const node = graph.node(id);
-  const entries = [["value", spelled(graph.value(id))], ["gradient", spelled(graph.gradient(id))]];
+  const entries = [
+    ["value", spelled(graph.value(id))],
+    ["gradient", spelled(graph.gradient(id))],
+  ];
   (node.words ?? []).forEach((rule, slot) => {
     const edge = graph.edges.find((e) => e.target === id && e.slot === slot);
     if (rule && edge) entries.push([`∂${graph.node(edge.source).name} ←`, `${rule}   (g = ∂${node.name})`]);
@@ -19,7 +22,11 @@ export function inspected(graph, data, id) {
   }
   if (node.origin) entries.push(["made at", node.origin]);
   const title = node.formula ? `${node.name} = ${node.formula}` : node.name;
-  return [html("h2", {}, title), html("dl", {}, ...entries.flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, text)])), ...source(data, node)];
+  return [
+    html("h2", {}, title),
+    html("dl", {}, ...entries.flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, text)])),
+    ...source(data, node),
+  ];
 }
 
 function spelled(array) {

@@ -1,4 +1,4 @@
-/** Networks unit by unit, as figures 1 to 3 of M. Thill's post: what a unit computes, and how its δ comes back. */
+// Networks unit by unit, as figures 1 to 3 of M. Thill's post: what a unit computes, and how its δ comes back.
 
 import { pressed } from "./boxes.mjs";
 import { arrow } from "./curves.mjs";
@@ -17,9 +17,38 @@ export class Neurons {
     this.lines = svg("g", {});
     this.units = svg("g", {});
     this.heads = svg("g", {});
-    this.picture = svg("svg", { class: "drawing neurons", width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "units" }, this.heads, this.lines, this.units);
-    this.pick = html("input", { type: "number", min: 1, value: 1, "aria-label": "example", oninput: (e) => this.#example(Number(e.target.value)) });
-    this.root = html("div", {}, html("div", { class: "bar" }, html("label", {}, "example ", this.pick), html("span", { class: "quiet" }, "click a unit: what it computes, and what comes back to it")), html("div", { class: "scroll" }, this.picture));
+    this.picture = svg(
+      "svg",
+      {
+        class: "drawing neurons",
+        width,
+        height,
+        viewBox: `0 0 ${width} ${height}`,
+        role: "group",
+        "aria-label": "units",
+      },
+      this.heads,
+      this.lines,
+      this.units,
+    );
+    this.pick = html("input", {
+      type: "number",
+      min: 1,
+      value: 1,
+      "aria-label": "example",
+      oninput: (e) => this.#example(Number(e.target.value)),
+    });
+    this.root = html(
+      "div",
+      {},
+      html(
+        "div",
+        { class: "bar" },
+        html("label", {}, "example ", this.pick),
+        html("span", { class: "quiet" }, "click a unit: what it computes, and what comes back to it"),
+      ),
+      html("div", { class: "scroll" }, this.picture),
+    );
     this.#build(height);
   }
 
@@ -39,8 +68,14 @@ export class Neurons {
     this.shown.forEach((units, level) => {
       const [x] = this.#at(level, 0);
       const more = widths[level] > units.length ? `, … ${widths[level] - units.length} more` : "";
-      this.heads.append(svg("text", { class: "label", x, y: 14, "text-anchor": "middle" }, level ? `layer ${level}` : "input"),
-        svg("text", { class: "label", x, y: 28, "text-anchor": "middle" }, `${widths[level]} unit${widths[level] === 1 ? "" : "s"}${more}`));
+      this.heads.append(
+        svg("text", { class: "label", x, y: 14, "text-anchor": "middle" }, level ? `layer ${level}` : "input"),
+        svg(
+          "text",
+          { class: "label", x, y: 28, "text-anchor": "middle" },
+          `${widths[level]} unit${widths[level] === 1 ? "" : "s"}${more}`,
+        ),
+      );
       for (const i of units) this.units.append(this.#unit(level, i));
     });
     set(this.picture, "height", height);
@@ -52,9 +87,20 @@ export class Neurons {
       this.unit = [level, i];
       this.on();
     };
-    return svg("g", { class: `box unit ${level ? "operation" : "input"}`, tabindex: "0", role: "button", "data-unit": `${level},${i}`, transform: `translate(${x} ${y})`,
-      onclick: choose, onkeydown: (event) => pressed(event) && choose() },
-    svg("circle", { class: "frame", r: RADIUS }), ...[-10, 4, 18].map((dy) => svg("text", { "text-anchor": "middle", y: dy })));
+    return svg(
+      "g",
+      {
+        class: `box unit ${level ? "operation" : "input"}`,
+        tabindex: "0",
+        role: "button",
+        "data-unit": `${level},${i}`,
+        transform: `translate(${x} ${y})`,
+        onclick: choose,
+        onkeydown: (event) => pressed(event) && choose(),
+      },
+      svg("circle", { class: "frame", r: RADIUS }),
+      ...[-10, 4, 18].map((dy) => svg("text", { "text-anchor": "middle", y: dy })),
+    );
   }
 
   #example(k) {
@@ -76,7 +122,8 @@ export class Neurons {
   /** Activation, pre-activation and N ∂J/∂z of a unit; of an input its value and N ∂J/∂x. */
   numbers(level, i) {
     const { graph, layers } = this;
-    if (!level) return { a: this.#column(graph.value(layers[0].before), i), delta: this.#gradient(layers[0].before, i) };
+    if (!level)
+      return { a: this.#column(graph.value(layers[0].before), i), delta: this.#gradient(layers[0].before, i) };
     const { Z, A } = layers[level - 1];
     return { z: this.#column(graph.value(Z), i), a: this.#column(graph.value(A), i), delta: this.#gradient(Z, i) };
   }
@@ -91,31 +138,57 @@ export class Neurons {
     set(this.pick, "max", this.batch);
     for (const group of this.units.children) this.#fill(group);
     const [level, unit] = this.unit;
-    const lines = this.layers.flatMap(({ W }, l) => this.shown[l + 1].flatMap((k) => this.shown[l].map((j) => ({ l, k, j, w: this.graph.value(W).data[k * this.graph.value(W).shape[1] + j] }))));
+    const lines = this.layers.flatMap(({ W }, l) =>
+      this.shown[l + 1].flatMap((k) =>
+        this.shown[l].map((j) => ({ l, k, j, w: this.graph.value(W).data[k * this.graph.value(W).shape[1] + j] })),
+      ),
+    );
     const widest = lines.map(({ l, j, w }) => Math.abs(w * this.numbers(l, j).a)).reduce((a, b) => Math.max(a, b), 0);
-    list(this.lines, lines, () => svg("g", {}, svg("path", { class: "line" }), svg("path", { class: "head" }), svg("title", {})), (group, { l, k, j, w }) => {
-      const [[x, y], [u, v]] = [this.#at(l, j), this.#at(l + 1, k)];
-      const length = Math.hypot(u - x, v - y);
-      const [dx, dy] = [((u - x) / length) * RADIUS, ((v - y) / length) * RADIUS];
-      const carried = w * this.numbers(l, j).a;
-      const width = 0.8 + (widest ? (4 * Math.abs(carried)) / widest : 0);
-      const drawn = arrow([[x + dx, y + dy], [(x + u) / 2, (y + v) / 2], [u - dx, v - dy]], width);
-      const about = (l === level && j === unit) || (l + 1 === level && k === unit);
-      set(group, "class", `arrow ${about ? (w < 0 ? "negative" : "positive") : "flow faint"}`);
-      set(group.children[0], "d", drawn.line);
-      set(group.children[0], "stroke-width", width.toFixed(2));
-      set(group.children[1], "d", drawn.head);
-      write(group.children[2], `w${subscript(k + 1)}${subscript(j + 1)}${superscript(l + 1)} = ${formatNumber(w)}, carries ${formatNumber(carried)}`);
-      mark(group, "faint", !about);
-    });
-    return { table: level < this.layers.length ? this.#returning(level, unit) : this.#inside(level, unit), second: level ? this.#inside(level, unit) : null };
+    list(
+      this.lines,
+      lines,
+      () => svg("g", {}, svg("path", { class: "line" }), svg("path", { class: "head" }), svg("title", {})),
+      (group, { l, k, j, w }) => {
+        const [[x, y], [u, v]] = [this.#at(l, j), this.#at(l + 1, k)];
+        const length = Math.hypot(u - x, v - y);
+        const [dx, dy] = [((u - x) / length) * RADIUS, ((v - y) / length) * RADIUS];
+        const carried = w * this.numbers(l, j).a;
+        const width = 0.8 + (widest ? (4 * Math.abs(carried)) / widest : 0);
+        const drawn = arrow(
+          [
+            [x + dx, y + dy],
+            [(x + u) / 2, (y + v) / 2],
+            [u - dx, v - dy],
+          ],
+          width,
+        );
+        const about = (l === level && j === unit) || (l + 1 === level && k === unit);
+        set(group, "class", `arrow ${about ? (w < 0 ? "negative" : "positive") : "flow faint"}`);
+        set(group.children[0], "d", drawn.line);
+        set(group.children[0], "stroke-width", width.toFixed(2));
+        set(group.children[1], "d", drawn.head);
+        write(
+          group.children[2],
+          `w${subscript(k + 1)}${subscript(j + 1)}${superscript(l + 1)} = ${formatNumber(w)}, carries ${formatNumber(carried)}`,
+        );
+        mark(group, "faint", !about);
+      },
+    );
+    return {
+      table: level < this.layers.length ? this.#returning(level, unit) : this.#inside(level, unit),
+      second: level ? this.#inside(level, unit) : null,
+    };
   }
 
   #fill(group) {
     const [level, i] = group.dataset.unit.split(",").map(Number);
     const { z, a, delta } = this.numbers(level, i);
     const name = level ? "a" : "x";
-    const texts = [level ? `z ${short(z)}` : "", `${name}${subscript(i + 1)} ${short(a)}`, delta === null ? "" : `δ ${short(delta)}`];
+    const texts = [
+      level ? `z ${short(z)}` : "",
+      `${name}${subscript(i + 1)} ${short(a)}`,
+      delta === null ? "" : `δ ${short(delta)}`,
+    ];
     texts.forEach((text, k) => write(group.children[k + 1], text));
     mark(group, "chosen", level === this.unit[0] && i === this.unit[1]);
   }
@@ -127,14 +200,27 @@ export class Neurons {
     const [n, m] = weights.shape;
     const rows = Array.from({ length: n }, (_, k) => {
       const [w, delta] = [weights.data[k * m + i], this.numbers(level + 1, k).delta ?? 0];
-      return { nodes: `from unit ${k + 1}: w${subscript(k + 1)}${subscript(i + 1)} δ${subscript(k + 1)}`, factors: `${formatNumber(w)} × ${inBrackets(delta)}`, value: w * delta };
+      return {
+        nodes: `from unit ${k + 1}: w${subscript(k + 1)}${subscript(i + 1)} δ${subscript(k + 1)}`,
+        factors: `${formatNumber(w)} × ${inBrackets(delta)}`,
+        value: w * delta,
+      };
     });
     const sum = rows.reduce((total, { value }) => total + value, 0);
     const { delta } = this.numbers(level, i);
     const name = level ? `δ${subscript(i + 1)}${superscript(level)}` : `N ∂J/∂x${subscript(i + 1)}`;
     const slope = level && sum ? delta / sum : 1;
-    const rest = level ? [`times σ′(z) = ${formatNumber(slope)}: ${name} = ${formatNumber(sum)} × ${inBrackets(slope)} = ${formatNumber(delta)}`] : [];
-    return { heading: `What comes back to ${level ? `unit ${i + 1} of layer ${level}` : `input ${i + 1}`}`, rows: shortened(rows), total: { nodes: "Σ w δ", value: sum }, rest };
+    const rest = level
+      ? [
+          `times σ′(z) = ${formatNumber(slope)}: ${name} = ${formatNumber(sum)} × ${inBrackets(slope)} = ${formatNumber(delta)}`,
+        ]
+      : [];
+    return {
+      heading: `What comes back to ${level ? `unit ${i + 1} of layer ${level}` : `input ${i + 1}`}`,
+      rows: shortened(rows),
+      total: { nodes: "Σ w δ", value: sum },
+      rest,
+    };
   }
 
   /** Figure 2: w a for every input, the bias, and their sum z. */
@@ -144,12 +230,21 @@ export class Neurons {
     const m = weights.shape[1];
     const rows = Array.from({ length: m }, (_, j) => {
       const [w, a] = [weights.data[i * m + j], this.numbers(level - 1, j).a];
-      return { nodes: `w${subscript(i + 1)}${subscript(j + 1)} ${level > 1 ? "a" : "x"}${subscript(j + 1)}`, factors: `${formatNumber(w)} × ${inBrackets(a)}`, value: w * a };
+      return {
+        nodes: `w${subscript(i + 1)}${subscript(j + 1)} ${level > 1 ? "a" : "x"}${subscript(j + 1)}`,
+        factors: `${formatNumber(w)} × ${inBrackets(a)}`,
+        value: w * a,
+      };
     });
     const all = shortened(rows);
     if (b) all.push({ nodes: `b${subscript(i + 1)}`, factors: "the bias", value: this.graph.value(b).data[i] });
     const { z, a } = this.numbers(level, i);
-    return { heading: `What unit ${i + 1} of layer ${level} computes`, rows: all, total: { nodes: "z", value: z }, rest: [`a = σ(z) = ${formatNumber(a)}`] };
+    return {
+      heading: `What unit ${i + 1} of layer ${level} computes`,
+      rows: all,
+      total: { nodes: "z", value: z },
+      rest: [`a = σ(z) = ${formatNumber(a)}`],
+    };
   }
 }
 
@@ -158,7 +253,10 @@ function shortened(rows, most = 8) {
   if (rows.length <= most) return rows;
   const largest = [...rows].sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, most - 1);
   const rest = rows.filter((row) => !largest.includes(row));
-  return [...rows.filter((row) => largest.includes(row)), { nodes: `… ${rest.length} more`, value: rest.reduce((sum, { value }) => sum + value, 0) }];
+  return [
+    ...rows.filter((row) => largest.includes(row)),
+    { nodes: `… ${rest.length} more`, value: rest.reduce((sum, { value }) => sum + value, 0) },
+  ];
 }
 
 /** Three digits, for the space in a circle. */

@@ -1,4 +1,4 @@
-/** How numbers and sums are written: exactly as `tinygrad_nn/notation.py` writes them. */
+// How numbers and sums are written: exactly as `tinygrad_nn/notation.py` writes them.
 
 const UPPER = { "-": "⁻", "−": "⁻" };
 const LOWER = { "-": "₋", "−": "₋" };

@@ -1,4 +1,4 @@
-/** The living page: its state, and what is drawn anew when that changes. */
+// The living page: its state, and what is drawn anew when that changes.
 
 import { compareView } from "./compare_view.mjs";
 import { Curve } from "./curve.mjs";
@@ -29,8 +29,22 @@ export class Page {
     this.still = !this.graph.ruled && this.graph.nodes.some((id) => this.graph.value(id).data.length > 1);
     const inputs = this.#inputs();
     const { view = "paths", source = "", element = -1, mistake = "" } = data.program.start ?? {};
-    this.state = { view, source: source || inputs.find(({ tracked }) => tracked)?.id || this.graph.root, element: element < 0 ? null : element, only: 0,
-      step: 0, predict: false, revealed: false, mistake, every: false, asked: 0, right: 0, base: null, theme: data.theme, inspected: "" };
+    this.state = {
+      view,
+      source: source || inputs.find(({ tracked }) => tracked)?.id || this.graph.root,
+      element: element < 0 ? null : element,
+      only: 0,
+      step: 0,
+      predict: false,
+      revealed: false,
+      mistake,
+      every: false,
+      asked: 0,
+      right: 0,
+      base: null,
+      theme: data.theme,
+      inspected: "",
+    };
     this.root = html("div", { class: "page", "data-theme": data.theme, onkeydown: (event) => this.#key(event) });
     this.#build(inputs);
     root.append(this.root);
@@ -45,20 +59,40 @@ export class Page {
   }
 
   #inputs() {
-    return this.graph.nodes.map((id) => this.graph.node(id)).filter(({ op, tracked, held }) => !op && (tracked || !held))
-      .map((node) => ({ id: node.id, name: node.name, tracked: node.tracked, shape: this.graph.value(node.id).shape, data: this.graph.value(node.id).data }));
+    return this.graph.nodes
+      .map((id) => this.graph.node(id))
+      .filter(({ op, tracked, held }) => !op && (tracked || !held))
+      .map((node) => ({
+        id: node.id,
+        name: node.name,
+        tracked: node.tracked,
+        shape: this.graph.value(node.id).shape,
+        data: this.graph.value(node.id).data,
+      }));
   }
 
   #build(inputs) {
     const { data } = this;
-    this.toolbar = new Toolbar(data, this.#sources(inputs), (change) => this.change(change), () => exported(this.drawing.root, this.root, data.title));
-    this.stepper = new Stepper((change) => this.change(change), (text, answer) => this.#answer(text, answer));
+    this.toolbar = new Toolbar(
+      data,
+      this.#sources(inputs),
+      (change) => this.change(change),
+      () => exported(this.drawing.root, this.root, data.title),
+    );
+    this.stepper = new Stepper(
+      (change) => this.change(change),
+      (text, answer) => this.#answer(text, answer),
+    );
     this.table = new PathTable((only) => this.change({ only }));
-    this.inputs = new Inputs(this.graph.live ? inputs.filter(({ tracked }) => tracked) : [], (id, i, value) => this.move(id, i, value));
+    this.inputs = new Inputs(this.graph.live ? inputs.filter(({ tracked }) => tracked) : [], (id, i, value) =>
+      this.move(id, i, value),
+    );
     this.curve = new Curve();
     this.moments = this.graph.live && data.program.snapshots ? momentsOf(data.program) : null;
     this.playback = this.moments ? new Playback(this.moments, this.#costs(), (k) => this.#epoch(k)) : null;
-    this.neurons = data.program.layers?.length ? new Neurons(this.graph, data.program.layers, () => this.render()) : null;
+    this.neurons = data.program.layers?.length
+      ? new Neurons(this.graph, data.program.layers, () => this.render())
+      : null;
     this.second = new PathTable(() => {});
     this.inspector = html("section", { class: "inspect", "aria-label": "inspect" });
     this.place = html("div", { class: "scroll", tabindex: "-1" });
@@ -70,26 +104,52 @@ export class Page {
     this.moves = html("div", { class: "bar" }, nudge, reset);
     this.moves.hidden = !this.graph.live;
     this.toolbar.choices.hidden = this.still;
-    const left = html("div", { class: "main" }, this.stepper.root, this.place, this.neurons?.root, this.table.root, this.second.root, this.notes, this.verdict);
-    const panel = html("div", { class: "panel" }, this.playback?.root, this.inputs.root, this.moves, this.curve.root, this.inspector);
+    const left = html(
+      "div",
+      { class: "main" },
+      this.stepper.root,
+      this.place,
+      this.neurons?.root,
+      this.table.root,
+      this.second.root,
+      this.notes,
+      this.verdict,
+    );
+    const panel = html(
+      "div",
+      { class: "panel" },
+      this.playback?.root,
+      this.inputs.root,
+      this.moves,
+      this.curve.root,
+      this.inspector,
+    );
     this.columns = html("div", { class: "columns" }, left, panel);
     this.root.append(this.toolbar.root, this.columns, this.live);
-    list(this.notes, data.notes ?? [], () => html("p", {}), (p, note) => {
-      write(p, note.text);
-      mark(p, "bad", note.bad);
-    });
+    list(
+      this.notes,
+      data.notes ?? [],
+      () => html("p", {}),
+      (p, note) => {
+        write(p, note.text);
+        mark(p, "bad", note.bad);
+      },
+    );
   }
 
   /** From which nodes paths may start: the inputs first. */
   #sources(inputs) {
     const leaves = inputs.filter(({ tracked }) => tracked);
-    const others = this.graph.nodes.filter((id) => this.graph.node(id).tracked && this.graph.node(id).op && id !== this.graph.root);
+    const others = this.graph.nodes.filter(
+      (id) => this.graph.node(id).tracked && this.graph.node(id).op && id !== this.graph.root,
+    );
     return [...leaves, ...others.map((id) => ({ id, name: this.graph.node(id).name }))];
   }
 
   /** Take over a change of the state, and draw what follows from it. */
   change(change) {
-    if ("source" in change && change.source !== this.state.source) Object.assign(this.state, { element: null, step: 0, only: 0 });
+    if ("source" in change && change.source !== this.state.source)
+      Object.assign(this.state, { element: null, step: 0, only: 0 });
     if ("step" in change) this.state.revealed = false;
     this.fresh ||= "source" in change || "element" in change;
     Object.assign(this.state, change);
@@ -121,7 +181,9 @@ export class Page {
   }
 
   #point() {
-    return new Map(this.graph.nodes.map((id) => [id, { value: this.graph.value(id), gradient: this.graph.gradient(id) }]));
+    return new Map(
+      this.graph.nodes.map((id) => [id, { value: this.graph.value(id), gradient: this.graph.gradient(id) }]),
+    );
   }
 
   #epoch(k) {
@@ -198,8 +260,11 @@ export class Page {
     const { graph, state } = this;
     const node = graph.node(state.source);
     const i = state.element ?? 0;
-    const single = graph.value(graph.root).data.length === 1 && (graph.value(state.source).data.length === 1 || state.element !== null);
-    if (!graph.live || node.op || !single || state.view === "step") return this.curve.show(null);
+    const single =
+      graph.value(graph.root).data.length === 1 &&
+      (graph.value(state.source).data.length === 1 || state.element !== null);
+    if (!graph.live || node.op || !single || !graph.gradient(state.source) || state.view === "step")
+      return this.curve.show(null);
     const at = graph.value(state.source).data[i];
     const value = graph.value(graph.root).data[0];
     const slope = graph.gradient(state.source).data[i];
@@ -207,7 +272,16 @@ export class Page {
       graph.set(state.source, i, x);
       return graph.value(graph.root).data[0];
     };
-    this.curve.show({ z: graph.node(graph.root).name, t: node.name, at, value, slope, reach: rangeOf(at) / 2, evaluate, fresh: this.fresh });
+    this.curve.show({
+      z: graph.node(graph.root).name,
+      t: node.name,
+      at,
+      value,
+      slope,
+      reach: rangeOf(at) / 2,
+      evaluate,
+      fresh: this.fresh,
+    });
     this.fresh = false;
     graph.set(state.source, i, at);
     return undefined;
@@ -216,7 +290,10 @@ export class Page {
   /** Whether the numbers are right, and why the page is not live where it is not. */
   #tell(shown) {
     const { ok, worst, faults = [] } = this.checked ?? { ok: true };
-    const wrong = ok ? "" : `✗ the page computes ${faults[0]?.what ?? "something"} of ${faults[0]?.id ?? "a node"} otherwise than Python did (by ${worst}): it shows the recorded numbers`;
+    const wrong = ok
+      ? ""
+      : `✗ the page computes ${faults[0]?.what} of ${faults[0]?.id} otherwise than Python did (by ${worst}): ` +
+        "it shows the recorded numbers";
     const still = this.graph.live || !ok ? "" : `The numbers are those that were recorded: ${this.graph.reason}`;
     write(this.verdict, wrong || still);
     mark(this.verdict, "bad", !ok);
@@ -247,7 +324,8 @@ export class Page {
 
   #key(event) {
     const field = event.composedPath()[0];
-    if (["INPUT", "TEXTAREA", "SELECT"].includes(field.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (["INPUT", "TEXTAREA", "SELECT"].includes(field.tagName) || event.ctrlKey || event.metaKey || event.altKey)
+      return;
     const views = { p: "paths", f: "flow", s: "step", c: "compare", ...(this.neurons ? { n: "neurons" } : {}) };
     const steps = { ArrowRight: 1, ArrowLeft: -1 };
     if (event.key in views) this.change({ view: views[event.key], step: 0 });
@@ -268,4 +346,3 @@ export function mount(host, data, styles) {
   host.page.formatNumber = formatNumber; // for tests
   return host.page;
 }
-

@@ -1,4 +1,4 @@
-/** The table of the paths: nodes, factors, product, and bars from 0 that add up to the gradient. */
+// The table of the paths: nodes, factors, product, and bars from 0 that add up to the gradient.
 
 import { gridOf, shade } from "./boxes.mjs";
 import { html, list, mark, set, svg, write } from "./dom.mjs";
@@ -13,8 +13,14 @@ export class PathTable {
     this.body = html("tbody", {});
     this.check = html("p", {});
     this.rest = html("div", { class: "quiet notes" });
-    this.root = html("section", { class: "table", "aria-label": "paths" }, this.heading,
-      html("div", { class: "scroll" }, html("table", {}, this.body)), this.check, this.rest);
+    this.root = html(
+      "section",
+      { class: "table", "aria-label": "paths" },
+      this.heading,
+      html("div", { class: "scroll" }, html("table", {}, this.body)),
+      this.check,
+      this.rest,
+    );
     this.onRow = onRow;
   }
 
@@ -22,27 +28,60 @@ export class PathTable {
   show({ heading, rows = [], total, only, ok, check = "", rest = [] }) {
     write(this.heading, heading);
     const ends = endsOf(rows);
-    const scale = Math.max(0, ...rows.filter((row) => row.array).map((row) => gridOf(row.array).scale), total?.array ? gridOf(total.array).scale : 0);
-    list(this.body, total && rows.length ? [...rows, total] : rows, () => this.#row(), (tr, row, i) => {
-      const sum = row === total;
-      fillRow(tr, row, sum, ends && [sum ? 0 : ends[i], sum ? ends.at(-1) : ends[i + 1], ends], scale);
-      mark(tr, "only", only && row.k === only);
-    });
+    const scale = Math.max(
+      0,
+      ...rows.filter((row) => row.array).map((row) => gridOf(row.array).scale),
+      total?.array ? gridOf(total.array).scale : 0,
+    );
+    list(
+      this.body,
+      total && rows.length ? [...rows, total] : rows,
+      () => this.#row(),
+      (tr, row, i) => {
+        const sum = row === total;
+        fillRow(tr, row, sum, ends && [sum ? 0 : ends[i], sum ? ends.at(-1) : ends[i + 1], ends], scale);
+        mark(tr, "only", only && row.k === only);
+      },
+    );
     write(this.check, check && `${ok ? "✓" : "✗"} ${check}`);
     set(this.check, "class", ok ? "good" : "bad");
-    list(this.rest, rest, () => html("p", {}), (p, text) => write(p, text));
+    list(
+      this.rest,
+      rest,
+      () => html("p", {}),
+      (p, text) => write(p, text),
+    );
   }
 
   #row() {
     const point = (on) => (event) => this.onRow(on ? Number(event.currentTarget.dataset.k) : 0);
-    return html("tr", { class: "row", onmouseenter: point(true), onmouseleave: point(false), onfocus: point(true), onblur: point(false) },
-      html("td", {}), html("td", {}, svg("svg", { width: 40, height: 12, "aria-hidden": "true" }, svg("path", { d: "M2,6H38" }))),
-      html("td", {}), html("td", { class: "factors" }), html("td", { class: "right" }), html("td", {}, bars()), html("td", { class: "right quiet" }));
+    return html(
+      "tr",
+      {
+        class: "row",
+        onmouseenter: point(true),
+        onmouseleave: point(false),
+        onfocus: point(true),
+        onblur: point(false),
+      },
+      html("td", {}),
+      html("td", {}, svg("svg", { width: 40, height: 12, "aria-hidden": "true" }, svg("path", { d: "M2,6H38" }))),
+      html("td", {}),
+      html("td", { class: "factors" }),
+      html("td", { class: "right" }),
+      html("td", {}, bars()),
+      html("td", { class: "right quiet" }),
+    );
   }
 }
 
-const bars = () => svg("svg", { class: "bars", width: BAR, height: 16, "aria-hidden": "true" },
-  svg("line", { class: "zero", y1: 0, y2: 16 }), svg("rect", { y: 2, height: 12 }));
+const bars = () =>
+  svg(
+    "svg",
+    { class: "bars", width: BAR, height: 16, "aria-hidden": "true" },
+    svg("line", { class: "zero", y1: 0, y2: 16 }),
+    svg("rect", { y: 2, height: 12 }),
+  );
 
 function fillRow(tr, row, sum, bar, scale) {
   const [k, sample, nodes, factors, product, waterfall, share] = tr.children;
@@ -54,7 +93,7 @@ function fillRow(tr, row, sum, bar, scale) {
   set(sample.firstElementChild, "class", row.lane ? `sample lane${row.lane}` : "visually-hidden");
   set(sample.firstElementChild.firstElementChild, "class", row.lane ? `sample lane${row.lane}` : "");
   write(nodes, sum ? "" : row.nodes);
-  write(factors, sum ? row.nodes : row.factors ?? "");
+  write(factors, sum ? row.nodes : (row.factors ?? ""));
   set(factors, "class", sum ? "right" : "factors");
   for (const cell of [k, nodes, factors, product]) {
     for (let lane = 1; lane <= 4; lane++) mark(cell, `text${lane}`, look === `text${lane}`);
@@ -71,11 +110,16 @@ function productCell(cell, row, scale) {
   const picture = cell.firstElementChild;
   set(picture, "width", cells[0].length * 10);
   set(picture, "height", cells.length * 10);
-  list(picture, cells.flat(), () => svg("rect", { width: 9, height: 9 }), (rect, value, i) => {
-    set(rect, "x", (i % cells[0].length) * 10);
-    set(rect, "y", Math.floor(i / cells[0].length) * 10);
-    shade(rect, value, scale);
-  });
+  list(
+    picture,
+    cells.flat(),
+    () => svg("rect", { width: 9, height: 9 }),
+    (rect, value, i) => {
+      set(rect, "x", (i % cells[0].length) * 10);
+      set(rect, "y", Math.floor(i / cells[0].length) * 10);
+      shade(rect, value, scale);
+    },
+  );
   return undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Paths and flow: lanes, or thickness, for the paths from one input, and the table that adds them up. */
+// Paths and flow: lanes, or thickness, for the paths from one input, and the table that adds them up.
 
 import { contributions, localText, norm, shownFields } from "./fields.mjs";
 import { count, formatNumber, inBrackets, percent, plural } from "./notation.mjs";
@@ -22,7 +22,6 @@ export function pathsView(graph, data, state) {
   };
 }
 
-
 /** What was recorded, where rules cannot be carried out: the table is the one that Python made. */
 export function stillView(graph, data, { source }) {
   const arrows = Object.fromEntries(data.arrows.map((arrow) => [arrow.id, { label: localText(graph, arrow) }]));
@@ -33,29 +32,50 @@ export function stillView(graph, data, { source }) {
 function boxesOf(graph, data, source) {
   const value = (id) => graph.value(id);
   const gradient = (id) => graph.gradient(id);
-  return Object.fromEntries(data.boxes.map((box) => [box.id, {
-    fields: shownFields({ ...box, fields: box.fields.map((field) => ({ ...field, from: source })) }, value, gradient),
-    note: box.sums ? contributions(graph, box.node) : "",
-  }]));
+  return Object.fromEntries(
+    data.boxes.map((box) => [
+      box.id,
+      {
+        fields: shownFields(
+          { ...box, fields: box.fields.map((field) => ({ ...field, from: source })) },
+          value,
+          gradient,
+        ),
+        note: box.sums ? contributions(graph, box.node) : "",
+      },
+    ]),
+  );
 }
 
 const plain = (id) => id.replace(/\[.*/, ""); // of an element: the arrow, or the node
 
 function arrowsOf(graph, data, paths, listed, flowing, { only }) {
   const lanes = new Map();
-  listed.forEach(({ edges }, i) => edges.forEach((edge) => {
-    const there = lanes.get(plain(edge)) ?? [];
-    if (!there.includes(i + 1)) lanes.set(plain(edge), [...there, i + 1]);
-  }));
+  listed.forEach(({ edges }, i) =>
+    edges.forEach((edge) => {
+      const there = lanes.get(plain(edge)) ?? [];
+      if (!there.includes(i + 1)) lanes.set(plain(edge), [...there, i + 1]);
+    }),
+  );
   const flows = flowing ? flowSizes(paths) : new Map();
   const widest = Math.max(...[...flows.values()].map(Math.abs), 0);
   const on = new Set([...paths.edgeCounts.keys()].map(plain));
-  return Object.fromEntries(data.arrows.map((arrow) => {
-    const flow = flows.get(arrow.id);
-    const label = flowing && flow !== undefined ? flowLabel(arrow, flow, graph) : localText(graph, arrow);
-    return [arrow.id, { label, only, faint: arrow.kind === "flow" && !on.has(arrow.id), lanes: flowing ? [] : lanes.get(arrow.id) ?? [],
-      flow: flow === undefined || !widest ? undefined : flow / widest }];
-  }));
+  return Object.fromEntries(
+    data.arrows.map((arrow) => {
+      const flow = flows.get(arrow.id);
+      const label = flowing && flow !== undefined ? flowLabel(arrow, flow, graph) : localText(graph, arrow);
+      return [
+        arrow.id,
+        {
+          label,
+          only,
+          faint: arrow.kind === "flow" && !on.has(arrow.id),
+          lanes: flowing ? [] : (lanes.get(arrow.id) ?? []),
+          flow: flow === undefined || !widest ? undefined : flow / widest,
+        },
+      ];
+    }),
+  );
 }
 
 const flowLabel = (arrow, flow, graph) => (arrow.single ? formatNumber(flow) : localText(graph, arrow));
@@ -87,20 +107,31 @@ function tableOf(graph, paths, listed, few, flowing, { source, only, element }) 
   const ok = agrees(paths, g);
   return {
     heading: `${quotient} = ${paths.count === 1n ? "one path" : `sum over ${plural(paths.count, "path")}`}`,
-    rows, only, ok, rest: remarks(paths, listed, few),
+    rows,
+    only,
+    ok,
+    rest: remarks(paths, listed, few),
     total: paths.scalar ? { nodes: "sum", value: paths.gradient } : { nodes: "sum", array: paths.gradient },
     check: ok ? "equals the gradient of the backward pass" : `the backward pass gives ${formatNumber(g.data[0])}`,
   };
 }
 
-export const indexOf = (shape, flat) => shape.reduceRight(([index, rest], n) => [[rest % n, ...index], Math.floor(rest / n)], [[], flat])[0].join(", ");
+export const indexOf = (shape, flat) =>
+  shape.reduceRight(([index, rest], n) => [[rest % n, ...index], Math.floor(rest / n)], [[], flat])[0].join(", ");
 
 function rowOf(graph, { nodes, factors, product, share, live }, k, flowing) {
   const names = abridged(nodes.map((id) => nameOf(graph, id)));
   const numbers = factors.every((x) => x !== null);
-  const shared = typeof product === "number" ? "" : `norm ${formatNumber(norm(product))}${Number.isNaN(share) ? "" : `, share ${percent(share)}`}`;
+  const shared =
+    typeof product === "number"
+      ? ""
+      : `norm ${formatNumber(norm(product))}${Number.isNaN(share) ? "" : `, share ${percent(share)}`}`;
   return {
-    k, lane: flowing ? 0 : k, nodes: names.join(" → "), share: shared, live,
+    k,
+    lane: flowing ? 0 : k,
+    nodes: names.join(" → "),
+    share: shared,
+    live,
     factors: numbers ? abridged(factors.map((x, i) => (i ? inBrackets(x) : formatNumber(x)))).join(" × ") : "",
     ...(typeof product === "number" ? { value: product } : { array: product }),
   };
@@ -129,20 +160,27 @@ function othersOf(paths, listed) {
 function agrees(paths, g) {
   const sum = paths.scalar ? [paths.gradient] : paths.gradient.data;
   const size = Math.max(paths.scalar && Number.isFinite(paths.mass) ? paths.mass : 0, ...g.data.map(Math.abs));
-  return [...sum].every((x, i) => Object.is(x, g.data[i]) || x === g.data[i] || Math.abs(x - g.data[i]) <= 1e-9 * size + 1e-300);
+  return [...sum].every(
+    (x, i) => Object.is(x, g.data[i]) || x === g.data[i] || Math.abs(x - g.data[i]) <= 1e-9 * size + 1e-300,
+  );
 }
 
 function remarks(paths, listed, few) {
   const lines = [];
   if (paths.scalar && paths.count > 1n) {
     const text = paths.factored();
-    if (text && !text.includes("paths)") && text.length <= 600) lines.push(`Factored: ${text} = ${formatNumber(paths.gradient)}`);
+    if (text && !text.includes("paths)") && text.length <= 600)
+      lines.push(`Factored: ${text} = ${formatNumber(paths.gradient)}`);
     let line = `Σ|p| = ${formatNumber(paths.mass)}`;
     if (paths.cancellation) line += `, of which ${percent(paths.cancellation)} cancel`;
-    if (paths.liveCount < paths.count) line += `; ${count(paths.liveCount)} of the ${count(paths.count)} paths are live (no factor is 0)`;
+    if (paths.liveCount < paths.count)
+      line += `; ${count(paths.liveCount)} of the ${count(paths.count)} paths are live (no factor is 0)`;
     if (!few) line += `; the ${listed.length} largest carry ${percent(paths.coverage(listed.length))}`;
     lines.push(line);
   }
-  if (!few) lines.push(`Multiplications path by path: ${count(paths.cost.enumeration)}; by backpropagation: ${count(BigInt(paths.cost.backpropagation))}`);
+  if (!few)
+    lines.push(
+      `Multiplications path by path: ${count(paths.cost.enumeration)}; by backpropagation: ${count(BigInt(paths.cost.backpropagation))}`,
+    );
   return lines;
 }

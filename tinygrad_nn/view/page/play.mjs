@@ -1,4 +1,4 @@
-/** The playground: lines that are typed become a living page at once; links restore text, numbers and view. */
+// The playground: lines that are typed become a living page at once; links restore text, numbers and view.
 
 import { dataOf } from "./arranging.mjs";
 import { programOf } from "./building.mjs";
@@ -9,18 +9,53 @@ import { STARTS } from "./starts.mjs";
 export class Playground {
   constructor(root, { vocabulary, theme }) {
     Object.assign(this, { vocabulary, theme });
-    this.text = html("textarea", { "aria-label": "lines", spellcheck: "false", rows: 6, autocapitalize: "off", oninput: () => this.build() });
-    this.start = html("select", { "aria-label": "examples", onchange: (event) => this.show(STARTS[event.target.value]) },
-      html("option", { value: "" }, "examples …"), ...STARTS.map(({ name }, i) => html("option", { value: i }, name)));
+    this.text = html("textarea", {
+      "aria-label": "lines",
+      spellcheck: "false",
+      rows: 6,
+      autocapitalize: "off",
+      oninput: () => this.build(),
+    });
+    this.start = html(
+      "select",
+      { "aria-label": "examples", onchange: (event) => this.show(STARTS[event.target.value]) },
+      html("option", { value: "" }, "examples …"),
+      ...STARTS.map(({ name }, i) => html("option", { value: i }, name)),
+    );
     const link = html("button", { type: "button", onclick: () => this.link() }, "link");
     this.problem = html("p", { class: "bad", role: "status" });
     this.said = html("p", { class: "quiet" });
     this.host = html("div", {});
-    this.root = html("div", { class: "page play", "data-theme": theme }, html("div", { class: "bar" }, html("h1", {}, "The chain rule, to play with"), this.start, link),
-      this.said, this.text, this.problem, html("p", { class: "quiet" }, `Names, numbers, lists such as [1, 2], + − * / ** @, and ${Object.keys(vocabulary.words).length} functions: ${Object.keys(vocabulary.words).join(", ")}`));
+    this.root = html(
+      "div",
+      { class: "page play", "data-theme": theme },
+      html("div", { class: "bar" }, html("h1", {}, "The chain rule, to play with"), this.start, link),
+      this.said,
+      this.text,
+      this.problem,
+      this.#help(vocabulary.words),
+    );
     root.append(this.root, this.host);
     this.restore();
     addEventListener("hashchange", () => this.restore());
+  }
+
+  /** What can be typed. */
+  #help(words) {
+    const entries = Object.entries(words).flatMap(([name, { arguments: given, summary }]) => [
+      html("dt", {}, `${name}(${given.join(", ")})`),
+      html("dd", {}, summary),
+    ]);
+    return html(
+      "details",
+      { class: "quiet" },
+      html(
+        "summary",
+        {},
+        `Names, numbers, lists such as [1, 2], + − * / ** @, and ${Object.keys(words).length} functions`,
+      ),
+      html("dl", { class: "words" }, ...entries),
+    );
   }
 
   /** What a link says, or the first example. */
@@ -56,7 +91,11 @@ export class Playground {
     const before = this.page?.state ?? {};
     const named = asked.named ?? (before.source && this.page.graph.node(before.source).name);
     const source = program.nodes.find(({ name, tracked }) => tracked && name === named)?.id ?? "";
-    program.start = { view: asked.view ?? before.view ?? "paths", source, mistake: asked.mistake ?? before.mistake ?? "" };
+    program.start = {
+      view: asked.view ?? before.view ?? "paths",
+      source,
+      mistake: asked.mistake ?? before.mistake ?? "",
+    };
     this.host.replaceChildren();
     this.page?.close();
     this.page = new Page(this.host, dataOf(program, { theme: this.page?.state.theme ?? this.theme }));
@@ -80,7 +119,9 @@ export class Playground {
   /** Put all that restores the present view into the address. */
   link() {
     const { view, source, step, mistake } = this.page.state;
-    location.hash = encodeURIComponent(JSON.stringify({ text: this.text.value, view, source: this.page.graph.node(source).name, step, mistake }));
+    location.hash = encodeURIComponent(
+      JSON.stringify({ text: this.text.value, view, source: this.page.graph.node(source).name, step, mistake }),
+    );
     navigator.clipboard?.writeText(location.href).catch(() => {});
   }
 }

@@ -1,4 +1,4 @@
-/** A training played back: an epoch slider that moves all parameters, beside the curve of the cost. */
+// A training played back: an epoch slider that moves all parameters, beside the curve of the cost.
 
 import { html, set, svg, write } from "./dom.mjs";
 import { formatNumber } from "./notation.mjs";
@@ -21,24 +21,51 @@ export class Playback {
     this.snapshots = { ...moments, cost };
     this.k = moments.at.length - 1;
     this.go = go;
-    this.slider = html("input", { type: "range", min: 0, max: this.k, value: this.k, "aria-label": moments.unit, oninput: (event) => this.to(Number(event.target.value)) });
+    this.slider = html("input", {
+      type: "range",
+      min: 0,
+      max: this.k,
+      value: this.k,
+      "aria-label": moments.unit,
+      oninput: (event) => this.to(Number(event.target.value)),
+    });
     this.play = html("button", { type: "button", onclick: () => this.#toggle() }, "play");
     this.said = html("p", {});
     this.dot = svg("circle", { r: 4, class: "here" });
-    const picture = svg("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "cost" },
-      svg("path", { class: "graph", d: this.#line() }), this.dot);
-    this.root = html("section", { "aria-label": "training" }, html("h2", {}, "Training"), html("div", { class: "bar" }, this.play, this.slider), picture, this.said);
+    const picture = svg(
+      "svg",
+      { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "cost" },
+      svg("path", { class: "graph", d: this.#line() }),
+      this.dot,
+    );
+    this.root = html(
+      "section",
+      { "aria-label": "training" },
+      html("h2", {}, "Training"),
+      html("div", { class: "bar" }, this.play, this.slider),
+      picture,
+      this.said,
+    );
   }
 
   #place(k) {
     const { cost } = this.snapshots;
     const logs = cost.map((c) => Math.log(Math.max(c, 1e-12)));
     const [low, high] = [Math.min(...logs), Math.max(...logs)];
-    return [4 + (k / Math.max(1, cost.length - 1)) * (WIDTH - 8), HEIGHT - 8 - ((logs[k] - low) / (high - low || 1)) * (HEIGHT - 16)];
+    return [
+      4 + (k / Math.max(1, cost.length - 1)) * (WIDTH - 8),
+      HEIGHT - 8 - ((logs[k] - low) / (high - low || 1)) * (HEIGHT - 16),
+    ];
   }
 
   #line() {
-    return `M${this.snapshots.cost.map((_, k) => this.#place(k).map((x) => x.toFixed(1)).join(",")).join("L")}`;
+    return `M${this.snapshots.cost
+      .map((_, k) =>
+        this.#place(k)
+          .map((x) => x.toFixed(1))
+          .join(","),
+      )
+      .join("L")}`;
   }
 
   to(k) {
@@ -53,7 +80,10 @@ export class Playback {
       this.timer = null;
     } else {
       if (this.k >= this.snapshots.at.length - 1) this.k = -1;
-      this.timer = setInterval(() => (this.k < this.snapshots.at.length - 1 ? this.to(this.k + 1) : this.#toggle()), 80);
+      this.timer = setInterval(
+        () => (this.k < this.snapshots.at.length - 1 ? this.to(this.k + 1) : this.#toggle()),
+        80,
+      );
     }
     write(this.play, this.timer ? "stop" : "play");
   }

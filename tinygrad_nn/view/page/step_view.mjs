@@ -1,4 +1,4 @@
-/** The stepper: one moment of the backward pass in the picture, in words, and as a question. */
+// The stepper: one moment of the backward pass in the picture, in words, and as a question.
 
 import { backwardPass, countOf, dependingOn, same } from "./backward_pass.mjs";
 import { amount, shownFields } from "./fields.mjs";
@@ -19,8 +19,12 @@ export function stepView(graph, data, state) {
     arrows: arrowsAt(graph, data, now, wanted, hidden),
     steps: moments.length,
     step,
-    caption: hidden ? `${step}   ${nameOf(graph, now.firing)} fires: what does it send?` : `${step}   ${happens(graph, now, wanted)}`,
-    notes: hidden ? [] : [...mistakes(graph, now, wanted), ...(step === moments.length - 1 ? [verdict(graph, now, state)] : [])],
+    caption: hidden
+      ? `${step}   ${nameOf(graph, now.firing)} fires: what does it send?`
+      : `${step}   ${happens(graph, now, wanted)}`,
+    notes: hidden
+      ? []
+      : [...mistakes(graph, now, wanted), ...(step === moments.length - 1 ? [verdict(graph, now, state)] : [])],
     asked: hidden ? questions(graph, now) : [],
   };
 }
@@ -30,26 +34,40 @@ const leavesOf = (graph) => graph.nodes.filter((id) => !graph.node(id).op && gra
 
 function boxesAt(graph, data, { shown, wanted, now, last, mistake }) {
   const expected = countOf(graph, wanted);
-  return Object.fromEntries(data.boxes.map((box) => {
-    const id = box.node;
-    const g = shown.gradient.get(id);
-    const fields = shownFields(box, (node) => graph.value(node), (node) => shown.gradient.get(node));
-    const settled = last || shown.fired.has(id);
-    const wrong = Boolean(mistake) && (shown.lost.has(id) || (g && settled && !same(g, graph.gradient(id))));
-    box.fields.forEach(({ live }, i) => {
-      if (live !== "gradient" || !wrong) return;
-      fields[i].bad = true;
-      if (shown.lost.has(id) && !fields[i].grid) fields[i].struck = amount(shown.lost.get(id));
-    });
-    const parts = expected.get(id) ?? 0;
-    const came = shown.received.get(id) ?? 0;
-    return [box.id, {
-      fields,
-      note: box.sums && parts > 1 ? `received ${came} of ${parts}${shown.late.has(id) ? ", too late" : ""}` : "",
-      pips: parts <= PIPS ? Array.from({ length: parts }, (_, i) => i < came) : [],
-      marks: { lit: now.firing === id, done: shown.fired.has(id) && now.firing !== id, faint: !wanted.has(id), wrong },
-    }];
-  }));
+  return Object.fromEntries(
+    data.boxes.map((box) => {
+      const id = box.node;
+      const g = shown.gradient.get(id);
+      const fields = shownFields(
+        box,
+        (node) => graph.value(node),
+        (node) => shown.gradient.get(node),
+      );
+      const settled = last || shown.fired.has(id);
+      const wrong = Boolean(mistake) && (shown.lost.has(id) || (g && settled && !same(g, graph.gradient(id))));
+      box.fields.forEach(({ live }, i) => {
+        if (live !== "gradient" || !wrong) return;
+        fields[i].bad = true;
+        if (shown.lost.has(id) && !fields[i].grid) fields[i].struck = amount(shown.lost.get(id));
+      });
+      const parts = expected.get(id) ?? 0;
+      const came = shown.received.get(id) ?? 0;
+      return [
+        box.id,
+        {
+          fields,
+          note: box.sums && parts > 1 ? `received ${came} of ${parts}${shown.late.has(id) ? ", too late" : ""}` : "",
+          pips: parts <= PIPS ? Array.from({ length: parts }, (_, i) => i < came) : [],
+          marks: {
+            lit: now.firing === id,
+            done: shown.fired.has(id) && now.firing !== id,
+            faint: !wanted.has(id),
+            wrong,
+          },
+        },
+      ];
+    }),
+  );
 }
 
 /** −0.9356 × 3.2974 = −3.0851, or how large an array is. */
@@ -60,12 +78,14 @@ export function working(graph, edge, part, g) {
 }
 
 function arrowsAt(graph, data, now, wanted, hidden) {
-  return Object.fromEntries(data.arrows.map((arrow) => {
-    const part = now.sent.get(arrow.id);
-    const from = now.firing && now.gradient.get(now.firing);
-    const label = part ? (hidden ? "?" : working(graph, arrow.id, part, from)) : "";
-    return [arrow.id, { label, sends: Boolean(part), faint: !wanted.has(arrow.target) || !wanted.has(arrow.source) }];
-  }));
+  return Object.fromEntries(
+    data.arrows.map((arrow) => {
+      const part = now.sent.get(arrow.id);
+      const from = now.firing && now.gradient.get(now.firing);
+      const label = part ? (hidden ? "?" : working(graph, arrow.id, part, from)) : "";
+      return [arrow.id, { label, sends: Boolean(part), faint: !wanted.has(arrow.target) || !wanted.has(arrow.source) }];
+    }),
+  );
 }
 
 function happens(graph, now, wanted) {
@@ -85,7 +105,9 @@ function mistakes(graph, now, wanted) {
     const [came, expected] = [now.received.get(now.firing) ?? 0, countOf(graph, wanted).get(now.firing)];
     return [`✗ ${nameOf(graph, now.firing)} fires after ${came} of ${expected} parts: it passes on only these`];
   }
-  const lost = [...now.lost].map(([id, g]) => `∂${nameOf(graph, graph.root)}/∂${nameOf(graph, id)} is replaced: ${amount(g)} is lost`);
+  const lost = [...now.lost].map(
+    ([id, g]) => `∂${nameOf(graph, graph.root)}/∂${nameOf(graph, id)} is replaced: ${amount(g)} is lost`,
+  );
   return lost.length ? [`✗ ${lost.slice(0, 4).join("; ")}`] : [];
 }
 
@@ -102,7 +124,8 @@ function verdict(graph, now, state) {
 
 /** What a reader who predicts is asked: each single number that is sent. */
 function questions(graph, now) {
-  return [...now.sent].filter(([, part]) => part.data.length === 1)
+  return [...now.sent]
+    .filter(([, part]) => part.data.length === 1)
     .map(([id, part]) => ({ id, to: nameOf(graph, graph.edge(id).source), answer: part.data[0] }));
 }
 

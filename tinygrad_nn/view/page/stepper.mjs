@@ -1,4 +1,4 @@
-/** The controls of the stepper: back and forth, a slider, predictions with a score, and the two mistakes. */
+// The controls of the stepper: back and forth, a slider, predictions with a score, and the two mistakes.
 
 import { html, list, mark, set, write } from "./dom.mjs";
 
@@ -8,18 +8,42 @@ export class Stepper {
   constructor(change, answer) {
     this.change = change;
     this.answer = answer;
-    const button = (text, label, by) => html("button", { type: "button", "aria-label": label, onclick: () => this.by(by) }, text);
-    this.slider = html("input", { type: "range", min: 0, "aria-label": "step", oninput: (event) => change({ step: Number(event.target.value) }) });
-    this.predict = html("input", { type: "checkbox", onchange: (event) => change({ predict: event.target.checked, revealed: false }) });
-    this.every = html("input", { type: "checkbox", onchange: (event) => change({ every: event.target.checked, step: 0 }) });
-    this.mistake = html("select", { "aria-label": "mistake", onchange: (event) => change({ mistake: event.target.value, step: 0 }) },
-      ...Object.entries(MISTAKES).map(([value, text]) => html("option", { value }, text)));
+    const button = (text, label, by) =>
+      html("button", { type: "button", "aria-label": label, onclick: () => this.by(by) }, text);
+    this.slider = html("input", {
+      type: "range",
+      min: 0,
+      "aria-label": "step",
+      oninput: (event) => change({ step: Number(event.target.value) }),
+    });
+    this.predict = html("input", {
+      type: "checkbox",
+      onchange: (event) => change({ predict: event.target.checked, revealed: false }),
+    });
+    this.every = html("input", {
+      type: "checkbox",
+      onchange: (event) => change({ every: event.target.checked, step: 0 }),
+    });
+    this.mistake = html(
+      "select",
+      { "aria-label": "mistake", onchange: (event) => change({ mistake: event.target.value, step: 0 }) },
+      ...Object.entries(MISTAKES).map(([value, text]) => html("option", { value }, text)),
+    );
     this.score = html("span", { class: "quiet" });
     this.caption = html("p", { class: "step" });
     this.notes = html("div", { class: "notes" });
     this.questions = html("form", { onsubmit: (event) => this.#submitted(event) });
-    this.controls = html("div", { class: "bar" }, button("◀", "step back", -1), this.slider, button("▶", "step forward", 1),
-      html("label", {}, this.predict, " predict first"), html("label", {}, this.every, " all inputs"), this.mistake, this.score);
+    this.controls = html(
+      "div",
+      { class: "bar" },
+      button("◀", "step back", -1),
+      this.slider,
+      button("▶", "step forward", 1),
+      html("label", {}, this.predict, " predict first"),
+      html("label", {}, this.every, " all inputs"),
+      this.mistake,
+      this.score,
+    );
     this.root = html("section", { "aria-label": "steps" }, this.controls, this.caption, this.questions, this.notes);
   }
 
@@ -33,26 +57,43 @@ export class Stepper {
   show(state, { steps = 1, step = 0, caption = "", notes = [], asked = [] }) {
     this.shown = { ...state, steps, step, asked };
     this.root.hidden = state.view !== "step" && !(state.view === "compare" && steps > 1);
-    for (const part of [this.predict.parentElement, this.every.parentElement, this.mistake, this.score]) part.hidden = state.view !== "step";
+    for (const part of [this.predict.parentElement, this.every.parentElement, this.mistake, this.score])
+      part.hidden = state.view !== "step";
     set(this.slider, "max", steps - 1);
     this.slider.value = step;
     set(this.slider, "aria-valuetext", caption);
     this.mistake.value = state.mistake;
     write(this.caption, caption);
     write(this.score, state.asked ? `${state.right} of ${state.asked} right` : "");
-    list(this.notes, notes, () => html("p", {}), (p, text) => {
-      write(p, text);
-      mark(p, "bad", text.startsWith("✗"));
-      mark(p, "good", text.startsWith("✓"));
-    });
+    list(
+      this.notes,
+      notes,
+      () => html("p", {}),
+      (p, text) => {
+        write(p, text);
+        mark(p, "bad", text.startsWith("✗"));
+        mark(p, "good", text.startsWith("✓"));
+      },
+    );
     this.#ask(asked, `${step} ${state.source}`);
   }
 
   #ask(asked, key) {
-    if (this.questions.dataset.key === key && this.questions.children.length === (asked.length ? asked.length + 1 : 0)) return;
+    if (this.questions.dataset.key === key && this.questions.children.length === (asked.length ? asked.length + 1 : 0))
+      return;
     this.questions.dataset.key = key;
-    const field = ({ to, id }) => html("label", { class: "group" }, `to ${to}: `, html("input", { type: "text", inputmode: "decimal", name: id }), " ");
-    this.questions.replaceChildren(...asked.map(field), ...(asked.length ? [html("button", { type: "submit" }, "check")] : []));
+    const field = ({ to, id }) =>
+      html(
+        "label",
+        { class: "group" },
+        `to ${to}: `,
+        html("input", { type: "text", inputmode: "decimal", name: id }),
+        " ",
+      );
+    this.questions.replaceChildren(
+      ...asked.map(field),
+      ...(asked.length ? [html("button", { type: "submit" }, "check")] : []),
+    );
     this.questions.className = "bar";
   }
 

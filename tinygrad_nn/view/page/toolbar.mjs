@@ -1,4 +1,4 @@
-/** What stands above the picture: the title, from where paths start, the views, themes, and saving. */
+// What stands above the picture: the title, from where paths start, the views, themes, and saving.
 
 import { html, set } from "./dom.mjs";
 
@@ -7,19 +7,46 @@ const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", neurons: "Neurons", 
 export class Toolbar {
   constructor(data, sources, change, save) {
     this.change = change;
-    this.source = html("select", { "aria-label": "paths from", onchange: (event) => change({ source: event.target.value }) },
-      ...sources.map(({ id, name }) => html("option", { value: id }, name)));
-    this.element = html("input", { type: "number", min: "1", placeholder: "all", "aria-label": "element of the array", oninput: (event) => this.#element(event.target.value) });
+    this.source = html(
+      "select",
+      { "aria-label": "paths from", onchange: (event) => change({ source: event.target.value }) },
+      ...sources.map(({ id, name }) => html("option", { value: id }, name)),
+    );
+    this.element = html("input", {
+      type: "number",
+      min: "1",
+      placeholder: "all",
+      "aria-label": "element of the array",
+      oninput: (event) => this.#element(event.target.value),
+    });
     this.of = html("label", {}, "element ", this.element);
-    this.views = Object.entries(VIEWS).filter(([view]) => view !== "neurons" || data.program.layers?.length).map(([view, name]) => html("button", { type: "button", "data-view": view, onclick: () => change({ view, step: 0 }) }, name));
+    this.views = Object.entries(VIEWS)
+      .filter(([view]) => view !== "neurons" || data.program.layers?.length)
+      .map(([view, name]) =>
+        html("button", { type: "button", "data-view": view, onclick: () => change({ view, step: 0 }) }, name),
+      );
     this.theme = html("button", { type: "button", onclick: () => this.#theme() }, "dark");
-    const lecture = html("button", { type: "button", title: "large type, full screen (key l)", onclick: () => this.lecture() }, "lecture");
-    const search = html("input", { type: "search", placeholder: "find a node", "aria-label": "find a node", onchange: (event) => this.#find(event.target.value, sources) });
+    const lecture = html(
+      "button",
+      { type: "button", title: "large type, full screen (key l)", onclick: () => this.lecture() },
+      "lecture",
+    );
+    const search = html("input", {
+      type: "search",
+      placeholder: "find a node",
+      "aria-label": "find a node",
+      onchange: (event) => this.#find(event.target.value, sources),
+    });
     const svg = html("button", { type: "button", onclick: save }, "save SVG");
     const group = (...parts) => html("div", { class: "group" }, ...parts);
     this.choices = group(html("label", {}, "paths from ", this.source), this.of, ...this.views);
-    this.root = html("div", { class: "bar", role: "toolbar", "aria-label": "views" }, html("h1", {}, data.title),
-      this.choices, group(search, this.theme, lecture, svg));
+    this.root = html(
+      "div",
+      { class: "bar", role: "toolbar", "aria-label": "views" },
+      html("h1", {}, data.title),
+      this.choices,
+      group(search, this.theme, lecture, svg),
+    );
   }
 
   show({ view, source, theme, size }) {
@@ -59,4 +86,3 @@ export class Toolbar {
     else if (page.getRootNode().fullscreenElement) document.exitFullscreen();
   }
 }
-

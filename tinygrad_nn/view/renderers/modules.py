@@ -76,7 +76,8 @@ def _wrapped(name: str) -> str:
 
 def without_comments(text: str) -> str:
     """A script without comments and indentation."""
-    return re.sub(r"^[ \t]+", "", _COMMENT.sub("", text), flags=re.M)
+    text = re.sub(r"(?<=[;{},]) +// [^\"'`\n]*$", "", _COMMENT.sub("", text), flags=re.M)
+    return re.sub(r"(?<=[({\[,])\n", "", re.sub(r"^[ \t]+", "", text, flags=re.M))
 
 
 def _import(found: re.Match[str]) -> str:

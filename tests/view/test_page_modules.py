@@ -1,5 +1,7 @@
 """The page's JavaScript as text: what a reader, and whoever joins the modules into one, may rely on."""
 
+import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -102,3 +104,12 @@ def test_no_derivative_is_written_in_it():
 
 def test_it_stays_short():
     assert sum(len(path.read_text("utf-8").splitlines()) for path in engine()) <= ENGINE_LINES
+
+
+def test_what_is_vendored_is_what_the_lock_file_pins():
+    record = json.loads((PAGE / "vendor" / "versions.json").read_text())
+    lock = json.loads((Path(__file__).parent / "npm" / "package-lock.json").read_text())
+    assert record["dagre"] == lock["packages"]["node_modules/@dagrejs/dagre"]["version"]
+    for name, digest in record["sha256"].items():
+        assert hashlib.sha256((PAGE / "vendor" / name).read_bytes()).hexdigest() == digest, "run: python docs/vendor.py"
+    assert {"dagre.LICENSE", "dagre.mjs"} <= record["sha256"].keys()

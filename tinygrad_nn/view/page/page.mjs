@@ -94,6 +94,10 @@ export class Page {
       ? new Neurons(this.graph, data.program.layers, () => this.render())
       : null;
     this.second = new PathTable(() => {});
+    this.#arrange();
+  }
+
+  #arrange() {
     this.inspector = html("section", { class: "inspect", "aria-label": "inspect" });
     this.place = html("div", { class: "scroll", tabindex: "-1" });
     this.verdict = html("p", { class: "quiet" });
@@ -104,37 +108,31 @@ export class Page {
     this.moves = html("div", { class: "bar" }, nudge, reset);
     this.moves.hidden = !this.graph.live;
     this.toolbar.choices.hidden = this.still;
-    const left = html(
+    const { stepper, table, second, neurons, playback, inputs, curve } = this;
+    const shown = [stepper.root, this.place, neurons?.root, table.root, second.root, this.notes, this.verdict];
+    const panel = [playback?.root, inputs.root, this.moves, curve.root, this.inspector];
+    this.columns = html(
       "div",
-      { class: "main" },
-      this.stepper.root,
-      this.place,
-      this.neurons?.root,
-      this.table.root,
-      this.second.root,
-      this.notes,
-      this.verdict,
+      { class: "columns" },
+      html("div", { class: "main" }, ...shown),
+      html("div", { class: "panel" }, ...panel),
     );
-    const panel = html(
-      "div",
-      { class: "panel" },
-      this.playback?.root,
-      this.inputs.root,
-      this.moves,
-      this.curve.root,
-      this.inspector,
-    );
-    this.columns = html("div", { class: "columns" }, left, panel);
     this.root.append(this.toolbar.root, this.columns, this.live);
-    list(
-      this.notes,
-      data.notes ?? [],
-      () => html("p", {}),
-      (p, note) => {
-        write(p, note.text);
-        mark(p, "bad", note.bad);
-      },
-    );
+    const fill = (p, note) => {
+      write(p, note.text);
+      mark(p, "bad", note.bad);
+    };
+    list(this.notes, [...(this.data.notes ?? []), ...this.#held()], () => html("p", {}), fill);
+  }
+
+  /** What does not follow: masks, which recording takes for constants. */
+  #held() {
+    const masks = this.graph.nodes
+      .map((id) => this.graph.node(id))
+      .filter(({ held, dtype }) => held && dtype === "bool");
+    if (!masks.length || !this.graph.live) return [];
+    const names = masks.map(({ name }) => name).join(", ");
+    return [{ text: `${names}: what was compared stays as it was recorded, whatever moves`, bad: true }];
   }
 
   /** From which nodes paths may start: the inputs first. */

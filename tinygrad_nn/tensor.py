@@ -101,8 +101,8 @@ class Tensor(Traced):
     """
 
     __slots__ = (
-        "__weakref__", "_grad", "_origin", "_value", "index", "inputs", "name", "op", "params", "retain", "slots",
-        "tracked", "watch",
+        "__weakref__", "_frozen", "_grad", "_origin", "_value", "index", "inputs", "name", "op", "params", "retain",
+        "slots", "tracked", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -286,7 +286,15 @@ class Tensor(Traced):
             )
         if wanted:
             conversions.check_differentiable(self._value)
-        self.here().tracked = bool(wanted)
+        here = self.here()
+        if here.tracked and not wanted:
+            here._frozen = True  # a slot that other tensors leave empty, as there are many of them
+        here.tracked = bool(wanted)
+
+    @property
+    def is_frozen(self) -> bool:
+        """True for what required a gradient once, and no longer does: a parameter that is left as it is."""
+        return not self.tracked and getattr(self, "_frozen", False)
 
     shape = property(lambda self: self._value.shape, doc="Lengths of the axes.")
     ndim = property(lambda self: self._value.ndim, doc="Number of axes.")

@@ -78,7 +78,7 @@ def _without_layer(model: Any, layers: list[Any]) -> list[list[str]]:
 
 
 def _own_parameters(module: Any) -> list[Tensor]:
-    return [t for t in vars(module).values() if isinstance(t, Tensor) and t.tracked]
+    return [t for t in vars(module).values() if isinstance(t, Tensor) and t.tracked and t.is_leaf]
 
 
 def _measure(model: Any, X: Any, Y: Any, loss: Any) -> tuple[dict[Any, Any], dict[Any, Any], str]:

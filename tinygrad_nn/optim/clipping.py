@@ -13,7 +13,9 @@ __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
 def _gradients(params: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Any]]:
-    return [(p, p.grad) for p in ([params] if isinstance(params, Tensor) else params) if p.grad is not None]
+    """Parameters and what they will be stepped by: frozen ones are not stepped, though they may keep a gradient."""
+    given = [params] if isinstance(params, Tensor) else params
+    return [(p, p.grad) for p in given if p.requires_grad and p.grad is not None]
 
 
 def clip_grad_norm_(params: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> Any:

@@ -311,7 +311,10 @@ def test_two_tensors_of_one_path_are_refused_by_name():
 
     class Dotted(nn.Module):
         def __init__(self):
-            self.parts = {"a.b": tn.tensor([1.0], requires_grad=True), "a": {"b": tn.tensor([2.0, 3.0], requires_grad=True)}}
+            self.parts = {
+                "a.b": tn.tensor([1.0], requires_grad=True),
+                "a": {"b": tn.tensor([2.0, 3.0], requires_grad=True)},
+            }
 
     with pytest.raises(ValueError, match="two tensors") as refused:
         Dotted().state_dict()

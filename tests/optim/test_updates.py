@@ -257,7 +257,9 @@ def test_compiled_steps_with_and_without_a_gradient():
 
 # --- what is frozen stays as it is ------------------------------------------------------------------------------------
 
-EVERY = [k for k in map(vars(tn.optim).get, tn.optim.__all__) if isinstance(k, type) and issubclass(k, tn.optim.Optimizer)]
+EVERY = [
+    k for k in map(vars(tn.optim).get, tn.optim.__all__) if isinstance(k, type) and issubclass(k, tn.optim.Optimizer)
+]
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])

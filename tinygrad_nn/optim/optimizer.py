@@ -39,8 +39,8 @@ class Optimizer:
     `needs_loss` is True for optimisers whose `step` takes a function that computes the loss.
     `param_groups` is the list of groups: change ``group["lr"]`` there at any time.  `state` holds a dict of arrays for
     each parameter, by position; rule and state of float16 parameters work in float32.  A parameter without a gradient,
-    or one that has been frozen (``requires_grad = False``), is left alone.  `fused` says whether small parameters are stepped as one vector: as long as all of them have made
-    equally many steps.
+    or one that has been frozen (``requires_grad = False``), is left alone.  `fused` says whether small parameters are
+    stepped as one vector: as long as all of them have made equally many steps.
     """
 
     needs_loss = False

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.notation import format_number
+from tinygrad_nn.ops.reductions import vector_norm
 from tinygrad_nn.view import text
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
@@ -68,7 +69,7 @@ def _gradients(graph: ComputationGraph, layer: Layer) -> list[Field]:
         elif node is layer.Z:
             fields.append(_heat(label, g))
         else:
-            fields.append(Field(f"‖{label}‖", format_number(np.linalg.norm(g.ravel()))))
+            fields.append(Field(f"‖{label}‖", format_number(vector_norm(g.ravel()))))
     return fields
 
 

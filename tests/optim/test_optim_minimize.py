@@ -279,7 +279,7 @@ def test_parameters_that_cannot_be_minimised_over(raised):
     w = tn.tensor([3.0], requires_grad=True, name="w")
     w.requires_grad = False
     assert raised(ValueError, tn.optim.minimize, lambda: (w * w).sum(), [w]) == (
-        "minimize: w of shape (1,) does not require a gradient, or was computed; expected tensors you made with "
+        "minimize: w of shape (1,) does not require a gradient or was computed: expected tensors you made with "
         "requires_grad=True; leave out what is frozen"
     )
     assert "minimize: parameter 0 is of type float" in raised(TypeError, tn.optim.minimize, lambda: 0, [1.0])

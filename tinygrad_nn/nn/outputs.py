@@ -17,7 +17,7 @@ from tinygrad_nn.nn.module import Module
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.tensor import Tensor, tensor
 
-__all__ = ["chosen", "classes_of", "kind_of", "last_operation", "predicted", "probabilities", "said"]
+__all__ = ["ask", "chosen", "classes_of", "kind_of", "last_operation", "probabilities", "said"]
 
 
 def last_operation(output: Any) -> Op | None:
@@ -52,7 +52,7 @@ def said(model: Any, X: Any) -> str:
     return ""
 
 
-def predicted(model: Any, X: Any) -> tuple[np.ndarray, str]:
+def ask(model: Any, X: Any) -> tuple[np.ndarray, str]:
     """What a model, or a function of columns, says about the columns of X as in prediction, and what that is."""
     mode = model.evaluating() if isinstance(model, Module) else contextlib.nullcontext()
     with measuring(model), mode:

@@ -256,8 +256,8 @@ def _trained(params: Any) -> list[Tensor]:
             raise TypeError(f"minimize: parameter {i} is of type {type(p).__name__}, expected a tensor")
         if not p.requires_grad or not p.is_leaf:
             raise ValueError(
-                f"minimize: {label(p, f'parameter {i}')} of shape {p.shape} does not require a gradient, or was computed; expected "
-                "tensors you made with requires_grad=True; leave out what is frozen"
+                f"minimize: {label(p, f'tensor {i}')} of shape {p.shape} does not require a gradient or was computed: "
+                "expected tensors you made with requires_grad=True; leave out what is frozen"
             )
     if not found:
         raise ValueError("minimize: there are no parameters; does the model hold any with requires_grad=True?")

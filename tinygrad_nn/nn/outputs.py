@@ -103,7 +103,7 @@ def probabilities(outputs: np.ndarray, kind: str = "") -> np.ndarray:
             return np.concatenate([1 - outputs, outputs])
     if known:  # of classes each by itself, they need not add up to 1
         total = outputs.sum(axis=0)
-        return outputs / np.where(total > 0, total, 1)
+        return outputs if np.allclose(total, 1, atol=1e-5) else outputs / np.where(total > 0, total, 1)
     e = np.exp(outputs - outputs.max(axis=0))
     return e / e.sum(axis=0)
 

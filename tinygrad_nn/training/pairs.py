@@ -23,10 +23,10 @@ def takes_logits(loss: Any) -> bool:
     return isinstance(loss, Op) and loss.training.probabilities is not None
 
 
-def refuse_pair(caller: str, loss: Any, prediction: Any, J: Any) -> None:
+def refuse_pair(caller: str, loss: Any, prediction: Any, J: Any, hint: str = "") -> None:
     """ValueError for a last activation that the loss, or what it calls, does itself, or cannot do with.
 
-    `prediction` and `J` are recorded.  The loss is known if it is one of the package, also as a `functools.partial`;
+    `prediction` and `J` are recorded.  `hint` is the way out, where the caller has chosen the last activation.  The loss is known if it is one of the package, also as a `functools.partial`;
     of any other, the graph from J to the prediction says what it does with it.
     """
     last = last_operation(prediction)
@@ -42,7 +42,7 @@ def refuse_pair(caller: str, loss: Any, prediction: Any, J: Any) -> None:
     else:
         refused = _of_other(whole, training.takes, last)
     if refused:
-        raise ValueError(f"{caller}: {refused}")
+        raise ValueError(f"{caller}: {refused.partition(_LEAVE_OUT)[0]}{hint}" if hint else f"{caller}: {refused}")
 
 
 _LEAVE_OUT = "leave out the last activation"
@@ -86,9 +86,10 @@ def _of_other(loss: Callable, takes: str, last: Op) -> str:
     name, gives = name_of(loss), last.training.gives
     if takes == "log-probabilities" and (gives in ("probabilities", "nonnegative") or last.matrix_product):
         has = "has no last activation" if last.matrix_product else f"ends in {last.name}"
+        other = "" if last.matrix_product else f"{_LEAVE_OUT} and "
         return (
-            f"the model {has}, and {name} takes log-probabilities: let it end in 'log_softmax', "
-            "or leave out the last activation and give loss=tn.cross_entropy, which takes logits"
+            f"the model {has}, and {name} takes log-probabilities: let it end in 'log_softmax', or {other}give "
+            "loss=tn.cross_entropy, which takes logits"
         )
     if takes == "signs" and gives:
         sign = "negative" if gives in ("probabilities", "nonnegative") else "positive"

@@ -18,8 +18,11 @@ from tinygrad_nn import optim
 from tinygrad_nn.data import batches
 from tinygrad_nn.modes import no_grad
 from tinygrad_nn.nn import Dense, Sequential
+from tinygrad_nn.operation import Op
 from tinygrad_nn.sklearn.losses import Loss, regularised, weighted
+from tinygrad_nn.sklearn.settings import OPTIMIZERS, check_settings
 from tinygrad_nn.training import History, find_loss, fit
+from tinygrad_nn.training.pairs import refuse_cost, refuse_pair
 
 __all__ = ["MLP"]
 
@@ -72,6 +75,7 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train a new network on rows X (N, features) and y, each row weighing as much as its `sample_weight`."""
+        check_settings(self)
         X, y, weight = self._checked(X, y, sample_weight, fresh=True)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         rows, held_out = np.arange(len(X)), None
@@ -108,6 +112,7 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        check_settings(self)
         fresh = not hasattr(self, "model_")
         X, y, weight = self._checked(X, y, sample_weight, fresh)
         if fresh:
@@ -146,14 +151,11 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     def _make_optimizer(self, params: Any) -> Any:
         if callable(self.optimizer):
             return self.optimizer(params)
-        kinds = {name.lower(): getattr(optim, name) for name in optim.__all__}
-        kinds = {name: k for name, k in kinds.items() if isinstance(k, type) and issubclass(k, optim.Optimizer)}
-        if str(self.optimizer).lower() not in kinds:
-            raise ValueError(f"there is no optimizer {self.optimizer!r}; expected one of {', '.join(kinds)}")
-        return kinds[self.optimizer.lower()](params, lr=self.learning_rate_init)
+        return OPTIMIZERS[self.optimizer.lower()](params, lr=self.learning_rate_init)
 
     def _run(self, X: np.ndarray, y: np.ndarray, weight: Any, epochs: int, callbacks: Any) -> None:
         loss, Y = find_loss(self.loss), self._targets(y, X.dtype)
+        self._refuse_activation(loss, X, Y)
         if weight is not None:  # it travels with its example, as one more row of targets
             loss, Y = weighted(loss), np.concatenate([Y, weight[np.newaxis] / weight.mean()]).astype(X.dtype)
         if self.alpha:
@@ -161,11 +163,21 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         size: Any = 200 if self.batch_size == "auto" else self.batch_size
         data = batches(X.T, Y, min(size, len(X)), self.shuffle, self._rng)
         self.history_ = fit(
-            self.model_, loss, self.optimizer_, data, epochs, callbacks=callbacks, progress=self.verbose
+            self.model_, loss, self.optimizer_, data, epochs, callbacks=callbacks, progress=bool(self.verbose)
         )  # fmt: skip
         self.model_.zero_grad()
         self.loss_curve_ += self.history_.loss
         self.loss_, self.n_iter_ = self.loss_curve_[-1], len(self.loss_curve_)
+
+    def _refuse_activation(self, loss: Loss, X: np.ndarray, Y: np.ndarray) -> None:
+        """ValueError for a loss that does itself what the last layer does: seen on two rows."""
+        if isinstance(loss, Op):
+            return
+        prediction, name = self.model_(X[:2].T), type(self).__name__
+        J = loss(prediction, Y[:, :2])
+        refuse_cost(name, loss, J)
+        hint = "give the loss by name or as a functools.partial, or take it with from_logits=False"
+        refuse_pair(name, loss, prediction, J, hint)
 
     # -- predicting
 

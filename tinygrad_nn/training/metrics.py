@@ -19,7 +19,7 @@ from tinygrad_nn.training.row_metrics import RowMetric, takes_rows
 
 __all__ = [
     "BUILT_IN", "Data", "Means", "Measure", "accuracy", "evaluate", "find_loss", "find_metrics", "fixed_batches",
-    "is_pair", "know_outputs", "means_of",
+    "is_pair", "know_outputs", "means_of", "pair_of",
 ]  # fmt: skip
 
 Data = Iterable[tuple[Any, Any]]
@@ -82,10 +82,16 @@ def means_of(model: Module, loss: Measure, data: Data, metrics: Mapping[str, Any
     """Loss and metrics of batches, as in prediction."""
     total = Means(metrics)
     with model.evaluating(), measuring(model, loss):
-        for X, Y in data:
+        for batch, pair in enumerate(data, 1):
+            X, Y = pair_of(pair, "the data to measure", batch)
             prediction = model(X)
             know_outputs(metrics, loss, prediction, lambda X=X: said(model, X))
             total.add(X, loss(prediction, Y), prediction, Y)
+    if not total.n:
+        raise ValueError(
+            "fit: the data to measure gave no batch: a generator can be gone through only once; give a pair (X, Y), "
+            "tn.data.batches(X, Y, batch_size), or a list of batches"
+        )
     return total.means()
 
 
@@ -130,6 +136,10 @@ def find_loss(loss: str | Measure) -> Measure:
     """The loss of this name, or the function itself; ValueError naming the nearest where there is none."""
     if callable(loss):
         return loss
+    if not isinstance(loss, str):
+        raise TypeError(
+            f"fit: loss is {loss!r:.60}, expected a name such as 'mse', or a function of (prediction, target)"
+        )
     found = BY_NAME.get(loss)
     if isinstance(found, Op) and found.arguments[1:] == ("target",):
         return found
@@ -143,6 +153,8 @@ def find_metrics(metrics: str | Iterable[Any] | Mapping[str, Measure], loss: Mea
     if isinstance(metrics, Mapping):
         return {name: _metric(metric, loss) for name, metric in metrics.items()}
     found: dict[str, Any] = {}
+    if not isinstance(metrics, Iterable) and not callable(metrics):
+        raise TypeError(f"fit: metrics={metrics!r:.60}, expected 'accuracy', a function, or several of them")
     for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics:
         found[metric if isinstance(metric, str) else name_of(metric)] = _metric(metric, loss)
     return found
@@ -164,6 +176,19 @@ def _metric(metric: Any, loss: Measure) -> Any:
 def fixed_batches(data: Any) -> Data:
     """Batches that are the same in every epoch, for measuring."""
     return batches(data[0], data[1], batch_size=4096, shuffle=False) if is_pair(data) else data
+
+
+def pair_of(batch: Any, what: str, number: int) -> tuple[Any, Any]:
+    """The parts of a batch; TypeError for what is no pair of arrays."""
+    if isinstance(batch, (tuple, list)) and len(batch) == 2 and hasattr(batch[0], "shape"):
+        return batch[0], batch[1]
+    found = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) and len(batch) != 2 else type(batch).__name__
+    if isinstance(batch, (tuple, list)) and len(batch) == 2:
+        found = f"a pair of {type(batch[0]).__name__} and {type(batch[1]).__name__}"
+    raise TypeError(
+        f"fit: batch {number} of {what} is {found}, expected a pair of arrays (X, Y), X of shape (features, N); "
+        "examples one by one are put together by tn.data.batches"
+    )
 
 
 def is_pair(data: Any) -> bool:

@@ -26,8 +26,9 @@ def takes_logits(loss: Any) -> bool:
 def refuse_pair(caller: str, loss: Any, prediction: Any, J: Any, hint: str = "") -> None:
     """ValueError for a last activation that the loss, or what it calls, does itself, or cannot do with.
 
-    `prediction` and `J` are recorded.  `hint` is the way out, where the caller has chosen the last activation.  The loss is known if it is one of the package, also as a `functools.partial`;
-    of any other, the graph from J to the prediction says what it does with it.
+    `prediction` and `J` are recorded.  The loss is known if it is one of the package, also as a `functools.partial`;
+    of any other, the graph from J to the prediction says what it does with it.  `hint` is the way out, where the caller
+    has chosen the last activation.
     """
     last = last_operation(prediction)
     if last is None:

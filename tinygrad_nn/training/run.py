@@ -25,7 +25,7 @@ from tinygrad_nn.training.compiling import (
     what_fit_cannot_list,
 )  # fmt: skip
 from tinygrad_nn.training.history import History
-from tinygrad_nn.training.metrics import Means, Measure, know_outputs
+from tinygrad_nn.training.metrics import Means, Measure, know_outputs, pair_of
 from tinygrad_nn.training.pairs import refuse_cost, refuse_pair
 
 __all__ = ["Run"]
@@ -139,7 +139,8 @@ class Run:
         total, norms, ratios = Means(self.metrics), [0.0] * len(params), [0.0]
         before = [p.value.copy() for p in params]
         with np.errstate(all="ignore"):  # what is not finite is refused, which says more than a warning
-            for batch, (X, Y) in enumerate(self.data, 1):
+            for batch, pair in enumerate(self.data, 1):
+                X, Y = pair_of(pair, "the data", batch)
                 try:
                     J, prediction, parts = self.step(X, Y)
                 except FloatingPointError as what:

@@ -640,7 +640,7 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
                 f"tn.tensor({label(data, 'data')}.detach(), requires_grad=True) leaves it on purpose"
             )
         return data.astype(data.dtype if dtype is None else dtype).named(name)
-    value = conversions.array_from(data, dtype)
+    value = conversions.array_from(data, dtype, name)
     if requires_grad:
         conversions.check_differentiable(value)
     if type(value) is np.ndarray:

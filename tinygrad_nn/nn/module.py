@@ -14,6 +14,7 @@ from tinygrad_nn import checkpoint, notebook, tree
 from tinygrad_nn.conversions import refuse_recorded
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.modes import MODE
+from tinygrad_nn.nn.members import described, is_buffer, is_parameter, is_several, was_parameter
 from tinygrad_nn.nn.report import Report, Row, report
 from tinygrad_nn.tensor import Tensor, tensor
 
@@ -25,32 +26,6 @@ def _members(module: Module) -> Iterator[tuple[str, Any]]:
     for path, value in tree.leaves_with_path(vars(module)):
         if isinstance(value, (Tensor, Module)):
             yield ".".join([str(key) for key in path]), value
-
-
-def _is_parameter(member: Any) -> bool:
-    return isinstance(member, Tensor) and member.tracked and member.op is None
-
-
-def _was_parameter(member: Any) -> bool:
-    """A parameter, or one that has been frozen: it is part of the state all the same."""
-    return _is_parameter(member) or (isinstance(member, Tensor) and member.is_frozen)
-
-
-def _is_buffer(value: Any) -> bool:
-    """What a buffer may be: a tensor of numbers that no gradient flows through, or nothing yet."""
-    return value is None or (isinstance(value, Tensor) and value.op is None and not value.tracked)
-
-
-def _is_several(value: Any) -> bool:
-    """A container of arrays; a list of numbers is one array."""
-    return tree.is_container(value) and not all(isinstance(leaf, (int, float)) for leaf in tree.leaves(value))
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, Tensor):
-        needs = "a" if value.tracked else "no"
-        return f"the result of {value.op.name}" if value.op else f"a tensor that requires {needs} gradient"
-    return f"a value of type {type(value).__name__}"
 
 
 def assign(buffer: Tensor, new: Tensor) -> None:
@@ -95,16 +70,16 @@ class Module:
         old = vars(self).get(name)
         if old is value and isinstance(old, Tensor):  # self.W -= ..., which has changed the tensor itself
             return
-        if _is_parameter(old) and not (value is None or _is_parameter(value)):
+        if is_parameter(old) and not (value is None or is_parameter(value)):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a parameter, and {_described(value)} in its place would not be "
+                f"{type(self).__name__}.{name} is a parameter, and {described(value)} in its place would not be "
                 f"trained: within tn.no_grad(), {name} -= ... or {name}[...] = ... change its value; "
                 f"{name}.requires_grad = False freezes it; del removes it"
             )
-        if name in self._buffers and not all(map(_is_buffer, tree.leaves(value))):
-            wrong = next(leaf for leaf in tree.leaves(value) if not _is_buffer(leaf))
+        if name in self._buffers and not all(map(is_buffer, tree.leaves(value))):
+            wrong = next(leaf for leaf in tree.leaves(value) if not is_buffer(leaf))
             raise TypeError(
-                f"{type(self).__name__}.{name} is a buffer, and {_described(wrong)} in its place would be missing from "
+                f"{type(self).__name__}.{name} is a buffer, and {described(wrong)} in its place would be missing from "
                 f"the state: compute its next value within tn.no_grad(), or take .detach() of it"
             )
         Module.changes += 1
@@ -140,7 +115,7 @@ class Module:
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Path and tensor, for all that is trained, each once, in the order of assignment."""
         for path, member in self._everything():
-            if _is_parameter(member):
+            if is_parameter(member):
                 yield path, member
 
     def parameters(self) -> Iterator[Tensor]:
@@ -161,8 +136,23 @@ class Module:
                 seen.add(id(member))
                 yield name, member
 
+    def tied(self) -> list[list[str]]:
+        """The paths of each parameter, buffer or part that is held at several places: tied weights, shared layers."""
+        found: dict[int, list[str]] = {id(self): [""]}
+
+        def walk(module: Module, before: str) -> None:
+            for name, member in _members(module):
+                path, is_part, new = before + name, isinstance(member, Module), id(member) not in found
+                if is_part or module._is_state(name, member):
+                    found.setdefault(id(member), []).append(path)
+                if is_part and new:
+                    walk(member, f"{path}.")
+
+        walk(self, "")
+        return [paths for paths in found.values() if len(paths) > 1 and paths[0]]
+
     def _is_state(self, path: str, member: Tensor) -> bool:
-        return _was_parameter(member) or (member.op is None and path.partition(".")[0] in self._buffers)
+        return was_parameter(member) or (member.op is None and path.partition(".")[0] in self._buffers)
 
     # -- state
 
@@ -190,14 +180,14 @@ class Module:
         """
         if not isinstance(name, str) or not name.isidentifier():
             raise TypeError(f"register_buffer: name={name!r}, expected the name of an attribute")
-        held = tree.map(lambda x: x if x is None or isinstance(x, Tensor) else tensor(x, name=name), value, _is_several)
+        held = tree.map(lambda x: x if x is None or isinstance(x, Tensor) else tensor(x, name=name), value, is_several)
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
         setattr(self, name, held)
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Path and tensor, for all that is part of the state and was never trained."""
-        return ((path, t) for path, t in self.named_tensors() if not _was_parameter(t))
+        return ((path, t) for path, t in self.named_tensors() if not was_parameter(t))
 
     def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Path and tensor, for all parameters and buffers, which together are the state of the module.

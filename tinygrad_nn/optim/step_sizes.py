@@ -72,9 +72,7 @@ class Rprop(Optimizer):
             raise ValueError(f"Rprop: etas={group['etas']}, expected one between 0 and 1 and one above 1")
         least, most = group["step_sizes"]
         if not 0 <= least <= most:
-            raise ValueError(
-                f"Rprop: step_sizes={group['step_sizes']}, expected the smallest, of at least 0, and the largest"
-            )
+            raise ValueError(f"Rprop: step_sizes={group['step_sizes']}, expected the smallest (≥ 0) and the largest")
 
     def _initial(self, p: np.ndarray, group: Group) -> dict[str, np.ndarray]:
         return {"g": np.zeros_like(p), "size": np.full_like(p, group["lr"])}

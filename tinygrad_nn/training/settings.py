@@ -21,7 +21,7 @@ def _refuse(kind: type[Exception], caller: str, name: str, value: Any, expected:
 
 
 def _or(*expected: Any) -> str:
-    """ "True, False or 'auto'"."""
+    """Values and words as in: True, False or 'auto'."""
     *first, last = [x if isinstance(x, _Text) else repr(x) for x in expected]
     return f"{', '.join(first)} or {last}" if first else last
 

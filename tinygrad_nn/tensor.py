@@ -105,6 +105,8 @@ class Tensor(Traced):
         "slots", "tracked", "watch",
     )  # fmt: skip
 
+    _frozen: bool  # of few tensors, see `requires_grad`
+
     def __init__(
         self, value: Any, tracked: bool = False, name: str | None = None,
         op: Op | None = None, inputs: tuple = (), params: dict[str, Any] | None = None, slots: tuple[int, ...] = (),
@@ -288,7 +290,7 @@ class Tensor(Traced):
             conversions.check_differentiable(self._value)
         here = self.here()
         if here.tracked and not wanted:
-            here._frozen = True  # a slot that other tensors leave empty, as there are many of them
+            here._frozen = True  # a slot that all others leave empty
         here.tracked = bool(wanted)
 
     @property

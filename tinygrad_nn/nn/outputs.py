@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_nn.modes import enable_grad
 from tinygrad_nn.nn.foreign import measuring
 from tinygrad_nn.nn.module import Module
-from tinygrad_nn.operation import Op, Traced
+from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["ask", "chosen", "classes_of", "kind_of", "last_operation", "probabilities", "said"]
@@ -22,7 +22,7 @@ __all__ = ["ask", "chosen", "classes_of", "kind_of", "last_operation", "probabil
 
 def last_operation(output: Any) -> Op | None:
     """The operation that made a recorded output, whatever has only put its numbers elsewhere; None if not recorded."""
-    while isinstance(output, Traced) and output.op is not None:
+    while isinstance(output, Tensor) and output.op is not None:
         op, of = output.op, output.inputs[0]
         if not ((op.view or op.formula == "{x}") and output.size == getattr(of, "size", None)):
             return op

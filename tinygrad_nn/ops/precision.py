@@ -51,7 +51,8 @@ def length(x, ord, axis, keepdims):
         if not isinstance(y, (np.ndarray, np.generic)):
             return y
         limits = np.finfo(y.dtype)
-        if np.all((y > np.sqrt(limits.tiny / limits.eps)) & (y < np.inf)):
+        least = np.sqrt(limits.tiny / limits.eps)
+        if np.all(np.greater(y, least) & np.less(y, np.inf)):
             return y
         size = np.abs(x)
         unit = np.max(size, axis=axis, keepdims=True, initial=0)

@@ -62,7 +62,7 @@ class Optimizer:
         if not given:
             raise ValueError(f"{self._name}: there are no parameters; does the model hold any with requires_grad=True?")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
-            self.add_param_group(group)  # type: ignore[arg-type]
+            self.add_param_group(group)
 
     def _given(self, params: Any) -> list[Any]:
         """Parameters or groups as a list."""

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from tinygrad_nn import optim
+from tinygrad_nn.training import find_loss
 from tinygrad_nn.training.settings import Setting, function_or_name, number, switch, whole
 
 __all__ = ["OPTIMIZERS", "SETTINGS", "check_settings"]
@@ -31,6 +32,12 @@ def _sizes(caller: str, name: str, value: Any) -> None:
             f"{caller}: {name}={value!r:.60}, expected the units of each hidden layer, as (100,) or (64, 32): ints of "
             "at least 1"
         ) from None
+
+
+def _loss(caller: str, name: str, value: Any) -> None:
+    """The name of a loss, or a function."""
+    function_or_name(caller, name, value)
+    find_loss(value, caller)
 
 
 def _optimizer(caller: str, name: str, value: Any) -> None:
@@ -64,7 +71,7 @@ def _class_weight(caller: str, name: str, value: Any) -> None:
 
 
 SETTINGS: dict[str, Setting] = {
-    "hidden_layer_sizes": _sizes, "activation": function_or_name, "loss": function_or_name, "optimizer": _optimizer,
+    "hidden_layer_sizes": _sizes, "activation": function_or_name, "loss": _loss, "optimizer": _optimizer,
     "learning_rate_init": number(above=0), "alpha": number(least=0), "batch_size": whole(1, "auto"),
     "max_iter": whole(), "shuffle": switch(), "random_state": _random_state, "tol": number(None, least=0),
     "n_iter_no_change": whole(), "early_stopping": switch(), "validation_fraction": number(above=0, below=1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def means_of(model: Module, loss: Measure, data: Data, metrics: Mapping[str, Any
         for batch, pair in enumerate(data, 1):
             X, Y = pair_of(pair, "the data to measure", batch)
             prediction = model(X)
-            know_outputs(metrics, loss, prediction, lambda X=X: said(model, X))
+            know_outputs(metrics, loss, prediction, partial(said, model, X))
             total.add(X, loss(prediction, Y), prediction, Y)
     if not total.n:
         raise ValueError(
@@ -132,20 +133,22 @@ def _number(value: Any) -> float:
     return float(value.item() if isinstance(value, Tensor) else value)
 
 
-def find_loss(loss: str | Measure) -> Measure:
+def find_loss(loss: str | Measure, caller: str = "fit") -> Measure:
     """The loss of this name, or the function itself; ValueError naming the nearest where there is none."""
     if callable(loss):
         return loss
     if not isinstance(loss, str):
         raise TypeError(
-            f"fit: loss is {loss!r:.60}, expected a name such as 'mse', or a function of (prediction, target)"
+            f"{caller}: loss is {loss!r:.60}, expected a name such as 'mse', or a function of (prediction, target)"
         )
     found = BY_NAME.get(loss)
     if isinstance(found, Op) and found.arguments[1:] == ("target",):
         return found
     names = sorted(n for n, e in BY_NAME.items() if isinstance(e, Op) and e.arguments[1:] == ("target",))
     near = difflib.get_close_matches(str(loss), names, n=1)
-    raise ValueError(f"fit: there is no loss {loss!r}; " + (f"did you mean {near[0]!r}?" if near else ", ".join(names)))
+    raise ValueError(
+        f"{caller}: there is no loss {loss!r}; " + (f"did you mean {near[0]!r}?" if near else ", ".join(names))
+    )
 
 
 def find_metrics(metrics: str | Iterable[Any] | Mapping[str, Measure], loss: Measure) -> dict[str, Any]:

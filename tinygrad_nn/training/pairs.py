@@ -11,7 +11,7 @@ from typing import Any
 from tinygrad_nn.errors import label
 from tinygrad_nn.nn.foreign import name_of
 from tinygrad_nn.nn.outputs import last_operation
-from tinygrad_nn.operation import Op, Traced
+from tinygrad_nn.operation import Op
 from tinygrad_nn.ops import elementwise
 from tinygrad_nn.tensor import Tensor
 
@@ -130,7 +130,8 @@ def _uses(prediction: Any, J: Any) -> list[Any]:
     for node in _between(prediction, J):
         if not any(id(x) in same for x in node.inputs):
             continue
-        if (node.op.view or node.op.kind == "linear" or node.op.formula == "−{x}") and len(node.inputs) == 1:
+        op: Any = node.op
+        if (op.view or op.kind == "linear" or op is elementwise.negative) and len(node.inputs) == 1:
             same.add(id(node))
         elif id(node.inputs[0]) in same:
             found.append(node)
@@ -151,7 +152,7 @@ def _between(prediction: Any, J: Any) -> list[Tensor]:
 def refuse_cost(caller: str, loss: Any, J: Any) -> None:
     """TypeError or ValueError for a cost that training cannot go down on."""
     name = name_of(loss)
-    if not isinstance(J, Traced):
+    if not isinstance(J, Tensor):
         kind = type(J).__name__
         raise TypeError(
             f"{caller}: the loss {name} returned {'an' if kind[0] in 'aeiou' else 'a'} {kind}, expected a tensor of "
@@ -163,7 +164,7 @@ def refuse_cost(caller: str, loss: Any, J: Any) -> None:
             f"{caller}: the loss {name} returned {label(J, 'a tensor')} of shape {J.shape}, expected one number: "
             "give its mean over the examples, as by reduction='mean', or .sum() / N"
         )
-    if isinstance(J, Tensor) and not J.requires_grad:
+    if not J.requires_grad:
         raise ValueError(
             f"{caller}: the loss {name} returned a tensor that depends on no parameter: compute it from the "
             "prediction, without .numpy(), .data or .detach(); are all parameters frozen?"

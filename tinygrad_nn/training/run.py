@@ -61,7 +61,8 @@ class Run:
         # where ‖g‖² in the parameter's dtype has digits left
         limits = [np.finfo(p.dtype) for p in self.params]
         self.least = [np.inf if f.bits < 32 else float(f.tiny / f.eps) for f in limits]
-        self.looked, self.refused = False, None
+        self.looked = False
+        self.refused: Exception | None = None
         self.gradient: Callable = gradient_of(model, loss, self.params, bool(metrics), self.look)
         self.update: Callable = optimizer.step if clip is None else clipped_update_of(optimizer, self.params)
         self.search = search_of(model, loss, self.params, optimizer, self.look)

@@ -76,7 +76,7 @@ def number(*others: Any, above: float = -math.inf, least: float = -math.inf, bel
             return
         if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
             raise _refuse(TypeError, caller, name, value, expected)
-        if not (above < value and least <= value < below):
+        if not (above < float(value) and least <= float(value) < below):
             raise _refuse(ValueError, caller, name, value, expected)
 
     return check

@@ -1,6 +1,8 @@
 """Every loss with every last activation: what a loss does itself must not be done already."""
 
+import ast
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -187,3 +189,23 @@ def test_estimators_refuse_it_too(raised):
     ):
         model = sklearn.MLPClassifier((3,), loss=loss, max_iter=1, tol=None).fit(X.T, LABELS, np.ones(len(X.T)))
         assert np.allclose(model.predict_proba(X.T).sum(axis=1), 1)
+
+
+def places_that_use_a_loss_of_logits():
+    """Pages, examples, and docstrings of the package."""
+    root = Path(tn.__file__).parent.parent
+    for path in [root / "README.md", *(root / "docs").glob("*.md"), *(root / "examples").glob("*.py")]:
+        if path.name != "edge_cases.md":  # generated: a table of values
+            yield path.name, path.read_text("utf-8")
+    for path in (root / "tinygrad_nn").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and (text := ast.get_docstring(node)):
+                yield f"{path.name}: {getattr(node, 'name', '')}", text
+
+
+@pytest.mark.skipif(not (Path(tn.__file__).parent.parent / "docs").exists(), reason="the repository is not there")
+def test_whoever_uses_a_loss_of_logits_says_so():
+    silent = [
+        name for name, text in places_that_use_a_loss_of_logits() if "cross_entropy" in text and "logit" not in text
+    ]
+    assert not silent

@@ -67,7 +67,11 @@ def widened(x: Any) -> Any:
 
 
 class HalfUpdate(SingleUpdate):
-    """One parameter in float16: the rule and its state work in float32."""
+    """One parameter in float16: the rule and its state work in float32.
+
+    There is no master copy in float32 of the parameter itself: it would be a second place of its value, which a program
+    that writes to the first, or loads it, would leave behind.
+    """
 
     def step(self, rule: Callable, group: Group) -> None:
         """Apply the rule, if there is a gradient."""

@@ -59,7 +59,8 @@ def fit(
     Parameters
     ----------
     model : a `tn.nn.Module`.  It is in training mode meanwhile, and in `eval()` mode afterwards, ready to predict.
-    loss : `(prediction, target) -> scalar tensor` such as `tn.mse`, or its name.
+    loss : `(prediction, target) -> scalar tensor` such as `tn.mse`, or its name.  `tn.cross_entropy` and
+        `tn.binary_cross_entropy` take logits: a model that ends in softmax or sigmoid before them is refused.
     optimizer : of the model's parameters.
     data : ``tn.data.batches(...)``, or any collection of pairs (X, Y) that can be gone through once per epoch; or one
         pair of arrays, X (features, N) and Y, that is then shuffled into batches of `batch_size` with `rng`.
@@ -70,7 +71,8 @@ def fit(
         `StopTraining`, ends the training.
     progress : show a bar in a terminal, if tqdm (extra `progress`) is installed; in a notebook also without it.
     metrics : "accuracy", functions ``(prediction, target) -> number``, or a dict of these by name; more is better.  On
-        training data they are measured along the way, from the predictions that the updates are made with.
+        training data they are measured along the way, from the predictions that the updates are made with.  Functions
+        ``(y_true, y_pred)``, as those of `sklearn.metrics`, get rows and classes, and all examples of an epoch.
     schedule : a learning-rate schedule of `tn.optim` for this optimiser.
     schedule_per : "epoch" or "batch": when it goes on by one.  Unless given, `OneCycleLR` does per batch, all others
         per epoch.
@@ -94,7 +96,7 @@ def fit(
     ------
     NonFiniteError : the loss or a gradient became NaN or infinite.  It names the epoch, the batch, and the operation
         that made the first one; the model has its best parameters, and the error's `history` tells what came before.
-    ValueError : arguments that do not fit together.
+    TypeError, ValueError : arguments that are none, or do not fit together; a loss that gives no single number.
 
     >>> import tinygrad_nn as tn
     >>> model = tn.nn.Sequential(tn.nn.Dense(2, 4, "tanh", rng=1), tn.nn.Dense(4, 2, rng=2))

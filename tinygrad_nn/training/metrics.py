@@ -70,6 +70,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Loss and metrics of `model` on `data`, a pair (X, Y) or batches, as in prediction; nothing is changed.
 
+    `loss` and `metrics` are those of `fit`; a loss may take derivatives itself.  Here the model gives logits:
+
     >>> import tinygrad_nn as tn
     >>> model = tn.nn.Dense(2, 2, rng=0)
     >>> sorted(evaluate(model, tn.cross_entropy, tn.data.make_xor(), metrics="accuracy"))

@@ -17,7 +17,7 @@ out = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 
 X_train, y_train, X_test, y_test = tn.data.load_digits()  # images are columns: (64, 1442) and (64, 355)
 rng = np.random.default_rng(0)
-model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, rng=rng))
+model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, rng=rng))  # ends in logits
 optimizer = tn.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
 
 

@@ -18,7 +18,7 @@ import tinygrad_nn as tn
 out = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 X, y, *_ = tn.data.load_digits()
 X, Y = X[:, :32], tn.data.one_hot(y[:32], 10)
-model = tn.nn.Sequential(tn.nn.Dense(64, 8, "tanh", rng=0), tn.nn.Dense(8, 10, rng=1))
+model = tn.nn.Sequential(tn.nn.Dense(64, 8, "tanh", rng=0), tn.nn.Dense(8, 10, rng=1))  # ends in logits
 tn.cross_entropy(model(X), Y).backward()
 params = [p.numpy() for p in model.parameters()]
 ours = [p.grad for p in model.parameters()]

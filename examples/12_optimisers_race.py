@@ -35,7 +35,7 @@ optimizers = {
 results = []
 for name, make in optimizers.items():
     rng = np.random.default_rng(1)
-    model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, rng=rng))
+    model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, rng=rng))  # ends in logits
     batches = tn.data.batches(X_train, y_train, None if name == "Rprop" else 64, rng=2)
     history = tn.fit(model, tn.cross_entropy, make(model.parameters()), batches, epochs=8)
     accuracy = evaluate(model, tn.cross_entropy, (X_test, y_test), "accuracy")["accuracy"]

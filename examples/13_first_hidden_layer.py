@@ -17,7 +17,7 @@ from tinygrad_nn import plot
 out = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 X_train, y_train, X_test, y_test = tn.data.load_digits()
 rng = np.random.default_rng(0)
-model = tn.nn.Sequential(tn.nn.Dense(64, 24, "tanh", rng=rng), tn.nn.Dense(24, 10, rng=rng))
+model = tn.nn.Sequential(tn.nn.Dense(64, 24, "tanh", rng=rng), tn.nn.Dense(24, 10, rng=rng))  # ends in logits
 plot.weights_as_images(model, shape=(8, 8)).savefig(out / "units_before.png")
 
 

@@ -41,7 +41,7 @@ def train(loss, activation):
 figure = Figure((9, 3.6), layout="constrained")
 left, right = figure.subplots(1, 2)
 for name, style, arguments in (
-    ("softmax, log-likelihood", "o-", ("cross_entropy", None)),
+    ("softmax, log-likelihood", "o-", ("cross_entropy", None)),  # which takes the softmax of logits itself
     ("sigmoid, squared error", "s--", ("mse", "sigmoid")),
 ):
     sizes, accuracy = train(*arguments)

@@ -26,7 +26,7 @@ for name, size, rate, epochs, style in (
     ("full batch (1442)", None, 1.0, 40, "-"),
 ):
     rng = np.random.default_rng(0)
-    model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, rng=rng))
+    model = tn.nn.Sequential(tn.nn.Dense(64, 32, "tanh", rng=rng), tn.nn.Dense(32, 10, rng=rng))  # ends in logits
     history = tn.fit(
         model, tn.cross_entropy, tn.optim.SGD(model.parameters(), lr=rate), (X_train, y_train), epochs,
         validation=(X_test, y_test), metrics="accuracy", batch_size=size, rng=rng,

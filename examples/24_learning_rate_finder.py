@@ -20,7 +20,7 @@ X_train, y_train, X_test, y_test = tn.data.load_digits()
 
 def start(rate):
     rng = np.random.default_rng(0)
-    model = tn.nn.Sequential(tn.nn.Dense(64, 32, "relu", rng=rng), tn.nn.Dense(32, 10, rng=rng))
+    model = tn.nn.Sequential(tn.nn.Dense(64, 32, "relu", rng=rng), tn.nn.Dense(32, 10, rng=rng))  # ends in logits
     return model, tn.optim.Adam(model.parameters(), lr=rate), tn.data.batches(X_train, y_train, 32, rng=rng)
 
 

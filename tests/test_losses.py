@@ -315,3 +315,57 @@ def test_steps_of_adam_in_half_precision():
     p.grad = np.full(3, 1e-4, np.float16)
     tn.optim.Adam([p], lr=0.1).step()
     np.testing.assert_allclose(p.data, 0.9, rtol=1e-3)
+
+
+# --- probabilities that are given as such -----------------------------------------------------------------------------
+
+EDGES = [0.0, 1e-45, 1e-14, 1e-5, 0.3, 1 - 1e-7, 1.0]
+
+
+def as_pytorch(p, y):
+    """F.binary_cross_entropy's formula: logarithms of at least −100, the slope's denominator at least 1e-12."""
+    with np.errstate(divide="ignore"):
+        losses = -(y * np.maximum(np.log(p), -100) + (1 - y) * np.maximum(np.log1p(-p), -100))
+    return losses, (p - y) / np.maximum(p * (1 - p), 1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_binary_cross_entropy_of_probabilities_is_finite_everywhere(dtype, label):
+    p = tn.tensor(np.array([EDGES], dtype), requires_grad=True)
+    y = np.full((1, len(EDGES)), label, dtype)
+    losses = tn.binary_cross_entropy(p, y, from_logits=False, reduction="none")
+    expected, slope = as_pytorch(p.numpy().astype(np.float64), y.astype(np.float64))
+    np.testing.assert_allclose(losses.data, expected[0], rtol=2e-3 if dtype == np.float16 else 1e-5, atol=1e-6)
+    losses.astype(np.float64).sum().backward()
+    assert not np.isnan(p.grad).any()
+    if dtype == np.float64:
+        same = (abs(p.numpy() - y) == 1) | (p.numpy() * (1 - p.numpy()) > 1e-12)  # elsewhere PyTorch goes to 0
+        np.testing.assert_allclose(p.grad[same], slope[same], rtol=1e-6)
+        assert np.isfinite(p.grad).all()
+
+
+def test_binary_cross_entropy_of_probabilities_is_that_of_logits():
+    """With first and second derivatives, also against differences."""
+    z, y = np.random.default_rng(0).normal(size=(2, 5)), np.random.default_rng(1).random((2, 5))
+
+    def of_probabilities(z):
+        return tn.binary_cross_entropy(tn.sigmoid(z), y, from_logits=False)
+
+    def of_logits(z):
+        return tn.binary_cross_entropy(z, y)
+
+    for derive in (lambda f: f, tn.grad, tn.hessian):
+        np.testing.assert_allclose(derive(of_probabilities)(z), derive(of_logits)(z), rtol=1e-10, atol=1e-12)
+    p = 0.1 + 0.8 * y
+    assert tn.gradcheck(lambda p: tn.binary_cross_entropy(p, y, from_logits=False), p, order=2)
+    one = np.eye(3)[:, [0, 2]]
+    assert tn.gradcheck(lambda p: tn.cross_entropy(p, one, from_logits=False), p[:, :3].repeat(2, 0)[:3, :2], order=2)
+
+
+@pytest.mark.parametrize("loss", [tn.binary_cross_entropy, tn.cross_entropy])
+def test_logits_are_no_probabilities(loss, raised):
+    assert raised(ValueError, loss, np.array([[0.5, 3.0], [0.5, 0.0]]), np.eye(2), from_logits=False) == (
+        f"{loss.name}: with from_logits=False, the prediction 3.0 at index (0, 1) is not a probability from 0 to 1; "
+        "logits are taken without from_logits=False"
+    )

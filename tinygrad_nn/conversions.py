@@ -138,7 +138,8 @@ def to_array(t: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
 def copied(t: Any, memo: dict[int, Any] | None = None) -> Any:
     """A tensor like this one, with memory of its own."""
     _refuse_copy(t, "deep copy")
-    result = _restored(type(t), np.array(t.value), t.requires_grad, t.name, None if t.grad is None else t.grad.copy())
+    grad = None if t.grad is None else t.grad.copy()
+    result = _restored(type(t), np.array(t.value), t.requires_grad, t.name, grad, t.is_frozen)
     if memo is not None:
         memo[id(t)] = result
     return result
@@ -147,12 +148,14 @@ def copied(t: Any, memo: dict[int, Any] | None = None) -> Any:
 def pickled(t: Any) -> Any:
     """What `pickle` keeps of a tensor."""
     _refuse_copy(t, "pickling")
-    return _restored, (type(t), np.asarray(t.value), t.requires_grad, t.name, t.grad)
+    return _restored, (type(t), np.asarray(t.value), t.requires_grad, t.name, t.grad, t.is_frozen)
 
 
-def _restored(kind: type, value: Any, tracked: bool, name: str | None, grad: Any) -> Any:
-    result = kind(value, tracked, name)
+def _restored(kind: type, value: Any, tracked: bool, name: str | None, grad: Any, frozen: bool = False) -> Any:
+    result = kind(value, tracked or frozen, name)
     result.grad = grad
+    if frozen:
+        result.requires_grad = False
     return result
 
 
@@ -174,10 +177,10 @@ def _refuse_copy(t: Any, what: str) -> None:
         )
 
 
-def array_from(data: Any, dtype: Any = None) -> Any:
-    """A copy of `data` as an array of real numbers: what `tn.tensor` holds."""
+def array_from(data: Any, dtype: Any = None, name: str | None = None) -> Any:
+    """A copy of `data` as an array of real numbers: what `tn.tensor` holds; `name` is what errors call it."""
     data = getattr(data, "_value", data)
-    operands.refuse_kind(data, "tensor", "the data")
+    operands.refuse_kind(data, "tensor", name or "the data")
     if hasattr(type(data), "__array_function__") and not issubclass(type(data), np.ndarray):  # kept as it is
         value: Any = data.copy() if dtype is None else data.astype(dtype)
     else:

@@ -38,8 +38,10 @@ class Training:
     """How layers, training and estimators use an activation or a loss."""
 
     activation: bool | None = None  # may be one; by default every elementwise operation of one argument
+    gives: str = ""  # what its numbers are limited to: "probabilities", "log-probabilities" (≤ 0), "nonnegative"
     initializer: str = "glorot_uniform"  # of the weights before this activation, by its name in `nn.init`
     probabilities: Any = None  # the activation that makes probabilities of the logits that this loss takes
+    takes: str = ""  # what else this loss takes than any numbers: "log-probabilities", "signs" (scores of both signs)
     weighted: Callable | None = None  # (prediction, target, weight) -> two arguments whose loss is weighted by example
 
 

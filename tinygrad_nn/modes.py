@@ -169,9 +169,23 @@ def at_each_replay(function: Callable) -> Callable:
 
 
 class _Switch(contextlib.ContextDecorator):
-    """Base of the context managers that change the mode; they may be nested and reused."""
+    """Base of the context managers that change the mode; they may be nested and reused.
 
-    def __init__(self) -> None:
+    As a decorator it stands with or without parentheses.
+    """
+
+    def __new__(cls, function: Callable | None = None) -> Any:
+        """A context manager, or the function that is decorated without parentheses."""
+        if function is None:
+            return super().__new__(cls)
+        if not callable(function):
+            raise TypeError(
+                f"{cls.__name__} takes no {type(function).__name__}: write `with tn.{cls.__name__}():`, or "
+                f"`@tn.{cls.__name__}` above a function"
+            )
+        return cls()(function)
+
+    def __init__(self, function: Callable | None = None) -> None:
         self._tokens: list[Token[Mode]] = []
 
     def _changed(self, mode: Mode) -> Mode:

@@ -39,8 +39,7 @@ def op(
         `stands_for` (further NumPy functions that this operation carries out when they meet a tensor). Memory: `view`,
         `array_params`. Formula: `precedence`, `associative`, `spell`, `simplify`. Documentation: `summary`,
         `edge_cases`, `part_of`, `example`, `not_live`. Automatic checks: `domain`, `shape`, `variants`, `samples`,
-        `prepare`.
-        Networks: `activation`, `initializer`, `probabilities`, `weighted`.
+        `prepare`. Networks: `activation`, `gives`, `initializer`, `probabilities`, `takes`, `weighted`.
 
     The laws of a rule are in `help(tn.ops)`; the steps to add an operation to the package in `docs/how_it_works.md`.
 
@@ -112,10 +111,11 @@ def _give_method(kind: type, name: str, entry: Any) -> None:
         setattr(kind, name, entry)
 
 
-def implements(*functions: Callable, name: str | None = None, method: bool = True) -> Callable:
+def implements(*functions: Callable, name: str | None = None, method: bool = True, **training: Any) -> Callable:
     """Register a function composed of operations, and the NumPy functions it stands for.
 
-    Labelled arrays and those of other frameworks come to it by their plain values.
+    Labelled arrays and those of other frameworks come to it by their plain values.  `training` are fields of
+    `entry.Training`, of a loss.
     """
 
     def register(function: Callable) -> Callable:
@@ -128,6 +128,7 @@ def implements(*functions: Callable, name: str | None = None, method: bool = Tru
 
         composed = naming(public_name, function)
         composed.method = method  # type: ignore[attr-defined]
+        composed.training = Training(**training)  # type: ignore[attr-defined]
         _register(composed, name or function.__name__, functions)
         return composed
 

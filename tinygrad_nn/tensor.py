@@ -101,9 +101,11 @@ class Tensor(Traced):
     """
 
     __slots__ = (
-        "__weakref__", "_grad", "_origin", "_value", "index", "inputs", "name", "op", "params", "retain", "slots",
-        "tracked", "watch",
+        "__weakref__", "_frozen", "_grad", "_origin", "_value", "index", "inputs", "name", "op", "params", "retain",
+        "slots", "tracked", "watch",
     )  # fmt: skip
+
+    _frozen: bool  # of few tensors, see `requires_grad`
 
     def __init__(
         self, value: Any, tracked: bool = False, name: str | None = None,
@@ -286,7 +288,15 @@ class Tensor(Traced):
             )
         if wanted:
             conversions.check_differentiable(self._value)
-        self.here().tracked = bool(wanted)
+        here = self.here()
+        if here.tracked and not wanted:
+            here._frozen = True  # a slot that all others leave empty
+        here.tracked = bool(wanted)
+
+    @property
+    def is_frozen(self) -> bool:
+        """True for what required a gradient once, and no longer does: a parameter that is left as it is."""
+        return not self.tracked and getattr(self, "_frozen", False)
 
     shape = property(lambda self: self._value.shape, doc="Lengths of the axes.")
     ndim = property(lambda self: self._value.ndim, doc="Number of axes.")
@@ -632,7 +642,7 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None, name: str 
                 f"tn.tensor({label(data, 'data')}.detach(), requires_grad=True) leaves it on purpose"
             )
         return data.astype(data.dtype if dtype is None else dtype).named(name)
-    value = conversions.array_from(data, dtype)
+    value = conversions.array_from(data, dtype, name)
     if requires_grad:
         conversions.check_differentiable(value)
     if type(value) is np.ndarray:

@@ -16,7 +16,7 @@ class Net(nn.Module):
         self.scale = tn.tensor(2.0, requires_grad=True)
         self.branches = [nn.Dense(2, 3, "tanh", rng=0), nn.Dense(2, 3, rng=1)]
         self.heads = {"mean": nn.Dense(3, 1, rng=2), "spread": (nn.Dense(3, 1, bias=False, rng=3),)}
-        self.calls = tn.tensor(0.0)
+        self.register_buffer("calls", 0.0)
         self.note = "neither tensor nor module"
 
     def forward(self, x):
@@ -54,18 +54,70 @@ def test_a_module_that_holds_its_parent_is_walked_once():
     assert sum(1 for _ in net.modules()) == 5
 
 
-def test_freezing_makes_a_parameter_a_buffer():
+def test_a_frozen_parameter_stays_in_the_state():
     layer = nn.Dense(2, 3)
     layer.W.requires_grad = False
-    assert [name for name, _ in layer.named_parameters()] == ["b"]
-    assert list(layer.state_dict()) == ["W", "b"]
+    for twin in (layer, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert [name for name, _ in twin.named_parameters()] == ["b"]
+        assert list(twin.state_dict()) == ["W", "b"]
+        assert list(twin.named_buffers()) == []
+    layer.W.requires_grad = True
+    assert [name for name, _ in layer.named_parameters()] == ["W", "b"]
 
 
-def test_results_kept_as_attributes_are_no_state():
+def kept(layer, X):
+    """Whatever a module may keep of its own results: recorded, without history, in containers."""
+    layer.recorded = layer(X)
+    with tn.no_grad():
+        layer.unrecorded = layer(X)
+    layer.several = [layer.recorded.detach(), {"X": tn.tensor(X)}]
+
+
+def test_what_is_kept_as_an_attribute_is_no_state():
     layer = nn.Dense(2, 3)
-    layer.last = layer(np.zeros((2, 1)))
+    kept(layer, np.zeros((2, 1)))
     assert list(layer.state_dict()) == ["W", "b"]
     assert len(list(layer.parameters())) == 2
+    layer.load_state_dict(nn.Dense(2, 3).state_dict())
+
+
+class Counting(nn.Module):
+    def __init__(self):
+        self.register_buffer("calls", 0.0)
+        self.register_buffer("extremes", {"low": np.zeros(2), "high": None})
+        self.W = tn.tensor([1.0, 1.0], requires_grad=True)
+
+    def forward(self, x):
+        self.calls = self.calls + 1
+        return self.W * x
+
+
+def test_buffers_are_declared_and_stay_so():
+    model = Counting()
+    model(np.ones(2))
+    assert [name for name, _ in model.named_buffers()] == ["calls", "extremes.low"]
+    assert model.state_dict()["calls"] == 1
+    assert [name for name, _ in model.named_parameters()] == ["W"]
+    twin = copy.deepcopy(model)
+    twin(np.ones(2))
+    assert (twin.state_dict()["calls"], model.state_dict()["calls"]) == (2, 1)
+    assert [name for name, _ in nn.BatchNorm(2).named_buffers()] == ["running_mean", "running_var"]
+
+
+def test_a_buffer_is_made_of_numbers_without_a_gradient(raised):
+    model = Counting()
+    assert raised(TypeError, setattr, model, "calls", model(np.ones(2)).sum()) == (
+        "Counting.calls is a buffer, and the result of sum in its place would be missing from the state: "
+        "compute its next value within tn.no_grad(), or take .detach() of it"
+    )
+    assert "a tensor that requires a gradient in its place" in raised(
+        TypeError, model.register_buffer, "calls", tn.tensor(1.0, requires_grad=True)
+    )
+    assert raised(TypeError, model.register_buffer, 3, 1.0) == (
+        "register_buffer: name=3, expected the name of an attribute"
+    )
+    model.calls = model(np.ones(2)).sum().detach()
+    assert model.state_dict()["calls"] == 2
 
 
 def test_state_goes_from_one_model_to_another_bitwise():
@@ -133,8 +185,9 @@ def test_zero_grad():
     net = Net()
     sum(y.sum() for y in net(np.ones((2, 4)))).backward()
     assert all(p.grad is not None for p in net.parameters())
+    net.scale.requires_grad = False
     net.zero_grad()
-    assert all(p.grad is None for p in net.parameters())
+    assert all(p.grad is None for p in (*net.parameters(), net.scale))
 
 
 def test_forward_is_asked_for(raised):
@@ -258,7 +311,10 @@ def test_two_tensors_of_one_path_are_refused_by_name():
 
     class Dotted(nn.Module):
         def __init__(self):
-            self.parts = {"a.b": tn.tensor([1.0], requires_grad=True), "a": {"b": tn.tensor([2.0, 3.0])}}
+            self.parts = {
+                "a.b": tn.tensor([1.0], requires_grad=True),
+                "a": {"b": tn.tensor([2.0, 3.0], requires_grad=True)},
+            }
 
     with pytest.raises(ValueError, match="two tensors") as refused:
         Dotted().state_dict()
@@ -275,7 +331,8 @@ class Tied(nn.Module):
 
     def __init__(self):
         self.W = tn.tensor(np.full((2, 2), 2.0), requires_grad=True)
-        self.more = {"again": (self.W, tn.tensor([1.0, 1.0]))}
+        self.register_buffer("ones", [1.0, 1.0])
+        self.more = {"again": (self.W, self.ones)}
         self.layer = nn.Dense(2, 1, rng=np.random.default_rng(0))
 
     def forward(self, x):

@@ -243,3 +243,47 @@ def test_importing_the_room_loads_no_scipy():
     code = "import sys, tinygrad_nn.optim, tinygrad_nn.nn; print(any(m.startswith('scipy') for m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("method", ["Nelder-Mead", "BFGS", "L-BFGS-B", "Newton-CG", "trust-exact", "COBYLA"])
+@pytest.mark.parametrize("inner", ["gradients", "grad", "hessian"])
+def test_a_loss_that_takes_derivatives_itself(method, inner):
+    """Where the slope of (w − 1)⁴ and its curvature vanish, as a physics-informed network has them in its loss."""
+    w = tn.tensor([3.0, -2.0], requires_grad=True)
+
+    def energy(x):
+        return ((x - 1) ** 4).sum()
+
+    def loss():
+        if inner == "gradients":
+            slope = tn.gradients(energy(w), [w], create_graph=True)[0]
+        elif inner == "grad":
+            slope = tn.grad(energy)(w)
+        else:
+            slope = tn.hessian(energy)(w).sum(axis=0)
+        return (slope * slope).sum()
+
+    before = loss().item()
+    tn.optim.minimize(loss, [w], method=method, options={"maxiter": 100})
+    assert loss().item() < before * 1e-3
+
+
+def test_a_constraint_that_takes_derivatives_itself():
+    w = tn.tensor([3.0], requires_grad=True)
+    slope = {"type": "ineq", "fun": lambda: tn.gradients((w * w).sum(), [w], create_graph=True)[0] - 1}
+    tn.optim.minimize(lambda: (w * w).sum(), [w], method="SLSQP", constraints=slope)
+    assert w.item() == pytest.approx(0.5)
+
+
+def test_parameters_that_cannot_be_minimised_over(raised):
+    w = tn.tensor([3.0], requires_grad=True, name="w")
+    w.requires_grad = False
+    assert raised(ValueError, tn.optim.minimize, lambda: (w * w).sum(), [w]) == (
+        "minimize: w of shape (1,) does not require a gradient or was computed: expected tensors you made with "
+        "requires_grad=True; leave out what is frozen"
+    )
+    assert "minimize: parameter 0 is of type float" in raised(TypeError, tn.optim.minimize, lambda: 0, [1.0])
+    assert "minimize: there are no parameters" in raised(ValueError, tn.optim.minimize, lambda: 0, [])
+    assert "there is no method None; expected one of Nelder-Mead" in raised(
+        ValueError, tn.optim.minimize, lambda: 0, [w], method=None
+    )

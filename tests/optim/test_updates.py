@@ -253,3 +253,67 @@ def test_compiled_steps_with_and_without_a_gradient():
         assert eager.fused is other.fused
         for p, q in zip(ps, qs, strict=True):
             np.testing.assert_array_equal(p.value, q.value)
+
+
+# --- what is frozen stays as it is ------------------------------------------------------------------------------------
+
+EVERY = [
+    k for k in map(vars(tn.optim).get, tn.optim.__all__) if isinstance(k, type) and issubclass(k, tn.optim.Optimizer)
+]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("kind", [k for k in EVERY if k is not tn.optim.Optimizer], ids=lambda k: k.__name__)
+def test_a_parameter_frozen_in_mid_training_stays_where_it_is(kind, compiled):
+    """Its last gradient is still there, its momentum too, and neither moves it; afterwards it goes on."""
+    w, v = (tn.tensor([1.0, -2.0], requires_grad=True, name=name) for name in "wv")
+    optimizer = kind([w, v], **({"momentum": 0.9} if kind is tn.optim.SGD else {}))
+
+    def cost():
+        return (w * w).sum() + (v * v * w * w).sum()
+
+    def eager():
+        if optimizer.needs_loss:
+            optimizer.step(cost)
+        else:
+            v.grad = None  # and not that of w, as in a loop that forgets the gradients of what is trained
+            cost().backward()
+            optimizer.step()
+
+    step = tn.compile(eager) if compiled and not optimizer.needs_loss else eager
+    for _ in range(3):
+        step()
+    w.requires_grad = False
+    frozen, other = w.numpy(), v.numpy()
+    for _ in range(3):
+        step()
+    np.testing.assert_array_equal(w.numpy(), frozen)
+    assert (v.numpy() != other).all()
+    w.requires_grad, w.grad = True, None
+    for _ in range(3):
+        step()
+    assert (w.numpy() != frozen).all()
+
+
+def test_a_frozen_parameter_does_not_count_for_clipping():
+    w, v = (tn.tensor([3.0], requires_grad=True) for _ in range(2))
+    w.grad, v.grad = np.array([1e9]), np.array([4.0])
+    w.requires_grad = False
+    assert tn.optim.clip_grad_norm_([w, v], 1.0) == 4
+    assert w.grad == 1e9
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("kind", [k for k in EVERY if k is not tn.optim.Optimizer], ids=lambda k: k.__name__)
+def test_float16_stays_finite_and_learns(kind, compiled):
+    """Its squares, and eps = 1e-8, would be 0: rule and state work in float32."""
+    X = np.random.default_rng(0).normal(size=(2, 40)).astype(np.float16)
+    Y = (X[:1] * 0.01).astype(np.float16)
+    model = tn.nn.Sequential(tn.nn.Dense(2, 4, "tanh", rng=0, dtype=np.float16), tn.nn.Dense(4, 1, rng=1, dtype="f2"))
+    optimizer = kind(model.parameters(), **({"lr": 0.05} if kind in (tn.optim.SGD, tn.optim.IDBD) else {}))
+    replay = compiled and not optimizer.needs_loss
+    history = tn.fit(model, tn.mse, optimizer, (X, Y), 30, batch_size=20, rng=0, compile=replay)
+    assert {p.dtype for p in model.parameters()} == {np.dtype(np.float16)}
+    assert all(np.isfinite(p.numpy()).all() for p in model.parameters())
+    assert all(np.isfinite(a).all() and a.dtype != np.float16 for s in optimizer.state for a in s.values())
+    assert history.loss[-1] < history.loss[0]

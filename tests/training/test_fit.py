@@ -129,10 +129,10 @@ def test_arguments_that_do_not_fit(start, network, moons, raised):
         ),
         (ValueError, {"monitor": "validation_loss"}, "is not measured; there is loss, and with validation= those on"),
         (TypeError, {"callbacks": [3]}, "a callback of type int can neither be called nor has it on_epoch_end(epoch,"),
-        (TypeError, {"epochs": 1.5}, "float"),
-        (ValueError, {"patience": 0}, "patience=0, expected more than 0; leave it out to do without"),
-        (ValueError, {"clip": -1.0}, "clip=-1.0, expected more than 0"),
-        (ValueError, {"schedule_per": "step"}, "schedule_per='step', expected 'epoch' or 'batch'"),
+        (TypeError, {"epochs": 1.5}, "epochs=1.5, expected an int of at least 0"),
+        (ValueError, {"patience": 0}, "patience=0, expected an int of at least 1 or None"),
+        (ValueError, {"clip": -1.0}, "clip=-1.0, expected a finite number above 0 or None"),
+        (ValueError, {"schedule_per": "step"}, "schedule_per='step', expected None, 'epoch' or 'batch'"),
     ]:
         assert text in raised(error, tn.fit, **{**good, **wrong})
 

@@ -177,3 +177,98 @@ def test_only_regular_files_are_replaced_or_read(tmp_path, network, raised, link
         assert "is no regular file" in raised(OSError, checkpoint.read, path)
         assert (os.stat(place).st_ino, os.stat(place).st_mode) == (before.st_ino, before.st_mode)
     assert not any(path.name.endswith(".tmp") for path in tmp_path.iterdir())
+
+
+# --- tied weights, shared layers --------------------------------------------------------------------------------------
+
+
+def tied_weight():
+    model = tn.nn.Sequential(tn.nn.Dense(3, 3, "tanh", rng=0), tn.nn.Dense(3, 3, rng=1))
+    model[1].W = model[0].W
+    return model
+
+
+def tied_frozen():
+    model = tied_weight()
+    model[0].W.requires_grad = False
+    return model
+
+
+def shared_layer():
+    layer = tn.nn.Dense(3, 3, "tanh", rng=0)
+    return tn.nn.Sequential(layer, tn.nn.Dropout(0.1, rng=0), layer, tn.nn.Dense(3, 3, rng=1), layer)
+
+
+def shared_with_buffers():
+    norm, drop = tn.nn.BatchNorm(3), tn.nn.Dropout(0.2, rng=0)
+    block = tn.nn.Residual(tn.nn.Dense(3, 3, "tanh", rng=0), norm, drop)
+    return tn.nn.Sequential(block, norm, tn.nn.Dense(3, 3, rng=1), drop, block)
+
+
+def many_times():
+    layer = tn.nn.Dense(3, 3, "tanh", rng=0)
+    return tn.nn.Sequential(*[layer] * 60)
+
+
+TIED = [tied_weight, tied_frozen, shared_layer, shared_with_buffers, many_times]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+@pytest.mark.parametrize("make", TIED)
+def test_tied_weights_come_back_tied(tmp_path, make, suffix):
+    """And train on as before: what is one tensor has one gradient, and one state of the optimiser."""
+    model = make()
+    optimizer, X = tn.optim.Adam(model.parameters(), 0.01), np.random.default_rng(0).normal(size=(3, 8))
+
+    def step(model, optimizer):
+        optimizer.zero_grad()
+        tn.mse(model(X), X).backward()
+        optimizer.step()
+
+    step(model, optimizer)
+    copy, its_optimizer = tn.nn.load(model.save(tmp_path / f"m{suffix}", optimizer))
+    assert copy.tied() == model.tied() != []
+    assert [name for name, _ in copy.named_tensors()] == [name for name, _ in model.named_tensors()]
+    into = make().load(tmp_path / f"m{suffix}")
+    for _ in range(2):
+        step(model, optimizer)
+        step(copy, its_optimizer)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(copy.state_dict()[name], value)
+    assert into.tied() == model.tied()
+
+
+def test_what_is_tied_in_one_and_not_in_the_other_is_refused(tmp_path, raised):
+    tied_weight().save(tmp_path / "tied")
+    apart = tn.nn.Sequential(tn.nn.Dense(3, 3, "tanh"), tn.nn.Dense(3, 3))
+    before = apart.state_dict()
+    text = raised(checkpoint.CheckpointError, apart.load, tmp_path / "tied")
+    assert (
+        "belongs to another model: layers.0.W and layers.1.W are tied in the file, apart here; make the model" in text
+    )
+    assert all(np.array_equal(before[k], v) for k, v in apart.state_dict().items())
+    apart.save(tmp_path / "apart")
+    assert "are apart in the file, tied here" in raised(
+        checkpoint.CheckpointError, tied_weight().load, tmp_path / "apart"
+    )
+
+
+def test_a_file_without_ties_is_as_it_ever_was(tmp_path):
+    path = tn.nn.Dense(2, 2).save(tmp_path / "m.safetensors")
+    assert b"tied" not in path.read_bytes()
+
+
+def test_ties_of_a_file_cannot_fill_the_memory(tmp_path, monkeypatch, raised):
+    """What a file says is tied is made once for each place; no file makes much more than it holds."""
+    model = tied_weight()
+    monkeypatch.setattr(type(model), "tied", lambda self: [["layers.0.W", *["layers.1.W"] * 1000]])
+    model.save(tmp_path / "m")
+    monkeypatch.undo()
+    assert "its tied weights are 9,000 numbers in a model of 15" in raised(
+        checkpoint.CheckpointError, tn.nn.load, tmp_path / "m"
+    )
+    for wrong in ([["layers.0.W", "layers.7.W"]], [["layers.0.W", "layers.1.b"]]):
+        monkeypatch.setattr(type(model), "tied", lambda self, wrong=wrong: wrong)
+        model.save(tmp_path / "m")
+        monkeypatch.undo()
+        raised(checkpoint.CheckpointError, tn.nn.load, tmp_path / "m")

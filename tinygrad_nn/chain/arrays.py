@@ -17,6 +17,7 @@ from tinygrad_nn.chain.graph import Edge, PathGraph, Step, combined, sweep
 from tinygrad_nn.chain.path import PathsLeftOut
 from tinygrad_nn.chain.scaled import Scaled
 from tinygrad_nn.chain.sums import PathSum, within_one
+from tinygrad_nn.ops.reductions import vector_norm
 
 __all__ = ["ArrayPathSum"]
 
@@ -66,7 +67,7 @@ class ArrayPathSum(PathSum):
     def _listed(self) -> list[tuple[tuple[Edge, ...], Any, float]]:
         """At most `limit` paths with their norms, largest first."""
         first = itertools.islice(self._depth_first(), self.limit)
-        found = [(edges, value, float(np.linalg.norm(np.ravel(value)))) for edges, value in first]
+        found = [(edges, value, float(vector_norm(np.ravel(value)))) for edges, value in first]
         return sorted(found, key=lambda path: scaled.log(math.frexp(path[2])), reverse=True)
 
     @cached_property
@@ -76,7 +77,7 @@ class ArrayPathSum(PathSum):
     @property
     def cancellation(self) -> float:
         """1 − ‖Σp‖ / Σ‖p‖."""
-        return within_one(1 - float(np.linalg.norm(np.ravel(self.gradient))) / self.mass) if self.mass else 0.0
+        return within_one(1 - float(vector_norm(np.ravel(self.gradient))) / self.mass) if self.mass else 0.0
 
     def coverage(self, k: int) -> float:
         """The part of the mass that the k largest paths hold, from 0 to 1."""

@@ -51,6 +51,7 @@ def save(path: str | os.PathLike, model: Any, optimizer: Any = None, extra: Any 
             "state": optimizer.state_dict(),
         },
         extra=extra,
+        tied=model.tied(),
     )
     return write(path, record)
 
@@ -111,6 +112,7 @@ def load_into(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:
     with refusing(path):
         if mine is not None and found.architecture is not None:
             refuse_difference(path, found.architecture, mine)
+        _refuse_other_ties(path, found.tied, model.tied())
         refuse_difference(path, described(found.state), shapes)
         generators = [(entry["of"], generator_of(entry["state"])) for entry in found.generators]
         refuse_difference(path, _drawing(of for of, _ in generators), drawing)
@@ -132,6 +134,18 @@ def load_into(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:
             shared = rng
         for name in of:
             modules[name].rng = shared
+
+
+def _refuse_other_ties(path: Any, theirs: list[list[str]], mine: list[list[str]]) -> None:
+    """CheckpointError for what is one tensor or part in the file and several here, or the other way round."""
+    for paths in theirs + mine:
+        if (paths in theirs) != (paths in mine):
+            first, *others = paths
+            a, b = ("tied", "apart") if paths in theirs else ("apart", "tied")
+            raise CheckpointError(
+                f"{path} belongs to another model: {first} and {', '.join(others)} are {a} in the file, {b} here; "
+                f"make the model with them {a}, or take the model of the file by tn.nn.load(path)"
+            )
 
 
 def _drawing(shared: Iterable[list[str]]) -> dict[str, str]:

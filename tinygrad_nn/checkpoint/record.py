@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ class Checkpoint:
     `state` are parameters and buffers by name, `trained` the names of those that require a gradient, `modes` says of
     each module by name (the model is "") whether it was in training mode.  `architecture` is the model's `config()`, or
     None, and then `reason` says why.  `generators` are the states of its random generators, `optimizer` is the
-    optimiser's or None, and `extra` is what the caller added.
+    optimiser's or None, and `extra` is what the caller added.  `tied` has the paths of each tensor or part that the
+    model holds at several places; the first is its name.
     """
 
     state: dict[str, np.ndarray]
@@ -40,6 +41,7 @@ class Checkpoint:
     generators: list[dict[str, Any]]
     optimizer: dict[str, Any] | None
     extra: Any
+    tied: list[list[str]] = field(default_factory=list)
 
     def __repr__(self) -> str:
         numbers = sum(a.size for a in self.state.values())
@@ -78,7 +80,7 @@ def write(path: str | os.PathLike, record: Checkpoint) -> Path:
     path = with_suffix(path)
     compose, _ = FORMATS[path.suffix]
     arrays: dict[str, np.ndarray] = {}
-    content = {field.name: getattr(record, field.name) for field in fields(record)}
+    content = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "tied" or record.tied}
     text = json.dumps(split(content, "", arrays))
     labels = {"tinygrad_nn": VERSION, "checksum": checksum(text, arrays), "content": text}
     write_whole(path, compose(json.dumps(labels), arrays))
@@ -128,10 +130,12 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "generators": lambda x: _is_list(x, lambda g: _is_dict(g["state"]) and g["of"] and _is_list(g["of"], _is_text)),
     "optimizer": lambda x: x is None or _is_optimizer(x),
     "extra": lambda x: True,
+    "tied": lambda x: _is_list(x, lambda paths: _is_list(paths, _is_text) and len(paths) > 1),
 }
 
 
 def _checked(content: dict[str, Any]) -> Checkpoint:
+    content.setdefault("tied", [])  # as files of models without, and those of earlier releases, do not have it
     for name, fits in _FIELDS.items():
         if not fits(content[name]):
             raise ValueError(f"its part {name!r} is not what it should be")

@@ -419,7 +419,8 @@ class Trace(Interpreter):
         for tensor, gradient in gradients:
             tensor._grad = gradient
         for tensor, stand_in in self.stand_ins.values():
-            tensor.tracked = stand_in.tracked
+            if tensor.tracked is not stand_in.tracked:
+                tensor._frozen, tensor.tracked = tensor.tracked, stand_in.tracked
 
     def publish(self) -> None:
         """Let what is called for what it does see tensors as the step has left them so far."""

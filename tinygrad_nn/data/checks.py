@@ -24,6 +24,8 @@ def numeric_array(value: object, name: str, caller: str) -> Array:
     if not isinstance(value, np.ndarray):
         if hasattr(value, "columns"):
             hint = f"tn.data.from_rows({name}) turns a frame into columns"
+        elif hasattr(value, "toarray"):
+            hint = f"{name}.toarray() makes a dense one of a sparse matrix"
         elif hasattr(value, "numpy"):
             hint = f"give {name}.numpy()"
         else:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
+
+import numpy as np
 
 from tinygrad_nn import checkpoint, optim
 from tinygrad_nn.allowance import allowance
@@ -15,16 +17,21 @@ from tinygrad_nn.nn.dense import Activation, Dense
 from tinygrad_nn.nn.dropout import Dropout
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.normalization import BatchNorm, LayerNorm
+from tinygrad_nn.nn.stateless import tie
 
 __all__ = ["build", "load"]
+
+_COPIES = 16  # so many times the numbers of a file may be made for its tied weights, which are one afterwards
 
 _LAYERS: dict[str, Callable[..., Module]] = {
     layer.__name__: layer for layer in (Activation, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential)
 }
 
 
-def build(config: dict[str, Any]) -> Module:
+def build(config: dict[str, Any], *, without: Collection[str] = (), path: str = "") -> Module:
     """The module of this configuration, with fresh parameters: the way back from `Module.config()`.
+
+    At the paths in `without`, which are below `path`, stands an identity: a part that is elsewhere already.
 
     Raises ValueError for a type that is not a layer of this package: no other name is ever looked up.
 
@@ -36,8 +43,12 @@ def build(config: dict[str, Any]) -> Module:
     kind = settings.pop("type", None)
     if kind not in _LAYERS:
         raise ValueError(f"build: there is no layer of type {kind!r}; expected one of {', '.join(_LAYERS)}")
-    inner = settings.pop("layers", ())
-    return _LAYERS[kind](*map(build, inner), **settings)
+    if path and path in without:
+        return Activation("identity")
+    inner, before = settings.pop("layers", ()), f"{path}." * bool(path)
+    paths = [f"{before}f" if kind == "Residual" else f"{before}layers.{i}" for i in range(len(inner))]
+    layers = [build(layer, without=without, path=at) for layer, at in zip(inner, paths, strict=True)]
+    return _LAYERS[kind](*layers, **settings)
 
 
 def load(path: str | os.PathLike) -> Any:
@@ -57,8 +68,7 @@ def load(path: str | os.PathLike) -> Any:
             f"{path} does not say how to rebuild its model ({found.reason}); model.load(path) fills one that you make"
         )
     with checkpoint.refusing(path, "cannot be rebuilt here: {}"):
-        with allowance(found.state):
-            model = build(found.architecture)
+        model = _tied_as(found)
         if found.optimizer is None:
             optimizer = None
         else:
@@ -66,6 +76,23 @@ def load(path: str | os.PathLike) -> Any:
                 optimizer = _optimizer(found.optimizer, dict(model.named_tensors()))
     checkpoint.load_into(path, found, model, optimizer)
     return (model, optimizer) if optimizer else model
+
+
+def _tied_as(found: checkpoint.Checkpoint) -> Module:
+    """The model of a file, with its tied weights and shared parts; a file cannot make it much larger than itself."""
+    assert found.architecture is not None
+    size = sum(array.size for array in found.state.values())
+    tensors = {paths[0]: paths[1:] for paths in found.tied if paths[0] in found.state}
+    copies = sum(found.state[name].size * len(others) for name, others in tensors.items())
+    if copies > _COPIES * size:
+        raise ValueError(
+            f"its tied weights are {copies:,} numbers in a model of {size:,}; make it, and model.load(path)"
+        )
+    parts = [paths for paths in found.tied if paths[0] not in found.state]
+    with allowance([found.state, [np.broadcast_to(0, copies)]]):
+        model = build(found.architecture, without={path for paths in parts for path in paths[1:]})
+    tie(model, found.tied)
+    return model
 
 
 def _optimizer(saved: dict[str, Any], tensors: dict[str, Any]) -> optim.Optimizer:

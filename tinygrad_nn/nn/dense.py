@@ -36,7 +36,7 @@ def _find_activation(given: str | Activate | None, caller: str) -> Activate | No
         return None
     if callable(given) and not isinstance(given, Op):
         return given
-    entry = given if isinstance(given, Op) else BY_NAME.get(given)
+    entry = given if isinstance(given, Op) else BY_NAME.get(given) if isinstance(given, str) else None
     if not _may_activate(entry):
         names = sorted(name for name, e in BY_NAME.items() if _may_activate(e) and not name.startswith("_"))
         near = difflib.get_close_matches(str(given).lower(), names, n=1)

@@ -14,8 +14,9 @@ from tinygrad_nn import checkpoint, notebook, tree
 from tinygrad_nn.conversions import refuse_recorded
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.modes import MODE
+from tinygrad_nn.nn.members import described, is_buffer, is_parameter, is_several, was_parameter
 from tinygrad_nn.nn.report import Report, Row, report
-from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["Module", "assign"]
 
@@ -25,16 +26,6 @@ def _members(module: Module) -> Iterator[tuple[str, Any]]:
     for path, value in tree.leaves_with_path(vars(module)):
         if isinstance(value, (Tensor, Module)):
             yield ".".join([str(key) for key in path]), value
-
-
-def _is_parameter(member: Any) -> bool:
-    return isinstance(member, Tensor) and member.tracked and member.op is None
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"the result of {value.op.name}" if value.op else "a tensor that requires no gradient"
-    return f"a value of type {type(value).__name__}"
 
 
 def assign(buffer: Tensor, new: Tensor) -> None:
@@ -47,8 +38,10 @@ class Module:
     """A part of a network: make a subclass, hold tensors and modules as attributes, and define `forward`.
 
     Whatever an attribute holds is found, in the order of assignment, also in lists, tuples and dicts, and once if it is
-    shared: a tensor with ``requires_grad=True`` is a parameter, another one a buffer (part of the state, not trained),
-    a module is a part.  A tensor's name is the path that leads to it: ``"layers.0.W"`` is ``model.layers[0].W``.
+    shared: a tensor with ``requires_grad=True`` is a parameter, a module is a part.  A tensor's name is the path that
+    leads to it: ``"layers.0.W"`` is ``model.layers[0].W``.  The state is made of the parameters, those that have been
+    frozen (``requires_grad = False``) included, and of the buffers that `register_buffer` declares.  Any other tensor
+    that an attribute holds, such as a result kept for a look at it, is no part of it.
     TypeError for assigning anything but another parameter, or None, over a parameter: optimisers would go on with it.
 
     `training` says how the module works, see `train`.  `Module.changes` counts assignments to attributes of all modules
@@ -71,16 +64,23 @@ class Module:
 
     training: bool = True
     changes: ClassVar[int] = 0
+    _buffers: tuple[str, ...] = ()  # the attributes that hold buffers
 
     def __setattr__(self, name: str, value: Any) -> None:
         old = vars(self).get(name)
         if old is value and isinstance(old, Tensor):  # self.W -= ..., which has changed the tensor itself
             return
-        if _is_parameter(old) and not (value is None or _is_parameter(value)):
+        if is_parameter(old) and not (value is None or is_parameter(value)):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a parameter, and {_described(value)} in its place would not be "
+                f"{type(self).__name__}.{name} is a parameter, and {described(value)} in its place would not be "
                 f"trained: within tn.no_grad(), {name} -= ... or {name}[...] = ... change its value; "
                 f"{name}.requires_grad = False freezes it; del removes it"
+            )
+        if name in self._buffers and not all(map(is_buffer, tree.leaves(value))):
+            wrong = next(leaf for leaf in tree.leaves(value) if not is_buffer(leaf))
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a buffer, and {described(wrong)} in its place would be missing from "
+                f"the state: compute its next value within tn.no_grad(), or take .detach() of it"
             )
         Module.changes += 1
         super().__setattr__(name, value)
@@ -115,19 +115,19 @@ class Module:
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Path and tensor, for all that is trained, each once, in the order of assignment."""
         for path, member in self._everything():
-            if _is_parameter(member):
+            if is_parameter(member):
                 yield path, member
 
     def parameters(self) -> Iterator[Tensor]:
         """All tensors that are trained, each once, in the order of assignment: what an optimiser takes."""
-        return (tensor for _, tensor in self.named_parameters())
+        return (p for _, p in self.named_parameters())
 
     def _everything(self, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
         seen = set() if seen is None else seen
         seen.add(id(self))
         yield path, self
         for name, member in _members(self):
-            if id(member) in seen:
+            if id(member) in seen or not (isinstance(member, Module) or self._is_state(name, member)):
                 continue
             name = f"{path}.{name}" if path else name
             if isinstance(member, Module):
@@ -136,16 +136,67 @@ class Module:
                 seen.add(id(member))
                 yield name, member
 
+    def tied(self) -> list[list[str]]:
+        """The paths of each parameter, buffer or part that is held at several places: tied weights, shared layers."""
+        found: dict[int, list[str]] = {id(self): [""]}
+
+        def walk(module: Module, before: str) -> None:
+            for name, member in _members(module):
+                path, is_part, new = before + name, isinstance(member, Module), id(member) not in found
+                if is_part or module._is_state(name, member):
+                    found.setdefault(id(member), []).append(path)
+                if is_part and new:
+                    walk(member, f"{path}.")
+
+        walk(self, "")
+        return [paths for paths in found.values() if len(paths) > 1 and paths[0]]
+
+    def _is_state(self, path: str, member: Tensor) -> bool:
+        return was_parameter(member) or (member.op is None and path.partition(".")[0] in self._buffers)
+
     # -- state
+
+    def register_buffer(self, name: str, value: Any) -> None:
+        """Hold numbers as an attribute that are part of the state and not trained: a running mean, a count.
+
+        Parameters
+        ----------
+        name : of the attribute.
+        value : an array, a tensor without gradient, or None; or several of these in lists, tuples and dicts.
+
+        A later value of the attribute is part of the state, too.  TypeError for a tensor that requires a gradient.
+
+        >>> import tinygrad_nn as tn
+        >>> class Counting(tn.nn.Module):
+        ...     def __init__(self):
+        ...         self.register_buffer("calls", 0.0)
+        ...
+        ...     def forward(self, x):
+        ...         self.calls += 1
+        ...         return x
+        >>> model = Counting()
+        >>> model(2.0), model.state_dict()
+        (2.0, {'calls': array(1.)})
+        """
+        if not isinstance(name, str) or not name.isidentifier():
+            raise TypeError(f"register_buffer: name={name!r}, expected the name of an attribute")
+        held = tree.map(lambda x: x if x is None or isinstance(x, Tensor) else tensor(x, name=name), value, is_several)
+        if name not in self._buffers:
+            self._buffers = (*self._buffers, name)
+        setattr(self, name, held)
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Path and tensor, for all that is part of the state and was never trained."""
+        return ((path, t) for path, t in self.named_tensors() if not was_parameter(t))
 
     def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Path and tensor, for all parameters and buffers, which together are the state of the module.
 
-        Results of recorded operations that somebody kept as an attribute are neither.  ValueError for two of one path.
+        Other tensors that somebody kept as an attribute are neither.  ValueError for two of one path.
         """
         found: dict[str, Tensor] = {}
         for path, member in self._everything():
-            if isinstance(member, Tensor) and member.op is None:
+            if isinstance(member, Tensor):
                 if path in found:
                     raise ValueError(
                         f"{type(self).__name__}: two tensors, of shapes {found[path].shape} and {member.shape}, have "
@@ -161,7 +212,7 @@ class Module:
         >>> {name: value.shape for name, value in tn.nn.Dense(2, 3).state_dict().items()}
         {'W': (3, 2), 'b': (3, 1)}
         """
-        return {path: np.array(tensor.value) for path, tensor in self.named_tensors()}
+        return {path: np.array(t.value) for path, t in self.named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Write the values of `state` into the parameters and buffers, in their dtype.
@@ -178,18 +229,18 @@ class Module:
                 "make the model as it was when its state was saved"
             )
         values = {}
-        for path, tensor in mine.items():
+        for path, t in mine.items():
             given = state[path]
             refuse_recorded(given, f"{name}.load_state_dict")
             value = np.asarray(given.value if isinstance(given, Tensor) else given)
-            if value.shape != tensor.shape:
-                raise ShapeError(f"{name}.load_state_dict: {path} has shape {tensor.shape}, the state's {value.shape}")
-            if not np.can_cast(value.dtype, tensor.dtype, "same_kind"):
-                raise TypeError(f"{name}.load_state_dict: {path} is {tensor.dtype}, the state's {value.dtype}")
+            if value.shape != t.shape:
+                raise ShapeError(f"{name}.load_state_dict: {path} has shape {t.shape}, the state's {value.shape}")
+            if not np.can_cast(value.dtype, t.dtype, "same_kind"):
+                raise TypeError(f"{name}.load_state_dict: {path} is {t.dtype}, the state's {value.dtype}")
             values[path] = value
-        for path, tensor in mine.items():
-            tensor.value[...] = values[path]
-            tensor.changed()
+        for path, t in mine.items():
+            t.value[...] = values[path]
+            t.changed()
 
     def save(self, path: str | PathLike[str], optimizer: Any = None, extra: Any = None) -> Path:
         """Write the module, and an optimiser if given, to a .safetensors or .npz file; see `checkpoint.save`.
@@ -216,9 +267,10 @@ class Module:
         return self
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
-        for tensor in self.parameters():
-            tensor.grad = None
+        """Forget the gradients of all parameters, frozen ones too, which would otherwise keep a stale one."""
+        for _, member in self._everything():
+            if isinstance(member, Tensor):
+                member.grad = None
 
     # -- two ways of working
 

@@ -104,8 +104,12 @@ class BatchNorm(_Normalization):
         super().__init__(features, eps, affine, dtype, "batchnorm")
         self.momentum = number(momentum, "momentum", "BatchNorm", high=1)
         claim((*self.features, 1), (*self.features, 1))
-        self.running_mean = Tensor(np.zeros((*self.features, 1), self._wide), name="running mean")
-        self.running_var = Tensor(np.ones((*self.features, 1), self._wide), name="running variance")
+        column = (*self.features, 1)
+        self.register_buffer("running_mean", Tensor(np.zeros(column, self._wide), name="running mean"))
+        self.register_buffer("running_var", Tensor(np.ones(column, self._wide), name="running variance"))
+
+    running_mean: Tensor
+    running_var: Tensor
 
     def forward(self, X: Any) -> Tensor:
         """X standardised over its examples, by their statistics in training, by the running ones in prediction."""

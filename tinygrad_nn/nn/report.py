@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_nn import notebook
 from tinygrad_nn.autodiff import gradients, history
 from tinygrad_nn.ops.losses import mse
+from tinygrad_nn.ops.reductions import vector_norm
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Report", "Row", "report"]
@@ -78,7 +79,7 @@ def _without_layer(model: Any, layers: list[Any]) -> list[list[str]]:
 
 
 def _own_parameters(module: Any) -> list[Tensor]:
-    return [t for t in vars(module).values() if isinstance(t, Tensor) and t.tracked]
+    return [t for t in vars(module).values() if isinstance(t, Tensor) and t.tracked and t.is_leaf]
 
 
 def _measure(model: Any, X: Any, Y: Any, loss: Any) -> tuple[dict[Any, Any], dict[Any, Any], str]:
@@ -99,7 +100,7 @@ def _measure(model: Any, X: Any, Y: Any, loss: Any) -> tuple[dict[Any, Any], dic
 
 
 def _norm(array: Any, scale: float = 1.0) -> str:
-    return "" if array is None else f"{scale * float(np.linalg.norm(np.ravel(array))):.4g}"
+    return "" if array is None else f"{scale * float(vector_norm(np.ravel(array))):.4g}"
 
 
 def _aligned(table: list[list[str]]) -> str:

@@ -1,8 +1,8 @@
-"""A module as a function of its parameters."""
+"""A module that holds other tensors than its own: for a call, as a function of its parameters, or tied from then on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.tensor import Tensor, tensor
 
-__all__ = ["functional_call"]
+__all__ = ["functional_call", "tie"]
 
 
 def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -49,17 +49,44 @@ def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, *
         return module(*args, **kwargs)
 
 
-@contextmanager
-def _holding(module: Module, others: dict[int, Tensor]) -> Iterator[None]:
-    """Within it, the module and its parts hold these tensors in the place of those with the given ids."""
+def tie(model: Module, paths: Iterable[Sequence[str]]) -> None:
+    """Let the model hold at all paths of each group what it holds at the first; ValueError for a path that it has not.
+
+    >>> import tinygrad_nn as tn
+    >>> model = tn.nn.Sequential(tn.nn.Dense(2, 2), tn.nn.Dense(2, 2))
+    >>> tie(model, [["layers.0.W", "layers.1.W"]])
+    >>> model[1].W is model[0].W, model.tied()
+    (True, [['layers.0.W', 'layers.1.W']])
+    """
+    for first, *others in paths:
+        held = dict(model._everything())
+        unknown = [path for path in (first, *others) if path not in held]
+        if unknown:
+            raise ValueError(f"{type(model).__name__} has no {unknown[0]}, which is tied")
+        same = held[first]
+        if any(isinstance(held[path], Tensor) and held[path].shape != same.shape for path in others):
+            raise ValueError(f"{', '.join(others)} has another shape than {first}, to which it is tied")
+        _exchange(model, {id(held[path]): same for path in others})
+    Module.changes += 1
+
+
+def _exchange(module: Module, others: Mapping[int, Any]) -> list[tuple[Module, str, Any]]:
+    """Hold these in the place of what has the given ids; returns part, attribute and value before."""
     before = []
     for part in module.modules():
         for name, value in vars(part).items():
             if any(id(leaf) in others for leaf in tree.leaves(value)):
                 before.append((part, name, value))
+    for part, name, value in before:
+        vars(part)[name] = tree.map(lambda leaf: others.get(id(leaf), leaf), value)
+    return before
+
+
+@contextmanager
+def _holding(module: Module, others: dict[int, Tensor]) -> Iterator[None]:
+    """Within it, the module and its parts hold these tensors in the place of those with the given ids."""
+    before = _exchange(module, others)
     try:
-        for part, name, value in before:
-            vars(part)[name] = tree.map(lambda leaf: others.get(id(leaf), leaf), value)
         Module.changes += 1
         yield
     finally:

@@ -47,7 +47,7 @@ ACTIVATION = {"kind": "elementwise", "initializer": "he_uniform"}
 celu         = op(_celu, "celu({x})", lambda g, y, x, alpha=1.0: g * np.where(x > 0, 1.0, y / alpha + 1), name="celu", **ACTIVATION,
                   variants=({"alpha": 0.5}, {}), summary="x, and alpha·(exp(x/alpha) − 1) below 0: smooth for every alpha (Barron 2017)")
 hard_sigmoid = op(_hard_sigmoid, "hard_sigmoid({x})", lambda g, y, x: np.where(np.abs(x) < 3, g / 6, 0.0), name="hard_sigmoid", kind="elementwise",
-                  selects=True, domain=(-5, 5), summary="x/6 + ½ limited to [0, 1]", edge_cases="the gradient at ±3 is 0.")
+                  selects=True, domain=(-5, 5), gives="probabilities", summary="x/6 + ½ limited to [0, 1]", edge_cases="the gradient at ±3 is 0.")
 hard_swish   = op(lambda x: x * _hard_sigmoid(x), "hard_swish({x})", _hard_swish_rule, name="hard_swish", **ACTIVATION, selects=True, domain=(-5, 5),
                   summary="x · hard_sigmoid(x) (Howard et al. 2019)", edge_cases="the gradient at −3 is 0, at 3 it is 1.")
 soft_shrink  = op(_soft_shrink, "soft_shrink({x})", _outside, name="soft_shrink", kind="elementwise", selects=True, variants=({"threshold": 1.1}, {}),

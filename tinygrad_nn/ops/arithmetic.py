@@ -57,7 +57,7 @@ fmod         = op(np.fmod, "fmod({a}, {b})", lambda g, y, a, b: g, lambda g, y, 
 
 # signs, scales and steps
 positive = op(np.positive, "{x}", lambda g, y, x: g, simplify=lambda x: x, summary="x itself, a copy")
-fabs     = op(np.fabs,     "|{x}|", lambda g, y, x: g * np.sign(x), summary="Absolute value", edge_cases="the gradient at 0 is 0.")
+fabs     = op(np.fabs,     "|{x}|", lambda g, y, x: g * np.sign(x), gives="nonnegative", summary="Absolute value", edge_cases="the gradient at 0 is 0.")
 copysign = op(np.copysign, "copysign({x}, {s})", lambda g, y, x, s: g * (np.sign(x) * np.copysign(1.0, s)), lambda g, y, x, s: _flat(g, y),
               domain=(0.3, 2), summary="|x| with the sign of s", edge_cases="the gradient at x = 0 is 0.")
 heaviside = op(np.heaviside, "heaviside({x}, {h})", lambda g, y, x, h: _flat(g, y), lambda g, y, x, h: np.where(x == 0, g, 0.0), selects=True,

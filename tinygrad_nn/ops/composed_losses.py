@@ -14,7 +14,7 @@ from tinygrad_nn.registry import implements
 # --- of log-probabilities ---------------------------------------------------------------------------------------------
 
 
-@implements(method=False)
+@implements(method=False, takes="log-probabilities")
 def nll_loss(log_probabilities, target, *, weight=None, ignore_index=None, reduction="mean"):
     """Negative log-likelihood: 1/N Σₙ −log pₙ[yₙ] of log-probabilities (classes, N) and class labels (N,).
 
@@ -39,7 +39,7 @@ def nll_loss(log_probabilities, target, *, weight=None, ignore_index=None, reduc
     return reduced("nll_loss", minus_product(columns, logs), reduction, n)
 
 
-@implements(method=False)
+@implements(method=False, takes="log-probabilities")
 def kl_div(log_prediction, target, *, log_target=False, reduction="mean"):
     """Kullback-Leibler divergence of columns: 1/N Σₙ Σ p log(p / q), of log q and of p (or log p with `log_target`).
 
@@ -63,7 +63,7 @@ def kl_div(log_prediction, target, *, log_target=False, reduction="mean"):
 # --- of margins -------------------------------------------------------------------------------------------------------
 
 
-@implements(method=False)
+@implements(method=False, takes="signs")
 def hinge_loss(prediction, target, *, margin=1.0, weight=None, reduction="mean"):
     """1/N Σₙ Σ max(0, margin − y·ŷ) of predictions and targets of 1 and −1 (support vector machines).
 

@@ -267,22 +267,23 @@ negative   = op(np.negative, "−{x}", lambda g, y, x: -g, precedence=2,
                 simplify=lambda x: Term(x.text[1:], x.precedence) if x.text.startswith("−") and x.precedence >= 2 else None, summary="Negative")
 reciprocal = op(np.reciprocal, "1/{x}",     lambda g, y, x: -g * y * y,                              precedence=2,
                 summary="Reciprocal", domain=(0.3, 2))
-square     = op(np.square, "{x}²", lambda g, y, x: g * (2 * x), precedence=3, spell=lambda x, arrays: _spell_power(x, "2"), summary="Square")
+square     = op(np.square, "{x}²", lambda g, y, x: g * (2 * x), precedence=3, spell=lambda x, arrays: _spell_power(x, "2"),
+                gives="nonnegative", summary="Square")
 abs        = op(np.absolute,   "|{x}|",     lambda g, y, x: g * np.sign(x), name="abs",
-                summary="Absolute value", edge_cases="the gradient at 0 is 0.")
+                gives="nonnegative", summary="Absolute value", edge_cases="the gradient at 0 is 0.")
 sign       = op(np.sign,       "sign({x})", lambda g, y, x: np.zeros_like(g),
                 summary="Sign", edge_cases="the gradient is 0 everywhere.")
 
 # exponentials, logarithms, roots
-exp        = op(np.exp,        "exp({x})",   lambda g, y, x: g * y,               summary="Exponential")
+exp        = op(np.exp,        "exp({x})",   lambda g, y, x: g * y,               gives="nonnegative", summary="Exponential")
 expm1      = op(np.expm1,      "expm1({x})", lambda g, y, x: g * (y + 1),         summary="exp(x) − 1 without cancellation")
-exp2       = op(np.exp2,       "exp2({x})",  lambda g, y, x: g * (y * LN2),       summary="Power of two")
+exp2       = op(np.exp2,       "exp2({x})",  lambda g, y, x: g * (y * LN2),       gives="nonnegative", summary="Power of two")
 log        = op(np.log,        "log({x})",   lambda g, y, x: g / x,               summary="Natural logarithm", domain=(0.2, 3))
 log1p      = op(np.log1p,      "log1p({x})", lambda g, y, x: g / (1 + x),         summary="log(1 + x) without cancellation", domain=(-0.7, 2))
 log2       = op(np.log2,       "log2({x})",  lambda g, y, x: g / (x * LN2),       summary="Logarithm to base 2", domain=(0.2, 3))
 log10      = op(np.log10,      "log10({x})", lambda g, y, x: g / (x * LN10),      summary="Logarithm to base 10", domain=(0.2, 3))
 sqrt       = op(np.sqrt,       "√{x}",       lambda g, y, x: g / (2 * y), domain=(0.2, 3), precedence=3,
-                summary="Square root", edge_cases="the gradient at 0 is ∞.")
+                gives="nonnegative", summary="Square root", edge_cases="the gradient at 0 is ∞.")
 cbrt       = op(np.cbrt,       "∛{x}",       lambda g, y, x: g / (3 * (y * y)), domain=(0.2, 3), precedence=3,
                 summary="Cube root", edge_cases="the gradient at 0 is ∞.")
 logaddexp  = op(_logaddexp,    "logaddexp({a}, {b})", lambda g, y, a, b: g * share(a, b), lambda g, y, a, b: g * share(b, a), name="logaddexp",
@@ -293,14 +294,15 @@ sin        = op(np.sin,        "sin({x})",     lambda g, y, x: g * np.cos(x),   
 cos        = op(np.cos,        "cos({x})",     lambda g, y, x: -g * np.sin(x),                   summary="Cosine")
 tan        = op(np.tan,        "tan({x})",     lambda g, y, x: g * (1 + y * y),                  summary="Tangent", domain=(-1, 1))
 arcsin     = op(np.arcsin,     "arcsin({x})",  lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)),   summary="Inverse sine", domain=(-0.8, 0.8))
-arccos     = op(np.arccos,     "arccos({x})",  lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)),  summary="Inverse cosine", domain=(-0.8, 0.8))
+arccos     = op(np.arccos,     "arccos({x})",  lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)),  domain=(-0.8, 0.8),
+                gives="nonnegative", summary="Inverse cosine")
 arctan     = op(np.arctan,     "arctan({x})",  lambda g, y, x: g / (1 + x * x),                  summary="Inverse tangent")
 sinh       = op(np.sinh,       "sinh({x})",    lambda g, y, x: g * np.cosh(x),                   summary="Hyperbolic sine")
-cosh       = op(np.cosh,       "cosh({x})",    lambda g, y, x: g * np.sinh(x),                   summary="Hyperbolic cosine")
+cosh       = op(np.cosh,       "cosh({x})",    lambda g, y, x: g * np.sinh(x),                   gives="nonnegative", summary="Hyperbolic cosine")
 tanh       = op(np.tanh,       "tanh({x})",    lambda g, y, x: g * (1 - y * y),                  summary="Hyperbolic tangent")
 arcsinh    = op(np.arcsinh,    "arcsinh({x})", lambda g, y, x: g / np.hypot(x, 1.0),             summary="Inverse hyperbolic sine")
 arccosh    = op(np.arccosh,    "arccosh({x})", lambda g, y, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)),
-                summary="Inverse hyperbolic cosine", domain=(1.2, 3))
+                gives="nonnegative", summary="Inverse hyperbolic cosine", domain=(1.2, 3))
 arctanh    = op(np.arctanh,    "arctanh({x})", lambda g, y, x: g / ((1 - x) * (1 + x)),          summary="Inverse hyperbolic tangent",
                 domain=(-0.8, 0.8))
 hypot      = op(np.hypot,      "hypot({a}, {b})",   lambda g, y, a, b: _slope_of_length(g, y, a), lambda g, y, a, b: _slope_of_length(g, y, b),
@@ -329,14 +331,14 @@ clip       = op(np.clip, "clip({x}, {min}, {max})", _within,
 
 # activations
 sigmoid     = op(_sigmoid,     "σ({x})",            lambda g, y, x: g * (y * (1 - y)), name="sigmoid", kind="elementwise",
-                 summary="Logistic function 1/(1 + exp(−x)), stable")
+                 gives="probabilities", summary="Logistic function 1/(1 + exp(−x)), stable")
 log_sigmoid = op(lambda x: -_softplus(-as_real(x)), "log σ({x})", lambda g, y, x: g * sigmoid(-x), name="log_sigmoid", kind="elementwise",
-                 summary="log σ(x), stable")
+                 gives="log-probabilities", summary="log σ(x), stable")
 softplus    = op(_softplus,    "softplus({x})",     lambda g, y, x: g * sigmoid(x), name="softplus", kind="elementwise", initializer="he_uniform",
                  further=_softplus_further,
-                 summary="log(1 + exp(x)), stable")
+                 gives="nonnegative", summary="log(1 + exp(x)), stable")
 relu        = op(_relu, "relu({x})", lambda g, y, x: g * (y > 0), name="relu", kind="elementwise", selects=True,
-                 initializer="he_uniform", summary="Rectified linear unit max(x, 0)", edge_cases="the gradient at 0 is 0.")
+                 initializer="he_uniform", gives="nonnegative", summary="Rectified linear unit max(x, 0)", edge_cases="the gradient at 0 is 0.")
 leaky_relu  = op(lambda x, negative_slope=0.01: np.where(np.greater(x, 0), x, np.multiply(negative_slope, x)), "leaky_relu({x})",
                  lambda g, y, x, negative_slope=0.01: np.where(x > 0, g, g * negative_slope), name="leaky_relu", kind="elementwise",
                  initializer="he_uniform", variants=({"negative_slope": 0.3}, {}), summary="x, and negative_slope·x below 0",

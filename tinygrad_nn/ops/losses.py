@@ -14,6 +14,7 @@ from tinygrad_nn.ops.targets import (
     are_labels,
     check_equal,
     check_probabilities,
+    check_within,
     examples,
     label_columns,
     minus_product,
@@ -119,6 +120,21 @@ def _probable(rng):
     return [((rng.normal(size=s), rng.random(size=s) * 0.8 + 0.1), {}) for s in shapes]
 
 
+# --- of probabilities ------------------------------------------------------------------------------------------------
+
+
+def _log_probability(p):
+    """The logarithm, but not below −100, as in PyTorch: a wrong prediction that is certain has a finite cost."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.maximum(np.log(as_real(p)), -100.0)
+
+
+def _log_complement(p):
+    """log(1 − p) in the same way."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.maximum(np.log1p(-as_real(p)), -100.0)
+
+
 # --- derivatives -----------------------------------------------------------------------------------------------------
 
 
@@ -174,11 +190,6 @@ def _huber_further(prediction, target, delta=1.0, *, weight=None, reduction="mea
     return _of_errors(huber_loss, prediction, target, weight, reduction, of_error)
 
 
-def _log(p, wanted):
-    """The logarithm where it is wanted, else 0."""
-    return np.log(np.where(wanted, p, 1.0))
-
-
 def _cross_entropy_further(
     logits, target, *, weight=None, ignore_index=None, label_smoothing=0.0, from_logits=True, reduction="mean"
 ):
@@ -187,12 +198,14 @@ def _cross_entropy_further(
     weight : of each class (classes,); the mean divides by the weights of the labels, as in PyTorch.
     ignore_index : a label that does not count; the mean is over the others, and 0 where there are none.
     label_smoothing : the share of each target that is spread over all classes (Szegedy et al. 2016).
-    from_logits : False where `logits` are probabilities already.
+    from_logits : False where `logits` are probabilities already, from 0 to 1; their logarithm is then at least −100.
     reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
     """
     scores, target = as_real(logits), as_array(target)
     columns, n = target_columns("cross_entropy", scores, target, weight, ignore_index, label_smoothing)
-    logs = log_softmax(scores, axis=0) if from_logits else _log(scores, columns != 0)
+    if not from_logits:
+        check_within("cross_entropy", scores)
+    logs = log_softmax(scores, axis=0) if from_logits else log_probability(scores)
     return reduced("cross_entropy", minus_product(columns, logs), reduction, n)
 
 
@@ -201,7 +214,7 @@ def _binary_cross_entropy_further(logits, target, *, weight=None, pos_weight=Non
 
     weight : of each example (N,), or of each element; losses are multiplied by it, and the mean divides by N all the same.
     pos_weight : the same, of the part y log σ(z) only; above 1, fewer positives are missed.
-    from_logits : False where `logits` are probabilities already.
+    from_logits : False where `logits` are probabilities already, from 0 to 1; their logarithm is then at least −100.
     reduction : "mean" over the N examples, "sum" over them, or "none": the loss of each, (N,).
     """
     name = "binary_cross_entropy"
@@ -212,7 +225,8 @@ def _binary_cross_entropy_further(logits, target, *, weight=None, pos_weight=Non
     if from_logits:
         positive, negative = target * softplus(-z), (1 - target) * softplus(z)
     else:
-        positive, negative = -target * _log(z, target != 0), (target - 1) * _log(1 - z, target != 1)
+        check_within(name, z)
+        positive, negative = -target * log_probability(z), (target - 1) * log_complement(z)
     losses = weighted(f"{name}: pos_weight", positive, pos_weight) + negative
     return reduced(name, weighted(name, losses, weight), reduction)
 
@@ -225,6 +239,11 @@ def _loss(further, **weight):
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
+log_probability = op(_log_probability, "log {p}", lambda g, y, p: g / np.maximum(single(p), 1e-12), name="_log_probability", kind="elementwise",
+                     domain=(0.05, 1), activation=False, part_of="binary_cross_entropy", summary="Logarithm of a probability, at least −100",
+                     edge_cases="the gradient is at most 10¹², which draws a certain error back.")
+log_complement  = op(_log_complement, "log(1 − {p})", lambda g, y, p: -g / np.maximum(1 - single(p), 1e-12), name="_log_complement", kind="elementwise",
+                     domain=(0, 0.95), activation=False, part_of="binary_cross_entropy", summary="log(1 − p) of a probability, at least −100")
 mse        = op(_mse, "mse({prediction}, {target})", lambda g, y, prediction, target: (prediction - target) * (single(g) / examples(prediction)),
                 lambda g, y, prediction, target: (target - prediction) * (single(g) / examples(prediction)), name="mse", **_loss(_mse_further, weight=1.0),
                 weighted=lambda prediction, target, w: (prediction * np.sqrt(w), target * np.sqrt(w)), samples=_pairs(),

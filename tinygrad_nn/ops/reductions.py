@@ -10,7 +10,7 @@ from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import as_real, astype, quiet
-from tinygrad_nn.ops.precision import in_single, single
+from tinygrad_nn.ops.precision import in_single, length, single
 from tinygrad_nn.registry import op
 
 
@@ -166,13 +166,11 @@ def _vector_norm(x, ord=2, axis=None, keepdims=False):
     x = x if x.dtype.kind == "f" else x.astype(np.float64)  # as NumPy's
     if ord == 0:
         return np.sum(x != 0, axis=axis, keepdims=keepdims).astype(x.dtype)
-    if ord == 2:
-        return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
     if ord == 1 or (ord > 0 and not x.size):
         return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
     if np.isinf(ord):
         return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
-    return np.sum(np.abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+    return length(x, ord, axis, keepdims)
 
 
 def _vector_norm_rule(g, y, x, ord=2, axis=None, keepdims=False):
@@ -378,10 +376,10 @@ vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm
                  stands_for=(np.linalg.vector_norm,),
                  summary="Norm of vectors: (Σ|x|^ord)^(1/ord)", edge_cases="the gradient at the zero vector is 0.")
 softmax     = op(_softmax, "softmax({x})", lambda g, y, x, axis=0: y * (g - np.sum(g * y, axis=axis, keepdims=True)), name="softmax", kind="symmetric",
-                 variants=({"axis": -1}, {}), activation=True, summary="exp(x) / Σ exp(x) along axis, stable")
+                 variants=({"axis": -1}, {}), activation=True, gives="probabilities", summary="exp(x) / Σ exp(x) along axis, stable")
 log_softmax = op(log_probabilities, "log softmax({x})", lambda g, y, x, axis=0: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True), name="log_softmax",
                  jvp=lambda tangents, y, x, axis=0: tangents[0] - np.sum(np.exp(y) * tangents[0], axis=axis, keepdims=True), variants=({"axis": -1}, {}),
-                 activation=True, summary="log softmax(x) along axis, stable")
+                 activation=True, gives="log-probabilities", summary="log softmax(x) along axis, stable")
 logsumexp   = op(_logsumexp, "logsumexp({x})", lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * softmax(x, axis=axis),
                  name="logsumexp", kind="reduction", summary="log Σ exp(x), stable")
 argmax  = op(np.argmax, "argmax({x})", None, **REDUCED, variants=({}, {"axis": 0}, {"axis": -1, "keepdims": True}),

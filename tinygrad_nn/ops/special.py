@@ -170,7 +170,7 @@ def _bind_polygamma(n, x):
 
 # fmt: off
 erfc      = op(_erfc,      "erfc({x})", lambda g, y, x: g * (-2 / math.sqrt(math.pi) * np.exp(-x * x)), name="erfc", kind="elementwise",
-               summary="1 − erf(x), exact where erf(x) is close to 1")
+               gives="nonnegative", summary="1 − erf(x), exact where erf(x) is close to 1")
 erfinv    = op(_erfinv,    "erf⁻¹({x})", lambda g, y, x: g * (math.sqrt(math.pi) / 2 * np.exp(y * y)), name="erfinv", kind="elementwise",
                domain=(-0.9, 0.9), lowered=_lowered_erfinv, summary="Inverse of the error function", edge_cases="±∞ at ±1, with an infinite gradient.")
 gammaln   = op(_gammaln,   "log|Γ({x})|", lambda g, y, x: g * polygamma(0, x), name="gammaln", kind="elementwise", domain=(0.3, 4),
@@ -182,7 +182,7 @@ digamma   = op(lambda x: _polygamma(x, 0), "ψ({x})", lambda g, y, x: g * polyga
                lowered=_lowered_polygamma,
                summary="Derivative of log Γ(x)")
 i0        = op(lambda x: _bessel(x, 0), "I₀({x})", lambda g, y, x: g * _i0_slope(x, order=1), name="i0", kind="elementwise", stands_for=(np.i0,),
-               summary="Modified Bessel function I₀")
+               gives="nonnegative", summary="Modified Bessel function I₀")
 _i0_slope = op(_bessel, "I₀^({order})({x})", lambda g, y, x, order=1: g * _i0_slope(x, order=order + 1), name="_i0_slope", part_of="i0",
                kind="elementwise", summary="Derivative of I₀ of any order")
 # fmt: on

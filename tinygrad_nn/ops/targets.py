@@ -107,6 +107,20 @@ def check_probabilities(target):
         )
 
 
+def check_within(name, p):
+    """ValueError for a prediction that is no probability, as far as its numbers are known; NaN is another matter."""
+    p = numbers_of(p)
+    if isinstance(p, Traced):  # a step is being recorded
+        return
+    outside = (p < 0) | (p > 1)
+    if np.any(outside):
+        at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(outside)))
+        raise ValueError(
+            f"{name}: with from_logits=False, the prediction {np.atleast_1d(p)[at]} at index {at} is not a probability "
+            "from 0 to 1; logits are taken without from_logits=False"
+        )
+
+
 def _hot_samples(rng):
     labels = np.array([[0, 2, 1, 1], [1, 0, 2, 0]])
     return [

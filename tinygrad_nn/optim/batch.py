@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.autodiff import gradients
-from tinygrad_nn.errors import NonFiniteError
-from tinygrad_nn.modes import no_grad
+from tinygrad_nn.errors import NonFiniteError, label
 from tinygrad_nn.ops import reductions
 from tinygrad_nn.optim.flat import Flat
 from tinygrad_nn.tensor import Tensor
@@ -67,9 +66,8 @@ class _Objective:
 
     def loss_at(self, x: np.ndarray) -> float:
         self._go_to(x)
-        if np.isnan(self.value):
-            with no_grad():
-                self._found(float(self.loss().item()))
+        if np.isnan(self.value):  # recorded all the same: a loss may take derivatives itself
+            self._found(float(self.loss().item()))
         return self.value
 
     def loss_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -111,8 +109,7 @@ class _Objective:
 
     def values_of(self, constraint: Callable[[], Tensor], x: np.ndarray) -> np.ndarray:
         self._go_to(x)
-        with no_grad():
-            return np.atleast_1d(constraint().numpy()).astype(np.float64)
+        return np.atleast_1d(constraint().numpy()).astype(np.float64)
 
     def jacobian_of(self, constraint: Callable[[], Tensor], x: np.ndarray) -> np.ndarray:
         """One gradient for each number of the constraint."""
@@ -174,7 +171,8 @@ def minimize(
 
     Parameters
     ----------
-    loss : computes J, a single recorded number, from the tensors as they are: of all the data, and without chance.
+    loss : computes J, a single recorded number, from the tensors as they are: of all the data, and without chance.  It
+        may take derivatives itself (`tn.gradients` with ``create_graph=True``, `tn.grad`).
     params : tensors with ``requires_grad=True``; their values are the starting point.
     method : see above.  Those of Newton's kind take Hessian-vector products from the graph, by a second backward pass.
     bounds : (low, high) for all elements, or such a pair for each parameter: numbers, arrays in its shape, or None.
@@ -201,7 +199,7 @@ def minimize(
     Source: P. Virtanen et al., "SciPy 1.0", Nature Methods 17, 2020; J. Nocedal, S. Wright, "Numerical optimization".
     """
     optimize = _scipy_optimize()
-    name = _METHODS.get(method.lower())
+    name = _METHODS.get(str(method).lower())
     if name is None:
         raise ValueError(f"minimize: there is no method {method!r}; expected one of {', '.join(_METHODS.values())}")
     constraints = [constraints] if isinstance(constraints, Mapping) else list(constraints)
@@ -209,7 +207,7 @@ def minimize(
         if given is not None and name not in known:
             raise ValueError(f"minimize: {name} does not know {what}; take {', '.join(sorted(known))}")
 
-    flat = Flat(params)
+    flat = Flat(_trained(params))
     objective, x0 = _Objective(loss, flat), flat.read().astype(np.float64)
     keywords = {"method": name, "tol": tol, "options": options} | objective.derivatives(name)
     if bounds is not None:
@@ -248,6 +246,22 @@ def minimize(
         result.fun, result.x = objective.best
     result.history = history
     return result
+
+
+def _trained(params: Any) -> list[Tensor]:
+    """The parameters as a list; TypeError or ValueError for what is none."""
+    found = [params] if isinstance(params, Tensor) else list(params)
+    for i, p in enumerate(found):
+        if not isinstance(p, Tensor):
+            raise TypeError(f"minimize: parameter {i} is of type {type(p).__name__}, expected a tensor")
+        if not p.requires_grad or not p.is_leaf:
+            raise ValueError(
+                f"minimize: {label(p, f'tensor {i}')} of shape {p.shape} does not require a gradient or was computed: "
+                "expected tensors you made with requires_grad=True; leave out what is frozen"
+            )
+    if not found:
+        raise ValueError("minimize: there are no parameters; does the model hold any with requires_grad=True?")
+    return found
 
 
 def _scipy_optimize() -> Any:

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.ops.reductions import vector_norm
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
 def _gradients(params: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Any]]:
-    return [(p, p.grad) for p in ([params] if isinstance(params, Tensor) else params) if p.grad is not None]
+    """Parameters and what they will be stepped by: frozen ones are not stepped, though they may keep a gradient."""
+    given = [params] if isinstance(params, Tensor) else params
+    return [(p, p.grad) for p in given if p.requires_grad and p.grad is not None]
 
 
 def clip_grad_norm_(params: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> Any:
@@ -27,7 +30,7 @@ def clip_grad_norm_(params: Tensor | Iterable[Tensor], max_norm: float, norm_typ
 
     Returns
     -------
-    ‖g‖ before it was clipped.
+    ‖g‖ before it was clipped, in float64: no square of an element needs to fit into its dtype.
 
     >>> import tinygrad_nn as tn
     >>> w = tn.tensor([3.0, 4.0], requires_grad=True)
@@ -40,14 +43,12 @@ def clip_grad_norm_(params: Tensor | Iterable[Tensor], max_norm: float, norm_typ
     found = _gradients(params)
     if not found:
         return 0.0
-    sizes = [np.abs(g) for _, g in found]
-    if norm_type == np.inf:
-        norm = np.max(np.stack([np.max(size) for size in sizes]))
-    else:
-        norm = sum(np.sum(size * size if norm_type == 2 else size**norm_type) for size in sizes) ** (1 / norm_type)
+    # in float64, as the norm of a gradient in float32, or the factor, may not fit into float32
+    norms = [vector_norm(np.ravel(g).astype(np.result_type(g.dtype, np.float64)), ord=norm_type) for _, g in found]
+    norm = vector_norm(np.stack(norms), ord=norm_type)
     factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
     for p, g in found:
-        p.grad = g * factor.astype(p.dtype)
+        p.grad = (g * factor).astype(p.dtype)
     return norm
 
 

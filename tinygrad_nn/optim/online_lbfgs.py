@@ -54,7 +54,7 @@ class OnlineLBFGS(Optimizer):
     history_size : number of pairs.
     damping : λ ≥ 0, where the smallest eigenvalues of the Hessian are lost in noise.
     tau : steps after which η has fallen to half; None for a constant η.
-    eps : ε: the first step only measures.
+    eps : ε: the first step only measures.  For float16 at least 0.01, as a smaller step would be lost in rounding.
 
     `step(loss)` takes a function: ``loss()`` computes J of the batch, recorded, and is called twice.
 
@@ -109,10 +109,12 @@ class OnlineLBFGS(Optimizer):
         pairs = [(state["s"][i % size], state["y"][i % size]) for i in range(max(0, kept - size), kept)]
         J, g = flat.gradient(loss)
         for p, piece in zip(flat.params, flat.split(g), strict=True):
-            p.grad = piece.astype(p.dtype)
+            p.grad = piece.astype(p.dtype) if p.requires_grad else None
         tau = group["tau"]
         eta = group["lr"] * (1.0 if tau is None else tau / (tau + int(state["t"])))
-        s = eta * _direction(g, pairs, group["eps"])
+        half = any(p.dtype == np.float16 for p in flat.params)
+        eps = max(group["eps"], 0.01 / eta) if half and eta else group["eps"]
+        s = flat.zero_where_frozen(eta * _direction(g, pairs, eps))  # pairs may be older than a freeze
         flat.write(flat.read() + s)
         y = flat.gradient(loss)[1] - g + group["damping"] * s
         if s @ y > 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,13 @@ from tinygrad_nn.optim.updates import FusedUpdate, SingleUpdate, StateArrays, up
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Optimizer"]
+
+
+# settings that are sizes, whose sign would turn a step around, or make a root of a negative number
+_SIZES = {
+    "lr", "eps", "weight_decay", "momentum", "dampening", "lr_decay", "initial_accumulator_value", "momentum_decay",
+    "theta", "damping",
+}  # fmt: skip
 
 
 @at_each_replay  # a compiled step may not change what it is compared by
@@ -38,9 +45,9 @@ class Optimizer:
 
     `needs_loss` is True for optimisers whose `step` takes a function that computes the loss.
     `param_groups` is the list of groups: change ``group["lr"]`` there at any time.  `state` holds a dict of arrays for
-    each parameter, by position; rule and state of float16 parameters work in float32.  A parameter without a gradient
-    is left alone.  `fused` says whether small parameters are stepped as one vector: as long as all of them have made
-    equally many steps.
+    each parameter, by position; rule and state of float16 parameters work in float32.  A parameter without a gradient,
+    or one that has been frozen (``requires_grad = False``), is left alone.  `fused` says whether small parameters are
+    stepped as one vector: as long as all of them have made equally many steps.
     """
 
     needs_loss = False
@@ -51,11 +58,22 @@ class Optimizer:
         self.state: list[StateArrays] = []
         self.fused = True
         self._updates: list[tuple[Group, list[FusedUpdate], list[SingleUpdate]]] = []
-        given = [params] if isinstance(params, Tensor) else list(params)
+        given = self._given(params)
         if not given:
             raise ValueError(f"{self._name}: there are no parameters; does the model hold any with requires_grad=True?")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
-            self.add_param_group(group)  # type: ignore[arg-type]
+            self.add_param_group(group)
+
+    def _given(self, params: Any) -> list[Any]:
+        """Parameters or groups as a list."""
+        if isinstance(params, Tensor):
+            return [params]
+        if hasattr(params, "parameters") or isinstance(params, dict) or not isinstance(params, Iterable):
+            hint = ": model.parameters() gives them" if hasattr(params, "parameters") else ""
+            raise TypeError(
+                f"{self._name}: params is of type {type(params).__name__}, expected tensors or groups of them{hint}"
+            )
+        return list(params)
 
     @property
     def _name(self) -> str:
@@ -123,8 +141,9 @@ class Optimizer:
     def _check(self, group: Group) -> None:
         check_settings(self._name, group, {**self.defaults, **defaults_of(type(self)), "initial_lr": 0.0})
         for name, value in group.items():
-            if name in ("lr", "eps", "weight_decay", "momentum", "lr_decay") and not value >= 0:
-                raise ValueError(f"{self._name}: {name}={value}, expected at least 0")
+            if name in _SIZES and not 0 <= value < np.inf:
+                expected = "a finite number" if value >= 0 else "at least 0"
+                raise ValueError(f"{self._name}: {name}={value}, expected {expected}")
             if name in ("betas", "rho", "alpha") and not all(0 <= b < 1 for b in np.atleast_1d(value)):
                 raise ValueError(f"{self._name}: {name}={value}, expected from 0 to below 1")
 

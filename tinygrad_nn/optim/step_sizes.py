@@ -70,6 +70,9 @@ class Rprop(Optimizer):
         super()._check(group)
         if not 0 < group["etas"][0] < 1 < group["etas"][1]:
             raise ValueError(f"Rprop: etas={group['etas']}, expected one between 0 and 1 and one above 1")
+        least, most = group["step_sizes"]
+        if not 0 <= least <= most:
+            raise ValueError(f"Rprop: step_sizes={group['step_sizes']}, expected the smallest (≥ 0) and the largest")
 
     def _initial(self, p: np.ndarray, group: Group) -> dict[str, np.ndarray]:
         return {"g": np.zeros_like(p), "size": np.full_like(p, group["lr"])}

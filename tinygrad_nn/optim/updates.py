@@ -42,8 +42,10 @@ class SingleUpdate:
         self.p, self.state = p, state
 
     def step(self, rule: Callable, group: Group) -> None:
-        """Apply the rule, if there is a gradient."""
+        """Apply the rule, if there is a gradient, and the parameter has not been frozen since it was computed."""
         p = self.p.here()
+        if not p.tracked:
+            return
         value, g = p._value, p._grad
         if type(value) is not np.ndarray or type(g) is not np.ndarray:  # tracers, single numbers, lent gradients
             value, g = p.value, p.grad
@@ -65,7 +67,11 @@ def widened(x: Any) -> Any:
 
 
 class HalfUpdate(SingleUpdate):
-    """One parameter in float16: the rule and its state work in float32."""
+    """One parameter in float16: the rule and its state work in float32.
+
+    There is no master copy in float32 of the parameter itself: it would be a second place of its value, which a program
+    that writes to the first, or loads it, would leave behind.
+    """
 
     def step(self, rule: Callable, group: Group) -> None:
         """Apply the rule, if there is a gradient."""
@@ -97,13 +103,13 @@ class FusedUpdate:
                 state[name] = vector[part].reshape(state[name].shape)
 
     def step(self, rule: Callable, group: Group, equal: bool) -> bool:
-        """Apply the rule to each parameter that has a gradient, and to all at once if all do.
+        """Apply the rule to each parameter that has a gradient and is not frozen, and to all at once if all are so.
 
         `equal` says whether their step counters are equal.  Returns whether they still are.
         """
         gradients, values = [], []
         for p, shape in zip(self.params, self.shapes, strict=True):
-            g: Any = p.grad
+            g: Any = p.grad if p.requires_grad else None
             if not equal or getattr(g, "shape", None) != shape or g.dtype != self.dtype:
                 return self._step_one_by_one(rule, group)
             gradients.append(g)
@@ -121,7 +127,7 @@ class FusedUpdate:
         return True
 
     def _step_one_by_one(self, rule: Callable, group: Group) -> bool:
-        missing = [p.grad is None for p in self.params]
+        missing = [p.grad is None or not p.requires_grad for p in self.params]
         for p in self.params:  # before any of them is stepped, as the others would then have counted one step more
             if p.grad is not None and getattr(p.grad, "shape", None) != p.shape:
                 raise gradient_shape_error(p)

@@ -22,6 +22,8 @@ class StopTraining(Exception):  # noqa: N818
 def by_event(callbacks: Iterable[Any]) -> dict[str, list[Callable]]:
     """The functions to call, by "on_epoch_end" and "on_batch_end"."""
     found: dict[str, list[Callable]] = {"on_epoch_end": [], "on_batch_end": []}
+    if not callable(callbacks) and not isinstance(callbacks, Iterable):
+        callbacks = [callbacks]
     for callback in [callbacks] if callable(callbacks) else callbacks:
         named = [name for name in found if hasattr(callback, name)]
         if not named and not callable(callback):

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_nn.compiler import compile as compile_step
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.nn import Module
-from tinygrad_nn.operation import BY_NAME, Op
+from tinygrad_nn.nn.foreign import foreign_code, foreign_layer, is_listed, name_of
 from tinygrad_nn.optim import Optimizer
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.training.metrics import BUILT_IN, Measure
@@ -27,20 +27,22 @@ STEPS_WORTH_COMPILING = 300
 
 # (X, Y) -> J, the prediction if it is kept, ‖∂J/∂w‖² of each parameter
 Gradient = Callable[[Any, Any], tuple[Any, Any, list[Any]]]
+Look = Callable[[Any, Any], None]  # at a prediction and its J, with the graph between them
 
 
 def _squared_norms(params: list[Tensor]) -> list[Any]:
-    """‖∂J/∂w‖² of each parameter."""
+    """‖∂J/∂w‖² of each parameter, as it stands: where a square is too large or too small, `Run` looks again."""
     flat = [None if p.grad is None else p.grad.ravel() for p in params]
     return [0.0 if g is None else np.dot(g, g) for g in flat]
 
 
-def gradient_of(model: Module, loss: Measure, params: list[Tensor], keep: bool) -> Gradient:
+def gradient_of(model: Module, loss: Measure, params: list[Tensor], keep: bool, look: Look) -> Gradient:
     """Forward pass, cost, backpropagation."""
 
     def gradient(X: Any, Y: Any) -> tuple[Any, Any, list[Any]]:
         prediction = model(X)
         J = loss(prediction, Y)
+        look(prediction, J)
         J.backward()
         return J, prediction if keep else None, _squared_norms(params)
 
@@ -48,18 +50,21 @@ def gradient_of(model: Module, loss: Measure, params: list[Tensor], keep: bool) 
 
 
 def clipped_update_of(optimizer: Optimizer, params: list[Tensor]) -> Callable[[Any], None]:
-    """The optimiser's step with gradients multiplied by a factor, an array of one number."""
+    """The optimiser's step with gradients multiplied by a factor, an array of one number in float64.
+
+    In float32 it could be 0: that of a gradient of 1e38 is.
+    """
 
     def update(factor: Any) -> None:
         for p in params:
             if p.grad is not None:
-                p.grad = p.grad * factor.astype(p.dtype)
+                p.grad = (p.grad * factor).astype(p.dtype)
         optimizer.step()
 
     return update
 
 
-def search_of(model: Module, loss: Measure, params: list[Tensor], optimizer: Optimizer) -> Gradient:
+def search_of(model: Module, loss: Measure, params: list[Tensor], optimizer: Optimizer, look: Look) -> Gradient:
     """The whole step of an optimiser that computes cost and gradient itself, as often as it wants."""
 
     def search(X: Any, Y: Any) -> tuple[Any, Any, list[Any]]:
@@ -67,7 +72,9 @@ def search_of(model: Module, loss: Measure, params: list[Tensor], optimizer: Opt
 
         def cost() -> Tensor:
             predictions.append(model(X))
-            return loss(predictions[-1], Y)
+            J = loss(predictions[-1], Y)
+            look(predictions[-1], J)
+            return J
 
         step: Any = optimizer.step
         return step(cost), predictions[0], _squared_norms(params)
@@ -114,47 +121,13 @@ def what_fit_cannot_list(model: Module, loss: Measure, optimizer: Optimizer, met
     >>> what_fit_cannot_list(model, lambda prediction, target: tn.mse(prediction, target), optimizer, {})
     'the loss <lambda> is not of the tables'
     """
-    for path, module in model.named_modules():
-        if reason := _foreign_code(module, "tn.nn"):
-            return f"{f'layer {path}' if path else 'the model'} {reason}"
-    if not _is_listed(loss):
-        return f"the loss {_name(loss)} is not of the tables"
-    if reason := _foreign_code(optimizer, "tn.optim"):
+    if reason := foreign_layer(model):
+        return reason
+    if not is_listed(loss):
+        return f"the loss {name_of(loss)} is not of the tables"
+    if reason := foreign_code(optimizer, "tn.optim"):
         return f"the optimizer {reason}"
     for name, metric in metrics.items():
-        if metric not in BUILT_IN:
+        if not isinstance(metric, BUILT_IN):
             return f"the metric {name} is not one of fit's own"
     return ""
-
-
-def _foreign_code(x: Any, package: str) -> str:
-    """What in a layer or an optimiser is not this package's code, or ""."""
-    kind = type(x)
-    if not f"{kind.__module__}.".startswith(package.replace("tn.", "tinygrad_nn.") + "."):
-        return f"is of type {kind.__name__}, which is not of {package}"
-    for parent in kind.__mro__[:-1]:
-        for name, member in vars(parent).items():
-            if not _is_ours(member):
-                return f"has another {kind.__name__}.{name} than the package"
-    for name, value in vars(x).items():
-        if callable(getattr(kind, name, None)):
-            return f"has a {name} of its own"
-        if callable(value) and not isinstance(value, Module) and not _is_listed(value):
-            return f"calls {_name(value)}, which is not of the tables"
-        if isinstance(value, np.random.Generator) and type(value) is not np.random.Generator:
-            return f"draws from a {type(value).__name__}, which is not NumPy's"
-    return ""
-
-
-def _is_listed(x: Any) -> bool:
-    return isinstance(x, Op) and BY_NAME.get(x.name) is x
-
-
-def _is_ours(member: Any) -> bool:
-    """Whether a member of a class was written in this package; attributes that are no functions count as such."""
-    function = getattr(member, "__func__", member)
-    return not callable(function) or str(getattr(function, "__module__", "")).startswith("tinygrad_nn.")
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__name__", type(function).__name__)

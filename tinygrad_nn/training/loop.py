@@ -7,7 +7,6 @@ messages, callbacks and `History.best_epoch` alike.
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -26,6 +25,7 @@ from tinygrad_nn.training.metrics import Measure, find_loss, find_metrics, fixed
 from tinygrad_nn.training.resuming import ended, save
 from tinygrad_nn.training.resuming import resume as take_up
 from tinygrad_nn.training.run import Run
+from tinygrad_nn.training.settings import Setting, choice, file, name_or_none, number, random, switch, whole
 
 __all__ = ["fit"]
 
@@ -59,7 +59,8 @@ def fit(
     Parameters
     ----------
     model : a `tn.nn.Module`.  It is in training mode meanwhile, and in `eval()` mode afterwards, ready to predict.
-    loss : `(prediction, target) -> scalar tensor` such as `tn.mse`, or its name.
+    loss : `(prediction, target) -> scalar tensor` such as `tn.mse`, or its name.  `tn.cross_entropy` and
+        `tn.binary_cross_entropy` take logits: a model that ends in softmax or sigmoid before them is refused.
     optimizer : of the model's parameters.
     data : ``tn.data.batches(...)``, or any collection of pairs (X, Y) that can be gone through once per epoch; or one
         pair of arrays, X (features, N) and Y, that is then shuffled into batches of `batch_size` with `rng`.
@@ -70,7 +71,8 @@ def fit(
         `StopTraining`, ends the training.
     progress : show a bar in a terminal, if tqdm (extra `progress`) is installed; in a notebook also without it.
     metrics : "accuracy", functions ``(prediction, target) -> number``, or a dict of these by name; more is better.  On
-        training data they are measured along the way, from the predictions that the updates are made with.
+        training data they are measured along the way, from the predictions that the updates are made with.  Functions
+        ``(y_true, y_pred)``, as those of `sklearn.metrics`, get rows and classes, and all examples of an epoch.
     schedule : a learning-rate schedule of `tn.optim` for this optimiser.
     schedule_per : "epoch" or "batch": when it goes on by one.  Unless given, `OneCycleLR` does per batch, all others
         per epoch.
@@ -94,7 +96,7 @@ def fit(
     ------
     NonFiniteError : the loss or a gradient became NaN or infinite.  It names the epoch, the batch, and the operation
         that made the first one; the model has its best parameters, and the error's `history` tells what came before.
-    ValueError : arguments that do not fit together.
+    TypeError, ValueError : arguments that are none, or do not fit together; a loss that gives no single number.
 
     >>> import tinygrad_nn as tn
     >>> model = tn.nn.Sequential(tn.nn.Dense(2, 4, "tanh", rng=1), tn.nn.Dense(4, 2, rng=2))
@@ -105,13 +107,12 @@ def fit(
 
     Source: Thill's post, section "Putting Everything Together".
     """
+    _check(
+        epochs=epochs, progress=progress, batch_size=batch_size, rng=rng, schedule_per=schedule_per, clip=clip,
+        patience=patience, monitor=monitor, checkpoint=checkpoint, every=every, resume=resume, compile=compile,
+    )  # fmt: skip
+    _check_parts(model, optimizer, data, validation, schedule)
     loss = find_loss(loss)
-    _check_optimizer(optimizer)
-    if isinstance(data, Batches) and data.Y is None:
-        raise ValueError(
-            "fit: the batches have no targets: give tn.data.batches(X, Y, batch_size); for an autoencoder, Y is X"
-        )
-    _check(schedule_per, resume, clip=clip, patience=patience, every=every)
     if is_pair(data):
         data = batches(data[0], data[1], batch_size, rng=rng)
     held_out = None if validation is None else fixed_batches(validation)
@@ -125,7 +126,7 @@ def fit(
     history.ended = ("" if resume == "further" else ended(run, patience)) or "epochs"
     model.train()
     try:
-        with progress_bar(progress, data, operator.index(epochs) - len(history)) as ticks:
+        with progress_bar(progress, data, epochs - len(history)) as ticks:
             functions["on_batch_end"] += ticks
             _epochs(run, epochs, held_out, functions, patience, checkpoint, every, resume == "further")
     except StopTraining:
@@ -166,23 +167,48 @@ def _epochs(
             break
 
 
-def _check_optimizer(given: Any) -> None:
-    """TypeError for the name or the class of an optimiser, which needs the parameters."""
-    if isinstance(given, type) or not hasattr(given, "param_groups"):
-        name = given.__name__ if isinstance(given, type) else str(given)
+_SETTINGS: dict[str, Setting] = {
+    "epochs": whole(0), "progress": switch(), "batch_size": whole(1, None), "rng": random,
+    "schedule_per": choice(None, "epoch", "batch"), "clip": number(None, above=0), "patience": whole(1, None),
+    "monitor": name_or_none, "checkpoint": file, "every": whole(), "resume": switch("further"),
+    "compile": switch("auto"),
+}  # fmt: skip
+
+
+def _check(**settings: Any) -> None:
+    """TypeError or ValueError for a setting of a wrong type or out of range."""
+    for name, value in settings.items():
+        _SETTINGS[name]("fit", name, value)
+
+
+def _check_parts(model: Any, optimizer: Any, data: Any, validation: Any, schedule: Any) -> None:
+    """TypeError or ValueError for a model, an optimiser, data or a schedule that is none."""
+    if not isinstance(model, Module):
+        hint = " (call it: give the object)" if isinstance(model, type) else ""
+        raise TypeError(f"fit: model is of type {type(model).__name__}{hint}, expected a tn.nn.Module")
+    if isinstance(optimizer, type) or not hasattr(optimizer, "param_groups"):  # its name or class
+        name = optimizer.__name__ if isinstance(optimizer, type) else str(optimizer)
         known = {rule.lower(): rule for rule in optim.__all__}
         hint = f"tn.optim.{known.get(name.lower(), 'Adam')}(model.parameters())"
-        raise TypeError(f"fit: optimizer is {given!r:.60}, expected an optimiser of the model's parameters: {hint}")
-
-
-def _check(schedule_per: str | None, resume: bool | str, **settings: float | None) -> None:
-    for name, value in settings.items():
-        if value is not None and not value > 0:
-            raise ValueError(f"fit: {name}={value}, expected more than 0; leave it out to do without")
-    if resume not in (True, False, "further"):
-        raise ValueError(f"fit: resume={resume!r}, expected True, False or 'further'")
-    if schedule_per not in (None, "epoch", "batch"):
-        raise ValueError(f"fit: schedule_per={schedule_per!r}, expected 'epoch' or 'batch'")
+        raise TypeError(f"fit: optimizer is {optimizer!r:.60}, expected an optimiser of the model's parameters: {hint}")
+    for name, given in (("data", data), ("validation", validation)):
+        if isinstance(given, Batches) and given.Y is None:
+            raise ValueError(
+                f"fit: the batches {'' if name == 'data' else 'for validation '}have no targets: give "
+                "tn.data.batches(X, Y, batch_size); for an autoencoder, Y is X"
+            )
+        wrong = isinstance(given, (str, bytes, dict, np.ndarray)) or not isinstance(given, Iterable)
+        if wrong and (name == "data" or given is not None):
+            raise TypeError(
+                f"fit: {name} is of type {type(given).__name__}, expected a pair of arrays (X, Y), "
+                "tn.data.batches(X, Y, batch_size), or another collection of such pairs"
+            )
+    if schedule is not None and not isinstance(schedule, Schedule):
+        raise TypeError(
+            f"fit: schedule is {schedule!r:.60}, expected a schedule such as tn.optim.StepLR(optimizer, step_size=10)"
+        )
+    if schedule is not None and schedule.optimizer is not optimizer:
+        raise ValueError(f"fit: the schedule, {type(schedule).__name__}, is of another optimizer: make it of this one")
 
 
 def _monitor(monitor: str | None, validated: bool, metrics: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +12,9 @@ import numpy as np
 from tinygrad_nn.errors import NonFiniteError
 from tinygrad_nn.modes import detect_anomaly
 from tinygrad_nn.nn import Module
+from tinygrad_nn.ops.reductions import vector_norm
 from tinygrad_nn.optim import Optimizer, ReduceLROnPlateau, Schedule
+from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.training.callbacks import StopTraining, call_all
 from tinygrad_nn.training.compiling import (
     STEPS_WORTH_COMPILING,
@@ -24,7 +25,8 @@ from tinygrad_nn.training.compiling import (
     what_fit_cannot_list,
 )  # fmt: skip
 from tinygrad_nn.training.history import History
-from tinygrad_nn.training.metrics import Means, Measure
+from tinygrad_nn.training.metrics import Means, Measure, know_outputs, pair_of
+from tinygrad_nn.training.pairs import refuse_cost, refuse_pair
 
 __all__ = ["Run"]
 
@@ -56,9 +58,15 @@ class Run:
         self.history = History()
         self.best = model.state_dict()
         self.best_epoch: int | None = None
-        self.gradient: Callable = gradient_of(model, loss, self.params, keep=bool(metrics))
+        # where ‖g‖² in the parameter's dtype has digits left
+        limits = [np.finfo(p.dtype) for p in self.params]
+        self.least = [np.inf if f.bits < 32 else float(f.tiny / f.eps) for f in limits]
+        self.looked = False
+        self.refused: Exception | None = None
+        self.gradient: Callable = gradient_of(model, loss, self.params, bool(metrics), self.look)
         self.update: Callable = optimizer.step if clip is None else clipped_update_of(optimizer, self.params)
-        self.search = search_of(model, loss, self.params, optimizer)
+        self.search = search_of(model, loss, self.params, optimizer, self.look)
+        self.updates = 0
         self.before: list[np.ndarray] = []  # parameters before the step, where it is too late to ask afterwards
 
     def compile(self, choice: bool | str, epochs: int) -> None:
@@ -79,8 +87,21 @@ class Run:
 
     # -- one batch
 
+    def look(self, prediction: Any, J: Any) -> None:
+        """At the first step, see whether loss and model go together, and what the outputs are."""
+        if self.looked and type(J) is Tensor:
+            return
+        try:
+            refuse_cost("fit", self.loss, J)
+            refuse_pair("fit", self.loss, prediction, J)
+        except (TypeError, ValueError) as refused:
+            self.refused = refused  # kept, as a step that is being recorded would fail by another error
+            raise
+        know_outputs(self.metrics, self.loss, prediction, lambda: "")
+        self.looked = True
+
     def step(self, X: Any, Y: Any) -> tuple[float, Any, list[float]]:
-        """One update; returns J, the prediction, and ‖∂J/∂w‖² of each parameter, all before it.
+        """One update; returns J, the prediction, and ‖∂J/∂w‖ of each parameter, all before it.
 
         Raises FloatingPointError if one of these is not finite.
         """
@@ -90,25 +111,37 @@ class Run:
             J, prediction, found = self.search(X, Y)
         else:
             J, prediction, found = self.gradient(X, Y)
-        squares = [float(square) for square in found]
-        cost, norm = float(J.value), math.sqrt(sum(squares))
-        if not math.isfinite(cost) or not math.isfinite(norm):
+        if self.refused is not None:
+            raise self.refused
+        norms = list(map(self.norm, found, self.params, self.least))
+        cost, norm = float(J.value), math.hypot(*norms)
+        if not math.isfinite(cost) or not all(map(math.isfinite, norms)):
             raise FloatingPointError("a gradient is" if math.isfinite(cost) else f"the loss is {cost},")
         if self.clip is not None:
             self.update(np.array(self.clip / norm if norm > self.clip else 1.0))
         elif not self.optimizer.needs_loss:
             self.update()
-        return cost, prediction, squares
+        self.updates += 1
+        return cost, prediction, norms
+
+    @staticmethod
+    def norm(square: Any, p: Tensor, least: float) -> float:
+        """‖∂J/∂w‖, by its square where that fits, and else by parts of the gradient, in units of the largest."""
+        square = float(square)
+        if least < square < math.inf:
+            return math.sqrt(square)
+        return 0.0 if p.grad is None else float(vector_norm(np.ravel(p.grad).astype(np.float64)))
 
     # -- one epoch
 
     def epoch(self, epoch: int, callbacks: list[Callable]) -> dict[str, Any]:
         """All batches once, each with an update; returns what was measured."""
         start, params, batch, rate = time.perf_counter(), self.params, 0, 0.0
-        total, squares, ratios = Means(["loss", *self.metrics]), [0.0] * len(params), [0.0]
+        total, norms, ratios = Means(self.metrics), [0.0] * len(params), [0.0]
         before = [p.value.copy() for p in params]
         with np.errstate(all="ignore"):  # what is not finite is refused, which says more than a warning
-            for batch, (X, Y) in enumerate(self.data, 1):
+            for batch, pair in enumerate(self.data, 1):
+                X, Y = pair_of(pair, "the data", batch)
                 try:
                     J, prediction, parts = self.step(X, Y)
                 except FloatingPointError as what:
@@ -116,8 +149,8 @@ class Run:
                 rate = self.optimizer.param_groups[0]["lr"]
                 if self.per_batch and self.schedule is not None:
                     self.schedule.step()
-                squares = list(map(operator.add, squares, parts))
-                total.add(X, [J, *(measure(prediction, Y) for measure in self.metrics.values())])
+                norms = list(map(math.hypot, norms, parts))
+                total.add(X, J, prediction, Y)
                 if batch == 1:
                     ratios = [_ratio(p.value - old, p.value) for p, old in zip(params, before, strict=True)]
                 if call_all(callbacks, epoch, batch, J):
@@ -131,7 +164,7 @@ class Run:
         self.check_parameters(epoch)
         return {
             "metrics": total.means(),
-            "gradient_norms": dict(zip(self.names, (math.sqrt(s / batch) for s in squares), strict=True)),
+            "gradient_norms": dict(zip(self.names, (norm / math.sqrt(batch) for norm in norms), strict=True)),
             "update_ratios": dict(zip(self.names, ratios, strict=True)),
             "learning_rate": float(rate),
             "seconds": time.perf_counter() - start,
@@ -162,7 +195,7 @@ class Run:
     def check_parameters(self, epoch: int) -> None:
         """NonFiniteError if an update has overflowed: after the last one, no loss is there to show it."""
         if name := self.overflowed():
-            raise self.failed(f"{name} is not finite after the updates of epoch {epoch}")
+            raise self.failed(f"{name} is not finite after the updates of epoch {epoch}", self.smaller_steps())
 
     def overflowed(self) -> str:
         """The first parameter that is not finite, or ""."""
@@ -179,15 +212,32 @@ class Run:
                 self.loss(self.model(X), Y).backward()
         except NonFiniteError as found:
             reason = found
-        return self.failed(f"{what}: {reason}")
+        return self.failed(f"{what}: {reason}", self.advice(X, Y))
 
-    def failed(self, what: str) -> NonFiniteError:
+    def advice(self, X: Any, Y: Any) -> str:
+        """What to do, by what is the cause."""
+        for name, part in (("X", X), ("Y", Y)):
+            if at := _first_not_finite(part):
+                return f"{name}{at}: leave out such examples, or fill the gaps, before training"
+        if name := self.overflowed():
+            return f"{name} is not finite before the step: give it other first values"
+        if not self.updates:
+            return (
+                "there was no update yet, so it is not the learning rate: look at that operation, scale X "
+                "(tn.data.Standardizer), or begin with smaller weights"
+            )
+        return self.smaller_steps()
+
+    def smaller_steps(self) -> str:
+        """Advice against steps that are too large."""
+        can_clip = self.clip is None and not self.optimizer.needs_loss
+        return "try a smaller learning rate" + ", or clip=" * can_clip
+
+    def failed(self, what: str, advice: str) -> NonFiniteError:
         """The error, after going back."""
         self.go_back()
         kept = f"epoch {self.best_epoch}" if self.best_epoch else "the start"
-        error = NonFiniteError(
-            f"fit: {what}; the model has its best parameters, those of {kept}: try a smaller learning rate, or clip="
-        )
+        error = NonFiniteError(f"fit: {what}; the model has its best parameters, those of {kept}: {advice}")
         error.history = self.history  # type: ignore[attr-defined]
         return error
 
@@ -196,6 +246,15 @@ class Run:
         self.model.load_state_dict(self.best)
 
 
+def _first_not_finite(x: Any) -> str:
+    """The first number of an array that is NaN or infinite, as "[1, 5] is nan"; "" if there is none."""
+    x = x.value if isinstance(x, Tensor) else x
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or np.isfinite(x).all():
+        return ""
+    at = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(np.atleast_1d(x))))
+    return f"[{', '.join(map(str, at))}] is {np.atleast_1d(x)[at]}"
+
+
 def _ratio(change: Any, to: Any) -> float:
-    size = float(np.linalg.norm(to))
-    return float(np.linalg.norm(change)) / size if size else 0.0
+    size = float(vector_norm(np.ravel(to)))
+    return float(vector_norm(np.ravel(change))) / size if size else 0.0

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_nn import chain
 from tinygrad_nn.notation import format_number
+from tinygrad_nn.ops.reductions import vector_norm
 from tinygrad_nn.view.graph.computation import ComputationGraph, Slot
 from tinygrad_nn.view.graph.highlighted_paths import HighlightedPaths
 from tinygrad_nn.view.scenes.path_table import costs
@@ -180,7 +181,7 @@ def _written(value: Any) -> str:
 
 
 def _described(value: Any) -> str:
-    return f"an array of {shape(value)}, norm {format_number(np.linalg.norm(np.ravel(value)))}"
+    return f"an array of {shape(value)}, norm {format_number(vector_norm(np.ravel(value)))}"
 
 
 def _atom(text: str) -> Factor:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.notation import format_number
+from tinygrad_nn.ops.reductions import vector_norm
 from tinygrad_nn.view.graph.computation import CHANGED, largest
 from tinygrad_nn.view.graph.point import Pair, Point, Recorded, matched
 from tinygrad_nn.view.scene import Arrow, ArrowKind, Box, Field, Note, Role, Scene
@@ -178,7 +179,7 @@ def _heats(old: Any, new: Any) -> Iterator[Field]:
 def _size(node: Recorded) -> str:
     """A gradient, or its norm."""
     g = node.gradient
-    return "–" if g is None else format_number(np.linalg.norm(np.ravel(g)) if node.shape else g.item())
+    return "–" if g is None else format_number(vector_norm(np.ravel(g)) if node.shape else g.item())
 
 
 def _notes(pairs: list[Pair]) -> Iterator[Note]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.notation import format_number
+from tinygrad_nn.ops.reductions import vector_norm
 from tinygrad_nn.view import text
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.graph.gradient_flow import GradientFlow
@@ -73,7 +74,7 @@ def _gradients(graph: ComputationGraph, layer: Layer) -> list[Field]:
         elif node is layer.Z:
             fields.append(_heat(graph, "gradient", node, label, g))
         else:
-            text = format_number(np.linalg.norm(g.ravel()))
+            text = format_number(vector_norm(g.ravel()))
             fields.append(Field(f"‖{label}‖", text, live=f"norm {graph.key(node)}"))
     return fields
 

@@ -1,0 +1,86 @@
+"""The settings of the estimators: what each may be, checked when `fit` is called, as scikit-learn does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from tinygrad_nn import optim
+from tinygrad_nn.training import find_loss
+from tinygrad_nn.training.settings import Setting, function_or_name, number, switch, whole
+
+__all__ = ["OPTIMIZERS", "SETTINGS", "check_settings"]
+
+_KINDS = {name.lower(): getattr(optim, name) for name in optim.__all__}
+OPTIMIZERS = {
+    name: kind
+    for name, kind in _KINDS.items()
+    if isinstance(kind, type) and issubclass(kind, optim.Optimizer) and kind is not optim.Optimizer
+}
+
+
+def _sizes(caller: str, name: str, value: Any) -> None:
+    """A number of units, or one for each hidden layer."""
+    several = isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) == 1
+    try:
+        for size in value if several else [value]:
+            whole()(caller, name, size)
+    except (TypeError, ValueError) as reason:
+        raise type(reason)(
+            f"{caller}: {name}={value!r:.60}, expected the units of each hidden layer, as (100,) or (64, 32): ints of "
+            "at least 1"
+        ) from None
+
+
+def _loss(caller: str, name: str, value: Any) -> None:
+    """The name of a loss, or a function."""
+    function_or_name(caller, name, value)
+    find_loss(value, caller)
+
+
+def _optimizer(caller: str, name: str, value: Any) -> None:
+    """The name of an optimiser, or a function of the parameters."""
+    if isinstance(value, type) and issubclass(value, optim.Optimizer):
+        return
+    function_or_name(caller, name, value)
+    if isinstance(value, str) and value.lower() not in OPTIMIZERS:
+        raise ValueError(f"{caller}: there is no optimizer {value!r}; expected one of {', '.join(OPTIMIZERS)}")
+
+
+def _random_state(caller: str, name: str, value: Any) -> None:
+    try:
+        check_random_state(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{caller}: {name}={value!r:.60}, expected an int, a numpy RandomState, or None") from None
+
+
+def _verbose(caller: str, name: str, value: Any) -> None:
+    """A switch, for which scikit-learn's users also give numbers."""
+    (switch() if isinstance(value, str) or value is None else whole(0) if not isinstance(value, bool) else switch())(
+        caller, name, value
+    )
+
+
+def _class_weight(caller: str, name: str, value: Any) -> None:
+    """Weights of the classes."""
+    if value is not None and value != "balanced" and not isinstance(value, dict):
+        kind = ValueError if isinstance(value, str) else TypeError
+        raise kind(f"{caller}: {name}={value!r:.60}, expected a dict of weights by class, 'balanced' or None")
+
+
+SETTINGS: dict[str, Setting] = {
+    "hidden_layer_sizes": _sizes, "activation": function_or_name, "loss": _loss, "optimizer": _optimizer,
+    "learning_rate_init": number(above=0), "alpha": number(least=0), "batch_size": whole(1, "auto"),
+    "max_iter": whole(), "shuffle": switch(), "random_state": _random_state, "tol": number(None, least=0),
+    "n_iter_no_change": whole(), "early_stopping": switch(), "validation_fraction": number(above=0, below=1),
+    "class_weight": _class_weight, "verbose": _verbose,
+}  # fmt: skip
+
+
+def check_settings(estimator: Any) -> None:
+    """TypeError or ValueError for a setting of a wrong type or out of range."""
+    for name, value in estimator.get_params(deep=False).items():
+        if name in SETTINGS:  # a subclass may have more
+            SETTINGS[name](type(estimator).__name__, name, value)

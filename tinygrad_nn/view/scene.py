@@ -95,7 +95,8 @@ class Field:
     `struck` is what stood there before, and was replaced by mistake.
     `longest` is the longest text that it has in any frame of an animation, for which space is kept.  `mark` names the
     memory that a call writes to, on the colour of `lane`; lane −1 is for parameters.  `live` says what of which node it
-    shows, such as "value n5", where a page can compute it anew: its value, gradient, or the norm of the gradient.
+    shows, such as "value n5", where a page can compute it anew: its value, gradient, the norm of the gradient, or
+    the share of several in the squared norm of all gradients of inputs.
     """
 
     label: str

@@ -1,6 +1,6 @@
 // How the page's modules are checked: `npx --prefix tests/view/npm eslint --config tests/view/npm/eslint.config.mjs ...`.
 const browser = ["document", "window", "location", "navigator", "getComputedStyle", "matchMedia", "XMLSerializer", "Blob"];
-const more = ["URL", "ResizeObserver", "setInterval", "clearInterval", "setTimeout", "addEventListener", "atob", "performance"];
+const more = ["URL", "ResizeObserver", "setInterval", "clearInterval", "setTimeout", "addEventListener", "atob", "performance", "ImageData"];
 
 export default [
   {

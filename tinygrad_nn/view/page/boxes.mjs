@@ -11,7 +11,7 @@ export const CELL = [62, 18]; // of a heat map with numbers
 export const DOT = 8; // of one without
 
 /** The height of a field: a line, or a heat map. */
-export const fieldHeight = ({ rows, spelled }) => (rows ? rows * (spelled ? CELL[1] : DOT) + 4 : ROW);
+export const fieldHeight = ({ rows, spelled }) => Math.max(ROW, rows ? rows * (spelled ? CELL[1] : DOT) + 4 : 0);
 
 /** The group of a box, and what of it changes. */
 export function boxOf(box, [x, y, w, h], on) {

@@ -1,7 +1,7 @@
 // What boxes and arrows say at the present point: value, gradient, sum, local derivative.
 
 import { gridOf } from "./boxes.mjs";
-import { formatNumber, sumOf } from "./notation.mjs";
+import { formatNumber, percent, sumOf } from "./notation.mjs";
 
 /** Euclidean norm of an array. */
 export const norm = ({ data }) => Math.sqrt(data.reduce((sum, x) => sum + x * x, 0));
@@ -14,15 +14,24 @@ export function amount(array) {
 }
 
 /** The fields of a box with these values and gradients. */
-export function shownFields(box, value, gradient) {
+export function shownFields(graph, box, value, gradient) {
   return box.fields.map(({ live, node, text, rows, from }) => {
     if (!live) return { text };
+    if (live === "share") return { text: share(graph, node.split(","), gradient) };
     if (live === "norm") return { text: gradient(node) ? formatNumber(norm(gradient(node))) : "–" };
     const array = live === "value" ? value(node) : gradient(node);
     if (!array) return { text: "–" };
     const strong = live === "gradient" && node === from;
     return rows ? { grid: gridOf(array), strong } : { text: formatNumber(array.data[0]), strong };
   });
+}
+
+/** The part of some inputs in ‖∇z‖². */
+function share(graph, ids, gradient) {
+  const squares = (some) => some.reduce((sum, id) => sum + norm(gradient(id) ?? { data: [] }) ** 2, 0);
+  const inputs = graph.nodes.filter((id) => !graph.node(id).op && graph.node(id).tracked);
+  const all = squares(inputs);
+  return all ? percent(squares(ids) / all) : "–";
 }
 
 const leaving = new WeakMap();

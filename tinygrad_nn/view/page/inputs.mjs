@@ -45,8 +45,8 @@ export class Inputs {
 
   /** Buttons that are dragged sideways, or moved by the arrow keys. */
   #array({ id, name, shape, data }) {
-    const columns =
-      shape.length < 2 || data.length === shape[0] ? Math.min(ACROSS, data.length) : data.length / shape[0];
+    const flat = shape.length < 2 || shape.includes(data.length);
+    const columns = flat ? Math.min(ACROSS, data.length) : data.length / shape[0];
     const cells = html("div", {
       class: "array",
       role: "group",

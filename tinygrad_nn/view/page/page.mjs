@@ -1,5 +1,6 @@
 // The living page: its state, and what is drawn anew when that changes.
 
+import { Boundary, hasPlane } from "./boundary.mjs";
 import { compareView } from "./compare_view.mjs";
 import { Curve } from "./curve.mjs";
 import { html, list, mark, write } from "./dom.mjs";
@@ -93,6 +94,8 @@ export class Page {
     this.neurons = data.program.layers?.length
       ? new Neurons(this.graph, data.program.layers, () => this.render())
       : null;
+    const plane = data.program.layers?.length && hasPlane(this.graph, data.program.layers);
+    this.boundary = plane ? new Boundary(this.graph, data.program.layers) : null;
     this.second = new PathTable(() => {});
     this.#arrange();
   }
@@ -110,7 +113,7 @@ export class Page {
     this.toolbar.choices.hidden = this.still;
     const { stepper, table, second, neurons, playback, inputs, curve } = this;
     const shown = [stepper.root, this.place, neurons?.root, table.root, second.root, this.notes, this.verdict];
-    const panel = [playback?.root, inputs.root, this.moves, curve.root, this.inspector];
+    const panel = [playback?.root, this.boundary?.root, inputs.root, this.moves, curve.root, this.inspector];
     this.columns = html(
       "div",
       { class: "columns" },
@@ -231,6 +234,7 @@ export class Page {
     if (shown.table) this.table.show(shown.table);
     this.inputs.show((id) => graph.value(id));
     this.#showCurve();
+    this.boundary?.show();
     this.playback?.show(graph.value(graph.root).data[0]);
     this.inspector.replaceChildren(...inspected(graph, data, state.inspected || state.source));
     this.#tell(shown);

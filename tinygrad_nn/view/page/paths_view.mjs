@@ -37,6 +37,7 @@ function boxesOf(graph, data, source) {
       box.id,
       {
         fields: shownFields(
+          graph,
           { ...box, fields: box.fields.map((field) => ({ ...field, from: source })) },
           value,
           gradient,

@@ -39,6 +39,7 @@ function boxesAt(graph, data, { shown, wanted, now, last, mistake }) {
       const id = box.node;
       const g = shown.gradient.get(id);
       const fields = shownFields(
+        graph,
         box,
         (node) => graph.value(node),
         (node) => shown.gradient.get(node),

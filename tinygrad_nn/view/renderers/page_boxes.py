@@ -55,7 +55,7 @@ def _width(field: Field, labels: float) -> float:
 def _height(field: Field) -> float:
     if field.grid is None or not field.live:
         return ROW
-    return len(field.grid.cells) * (CELL[1] if _spelled(field.grid) else DOT) + 4
+    return max(ROW, len(field.grid.cells) * (CELL[1] if _spelled(field.grid) else DOT) + 4)
 
 
 def _field(field: Field) -> dict[str, Any]:

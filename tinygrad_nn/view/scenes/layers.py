@@ -87,7 +87,8 @@ def _heat(graph: ComputationGraph, what: str, node: Any, label: str, value: Any)
 def _paths(layer: Layer, paths: HighlightedPaths | GradientFlow) -> list[Field]:
     """How many of the paths go through a layer, and what they carry together, unit by unit where that is known."""
     if isinstance(paths, GradientFlow):
-        return [Field(f"of {paths.norm}²", percent(paths.share(layer)))]
+        keys = ",".join(paths.graph.key(x) for x in (layer.W, layer.b) if x is not None)
+        return [Field(f"of {paths.norm}²", percent(paths.share(layer)), live=f"share {keys}")]
     n, flow = paths.through(layer.A)
     fields = [Field("paths", count(n))]
     if flow is not None:

@@ -42,6 +42,7 @@ _LATER = {
     "explain": "view",
     "worksheet": "view",
     "play": "view",
+    "widget": "view",
     "fit": "training",
     "compile": "compiler",
 }

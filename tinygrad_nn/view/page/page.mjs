@@ -85,7 +85,7 @@ export class Page {
       (text, answer) => this.#answer(text, answer),
     );
     this.table = new PathTable((only) => this.change({ only }));
-    this.inputs = new Inputs(this.graph.live ? inputs.filter(({ tracked }) => tracked) : [], (id, i, value) =>
+    this.inputs = new Inputs(this.movable ? inputs.filter(({ tracked }) => tracked) : [], (id, i, value) =>
       this.move(id, i, value),
     );
     this.curve = new Curve();
@@ -109,7 +109,7 @@ export class Page {
     const reset = html("button", { type: "button", onclick: () => this.reset() }, "reset");
     const nudge = html("button", { type: "button", onclick: () => this.nudge() }, "nudge");
     this.moves = html("div", { class: "bar" }, nudge, reset);
-    this.moves.hidden = !this.graph.live;
+    this.moves.hidden = !this.movable;
     this.toolbar.choices.hidden = this.still;
     const { stepper, table, second, neurons, playback, inputs, curve } = this;
     const shown = [stepper.root, this.place, neurons?.root, table.root, second.root, this.notes, this.verdict];
@@ -289,6 +289,16 @@ export class Page {
     return undefined;
   }
 
+  /** Whether inputs can be moved. */
+  get movable() {
+    return this.graph.live;
+  }
+
+  /** What is said about where the numbers come from. */
+  get remark() {
+    return this.graph.live ? "" : `The numbers are those that were recorded: ${this.graph.reason}`;
+  }
+
   /** Whether the numbers are right, and why the page is not live where it is not. */
   #tell(shown) {
     const { ok, worst, faults = [] } = this.checked ?? { ok: true };
@@ -296,9 +306,8 @@ export class Page {
       ? ""
       : `✗ the page computes ${faults[0]?.what} of ${faults[0]?.id} otherwise than Python did (by ${worst}): ` +
         "it shows the recorded numbers";
-    const still = this.graph.live || !ok ? "" : `The numbers are those that were recorded: ${this.graph.reason}`;
-    write(this.verdict, wrong || still);
-    mark(this.verdict, "bad", !ok);
+    write(this.verdict, wrong || this.remark);
+    mark(this.verdict, "bad", !ok || this.problem);
     const said = shown.caption ?? shown.table?.heading ?? "";
     write(this.live, [said, ...(shown.notes ?? [])].join(". "));
   }

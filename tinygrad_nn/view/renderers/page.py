@@ -20,7 +20,7 @@ from tinygrad_nn.view.renderers.places import Places, place
 from tinygrad_nn.view.scene import ArrowKind, Direction, Scene, Table
 from tinygrad_nn.view.vocabulary import vocabulary
 
-__all__ = ["cell", "page", "page_data", "playground"]
+__all__ = ["cell", "page", "page_data", "playground", "widget_module"]
 
 WIDTHS = (930.0, 640.0)  # of the picture in a wide window, and in a narrow one
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -153,7 +153,7 @@ def _needed_code(program: Program) -> str:
 
 def _script(data: str, key: str, code: str) -> str:
     loader = modules.without_comments((modules.FOLDER / "loader.js").read_text("utf-8"))
-    loader = loader.strip().replace("LETTERS", f'"{_LETTERS}"')
+    loader = re.sub(r"\s*([{}()=;,<>+*/:-])\s*", r"\1", loader).strip().replace("LETTERS", f'"{_LETTERS}"')
     return f'<script>{loader}("{key}", "{code}", "{_packed(data)}");</script>'
 
 
@@ -194,6 +194,12 @@ def playground(theme: str = "auto") -> str:
     code = _packed(f"{script}\nreturn (host, data) => $play.mount(host, data, {_json(styles())});")
     data = _json({"vocabulary": vocabulary(), "theme": theme})
     return _document("The chain rule, to play with", "", _script(data, "page", code))
+
+
+def widget_module() -> str:
+    """The page as a module of anywidget: inputs that the page cannot compute with are moved by the kernel."""
+    script = modules.joined("kernel")
+    return f"{script}\nexport default {{ render: $kernel.renderer({_json(styles())}) }};\n"
 
 
 def cell(scene: Scene, still: str, engine: str | None = None, timeout: float = 10.0, theme: str = "auto") -> str:

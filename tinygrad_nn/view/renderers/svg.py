@@ -128,9 +128,12 @@ def small(svg: str) -> str:
         for name in ("d", "points", "x", "y"):
             if name in element.attrib:
                 element.set(name, re.sub(r"(\.\d)\d+|\.0+\b", lambda found: found[1] or "", element.get(name, "")))
+        _as_rectangle(element)
         if element.tag == f"{SVG}g" and not element.attrib:
             element.tag = f"{SVG}drop"
         _join(element)
+    for name in ("class", "role"):
+        root.attrib.pop(name, None)
     root.set("font-size", "12")
     root.set("fill", style.INK)
     root.set("font-family", "Arial,Helvetica,sans-serif")
@@ -141,12 +144,30 @@ def small(svg: str) -> str:
 _USUAL = {"fill": (style.INK,), "font-size": ("12", "12.00"), "text-anchor": ("start",), "stroke": ("transparent",)}
 
 
+def _outline(shape: ET.Element) -> str:
+    if shape.tag == f"{SVG}rect":
+        return " ".join(shape.get(name, "") for name in ("x", "y", "width", "height"))
+    return shape.get("d", "")
+
+
+def _as_rectangle(shape: ET.Element) -> None:
+    """A rounded box, which engines draw as eight curves, as a rectangle."""
+    numbers = [float(n) for n in re.findall(r"-?[\d.]+", shape.get("d") or "")]
+    xs, ys = numbers[::2], numbers[1::2]
+    if len(xs) != 25 or (xs[0], ys[0]) != (xs[-1], ys[-1]):
+        return
+    sides = {"x": min(xs), "y": min(ys), "width": max(xs) - min(xs), "height": max(ys) - min(ys), "rx": xs[0] - min(xs)}
+    shape.tag = f"{SVG}rect"
+    del shape.attrib["d"]
+    shape.attrib.update({name: f"{size:.1f}".removesuffix(".0") for name, size in sides.items()})
+
+
 def _join(parent: ET.Element) -> None:
     """One shape for the paper of a box and its outline, and one line for those between the cells of two rows."""
     papers: dict[str, ET.Element] = {}
     rule, ends = parent, [""]
     for child in list(parent):
-        outline, points = child.get("d", ""), (child.get("points") or "").split()
+        outline, points = _outline(child), (child.get("points") or "").split()
         flat = len(points) > 3 and len({point.split(",")[1] for point in points}) == 1
         if child.tag in (f"{SVG}title", f"{SVG}desc"):
             parent.remove(child)
@@ -155,7 +176,7 @@ def _join(parent: ET.Element) -> None:
             ends[2:4] = points[2:4]
             rule.set("points", " ".join(ends))
             continue
-        elif outline in papers and child.get("fill") == "none":
+        elif outline and outline in papers and child.get("fill") == "none":
             papers[outline].attrib.update({k: v for k, v in child.attrib.items() if k != "fill"})
             parent.remove(child)
         elif outline and child.get("fill") != "none":

@@ -32,29 +32,25 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="t
 
 
 @pytest.fixture(scope="module")
-def ask():
+def ask(chromium):
     """Calls a function of engine_probes.mjs in the browser."""
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page()
+    page = chromium.new_page()
 
-        def serve(route):
-            name = route.request.url.rpartition("/")[2]
-            if not name:
-                route.fulfill(body="<!doctype html><title>engine</title>", content_type="text/html")
-            else:
-                folder = HERE if name == "engine_probes.mjs" else PAGE
-                route.fulfill(body=(folder / name).read_text("utf-8"), content_type="text/javascript")
+    def serve(route):
+        name = route.request.url.rpartition("/")[2]
+        if not name:
+            route.fulfill(body="<!doctype html><title>engine</title>", content_type="text/html")
+        else:
+            folder = HERE if name == "engine_probes.mjs" else PAGE
+            route.fulfill(body=(folder / name).read_text("utf-8"), content_type="text/javascript")
 
-        page.route("**/*", serve)
-        page.goto("http://page.test/")
-        call = "async ([name, args]) => (await import('./engine_probes.mjs'))[name](...args)"
-        each = (
-            "async ([name, [cases]]) => { const f = (await import('./engine_probes.mjs'))[name]; return cases.map(f); }"
-        )
-        yield lambda name, *args: page.evaluate(each if isinstance(args[0], list) else call, [name, args])
-        browser.close()
+    page.route("**/*", serve)
+    page.goto("http://page.test/")
+    probes = "(await import('./engine_probes.mjs'))[name]"
+    call = f"async ([name, args]) => {probes}(...args)"
+    each = f"async ([name, [cases]]) => cases.map({probes})"
+    yield lambda name, *args: page.evaluate(each if isinstance(args[0], list) else call, [name, args])
+    page.close()
 
 
 def close(found, expected):

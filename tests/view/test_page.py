@@ -319,8 +319,12 @@ def test_a_graph_that_is_not_live_says_why(opened):
         tn.draw(tn.linalg_eigvalsh(a).sum() if hasattr(tn, "linalg_eigvalsh") else np.linalg.eigvalsh(a).sum())
     )
     assert "The numbers are those that were recorded" in page.locator(".page").inner_text()
-    big = tn.tensor(np.ones(30_000), requires_grad=True, name="big")
-    assert "data-tinygrad-nn" not in tn.draw((big * 2).sum()).html()
+    big = tn.tensor(np.arange(30_000.0), requires_grad=True, name="big")
+    page = opened(tn.draw((big * 2).sum()))
+    shown = page.locator(".page").inner_text()
+    assert "30,000 numbers go in, and pages recompute up to 20,000" in shown
+    assert "30000 numbers, not kept" in shown
+    assert living(page, "return page.root.querySelectorAll('.unknown').length") == 0
 
 
 def test_numbers_are_written_as_in_python(opened):

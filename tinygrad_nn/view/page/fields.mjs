@@ -15,8 +15,9 @@ export function amount(array) {
 
 /** The fields of a box with these values and gradients. */
 export function shownFields(graph, box, value, gradient) {
-  return box.fields.map(({ live, node, text, rows, from }) => {
+  return box.fields.map(({ live, node, text, rows, from, grid }) => {
     if (!live) return { text };
+    if (grid && !graph.live) return { grid: { ...grid, cells: grid.cells.map((row) => row.map(Number)) } };
     if (live === "share") return { text: share(graph, node.split(","), gradient) };
     if (live === "norm") return { text: gradient(node) ? formatNumber(norm(gradient(node))) : "–" };
     const array = live === "value" ? value(node) : gradient(node);

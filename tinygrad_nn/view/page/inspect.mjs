@@ -10,7 +10,7 @@ const SPELLED = 16; // elements that are written out
 export function inspected(graph, data, id) {
   const node = graph.node(id);
   const entries = [
-    ["value", spelled(graph.value(id))],
+    ["value", node.value?.length ? spelled(graph.value(id)) : `${node.shape.join(" × ")} numbers, not kept`],
     ["gradient", spelled(graph.gradient(id))],
   ];
   (node.words ?? []).forEach((rule, slot) => {

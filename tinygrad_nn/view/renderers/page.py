@@ -34,7 +34,7 @@ def page_data(scene: Scene, engine: str | None = None, timeout: float = 10.0, th
     return {
         "title": scene.title,
         "theme": theme,
-        "boxes": [box_as_data(box, parts[box.id])[0] for box in chosen.boxes],
+        "boxes": [box_as_data(box, parts[box.id], bool(scene.program.reason))[0] for box in chosen.boxes],
         "arrows": [arrow_as_data(arrow) for arrow in chosen.arrows],
         "clusters": [{"id": c.id, "label": c.label} for c in chosen.clusters],
         "notes": [{"text": note.text, "bad": note.bad} for note in chosen.notes],

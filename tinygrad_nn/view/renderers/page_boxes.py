@@ -16,8 +16,11 @@ NUMBER = "−0.0000e−0"  # room for one
 SUMMED = 6  # parts that are written out in a note
 
 
-def box_as_data(box: Box, parts: int) -> tuple[dict[str, Any], tuple[float, float]]:
-    """A box as the page takes it, and its size; so many parts of a gradient come back to its node."""
+def box_as_data(box: Box, parts: int, still: bool = False) -> tuple[dict[str, Any], tuple[float, float]]:
+    """A box as the page takes it, and its size; so many parts of a gradient come back to its node.
+
+    Of a page that computes nothing, `still`, its heat-maps are those that were recorded.
+    """
     labels = max((measure(field.label, 11) for field in box.fields), default=0.0) + 8
     word = style.role_look(box.role).word
     title = measure(box.title, 13, bold=True) + (measure(word, 11) + 8 if word else 0)
@@ -30,7 +33,7 @@ def box_as_data(box: Box, parts: int) -> tuple[dict[str, Any], tuple[float, floa
     data = {
         "id": box.id, "role": box.role.value, "name": box.name, "title": box.title, "word": word,
         "numbered": box.numbered, "labels": round(labels), "sums": parts > 1, "node": _node(box),
-        "fields": [_field(field) for field in box.fields],
+        "fields": [_field(field, still) for field in box.fields],
     }  # fmt: skip
     return _told(data), (round(max(widths) + 2 * SIDE), round(height))
 
@@ -58,13 +61,15 @@ def _height(field: Field) -> float:
     return max(ROW, len(field.grid.cells) * (CELL[1] if _spelled(field.grid) else DOT) + 4)
 
 
-def _field(field: Field) -> dict[str, Any]:
+def _field(field: Field, still: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"label": field.label}
     if not field.live:
         return found | {"text": field.said}
     found["live"], found["node"] = field.live.split(" ")
     if field.grid is not None:
         found |= {"rows": len(field.grid.cells), "columns": len(field.grid.cells[0]), "spelled": _spelled(field.grid)}
+    if still and field.grid is not None:
+        found["grid"] = {"cells": [[str(x) for x in row] for row in field.grid.cells], "scale": field.grid.scale}
     return found
 
 

@@ -206,6 +206,38 @@ def test_units_are_those_of_the_network(opened):
     assert "the bias" in tables.nth(1).inner_text()
 
 
+def test_layers_fold_and_unfold(opened):
+    J, *_ = xor()
+    page = opened(tn.draw(J))
+    scene = tn.draw(J).scene
+    boxes = [len(level.boxes) for level in (scene, scene.simpler)]
+    shown = page.locator(".drawing:not(.neurons) .box")
+    assert shown.count() == boxes[1]
+    page.get_by_role("button", name="unfold").click()
+    assert shown.count() == boxes[0]
+    page.get_by_role("button", name="Flow").click()
+    page.get_by_role("button", name="fold", exact=True).click()
+    W1 = next(x for x in tn.operation.recorded(J) if x.name == "W¹")
+    paths = tn.paths(J, W1)
+    flows = living(page, "return Object.fromEntries(page.graph.paths(page.state.source, { element: null }).flow)")
+    assert len(flows) == len(paths.flow)
+    page.locator(".box.layer").first.click()
+    assert re.search(r"paths through it\s*\n?\s*1", page.locator("section.inspect").inner_text())
+
+
+def test_the_plane_shows_the_decision_boundary(opened):
+    _, net, X, Y = xor()
+    tn.fit(net, "mse", tn.optim.Adam(net.parameters(), lr=0.1), (X.value, Y), epochs=200, progress=False)
+    page = opened(tn.draw(tn.mse(net(X), tn.tensor(Y, name="Y"))))
+    grid = living(page, "const { limits } = page.boundary; return limits")
+    n = 40
+    xs = [low + (np.arange(n) + 0.5) * (high - low) / n for low, high in grid]
+    plane = np.stack([a.ravel() for a in np.meshgrid(xs[0], xs[1][::-1])])
+    share = float(np.mean(net(plane).value > 0.5))
+    assert float(page.locator(".plane svg").get_attribute("data-share")) == pytest.approx(share, abs=1e-3)
+    assert page.locator(".plane .positive").count() == 2
+
+
 def test_a_training_is_played_back(opened):
     _, net, X, Y = xor()
     snapshots = tn.training.Snapshots(net)

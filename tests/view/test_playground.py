@@ -135,7 +135,7 @@ def test_labels_are_those_of_pictures(page):
     x, y = tn.exp(t), t**2
     z = tn.sin(x**2 + y**2)
     assert found == [arrow.label for arrow in tn.draw(z).scene.arrows]
-    titles = page.evaluate(f"[...{PLAY}.page.data.boxes].map(({{ title }}) => title)")
+    titles = page.evaluate(f"[...{PLAY}.page.level.boxes].map(({{ title }}) => title)")
     assert titles == [box.title for box in tn.draw(z).scene.boxes]
 
 

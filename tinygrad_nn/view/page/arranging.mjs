@@ -24,16 +24,8 @@ export function dataOf(program, { title, theme }) {
   const boxes = program.nodes.map((node) => boxOf(node, root, parts.get(node.id) ?? 0));
   const arrows = program.nodes.flatMap((node) => arrowsInto(node, program.nodes));
   const layouts = WIDTHS.map((width) => placed(boxes, arrows, width));
-  return {
-    title: title ?? `${root.name} = ${root.formula}`,
-    theme,
-    boxes,
-    arrows,
-    layouts,
-    program,
-    clusters: [],
-    notes: [],
-  };
+  const level = { boxes, arrows, layouts, clusters: [] };
+  return { title: title ?? `${root.name} = ${root.formula}`, theme, levels: [level], level: 0, program, notes: [] };
 }
 
 function boxOf(node, root, parts) {

@@ -2,12 +2,12 @@
 
 import { amount, edgesFrom } from "./fields.mjs";
 import { html } from "./dom.mjs";
-import { formatNumber } from "./notation.mjs";
+import { count, formatNumber } from "./notation.mjs";
 
 const SPELLED = 16; // elements that are written out
 
 /** The elements that tell it. */
-export function inspected(graph, data, id) {
+export function inspected(graph, id, paths) {
   const node = graph.node(id);
   const entries = [
     ["value", node.value?.length ? spelled(graph.value(id)) : `${node.shape.join(" × ")} numbers, not kept`],
@@ -20,12 +20,13 @@ export function inspected(graph, data, id) {
   for (const edge of edgesFrom(graph, id)) {
     entries.push([`from ${graph.node(edge.target).name}`, amount(graph.sent(edge.id))]);
   }
+  const through = paths?.nodeCounts.get(id);
+  if (through) entries.push(["paths through it", count(through)]);
   if (node.origin) entries.push(["made at", node.origin]);
   const title = node.formula ? `${node.name} = ${node.formula}` : node.name;
   return [
     html("h2", {}, title),
     html("dl", {}, ...entries.flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, text)])),
-    ...source(data, node),
   ];
 }
 
@@ -34,11 +35,4 @@ function spelled(array) {
   if (array.data.length === 1) return String(array.data[0]).replace("-", "−");
   if (array.data.length <= SPELLED) return `[${[...array.data].map(formatNumber).join(", ")}]`;
   return amount(array);
-}
-
-/** The lines of the program around the one that made a node. */
-function source(data, node) {
-  const at = data.source_lines?.[node.id];
-  if (!at) return [];
-  return [html("pre", {}, html("code", {}, at))];
 }

@@ -45,6 +45,7 @@ export class Page {
       base: null,
       theme: data.theme,
       inspected: "",
+      level: data.level ?? 0,
     };
     this.root = html("div", { class: "page", "data-theme": data.theme, onkeydown: (event) => this.#key(event) });
     this.#build(inputs);
@@ -226,7 +227,7 @@ export class Page {
     if (this.neurons) this.neurons.root.hidden = !neurons;
     if (!neurons) this.drawing.show(shown);
     this.drawing.choose(state.source);
-    this.toolbar.show({ ...state, size: graph.value(state.source).data.length });
+    this.toolbar.show({ ...state, size: graph.value(state.source).data.length, levels: data.levels.length });
     this.second.root.hidden = !shown.second;
     if (shown.second) this.second.show(shown.second);
     this.stepper.show(state, shown);
@@ -236,13 +237,13 @@ export class Page {
     this.#showCurve();
     this.boundary?.show();
     this.playback?.show(graph.value(graph.root).data[0]);
-    this.inspector.replaceChildren(...inspected(graph, data, state.inspected || state.source));
+    this.inspector.replaceChildren(...inspected(graph, state.inspected || state.source, shown.paths));
     this.#tell(shown);
   }
 
   #view() {
-    const { state, graph, data } = this;
-    if (this.still) return stillView(graph, data, state);
+    const { state, graph, level: data } = this;
+    if (this.still) return stillView(graph, { ...data, table: this.data.table }, state);
     if (state.view === "step") return stepView(graph, data, state);
     if (state.view === "compare") return compareView(graph, data, state, this.#recorded());
     return pathsView(graph, data, state);
@@ -289,6 +290,11 @@ export class Page {
     return undefined;
   }
 
+  /** The picture that is shown: of operations, or with layers folded. */
+  get level() {
+    return this.data.levels[this.state.level];
+  }
+
   /** Whether inputs can be moved. */
   get movable() {
     return this.graph.live;
@@ -314,9 +320,12 @@ export class Page {
 
   #layOut() {
     const wide = this.root.clientWidth === 0 || this.root.clientWidth >= WIDE;
-    const layout = this.data.layouts[wide ? 0 : this.data.layouts.length - 1];
+    const { layouts } = this.level;
+    const layout = layouts[wide ? 0 : layouts.length - 1];
     if (this.drawing?.layout === layout) return;
-    this.drawing = new Drawing(this.data, layout, { onBox: (box) => this.#clicked(box) });
+    this.drawing = new Drawing({ title: this.data.title, ...this.level }, layout, {
+      onBox: (box) => this.#clicked(box),
+    });
     this.place.replaceChildren(this.drawing.root);
   }
 

@@ -39,7 +39,8 @@ export class Toolbar {
     });
     const svg = html("button", { type: "button", onclick: save }, "save SVG");
     const group = (...parts) => html("div", { class: "group" }, ...parts);
-    this.choices = group(html("label", {}, "paths from ", this.source), this.of, ...this.views);
+    this.fold = html("button", { type: "button", onclick: () => change({ level: 1 - this.level }) }, "fold");
+    this.choices = group(html("label", {}, "paths from ", this.source), this.of, ...this.views, this.fold);
     this.root = html(
       "div",
       { class: "bar", role: "toolbar", "aria-label": "views" },
@@ -49,7 +50,10 @@ export class Toolbar {
     );
   }
 
-  show({ view, source, theme, size }) {
+  show({ view, source, theme, size, level, levels }) {
+    this.level = level;
+    this.fold.hidden = levels < 2;
+    this.fold.textContent = level ? "unfold" : "fold";
     for (const button of this.views) set(button, "aria-pressed", button.dataset.view === view ? "true" : "false");
     if ([...this.source.options].some((option) => option.value === source)) this.source.value = source;
     this.of.hidden = !(size > 1);

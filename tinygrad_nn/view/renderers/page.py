@@ -27,20 +27,34 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-sr
 
 
 def page_data(scene: Scene, engine: str | None = None, timeout: float = 10.0, theme: str = "auto") -> dict[str, Any]:
-    """What the page's script takes: the program, boxes and arrows with their places in windows of two widths."""
-    chosen, layouts = _laid_out(scene, engine, timeout)
-    parts = _parts(chosen)
+    """What the page's script takes: the program, and boxes and arrows with their places, perhaps at two levels.
+
+    Where dense layers can be folded, both pictures come along, and the one that fits is shown first.
+    """
     assert scene.program is not None, "only scenes with a program are living"
+    still = bool(scene.program.reason)
+    scenes = [scene] if scene.simpler is None else [scene, scene.simpler]
+    layouts = [[_layout(each, width, engine, timeout) for width in WIDTHS] for each in scenes]
+    fitting = (k for k, found in enumerate(layouts) if found[0].width <= WIDTHS[0])
     return {
         "title": scene.title,
         "theme": theme,
-        "boxes": [box_as_data(box, parts[box.id], bool(scene.program.reason))[0] for box in chosen.boxes],
-        "arrows": [arrow_as_data(arrow) for arrow in chosen.arrows],
-        "clusters": [{"id": c.id, "label": c.label} for c in chosen.clusters],
-        "notes": [{"text": note.text, "bad": note.bad} for note in chosen.notes],
-        "layouts": [_as_data(places) for places in layouts],
+        "levels": [_level(each, found, still) for each, found in zip(scenes, layouts, strict=True)],
+        "level": next(fitting, len(scenes) - 1),
+        "notes": [{"text": note.text, "bad": note.bad} for note in scene.notes],
         "program": as_json.as_plain(scene.program),
-        **({"table": _still(scene.table)} if scene.program.reason and scene.table is not None else {}),
+        **({"table": _still(scene.table)} if still and scene.table is not None else {}),
+    }
+
+
+def _level(scene: Scene, layouts: list[Places], still: bool) -> dict[str, Any]:
+    """The boxes and arrows of a picture, and their places in a wide and in a narrow window."""
+    parts = _parts(scene)
+    return {
+        "boxes": [box_as_data(box, parts[box.id], still)[0] for box in scene.boxes],
+        "arrows": [arrow_as_data(arrow) for arrow in scene.arrows],
+        "clusters": [{"id": c.id, "label": c.label} for c in scene.clusters],
+        "layouts": [_as_data(places) for places in (layouts if layouts[0] != layouts[1] else layouts[:1])],
     }
 
 
@@ -64,16 +78,6 @@ def _still(table: Table) -> dict[str, Any]:
 def _parts(scene: Scene) -> Counter[str]:
     """How many parts of a gradient come back to each box."""
     return Counter(arrow.source for arrow in scene.arrows if arrow.kind is ArrowKind.FLOW)
-
-
-def _laid_out(scene: Scene, engine: str | None, timeout: float) -> tuple[Scene, list[Places]]:
-    """The scene that fits best, and where everything is in a wide and in a narrow window."""
-    candidates = [scene] if scene.simpler is None else [scene, scene.simpler]
-    for candidate in candidates:
-        found = [_layout(candidate, width, engine, timeout) for width in WIDTHS]
-        if found[0].width <= WIDTHS[0] or candidate is candidates[-1]:
-            return candidate, found if found[0] != found[1] else found[:1]
-    raise AssertionError
 
 
 def _layout(scene: Scene, width: float, engine: str | None, timeout: float) -> Places:

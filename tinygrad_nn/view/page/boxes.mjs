@@ -7,7 +7,7 @@ export const TITLE = 26; // heights in pixels
 export const ROW = 20;
 export const NOTE = 21;
 export const SIDE = 8; // between border and text
-export const CELL = [62, 18]; // of a heat map with numbers
+export const CELL = [68, 18]; // of a heat map with numbers
 export const DOT = 8; // of one without
 
 /** The height of a field: a line, or a heat map. */

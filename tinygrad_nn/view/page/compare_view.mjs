@@ -26,8 +26,15 @@ export function compareView(graph, data, state, before) {
   };
 }
 
-const changed = (a, b) => a.data.some((x, i) => !Object.is(x, b.data[i]));
-const minus = (a, b) => ({ ...a, data: a.data.map((x, i) => x - b.data[i]) });
+const ROUNDING = 1e-13; // relative: NumPy and browsers add up in different orders
+
+const minus = (a, b) => ({ ...a, data: a.data.map((x, i) => difference(x, b.data[i])) });
+const changed = (a, b) => minus(a, b).data.some((x) => x !== 0);
+
+function difference(x, y) {
+  return Math.abs(x - y) <= ROUNDING * Math.max(Math.abs(x), Math.abs(y)) ? 0 : x - y;
+}
+
 const signed = (x) => (x > 0 ? `+${formatNumber(x)}` : formatNumber(x));
 
 /** A box shows its value, and where its gradient else stands, how much that has changed. */

@@ -11,7 +11,7 @@ from tinygrad_nn.view.text import measure
 
 __all__ = ["arrow_as_data", "box_as_data", "label_size"]
 
-TITLE, ROW, NOTE, SIDE, CELL, DOT = 26, 20, 21, 8, (62, 18), 8  # as in boxes.mjs
+TITLE, ROW, NOTE, SIDE, CELL, DOT = 26, 20, 21, 8, (68, 18), 8  # as in boxes.mjs
 NUMBER = "−0.0000e−0"  # room for one
 SUMMED = 6  # parts that are written out in a note
 

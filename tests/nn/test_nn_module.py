@@ -116,6 +116,8 @@ def test_a_buffer_is_made_of_numbers_without_a_gradient(raised):
     assert raised(TypeError, model.register_buffer, 3, 1.0) == (
         "register_buffer: name=3, expected the name of an attribute"
     )
+    assert "W is a parameter" in raised(TypeError, model.register_buffer, "W", 1.0)
+    assert "W" in dict(model.named_parameters())
     model.calls = model(np.ones(2)).sum().detach()
     assert model.state_dict()["calls"] == 2
 

@@ -227,7 +227,7 @@ def test_tied_weights_come_back_tied(tmp_path, make, suffix):
 
     step(model, optimizer)
     copy, its_optimizer = tn.nn.load(model.save(tmp_path / f"m{suffix}", optimizer))
-    assert copy.tied() == model.tied() != []
+    assert copy.tied_paths() == model.tied_paths() != []
     assert [name for name, _ in copy.named_tensors()] == [name for name, _ in model.named_tensors()]
     into = make().load(tmp_path / f"m{suffix}")
     for _ in range(2):
@@ -235,7 +235,7 @@ def test_tied_weights_come_back_tied(tmp_path, make, suffix):
         step(copy, its_optimizer)
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(copy.state_dict()[name], value)
-    assert into.tied() == model.tied()
+    assert into.tied_paths() == model.tied_paths()
 
 
 def test_what_is_tied_in_one_and_not_in_the_other_is_refused(tmp_path, raised):
@@ -261,14 +261,14 @@ def test_a_file_without_ties_is_as_it_ever_was(tmp_path):
 def test_ties_of_a_file_cannot_fill_the_memory(tmp_path, monkeypatch, raised):
     """What a file says is tied is made once for each place; no file makes much more than it holds."""
     model = tied_weight()
-    monkeypatch.setattr(type(model), "tied", lambda self: [["layers.0.W", *["layers.1.W"] * 1000]])
+    monkeypatch.setattr(type(model), "tied_paths", lambda self: [["layers.0.W", *["layers.1.W"] * 1000]])
     model.save(tmp_path / "m")
     monkeypatch.undo()
     assert "its tied weights are 9,000 numbers in a model of 15" in raised(
         checkpoint.CheckpointError, tn.nn.load, tmp_path / "m"
     )
     for wrong in ([["layers.0.W", "layers.7.W"]], [["layers.0.W", "layers.1.b"]]):
-        monkeypatch.setattr(type(model), "tied", lambda self, wrong=wrong: wrong)
+        monkeypatch.setattr(type(model), "tied_paths", lambda self, wrong=wrong: wrong)
         model.save(tmp_path / "m")
         monkeypatch.undo()
         raised(checkpoint.CheckpointError, tn.nn.load, tmp_path / "m")

@@ -51,7 +51,7 @@ def save(path: str | os.PathLike, model: Any, optimizer: Any = None, extra: Any 
             "state": optimizer.state_dict(),
         },
         extra=extra,
-        tied=model.tied(),
+        tied=model.tied_paths(),
     )
     return write(path, record)
 
@@ -112,7 +112,7 @@ def load_into(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:
     with refusing(path):
         if mine is not None and found.architecture is not None:
             refuse_difference(path, found.architecture, mine)
-        _refuse_other_ties(path, found.tied, model.tied())
+        _refuse_other_ties(path, found.tied, model.tied_paths())
         refuse_difference(path, described(found.state), shapes)
         generators = [(entry["of"], generator_of(entry["state"])) for entry in found.generators]
         refuse_difference(path, _drawing(of for of, _ in generators), drawing)

@@ -76,14 +76,19 @@ class Module:
                 f"trained: within tn.no_grad(), {name} -= ... or {name}[...] = ... change its value; "
                 f"{name}.requires_grad = False freezes it; del removes it"
             )
-        if name in self._buffers and not all(map(is_buffer, tree.leaves(value))):
-            wrong = next(leaf for leaf in tree.leaves(value) if not is_buffer(leaf))
-            raise TypeError(
-                f"{type(self).__name__}.{name} is a buffer, and {described(wrong)} in its place would be missing from "
-                f"the state: compute its next value within tn.no_grad(), or take .detach() of it"
-            )
+        if name in self._buffers:
+            self._refuse_buffer(name, value)
         Module.changes += 1
         super().__setattr__(name, value)
+
+    def _refuse_buffer(self, name: str, value: Any) -> None:
+        """TypeError for a value that the state could not hold as a buffer."""
+        for leaf in tree.leaves(value):
+            if not is_buffer(leaf):
+                raise TypeError(
+                    f"{type(self).__name__}.{name} is a buffer, and {described(leaf)} in its place would be missing "
+                    "from the state: compute its next value within tn.no_grad(), or take .detach() of it"
+                )
 
     def __delattr__(self, name: str) -> None:
         Module.changes += 1
@@ -136,7 +141,7 @@ class Module:
                 seen.add(id(member))
                 yield name, member
 
-    def tied(self) -> list[list[str]]:
+    def tied_paths(self) -> list[list[str]]:
         """The paths of each parameter, buffer or part that is held at several places: tied weights, shared layers."""
         found: dict[int, list[str]] = {id(self): [""]}
 
@@ -181,9 +186,10 @@ class Module:
         if not isinstance(name, str) or not name.isidentifier():
             raise TypeError(f"register_buffer: name={name!r}, expected the name of an attribute")
         held = tree.map(lambda x: x if x is None or isinstance(x, Tensor) else tensor(x, name=name), value, is_several)
+        self._refuse_buffer(name, held)
+        setattr(self, name, held)
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
-        setattr(self, name, held)
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Path and tensor, for all that is part of the state and was never trained."""

@@ -92,8 +92,8 @@ def chosen(outputs: np.ndarray, kind: str = "") -> np.ndarray:
 def probabilities(outputs: np.ndarray, kind: str = "") -> np.ndarray:
     """Columns (classes, N) of class probabilities; a single output is that of class 1 of two.
 
-    >>> probabilities(np.array([[0.0, 100.0]]), "logits").tolist()
-    [[0.5, 0.0], [0.5, 1.0]]
+    >>> probabilities(np.array([[0.0, 1000.0]]), "logits").tolist(), probabilities(np.array([[0.25]])).tolist()
+    ([[0.5, 0.0], [0.5, 1.0]], [[0.75], [0.25]])
     """
     known = (kind or _kind_by_values(outputs)) == "probabilities"
     outputs = outputs if outputs.dtype.kind == "f" else outputs.astype(np.float64)

@@ -55,7 +55,7 @@ def tie(model: Module, paths: Iterable[Sequence[str]]) -> None:
     >>> import tinygrad_nn as tn
     >>> model = tn.nn.Sequential(tn.nn.Dense(2, 2), tn.nn.Dense(2, 2))
     >>> tie(model, [["layers.0.W", "layers.1.W"]])
-    >>> model[1].W is model[0].W, model.tied()
+    >>> model[1].W is model[0].W, model.tied_paths()
     (True, [['layers.0.W', 'layers.1.W']])
     """
     for first, *others in paths:

@@ -22,6 +22,8 @@ def _gradients(params: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Any]]:
 def clip_grad_norm_(params: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> Any:
     """Scale all gradients by one factor, ``min(1, max_norm/(‖g‖ + 1e-6))``, with ‖g‖ the norm of all of them as one.
 
+    Where ‖g‖ itself is below 1e-6, it takes the place of 1e-6.
+
     Parameters
     ----------
     params : tensors after `backward()`; those without a gradient are passed over.
@@ -46,7 +48,8 @@ def clip_grad_norm_(params: Tensor | Iterable[Tensor], max_norm: float, norm_typ
     # in float64, as the norm of a gradient in float32, or the factor, may not fit into float32
     norms = [vector_norm(np.ravel(g).astype(np.result_type(g.dtype, np.float64)), ord=norm_type) for _, g in found]
     norm = vector_norm(np.stack(norms), ord=norm_type)
-    factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
+    size = np.where(norm == 0, 1.0, norm + np.minimum(norm, 1e-6))  # a tiny gradient is not lost in 1e-6
+    factor = np.minimum(max_norm, size) / size
     for p, g in found:
         p.grad = (g * factor).astype(p.dtype)
     return norm

@@ -73,7 +73,7 @@ def _class_weight(caller: str, name: str, value: Any) -> None:
 SETTINGS: dict[str, Setting] = {
     "hidden_layer_sizes": _sizes, "activation": function_or_name, "loss": _loss, "optimizer": _optimizer,
     "learning_rate_init": number(above=0), "alpha": number(least=0), "batch_size": whole(1, "auto"),
-    "max_iter": whole(), "shuffle": switch(), "random_state": _random_state, "tol": number(None, least=0),
+    "max_iter": whole(), "shuffle": switch(), "random_state": _random_state, "tol": number(None, least=0, finite=False),
     "n_iter_no_change": whole(), "early_stopping": switch(), "validation_fraction": number(above=0, below=1),
     "class_weight": _class_weight, "verbose": _verbose,
 }  # fmt: skip

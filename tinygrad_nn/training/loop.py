@@ -197,7 +197,8 @@ def _check_parts(model: Any, optimizer: Any, data: Any, validation: Any, schedul
                 f"fit: the batches {'' if name == 'data' else 'for validation '}have no targets: give "
                 "tn.data.batches(X, Y, batch_size); for an autoencoder, Y is X"
             )
-        wrong = isinstance(given, (str, bytes, dict, np.ndarray)) or not isinstance(given, Iterable)
+        goes_through = hasattr(type(given), "__iter__") or hasattr(type(given), "__getitem__")
+        wrong = isinstance(given, (str, bytes, dict, np.ndarray)) or not goes_through
         if wrong and (name == "data" or given is not None):
             raise TypeError(
                 f"fit: {name} is of type {type(given).__name__}, expected a pair of arrays (X, Y), "

@@ -155,13 +155,19 @@ def find_loss(loss: str | Measure, caller: str = "fit") -> Measure:
 
 def find_metrics(metrics: str | Iterable[Any] | Mapping[str, Measure], loss: Measure) -> dict[str, Any]:
     """The metrics by name, as `fit` takes them."""
-    if isinstance(metrics, Mapping):
-        return {name: _metric(metric, loss) for name, metric in metrics.items()}
-    found: dict[str, Any] = {}
     if not isinstance(metrics, Iterable) and not callable(metrics):
         raise TypeError(f"fit: metrics={metrics!r:.60}, expected 'accuracy', a function, or several of them")
-    for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics:
-        found[metric if isinstance(metric, str) else name_of(metric)] = _metric(metric, loss)
+    if isinstance(metrics, Mapping):
+        named = list(metrics.items())
+    else:
+        several = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
+        named = [(metric if isinstance(metric, str) else name_of(metric), metric) for metric in several]
+    found = {name: _metric(metric, loss) for name, metric in named}
+    if len(found) < len(named) or "loss" in found:
+        twice = (
+            "loss" if "loss" in found else next(name for i, (name, _) in enumerate(named) if name in dict(named[:i]))
+        )
+        raise ValueError(f"fit: two metrics would be called {twice!r}: give a dict of metrics by other names")
     return found
 
 

@@ -15,7 +15,7 @@ from tinygrad_nn.operation import Op
 from tinygrad_nn.ops import elementwise
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["refuse_cost", "refuse_pair", "takes_logits"]
+__all__ = ["logits_of_graph", "refuse_cost", "refuse_pair", "takes_logits"]
 
 
 def takes_logits(loss: Any) -> bool:
@@ -101,6 +101,11 @@ def _of_other(loss: Callable, takes: str, last: Op) -> str:
     return ""
 
 
+def logits_of_graph(prediction: Any, J: Any) -> bool:
+    """Whether the graph from J to the prediction takes it as logits."""
+    return any(node.op.training.probabilities is not None for node in _uses(prediction, J))
+
+
 def _within(loss: Any, last: Op, prediction: Any, J: Any) -> str:
     """The same of a loss of somebody's own, by what its graph does with the prediction."""
     for node in _uses(prediction, J):
@@ -126,6 +131,8 @@ def _makes_probabilities(op: Op) -> bool:
 
 def _uses(prediction: Any, J: Any) -> list[Any]:
     """The recorded results that an operation makes of the prediction, its negative, or its numbers elsewhere."""
+    if not isinstance(prediction, Tensor):
+        return []
     same, found = {id(prediction)}, []
     for node in _between(prediction, J):
         if not any(id(x) in same for x in node.inputs):

@@ -26,7 +26,7 @@ from tinygrad_nn.training.compiling import (
 )  # fmt: skip
 from tinygrad_nn.training.history import History
 from tinygrad_nn.training.metrics import Means, Measure, know_outputs, pair_of
-from tinygrad_nn.training.pairs import refuse_cost, refuse_pair
+from tinygrad_nn.training.pairs import logits_of_graph, refuse_cost, refuse_pair
 
 __all__ = ["Run"]
 
@@ -97,7 +97,7 @@ class Run:
         except (TypeError, ValueError) as refused:
             self.refused = refused  # kept, as a step that is being recorded would fail by another error
             raise
-        know_outputs(self.metrics, self.loss, prediction, lambda: "")
+        know_outputs(self.metrics, self.loss, prediction, lambda: "logits" if logits_of_graph(prediction, J) else "")
         self.looked = True
 
     def step(self, X: Any, Y: Any) -> tuple[float, Any, list[float]]:

@@ -59,8 +59,10 @@ def whole(least: int = 1, *others: Any) -> Setting:
     return check
 
 
-def number(*others: Any, above: float = -math.inf, least: float = -math.inf, below: float = math.inf) -> Setting:
-    """A finite number above, of at least, and below so much, or one of the others.
+def number(
+    *others: Any, above: float = -math.inf, least: float = -math.inf, below: float = math.inf, finite: bool = True
+) -> Setting:
+    """A number above, of at least, and below so much, or one of the others; a finite one, unless said otherwise.
 
     >>> number(above=0)("fit", "clip", "1")
     Traceback (most recent call last):
@@ -69,24 +71,28 @@ def number(*others: Any, above: float = -math.inf, least: float = -math.inf, bel
     """
     parts = [f"above {above:g}"] * (above > -math.inf) + [f"of at least {least:g}"] * (least > -math.inf)
     parts += [f"below {below:g}"] * (below < math.inf)
-    expected = _or(_Text(" and ".join(["a finite number", *parts]).replace(" and ", " ", 1)), *others)
+    expected = _or(
+        _Text(" and ".join(["a finite number" if finite else "a number", *parts]).replace(" and ", " ", 1)), *others
+    )
 
     def check(caller: str, name: str, value: Any) -> None:
         if _is_one_of(value, others):
             return
         if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
             raise _refuse(TypeError, caller, name, value, expected)
-        if not (above < float(value) and least <= float(value) < below):
+        small_enough = float(value) < below or not finite
+        if not (above < float(value) and least <= float(value) and small_enough):
             raise _refuse(ValueError, caller, name, value, expected)
 
     return check
 
 
 def switch(*others: Any) -> Setting:
-    """True or False, or one of the others."""
+    """True or False, for which 1 and 0 are taken, or one of the others."""
 
     def check(caller: str, name: str, value: Any) -> None:
-        if not isinstance(value, (bool, np.bool_)) and not _is_one_of(value, others):
+        yes_or_no = isinstance(value, (bool, np.bool_, int, np.integer)) and value in (0, 1)
+        if not yes_or_no and not _is_one_of(value, others):
             kind = ValueError if isinstance(value, str) and any(isinstance(x, str) for x in others) else TypeError
             raise _refuse(kind, caller, name, value, _or(True, False, *others))
 

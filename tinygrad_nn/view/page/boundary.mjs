@@ -64,8 +64,7 @@ export class Boundary {
   output(columns) {
     const { graph } = this;
     return this.layers.reduce((input, { W, b, Z, A }) => {
-      const product = carryOut("matmul", [graph.value(W), input], {}, "float64");
-      const sum = b ? carryOut("add", [product, graph.value(b)], {}, "float64") : product;
+      const sum = preActivation(graph.value(W), b ? graph.value(b) : null, input);
       if (A === Z) return sum;
       const { op, params, forward } = graph.prepared(A);
       return forward === null ? carryOut(op, [sum], params, "float64") : carryOutRule(forward, null, null, [sum]);
@@ -102,6 +101,20 @@ export class Boundary {
     this.canvas.getContext("2d").putImageData(image, 0, 0);
     set(this.points, "data-share", (z.filter((x) => x > middle).length / z.length).toFixed(3));
   }
+}
+
+/** W · X + b, columns of X being examples. */
+function preActivation(W, b, X) {
+  const [rows, inner, n] = [W.shape[0], W.shape[1], X.shape[1]];
+  const data = new Float64Array(rows * n);
+  for (let i = 0; i < rows; i++) {
+    for (let k = 0; k < n; k++) {
+      let sum = b ? b.data[b.data.length === 1 ? 0 : i] : 0;
+      for (let j = 0; j < inner; j++) sum += W.data[i * inner + j] * X.data[j * n + k];
+      data[i * n + k] = sum;
+    }
+  }
+  return new NdArray([rows, n], data, "float64");
 }
 
 const rgb = (code) => [1, 3, 5].map((i) => parseInt(code.slice(i, i + 2), 16));

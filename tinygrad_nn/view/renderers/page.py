@@ -147,8 +147,7 @@ def _code(operations: frozenset[str] | None = None, without: frozenset[str] = fr
 def _needed_code(program: Program) -> str:
     """The script without the parts that a program has no use for."""
     steps = {step.op for rule in program.rules for step in rule.code}
-    asked = {"matmul"} if program.layers else set[str]()  # by the plane of a network
-    operations = frozenset(steps | asked | {node.op for node in program.nodes if node.op})
+    operations = frozenset(steps | {node.op for node in program.nodes if node.op})
     without = {"neurons_view", "boundary"} if not program.layers else set()
     without |= {"playback"} if not program.snapshots else set()
     without |= {"elements"} if all(math.prod(node.shape) == 1 for node in program.nodes) else set()

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.compiler.effects import effect_named, globals_of, line_that_names, names_of
+from tinygrad_nn.compiler.identity import IdentityTable
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
@@ -152,7 +153,7 @@ class Captured:
         self._outside = ""
         self._arrays: list[tuple[str, np.ndarray, np.ndarray]] = []
         self._codes: dict[CodeType, dict[str, Any]] = {}
-        self._seen: dict[int, Any] = {}
+        self._seen = IdentityTable()
         self._objects: list[tuple[str, Any]] = []
         for i, value in enumerate(state):
             self._visit(value, f"state[{i}]", declared=True)
@@ -172,11 +173,11 @@ class Captured:
     def _visit(self, value: Any, name: str, declared: bool = False) -> None:
         if declared and isinstance(value, type):
             self._watch("mapping", vars(value), name)
-        if isinstance(value, (*PLAIN, Op, np.ufunc, type)) or id(value) in self._seen:
+        if isinstance(value, (*PLAIN, Op, np.ufunc, type)) or value in self._seen:
             return
         if isinstance(value, FunctionType) and hasattr(value, "at_each_replay"):
             return
-        self._seen[id(value)] = value
+        self._seen[value] = True
         if type(value).__module__.partition(".")[0] in _OUTSIDE:
             self._outside = self._outside or f"{name}, a {type(value).__name__}"
         elif isinstance(value, io.IOBase):

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.captured import PLAIN, Captured, same_value
+from tinygrad_nn.compiler.identity import IdentityTable
 from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, leaves, without_history
 from tinygrad_nn.compiler.tracers import Tracer
 from tinygrad_nn.compiler.tracing import Trace, draws
@@ -133,10 +134,10 @@ class Step:
         self, function: Callable, args: tuple, kwargs: dict[str, Any], state: Sequence[Any], commit: bool = True
     ):
         self.arguments = parts(args, kwargs)
-        self._at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
+        self._at = IdentityTable((x, i) for i, (_, x) in reversed([*enumerate(self.arguments)]))
         self.captured = Captured(function, [x for _, x in self.arguments], state)
         data = [i for i, (_, x) in enumerate(self.arguments) if _is_data(x) or type(x) is Tensor]
-        trace = Trace({id(self.arguments[i][1]): i for i in reversed(data)}, self.captured)
+        trace = Trace(IdentityTable((self.arguments[i][1], i) for i in reversed(data)), self.captured)
         try:
             self._record(trace, function, args, kwargs, commit)
         finally:
@@ -177,14 +178,15 @@ class Step:
         """What the step sees of a leaf of its arguments."""
         if not _is_data(x):
             return x
-        if isinstance(x, np.ndarray):
-            return trace.tracer(np.asarray(x))
-        return trace.tracer(np.asarray(x), ArrayInput(np.asarray(x), "argument", argument=self._at[id(x)]), scalar=True)
+        if type(x) is np.ndarray:
+            return trace.tracer(x)
+        array = np.asarray(x)  # of a NumPy scalar, or of a file in memory: another object each time
+        return trace.tracer(array, ArrayInput(array, "argument", argument=self._at[x]), isinstance(x, np.generic))
 
     def _returned(self, trace: Trace, x: Any) -> Any:
         if type(x) is Tensor:
-            if id(x) in self._at:
-                return Given(self._at[id(x)])
+            if x in self._at:
+                return Given(self._at[x])
             return Result(trace.value(x).node, x)
         x = trace.tracer(x) if isinstance(x, np.ndarray) and not isinstance(x, Tracer) else x
         if isinstance(x, Tracer):
@@ -220,7 +222,7 @@ class Step:
         """Take from the trace what a program is made of."""
         trace.settle()
         self.inputs, self.effects, self.calls, self.shared = trace.inputs, trace.effects, trace.nodes, trace.shared
-        self.generators = [bits for bits, _, _ in trace.generators.values()]
+        self.generators = [bits for bits, _ in trace.generators.items()]
         self.draws = [node for node in trace.nodes if draws((node.args, node.kwargs))]
         self.checks = trace.checks
         for of in self.inputs:
@@ -231,8 +233,8 @@ class Step:
         self.without_gradient: list[tuple[Owner, bool]] = []
         self.earlier: dict[Node, Node] = {}
         self.tracked: list[tuple[Tensor, bool]] = []
-        for tensor, stand_in in trace.stand_ins.values():
-            owner: Owner = self._at.get(id(tensor), tensor)
+        for tensor, stand_in in trace.stand_ins.items():
+            owner: Owner = self._at.get(tensor, tensor)
             had = trace.gradients_read.get(tensor.index)
             if trace.gives_gradient(stand_in):
                 node = None if stand_in._grad is None else trace.value(stand_in._grad).node
@@ -288,7 +290,8 @@ class Step:
         for of in self.inputs:
             if of.argument is not None or of.kind == "grad":
                 of.array = abstract_like(of.array)
-        self.arguments = [(path, _outline(x)) for path, x in self.arguments]
+        outlines = IdentityTable((x, _outline(x)) for _, x in self.arguments)  # the same array is still the same
+        self.arguments = [(path, outlines[x]) for path, x in self.arguments]
         self._at.clear()
         self.calls = []
         self.outcome = None

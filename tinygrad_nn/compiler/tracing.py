@@ -20,6 +20,7 @@ import numpy as np
 
 from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition
 from tinygrad_nn.compiler.homes import FirstGradient, Setting, bits_of, put_back, saved
+from tinygrad_nn.compiler.identity import IdentityTable
 from tinygrad_nn.compiler.ir import (
     ArrayInput,
     Node,
@@ -61,14 +62,14 @@ class Trace(Interpreter):
     `refused` is the first error that says why the step cannot be replayed.
     """
 
-    def __init__(self, arguments: dict[int, int], captured: Any) -> None:
+    def __init__(self, arguments: IdentityTable, captured: Any) -> None:
         self.nodes: list[Node] = []
         self.inputs: list[ArrayInput] = []
         self.effects: list[Node] = []
         self.checks: list[Node] = []
         self.shared: list[tuple[ArrayInput, ArrayInput]] = []  # values of tensors that are an input already
-        self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # by id of the tensor
-        self.generators: dict[int, tuple[Any, bytes, bytes]] = {}  # bit generators, with first and latest state
+        self.stand_ins = IdentityTable()  # of tensors
+        self.generators = IdentityTable()  # bit generators, with first and latest state
         self.gradients_read: dict[int, ArrayInput] = {}  # those that tensors had before (or None), by index
         self.start = next(clock)
         self.refused: CompileError | None = None
@@ -78,12 +79,12 @@ class Trace(Interpreter):
         for name, rng in captured.generators:
             self.check_generator(rng, name)
         self._arguments = arguments
-        self._entered: set[int] = set()
+        self._entered = IdentityTable()  # the groups of settings that were read
         self._numbers: list[tuple[ScalarTracer, Setting]] = []
         self._same: dict[Any, Node] = {}
-        self._tracers: dict[int, Tracer] = {}
-        self._copies: dict[int, np.ndarray] = {}
-        self._gradients_before: dict[int, tuple[Tensor, Any]] = {}  # of tensors whose new one is published already
+        self._tracers = IdentityTable()  # of arrays
+        self._copies = IdentityTable()
+        self._gradients_before = IdentityTable()  # of tensors whose new one is published already
         self._inside = False  # whether the forward function of an operation is running
 
     # -- refusals
@@ -105,7 +106,7 @@ class Trace(Interpreter):
         """What stands for a tensor."""
         if isinstance(tensor._value, Tracer):
             return tensor
-        found = self.stand_ins.get(id(tensor))
+        found = self.stand_ins.get(tensor)
         if found is None:
             if tensor.op is not None and tensor.tracked and tensor.index < self.start:
                 raise self.refuse(
@@ -113,13 +114,13 @@ class Trace(Interpreter):
                     "that require a gradient",
                     "compute it inside the step, or detach() it",
                 )
-            found = self.stand_ins[id(tensor)] = tensor, self._stand_in(tensor)
-        return found[1]
+            found = self.stand_ins[tensor] = self._stand_in(tensor)
+        return found
 
     def _stand_in(self, tensor: Tensor) -> Tensor:
         if isinstance(tensor._value, np.generic):
             tensor._value = np.asarray(tensor._value)  # as `tensor.data` does: a NumPy scalar has no memory
-        number = self._arguments.get(id(tensor))
+        number = self._arguments.get(tensor)
         value = self.tracer(tensor._value, ArrayInput(tensor._value, "value", tensor=tensor, argument=number))
         stand_in = Tensor(value, tensor.tracked, tensor.name)
         stand_in.index = tensor.index
@@ -150,8 +151,8 @@ class Trace(Interpreter):
                 seen[key] = self.number(Setting(group, key))
             elif type(value) is tuple and all(type(x) is float for x in value):
                 seen[key] = tuple([self.number(Setting(group, key, i)) for i in range(len(value))])
-        if id(group) not in self._entered:
-            self._entered.add(id(group))
+        if group not in self._entered:
+            self._entered[group] = True
             numbers = [key for key in group if key not in ("params", "initial_lr")]
             self.captured.add_settings(group, [key for key in numbers if seen[key] is group[key]], numbers, optimizer)
         return seen
@@ -210,15 +211,15 @@ class Trace(Interpreter):
 
     def tracer(self, array: Any, of: ArrayInput | None = None, scalar: bool = False) -> Tracer:
         """The tracer of an array, one for each array; or of a NumPy scalar."""
-        found = self._tracers.get(id(array))
+        found = self._tracers.get(array)
         if found is not None and of is not None and of.tensor is not None and found.of is not None:
             self.shared.append((of, found.of))
         if found is None:
-            number = self._arguments.get(id(array))
+            number = self._arguments.get(array)
             of = of or ArrayInput(array, "array" if number is None else "argument", argument=number)
-            found = self._tracers[id(array)] = self.tracer_of(of, scalar)
+            found = self._tracers[array] = self.tracer_of(of, scalar)
             if of.kind == "array" and array.nbytes <= _COMPARED:
-                self._copies[id(array)] = array.copy()
+                self._copies[array] = array.copy()
         return found
 
     def tracer_of(self, of: ArrayInput, scalar: bool = False) -> Tracer:
@@ -321,14 +322,14 @@ class Trace(Interpreter):
             result = func(*real_args, **real_kwargs)
         for x in drawn_from:
             bits = bits_of(x)
-            self.generators[id(bits)] = *self.generators[id(bits)][:2], saved(bits)
+            self.generators[bits] = self.generators[bits][0], saved(bits)
         return result
 
     def check_generator(self, rng: np.random.Generator | np.random.RandomState, name: str) -> None:
         """Refuse if NumPy has drawn from a generator since an operation did, or since it was first seen."""
         bits = bits_of(rng)
         state = saved(bits)
-        if self.generators.setdefault(id(bits), (bits, state, state))[2] != state:
+        if self.generators.setdefault(bits, (state, state))[1] != state:
             self.refused = self.refused or CompileError(
                 f"the step draws random numbers from {name}{self.captured.line_that_names(name)}, and a replay would "
                 "use the same ones again: draw before the step, and pass them as an argument"
@@ -358,7 +359,7 @@ class Trace(Interpreter):
 
     def before_writing(self, array: Any) -> Any:
         """What a part of an array keeps that is not written to: one that the step makes is the same at each replay."""
-        known = isinstance(array, Tracer) or id(array) in self._arguments or self.captured.names(array)
+        known = isinstance(array, Tracer) or array in self._arguments or self.captured.names(array)
         return array if known else array.copy()
 
     def write_through(self, array: np.ndarray, value: Any) -> None:
@@ -369,15 +370,15 @@ class Trace(Interpreter):
         if tracer.of.node.sample is array:
             tracer.of.node.sample = array.copy()
         np.copyto(array, self.real(tracer.node))
-        if id(array) in self._copies:
-            self._copies[id(array)] = array.copy()
+        if array in self._copies:
+            self._copies[array] = array.copy()
 
     def check_what_was_seen(self) -> None:
         """Refuse if NumPy has written into an array that took part, or drawn from a generator, and no tracer saw it."""
         for name, rng in self.captured.generators:
             self.check_generator(rng, name)
         for of in self.inputs:
-            copy = self._copies.get(id(of.array))
+            copy = self._copies.get(of.array)
             if copy is not None and not np.array_equal(of.array, copy, equal_nan=copy.dtype.kind == "f"):
                 self.refuse(
                     f"an array of shape {copy.shape} is changed by NumPy while it takes part in the step",
@@ -388,7 +389,7 @@ class Trace(Interpreter):
 
     def settle(self) -> None:
         """Tensors whose `data` was assigned: the value goes to the memory that they have."""
-        tracers = [(self._tracers[id(tensor._value)], stand_in._value) for tensor, stand_in in self.stand_ins.values()]
+        tracers = [(self._tracers[tensor._value], stand_in._value) for tensor, stand_in in self.stand_ins.items()]
         assigned = [(tracer, value.copy()) for tracer, value in tracers if value is not tracer]
         for tracer, value in assigned:
             tracer.write(value)
@@ -408,7 +409,7 @@ class Trace(Interpreter):
         """Do to the real tensors and arrays what the step did to their tracers."""
         gradients = [  # they may be views of what is about to be written
             (tensor, None if stand_in._grad is None else np.array(self.handed_over(stand_in._grad)))
-            for tensor, stand_in in self.stand_ins.values()
+            for tensor, stand_in in self.stand_ins.items()
             if self.gives_gradient(stand_in)
         ]
         final = [(of, np.array(self.real(of.tracer.node))) for of in self.inputs if of.written]
@@ -418,7 +419,7 @@ class Trace(Interpreter):
                 of.tensor.changed()
         for tensor, gradient in gradients:
             tensor._grad = gradient
-        for tensor, stand_in in self.stand_ins.values():
+        for tensor, stand_in in self.stand_ins.items():
             tensor.tracked = stand_in.tracked
 
     def publish(self) -> None:
@@ -432,11 +433,11 @@ class Trace(Interpreter):
                         if node.base is not None and node.root() is of.node:
                             node.sample = np.array(node.sample)
                 np.copyto(of.array, value)
-                if id(of.array) in self._copies:
-                    self._copies[id(of.array)] = of.array.copy()
-        for tensor, stand_in in self.stand_ins.values():
+                if of.array in self._copies:
+                    self._copies[of.array] = of.array.copy()
+        for tensor, stand_in in self.stand_ins.items():
             if self.gives_gradient(stand_in):
-                self._gradients_before.setdefault(id(tensor), (tensor, tensor._grad))
+                self._gradients_before.setdefault(tensor, tensor._grad)
                 tensor._grad = None if stand_in._grad is None else np.array(self.real(self.value(stand_in._grad).node))
 
     def gives_gradient(self, stand_in: Tensor) -> bool:
@@ -454,9 +455,9 @@ class Trace(Interpreter):
         for of in self.inputs:
             if of.node.sample is not of.array and isinstance(of.array, np.ndarray):
                 np.copyto(of.array, of.node.sample)
-        for bits, state, _ in self.generators.values():
+        for bits, (state, _) in self.generators.items():
             put_back(bits, state)
-        for tensor, grad in self._gradients_before.values():
+        for tensor, grad in self._gradients_before.items():
             tensor._grad = grad
 
     def untraced(self, x: Any) -> Any:

@@ -8,7 +8,6 @@ are only observed, to see whether the step changes them, which a replay would no
 
 from __future__ import annotations
 
-import builtins
 import functools
 import io
 import sys
@@ -115,7 +114,7 @@ class Watched:
         elif self.kind == "slots":
             for key, value in zip(self.keys, values, strict=True):
                 setattr(holder, key, value)
-        elif self.kind == "items":
+        elif self.kind == "items" and hasattr(holder, "update"):
             holder.update({k: v for k, v in zip(self.keys, values, strict=True) if v is not ABSENT})
         elif self.kind in ("mapping", "module") and hasattr(holder, "clear"):
             half = len(values) // 2
@@ -197,6 +196,8 @@ class Captured:
             if isinstance(value.__self__, (np.random.Generator, np.random.RandomState)):
                 self._visit(value.__self__, name)
             self._visit(value.__func__, name)
+        elif not _is_of_the_user(value) and isinstance(getattr(value, "__wrapped__", None), FunctionType):  # compiled, or with a cache
+            self._visit_function(value.__wrapped__)
         elif isinstance(value, functools.partial):
             self._visit_all((name, x) for x in (value.func, value.args, value.keywords))
         elif isinstance(value, (bytearray, memoryview, array)):
@@ -218,7 +219,7 @@ class Captured:
 
     def _watch_declared(self, value: Any, name: str) -> None:
         """All attributes of an object: its own, in a dict or in slots, and those of its class."""
-        classes = [cls for cls in type(value).__mro__ if not _is_library(cls.__module__)]
+        classes = _classes(type(value))
         slots = [key for cls in classes for key in vars(cls) if type(vars(cls)[key]) is MemberDescriptorType]
         if not hasattr(value, "__dict__") and not slots:
             raise CompileError(
@@ -233,16 +234,28 @@ class Captured:
             self._watch("mapping", vars(cls), cls.__name__)
 
     def _visit_named(self, value: Any, name: str, function: Any) -> None:
-        """Those attributes of an argument that a function names."""
-        code = getattr(function, "__code__", None)
-        if code is not None and hasattr(value, "__dict__") and not isinstance(value, type) and _is_of_the_user(value):
-            methods = _methods_named(type(value), code)
+        """Those attributes of an argument, or of the class that it is, that a function names."""
+        code, cls = getattr(function, "__code__", None), value if isinstance(value, type) else type(value)
+        if code is not None and (_is_of_the_user(value) if cls is not value else not _is_library(cls.__module__)):
+            methods = _methods_named(cls, code)
             named = frozenset().union(*map(names_of, [code, *(method.__code__ for method in methods)]))
-            self._watch("items", vars(value), name, tuple(sorted(named & vars(value).keys())))
+            self._watch_named(value, cls, name, named)
             for method in methods:
                 self._visit_function(method)
         if hasattr(value, "__dict__") and not isinstance(value, type):
             self._visit(value, name)
+
+    def _watch_named(self, value: Any, cls: type, name: str, named: AbstractSet[str]) -> None:
+        """The named attributes of an object, wherever they are now: its own, in slots, or those of its class."""
+        found = [(key, vars(c)[key]) for c in _classes(cls) for key in named & vars(c).keys()]
+        slots = {key for key, member in found if type(member) is MemberDescriptorType}
+        of_class = {key for key, _ in found} - slots
+        for parent in _classes(cls):  # a class, and the object itself, may hide later what another one has now
+            self._watch("items", vars(parent), parent.__name__, tuple(sorted(of_class)))
+        if hasattr(value, "__dict__") and value is not cls:
+            self._watch("items", vars(value), name, tuple(sorted(named & vars(value).keys() | of_class)))
+        if slots and value is not cls:
+            self._watch("slots", value, name, tuple(sorted(slots)))
 
     def _visit_function(self, function: FunctionType) -> None:
         if _is_library(function.__module__ or ""):
@@ -251,10 +264,8 @@ class Captured:
         self._codes[code] = names
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
             self._watch("cell", cell, name)
-        named = [name for name in globals_of(code) if name in names or hasattr(builtins, name)]
-        self._watch(
-            "items", names, "", tuple(sorted(name for name in named if not _is_library_module(names.get(name))))
-        )
+        named = [name for name in globals_of(code) if not _is_library_module(names.get(name))]
+        self._watch("items", names, "", tuple(sorted(named)))
         self._visit_all((function.__name__, x) for x in (function.__defaults__, function.__kwdefaults__))
         for name in globals_of(code) & names.keys():
             if isinstance(names[name], ModuleType) and not _is_library_module(names[name]):
@@ -366,17 +377,24 @@ def _is_of_the_user(value: Any) -> bool:
 
 
 def _methods_named(cls: type, code: CodeType) -> list[FunctionType]:
-    """The methods and properties of a class that code names, and those that these name."""
-    found: dict[str, FunctionType] = {}
-    wanted = [*names_of(code)]
+    """The methods and properties of a class that code names, and those that these name; decorated ones, too."""
+    found: dict[FunctionType, None] = {}
+    wanted, known = [*names_of(code)], set(names_of(code))
     while wanted:
         name = wanted.pop()
-        method = getattr(cls, name, None)
-        method = method.fget if isinstance(method, property) else method
-        if isinstance(method, FunctionType) and name not in found:
-            found[name] = method
-            wanted += names_of(method.__code__)
-    return [*found.values()]
+        for method in [vars(parent)[name] for parent in _classes(cls) if name in vars(parent)]:  # and those of super()
+            method = method.fget if isinstance(method, property) else getattr(method, "__func__", method)
+            method = method if isinstance(method, FunctionType) else getattr(method, "__wrapped__", method)
+            if isinstance(method, FunctionType):
+                found[method] = None
+                wanted += names_of(method.__code__) - known
+                known |= names_of(method.__code__)
+    return [*found]
+
+
+def _classes(cls: type) -> list[type]:
+    """The classes of the user from which one inherits, itself included."""
+    return [parent for parent in cls.__mro__ if not _is_library(parent.__module__)]
 
 
 def _is_library_module(value: Any) -> bool:

@@ -12,7 +12,7 @@ from tinygrad_nn import tree
 from tinygrad_nn.compiler.captured import Captured
 from tinygrad_nn.compiler.codegen import FAILED
 from tinygrad_nn.compiler.homes import put_back, saved
-from tinygrad_nn.compiler.ir import code_line, is_of_library
+from tinygrad_nn.compiler.ir import code_line, is_of_library, same_bits
 from tinygrad_nn.compiler.step import Step, difference, parts
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.tensor import Lent, Tensor
@@ -152,17 +152,6 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, (np.ndarray, np.generic, float)) and isinstance(b, (np.ndarray, np.generic, float)):
         return same_bits(np.asarray(a), np.asarray(b))
     return a is b or (type(a) is type(b) and bool(a == b))
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays are the same to the last bit, but for how a NaN is written."""
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.tobytes() == b.tobytes():
-        return True
-    if a.dtype.kind != "f":
-        return False
-    return bool((((a == b) & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))).all())
 
 
 def _where(program: Any, args: tuple, kwargs: dict[str, Any], state: _State, before: _Saved) -> str:

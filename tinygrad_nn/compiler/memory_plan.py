@@ -24,7 +24,11 @@ BLOCK = 1 << 19  # bytes of a block
 TWO_THREADS = 1 << 26  # bytes that a loop writes, from which on two threads gain more than waking each other costs
 _TAKE_OUT = {np.concatenate, np.stack, np.take, np.cumsum, np.cumprod, np.einsum, np.argmax, np.argmin, np.round}
 _SAFE = _TAKE_OUT - {np.take} | {np.reshape, np.ravel, np.transpose, np.broadcast_to, np.expand_dims, np.squeeze,
-                                 np.swapaxes, np.moveaxis, np.array, np.zeros_like, np.ones_like, np.dot}  # fmt: skip
+                                 np.swapaxes, np.moveaxis, np.array, np.zeros_like, np.ones_like, np.dot, np.vdot, np.inner,
+                                 np.outer, np.tensordot, np.trace, np.diff, np.sort, np.argsort, np.tril, np.triu,
+                                 np.roll, np.flip}  # fmt: skip
+_SAFE |= {getattr(np, name) for name in ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "clip")}
+_SAFE |= {getattr(np.ndarray, f.__name__) for f in _SAFE if hasattr(np.ndarray, f.__name__)}
 _END = np.inf  # after all calls
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition
+from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition, decomposed
 from tinygrad_nn.compiler.homes import FirstGradient, Setting, bits_of, put_back, saved
 from tinygrad_nn.compiler.identity import IdentityTable
 from tinygrad_nn.compiler.ir import (
@@ -32,6 +32,7 @@ from tinygrad_nn.compiler.ir import (
     look_up,
     map_leaves,
     refuse_nan,
+    same_bits,
     tensor_of,
     without_history,
 )
@@ -49,9 +50,11 @@ _COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see tha
 _ABOUT_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.zeros_like, np.ones_like,
                  np.empty_like, np.may_share_memory, np.shares_memory, np.can_cast, np.common_type}  # fmt: skip
 _SHAPE_FROM_VALUES = {np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.extract, np.compress, np.trim_zeros,
-                      np.bincount, np.union1d, np.intersect1d, np.setdiff1d, np.histogram, np.delete}  # fmt: skip
+                      np.bincount, np.union1d, np.intersect1d, np.setdiff1d, np.histogram, np.delete, np.setxor1d,
+                      np.ndarray.nonzero, np.ndarray.compress}  # fmt: skip
 _IN_PLACE = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
 _IN_PLACE |= {getattr(np.ndarray, name) for name in ("fill", "sort", "put", "partition", "resize", "setfield")}
+_MISTAKES = (ValueError, TypeError, IndexError, OverflowError)  # of a call: NumPy's function itself raises them, too
 _VARYING = ("lr", "momentum", "betas")  # what schedules set: looked up at each replay; other settings are compared
 
 
@@ -266,11 +269,22 @@ class Trace(Interpreter):
                 f"{name}, which works in place", "assign to x[...], or use a function that returns its result"
             )
         if func in DECOMPOSITIONS:
-            with contextlib.suppress(NoDecomposition):
-                return DECOMPOSITIONS[func](*args, **kwargs)
+            with contextlib.suppress(NoDecomposition, *_MISTAKES):  # else recorded as it is
+                result = decomposed(func, args, kwargs)
+                if self._is_what_numpy_gives(result, func, args, kwargs):
+                    return result
         tracers = [x for x in leaves((args, kwargs)) if isinstance(x, Tracer)]
         args, kwargs = map_leaves((args, kwargs), self._node_of)
         return self._given(self.record(func, args, kwargs, name), tracers)
+
+    def _is_what_numpy_gives(self, result: Any, func: Callable, args: tuple, kwargs: dict[str, Any]) -> bool:
+        """Whether a decomposition is right, so that an oversight in it costs time and not digits."""
+        args, kwargs = map_leaves((args, kwargs), self.untraced)
+        try:
+            wanted = func(*args, **kwargs)
+        except Exception:  # which is raised when the function itself is recorded
+            return False
+        return same_bits(np.asarray(self.untraced(result)), np.asarray(wanted))
 
     def _node_of(self, x: Any) -> Any:
         x = self.tracer(x) if is_array(x) else x

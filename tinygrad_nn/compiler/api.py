@@ -70,7 +70,7 @@ class Program:
         results = [x.node for x in tree.leaves(step.result) if isinstance(x, Result)]
         gradients = [node for _, node in step.gradients if node is not None]
         return step, MemoryPlan(
-            results, gradients, step.written, step.effects, [*step.draws, *step.checks], step.earlier
+            results, gradients, step.written, step.effects, [*step.draws, *step.checks, *step.risks], step.earlier
         )
 
     def _write(self) -> None:

@@ -23,13 +23,15 @@ _EFFECTS = {
     "os": ("environ getenv urandom system write", "reads or changes the environment"),
     "sys": ("stdout stderr stdin", "writes to the terminal"),
     "logging": ("", "logs"),
+    "threading": ("Thread Timer", "starts a thread"),
+    "concurrent.futures.thread": ("", "works in other threads"),
     **dict.fromkeys(("random", "secrets", "uuid"), ("", "draws random numbers")),
     **dict.fromkeys(("socket", "subprocess"), ("", "does something outside of this program")),
 }
 # Methods of files, sockets, queues, loggers and databases.
 _METHODS = {
     "write", "writelines", "writerow", "writerows", "write_text", "write_bytes", "send", "sendall", "sendto",
-    "put_nowait", "execute", "executemany",
+    "put_nowait", "execute", "executemany", "submit", "apply_async", "run_in_executor",
 }  # fmt: skip
 _OF_GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}
 

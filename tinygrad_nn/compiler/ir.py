@@ -166,10 +166,11 @@ def written_into(func: Any, x: Any, args: Any, kwargs: Any) -> Any:
 def _up_to_out(func: Any) -> tuple[str, ...]:
     """The names of a NumPy function's parameters, if one of them is `out`; else ()."""
     try:  # methods take the same as functions, and tell it less well
-        parameters = tuple(inspect.signature(getattr(np, getattr(func, "__name__", ""), func)).parameters)
+        parameters = inspect.signature(getattr(np, getattr(func, "__name__", ""), func)).parameters
     except (TypeError, ValueError):  # before NumPy 2.4 functions in C tell none
         return ()
-    return parameters if "out" in parameters else ()
+    any_number = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
+    return tuple(parameters) if "out" in parameters and not any_number else ()
 
 
 def out_by_name(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:

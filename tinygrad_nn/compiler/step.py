@@ -13,6 +13,7 @@ from tinygrad_nn import tree
 from tinygrad_nn.compiler.captured import PLAIN, Captured, same_value
 from tinygrad_nn.compiler.identity import IdentityTable
 from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, leaves, without_history
+from tinygrad_nn.compiler.memory_plan import may_raise
 from tinygrad_nn.compiler.tracers import Tracer
 from tinygrad_nn.compiler.tracing import Trace, draws
 from tinygrad_nn.errors import CompileError
@@ -155,6 +156,7 @@ class Step:
                 self._refuse_changed_arguments(trace, found, inside)
                 self.result = tree.map(lambda x: self._returned(trace, x), raw, tree.is_plain)
                 trace.check_what_was_seen()
+                trace.check_errors_caught()
         except CompileError:  # broken off: nothing has been done
             trace.undo()
             raise
@@ -225,6 +227,7 @@ class Step:
         self.generators = [bits for bits, _ in trace.generators.items()]
         self.draws = [node for node in trace.nodes if draws((node.args, node.kwargs))]
         self.checks = trace.checks
+        self.risks = [n for n in trace.nodes if n.func is not None and n.base is None and may_raise(n.func, n.args)]
         for of in self.inputs:
             if of.argument is not None:
                 of.tensor = None

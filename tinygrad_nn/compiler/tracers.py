@@ -174,7 +174,7 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         return self.node is other.node
 
     def may_have_nan(self) -> bool:  # noqa: D102  inherited
-        return self._trace.has_nan(self.node)
+        return self._trace.is_over() or self._trace.has_nan(self.node)
 
     # -- what is recorded
 
@@ -244,8 +244,8 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def write(self, value: Any) -> None:
         """Change in place, for everybody who looks at the same memory."""
-        if self._trace.closed:
-            self._node.sample[...] = value
+        if self._trace.is_over():
+            self._node.sample[...] = self._trace.untraced(value)
             return
         if type(value) is Tensor and not value.tracked:
             value = value.value

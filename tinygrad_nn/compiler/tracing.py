@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,6 +37,7 @@ from tinygrad_nn.compiler.ir import (
     tensor_of,
     without_history,
 )
+from tinygrad_nn.compiler.memory_plan import may_raise
 from tinygrad_nn.compiler.tracers import ScalarTracer, Tracer, is_array
 from tinygrad_nn.errors import CompileError, label
 from tinygrad_nn.modes import Interpreter, interpreted_by
@@ -89,6 +91,8 @@ class Trace(Interpreter):
         self._copies = IdentityTable()
         self._gradients_before = IdentityTable()  # of tensors whose new one is published already
         self._inside = False  # whether the forward function of an operation is running
+        self._raised: list[str] = []  # errors that values decided about, which the step may catch
+        self._thread = threading.get_ident()
 
     # -- refusals
 
@@ -103,11 +107,21 @@ class Trace(Interpreter):
         self.refused = self.refused or error
         return error
 
+    def is_over(self) -> bool:
+        """Whether tracers act as the arrays that they stand for: afterwards, and in other threads than the step's."""
+        if self.closed or threading.get_ident() == self._thread:
+            return self.closed
+        self.refused = self.refused or CompileError(
+            f"the step works in another thread ({code_line(line_outside())}), and a replay would not: do that outside "
+            "of the step, or mark it with tn.at_each_replay"
+        )
+        return True
+
     # -- what an interpreter is asked
 
     def tensor(self, tensor: Tensor) -> Tensor:
         """What stands for a tensor."""
-        if isinstance(tensor._value, Tracer):
+        if isinstance(tensor._value, Tracer) or self.is_over():
             return tensor
         found = self.stand_ins.get(tensor)
         if found is None:
@@ -132,6 +146,8 @@ class Trace(Interpreter):
 
     def operand(self, x: Any, name: str = "") -> Any:
         """What the step sees of an operand."""
+        if self.is_over():
+            return self.untraced(x)
         if isinstance(x, Tensor):
             return self.tensor(x)
         if not is_array(x):
@@ -147,6 +163,8 @@ class Trace(Interpreter):
 
     def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
         """The settings of an optimiser: what schedules set is looked up at each replay, others are compared."""
+        if self.is_over():
+            return group
         seen = dict(group)
         for key in _VARYING:
             value = group.get(key)
@@ -162,27 +180,47 @@ class Trace(Interpreter):
 
     def entered(self, module: Any) -> None:
         """A module runs: its attributes are compared before each replay."""
-        self.captured.add_module(module)
+        if not self.is_over():
+            self.captured.add_module(module)
 
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """An operation: as the NumPy calls of its forward function, or, where that looks at values, as a whole."""
-        if self.closed:
+        if self.is_over():
             return op.forward(*map_leaves(values, self.untraced), **map_leaves(params, self.untraced))
         values = [self.tracer(v) if is_array(v) else v for v in values]
         if not any(isinstance(v, Tracer) for v in leaves((values, params))):
             return op.forward(*values, **params)
         if not draws(params) and not self._inside:
-            self._inside = True
-            try:
-                return op.forward(*values, **params)
-            except Exception:  # it asks more of an array than a tracer can answer
-                pass
-            finally:
-                self._inside = False
+            result = self._in_parts(op, values, params)
+            if result is not None:
+                return result
         return self.call(op.forward, tuple(values), params, op.name)
+
+    def _in_parts(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
+        """An operation as the NumPy calls of its forward function; None, and nothing noted, where it looks at values."""
+        nodes, checks, raised = len(self.nodes), len(self.checks), len(self._raised)
+        self._inside = True
+        try:
+            result = op.forward(*values, **params)
+            if len(self._raised) == raised:  # else it has caught an error, which is a choice as well
+                return result
+        except Exception:  # it asks more of an array than a tracer can answer
+            pass
+        finally:
+            self._inside = False
+        del self._raised[raised:], self.checks[checks:]
+        self.nodes[nodes:] = [node for node in self.nodes[nodes:] if node.input is not None]
+        self._same = {key: node for key, node in self._same.items() if node.index < nodes}
+        for index, node in enumerate(self.nodes[nodes:], nodes):
+            node.index = index
+        return None
 
     def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
         """Call this now, and at each replay at this point of the program; numbers may be others afterwards."""
+        if self.is_over():
+            args, kwargs = map_leaves((args, kwargs), self.untraced)
+            function(*args, **kwargs)
+            return
 
         def noted(func: Callable, *args: Any, **kwargs: Any) -> Node:
             return self._append(Node(func, args, kwargs, np.zeros(()), func.__name__, pure=False))
@@ -255,7 +293,7 @@ class Trace(Interpreter):
 
     def call(self, func: Callable, args: tuple, kwargs: dict[str, Any], name: str = "") -> Any:
         """Call a NumPy function, or another one without side effects, and note it down."""
-        if self.closed:
+        if self.is_over():
             args, kwargs = map_leaves((args, kwargs), self.untraced)
             return func(*args, **kwargs)
         if func in _ABOUT_SHAPES:
@@ -332,8 +370,14 @@ class Trace(Interpreter):
                 drawn_from.append(x)
                 self.check_generator(x, "a Generator")
         real_args, real_kwargs = map_leaves((args, kwargs), lambda x: x.sample if isinstance(x, Node) else x)
-        with interpreted_by(None):
-            result = func(*real_args, **real_kwargs)
+        try:
+            with interpreted_by(None):
+                result = func(*real_args, **real_kwargs)
+        except Exception as error:
+            if may_raise(func, args) or isinstance(error, ArithmeticError):
+                what = getattr(func, "__name__", "a call").lstrip("_")
+                self._raised.append(f"{what} raises a {type(error).__name__} here ({code_line(line_outside())})")
+            raise
         for x in drawn_from:
             bits = bits_of(x)
             self.generators[bits] = self.generators[bits][0], saved(bits)
@@ -398,6 +442,14 @@ class Trace(Interpreter):
                     f"an array of shape {copy.shape} is changed by NumPy while it takes part in the step",
                     "make a new array instead, or keep what changes in a tensor",
                 )
+
+    def check_errors_caught(self) -> None:
+        """Refuse if the step has gone on after an error that the values of this call decided about."""
+        if self._raised:
+            self.refused = self.refused or CompileError(
+                f"the step catches an error: {self._raised[0]}, and a replay could not choose anew: write a choice with "
+                "tn.where, or keep this line out of tn.compile"
+            )
 
     # -- the end
 

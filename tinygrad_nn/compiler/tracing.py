@@ -190,20 +190,32 @@ class Trace(Interpreter):
         values = [self.tracer(v) if is_array(v) else v for v in values]
         if not any(isinstance(v, Tracer) for v in leaves((values, params))):
             return op.forward(*values, **params)
+        of_shapes: Any = ()
         if not draws(params) and not self._inside:
-            result = self._in_parts(op, values, params)
+            result, of_shapes = self._in_parts(op, values, params)
             if result is not None:
                 return result
-        return self.call(op.forward, tuple(values), params, op.name)
+        raised = len(self._raised)
+        try:
+            return self.call(op.forward, tuple(values), params, op.name)
+        except of_shapes:  # no value decides about it
+            del self._raised[raised:]
+            raise
 
-    def _in_parts(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
-        """An operation as the NumPy calls of its forward function; None, and nothing noted, where it looks at values."""
+    def _in_parts(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """An operation as the NumPy calls of its forward function; None, and nothing noted, where it looks at values.
+
+        And the kinds of error that shapes alone have made.
+        """
+        of_shapes: Any = ()
         nodes, checks, raised = len(self.nodes), len(self.checks), len(self._raised)
         self._inside = True
         try:
             result = op.forward(*values, **params)
             if len(self._raised) == raised:  # else it has caught an error, which is a choice as well
-                return result
+                return result, of_shapes
+        except ValueError as error:
+            of_shapes = () if len(self._raised) > raised else type(error)
         except Exception:  # it asks more of an array than a tracer can answer
             pass
         finally:
@@ -213,7 +225,7 @@ class Trace(Interpreter):
         self._same = {key: node for key, node in self._same.items() if node.index < nodes}
         for index, node in enumerate(self.nodes[nodes:], nodes):
             node.index = index
-        return None
+        return None, of_shapes
 
     def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
         """Call this now, and at each replay at this point of the program; numbers may be others afterwards."""

@@ -22,7 +22,7 @@ from tinygrad_nn.modes import MODE, Mode, operand
 from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, moved, share_watch
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
 from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
-from tinygrad_nn.operation import Op, Traced
+from tinygrad_nn.operation import SEEN, Op, Traced
 from tinygrad_nn.ops import arithmetic, elementwise, joining, linalg, shaping, sorting
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
 from tinygrad_nn.other_names import HINTS, ForeignName
@@ -415,6 +415,9 @@ class Tensor(Traced):
                 f"assignment into {label(self, 'a tensor')} of shape {self.shape} cannot be recorded: "
                 "use t = tn.index_update(t, index, values), or assign within tn.no_grad()"
             )
+        seen = SEEN.get()
+        if seen is not None:
+            seen(index)
         values = values.value if isinstance(values, Tensor) else real_operand(values, "assignment", "the value")
         self.data[shaping.plain_index(index)] = values
         self.changed()

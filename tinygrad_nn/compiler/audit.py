@@ -167,4 +167,7 @@ def _where(program: Any, args: tuple, kwargs: dict[str, Any], state: _State, bef
     state.restore(kept)
     for watched in captured.watched:
         watched.restore()
-    return f": {found[1]} ({code_line(found[0].line)})" if found else ""
+    if found is None:
+        return ""
+    drawn = " (random numbers are drawn before the step, and passed as an argument)" * bool(captured.generators)
+    return f": {found[1]}{drawn * ('another array' in found[1])} ({code_line(found[0].line)})"

@@ -32,6 +32,7 @@ ABSENT = object()
 PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype, type(Ellipsis), range, slice)
 _ITEMS = 10_000  # a longer container is not compared
 _COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see that NumPy has not changed it unseen
+_SMALL = 1 << 12  # bytes up to which an array is compared wherever the step names it
 _OUTSIDE = {"logging", "socket", "sqlite3", "queue", "_queue", "_csv", "multiprocessing", "subprocess"}
 _LIBRARIES = sys.stdlib_module_names - {"__main__"} | {"numpy", "scipy", "tinygrad_nn", "builtins"}
 
@@ -149,6 +150,7 @@ class Captured:
         self.modules: list[Any] = []  # which have a count of all assignments to attributes
         self.generators: list[tuple[str, Any]] = []
         self.aliases: list[Any] = []
+        self.arrays: list[tuple[str, np.ndarray, bytes]] = []  # that are compared
         self._outside = ""
         self._arrays: list[tuple[str, np.ndarray, np.ndarray]] = []
         self._codes: dict[CodeType, dict[str, Any]] = {}
@@ -172,6 +174,8 @@ class Captured:
     def _visit(self, value: Any, name: str, declared: bool = False) -> None:
         if declared and isinstance(value, type):
             self._watch("mapping", vars(value), name)
+        if isinstance(value, slice):
+            self._visit_all((name, x) for x in (value.start, value.stop, value.step))
         if isinstance(value, (*PLAIN, Op, np.ufunc, type)) or value in self._seen:
             return
         if isinstance(value, FunctionType) and hasattr(value, "at_each_replay"):
@@ -296,6 +300,19 @@ class Captured:
                 self.modules.append(part)
                 self._watch("module", vars(part), type(part).__name__)
 
+    def named_arrays(self) -> list[np.ndarray]:
+        """Small arrays that the step names itself: NumPy alone may compute with them."""
+        named = frozenset().union(*map(names_of, self._codes), *(code.co_freevars for code in self._codes))
+        return [array for name, array, _ in self._arrays if array.nbytes <= _SMALL and name.rpartition(".")[2] in named]
+
+    def add_array(self, array: Any) -> None:
+        """An array of which an operation made numbers or a copy: it, or what it is a view of, is compared."""
+        while isinstance(array, np.ndarray):
+            for name, known, _ in self._arrays:
+                if known is array and not any(array is compared for _, compared, _ in self.arrays):
+                    self.arrays.append((name, array, array.tobytes()))
+            array = array.base
+
     def add_settings(
         self, group: dict[str, Any], keys: Sequence[str], numbers: Sequence[str], optimizer: Any
     ) -> None:  # fmt: skip
@@ -330,6 +347,9 @@ class Captured:
         for name, now, copy in self._arrays:
             if id(now) not in seen and not np.array_equal(now, copy, equal_nan=copy.dtype.kind == "f"):
                 return name + self.line_that_names(name)
+        for name, now, before in self.arrays:
+            if now.tobytes() != before:
+                return name + self.line_that_names(name)
         for watched in self.watched:
             if not watched.same(watched.latest):
                 return watched.difference() + self.line_that_names(watched.difference())
@@ -353,7 +373,7 @@ class Captured:
     def same(self) -> bool:
         """Whether all that is compared is as it was; from now on it is compared with the objects of this moment."""
         compared = [watched for watched in self.watched if watched.compared]
-        if not all(watched.same() for watched in compared):
+        if not all(watched.same() for watched in compared) or any(x.tobytes() != was for _, x, was in self.arrays):
             return False
         self.renew()
         for watched in compared:

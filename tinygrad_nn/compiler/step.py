@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ import numpy as np
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.captured import PLAIN, Captured, same_value
 from tinygrad_nn.compiler.identity import IdentityTable
-from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, leaves, without_history
+from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, leaves, same_bits, without_history
 from tinygrad_nn.compiler.memory_plan import may_raise
 from tinygrad_nn.compiler.tracers import Tracer
 from tinygrad_nn.compiler.tracing import Trace, draws
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.modes import interpreted_by
+from tinygrad_nn.operation import SEEN
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Given", "Owner", "Result", "Step", "difference", "owners_of", "parts", "signature"]
@@ -94,6 +96,16 @@ def owners_of(arrays: list[np.ndarray]) -> set[int]:
     return found
 
 
+@contextlib.contextmanager
+def showing_settings(seen: Callable[..., None]) -> Iterator[None]:
+    """Within it operations show what they are given."""
+    token = SEEN.set(seen)
+    try:
+        yield
+    finally:
+        SEEN.reset(token)
+
+
 class Result:
     """A leaf of what the step returns, that is computed: as a tensor like this one, or as an array."""
 
@@ -151,8 +163,9 @@ class Step:
         inside = tree.map(lambda x: self._given(trace, x), (args, kwargs), tree.is_plain)
         found = tree.map(lambda x: x, inside, tree.is_plain)
         try:
-            with np.errstate(all="ignore"), interpreted_by(trace):
+            with np.errstate(all="ignore"), interpreted_by(trace), showing_settings(trace.setting):
                 raw = function(*inside[0], **inside[1])
+                trace.note_settings()
                 self._refuse_changed_arguments(trace, found, inside)
                 self.result = tree.map(lambda x: self._returned(trace, x), raw, tree.is_plain)
                 trace.check_what_was_seen()
@@ -339,7 +352,7 @@ def difference(a: Sequence[Node], b: Sequence[Node]) -> tuple[Node, str] | None:
     for x, y in zip(a, b, strict=False):
         if x.input is not None and y.input is not None:
             if not _same_input(x.input, y.input):
-                return y, "it reads another array (random numbers are drawn before the step, and passed as an argument)"
+                return y, "it reads another array than the one that was recorded"
         elif x.func != y.func or _layout(x.sample) != _layout(y.sample):
             return y, f"{x.name} when it was recorded, {y.name} now"
         else:
@@ -347,11 +360,16 @@ def difference(a: Sequence[Node], b: Sequence[Node]) -> tuple[Node, str] | None:
             if len(mine) != len(other):
                 return y, f"{y.name} gets other arguments"
             for v, w in zip(mine, other, strict=True):
-                if not same_value(v, w) and getattr(v, "key", v) is not getattr(w, "key", w):
+                if not _same_constant(v, w) and getattr(v, "key", v) is not getattr(w, "key", w):
                     return y, f"{y.name} got {v!r} when it was recorded, {w!r} now"
     if len(a) != len(b):
         return max(a, b, key=len)[min(len(a), len(b))], "it makes more calls the one time than the other"
     return None
+
+
+def _same_constant(a: Any, b: Any) -> bool:
+    both = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+    return same_bits(a, b) if both else same_value(a, b)
 
 
 def _layout(sample: Any) -> Any:

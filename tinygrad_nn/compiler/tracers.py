@@ -232,9 +232,15 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     # -- indexing, and changes in place
 
     def __getitem__(self, index: Any) -> Any:
-        for i in index if isinstance(index, tuple) else (index,):
+        several = index if isinstance(index, tuple) else (index,)
+        for i in several:
             if isinstance(i, Tracer):
                 i.as_index()
+        masks = [i for i in several if is_array(i) and i.dtype.kind == "b" and i.ndim]
+        if masks and not self._trace.is_over():  # how many they select is the same until they change
+            self._trace.copied += masks
+            _ = self._node.sample[map_leaves(index, self._trace.untraced)]  # which may raise an error
+            index = tuple(n for i in several for n in (i.nonzero() if any(i is m for m in masks) else (i,)))
         return self._call(item, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:

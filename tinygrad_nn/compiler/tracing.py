@@ -40,7 +40,7 @@ from tinygrad_nn.compiler.ir import (
 from tinygrad_nn.compiler.memory_plan import may_raise
 from tinygrad_nn.compiler.tracers import ScalarTracer, Tracer, is_array
 from tinygrad_nn.errors import CompileError, label
-from tinygrad_nn.modes import Interpreter, interpreted_by
+from tinygrad_nn.modes import MODE, Interpreter, interpreted_by
 from tinygrad_nn.mutation import clock
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
@@ -93,6 +93,9 @@ class Trace(Interpreter):
         self._inside = False  # whether the forward function of an operation is running
         self._raised: list[str] = []  # errors that values decided about, which the step may catch
         self._thread = threading.get_ident()
+        self._constants = IdentityTable()
+        self._given_as_settings: list[np.ndarray] = []
+        self.copied: list[np.ndarray] = []  # those of them that were not followed
 
     # -- refusals
 
@@ -188,6 +191,7 @@ class Trace(Interpreter):
         if self.is_over():
             return op.forward(*map_leaves(values, self.untraced), **map_leaves(params, self.untraced))
         values = [self.tracer(v) if is_array(v) else v for v in values]
+        params = map_leaves(params, self._constant)
         if not any(isinstance(v, Tracer) for v in leaves((values, params))):
             return op.forward(*values, **params)
         of_shapes: Any = ()
@@ -201,6 +205,15 @@ class Trace(Interpreter):
         except of_shapes:  # no value decides about it
             del self._raised[raised:]
             raise
+
+    def _constant(self, x: Any) -> Any:
+        """A setting that is an array as one that nobody changes: the array itself is compared before each replay."""
+        if not is_array(x) or x in self._constants:
+            return x
+        self.copied.append(x)
+        x = x.copy()
+        self._constants[x] = True
+        return x
 
     def _in_parts(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
         """An operation as the NumPy calls of its forward function; None, and nothing noted, where it looks at values.
@@ -226,6 +239,20 @@ class Trace(Interpreter):
         for index, node in enumerate(self.nodes[nodes:], nodes):
             node.index = index
         return None, of_shapes
+
+    def setting(self, given: Any, copied: bool = False) -> None:
+        """What an operation is given, operands among it: it may make numbers and copies of arrays, or has `copied`."""
+        if MODE.get().interpreter is self and not self.is_over():
+            arrays = [x for x in leaves(given) if is_array(x)]
+            self._given_as_settings += arrays
+            self.copied += arrays * copied
+
+    def note_settings(self) -> None:
+        """Arrays that the step has used, and that did not take part as they are, are compared before each replay."""
+        unfollowed = [array for array in self._given_as_settings if array not in self._tracers]
+        named = [] if self.effects else [array for array in self.captured.named_arrays() if array not in self._tracers]
+        for array in (*self.copied, *unfollowed, *named):
+            self.captured.add_array(array)
 
     def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
         """Call this now, and at each replay at this point of the program; numbers may be others afterwards."""
@@ -337,7 +364,7 @@ class Trace(Interpreter):
         return same_bits(np.asarray(self.untraced(result)), np.asarray(wanted))
 
     def _node_of(self, x: Any) -> Any:
-        x = self.tracer(x) if is_array(x) else x
+        x = self.tracer(x) if is_array(x) and x not in self._constants else x
         return x.node if isinstance(x, Tracer) else x
 
     def _given(self, node: Node, tracers: Sequence[Tracer] = ()) -> Any:

@@ -18,7 +18,7 @@ from tinygrad_nn.batched import Batched, UnbatchableError, fitted_to
 from tinygrad_nn.errors import MutationError, label
 from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.memory import prepare_for
-from tinygrad_nn.modes import MODE, Mode, operand
+from tinygrad_nn.modes import MODE, OBSERVERS, Mode, about_to_change, operand
 from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, moved, share_watch
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
 from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
@@ -185,7 +185,10 @@ class Tensor(Traced):
 
     def changed(self) -> None:
         """Say that the array was written to in place (an optimiser does)."""
-        self.here().watched().change()
+        here = self.here()
+        if OBSERVERS:
+            about_to_change(here, certain=True)
+        here.watched().change()
 
     def watched(self) -> Watch:
         """What tracks the changes of the value, from now on."""
@@ -214,6 +217,8 @@ class Tensor(Traced):
         if here.op is None and type(here._value) is not np.ndarray:
             here._make_array()
         if type(here._value) is np.ndarray and not INTERNAL[_getframe(1).f_code.co_filename]:
+            if OBSERVERS:
+                about_to_change(here)
             here.watched().expose(here._value)  # they need not say it
         return here._value
 
@@ -228,6 +233,8 @@ class Tensor(Traced):
     def grad(self) -> np.ndarray | None:
         """The gradient that `backward()` has added up here, or None."""
         here = self.here()
+        if OBSERVERS:
+            about_to_change(here)
         if isinstance(here._grad, Lent):
             here._grad = here._grad.taken()
         return here._grad
@@ -235,6 +242,8 @@ class Tensor(Traced):
     @grad.setter
     def grad(self, new: Any) -> None:
         here = self.here()
+        if OBSERVERS:
+            about_to_change(here)
         if type(new) is np.ndarray and new is not here._grad:  # else: p.grad *= ... has just written into it
             new = new.copy()  # it is somebody else's
         usual = new is None or type(new) is np.ndarray or not hasattr(new, "dtype")
@@ -250,6 +259,8 @@ class Tensor(Traced):
     def data(self) -> np.ndarray:
         """The array itself.  Read it, assign it, write into it: a gradient that this would spoil is refused."""
         here = self.here()
+        if OBSERVERS:
+            about_to_change(here)
         here._make_array()
         here.watched().expose(here._value)
         return here._value
@@ -259,6 +270,8 @@ class Tensor(Traced):
         conversions.refuse_recorded(new, f"{label(self, 'a tensor')}.data = ...")
         here, new = self.here(), current(new)
         old = here._value
+        if OBSERVERS:
+            about_to_change(here)
         if new is not old:  # else: p.data -= ... has just written into it
             new = as_array(new, "data", "the new value")
             if new.shape != old.shape:
@@ -270,7 +283,7 @@ class Tensor(Traced):
             if not isinstance(here._value, Traced):
                 moved(here)
                 here.watched().expose(here._value, known=False)
-        here.changed()
+        here.watched().change()
 
     @property
     def requires_grad(self) -> bool:
@@ -286,7 +299,10 @@ class Tensor(Traced):
             )
         if wanted:
             conversions.check_differentiable(self._value)
-        self.here().tracked = bool(wanted)
+        here = self.here()
+        if OBSERVERS:
+            about_to_change(here)
+        here.tracked = bool(wanted)
 
     shape = property(lambda self: self._value.shape, doc="Lengths of the axes.")
     ndim = property(lambda self: self._value.ndim, doc="Number of axes.")
@@ -506,6 +522,8 @@ def _add_gradients(found: dict[Any, Any]) -> None:
     """Add gradients to `.grad`, each in memory that nobody else has; empties `found`."""
     while found:
         node, g = found.popitem()
+        if OBSERVERS:
+            about_to_change(node)
         before = node._grad
         if type(before) is not np.ndarray and before is not None:
             before = node.grad  # lent

@@ -28,6 +28,8 @@ def that_may_raise():
     """Each operation with a sample and other values, at which it raises an error."""
     found = []
     for name, op in OPERATIONS.items():
+        if op.training.probabilities:  # such losses do not look at targets while a step is recorded
+            continue
         for arrays, params in samples_of(op)[:4]:
             for i, x in enumerate(arrays):
                 for bad in worse(x) if isinstance(x, np.ndarray) else ():

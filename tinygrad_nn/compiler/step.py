@@ -15,6 +15,7 @@ from tinygrad_nn.compiler.captured import PLAIN, Captured, same_value
 from tinygrad_nn.compiler.identity import IdentityTable
 from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, leaves, same_bits, without_history
 from tinygrad_nn.compiler.memory_plan import may_raise
+from tinygrad_nn.compiler.observer import Observer, observing
 from tinygrad_nn.compiler.tracers import Tracer
 from tinygrad_nn.compiler.tracing import Trace, draws
 from tinygrad_nn.errors import CompileError
@@ -96,6 +97,17 @@ def owners_of(arrays: list[np.ndarray]) -> set[int]:
     return found
 
 
+def changed_by_other_threads(observer: Observer, captured: Captured) -> str:
+    """Which tensor that the step can name was changed meanwhile by another thread; "" if none."""
+    for t, what in observer.changed_elsewhere():
+        if captured.names(t):  # else it may be nobody's business
+            return (
+                f"{what} is changed by another thread while the step runs, and a replay would not do that: do what that "
+                "thread does in the step itself, or outside of it"
+            )
+    return ""
+
+
 @contextlib.contextmanager
 def showing_settings(seen: Callable[..., None]) -> Iterator[None]:
     """Within it operations show what they are given."""
@@ -163,8 +175,9 @@ class Step:
         inside = tree.map(lambda x: self._given(trace, x), (args, kwargs), tree.is_plain)
         found = tree.map(lambda x: x, inside, tree.is_plain)
         try:
-            with np.errstate(all="ignore"), interpreted_by(trace), showing_settings(trace.setting):
-                raw = function(*inside[0], **inside[1])
+            with observing() as observer, showing_settings(trace.setting), interpreted_by(trace):
+                with np.errstate(all="ignore"):
+                    raw = function(*inside[0], **inside[1])
                 trace.note_settings()
                 self._refuse_changed_arguments(trace, found, inside)
                 self.result = tree.map(lambda x: self._returned(trace, x), raw, tree.is_plain)
@@ -180,6 +193,7 @@ class Step:
             raise
         self._collect(trace)
         refusal = self.captured.refusal({id(of.array) for of in self.inputs}) or self.shared_memory()
+        refusal = refusal or changed_by_other_threads(observer, self.captured)
         self.outcome = tree.map(lambda x: self._outcome(trace, x), self.result, tree.is_plain)
         self.captured.hand_over(trace.handed_over)
         if not commit:
@@ -240,6 +254,7 @@ class Step:
         self.generators = [bits for bits, _ in trace.generators.items()]
         self.draws = [node for node in trace.nodes if draws((node.args, node.kwargs))]
         self.checks = trace.checks
+        self.touched = [t for t, _ in trace.stand_ins.items() if t.index < trace.start and t not in self._at]
         self.risks = [n for n in trace.nodes if n.func is not None and n.base is None and may_raise(n.func, n.args)]
         for of in self.inputs:
             if of.argument is not None:

@@ -219,8 +219,9 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         A ufunc that gives an array of the same kind leaves that; else it is left to NumPy, which may convert or refuse.
         """
         before = self._trace.before_writing(target)
-        if isinstance(func, np.ufunc) and not kwargs.keys() - {"where"}:
-            where = kwargs.get("where", True)
+        rest = dict(kwargs)
+        where = rest.pop("where", True)
+        if isinstance(func, np.ufunc) and not rest:
             with contextlib.suppress(ValueError, TypeError):  # then NumPy says what is wrong, below
                 result = self._trace.call(func, args, {})
                 if where is not True:

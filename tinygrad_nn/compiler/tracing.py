@@ -346,10 +346,12 @@ class Trace(Interpreter):
                 f"{name}, which works in place", "assign to x[...], or use a function that returns its result"
             )
         if func in DECOMPOSITIONS:
+            raised = len(self._raised)
             with contextlib.suppress(NoDecomposition, *_MISTAKES):  # else recorded as it is
                 result = decomposed(func, args, kwargs)
                 if self._is_what_numpy_gives(result, func, args, kwargs):
                     return result
+            del self._raised[raised:]
         tracers = [x for x in leaves((args, kwargs)) if isinstance(x, Tracer)]
         args, kwargs = map_leaves((args, kwargs), self._node_of)
         return self._given(self.record(func, args, kwargs, name), tracers)
@@ -413,7 +415,7 @@ class Trace(Interpreter):
             with interpreted_by(None):
                 result = func(*real_args, **real_kwargs)
         except Exception as error:
-            if may_raise(func, args) or isinstance(error, ArithmeticError):
+            if may_raise(func, args) or isinstance(error, FloatingPointError):
                 what = getattr(func, "__name__", "a call").lstrip("_")
                 self._raised.append(f"{what} raises a {type(error).__name__} here ({code_line(line_outside())})")
             raise

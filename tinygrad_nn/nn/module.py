@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_nn import checkpoint, notebook, tree
 from tinygrad_nn.conversions import refuse_recorded
 from tinygrad_nn.errors import ShapeError
-from tinygrad_nn.modes import MODE
+from tinygrad_nn.modes import MODE, OBSERVERS, about_to_assign
 from tinygrad_nn.nn.report import Report, Row, report
 from tinygrad_nn.tensor import Tensor
 
@@ -82,10 +82,14 @@ class Module:
                 f"trained: within tn.no_grad(), {name} -= ... or {name}[...] = ... change its value; "
                 f"{name}.requires_grad = False freezes it; del removes it"
             )
+        if OBSERVERS:
+            about_to_assign(self, name)
         Module.changes += 1
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
+        if OBSERVERS:
+            about_to_assign(self, name)
         Module.changes += 1
         super().__delattr__(name)
 

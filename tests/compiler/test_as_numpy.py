@@ -38,7 +38,8 @@ def layouts(dtype):
     x = x.astype(dtype)
     return {
         "matrix": x[0], "vector": x[0, 0], "columns": np.asfortranarray(x[0]), "transposed": x[0].T,
-        "backwards": x[0, 0][::-1], "every_second": x[0, :, ::2], "number": x[0, 1, 0], "no_dimensions": np.array(x[0, 1, 0]),
+        "backwards": x[0, 0][::-1], "every_second": x[0, :, ::2], "number": x[0, 1, 0],
+        "no_dimensions": np.array(x[0, 1, 0]),
     }  # fmt: skip
 
 
@@ -101,13 +102,17 @@ def test_clip(dtype):
 
 
 OF_LAYOUT = {
-    "copy": lambda a: np.copy(a).sum(0), "copy_order": lambda a: np.copy(a, "C").sum(0), "own_copy": lambda a: a.copy().sum(0),
-    "copy_of_transpose": lambda a: a.T.copy().sum(0), "copy_f": lambda a: a.copy("F").sum(1), "keep": lambda a: a.copy("K").sum(0),
+    "copy": lambda a: np.copy(a).sum(0), "copy_order": lambda a: np.copy(a, "C").sum(0),
+    "own_copy": lambda a: a.copy().sum(0),
+    "copy_of_transpose": lambda a: a.T.copy().sum(0), "copy_f": lambda a: a.copy("F").sum(1),
+    "keep": lambda a: a.copy("K").sum(0),
     "reshape": lambda a: a.reshape(-1, order="F"), "reshape_tuple": lambda a: a.reshape((-1, 1), order="F"),
-    "np_reshape": lambda a: np.reshape(a, -1, "F"), "ravel": lambda a: a.ravel("F"), "np_ravel": lambda a: np.ravel(a, order="K"),
+    "np_reshape": lambda a: np.reshape(a, -1, "F"), "ravel": lambda a: a.ravel("F"),
+    "np_ravel": lambda a: np.ravel(a, order="K"),
     "flatten": lambda a: a.flatten("F"), "astype": lambda a: a.astype(np.float32, "F").sum(1),
     "safe": lambda a: a.astype(np.int8, casting="safe"), "same_kind": lambda a: a.astype(np.float32, "K", "same_kind"),
-    "wrong": lambda a: a.reshape(7, 99), "transpose": lambda a: a.transpose(), "transpose_axes": lambda a: a.transpose((0,)),
+    "wrong": lambda a: a.reshape(7, 99), "transpose": lambda a: a.transpose(),
+    "transpose_axes": lambda a: a.transpose((0,)),
     "swapaxes": lambda a: a.swapaxes(0, -1), "squeeze": lambda a: a.squeeze(0), "repeat": lambda a: a.repeat(2, 0),
 }  # fmt: skip
 

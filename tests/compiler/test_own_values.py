@@ -27,7 +27,7 @@ def in_one_line():
 
 
 def over_several_lines():
-    f = (
+    f = (  # noqa: E731  a lambda is what it is about
         lambda x: tn.sum(x)
         * factor
     )  # fmt: skip
@@ -190,7 +190,9 @@ def removed(made, _):
 CHANGES = [of_object, of_its_class, of_its_parent, removed]
 
 
-@pytest.mark.parametrize("changes", [*itertools.permutations(CHANGES, 2)], ids=lambda c: "_".join(f.__name__ for f in c))
+@pytest.mark.parametrize(
+    "changes", [*itertools.permutations(CHANGES, 2)], ids=lambda c: "_".join(f.__name__ for f in c)
+)
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_attributes_of_self(cls, changes):
     """One change after the other, each followed at the next call, audited or not."""
@@ -198,7 +200,9 @@ def test_attributes_of_self(cls, changes):
         pytest.skip("the value is always the object's own")
     kept = {c: dict(vars(c)) for c in cls.__mro__[:2] if not c.__module__.startswith("tinygrad_nn")}
     made = cls()
-    plain = (made if cls is Called else made.step) if cls is not Decorated else functools.partial(cls.step.function, made)
+    plain = (
+        (made if cls is Called else made.step) if cls is not Decorated else functools.partial(cls.step.function, made)
+    )
     step = made.step if cls is Decorated else tn.compile(plain, audit=False)
     try:
         for i, change in enumerate([lambda *_: None, *changes]):

@@ -59,7 +59,7 @@ def follows(call, arrays):
                     array[...] = new
                     assert plain(step()) == plain(call())
             except tn.CompileError as error:
-                assert ": " in str(error)  # refused by name
+                assert ": " in str(error)  # noqa: PT017  refused by name
             finally:
                 array[...] = before
 

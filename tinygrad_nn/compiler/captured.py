@@ -200,7 +200,9 @@ class Captured:
             if isinstance(value.__self__, (np.random.Generator, np.random.RandomState)):
                 self._visit(value.__self__, name)
             self._visit(value.__func__, name)
-        elif not _is_of_the_user(value) and isinstance(getattr(value, "__wrapped__", None), FunctionType):  # compiled, or with a cache
+        elif not _is_of_the_user(value) and isinstance(
+            getattr(value, "__wrapped__", None), FunctionType
+        ):  # compiled, or with a cache
             self._visit_function(value.__wrapped__)
         elif isinstance(value, functools.partial):
             self._visit_all((name, x) for x in (value.func, value.args, value.keywords))

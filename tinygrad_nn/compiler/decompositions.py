@@ -15,7 +15,7 @@ import numpy as np
 
 __all__ = ["DECOMPOSITIONS", "NoDecomposition", "decomposed"]
 
-_CLIP = getattr(getattr(np, "_core", None), "umath", None) and np._core.umath.clip  # maximum and minimum lose −0.0
+_CLIP = getattr(getattr(getattr(np, "_core", None), "umath", None), "clip", None)  # the others lose the sign of 0.0
 
 
 class NoDecomposition(Exception):  # noqa: N818  it is no error
@@ -138,5 +138,7 @@ DECOMPOSITIONS: dict[Any, Callable] = {
     np.vdot: _vdot,
 }
 DECOMPOSITIONS |= {
-    getattr(np.ndarray, func.__name__): way for func, way in DECOMPOSITIONS.items() if hasattr(np.ndarray, func.__name__)
+    getattr(np.ndarray, func.__name__): way
+    for func, way in DECOMPOSITIONS.items()
+    if hasattr(np.ndarray, func.__name__)
 }

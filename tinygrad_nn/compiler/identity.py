@@ -1,4 +1,4 @@
-"""A table whose keys are objects themselves, not what they equal: it holds them, as the id of a freed one comes again."""
+"""A table whose keys are objects themselves: it holds them, as the id of one that was freed comes again."""
 
 from __future__ import annotations
 

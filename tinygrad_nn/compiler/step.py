@@ -102,8 +102,8 @@ def changed_by_other_threads(observer: Observer, captured: Captured) -> str:
     for t, what in observer.changed_elsewhere():
         if captured.names(t):  # else it may be nobody's business
             return (
-                f"{what} is changed by another thread while the step runs, and a replay would not do that: do what that "
-                "thread does in the step itself, or outside of it"
+                f"{what} is changed by another thread while the step runs, and a replay would not do that: do what "
+                "that thread does in the step itself, or outside of it"
             )
     return ""
 

@@ -351,7 +351,21 @@ _READERS = {
 }  # fmt: skip
 for _name, _what in _READERS.items():
     setattr(Tracer, _name, _reading(_name, _what))
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift"):
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+):
     setattr(Tracer, f"__i{_name}__", _in_place(_name))
 for _name in ("add", "sub", "mul", "truediv", "pow", "radd", "rsub", "rmul", "rtruediv", "rpow", "neg", "abs"):
     setattr(ScalarTracer, f"__{_name}__", _among_numbers(f"__{_name}__"))

@@ -488,8 +488,8 @@ class Trace(Interpreter):
         """Refuse if the step has gone on after an error that the values of this call decided about."""
         if self._raised:
             self.refused = self.refused or CompileError(
-                f"the step catches an error: {self._raised[0]}, and a replay could not choose anew: write a choice with "
-                "tn.where, or keep this line out of tn.compile"
+                f"the step catches an error: {self._raised[0]}, and a replay could not choose anew: write a choice "
+                "with tn.where, or keep this line out of tn.compile"
             )
 
     # -- the end

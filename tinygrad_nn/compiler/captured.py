@@ -228,7 +228,7 @@ class Captured:
         """Settings of optimisers and schedules that the step can name, though it may not read them yet."""
         optimizer = getattr(value, "optimizer", value)
         for group in getattr(optimizer, "param_groups", ()):
-            self._watch("mapping", group, f"{name}.param_groups", compared=False)
+            self.watched.append(Watched("mapping", group, f"{name}.param_groups", compared=False))
 
     def _watch_declared(self, value: Any, name: str) -> None:
         """All attributes of an object: its own, in a dict or in slots, and those of its class."""

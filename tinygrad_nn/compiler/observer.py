@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from tinygrad_nn.mutation import clock
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.tensor import Lent, Tensor
 
-__all__ = ["Observer", "observing"]
+__all__ = ["Observer", "forget_observers", "observing"]
 
 
 class _Before:
@@ -107,12 +106,23 @@ class Observer:
         return [(t, what) for t, what in found if what]
 
 
-@contextmanager
-def observing(compared: Iterable[Tensor] = ()) -> Iterator[Observer]:
-    """Within it an observer is told what changes."""
-    observer = Observer(compared)
-    OBSERVERS.append(observer)
-    try:
-        yield observer
-    finally:
-        OBSERVERS.remove(observer)
+class observing:  # noqa: N801  used as a function
+    """Within it an observer is told what changes.
+
+    No generator, and removed again by `forget_observers`: Ctrl-C may come between the two.
+    """
+
+    def __init__(self, compared: Iterable[Tensor] = ()):
+        self._observer = Observer(compared)
+
+    def __enter__(self) -> Observer:
+        OBSERVERS.append(self._observer)
+        return self._observer
+
+    def __exit__(self, *_: object) -> None:
+        OBSERVERS.remove(self._observer)
+
+
+def forget_observers(mine: bool) -> None:
+    """Let go the observers of this thread; or, in a process that was forked, those of all other threads."""
+    OBSERVERS[:] = [observer for observer in OBSERVERS if (observer.thread == threading.get_ident()) is not mine]

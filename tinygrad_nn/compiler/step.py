@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import itertools
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -108,14 +107,18 @@ def changed_by_other_threads(observer: Observer, captured: Captured) -> str:
     return ""
 
 
-@contextlib.contextmanager
-def showing_settings(seen: Callable[..., None]) -> Iterator[None]:
-    """Within it operations show what they are given."""
-    token = SEEN.set(seen)
-    try:
-        yield
-    finally:
-        SEEN.reset(token)
+class showing_settings:  # noqa: N801  used as a function
+    """Within it operations show what they are given.  No generator, which Ctrl-C may leave in the middle."""
+
+    def __init__(self, seen: Callable[..., None]):
+        self._seen = seen
+
+    def __enter__(self) -> None:
+        self._before = SEEN.get()
+        SEEN.set(self._seen)
+
+    def __exit__(self, *_: object) -> None:
+        SEEN.set(self._before)
 
 
 class Result:

@@ -225,3 +225,23 @@ def test_a_thread_in_the_context_of_the_step():
         tn.compile(step)(np.ones(2))
     assert type(w.grad) is np.ndarray
     assert w.grad.tolist() == [2.0, 4.0]
+
+
+def test_a_view_that_is_first_read_by_an_operation_that_looks_at_values():
+    def looks(x):
+        return x * (2.0 if bool((x > 0).all()) else 3.0)
+
+    peeks = tn.op(looks, "peek({x})", lambda g, y, x: g, name="peeks_at_x")
+
+    def step(x):
+        a = x * 1.0
+        first = a[0]
+        a *= 2.0
+        y = peeks(tn.tensor(np.ones(2)) * first)
+        return [tn.sum(y), y + first, first * 1.0]
+
+    compiled = tn.compile(step)
+    for k in range(6):
+        x = np.array([[1.0, 2.0], [3.0, 4.0]]) + k
+        for mine, other in zip(compiled(x), step(x), strict=True):
+            np.testing.assert_array_equal(np.asarray(mine), np.asarray(other))

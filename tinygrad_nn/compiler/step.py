@@ -258,7 +258,8 @@ class Step:
         self.draws = [node for node in trace.nodes if draws((node.args, node.kwargs))]
         self.checks = trace.checks
         self.touched = [t for t, _ in trace.stand_ins.items() if t.index < trace.start and t not in self._at]
-        self.risks = [n for n in trace.nodes if n.func is not None and n.base is None and may_raise(n.func, n.args)]
+        calls = [n for n in trace.nodes if n.func is not None and n.base is None and n not in trace.abandoned]
+        self.risks = [n for n in calls if may_raise(n.func, n.args)]
         for of in self.inputs:
             if of.argument is not None:
                 of.tensor = None

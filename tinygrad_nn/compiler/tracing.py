@@ -72,6 +72,7 @@ class Trace(Interpreter):
         self.inputs: list[ArrayInput] = []
         self.effects: list[Node] = []
         self.checks: list[Node] = []
+        self.abandoned: set[Node] = set()  # calls that are not needed for the errors that they may raise
         self.shared: list[tuple[ArrayInput, ArrayInput]] = []  # values of tensors that are an input already
         self.stand_ins = IdentityTable()  # of tensors
         self.generators = IdentityTable()  # bit generators, with first and latest state
@@ -234,10 +235,8 @@ class Trace(Interpreter):
         finally:
             self._inside = False
         del self._raised[raised:], self.checks[checks:]
-        self.nodes[nodes:] = [node for node in self.nodes[nodes:] if node.input is not None]
+        self.abandoned.update(self.nodes[nodes:])  # a view may have come to stand for one of them, all the same
         self._same = {key: node for key, node in self._same.items() if node.index < nodes}
-        for index, node in enumerate(self.nodes[nodes:], nodes):
-            node.index = index
         return None, of_shapes
 
     def setting(self, given: Any, copied: bool = False) -> None:

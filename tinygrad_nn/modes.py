@@ -14,8 +14,11 @@ from tinygrad_nn.operation import Op
 __all__ = [
     "ACTIVE",
     "MODE",
+    "OBSERVERS",
     "Interpreter",
     "Mode",
+    "about_to_assign",
+    "about_to_change",
     "at_each_replay",
     "detect_anomaly",
     "enable_grad",
@@ -66,6 +69,24 @@ class Interpreter:
     def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         """What is called for what it does, and not for a value."""
         return function(*args, **kwargs)
+
+
+OBSERVERS: list[Any] = []  # who is told what is about to change: the audits of compiled steps
+_UNOBSERVED: ContextVar[bool] = ContextVar("unobserved", default=False)
+
+
+def about_to_change(t: Any, certain: bool = False) -> None:
+    """Tell the observers that a tensor may be changed from now on; or that it has been, which is `certain`."""
+    if not _UNOBSERVED.get():
+        for observer in [*OBSERVERS]:
+            observer.tensor(t, certain)
+
+
+def about_to_assign(module: Any, name: str) -> None:
+    """Tell the observers that an attribute of a module is about to be changed."""
+    if not _UNOBSERVED.get():
+        for observer in [*OBSERVERS]:
+            observer.attribute(module, name)
 
 
 class Mode:
@@ -162,7 +183,17 @@ def at_each_replay(function: Callable) -> Callable:
     @functools.wraps(function)
     def perhaps_recorded(*args: Any, **kwargs: Any) -> Any:
         interpreter = MODE.get().interpreter
-        return function(*args, **kwargs) if interpreter is None else interpreter.effect(function, args, kwargs)
+        if interpreter is not None:
+            return interpreter.effect(function, args, kwargs)
+        if not OBSERVERS or _UNOBSERVED.get():
+            return function(*args, **kwargs)
+        for observer in [*OBSERVERS]:
+            observer.effect()
+        token = _UNOBSERVED.set(True)  # replays do it as well
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _UNOBSERVED.reset(token)
 
     perhaps_recorded.at_each_replay = True  # type: ignore[attr-defined]  # no code to look into
     return perhaps_recorded

@@ -7,6 +7,7 @@ import inspect
 import operator
 import types
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "BY_FUNCTION",
     "BY_NAME",
     "REFUSED",
+    "SEEN",
     "Op",
     "Traced",
     "VariadicRule",
@@ -94,6 +96,10 @@ def recorded(root: Any) -> list[Any]:
                 found[x.index] = x
                 stack.append(x)
     return [found[index] for index in sorted(found)]
+
+
+# Who is shown the settings of operations in this context, before they are turned into numbers and copies
+SEEN: ContextVar[Callable[..., None] | None] = ContextVar("seen", default=None)
 
 
 class VariadicRule:
@@ -195,6 +201,9 @@ class Op:
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Carry it out: on arrays at once, on tensors with a record of it."""
+        seen = SEEN.get()
+        if seen is not None:
+            seen(params if self.bind is None else (args, params))
         if self.bind is not None:
             if "out" in params:
                 raise self._wrong_call("out=")

@@ -16,7 +16,7 @@ from tinygrad_nn.consistency import check_entry, read_signature
 from tinygrad_nn.entry import Checks, Docs, Training, take_fields
 from tinygrad_nn.errors import MatrixError, ShapeError
 from tinygrad_nn.operands import plain_values
-from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, Op, VariadicRule
+from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, REFUSED, SEEN, Op, VariadicRule
 
 __all__ = ["give_methods", "implements", "naming", "op", "refuses"]
 
@@ -140,6 +140,9 @@ def naming(name: str, function: Callable) -> Callable:
 
     @functools.wraps(function)
     def composed(*args: Any, **kwargs: Any) -> Any:
+        seen = SEEN.get()
+        if seen is not None:
+            seen((args, kwargs))
         try:
             args = tuple([plain_values(a, name) for a in args])
             return function(*args, **{key: plain_values(a, name) for key, a in kwargs.items()})

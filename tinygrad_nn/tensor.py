@@ -18,11 +18,11 @@ from tinygrad_nn.batched import Batched, UnbatchableError, fitted_to
 from tinygrad_nn.errors import MutationError, label
 from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.memory import prepare_for
-from tinygrad_nn.modes import MODE, Mode, operand
+from tinygrad_nn.modes import MODE, OBSERVERS, Mode, about_to_change, operand
 from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, moved, share_watch
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
 from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
-from tinygrad_nn.operation import Op, Traced
+from tinygrad_nn.operation import SEEN, Op, Traced
 from tinygrad_nn.ops import arithmetic, elementwise, joining, linalg, shaping, sorting
 from tinygrad_nn.origin import INTERNAL, Origin, caller, line_of
 from tinygrad_nn.other_names import HINTS, ForeignName
@@ -187,7 +187,10 @@ class Tensor(Traced):
 
     def changed(self) -> None:
         """Say that the array was written to in place (an optimiser does)."""
-        self.here().watched().change()
+        here = self.here()
+        if OBSERVERS:
+            about_to_change(here, certain=True)
+        here.watched().change()
 
     def watched(self) -> Watch:
         """What tracks the changes of the value, from now on."""
@@ -216,6 +219,8 @@ class Tensor(Traced):
         if here.op is None and type(here._value) is not np.ndarray:
             here._make_array()
         if type(here._value) is np.ndarray and not INTERNAL[_getframe(1).f_code.co_filename]:
+            if OBSERVERS:
+                about_to_change(here)
             here.watched().expose(here._value)  # they need not say it
         return here._value
 
@@ -230,6 +235,8 @@ class Tensor(Traced):
     def grad(self) -> np.ndarray | None:
         """The gradient that `backward()` has added up here, or None."""
         here = self.here()
+        if OBSERVERS:
+            about_to_change(here)
         if isinstance(here._grad, Lent):
             here._grad = here._grad.taken()
         return here._grad
@@ -237,6 +244,8 @@ class Tensor(Traced):
     @grad.setter
     def grad(self, new: Any) -> None:
         here = self.here()
+        if OBSERVERS:
+            about_to_change(here)
         if type(new) is np.ndarray and new is not here._grad:  # else: p.grad *= ... has just written into it
             new = new.copy()  # it is somebody else's
         usual = new is None or type(new) is np.ndarray or not hasattr(new, "dtype")
@@ -252,6 +261,8 @@ class Tensor(Traced):
     def data(self) -> np.ndarray:
         """The array itself.  Read it, assign it, write into it: a gradient that this would spoil is refused."""
         here = self.here()
+        if OBSERVERS:
+            about_to_change(here)
         here._make_array()
         here.watched().expose(here._value)
         return here._value
@@ -261,6 +272,8 @@ class Tensor(Traced):
         conversions.refuse_recorded(new, f"{label(self, 'a tensor')}.data = ...")
         here, new = self.here(), current(new)
         old = here._value
+        if OBSERVERS:
+            about_to_change(here)
         if new is not old:  # else: p.data -= ... has just written into it
             new = as_array(new, "data", "the new value")
             if new.shape != old.shape:
@@ -272,7 +285,7 @@ class Tensor(Traced):
             if not isinstance(here._value, Traced):
                 moved(here)
                 here.watched().expose(here._value, known=False)
-        here.changed()
+        here.watched().change()
 
     @property
     def requires_grad(self) -> bool:
@@ -289,6 +302,8 @@ class Tensor(Traced):
         if wanted:
             conversions.check_differentiable(self._value)
         here = self.here()
+        if OBSERVERS:
+            about_to_change(here)
         if here.tracked and not wanted:
             here._frozen = True  # a slot that all others leave empty
         here.tracked = bool(wanted)
@@ -425,6 +440,9 @@ class Tensor(Traced):
                 f"assignment into {label(self, 'a tensor')} of shape {self.shape} cannot be recorded: "
                 "use t = tn.index_update(t, index, values), or assign within tn.no_grad()"
             )
+        seen = SEEN.get()
+        if seen is not None:
+            seen(index)
         values = values.value if isinstance(values, Tensor) else real_operand(values, "assignment", "the value")
         self.data[shaping.plain_index(index)] = values
         self.changed()
@@ -513,6 +531,8 @@ def _add_gradients(found: dict[Any, Any]) -> None:
     """Add gradients to `.grad`, each in memory that nobody else has; empties `found`."""
     while found:
         node, g = found.popitem()
+        if OBSERVERS:
+            about_to_change(node)
         before = node._grad
         if type(before) is not np.ndarray and before is not None:
             before = node.grad  # lent

@@ -19,9 +19,11 @@ from tinygrad_nn.compiler.audit import audited, next_audit
 from tinygrad_nn.compiler.codegen import FAILED, MISS, CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
+from tinygrad_nn.compiler.observer import forget_observers
 from tinygrad_nn.compiler.step import Result, Step, difference, parts, signature
 from tinygrad_nn.errors import CompileError
-from tinygrad_nn.modes import MODE, Mode
+from tinygrad_nn.modes import MODE, OBSERVERS, Mode
+from tinygrad_nn.operation import SEEN
 
 __all__ = ["Compiled", "Program", "compile"]
 
@@ -33,6 +35,7 @@ _process = object()  # another one in each process that is forked
 def _is_forked() -> None:
     global _process
     _process = object()
+    forget_observers(mine=False)
 
 
 if hasattr(os, "register_at_fork"):
@@ -70,7 +73,7 @@ class Program:
         results = [x.node for x in tree.leaves(step.result) if isinstance(x, Result)]
         gradients = [node for _, node in step.gradients if node is not None]
         return step, MemoryPlan(
-            results, gradients, step.written, step.effects, [*step.draws, *step.checks], step.earlier
+            results, gradients, step.written, step.effects, [*step.draws, *step.checks, *step.risks], step.earlier
         )
 
     def _write(self) -> None:
@@ -168,6 +171,8 @@ class Compiled:
         quick = program is not None and program.mode is mode
         if not quick and (mode.interpreter or mode.anomalies or mode.transformed or self._recordings > _FUTILE):
             return self.function(*args, **kwargs)
+        if OBSERVERS and any(observer.thread == threading.get_ident() for observer in OBSERVERS):
+            return self.function(*args, **kwargs)  # so that an audit sees what changes
         with self._lock:
             if self._running:  # the step has called itself, by something that it does at each replay
                 return self.function(*args, **kwargs)
@@ -182,6 +187,8 @@ class Compiled:
                 raise
             finally:
                 self._running = False
+                if OBSERVERS:
+                    forget_observers(mine=True)
                 if MODE.get() is not mode:  # Ctrl-C has come between setting it and being ready to put it back
                     MODE.set(mode)
 
@@ -226,7 +233,11 @@ class Compiled:
                 return self.function(*args, **kwargs)
         for program in known:
             program.unbind()
-        program = Program(self.function, args, kwargs, mode, self.state)
+        seen = SEEN.get()
+        try:
+            program = Program(self.function, args, kwargs, mode, self.state)
+        finally:
+            SEEN.set(seen)
         program.next_audit = next_audit(1, self.audit)
         # One that computes the same took more for granted, such as that there are no gradients at first.
         kept = [(k, p) for k, p in self._programs if k != key or difference(p.plan.live, program.plan.live)]

@@ -12,8 +12,9 @@ from tinygrad_nn import tree
 from tinygrad_nn.compiler.captured import Captured
 from tinygrad_nn.compiler.codegen import FAILED
 from tinygrad_nn.compiler.homes import put_back, saved
-from tinygrad_nn.compiler.ir import code_line, is_of_library
-from tinygrad_nn.compiler.step import Step, difference, parts
+from tinygrad_nn.compiler.ir import code_line, is_of_library, same_bits
+from tinygrad_nn.compiler.observer import observing
+from tinygrad_nn.compiler.step import Step, changed_by_other_threads, difference, parts
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.tensor import Lent, Tensor
 
@@ -46,6 +47,7 @@ class _State:
     def __init__(self, step: Step, given: list[Any]):
         inputs = [of for of in step.inputs if of.kind != "grad"]
         tensors = [of.tensor if of.tensor is not None else given[of.argument] for of in inputs if of.kind == "value"]  # type: ignore[index]
+        tensors += step.touched
         tensors += [given[owner] if isinstance(owner, int) else owner for owner, _ in step.without_gradient]
         self.tensors: list[Tensor] = list({id(t): t for t in tensors}.values())
         arrays = [given[of.argument] if of.argument is not None else of.array for of in inputs if of.kind != "value"]
@@ -117,15 +119,31 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
     after = state.read()
     state.restore(before)
     step.captured.renew()
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), observing(state.tensors) as observer:
         result = function(*args, **kwargs)
+    unseen = observer.changed()
+    if observer.effects != len(step.effects):
+        unseen = "how often it calls what tn.at_each_replay marks"
+    if unseen:
+        raise CompileError(
+            f"the step changes {unseen}, and a replay does not, as the step did not when it was recorded: declare what "
+            "decides about that, as in tn.compile(step, state=[...]), make it an argument, or mark it with "
+            "tn.at_each_replay"
+        ).with_result(result)
+    if observer.changed_elsewhere():
+        named = Captured(function, [x for _, x in arguments], program.state)
+        elsewhere = changed_by_other_threads(observer, named)
+        if elsewhere:
+            raise CompileError(elsewhere).with_result(result)
     changed = step.captured.changed({id(a) for a in state.arrays})
     if changed and not step.effects:  # what is called at every replay may change anything
         raise CompileError(
             f"the step changes {changed}, and a replay does not: return what it finds out, keep what it updates in a "
             "tensor, or mark what it does with tn.at_each_replay"
         ).with_result(result)
-    wrong = "that it raises an error" if failed else _first_difference(replayed, result, state, before, after)
+    if failed:  # as such a call goes on in any case
+        return result
+    wrong = _first_difference(replayed, result, state, before, after)
     if wrong:
         where = _where(program, args, kwargs, state, before)
         raise CompileError(
@@ -154,17 +172,6 @@ def _same(a: Any, b: Any) -> bool:
     return a is b or (type(a) is type(b) and bool(a == b))
 
 
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays are the same to the last bit, but for how a NaN is written."""
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.tobytes() == b.tobytes():
-        return True
-    if a.dtype.kind != "f":
-        return False
-    return bool((((a == b) & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))).all())
-
-
 def _where(program: Any, args: tuple, kwargs: dict[str, Any], state: _State, before: _Saved) -> str:
     """The first operation that differs from the recorded ones, found by recording the call again."""
     kept, captured = state.read(), Captured(program.function, [x for _, x in parts(args, kwargs)], program.state)
@@ -176,4 +183,7 @@ def _where(program: Any, args: tuple, kwargs: dict[str, Any], state: _State, bef
     state.restore(kept)
     for watched in captured.watched:
         watched.restore()
-    return f": {found[1]} ({code_line(found[0].line)})" if found else ""
+    if found is None:
+        return ""
+    drawn = " (random numbers are drawn before the step, and passed as an argument)" * bool(captured.generators)
+    return f": {found[1]}{drawn * ('another array' in found[1])} ({code_line(found[0].line)})"

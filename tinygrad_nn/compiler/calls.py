@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.compiler.ir import Node, abstract_like, cast, is_of_library, item, look_up
-from tinygrad_nn.compiler.memory_plan import TWO_THREADS, Buffer, FusedLoop, MemoryPlan, elementwise, is_reduction
+from tinygrad_nn.compiler.memory_plan import (
+    TWO_THREADS,
+    Buffer,
+    FusedLoop,
+    MemoryPlan,
+    elementwise,
+    is_reduction,
+    may_raise,
+)
 from tinygrad_nn.compiler.names import Names
 from tinygrad_nn.compiler.tiling import THREADS, blocks, cut, empty, share
 
@@ -95,7 +103,7 @@ class Calls(Names):
         if call not in self.plan.place:
             text = self.call(call)
             self.names[call] = name = self.new_name("r")
-            return [f"{name} = {text}"]
+            return [f"{name} = {text}", *self._same_shape(call, name)]
         out, func = self.name_of(call), call.func
         if func is look_up:
             return [f"{out}[()] = {self.looked_up(call.args[0])}"]
@@ -116,6 +124,12 @@ class Calls(Names):
             axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
             return [f"{self.function(func)}({self.name_of(x)}, {self.text(axis)}, None, {out}, {keepdims})"]
         return [self.call(call, out)]
+
+    def _same_shape(self, call: Node, name: str) -> list[str]:
+        """Give way to the step itself where values have made a result of another shape."""
+        if not may_raise(call.func, call.args) or not isinstance(call.sample, np.ndarray):
+            return []
+        return [f"if {name}.shape != {call.sample.shape}:", "    raise ValueError"]
 
     def call(self, node: Node, out: str = "") -> str:
         """Any call, as it was recorded."""

@@ -8,7 +8,6 @@ are only observed, to see whether the step changes them, which a replay would no
 
 from __future__ import annotations
 
-import builtins
 import functools
 import io
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.compiler.effects import effect_named, globals_of, line_that_names, names_of
+from tinygrad_nn.compiler.identity import IdentityTable
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
@@ -32,6 +32,7 @@ ABSENT = object()
 PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype, type(Ellipsis), range, slice)
 _ITEMS = 10_000  # a longer container is not compared
 _COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see that NumPy has not changed it unseen
+_SMALL = 1 << 12  # bytes up to which an array is compared wherever the step names it
 _OUTSIDE = {"logging", "socket", "sqlite3", "queue", "_queue", "_csv", "multiprocessing", "subprocess"}
 _LIBRARIES = sys.stdlib_module_names - {"__main__"} | {"numpy", "scipy", "tinygrad_nn", "builtins"}
 
@@ -114,7 +115,7 @@ class Watched:
         elif self.kind == "slots":
             for key, value in zip(self.keys, values, strict=True):
                 setattr(holder, key, value)
-        elif self.kind == "items":
+        elif self.kind == "items" and hasattr(holder, "update"):
             holder.update({k: v for k, v in zip(self.keys, values, strict=True) if v is not ABSENT})
         elif self.kind in ("mapping", "module") and hasattr(holder, "clear"):
             half = len(values) // 2
@@ -149,10 +150,11 @@ class Captured:
         self.modules: list[Any] = []  # which have a count of all assignments to attributes
         self.generators: list[tuple[str, Any]] = []
         self.aliases: list[Any] = []
+        self.arrays: list[tuple[str, np.ndarray, bytes]] = []  # that are compared
         self._outside = ""
         self._arrays: list[tuple[str, np.ndarray, np.ndarray]] = []
         self._codes: dict[CodeType, dict[str, Any]] = {}
-        self._seen: dict[int, Any] = {}
+        self._seen = IdentityTable()
         self._objects: list[tuple[str, Any]] = []
         for i, value in enumerate(state):
             self._visit(value, f"state[{i}]", declared=True)
@@ -172,11 +174,13 @@ class Captured:
     def _visit(self, value: Any, name: str, declared: bool = False) -> None:
         if declared and isinstance(value, type):
             self._watch("mapping", vars(value), name)
-        if isinstance(value, (*PLAIN, Op, np.ufunc, type)) or id(value) in self._seen:
+        if isinstance(value, slice):
+            self._visit_all((name, x) for x in (value.start, value.stop, value.step))
+        if isinstance(value, (*PLAIN, Op, np.ufunc, type)) or value in self._seen:
             return
         if isinstance(value, FunctionType) and hasattr(value, "at_each_replay"):
             return
-        self._seen[id(value)] = value
+        self._seen[value] = True
         if type(value).__module__.partition(".")[0] in _OUTSIDE:
             self._outside = self._outside or f"{name}, a {type(value).__name__}"
         elif isinstance(value, io.IOBase):
@@ -196,6 +200,10 @@ class Captured:
             if isinstance(value.__self__, (np.random.Generator, np.random.RandomState)):
                 self._visit(value.__self__, name)
             self._visit(value.__func__, name)
+        elif not _is_of_the_user(value) and isinstance(
+            getattr(value, "__wrapped__", None), FunctionType
+        ):  # compiled, or with a cache
+            self._visit_function(value.__wrapped__)
         elif isinstance(value, functools.partial):
             self._visit_all((name, x) for x in (value.func, value.args, value.keywords))
         elif isinstance(value, (bytearray, memoryview, array)):
@@ -214,10 +222,17 @@ class Captured:
             self._watch("mapping", vars(value), name, compared=False)
         elif hasattr(value, "__dict__"):
             self._objects.append((name, value))
+            self._observe_settings(value, name)
+
+    def _observe_settings(self, value: Any, name: str) -> None:
+        """Settings of optimisers and schedules that the step can name, though it may not read them yet."""
+        optimizer = getattr(value, "optimizer", value)
+        for group in getattr(optimizer, "param_groups", ()):
+            self.watched.append(Watched("mapping", group, f"{name}.param_groups", compared=False))
 
     def _watch_declared(self, value: Any, name: str) -> None:
         """All attributes of an object: its own, in a dict or in slots, and those of its class."""
-        classes = [cls for cls in type(value).__mro__ if not _is_library(cls.__module__)]
+        classes = _classes(type(value))
         slots = [key for cls in classes for key in vars(cls) if type(vars(cls)[key]) is MemberDescriptorType]
         if not hasattr(value, "__dict__") and not slots:
             raise CompileError(
@@ -232,16 +247,28 @@ class Captured:
             self._watch("mapping", vars(cls), cls.__name__)
 
     def _visit_named(self, value: Any, name: str, function: Any) -> None:
-        """Those attributes of an argument that a function names."""
-        code = getattr(function, "__code__", None)
-        if code is not None and hasattr(value, "__dict__") and not isinstance(value, type) and _is_of_the_user(value):
-            methods = _methods_named(type(value), code)
+        """Those attributes of an argument, or of the class that it is, that a function names."""
+        code, cls = getattr(function, "__code__", None), value if isinstance(value, type) else type(value)
+        if code is not None and (_is_of_the_user(value) if cls is not value else not _is_library(cls.__module__)):
+            methods = _methods_named(cls, code)
             named = frozenset().union(*map(names_of, [code, *(method.__code__ for method in methods)]))
-            self._watch("items", vars(value), name, tuple(sorted(named & vars(value).keys())))
+            self._watch_named(value, cls, name, named)
             for method in methods:
                 self._visit_function(method)
         if hasattr(value, "__dict__") and not isinstance(value, type):
             self._visit(value, name)
+
+    def _watch_named(self, value: Any, cls: type, name: str, named: AbstractSet[str]) -> None:
+        """The named attributes of an object, wherever they are now: its own, in slots, or those of its class."""
+        found = [(key, vars(c)[key]) for c in _classes(cls) for key in named & vars(c).keys()]
+        slots = {key for key, member in found if type(member) is MemberDescriptorType}
+        of_class = {key for key, _ in found} - slots
+        for parent in _classes(cls):  # a class, and the object itself, may hide later what another one has now
+            self._watch("items", vars(parent), parent.__name__, tuple(sorted(of_class)))
+        if hasattr(value, "__dict__") and value is not cls:
+            self._watch("items", vars(value), name, tuple(sorted(named & vars(value).keys() | of_class)))
+        if slots and value is not cls:
+            self._watch("slots", value, name, tuple(sorted(slots)))
 
     def _visit_function(self, function: FunctionType) -> None:
         if _is_library(function.__module__ or ""):
@@ -250,10 +277,8 @@ class Captured:
         self._codes[code] = names
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
             self._watch("cell", cell, name)
-        named = [name for name in globals_of(code) if name in names or hasattr(builtins, name)]
-        self._watch(
-            "items", names, "", tuple(sorted(name for name in named if not _is_library_module(names.get(name))))
-        )
+        named = [name for name in globals_of(code) if not _is_library_module(names.get(name))]
+        self._watch("items", names, "", tuple(sorted(named)))
         self._visit_all((function.__name__, x) for x in (function.__defaults__, function.__kwdefaults__))
         for name in globals_of(code) & names.keys():
             if isinstance(names[name], ModuleType) and not _is_library_module(names[name]):
@@ -283,6 +308,19 @@ class Captured:
             if not any(part is known for known in self.modules):
                 self.modules.append(part)
                 self._watch("module", vars(part), type(part).__name__)
+
+    def named_arrays(self) -> list[np.ndarray]:
+        """Small arrays that the step names itself: NumPy alone may compute with them."""
+        named = frozenset().union(*map(names_of, self._codes), *(code.co_freevars for code in self._codes))
+        return [array for name, array, _ in self._arrays if array.nbytes <= _SMALL and name.rpartition(".")[2] in named]
+
+    def add_array(self, array: Any) -> None:
+        """An array of which an operation made numbers or a copy: it, or what it is a view of, is compared."""
+        while isinstance(array, np.ndarray):
+            for name, known, _ in self._arrays:
+                if known is array and not any(array is compared for _, compared, _ in self.arrays):
+                    self.arrays.append((name, array, array.tobytes()))
+            array = array.base
 
     def add_settings(
         self, group: dict[str, Any], keys: Sequence[str], numbers: Sequence[str], optimizer: Any
@@ -318,6 +356,9 @@ class Captured:
         for name, now, copy in self._arrays:
             if id(now) not in seen and not np.array_equal(now, copy, equal_nan=copy.dtype.kind == "f"):
                 return name + self.line_that_names(name)
+        for name, now, before in self.arrays:
+            if now.tobytes() != before:
+                return name + self.line_that_names(name)
         for watched in self.watched:
             if not watched.same(watched.latest):
                 return watched.difference() + self.line_that_names(watched.difference())
@@ -341,7 +382,7 @@ class Captured:
     def same(self) -> bool:
         """Whether all that is compared is as it was; from now on it is compared with the objects of this moment."""
         compared = [watched for watched in self.watched if watched.compared]
-        if not all(watched.same() for watched in compared):
+        if not all(watched.same() for watched in compared) or any(x.tobytes() != was for _, x, was in self.arrays):
             return False
         self.renew()
         for watched in compared:
@@ -365,17 +406,24 @@ def _is_of_the_user(value: Any) -> bool:
 
 
 def _methods_named(cls: type, code: CodeType) -> list[FunctionType]:
-    """The methods and properties of a class that code names, and those that these name."""
-    found: dict[str, FunctionType] = {}
-    wanted = [*names_of(code)]
+    """The methods and properties of a class that code names, and those that these name; decorated ones, too."""
+    found: dict[FunctionType, None] = {}
+    wanted, known = [*names_of(code)], set(names_of(code))
     while wanted:
         name = wanted.pop()
-        method = getattr(cls, name, None)
-        method = method.fget if isinstance(method, property) else method
-        if isinstance(method, FunctionType) and name not in found:
-            found[name] = method
-            wanted += names_of(method.__code__)
-    return [*found.values()]
+        for method in [vars(parent)[name] for parent in _classes(cls) if name in vars(parent)]:  # and those of super()
+            method = method.fget if isinstance(method, property) else getattr(method, "__func__", method)
+            method = method if isinstance(method, FunctionType) else getattr(method, "__wrapped__", method)
+            if isinstance(method, FunctionType):
+                found[method] = None
+                wanted += names_of(method.__code__) - known
+                known |= names_of(method.__code__)
+    return [*found]
+
+
+def _classes(cls: type) -> list[type]:
+    """The classes of the user from which one inherits, itself included."""
+    return [parent for parent in cls.__mro__ if not _is_library(parent.__module__)]
 
 
 def _is_library_module(value: Any) -> bool:

@@ -231,6 +231,8 @@ class CodeGenerator(Calls):
                 changed.append(f"{self.constant(watched.holder, watched.name)} != {items}")
             elif watched.kind != "module":
                 changed.append(f"not {self.constant(watched, 'watched')}.same()")
+        for name, array, before in captured.arrays:
+            changed.append(f"{self.constant(array, name)}.tobytes() != {self.constant(before, 'before')}")
         for setting in dict.fromkeys(call.args[0] for call in self.plan.calls() if call.func is look_up):
             number = self.looked_up(setting)  # of 0, a rule leaves something out
             changed.append(f"type({number}) is not float or not {number}")

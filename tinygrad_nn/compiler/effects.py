@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
+import dis
 import functools
 import inspect
 import re
 import sys
-import textwrap
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -24,14 +23,17 @@ _EFFECTS = {
     "os": ("environ getenv urandom system write", "reads or changes the environment"),
     "sys": ("stdout stderr stdin", "writes to the terminal"),
     "logging": ("", "logs"),
+    "threading": ("Thread Timer", "starts a thread"),
+    "concurrent.futures.thread": ("", "works in other threads"),
     **dict.fromkeys(("random", "secrets", "uuid"), ("", "draws random numbers")),
     **dict.fromkeys(("socket", "subprocess"), ("", "does something outside of this program")),
 }
 # Methods of files, sockets, queues, loggers and databases.
 _METHODS = {
     "write", "writelines", "writerow", "writerows", "write_text", "write_bytes", "send", "sendall", "sendto",
-    "put_nowait", "execute", "executemany",
+    "put_nowait", "execute", "executemany", "submit", "apply_async", "run_in_executor",
 }  # fmt: skip
+_OF_GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}
 
 
 @functools.lru_cache(4096)
@@ -43,12 +45,10 @@ def names_of(code: CodeType) -> frozenset[str]:
 
 @functools.lru_cache(4096)
 def globals_of(code: CodeType) -> frozenset[str]:
-    """Those of its names that are not only attributes of something, as far as the source tells."""
-    try:
-        parsed = ast.parse(textwrap.dedent(inspect.getsource(code)))
-    except (OSError, SyntaxError, TypeError):  # no source, or a lambda in the middle of something
-        return names_of(code)
-    return names_of(code) & {node.id for node in ast.walk(parsed) if isinstance(node, ast.Name)}
+    """Those of its names that are globals, as its instructions tell: there may be no source, or only its first line."""
+    inner = [globals_of(c) for c in code.co_consts if isinstance(c, CodeType)]
+    own = {of.argval for of in dis.get_instructions(code) if of.opname in _OF_GLOBALS}
+    return frozenset(own).union(*inner)
 
 
 def effect_named(code: CodeType, known: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import linecache
 import sys
 from pathlib import Path
@@ -16,8 +18,8 @@ from tinygrad_nn.tensor import Tensor
 
 __all__ = [
     "ArrayInput", "NanError", "Node", "abstract_like", "cast", "code_line", "is_of_library", "item", "leaves",
-    "line_outside", "look_up", "map_leaves", "power_of_numbers", "refuse_nan", "tensor_of", "updated",
-    "without_history",
+    "line_outside", "look_up", "map_leaves", "out_by_name", "power_of_numbers", "refuse_nan", "same_bits", "tensor_of",
+    "updated", "without_history", "written_into",
 ]  # fmt: skip
 
 _HERE = str(Path(__file__).parent.parent)
@@ -107,6 +109,17 @@ def abstract_like(x: Any) -> Any:
     return np.lib.stride_tricks.as_strided(np.zeros(1, x.dtype), x.shape, x.strides) if isinstance(x, np.ndarray) else x
 
 
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are the same to the last bit, but for how a NaN is written."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.tobytes() == b.tobytes():
+        return True
+    if a.dtype.kind != "f":
+        return False
+    return bool((((a == b) & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))).all())
+
+
 def map_leaves(args: Any, change: Any) -> Any:
     """The arguments of a call with changed leaves: those of nested tuples, lists, dicts and slices."""
     return tree.map(change, args, tree.is_plain_or_slice)
@@ -140,6 +153,33 @@ def updated(x: Any, index: Any, value: Any) -> Any:
 def power_of_numbers(a: Any, b: Any) -> Any:
     """a ** b, where NumPy has another routine for single numbers than for arrays, with other last digits."""
     return (a[()] if isinstance(a, np.ndarray) else a) ** (b[()] if isinstance(b, np.ndarray) else b)
+
+
+def written_into(func: Any, x: Any, args: Any, kwargs: Any) -> Any:
+    """A copy of x into which a function has written what it gives."""
+    y = np.array(x)
+    func(*args, out=y, **kwargs)
+    return y
+
+
+@functools.cache
+def _up_to_out(func: Any) -> tuple[str, ...]:
+    """The names of a NumPy function's parameters, if one of them is `out`; else ()."""
+    try:  # methods take the same as functions, and tell it less well
+        parameters = inspect.signature(getattr(np, getattr(func, "__name__", ""), func)).parameters
+    except (TypeError, ValueError):  # before NumPy 2.4 functions in C tell none
+        return ()
+    any_number = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
+    return tuple(parameters) if "out" in parameters and not any_number else ()
+
+
+def out_by_name(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """A call with `out`, and what comes behind it, given by name."""
+    names = () if isinstance(func, np.ufunc) else _up_to_out(func)
+    at = names.index("out") if names else len(args)
+    if not at < len(args) <= len(names) or args[at] is None:
+        return args, kwargs
+    return args[:at], dict(zip(names[at:], args[at:], strict=False)) | kwargs
 
 
 class NanError(ArithmeticError):

@@ -17,14 +17,28 @@ import numpy as np
 
 from tinygrad_nn.compiler.ir import Node, abstract_like, cast, item, leaves, look_up
 
-__all__ = ["BLOCK", "TWO_THREADS", "Buffer", "FusedLoop", "MemoryPlan", "elementwise", "is_reduction", "takes_out"]
+__all__ = [
+    "BLOCK",
+    "TWO_THREADS",
+    "Buffer",
+    "FusedLoop",
+    "MemoryPlan",
+    "elementwise",
+    "is_reduction",
+    "may_raise",
+    "takes_out",
+]
 
 LARGE = 1 << 19  # bytes of an array from which on loops run over blocks
 BLOCK = 1 << 19  # bytes of a block
 TWO_THREADS = 1 << 26  # bytes that a loop writes, from which on two threads gain more than waking each other costs
 _TAKE_OUT = {np.concatenate, np.stack, np.take, np.cumsum, np.cumprod, np.einsum, np.argmax, np.argmin, np.round}
 _SAFE = _TAKE_OUT - {np.take} | {np.reshape, np.ravel, np.transpose, np.broadcast_to, np.expand_dims, np.squeeze,
-                                 np.swapaxes, np.moveaxis, np.array, np.zeros_like, np.ones_like, np.dot}  # fmt: skip
+                                 np.swapaxes, np.moveaxis, np.array, np.zeros_like, np.ones_like, np.dot, np.vdot,
+                                 np.inner, np.outer, np.tensordot, np.trace, np.diff, np.sort, np.argsort, np.tril,
+                                 np.triu, np.roll, np.flip}  # fmt: skip
+_SAFE |= {getattr(np, name) for name in ("sum", "prod", "max", "min", "any", "all", "mean", "var", "std", "clip")}
+_SAFE |= {getattr(np.ndarray, f.__name__) for f in _SAFE if hasattr(np.ndarray, f.__name__)}
 _END = np.inf  # after all calls
 
 
@@ -50,13 +64,13 @@ def takes_out(node: Node) -> bool:
     return elementwise(node) or is_reduction(node) or node.func is look_up or node.func in _TAKE_OUT
 
 
-def may_raise(node: Node) -> bool:
-    """Whether its values decide if it raises an error: shapes and dtypes are always those that were recorded."""
-    if isinstance(node.func, np.ufunc) or elementwise(node) or is_reduction(node) or node.func is look_up:
+def may_raise(func: Any, args: tuple) -> bool:
+    """Whether values decide if a call raises an error: shapes and dtypes are always those that were recorded."""
+    if isinstance(func, np.ufunc) or getattr(func, "__name__", "") == "reduce" or func in (cast, look_up, np.where):
         return False
-    if node.func is item:
-        return any(isinstance(x, Node) for x in leaves(node.args[1]))
-    return node.func not in _SAFE
+    if func is item:
+        return any(isinstance(x, Node) for x in leaves(args[1]))
+    return func not in _SAFE
 
 
 @dataclass(eq=False)
@@ -92,7 +106,9 @@ class MemoryPlan:
     gradients: list[Node]
     written: dict[Node, Node]  # memory -> the value that it ends with
     effects: list[Node]  # calls that are made for what they do
-    needed: list[Node]  # random numbers, which move their Generator on even if nobody reads them; and checks
+    needed: list[
+        Node
+    ]  # random numbers, which move their Generator on even if nobody reads them; checks; what may raise
     earlier: dict[Node, Node]  # gradient -> the one before, which an earlier replay may have given out
 
     live: list[Node] = field(default_factory=list)
@@ -149,7 +165,8 @@ class MemoryPlan:
         Nothing is changed before a call that may raise an error: then the step can still be carried out eagerly.
         """
         self.last_risk = max(
-            (call.index for call in self.calls() if may_raise(call) and call not in self.effects), default=-1
+            (call.index for call in self.calls() if may_raise(call.func, call.args) and call not in self.effects),
+            default=-1,
         )
         loop_of = {call: loop for loop in self.loops for call in loop.calls}
         for value in self.written.values():

@@ -11,11 +11,15 @@ import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.captured import PLAIN, Captured, same_value
-from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, leaves, without_history
+from tinygrad_nn.compiler.identity import IdentityTable
+from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, leaves, same_bits, without_history
+from tinygrad_nn.compiler.memory_plan import may_raise
+from tinygrad_nn.compiler.observer import Observer, observing
 from tinygrad_nn.compiler.tracers import Tracer
 from tinygrad_nn.compiler.tracing import Trace, draws
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.modes import interpreted_by
+from tinygrad_nn.operation import SEEN
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Given", "Owner", "Result", "Step", "difference", "owners_of", "parts", "signature"]
@@ -92,6 +96,31 @@ def owners_of(arrays: list[np.ndarray]) -> set[int]:
     return found
 
 
+def changed_by_other_threads(observer: Observer, captured: Captured) -> str:
+    """Which tensor that the step can name was changed meanwhile by another thread; "" if none."""
+    for t, what in observer.changed_elsewhere():
+        if captured.names(t):  # else it may be nobody's business
+            return (
+                f"{what} is changed by another thread while the step runs, and a replay would not do that: do what "
+                "that thread does in the step itself, or outside of it"
+            )
+    return ""
+
+
+class showing_settings:  # noqa: N801  used as a function
+    """Within it operations show what they are given.  No generator, which Ctrl-C may leave in the middle."""
+
+    def __init__(self, seen: Callable[..., None]):
+        self._seen = seen
+
+    def __enter__(self) -> None:
+        self._before = SEEN.get()
+        SEEN.set(self._seen)
+
+    def __exit__(self, *_: object) -> None:
+        SEEN.set(self._before)
+
+
 class Result:
     """A leaf of what the step returns, that is computed: as a tensor like this one, or as an array."""
 
@@ -133,10 +162,10 @@ class Step:
         self, function: Callable, args: tuple, kwargs: dict[str, Any], state: Sequence[Any], commit: bool = True
     ):
         self.arguments = parts(args, kwargs)
-        self._at = {id(x): i for i, (_, x) in reversed([*enumerate(self.arguments)])}
+        self._at = IdentityTable((x, i) for i, (_, x) in reversed([*enumerate(self.arguments)]))
         self.captured = Captured(function, [x for _, x in self.arguments], state)
         data = [i for i, (_, x) in enumerate(self.arguments) if _is_data(x) or type(x) is Tensor]
-        trace = Trace({id(self.arguments[i][1]): i for i in reversed(data)}, self.captured)
+        trace = Trace(IdentityTable((self.arguments[i][1], i) for i in reversed(data)), self.captured)
         try:
             self._record(trace, function, args, kwargs, commit)
         finally:
@@ -149,11 +178,14 @@ class Step:
         inside = tree.map(lambda x: self._given(trace, x), (args, kwargs), tree.is_plain)
         found = tree.map(lambda x: x, inside, tree.is_plain)
         try:
-            with np.errstate(all="ignore"), interpreted_by(trace):
-                raw = function(*inside[0], **inside[1])
+            with observing() as observer, showing_settings(trace.setting), interpreted_by(trace):
+                with np.errstate(all="ignore"):
+                    raw = function(*inside[0], **inside[1])
+                trace.note_settings()
                 self._refuse_changed_arguments(trace, found, inside)
                 self.result = tree.map(lambda x: self._returned(trace, x), raw, tree.is_plain)
                 trace.check_what_was_seen()
+                trace.check_errors_caught()
         except CompileError:  # broken off: nothing has been done
             trace.undo()
             raise
@@ -164,6 +196,7 @@ class Step:
             raise
         self._collect(trace)
         refusal = self.captured.refusal({id(of.array) for of in self.inputs}) or self.shared_memory()
+        refusal = refusal or changed_by_other_threads(observer, self.captured)
         self.outcome = tree.map(lambda x: self._outcome(trace, x), self.result, tree.is_plain)
         self.captured.hand_over(trace.handed_over)
         if not commit:
@@ -177,14 +210,15 @@ class Step:
         """What the step sees of a leaf of its arguments."""
         if not _is_data(x):
             return x
-        if isinstance(x, np.ndarray):
-            return trace.tracer(np.asarray(x))
-        return trace.tracer(np.asarray(x), ArrayInput(np.asarray(x), "argument", argument=self._at[id(x)]), scalar=True)
+        if type(x) is np.ndarray:
+            return trace.tracer(x)
+        array = np.asarray(x)  # of a NumPy scalar, or of a file in memory: another object each time
+        return trace.tracer(array, ArrayInput(array, "argument", argument=self._at[x]), isinstance(x, np.generic))
 
     def _returned(self, trace: Trace, x: Any) -> Any:
         if type(x) is Tensor:
-            if id(x) in self._at:
-                return Given(self._at[id(x)])
+            if x in self._at:
+                return Given(self._at[x])
             return Result(trace.value(x).node, x)
         x = trace.tracer(x) if isinstance(x, np.ndarray) and not isinstance(x, Tracer) else x
         if isinstance(x, Tracer):
@@ -220,9 +254,12 @@ class Step:
         """Take from the trace what a program is made of."""
         trace.settle()
         self.inputs, self.effects, self.calls, self.shared = trace.inputs, trace.effects, trace.nodes, trace.shared
-        self.generators = [bits for bits, _, _ in trace.generators.values()]
+        self.generators = [bits for bits, _ in trace.generators.items()]
         self.draws = [node for node in trace.nodes if draws((node.args, node.kwargs))]
         self.checks = trace.checks
+        self.touched = [t for t, _ in trace.stand_ins.items() if t.index < trace.start and t not in self._at]
+        calls = [n for n in trace.nodes if n.func is not None and n.base is None and n not in trace.abandoned]
+        self.risks = [n for n in calls if may_raise(n.func, n.args)]
         for of in self.inputs:
             if of.argument is not None:
                 of.tensor = None
@@ -231,8 +268,8 @@ class Step:
         self.without_gradient: list[tuple[Owner, bool]] = []
         self.earlier: dict[Node, Node] = {}
         self.tracked: list[tuple[Tensor, bool]] = []
-        for tensor, stand_in in trace.stand_ins.values():
-            owner: Owner = self._at.get(id(tensor), tensor)
+        for tensor, stand_in in trace.stand_ins.items():
+            owner: Owner = self._at.get(tensor, tensor)
             had = trace.gradients_read.get(tensor.index)
             if trace.gives_gradient(stand_in):
                 node = None if stand_in._grad is None else trace.value(stand_in._grad).node
@@ -288,7 +325,8 @@ class Step:
         for of in self.inputs:
             if of.argument is not None or of.kind == "grad":
                 of.array = abstract_like(of.array)
-        self.arguments = [(path, _outline(x)) for path, x in self.arguments]
+        outlines = IdentityTable((x, _outline(x)) for _, x in self.arguments)  # the same array is still the same
+        self.arguments = [(path, outlines[x]) for path, x in self.arguments]
         self._at.clear()
         self.calls = []
         self.outcome = None
@@ -333,7 +371,7 @@ def difference(a: Sequence[Node], b: Sequence[Node]) -> tuple[Node, str] | None:
     for x, y in zip(a, b, strict=False):
         if x.input is not None and y.input is not None:
             if not _same_input(x.input, y.input):
-                return y, "it reads another array (random numbers are drawn before the step, and passed as an argument)"
+                return y, "it reads another array than the one that was recorded"
         elif x.func != y.func or _layout(x.sample) != _layout(y.sample):
             return y, f"{x.name} when it was recorded, {y.name} now"
         else:
@@ -341,11 +379,16 @@ def difference(a: Sequence[Node], b: Sequence[Node]) -> tuple[Node, str] | None:
             if len(mine) != len(other):
                 return y, f"{y.name} gets other arguments"
             for v, w in zip(mine, other, strict=True):
-                if not same_value(v, w) and getattr(v, "key", v) is not getattr(w, "key", w):
+                if not _same_constant(v, w) and getattr(v, "key", v) is not getattr(w, "key", w):
                     return y, f"{y.name} got {v!r} when it was recorded, {w!r} now"
     if len(a) != len(b):
         return max(a, b, key=len)[min(len(a), len(b))], "it makes more calls the one time than the other"
     return None
+
+
+def _same_constant(a: Any, b: Any) -> bool:
+    both = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+    return same_bits(a, b) if both else same_value(a, b)
 
 
 def _layout(sample: Any) -> Any:

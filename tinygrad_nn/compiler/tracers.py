@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,15 +10,23 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.batched import Batched
-from tinygrad_nn.compiler.ir import ArrayInput, Node, cast, item, look_up, map_leaves, power_of_numbers, updated
+from tinygrad_nn.compiler.ir import (
+    ArrayInput,
+    Node,
+    cast,
+    item,
+    look_up,
+    map_leaves,
+    out_by_name,
+    power_of_numbers,
+    updated,
+    written_into,
+)
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["ScalarTracer", "Tracer", "is_array"]
 
-_FUNCTION_OF_METHOD = {
-    name: getattr(np, name) for name in ("sum", "prod", "mean", "var", "std", "max", "min", "any", "all", "clip")
-}
 _READ_OUT = (
     "it is known only when the step is replayed; write a choice with tn.where, or keep this line out of tn.compile"
 )
@@ -103,32 +111,41 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
                 self._trace.refuse(f"the attribute {name} of an array", "keep this line out of tn.compile")
                 return getattr(self._now(), name)
             raise AttributeError(f"the tracer of an array has no {name!r}")
-        return functools.partial(self._call, _FUNCTION_OF_METHOD.get(name) or getattr(np.ndarray, name), self)
+        method = getattr(np.ndarray, name)
+        return lambda *args, **kwargs: self._called(method, (self, *args), kwargs)
 
-    def copy(self, order: str = "C") -> Tracer:
+    def copy(self, order: Any = "C") -> Tracer:
         """The same value, which further changes of this array do not reach."""
-        return Tracer(self._trace, self.node)
+        node = self.node
+        if node.sample.copy(order).strides == node.sample.strides:
+            return Tracer(self._trace, node)
+        return self._call(np.array, self, order=order)  # another layout, along which sums have other digits
 
-    def astype(self, dtype: Any, copy: bool = True, **_: Any) -> Tracer:
+    def astype(
+        self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Tracer:
         """A copy in another dtype."""
-        return self.copy() if np.dtype(dtype) == self.dtype else self._call(cast, self, np.dtype(dtype))
+        dtype = np.dtype(dtype)
+        if casting != "unsafe":
+            np.empty(0, self.dtype).astype(dtype, casting=casting)  # which may raise an error
+        if dtype == self.dtype:
+            return self.copy(order) if copy else self
+        value = self._call(cast, self, dtype)
+        return value if order == "K" else value.copy(order)
 
     def transpose(self, *axes: Any) -> Any:
         """Axes in another order."""
         return np.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
 
-    def reshape(self, *shape: Any) -> Any:
+    def reshape(self, *shape: Any, **kwargs: Any) -> Any:
         """Another shape."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, **kwargs)
 
     def __pow__(self, other: Any) -> Any:
         """As arrays do it, which have short ways for some exponents, and as single numbers do it."""
         if _is_single(self) and _is_single(other):
             return self._call(power_of_numbers, self, other)
-        short = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
-        if isinstance(other, (int, float)) and other in short and self.ndim and self.dtype.kind == "f":
-            return short[other](self)
-        return np.power(self, other)
+        return _SHORT_POWERS[other](self) if _shortened(self, other) else np.power(self, other)
 
     def __rpow__(self, other: Any) -> Any:
         """As above."""
@@ -157,7 +174,7 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         return self.node is other.node
 
     def may_have_nan(self) -> bool:  # noqa: D102  inherited
-        return self._trace.has_nan(self.node)
+        return self._trace.is_over() or self._trace.has_nan(self.node)
 
     # -- what is recorded
 
@@ -179,28 +196,52 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         return NotImplemented if not _OUTER.isdisjoint(types) else self._called(function, args, kwargs)
 
     def _called(self, func: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        args, kwargs = out_by_name(func, args, kwargs)
         out = kwargs.pop("out", None)
-        if out is None:
+        targets = [x for x in (out if isinstance(out, tuple) else (out,)) if x is not None]
+        if not targets:
             return self._trace.call(func, args, kwargs)
-        target = out[0] if isinstance(out, tuple) else out
-        where = kwargs.pop("where", True) if isinstance(func, np.ufunc) else True
-        result = self._trace.call(func, args, kwargs)
-        if where is not True:
-            result = np.where(where, result, self._trace.before_writing(target))
-        if isinstance(target, Tracer) and target.node.scalar:  # a number, which nobody can change
-            return result
+        if isinstance(out, tuple) and len(out) > 1:
+            raise self._trace.refuse("a function that writes into several arrays", "take what it returns")
+        target = targets[0]
+        if isinstance(target, Tracer) and target.node.scalar:
+            raise TypeError("return arrays must be of ArrayType")  # as NumPy says it: nobody can change a number
+        result = self._result_for(target, func, args, kwargs)
         if isinstance(target, Tracer):
             target.write(result)
         else:
             self._trace.write_through(target, result)
         return target
 
+    def _result_for(self, target: Any, func: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """What a function leaves in an array that it writes to.
+
+        A ufunc that gives an array of the same kind leaves that; else it is left to NumPy, which may convert or refuse.
+        """
+        before = self._trace.before_writing(target)
+        rest = dict(kwargs)
+        where = rest.pop("where", True)
+        if isinstance(func, np.ufunc) and not rest:
+            with contextlib.suppress(ValueError, TypeError):  # then NumPy says what is wrong, below
+                result = self._trace.call(func, args, {})
+                if where is not True:
+                    result = np.where(where, result, before)
+                if (result.shape, result.dtype) == (target.shape, target.dtype):
+                    return result
+        return self._trace.call(written_into, (func, before, args, kwargs), {}, func.__name__)
+
     # -- indexing, and changes in place
 
     def __getitem__(self, index: Any) -> Any:
-        for i in index if isinstance(index, tuple) else (index,):
+        several = index if isinstance(index, tuple) else (index,)
+        for i in several:
             if isinstance(i, Tracer):
                 i.as_index()
+        masks = [i for i in several if is_array(i) and i.dtype.kind == "b" and i.ndim]
+        if masks and not self._trace.is_over():  # how many they select is the same until they change
+            self._trace.copied += masks
+            _ = self._node.sample[map_leaves(index, self._trace.untraced)]  # which may raise an error
+            index = tuple(n for i in several for n in (i.nonzero() if any(i is m for m in masks) else (i,)))
         return self._call(item, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -210,8 +251,8 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def write(self, value: Any) -> None:
         """Change in place, for everybody who looks at the same memory."""
-        if self._trace.closed:
-            self._node.sample[...] = value
+        if self._trace.is_over():
+            self._node.sample[...] = self._trace.untraced(value)
             return
         if type(value) is Tensor and not value.tracked:
             value = value.value
@@ -220,6 +261,8 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         if value.dtype != self.dtype:
             value = value.astype(self.dtype)
         if value.shape != self.shape:
+            if value.ndim > self.ndim and {*value.shape[: value.ndim - self.ndim]} == {1}:  # as NumPy assigns
+                value = np.reshape(value, value.shape[value.ndim - self.ndim :])
             value = np.broadcast_to(value, self.shape)
         if self._view_of is not None:
             if self._how is None or self._how[1] is not item:
@@ -239,11 +282,11 @@ class ScalarTracer(Tracer):
     __slots__ = ()
     __class__ = float
 
-    def astype(self, dtype: Any, copy: bool = True, **_: Any) -> Tracer:
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Tracer:
         """An array of no dimensions: a number that is looked up is stored in this dtype at once."""
         if self.node.func is look_up and np.dtype(dtype).kind == "f":
             return Tracer(self._trace, self._trace.looked_up(self.node.args[0], dtype))
-        return super().astype(dtype)
+        return super().astype(dtype, *args, **kwargs)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not any(isinstance(x, Tensor) for x in inputs):
@@ -258,6 +301,15 @@ class ScalarTracer(Tracer):
 def _is_single(x: Any) -> bool:
     """Whether it is a number, of Python or NumPy, and not an array of no dimensions."""
     return isinstance(x, (int, float, np.generic, ScalarTracer)) or (isinstance(x, Tracer) and x.node.scalar)
+
+
+_SHORT_POWERS: dict[Any, np.ufunc] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+
+
+def _shortened(x: Tracer, exponent: Any) -> bool:
+    """Whether NumPy has a short way for a power."""
+    given = isinstance(exponent, (int, float)) and not isinstance(exponent, Tracer)
+    return given and exponent in _SHORT_POWERS and bool(x.ndim) and x.dtype.kind == "f"
 
 
 def _among_numbers(name: str) -> Callable:
@@ -277,6 +329,21 @@ def _reading(name: str, what: str) -> Callable:
     return lambda self, *args: getattr(self._read_out(what), name)(*args)
 
 
+def _in_place(name: str) -> Callable:
+    """The operator in place, as Python has it: a number is replaced by another one; powers have their short ways."""
+    operator, by_ufunc = getattr(Tracer, f"__{name}__"), getattr(Tracer, f"__i{name}__")
+
+    def operate(self: Tracer, other: Any) -> Any:
+        if self.node.scalar or isinstance(self, ScalarTracer):
+            return operator(self, other)
+        if name == "pow" and _shortened(self, other):
+            self.write(operator(self, other))
+            return self
+        return by_ufunc(self, other)
+
+    return operate
+
+
 _READERS = {
     "__bool__": "the truth value", "__float__": "float()", "__int__": "int()", "__index__": "use as an index",
     "__complex__": "complex()", "__format__": "printing", "__repr__": "printing", "__str__": "printing",
@@ -284,5 +351,21 @@ _READERS = {
 }  # fmt: skip
 for _name, _what in _READERS.items():
     setattr(Tracer, _name, _reading(_name, _what))
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+):
+    setattr(Tracer, f"__i{_name}__", _in_place(_name))
 for _name in ("add", "sub", "mul", "truediv", "pow", "radd", "rsub", "rmul", "rtruediv", "rpow", "neg", "abs"):
     setattr(ScalarTracer, f"__{_name}__", _among_numbers(f"__{_name}__"))

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition
+from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition, decomposed
 from tinygrad_nn.compiler.homes import FirstGradient, Setting, bits_of, put_back, saved
+from tinygrad_nn.compiler.identity import IdentityTable
 from tinygrad_nn.compiler.ir import (
     ArrayInput,
     Node,
@@ -31,12 +33,14 @@ from tinygrad_nn.compiler.ir import (
     look_up,
     map_leaves,
     refuse_nan,
+    same_bits,
     tensor_of,
     without_history,
 )
+from tinygrad_nn.compiler.memory_plan import may_raise
 from tinygrad_nn.compiler.tracers import ScalarTracer, Tracer, is_array
 from tinygrad_nn.errors import CompileError, label
-from tinygrad_nn.modes import Interpreter, interpreted_by
+from tinygrad_nn.modes import MODE, Interpreter, interpreted_by
 from tinygrad_nn.mutation import clock
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
@@ -48,9 +52,11 @@ _COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see tha
 _ABOUT_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.zeros_like, np.ones_like,
                  np.empty_like, np.may_share_memory, np.shares_memory, np.can_cast, np.common_type}  # fmt: skip
 _SHAPE_FROM_VALUES = {np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.extract, np.compress, np.trim_zeros,
-                      np.bincount, np.union1d, np.intersect1d, np.setdiff1d, np.histogram, np.delete}  # fmt: skip
+                      np.bincount, np.union1d, np.intersect1d, np.setdiff1d, np.histogram, np.delete, np.setxor1d,
+                      np.ndarray.nonzero, np.ndarray.compress}  # fmt: skip
 _IN_PLACE = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
 _IN_PLACE |= {getattr(np.ndarray, name) for name in ("fill", "sort", "put", "partition", "resize", "setfield")}
+_MISTAKES = (ValueError, TypeError, IndexError, OverflowError)  # of a call: NumPy's function itself raises them, too
 _VARYING = ("lr", "momentum", "betas")  # what schedules set: looked up at each replay; other settings are compared
 
 
@@ -61,14 +67,15 @@ class Trace(Interpreter):
     `refused` is the first error that says why the step cannot be replayed.
     """
 
-    def __init__(self, arguments: dict[int, int], captured: Any) -> None:
+    def __init__(self, arguments: IdentityTable, captured: Any) -> None:
         self.nodes: list[Node] = []
         self.inputs: list[ArrayInput] = []
         self.effects: list[Node] = []
         self.checks: list[Node] = []
+        self.abandoned: set[Node] = set()  # calls that are not needed for the errors that they may raise
         self.shared: list[tuple[ArrayInput, ArrayInput]] = []  # values of tensors that are an input already
-        self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}  # by id of the tensor
-        self.generators: dict[int, tuple[Any, bytes, bytes]] = {}  # bit generators, with first and latest state
+        self.stand_ins = IdentityTable()  # of tensors
+        self.generators = IdentityTable()  # bit generators, with first and latest state
         self.gradients_read: dict[int, ArrayInput] = {}  # those that tensors had before (or None), by index
         self.start = next(clock)
         self.refused: CompileError | None = None
@@ -78,13 +85,18 @@ class Trace(Interpreter):
         for name, rng in captured.generators:
             self.check_generator(rng, name)
         self._arguments = arguments
-        self._entered: set[int] = set()
+        self._entered = IdentityTable()  # the groups of settings that were read
         self._numbers: list[tuple[ScalarTracer, Setting]] = []
         self._same: dict[Any, Node] = {}
-        self._tracers: dict[int, Tracer] = {}
-        self._copies: dict[int, np.ndarray] = {}
-        self._gradients_before: dict[int, tuple[Tensor, Any]] = {}  # of tensors whose new one is published already
+        self._tracers = IdentityTable()  # of arrays
+        self._copies = IdentityTable()
+        self._gradients_before = IdentityTable()  # of tensors whose new one is published already
         self._inside = False  # whether the forward function of an operation is running
+        self._raised: list[str] = []  # errors that values decided about, which the step may catch
+        self._thread = threading.get_ident()
+        self._constants = IdentityTable()
+        self._given_as_settings: list[np.ndarray] = []
+        self.copied: list[np.ndarray] = []  # those of them that were not followed
 
     # -- refusals
 
@@ -99,13 +111,23 @@ class Trace(Interpreter):
         self.refused = self.refused or error
         return error
 
+    def is_over(self) -> bool:
+        """Whether tracers act as the arrays that they stand for: afterwards, and in other threads than the step's."""
+        if self.closed or threading.get_ident() == self._thread:
+            return self.closed
+        self.refused = self.refused or CompileError(
+            f"the step works in another thread ({code_line(line_outside())}), and a replay would not: do that outside "
+            "of the step, or mark it with tn.at_each_replay"
+        )
+        return True
+
     # -- what an interpreter is asked
 
     def tensor(self, tensor: Tensor) -> Tensor:
         """What stands for a tensor."""
-        if isinstance(tensor._value, Tracer):
+        if isinstance(tensor._value, Tracer) or self.is_over():
             return tensor
-        found = self.stand_ins.get(id(tensor))
+        found = self.stand_ins.get(tensor)
         if found is None:
             if tensor.op is not None and tensor.tracked and tensor.index < self.start:
                 raise self.refuse(
@@ -113,13 +135,13 @@ class Trace(Interpreter):
                     "that require a gradient",
                     "compute it inside the step, or detach() it",
                 )
-            found = self.stand_ins[id(tensor)] = tensor, self._stand_in(tensor)
-        return found[1]
+            found = self.stand_ins[tensor] = self._stand_in(tensor)
+        return found
 
     def _stand_in(self, tensor: Tensor) -> Tensor:
         if isinstance(tensor._value, np.generic):
             tensor._value = np.asarray(tensor._value)  # as `tensor.data` does: a NumPy scalar has no memory
-        number = self._arguments.get(id(tensor))
+        number = self._arguments.get(tensor)
         value = self.tracer(tensor._value, ArrayInput(tensor._value, "value", tensor=tensor, argument=number))
         stand_in = Tensor(value, tensor.tracked, tensor.name)
         stand_in.index = tensor.index
@@ -128,6 +150,8 @@ class Trace(Interpreter):
 
     def operand(self, x: Any, name: str = "") -> Any:
         """What the step sees of an operand."""
+        if self.is_over():
+            return self.untraced(x)
         if isinstance(x, Tensor):
             return self.tensor(x)
         if not is_array(x):
@@ -143,6 +167,8 @@ class Trace(Interpreter):
 
     def settings(self, group: dict[str, Any], optimizer: Any) -> dict[str, Any]:
         """The settings of an optimiser: what schedules set is looked up at each replay, others are compared."""
+        if self.is_over():
+            return group
         seen = dict(group)
         for key in _VARYING:
             value = group.get(key)
@@ -150,35 +176,89 @@ class Trace(Interpreter):
                 seen[key] = self.number(Setting(group, key))
             elif type(value) is tuple and all(type(x) is float for x in value):
                 seen[key] = tuple([self.number(Setting(group, key, i)) for i in range(len(value))])
-        if id(group) not in self._entered:
-            self._entered.add(id(group))
+        if group not in self._entered:
+            self._entered[group] = True
             numbers = [key for key in group if key not in ("params", "initial_lr")]
             self.captured.add_settings(group, [key for key in numbers if seen[key] is group[key]], numbers, optimizer)
         return seen
 
     def entered(self, module: Any) -> None:
         """A module runs: its attributes are compared before each replay."""
-        self.captured.add_module(module)
+        if not self.is_over():
+            self.captured.add_module(module)
 
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """An operation: as the NumPy calls of its forward function, or, where that looks at values, as a whole."""
-        if self.closed:
+        if self.is_over():
             return op.forward(*map_leaves(values, self.untraced), **map_leaves(params, self.untraced))
         values = [self.tracer(v) if is_array(v) else v for v in values]
+        params = map_leaves(params, self._constant)
         if not any(isinstance(v, Tracer) for v in leaves((values, params))):
             return op.forward(*values, **params)
+        of_shapes: Any = ()
         if not draws(params) and not self._inside:
-            self._inside = True
-            try:
-                return op.forward(*values, **params)
-            except Exception:  # it asks more of an array than a tracer can answer
-                pass
-            finally:
-                self._inside = False
-        return self.call(op.forward, tuple(values), params, op.name)
+            result, of_shapes = self._in_parts(op, values, params)
+            if result is not None:
+                return result
+        raised = len(self._raised)
+        try:
+            return self.call(op.forward, tuple(values), params, op.name)
+        except of_shapes:  # no value decides about it
+            del self._raised[raised:]
+            raise
+
+    def _constant(self, x: Any) -> Any:
+        """A setting that is an array as one that nobody changes: the array itself is compared before each replay."""
+        if not is_array(x) or x in self._constants:
+            return x
+        self.copied.append(x)
+        x = x.copy()
+        self._constants[x] = True
+        return x
+
+    def _in_parts(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """An operation as the NumPy calls of its forward function; None, and nothing noted, where it looks at values.
+
+        And the kinds of error that shapes alone have made.
+        """
+        of_shapes: Any = ()
+        nodes, checks, raised = len(self.nodes), len(self.checks), len(self._raised)
+        self._inside = True
+        try:
+            result = op.forward(*values, **params)
+            if len(self._raised) == raised:  # else it has caught an error, which is a choice as well
+                return result, of_shapes
+        except ValueError as error:
+            of_shapes = () if len(self._raised) > raised else type(error)
+        except Exception:  # it asks more of an array than a tracer can answer
+            pass
+        finally:
+            self._inside = False
+        del self._raised[raised:], self.checks[checks:]
+        self.abandoned.update(self.nodes[nodes:])  # a view may have come to stand for one of them, all the same
+        self._same = {key: node for key, node in self._same.items() if node.index < nodes}
+        return None, of_shapes
+
+    def setting(self, given: Any, copied: bool = False) -> None:
+        """What an operation is given, operands among it: it may make numbers and copies of arrays, or has `copied`."""
+        if MODE.get().interpreter is self and not self.is_over():
+            arrays = [x for x in leaves(given) if is_array(x)]
+            self._given_as_settings += arrays
+            self.copied += arrays * copied
+
+    def note_settings(self) -> None:
+        """Arrays that the step has used, and that did not take part as they are, are compared before each replay."""
+        unfollowed = [array for array in self._given_as_settings if array not in self._tracers]
+        named = [] if self.effects else [array for array in self.captured.named_arrays() if array not in self._tracers]
+        for array in (*self.copied, *unfollowed, *named):
+            self.captured.add_array(array)
 
     def effect(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> None:
         """Call this now, and at each replay at this point of the program; numbers may be others afterwards."""
+        if self.is_over():
+            args, kwargs = map_leaves((args, kwargs), self.untraced)
+            function(*args, **kwargs)
+            return
 
         def noted(func: Callable, *args: Any, **kwargs: Any) -> Node:
             return self._append(Node(func, args, kwargs, np.zeros(()), func.__name__, pure=False))
@@ -210,15 +290,15 @@ class Trace(Interpreter):
 
     def tracer(self, array: Any, of: ArrayInput | None = None, scalar: bool = False) -> Tracer:
         """The tracer of an array, one for each array; or of a NumPy scalar."""
-        found = self._tracers.get(id(array))
+        found = self._tracers.get(array)
         if found is not None and of is not None and of.tensor is not None and found.of is not None:
             self.shared.append((of, found.of))
         if found is None:
-            number = self._arguments.get(id(array))
+            number = self._arguments.get(array)
             of = of or ArrayInput(array, "array" if number is None else "argument", argument=number)
-            found = self._tracers[id(array)] = self.tracer_of(of, scalar)
+            found = self._tracers[array] = self.tracer_of(of, scalar)
             if of.kind == "array" and array.nbytes <= _COMPARED:
-                self._copies[id(array)] = array.copy()
+                self._copies[array] = array.copy()
         return found
 
     def tracer_of(self, of: ArrayInput, scalar: bool = False) -> Tracer:
@@ -251,7 +331,7 @@ class Trace(Interpreter):
 
     def call(self, func: Callable, args: tuple, kwargs: dict[str, Any], name: str = "") -> Any:
         """Call a NumPy function, or another one without side effects, and note it down."""
-        if self.closed:
+        if self.is_over():
             args, kwargs = map_leaves((args, kwargs), self.untraced)
             return func(*args, **kwargs)
         if func in _ABOUT_SHAPES:
@@ -265,14 +345,27 @@ class Trace(Interpreter):
                 f"{name}, which works in place", "assign to x[...], or use a function that returns its result"
             )
         if func in DECOMPOSITIONS:
-            with contextlib.suppress(NoDecomposition):
-                return DECOMPOSITIONS[func](*args, **kwargs)
+            raised = len(self._raised)
+            with contextlib.suppress(NoDecomposition, *_MISTAKES):  # else recorded as it is
+                result = decomposed(func, args, kwargs)
+                if self._is_what_numpy_gives(result, func, args, kwargs):
+                    return result
+            del self._raised[raised:]
         tracers = [x for x in leaves((args, kwargs)) if isinstance(x, Tracer)]
         args, kwargs = map_leaves((args, kwargs), self._node_of)
         return self._given(self.record(func, args, kwargs, name), tracers)
 
+    def _is_what_numpy_gives(self, result: Any, func: Callable, args: tuple, kwargs: dict[str, Any]) -> bool:
+        """Whether a decomposition is right, so that an oversight in it costs time and not digits."""
+        args, kwargs = map_leaves((args, kwargs), self.untraced)
+        try:
+            wanted = func(*args, **kwargs)
+        except Exception:  # which is raised when the function itself is recorded
+            return False
+        return same_bits(np.asarray(self.untraced(result)), np.asarray(wanted))
+
     def _node_of(self, x: Any) -> Any:
-        x = self.tracer(x) if is_array(x) else x
+        x = self.tracer(x) if is_array(x) and x not in self._constants else x
         return x.node if isinstance(x, Tracer) else x
 
     def _given(self, node: Node, tracers: Sequence[Tracer] = ()) -> Any:
@@ -317,18 +410,24 @@ class Trace(Interpreter):
                 drawn_from.append(x)
                 self.check_generator(x, "a Generator")
         real_args, real_kwargs = map_leaves((args, kwargs), lambda x: x.sample if isinstance(x, Node) else x)
-        with interpreted_by(None):
-            result = func(*real_args, **real_kwargs)
+        try:
+            with interpreted_by(None):
+                result = func(*real_args, **real_kwargs)
+        except Exception as error:
+            if may_raise(func, args) or isinstance(error, FloatingPointError):
+                what = getattr(func, "__name__", "a call").lstrip("_")
+                self._raised.append(f"{what} raises a {type(error).__name__} here ({code_line(line_outside())})")
+            raise
         for x in drawn_from:
             bits = bits_of(x)
-            self.generators[id(bits)] = *self.generators[id(bits)][:2], saved(bits)
+            self.generators[bits] = self.generators[bits][0], saved(bits)
         return result
 
     def check_generator(self, rng: np.random.Generator | np.random.RandomState, name: str) -> None:
         """Refuse if NumPy has drawn from a generator since an operation did, or since it was first seen."""
         bits = bits_of(rng)
         state = saved(bits)
-        if self.generators.setdefault(id(bits), (bits, state, state))[2] != state:
+        if self.generators.setdefault(bits, (state, state))[1] != state:
             self.refused = self.refused or CompileError(
                 f"the step draws random numbers from {name}{self.captured.line_that_names(name)}, and a replay would "
                 "use the same ones again: draw before the step, and pass them as an argument"
@@ -358,7 +457,7 @@ class Trace(Interpreter):
 
     def before_writing(self, array: Any) -> Any:
         """What a part of an array keeps that is not written to: one that the step makes is the same at each replay."""
-        known = isinstance(array, Tracer) or id(array) in self._arguments or self.captured.names(array)
+        known = isinstance(array, Tracer) or array in self._arguments or self.captured.names(array)
         return array if known else array.copy()
 
     def write_through(self, array: np.ndarray, value: Any) -> None:
@@ -369,26 +468,34 @@ class Trace(Interpreter):
         if tracer.of.node.sample is array:
             tracer.of.node.sample = array.copy()
         np.copyto(array, self.real(tracer.node))
-        if id(array) in self._copies:
-            self._copies[id(array)] = array.copy()
+        if array in self._copies:
+            self._copies[array] = array.copy()
 
     def check_what_was_seen(self) -> None:
         """Refuse if NumPy has written into an array that took part, or drawn from a generator, and no tracer saw it."""
         for name, rng in self.captured.generators:
             self.check_generator(rng, name)
         for of in self.inputs:
-            copy = self._copies.get(id(of.array))
+            copy = self._copies.get(of.array)
             if copy is not None and not np.array_equal(of.array, copy, equal_nan=copy.dtype.kind == "f"):
                 self.refuse(
                     f"an array of shape {copy.shape} is changed by NumPy while it takes part in the step",
                     "make a new array instead, or keep what changes in a tensor",
                 )
 
+    def check_errors_caught(self) -> None:
+        """Refuse if the step has gone on after an error that the values of this call decided about."""
+        if self._raised:
+            self.refused = self.refused or CompileError(
+                f"the step catches an error: {self._raised[0]}, and a replay could not choose anew: write a choice "
+                "with tn.where, or keep this line out of tn.compile"
+            )
+
     # -- the end
 
     def settle(self) -> None:
         """Tensors whose `data` was assigned: the value goes to the memory that they have."""
-        tracers = [(self._tracers[id(tensor._value)], stand_in._value) for tensor, stand_in in self.stand_ins.values()]
+        tracers = [(self._tracers[tensor._value], stand_in._value) for tensor, stand_in in self.stand_ins.items()]
         assigned = [(tracer, value.copy()) for tracer, value in tracers if value is not tracer]
         for tracer, value in assigned:
             tracer.write(value)
@@ -408,7 +515,7 @@ class Trace(Interpreter):
         """Do to the real tensors and arrays what the step did to their tracers."""
         gradients = [  # they may be views of what is about to be written
             (tensor, None if stand_in._grad is None else np.array(self.handed_over(stand_in._grad)))
-            for tensor, stand_in in self.stand_ins.values()
+            for tensor, stand_in in self.stand_ins.items()
             if self.gives_gradient(stand_in)
         ]
         final = [(of, np.array(self.real(of.tracer.node))) for of in self.inputs if of.written]
@@ -418,7 +525,7 @@ class Trace(Interpreter):
                 of.tensor.changed()
         for tensor, gradient in gradients:
             tensor._grad = gradient
-        for tensor, stand_in in self.stand_ins.values():
+        for tensor, stand_in in self.stand_ins.items():
             if tensor.tracked is not stand_in.tracked:
                 tensor._frozen, tensor.tracked = tensor.tracked, stand_in.tracked
 
@@ -433,11 +540,11 @@ class Trace(Interpreter):
                         if node.base is not None and node.root() is of.node:
                             node.sample = np.array(node.sample)
                 np.copyto(of.array, value)
-                if id(of.array) in self._copies:
-                    self._copies[id(of.array)] = of.array.copy()
-        for tensor, stand_in in self.stand_ins.values():
+                if of.array in self._copies:
+                    self._copies[of.array] = of.array.copy()
+        for tensor, stand_in in self.stand_ins.items():
             if self.gives_gradient(stand_in):
-                self._gradients_before.setdefault(id(tensor), (tensor, tensor._grad))
+                self._gradients_before.setdefault(tensor, tensor._grad)
                 tensor._grad = None if stand_in._grad is None else np.array(self.real(self.value(stand_in._grad).node))
 
     def gives_gradient(self, stand_in: Tensor) -> bool:
@@ -455,9 +562,9 @@ class Trace(Interpreter):
         for of in self.inputs:
             if of.node.sample is not of.array and isinstance(of.array, np.ndarray):
                 np.copyto(of.array, of.node.sample)
-        for bits, state, _ in self.generators.values():
+        for bits, (state, _) in self.generators.items():
             put_back(bits, state)
-        for tensor, grad in self._gradients_before.values():
+        for tensor, grad in self._gradients_before.items():
             tensor._grad = grad
 
     def untraced(self, x: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_nn import checkpoint, notebook, tree
 from tinygrad_nn.conversions import refuse_recorded
 from tinygrad_nn.errors import ShapeError
-from tinygrad_nn.modes import MODE
+from tinygrad_nn.modes import MODE, OBSERVERS, about_to_assign
 from tinygrad_nn.nn.members import described, is_buffer, is_parameter, is_several, was_parameter
 from tinygrad_nn.nn.report import Report, Row, report
 from tinygrad_nn.tensor import Tensor, tensor
@@ -78,6 +78,8 @@ class Module:
             )
         if name in self._buffers:
             self._refuse_buffer(name, value)
+        if OBSERVERS:
+            about_to_assign(self, name)
         Module.changes += 1
         super().__setattr__(name, value)
 
@@ -91,6 +93,8 @@ class Module:
                 )
 
     def __delattr__(self, name: str) -> None:
+        if OBSERVERS:
+            about_to_assign(self, name)
         Module.changes += 1
         super().__delattr__(name)
 

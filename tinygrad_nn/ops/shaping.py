@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.operands import as_array
-from tinygrad_nn.operation import Traced, VariadicRule, numbers_of
+from tinygrad_nn.operation import SEEN, Traced, VariadicRule, numbers_of
 from tinygrad_nn.ops.axes import axis_of, length_of
 from tinygrad_nn.ops.elementwise import unwritten
 from tinygrad_nn.ops.lowering import by_axes, by_places, by_shape, flipped, stacked, triangle
@@ -84,6 +84,9 @@ def plain_index(index: Any) -> Any:
     if isinstance(index, Traced):
         return index.as_index()
     if isinstance(index, list) or hasattr(index, "__array__"):
+        seen = SEEN.get()
+        if seen is not None:
+            seen(index, copied=True)
         index = np.array(index)
         return index.astype(np.intp) if not index.size and index.dtype.kind == "f" else index
     return index

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
-from tinygrad_nn.modes import MODE, at_each_replay, stand_ins
+from tinygrad_nn.modes import MODE, OBSERVERS, about_to_change, at_each_replay, stand_ins
 from tinygrad_nn.optim.rule import Group, NewState, Params, State
 from tinygrad_nn.optim.settings import as_settings, check_settings, defaults_of
 from tinygrad_nn.optim.updates import FusedUpdate, SingleUpdate, StateArrays, updates_of, widened
@@ -168,6 +168,8 @@ class Optimizer:
         """Forget the gradients of all parameters."""
         for group in self.param_groups:
             for p in stand_ins(group["params"]):
+                if OBSERVERS:
+                    about_to_change(p)
                 p._grad = None
 
     def state_dict(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import gradient_shape_error
+from tinygrad_nn.modes import OBSERVERS, about_to_change
 from tinygrad_nn.optim.rule import Group
 from tinygrad_nn.tensor import Tensor, current
 
@@ -55,6 +56,8 @@ class SingleUpdate:
             raise gradient_shape_error(p)
         state = current(self.state) if self.state else self.state
         change, new = rule(value, g, state, group)
+        if OBSERVERS:
+            about_to_change(p)
         value -= change
         (p.watch or p.watched()).change()
         if new:

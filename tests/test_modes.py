@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import itertools
+import os
+import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -131,6 +133,30 @@ def test_many_threads_add_to_the_gradient_of_one_leaf():
         sys.setswitchinterval(interval)
     np.testing.assert_array_equal(w.grad, [4000.0] * 3)
     assert b.grad == 6000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_child_that_is_forked_while_a_thread_stores_gradients_does_not_hang():
+    holding, done = threading.Event(), threading.Event()
+
+    def store():
+        with sys.modules["tinygrad_nn.tensor"]._STORING:
+            holding.set()
+            done.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(store)
+        assert holding.wait(10)
+        child = os.fork()
+        if not child:
+            signal.alarm(10)  # which ends it, if it hangs
+            leaf = tn.tensor(2.0, requires_grad=True)
+            (leaf * leaf).backward()
+            os._exit(int(leaf.grad != 4.0))
+        ended = os.waitpid(child, 0)[1]
+        done.set()
+    assert ended == 0
 
 
 SWITCHES = [tn.no_grad, tn.enable_grad, tn.detect_anomaly]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -33,6 +34,16 @@ __all__ = ["Tensor", "current", "tensor"]
 
 _mode = MODE.get
 _STORING = threading.Lock()  # several threads may add to the gradient of one leaf
+
+
+def _renew_lock() -> None:
+    """In a process that was forked, a thread that held it is gone, and nobody would ever give it back."""
+    global _STORING
+    _STORING = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class _Slots(dict):

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
+from tinygrad_nn import tree
 from tinygrad_nn.errors import MutationError, ReleasedError, label
 from tinygrad_nn.memory import prepare_for
+from tinygrad_nn.operands import number_of
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.origin import quoted
 from tinygrad_nn.symbols import reads
@@ -174,6 +176,27 @@ def frozen(a: Any) -> Any:
         prepare_for(a)
         return a.copy()
     return a
+
+
+def settled(params: dict[str, Any]) -> dict[str, Any]:
+    """Parameters whose lists, and arrays of a single number, nobody can change later: those become Python numbers."""
+    if _NEVER_CHANGE.issuperset(map(type, params.values())) or not any(map(_may_change, params.values())):
+        return params
+    return tree.map(number_of, params, tree.is_plain_or_slice)
+
+
+def _may_change(param: Any) -> bool:
+    kind = type(param)
+    if kind in _NEVER_CHANGE:
+        return False
+    if kind is tuple:
+        return any(map(_may_change, param))
+    if kind is slice:
+        return any(map(_may_change, (param.start, param.stop, param.step)))
+    return kind is list or kind is dict or isinstance(param, (np.ndarray, tuple))
+
+
+_NEVER_CHANGE = frozenset({int, bool, float, str, type(None), type(...)})
 
 
 def check_unchanged(node: Any) -> None:

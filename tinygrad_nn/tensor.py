@@ -20,7 +20,7 @@ from tinygrad_nn.errors import MutationError, label
 from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.modes import MODE, Mode, operand
-from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, moved, share_watch
+from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, moved, settled, share_watch
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
 from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
 from tinygrad_nn.operation import Op, Traced
@@ -174,6 +174,7 @@ class Tensor(Traced):
         forward = op.forward if foreign else op.quick
         try:
             if params:
+                params = settled(params)
                 y = forward(*values, **params)
                 if op.array_params:
                     params = _frozen_params(params)
@@ -561,6 +562,8 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     interpreter = mode.interpreter
     if interpreter is not None:
         args = tuple([interpreter.operand(a) for a in args])
+    elif params:
+        params = settled(params)
     values: list[Any] = []
     for a in args:
         if type(a) is not Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import sys
 from typing import Any
+from weakref import getweakrefcount
 
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
@@ -59,12 +60,13 @@ class Watch:
         """The value changes now."""
         self.changed = next(clock)
         for entry in self.exposed:
-            entry.copy = None
+            entry.copy, entry.form = None, _form(entry.memory)
 
     def look(self) -> None:
         """Compare the exposed arrays with their copies."""
         for entry in self.exposed:
-            if entry.copy is not None and not _same(entry.array, entry.copy):
+            written = entry.copy is not None and not _same(entry.array, entry.copy)
+            if written or entry.form != _form(entry.memory):
                 self.change()
                 return
 
@@ -77,16 +79,22 @@ class Watch:
                 entry.copy = entry.array.copy()
 
 
+def _form(array: Any) -> Any:
+    """What can be assigned to an array without writing into it; None for another kind of array."""
+    plain = isinstance(array, np.ndarray) and not isinstance(array, Traced)
+    return (array.dtype, array.shape, array.strides) if plain else None
+
+
 class Exposed:
     """Memory that user code may hold: an array in it, and a copy to compare that with.
 
-    Without a copy, one is taken when the tensor is used next.
+    Without a copy, one is taken when the tensor is used next.  `form` is what the bytes of the memory were taken for.
     """
 
-    __slots__ = ("array", "copy", "memory")
+    __slots__ = ("array", "copy", "form", "memory")
 
     def __init__(self, array: Any, memory: Any, known: bool):
-        self.array, self.memory = array, memory
+        self.array, self.memory, self.form = array, memory, _form(memory)
         self.copy = array.copy() if known else None
 
     def covers(self, array: Any) -> bool:
@@ -111,7 +119,9 @@ class Exposed:
         if sys.getrefcount(self.memory) > _OWN + (tensor is not None and tensor._value is self.memory):
             return True
         ours = _OWN - 1 + (tensor is not None and tensor._value is self.array)
-        return not whole and sys.getrefcount(self.array) > ours
+        if not whole and (sys.getrefcount(self.array) > ours or getweakrefcount(self.array)):
+            return True
+        return getweakrefcount(self.memory) > 0  # while the tensor holds it, that gives it back
 
 
 def _own_references() -> int:
@@ -146,6 +156,8 @@ def _same(a: Any, b: Any) -> bool:
     """Whether nothing was written: 0.0 is not -0.0, and NaN is itself."""
     if isinstance(a, Traced):
         return a.stands_for_same(b)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
     if isinstance(a, np.ndarray) and a.itemsize <= 8:
         bits = f"u{a.itemsize}"
         return bool((a.view(bits) == b.view(bits)).all())

@@ -227,6 +227,7 @@ class Tensor(Traced):
             here._make_array()
         if type(here._value) is np.ndarray and not INTERNAL[_getframe(1).f_code.co_filename]:
             here.watched().expose(here._value)  # they need not say it
+            return _given_out(here._value)
         return here._value
 
     @value.setter
@@ -264,7 +265,7 @@ class Tensor(Traced):
         here = self.here()
         here._make_array()
         here.watched().expose(here._value)
-        return here._value
+        return _given_out(here._value)
 
     @data.setter
     def data(self, new: Any) -> None:
@@ -509,6 +510,11 @@ class Lent:
     def taken(self) -> Any:
         """The gradient, as an array of its own."""
         return self.array.copy()
+
+
+def _given_out(array: Any) -> Any:
+    """An array, or another view where it is one: what is assigned to the view's dtype or shape is not the tensor's."""
+    return array if type(array) is not ndarray or array.base is None else array.view()
 
 
 def _add_gradients(found: dict[Any, Any]) -> None:

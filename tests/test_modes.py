@@ -181,7 +181,9 @@ def expected(switches):
     return grad, anomalies, None, False
 
 
-@pytest.mark.parametrize("kinds", [*itertools.product(SWITCHES, repeat=3)], ids=lambda kinds: "-".join(k.__name__ for k in kinds))
+@pytest.mark.parametrize(
+    "kinds", [*itertools.product(SWITCHES, repeat=3)], ids=lambda kinds: "-".join(k.__name__ for k in kinds)
+)
 def test_switches_may_be_left_in_any_order(kinds):
     for order in itertools.permutations(range(3)):
         generators = dict(enumerate(within(kind()) for kind in kinds))
@@ -254,7 +256,11 @@ def test_what_is_left_within_another_function_stays_left(inside):
 
 
 def test_an_interrupt_leaves_what_it_kept_from_leaving():
-    with pytest.raises(KeyboardInterrupt), tn.no_grad():
-        tn.detect_anomaly().__enter__()
-        raise KeyboardInterrupt
+    def interrupted():
+        with tn.no_grad():
+            tn.detect_anomaly().__enter__()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert MODE.get() is ROOT

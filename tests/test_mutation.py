@@ -194,7 +194,9 @@ HOLDERS = {
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
-@pytest.mark.parametrize("take", [lambda p: p.data, lambda p: p.value, lambda p: p.detach().data], ids=["data", "value", "detached"])
+@pytest.mark.parametrize(
+    "take", [lambda p: p.data, lambda p: p.value, lambda p: p.detach().data], ids=["data", "value", "detached"]
+)
 @pytest.mark.parametrize("uses", [1, 3])
 def test_a_write_through_whatever_leads_to_the_array_is_noticed(holder, take, uses):
     hold, taken = HOLDERS[holder]
@@ -223,7 +225,9 @@ without_deprecation = pytest.mark.filterwarnings("ignore:Setting the:Deprecation
 
 @without_deprecation
 @some_form
-@pytest.mark.parametrize("before", [lambda p: None, lambda p: p.T.data, lambda p: p.data[0]], ids=["nothing", "turned", "row"])
+@pytest.mark.parametrize(
+    "before", [lambda p: None, lambda p: p.T.data, lambda p: p.data[0]], ids=["nothing", "turned", "row"]
+)
 def test_what_is_assigned_to_the_array_itself_is_noticed(form, before):
     p = leaf()
     keep = before(p)

@@ -148,11 +148,22 @@ def test_every_parameter_of_every_call_may_change_afterwards(name):
         check(BY_NAME[name], args, kwargs)
 
 
-@pytest.mark.parametrize("make", [np.array, lambda k: np.asarray(k, np.int8), lambda k: np.ma.array(k)], ids=["i8", "i1", "masked"])
+@pytest.mark.parametrize(
+    "make", [np.array, lambda k: np.asarray(k, np.int8), lambda k: np.ma.array(k)], ids=["i8", "i1", "masked"]
+)
 def test_numbers_in_slices_and_tuples_are_those_of_the_call(make):
     def gradient(change):
         x, k = tn.tensor(np.arange(12.0).reshape(3, 4), requires_grad=True), make(1)
-        parts = [x[:k], x[k, :], x[..., k:], x[:, ::k], x[(k, k)], x[[0, 2], :k], tn.sum(x, (0, k)), tn.roll(x, (k, 0), (0, k))]
+        parts = [
+            x[:k],
+            x[k, :],
+            x[..., k:],
+            x[:, ::k],
+            x[(k, k)],
+            x[[0, 2], :k],
+            tn.sum(x, (0, k)),
+            tn.roll(x, (k, 0), (0, k)),
+        ]
         k += change
         for part in parts:
             part.backward(np.ones(part.shape))

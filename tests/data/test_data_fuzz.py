@@ -100,7 +100,8 @@ def check_csv(rng, path):
 
 def number(cell):
     """A number that is written as in other programs' files, too."""
-    assert cell.strip().isascii() and "_" not in cell
+    assert cell.strip().isascii()
+    assert "_" not in cell
     return float(cell)
 
 

@@ -346,7 +346,25 @@ def test_csv_cells_that_cannot_be_held_are_refused(write, lines, message):
     assert str(refused.value) == f"load_csv: {path}, {message}"
 
 
-NO_NUMBERS = ["1_0", "1__0", "_1", "1_", "1_0.5", "1e1_0", "٣", "１２", "1٣", "−1", "0x10", "0b1", "1j", "1.", "1,0", "++1", "1 0"]
+NO_NUMBERS = [
+    "1_0",
+    "1__0",
+    "_1",
+    "1_",
+    "1_0.5",
+    "1e1_0",
+    "٣",
+    "１２",
+    "1٣",
+    "−1",
+    "0x10",
+    "0b1",
+    "1j",
+    "1.",
+    "1,0",
+    "++1",
+    "1 0",
+]
 
 
 @pytest.mark.parametrize("cell", NO_NUMBERS)

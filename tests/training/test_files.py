@@ -36,7 +36,9 @@ MASKED = [np.ma.array([1.0, 2.0], mask=[True, False]), np.ma.array([1, 2]), np.m
 @pytest.mark.parametrize("array", MASKED, ids=["some", "nothing", "masked", "matrix"])
 def test_masked_arrays_are_refused_by_name(tmp_path, model, array, suffix):
     for extra, name in ((array, "extra"), ({"a": [1, array]}, "extra/a/1")):
-        with pytest.raises(TypeError, match=rf"save: {name} is a masked array, and a checkpoint holds no mask; .*filled"):
+        with pytest.raises(
+            TypeError, match=rf"save: {name} is a masked array, and a checkpoint holds no mask; .*filled"
+        ):
             model.save(tmp_path / f"m{suffix}", extra=extra)
     assert not [*tmp_path.iterdir()]
 
@@ -65,7 +67,9 @@ def test_keys_of_any_length(tmp_path, model):
         if holds:
             assert checkpoint.read(model.save(tmp_path / f"m{suffix}", extra=extra)).extra.keys() == extra.keys()
         else:
-            with pytest.raises(ValueError, match=r"save: extra/k+… has a name of 65,532 letters, and a .npz file holds"):
+            with pytest.raises(
+                ValueError, match=r"save: extra/k+… has a name of 65,532 letters, and a .npz file holds"
+            ):
                 model.save(tmp_path / f"m{suffix}", extra=extra)
 
 
@@ -96,7 +100,9 @@ def test_lists_and_dicts_of_any_depth(tmp_path, model, suffix, kind):
 # --- Ctrl-C between any two steps of Python ---------------------------------------------------------------------------
 
 
-AFTER = {dis.opmap[name] for name in ("CALL", "CALL_FUNCTION_EX", "CALL_KW", "JUMP_BACKWARD", "RESUME") if name in dis.opmap}
+AFTER = {
+    dis.opmap[name] for name in ("CALL", "CALL_FUNCTION_EX", "CALL_KW", "JUMP_BACKWARD", "RESUME") if name in dis.opmap
+}
 
 
 def interrupted_at(n, function):

@@ -35,7 +35,9 @@ def split(content: Any, name: str, arrays: dict[str, np.ndarray], depth: int = 0
             "a dict of paths is flat"
         )
     if isinstance(content, np.ma.MaskedArray):
-        raise TypeError(f"save: {name} is a masked array, and a checkpoint holds no mask; {name}.filled(value) has none")
+        raise TypeError(
+            f"save: {name} is a masked array, and a checkpoint holds no mask; {name}.filled(value) has none"
+        )
     if isinstance(content, (np.ndarray, np.generic)):
         dtype = content.dtype.newbyteorder("<")
         if dtype not in DTYPES.values():

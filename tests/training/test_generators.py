@@ -8,7 +8,7 @@ import pytest
 import tinygrad_nn as tn
 from tinygrad_nn import checkpoint
 from tinygrad_nn.checkpoint import CheckpointError
-from tinygrad_nn.checkpoint.generators import generator_of, state_of
+from tinygrad_nn.checkpoint.generators import generator_of, rng_of, state_of
 
 BITS = [np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64]
 Pair = collections.namedtuple("Pair", "first second")
@@ -139,8 +139,10 @@ WRONG = [
 @pytest.mark.parametrize(("name", "value"), WRONG)
 def test_a_state_that_no_older_generator_is_in_is_refused(name, value):
     with pytest.raises(ValueError, match="the state of a RandomState has has_gauss="):
-        generator_of(state_of(np.random.RandomState(0)) | {name: value})
+        rng_of(state_of(np.random.RandomState(0)) | {name: value})
     state = state_of(np.random.RandomState(0))
     state["state"]["pos"] = 700
     with pytest.raises(ValueError, match="the state of a random generator, MT19937, has pos=700"):
-        generator_of(state)
+        rng_of(state)
+    with pytest.raises(ValueError, match="has other parts than"):
+        generator_of(state_of(np.random.RandomState(0)))

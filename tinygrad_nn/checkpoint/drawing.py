@@ -42,8 +42,11 @@ def found_in(modules: dict[str, Any]) -> list[Held]:
 
 def described_drawing(held: Iterable[tuple[Rng, Iterable[str]]]) -> dict[str, str]:
     """What is drawn from where, in words."""
-    words = {np.random.Generator: "random"}
-    return {name: words.get(type(rng), type(rng).__name__) for rng, names in held for name in names}
+    return {
+        name: "random" if isinstance(rng, np.random.Generator) else type(rng).__name__
+        for rng, names in held
+        for name in names
+    }
 
 
 def put_back(held: list[Held], saved: Iterable[tuple[Rng, list[str]]]) -> None:

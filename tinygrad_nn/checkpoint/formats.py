@@ -88,7 +88,7 @@ class _Archive(zipfile.ZipFile):
     That would complain; and Ctrl-C that comes during a `__del__` is swallowed, unless nothing of Python runs in it.
     """
 
-    __del__ = object
+    __del__ = object  # type: ignore[assignment]
 
 
 def _compose_npz(text: str, arrays: Arrays) -> bytes:

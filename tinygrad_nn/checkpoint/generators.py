@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Rng", "generator_of", "state_of", "take_over"]
+__all__ = ["Rng", "generator_of", "rng_of", "state_of", "take_over"]
 
 Rng = np.random.Generator | np.random.RandomState
 
@@ -19,7 +19,7 @@ _LARGEST = {
 
 
 def state_of(rng: Rng) -> dict[str, Any]:
-    """The state, as `generator_of` takes it."""
+    """The state, as `rng_of` takes it."""
     return dict(rng.bit_generator.state if isinstance(rng, np.random.Generator) else rng.get_state(legacy=False))
 
 
@@ -35,16 +35,19 @@ def take_over(rng: Rng, other: Rng) -> bool:
     return True
 
 
-def generator_of(state: Any) -> Rng:
-    """A Generator or RandomState in this state, as `state_of` gives it; ValueError for one that no generator is in.
+def rng_of(state: Any) -> Rng:
+    """A Generator or RandomState in this state, as `state_of` gives it; ValueError for one that neither is in."""
+    return _random_state_of(state) if isinstance(state, dict) and "gauss" in state else generator_of(state)
+
+
+def generator_of(state: Any) -> np.random.Generator:
+    """A Generator in this state, as ``rng.bit_generator.state`` gave it; ValueError for one that no generator is in.
 
     >>> generator_of({**np.random.PCG64(0).state, "has_uint32": 7})
     Traceback (most recent call last):
     ...
     ValueError: the state of a random generator, PCG64, has has_uint32=7, expected an int from 0 to 1
     """
-    if isinstance(state, dict) and "gauss" in state:
-        return _random_state_of(state)
     kind = state.get("bit_generator") if isinstance(state, dict) else None
     if kind not in _KINDS:
         raise ValueError(f"there is no random generator {kind!r}; expected one of {', '.join(_KINDS)}")

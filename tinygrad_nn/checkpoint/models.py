@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_nn.checkpoint.drawing import described_drawing, found_in, put_back
 from tinygrad_nn.checkpoint.errors import CheckpointError, refuse_difference, refusing
-from tinygrad_nn.checkpoint.generators import generator_of, state_of
+from tinygrad_nn.checkpoint.generators import rng_of, state_of
 from tinygrad_nn.checkpoint.record import Checkpoint, described, read, write
 
 __all__ = ["load_into", "restore", "save"]
@@ -102,7 +102,7 @@ def load_into(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:
         if mine is not None and found.architecture is not None:
             refuse_difference(path, found.architecture, mine)
         refuse_difference(path, described(found.state), shapes)
-        generators = [(generator_of(entry["state"]), entry["of"]) for entry in found.generators]
+        generators = [(rng_of(entry["state"]), entry["of"]) for entry in found.generators]
         drawing = described_drawing((each.rng, each.places) for each in held)
         refuse_difference(path, described_drawing(generators), drawing)
     if optimizer is not None:

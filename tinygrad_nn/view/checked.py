@@ -10,15 +10,15 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.view.program_record import Program, ProgramNode
-from tinygrad_nn.view.scene import Arrow, Box, Cluster, Field, Grid, Reel, Scene, Shape
+from tinygrad_nn.view.scene import Box, Field, Grid, Reel, Scene, Shape
 
-__all__ = ["require_id", "require_whole"]
+__all__ = ["ids_of", "require_id", "require_whole"]
 
 ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")  # nothing that DOT, XML or a script could take for something else
 LARGEST = 2_000_000  # elements of an array, of which a file may give one that stands for all
@@ -55,16 +55,20 @@ def require_whole(record: Scene | Reel) -> None:
         _require(_ids(scene.boxes) == first, "the same boxes in all frames", sorted(_ids(scene.boxes) ^ first))
 
 
-def _ids(parts: Iterable[Box | Arrow | Cluster]) -> set[str]:
-    return {part.id for part in parts}
+def _ids(boxes: Iterable[Box]) -> set[str]:
+    return {box.id for box in boxes}
+
+
+def ids_of(scene: Scene) -> Iterator[str]:
+    """The ids of all its parts."""
+    yield from (box.id for box in scene.boxes)
+    yield from (arrow.id for arrow in scene.arrows)
+    yield from (cluster.id for cluster in scene.clusters)
 
 
 def _scene(scene: Scene, depth: int) -> None:
     _require(depth < DEEPEST, f"at most {DEEPEST} scenes within each other", scene.title)
-    parts = [*scene.boxes, *scene.arrows, *scene.clusters]
-    for part in parts:
-        require_id(part.id)
-    names = [part.id for part in parts]
+    names = [*map(require_id, ids_of(scene))]
     _require(len(set(names)) == len(names), "an id of its own for each part", _twice(names))
     _require(0.1 <= scene.space <= 10, "space from 0.1 to 10", scene.space)
     _clusters(scene)
@@ -230,10 +234,10 @@ def _array(value: tuple[float, ...], shape: tuple[int, ...], dtype: str) -> None
     _require(size <= LARGEST, f"arrays of at most {LARGEST:,} elements", shape)
     _require(len(value) in (0, 1, size), f"1 or {size:,} elements", len(value))
     try:
-        kind = np.dtype(dtype).kind
+        real = np.dtype(dtype).kind in "biuf"
     except TypeError:
-        kind = ""
-    _require(kind in "biuf" and kind != "", "a dtype of real numbers", dtype)
+        real = False
+    _require(real, "a dtype of real numbers", dtype)
 
 
 def _params(params: Any) -> None:

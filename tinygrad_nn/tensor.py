@@ -174,9 +174,9 @@ class Tensor(Traced):
         forward = op.forward if foreign else op.quick
         try:
             if params:
-                params = settled(params)
+                given, params = params, settled(params)
                 y = forward(*values, **params)
-                if op.array_params:
+                if params is not given and op.array_params:
                     params = _frozen_params(params)
             else:
                 y = forward(*values)
@@ -568,8 +568,7 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     interpreter = mode.interpreter
     if interpreter is not None:
         args = tuple([interpreter.operand(a) for a in args])
-    elif params:
-        params = settled(params)
+    given, params = params, settled(params) if params and interpreter is None else params
     values: list[Any] = []
     for a in args:
         if type(a) is not Tensor:
@@ -590,7 +589,7 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
         y = _array_of(op, y)
     slots = [i for i, a in enumerate(args) if type(a) is Tensor and a.tracked and op.vjps[i] is not None]
     if slots and mode.grad:
-        if params and op.array_params:
+        if params and op.array_params and (params is not given or interpreter is not None):
             params = _frozen_params(params)
         args = tuple([frozen(a) for a in args])
         result = Tensor(y, True, None, op, args, params, tuple(slots), origin or caller())

@@ -3,6 +3,7 @@
 import gc
 import itertools
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -176,6 +177,81 @@ def test_a_write_through_any_view_is_noticed(first, second):
         p.zero_grad()
         loss.backward()
         np.testing.assert_array_equal(p.grad, 2 * p.data)
+
+
+def held_weakly(array):
+    return weakref.WeakValueDictionary(a=array)
+
+
+HOLDERS = {
+    "dictionary": (held_weakly, lambda held: held["a"]),
+    "reference": (weakref.ref, lambda held: held()),
+    "proxy": (weakref.proxy, lambda held: held),
+    "memoryview": (memoryview, np.asarray),
+    "list": (lambda array: [array], lambda held: held[0]),
+    "view": (lambda array: array.reshape(-1), lambda held: held.reshape(2, 2)),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize(
+    "take", [lambda p: p.data, lambda p: p.value, lambda p: p.detach().data], ids=["data", "value", "detached"]
+)
+@pytest.mark.parametrize("uses", [1, 3])
+def test_a_write_through_whatever_leads_to_the_array_is_noticed(holder, take, uses):
+    hold, taken = HOLDERS[holder]
+    p = leaf()
+    held = hold(take(p))
+    for _ in range(uses):
+        loss = tn.sum(p * p)
+    taken(held)[0, 0] = 9.0
+    assert refused(loss)
+    taken(held)[0, 0] = 8.0
+    loss = tn.sum(p * p)
+    loss.backward()
+    assert p.grad[0, 0] == 16.0
+
+
+FORMS = {
+    "dtype": lambda a: setattr(a, "dtype", a.dtype.str.replace("f", "i")),
+    "order": lambda a: setattr(a, "dtype", a.dtype.newbyteorder()),
+    "smaller": lambda a: setattr(a, "dtype", np.float32),
+    "shape": lambda a: setattr(a, "shape", (-1,)),
+    "strides": lambda a: setattr(a, "strides", a.strides[::-1]),
+}
+some_form = pytest.mark.parametrize("form", FORMS)
+without_deprecation = pytest.mark.filterwarnings("ignore:Setting the:DeprecationWarning")
+
+
+@without_deprecation
+@some_form
+@pytest.mark.parametrize(
+    "before", [lambda p: None, lambda p: p.T.data, lambda p: p.data[0]], ids=["nothing", "turned", "row"]
+)
+def test_what_is_assigned_to_the_array_itself_is_noticed(form, before):
+    p = leaf()
+    keep = before(p)
+    loss = tn.sum(p * p)
+    FORMS[form](p.data)
+    assert refused(loss)
+    del keep
+
+
+@without_deprecation
+@some_form
+def test_what_is_assigned_to_a_view_changes_the_view_alone(form):
+    p = leaf()
+    turned = p.T
+    loss = tn.sum(turned * turned)
+    for view in (turned.data, turned.value):
+        if form in ("dtype", "order", "strides"):  # the others need another layout
+            FORMS[form](view)
+    assert not refused(loss)
+    assert (turned.dtype, turned.shape) == (np.float64, (2, 2))
+    assert p.grad.tolist() == [[2.0, 4.0], [6.0, 8.0]]
+    turned.data[0, 1] = 5.0
+    assert refused(loss)
+    assert p.data[1, 0] == 5.0
 
 
 def test_a_write_before_the_next_use_is_noticed():

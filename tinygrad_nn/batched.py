@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
-from tinygrad_nn.modes import MODE, Interpreter, Mode
+from tinygrad_nn.modes import MODE, Interpreter, Mode, Within
 from tinygrad_nn.numpy_protocol import ABOUT_VALUES, array_function, array_ufunc
 from tinygrad_nn.operation import Op, Traced
 from tinygrad_nn.ops import elementwise, linalg, shaping
@@ -281,19 +281,16 @@ def batching(may_ask: bool = False) -> Iterator[int]:
     Who asks for a value that differs from example to example gets that of the first one, if he may, and
     `Batching.for_first` notes it.
     """
-    mode = MODE.get()
     level = next(_numbers)
-    outer = mode.interpreter
+    outer = MODE.get().interpreter
     noted = outer.for_first if isinstance(outer, Batching) else {}
     if may_ask:
         noted[level] = False
-    token = MODE.set(
-        Mode(mode.grad, mode.anomalies, Batching(_active() | {level}, outermost(outer), noted), transformed=True)
-    )
+    batching = Batching(_active() | {level}, outermost(outer), noted)
     try:
-        yield level
+        with Within(lambda mode: Mode(mode.grad, mode.anomalies, batching, transformed=True)):
+            yield level
     finally:
-        MODE.reset(token)
         noted.pop(level, None)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any
 
 from tinygrad_nn.operation import Op
@@ -17,6 +17,7 @@ __all__ = [
     "OBSERVERS",
     "Interpreter",
     "Mode",
+    "Within",
     "about_to_assign",
     "about_to_change",
     "at_each_replay",
@@ -90,9 +91,13 @@ def about_to_assign(module: Any, name: str) -> None:
 
 
 class Mode:
-    """How operations are recorded in this thread and context."""
+    """How operations are recorded in this thread and context.
 
-    __slots__ = ("anomalies", "grad", "interpreter", "transformed", "usual")
+    `by` is what changed the mode to this one, `below` the mode that it found: so modes are a stack, of which any level
+    can be left.
+    """
+
+    __slots__ = ("anomalies", "below", "by", "grad", "interpreter", "transformed", "usual")
 
     def __init__(
         self, grad: bool = True, anomalies: bool = False, interpreter: Interpreter | None = None,
@@ -100,6 +105,8 @@ class Mode:
     ):  # fmt: skip
         self.grad, self.anomalies, self.interpreter, self.transformed = grad, anomalies, interpreter, transformed
         self.usual = grad and not anomalies and interpreter is None
+        self.below: Mode | None = None
+        self.by: _Level | None = None
 
 
 MODE: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039  a Mode is never changed
@@ -117,22 +124,61 @@ def stand_ins(tensors: Sequence[Any]) -> Sequence[Any]:
     return tensors if interpreter is None else [interpreter.tensor(t) for t in tensors]
 
 
-class Within:
-    """Within it the mode is what `changed` makes of the mode outside.
+class _Level:
+    """A level of the stack of modes, which may be left in any order.
+
+    Generators that are closed while others are under way leave theirs from between: a token of MODE would then bring
+    back what had been left before.  A level that is not in this context's stack is left already.
+    """
+
+    __slots__ = ()
+
+    def _changed(self, mode: Mode) -> Mode:
+        """The mode within it, of that outside."""
+        raise NotImplementedError
+
+    def _enter(self) -> None:
+        MODE.set(self._on(MODE.get()))
+
+    def _on(self, below: Mode) -> Mode:
+        mode = self._changed(below)
+        mode.below, mode.by = below, self
+        return mode
+
+    def _leave(self, with_all_above: bool) -> None:
+        mode, above = MODE.get(), list[_Level]()
+        while mode.by is not self:
+            if mode.below is None or mode.by is None:
+                return
+            above.append(mode.by)
+            mode = mode.below
+        below = mode.below
+        assert below is not None
+        if not with_all_above:
+            for level in reversed(above):
+                below = level._on(below)
+        MODE.set(below)
+
+
+class Within(_Level):
+    """Within it the mode is what `changed` makes of the mode outside; what has been entered in it is left with it.
 
     No generator: one that Ctrl-C has stopped would set the mode when it is collected.
     """
 
-    __slots__ = ("_changed", "_token")
+    __slots__ = ("_change",)
 
-    def __init__(self, changed: Callable[[Mode], Mode]):
-        self._changed = changed
+    def __init__(self, change: Callable[[Mode], Mode]):
+        self._change = change
+
+    def _changed(self, mode: Mode) -> Mode:
+        return self._change(mode)
 
     def __enter__(self) -> None:
-        self._token = MODE.set(self._changed(MODE.get()))
+        self._enter()
 
     def __exit__(self, *_: object) -> None:
-        MODE.reset(self._token)
+        self._leave(with_all_above=True)
 
 
 def interpreted_by(interpreter: Interpreter | None) -> Within:
@@ -146,16 +192,15 @@ def transforming() -> Within:
 
 
 def puts_mode_back(function: Callable) -> Callable:
-    """Decorator: afterwards the mode is what it was, even if Ctrl-C has come just before `no_grad` could see to it."""
+    """Decorator: afterwards the mode is what it was, even if Ctrl-C has come just before `no_grad` could see to it.
+
+    What was entered before and is left meanwhile, as by a generator that ends, stays left.
+    """
 
     @functools.wraps(function)
     def careful(*args: Any, **kwargs: Any) -> Any:
-        mode = MODE.get()
-        try:
+        with Within(lambda mode: Mode(mode.grad, mode.anomalies, mode.interpreter, mode.transformed)):
             return function(*args, **kwargs)
-        finally:
-            if MODE.get() is not mode:
-                MODE.set(mode)
 
     return careful
 
@@ -199,8 +244,8 @@ def at_each_replay(function: Callable) -> Callable:
     return perhaps_recorded
 
 
-class _Switch(contextlib.ContextDecorator):
-    """Base of the context managers that change the mode; they may be nested and reused.
+class _Switch(_Level, contextlib.ContextDecorator):
+    """Base of the context managers that change the mode; they may be nested, reused, shared, and left in any order.
 
     As a decorator it stands with or without parentheses.
     """
@@ -217,16 +262,13 @@ class _Switch(contextlib.ContextDecorator):
         return cls()(function)
 
     def __init__(self, function: Callable | None = None) -> None:
-        self._tokens: list[Token[Mode]] = []
-
-    def _changed(self, mode: Mode) -> Mode:
-        raise NotImplementedError
+        super().__init__()
 
     def __enter__(self) -> None:
-        self._tokens.append(MODE.set(self._changed(MODE.get())))
+        self._enter()
 
-    def __exit__(self, *_: object) -> None:
-        MODE.reset(self._tokens.pop())
+    def __exit__(self, kind: Any = None, *_: object) -> None:
+        self._leave(with_all_above=kind is KeyboardInterrupt)  # which may have kept others from leaving
 
     def _recreate_cm(self) -> _Switch:
         return type(self)()

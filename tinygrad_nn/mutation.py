@@ -9,12 +9,15 @@ from __future__ import annotations
 import itertools
 import sys
 from typing import Any
+from weakref import getweakrefcount
 
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
+from tinygrad_nn import tree
 from tinygrad_nn.errors import MutationError, ReleasedError, label
 from tinygrad_nn.memory import prepare_for
+from tinygrad_nn.operands import number_of
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.origin import quoted
 from tinygrad_nn.symbols import reads
@@ -57,12 +60,13 @@ class Watch:
         """The value changes now."""
         self.changed = next(clock)
         for entry in self.exposed:
-            entry.copy = None
+            entry.copy, entry.form = None, _form(entry.memory)
 
     def look(self) -> None:
         """Compare the exposed arrays with their copies."""
         for entry in self.exposed:
-            if entry.copy is not None and not _same(entry.array, entry.copy):
+            written = entry.copy is not None and not _same(entry.array, entry.copy)
+            if written or entry.form != _form(entry.memory):
                 self.change()
                 return
 
@@ -75,16 +79,22 @@ class Watch:
                 entry.copy = entry.array.copy()
 
 
+def _form(array: Any) -> Any:
+    """What can be assigned to an array without writing into it; None for another kind of array."""
+    plain = isinstance(array, np.ndarray) and not isinstance(array, Traced)
+    return (array.dtype, array.shape, array.strides) if plain else None
+
+
 class Exposed:
     """Memory that user code may hold: an array in it, and a copy to compare that with.
 
-    Without a copy, one is taken when the tensor is used next.
+    Without a copy, one is taken when the tensor is used next.  `form` is what the bytes of the memory were taken for.
     """
 
-    __slots__ = ("array", "copy", "memory")
+    __slots__ = ("array", "copy", "form", "memory")
 
     def __init__(self, array: Any, memory: Any, known: bool):
-        self.array, self.memory = array, memory
+        self.array, self.memory, self.form = array, memory, _form(memory)
         self.copy = array.copy() if known else None
 
     def covers(self, array: Any) -> bool:
@@ -109,7 +119,9 @@ class Exposed:
         if sys.getrefcount(self.memory) > _OWN + (tensor is not None and tensor._value is self.memory):
             return True
         ours = _OWN - 1 + (tensor is not None and tensor._value is self.array)
-        return not whole and sys.getrefcount(self.array) > ours
+        if not whole and (sys.getrefcount(self.array) > ours or getweakrefcount(self.array)):
+            return True
+        return getweakrefcount(self.memory) > 0  # while the tensor holds it, that gives it back
 
 
 def _own_references() -> int:
@@ -144,6 +156,8 @@ def _same(a: Any, b: Any) -> bool:
     """Whether nothing was written: 0.0 is not -0.0, and NaN is itself."""
     if isinstance(a, Traced):
         return a.stands_for_same(b)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
     if isinstance(a, np.ndarray) and a.itemsize <= 8:
         bits = f"u{a.itemsize}"
         return bool((a.view(bits) == b.view(bits)).all())
@@ -174,6 +188,27 @@ def frozen(a: Any) -> Any:
         prepare_for(a)
         return a.copy()
     return a
+
+
+def settled(params: dict[str, Any]) -> dict[str, Any]:
+    """Parameters whose lists, and arrays of a single number, nobody can change later: those become Python numbers."""
+    if _NEVER_CHANGE.issuperset(map(type, params.values())) or not any(map(_may_change, params.values())):
+        return params
+    return tree.map(number_of, params, tree.is_plain_or_slice)
+
+
+def _may_change(param: Any) -> bool:
+    kind = type(param)
+    if kind in _NEVER_CHANGE:
+        return False
+    if kind is tuple:
+        return any(map(_may_change, param))
+    if kind is slice:
+        return any(map(_may_change, (param.start, param.stop, param.step)))
+    return kind is list or kind is dict or isinstance(param, (np.ndarray, tuple))
+
+
+_NEVER_CHANGE = frozenset({int, bool, float, str, type(None), type(...)})
 
 
 def check_unchanged(node: Any) -> None:

@@ -74,6 +74,12 @@ def as_array(x: Any, caller: str = "an operation", name: str = "an operand") -> 
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
+def number_of(x: Any) -> Any:
+    """A Python number in the place of an array of a single one, which may change later; all else as it is."""
+    single = isinstance(x, np.ndarray) and not x.ndim and x.dtype.kind in REAL
+    return x.item() if single and not hasattr(type(x), "__record__") else x
+
+
 def plain_values(x: Any, caller: str) -> Any:
     """An argument, operand or parameter: arrays by their plain values, also in lists; all else as it is."""
     kind = type(x)

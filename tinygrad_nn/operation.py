@@ -171,7 +171,7 @@ class Op:
     composed: Callable | None = None  # the same of other operations, which work on all examples of vmap at once
     lowered: Callable | None = None  # what `forward` computes, of simpler operations, for interpreters (rule_trees.py)
     view: bool = True  # the output may share memory with an input
-    array_params: bool = True  # parameters may be arrays, which recording copies
+    array_params: bool = True  # parameters may be arrays that `bind` has not copied: recording copies them
     selects: bool = False  # inputs not selected get an exact zero gradient; backward treats 0·∞ behind it as 0
     add_to: Callable | None = None  # (total, g, *arrays, **params): adds a part that is mostly 0 in place, quicker
     aligned: bool = False  # an axis, shape or index among the parameters is that of every argument

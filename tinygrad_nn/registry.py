@@ -75,7 +75,6 @@ def op(
     module = sys._getframe(1).f_globals.get("__name__")
     if isinstance(forward, np.ufunc) or str(module).startswith("tinygrad_nn."):
         fields.setdefault("view", False)  # unknown for user operations: assume that it may share memory
-        fields.setdefault("array_params", any(isinstance(v, float) for v in fields.get("defaults", {}).values()))
     docs, checks, training = (take_fields(record, fields) for record in (Docs, Checks, Training))
     new = Op(name, forward, formula, rules, docs=docs, checks=checks, training=training, **fields)  # type: ignore[arg-type]
     object.__setattr__(new, "__module__", module)

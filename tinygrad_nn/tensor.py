@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from tinygrad_nn.errors import MutationError, label
 from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.modes import MODE, OBSERVERS, Mode, about_to_change, operand
-from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, moved, share_watch
+from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, moved, settled, share_watch
 from tinygrad_nn.numpy_protocol import array_function, array_ufunc
 from tinygrad_nn.operands import FLOAT64, REAL, as_array, real_dtype, real_operand
 from tinygrad_nn.operation import SEEN, Op, Traced
@@ -33,6 +34,16 @@ __all__ = ["Tensor", "current", "tensor"]
 
 _mode = MODE.get
 _STORING = threading.Lock()  # several threads may add to the gradient of one leaf
+
+
+def _renew_lock() -> None:
+    """In a process that was forked, a thread that held it is gone, and nobody would ever give it back."""
+    global _STORING
+    _STORING = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class _Slots(dict):
@@ -165,8 +176,9 @@ class Tensor(Traced):
         forward = op.forward if foreign else op.quick
         try:
             if params:
+                given, params = params, settled(params)
                 y = forward(*values, **params)
-                if op.array_params:
+                if params is not given and op.array_params:
                     params = _frozen_params(params)
             else:
                 y = forward(*values)
@@ -222,6 +234,7 @@ class Tensor(Traced):
             if OBSERVERS:
                 about_to_change(here)
             here.watched().expose(here._value)  # they need not say it
+            return _given_out(here._value)
         return here._value
 
     @value.setter
@@ -265,7 +278,7 @@ class Tensor(Traced):
             about_to_change(here)
         here._make_array()
         here.watched().expose(here._value)
-        return here._value
+        return _given_out(here._value)
 
     @data.setter
     def data(self, new: Any) -> None:
@@ -527,6 +540,11 @@ class Lent:
         return self.array.copy()
 
 
+def _given_out(array: Any) -> Any:
+    """An array, or another view where it is one: what is assigned to the view's dtype or shape is not the tensor's."""
+    return array if type(array) is not ndarray or array.base is None else array.view()
+
+
 def _add_gradients(found: dict[Any, Any]) -> None:
     """Add gradients to `.grad`, each in memory that nobody else has; empties `found`."""
     while found:
@@ -580,6 +598,7 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
     interpreter = mode.interpreter
     if interpreter is not None:
         args = tuple([interpreter.operand(a) for a in args])
+    given, params = params, settled(params) if params and interpreter is None else params
     values: list[Any] = []
     for a in args:
         if type(a) is not Tensor:
@@ -600,7 +619,7 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
         y = _array_of(op, y)
     slots = [i for i, a in enumerate(args) if type(a) is Tensor and a.tracked and op.vjps[i] is not None]
     if slots and mode.grad:
-        if params and op.array_params:
+        if params and op.array_params and (params is not given or interpreter is not None):
             params = _frozen_params(params)
         args = tuple([frozen(a) for a in args])
         result = Tensor(y, True, None, op, args, params, tuple(slots), origin or caller())

@@ -87,15 +87,22 @@ def check_csv(rng, path):
     chosen = [j % n for j in chosen]
     if target == "a":  # wherever the header has it
         return True
-    features = [[float(row[j]) for row in rows] for j in range(n) if j not in chosen]
+    features = [[number(row[j]) for row in rows] for j in range(n) if j not in chosen]
     np.testing.assert_array_equal(X, np.array(features))
     if isinstance(target, list):
-        np.testing.assert_array_equal(loaded[1], [[float(row[j]) for row in rows] for j in chosen])
+        np.testing.assert_array_equal(loaded[1], [[number(row[j]) for row in rows] for j in chosen])
     elif target is not None:
         for y, row in zip(loaded[1].tolist(), rows, strict=True):
             cell = row[chosen[0]].strip()
-            assert y == cell if isinstance(y, str) else y == int(cell) if isinstance(y, int) else same(y, float(cell))
+            assert y == cell if isinstance(y, str) else y == int(cell) if isinstance(y, int) else same(y, number(cell))
     return True
+
+
+def number(cell):
+    """A number that is written as in other programs' files, too."""
+    assert cell.strip().isascii()
+    assert "_" not in cell
+    return float(cell)
 
 
 def same(a, b):

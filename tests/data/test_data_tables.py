@@ -346,6 +346,46 @@ def test_csv_cells_that_cannot_be_held_are_refused(write, lines, message):
     assert str(refused.value) == f"load_csv: {path}, {message}"
 
 
+NO_NUMBERS = [
+    "1_0",
+    "1__0",
+    "_1",
+    "1_",
+    "1_0.5",
+    "1e1_0",
+    "٣",
+    "１２",
+    "1٣",
+    "−1",
+    "0x10",
+    "0b1",
+    "1j",
+    "1.",
+    "1,0",
+    "++1",
+    "1 0",
+]
+
+
+@pytest.mark.parametrize("cell", NO_NUMBERS)
+def test_csv_numbers_are_those_that_files_have(write, cell):
+    quoted = f'"{cell}"'
+    if cell == "1.":
+        assert load_csv(write(f"{cell},.5\n")).tolist() == [[1], [0.5]]
+        return
+    with pytest.raises(ValueError, match=r"line 2, column 0: .* is not a number"):
+        load_csv(write(f"1,2\n{quoted},2\n"))
+    with pytest.raises(ValueError, match=r"line 2, column 0: .* is not a number"):
+        load_csv(write(f"10,2\n{quoted},2\n"), 0)  # one label of 10 and 1_0 would be wrong, and so would two
+    assert load_csv(write(f"{quoted},2\na,2\n"), 0)[1].tolist() == [cell, "a"]
+    assert load_csv(write(f"{quoted}\n2\n")).tolist() == [[2]]  # it is a name
+
+
+def test_csv_labels_with_underscores_are_told_apart(write):
+    y = load_csv(write("a_1,7\n1_0,7\n1_00,7\n10_0,7\n"), 0)[1]
+    assert y.tolist() == ["a_1", "1_0", "1_00", "10_0"]
+
+
 def test_csv_with_an_open_quote_or_a_wrong_delimiter_is_refused(write):
     with pytest.raises(ValueError, match=r"is no CSV file in UTF-8 \(unexpected end of data\)"):
         load_csv(write('1,2\n3,"4\n'))

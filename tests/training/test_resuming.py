@@ -1,5 +1,8 @@
 """A training that is taken up: the same to the bit, compiled or not; over, if it was over; or refused."""
 
+import itertools
+import math
+import operator
 import time
 
 import numpy as np
@@ -45,6 +48,47 @@ def ending(run, same):
         return model, history
 
     return check
+
+
+MEASURED = {
+    "nothing": {"metrics": ()},
+    "a": {"metrics": {"a": lambda prediction, target: 1.0}},
+    "b": {"metrics": {"b": lambda prediction, target: 2.0}},
+    "a and b": {"metrics": {"a": lambda prediction, target: 1.0, "b": lambda prediction, target: 2.0}},
+}
+
+
+@pytest.mark.parametrize("validated", [*itertools.product([False, True], repeat=3)], ids=str)
+def test_what_is_measured_may_change_where_a_training_is_taken_up(run, same, moons, validated, tmp_path):
+    through, whole = run(3, checkpoint=tmp_path / "through.npz")
+    for names in itertools.permutations(MEASURED, 3):
+        path = tmp_path / f"{'-'.join(names)}.npz"
+        for epoch, (name, holds) in enumerate(zip(names, validated, strict=True), 1):
+            settings = MEASURED[name] | ({"validation": moons} if holds else {})
+            model, history = run(epoch, checkpoint=path, monitor="loss", **settings)
+        assert same(model, through)
+        assert history.loss == whole.loss
+        lists = {"validation_loss": history.validation_loss, **history.metrics}
+        expected = {"validation_loss": validated}
+        for key in ("a", "b"):
+            expected[key] = [key in MEASURED[name]["metrics"] for name in names]
+            expected[f"validation_{key}"] = [*map(operator.and_, expected[key], validated)]
+        for key, there in expected.items():
+            found = lists.get(key) or [math.nan] * 3  # never measured: no list
+            assert [not math.isnan(value) for value in found] == [*there]
+        read = checkpoint.read(path).extra["history"]
+        assert {len(values) for values in read["metrics"].values()} <= {3}
+        assert repr(history).startswith("History(3 epochs")
+        assert history._repr_html_()
+
+
+def test_what_is_measured_cannot_change_what_is_best(run, moons, path):
+    run(2)
+    written = path.read_bytes()
+    for other in ({"validation": moons}, {"monitor": "m"}):
+        with pytest.raises(CheckpointError, match="monitors loss, this one"):
+            run(4, **other)
+        assert path.read_bytes() == written
 
 
 def test_a_training_that_patience_ended_stays_ended(ending, run, path):

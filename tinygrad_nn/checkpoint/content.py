@@ -23,8 +23,21 @@ DTYPES: dict[str, np.dtype] = {
 }  # fmt: skip
 
 
-def split(content: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+DEEPEST = 200  # lists and dicts within each other: Python reads no more than some hundred
+LONGEST_INTEGER = 4300  # digits that Python reads, unless it is told otherwise
+
+
+def split(content: Any, name: str, arrays: dict[str, np.ndarray], depth: int = 0) -> Any:
     """The content as JSON holds it; its arrays go to `arrays`, each under its path."""
+    if depth > DEEPEST + 1:  # the content itself is one
+        raise ValueError(
+            f"save: {name[:20]}… has lists or dicts more than {DEEPEST} deep, or that hold themselves; "
+            "a dict of paths is flat"
+        )
+    if isinstance(content, np.ma.MaskedArray):
+        raise TypeError(
+            f"save: {name} is a masked array, and a checkpoint holds no mask; {name}.filled(value) has none"
+        )
     if isinstance(content, (np.ndarray, np.generic)):
         dtype = content.dtype.newbyteorder("<")
         if dtype not in DTYPES.values():
@@ -40,9 +53,14 @@ def split(content: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
             raise TypeError(
                 f"save: {name} has keys that a checkpoint cannot tell apart: {', '.join(map(repr, content))}"
             )
-        return {str(key): split(value, f"{name}/{key}".lstrip("/"), arrays) for key, value in content.items()}
+        return {str(key): split(v, f"{name}/{key}".lstrip("/"), arrays, depth + 1) for key, v in content.items()}
     if isinstance(content, (list, tuple)):
-        return [split(value, f"{name}/{i}", arrays) for i, value in enumerate(content)]
+        return [split(value, f"{name}/{i}", arrays, depth + 1) for i, value in enumerate(content)]
+    if isinstance(content, int) and abs(content) >= 10**LONGEST_INTEGER:
+        raise ValueError(
+            f"save: {name} is an integer of more than {LONGEST_INTEGER:,} digits, which Python would not read again; "
+            "hex(n) is text, and int(text, 16) the way back"
+        )
     if content is None or isinstance(content, (bool, int, float, str)):
         return content
     raise TypeError(

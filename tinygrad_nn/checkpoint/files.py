@@ -46,7 +46,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write the file: the former one stays until the new one is whole.  It is as private as the former one."""
     place = path.resolve()  # a link stays a link
     former = _regular(place)
-    temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
+    temporary = _beside(place)
     try:
         with open(temporary, "xb") as file:
             if former is not None:
@@ -61,11 +61,29 @@ def write_whole(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     if os.name == "posix":  # the new name is in the folder, which is written on its own
-        folder = os.open(place.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(place.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Write a folder.
+
+    Ctrl-C comes after calls, and a descriptor that a call has returned would be lost before it is kept: so it is opened
+    into a list, and closed out of that, within one step of Python each.
+    """
+    opened: list[int] = []
+    closing = map(os.close, opened)
+    try:
+        opened.extend(map(os.open, [path], [os.O_RDONLY]))
+        os.fsync(opened[0])
+    finally:
+        [*closing]  # noqa: B018  no call: none that Ctrl-C could come after
+
+
+def _beside(path: Path) -> Path:
+    """A new name in the same folder, which is no longer where that of the file is as long as a system allows."""
+    mark = f".{secrets.token_hex(4)}.tmp"
+    name = os.fsencode(path.name)[: max(len(os.fsencode(path.name)) - len(mark) - 1, 32)]
+    return path.with_name(f".{name.decode(errors='ignore')}{mark}")
 
 
 def _permit_as(former: os.stat_result, path: Path) -> None:

@@ -20,6 +20,7 @@ from tinygrad_nn.checkpoint.content import DTYPES
 __all__ = ["FORMATS"]
 
 LONGEST_TEXT = 100_000_000  # bytes, with the header, as in the safetensors package
+LONGEST_NAME = 2**16 - 1  # bytes, in a zip file
 _TEXT = "checkpoint"  # what the text is called in a file
 
 Arrays = dict[str, np.ndarray]
@@ -81,21 +82,40 @@ def _parse_safetensors(data: bytes) -> tuple[str | None, Arrays]:
 # --- npz: a zip file of arrays, each with a header of its own ---------------------------------------------------------
 
 
+class _Archive(zipfile.ZipFile):
+    """A zip file in memory: dropped where Ctrl-C has stopped it, and not completed.
+
+    That would complain; and Ctrl-C that comes during a `__del__` is swallowed, unless nothing of Python runs in it.
+    """
+
+    __del__ = object  # type: ignore[assignment]
+
+
 def _compose_npz(text: str, arrays: Arrays) -> bytes:
-    file = io.BytesIO()
+    """As `np.savez` does, of which Ctrl-C would leave an archive that complains when it is collected."""
     line = np.frombuffer(_not_too_long(text.encode()), np.uint8)
-    try:
-        np.savez(file, allow_pickle=False, **{_TEXT: line}, **arrays)
-    except ValueError as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # the zip file complains that it was interrupted
-            raise error.__context__ from None
-        raise
+    file = io.BytesIO()
+    archive = _Archive(file, "w")
+    for name, array in {_TEXT: line, **arrays}.items():
+        member = io.BytesIO()
+        np.lib.format.write_array(member, array, allow_pickle=False)
+        archive.writestr(zipfile.ZipInfo(_not_too_long_name(f"{name}.npy")), member.getbuffer())
+    archive.close()
     return file.getvalue()
+
+
+def _not_too_long_name(name: str) -> str:
+    if len(name.encode()) > LONGEST_NAME:
+        raise ValueError(
+            f"save: {name[:20]}… has a name of {len(name) - 4:,} letters, and a .npz file holds {LONGEST_NAME:,} bytes "
+            "of one; shorten the key, or save as .safetensors"
+        )
+    return name
 
 
 def _parse_npz(data: bytes) -> tuple[str | None, Arrays]:
     arrays: Arrays = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with _Archive(io.BytesIO(data)) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > len(data):  # compressed, or lying over one another
             raise ValueError(f"{len(members)} members that are larger than the file")

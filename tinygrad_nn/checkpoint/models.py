@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from tinygrad_nn.checkpoint.drawing import described_drawing, found_in, put_back
 from tinygrad_nn.checkpoint.errors import CheckpointError, refuse_difference, refusing
-from tinygrad_nn.checkpoint.generators import generator_of
+from tinygrad_nn.checkpoint.generators import rng_of, state_of
 from tinygrad_nn.checkpoint.record import Checkpoint, described, read, write
 
 __all__ = ["load_into", "restore", "save"]
@@ -23,8 +21,10 @@ def save(path: str | os.PathLike, model: Any, optimizer: Any = None, extra: Any 
     Parameters
     ----------
     path : ends in .safetensors or .npz; without a suffix, .safetensors is added.
-    model : a `tn.nn.Module`: its parameters, buffers and random generators are stored, and what it is made of; which
-        tensors require a gradient, and which modules are in training mode.
+    model : a `tn.nn.Module`: its parameters and buffers are stored, and what it is made of; NumPy's random generators
+        in attributes of its modules, also in lists, tuples and dicts; which tensors require a gradient, and which
+        modules are in training mode.  Nothing else is: a count or an array that `forward` changes is a buffer if it is
+        held as a tensor.
     optimizer : a `tn.optim` optimiser, with its state.
     extra : for yourself: numbers, texts, arrays, and lists and dicts of them (whose keys become texts).
 
@@ -42,7 +42,7 @@ def save(path: str | os.PathLike, model: Any, optimizer: Any = None, extra: Any 
         modes={name: bool(module.training) for name, module in modules.items()},
         architecture=architecture,
         reason=reason,
-        generators=[{"of": of, "state": rng.bit_generator.state} for rng, of in _generators(modules)],
+        generators=[{"of": list(held.places), "state": state_of(held.rng)} for held in found_in(modules)],
         optimizer=None
         if optimizer is None
         else {
@@ -89,16 +89,6 @@ def _architecture(model: Any) -> tuple[Any, str | None]:
         return None, str(error)
 
 
-def _generators(modules: dict[str, Any]) -> list[tuple[np.random.Generator, list[str]]]:
-    """The random generators of the modules, each with the names of those that share it."""
-    found: dict[int, tuple[np.random.Generator, list[str]]] = {}
-    for name, module in modules.items():
-        rng = getattr(module, "rng", None)
-        if isinstance(rng, np.random.Generator):
-            found.setdefault(id(rng), (rng, []))[1].append(name)
-    return list(found.values())
-
-
 def _parameters(optimizer: Any, model: Any) -> list[list[str | None]]:
     """The names of an optimiser's parameters, group by group; None for those that are not the model's."""
     names = {id(tensor): name for name, tensor in model.named_tensors()}
@@ -108,14 +98,15 @@ def _parameters(optimizer: Any, model: Any) -> list[list[str | None]]:
 def load_into(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:
     """Check everything, then assign what the file holds."""
     modules, (mine, _) = _by_path(model), _architecture(model)
-    shapes, drawing = described(model.state_dict()), _drawing(of for _, of in _generators(modules))
+    shapes, held = described(model.state_dict()), found_in(modules)
     with refusing(path):
         if mine is not None and found.architecture is not None:
             refuse_difference(path, found.architecture, mine)
         _refuse_other_ties(path, found.tied, model.tied_paths())
         refuse_difference(path, described(found.state), shapes)
-        generators = [(entry["of"], generator_of(entry["state"])) for entry in found.generators]
-        refuse_difference(path, _drawing(of for of, _ in generators), drawing)
+        generators = [(rng_of(entry["state"]), entry["of"]) for entry in found.generators]
+        drawing = described_drawing((each.rng, each.places) for each in held)
+        refuse_difference(path, described_drawing(generators), drawing)
     if optimizer is not None:
         _load_optimizer(path, found, model, optimizer)
     model.load_state_dict(found.state)
@@ -126,14 +117,7 @@ def load_into(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:
     for name, module in modules.items():
         if module.training != found.modes.get(name, module.training):
             module.training = found.modes[name]
-    for of, rng in generators:
-        shared = modules[of[0]].rng
-        if type(shared.bit_generator) is type(rng.bit_generator):
-            shared.bit_generator.state = rng.bit_generator.state
-        else:
-            shared = rng
-        for name in of:
-            modules[name].rng = shared
+    put_back(held, generators)
 
 
 def _refuse_other_ties(path: Any, theirs: list[list[str]], mine: list[list[str]]) -> None:
@@ -146,10 +130,6 @@ def _refuse_other_ties(path: Any, theirs: list[list[str]], mine: list[list[str]]
                 f"{path} belongs to another model: {first} and {', '.join(others)} are {a} in the file, {b} here; "
                 f"make the model with them {a}, or take the model of the file by tn.nn.load(path)"
             )
-
-
-def _drawing(shared: Iterable[list[str]]) -> dict[str, str]:
-    return {name: "random" for names in shared for name in names}
 
 
 def _load_optimizer(path: Any, found: Checkpoint, model: Any, optimizer: Any) -> None:

@@ -1,6 +1,7 @@
 """Cells of tables as numbers and labels: what cannot be held as it stands is refused with its place."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from tinygrad_nn.data.checks import Array
 
 Place = Callable[[int], str]  # the words for the place of a row
 
+_LONGEST = 640  # digits that Python reads, however little it is told to
 _GAPS = {"", "NA", "<NA>", "NaT", "?", "None"}
 _NO_NUMBERS = (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64, np.ndarray)
 
@@ -31,8 +33,15 @@ def all_floats(rows: Any, names: Sequence[Any], convert: Callable[[Any], float],
     return numbers
 
 
+# Python reads more as numbers: 1_0 as 10, and the digits of all scripts, which would make one label of two.
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+
+
 def float_of_text(cell: str) -> float:
-    """As Python reads it; OverflowError where digits come out as infinity."""
+    """A number as files have it; OverflowError where digits come out as infinity, ValueError for text."""
+    if not is_number(cell):
+        raise ValueError
     number = float(cell)
     if math.isinf(number) and any(c.isdigit() for c in cell):
         raise OverflowError
@@ -78,12 +87,13 @@ def texts(labels: list[str], place: Place) -> Array:
 
 
 def is_number(cell: str) -> bool:
-    """Whether Python reads it as one."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    """Whether it is a number as files have them: ASCII digits, perhaps with sign, point and exponent, nan or inf."""
+    return _NUMBER.fullmatch(cell.strip()) is not None
+
+
+def are_whole(cells: list[str]) -> bool:
+    """Whether all are whole numbers of a length that Python reads."""
+    return all(_WHOLE.fullmatch(cell) and len(cell) < _LONGEST for cell in cells)
 
 
 def shown(cell: Any) -> str:
@@ -103,6 +113,8 @@ def shortened(text: str, most: int = 60) -> str:
 def _way_out(cell: Any) -> str:
     if isinstance(cell, (complex, np.complexfloating)):
         return "make two columns of its real and its imaginary part"
+    if isinstance(cell, str) and cell.replace("_", "").strip().isdigit():
+        return "write numbers with the digits 0 to 9 and nothing between them"
     if isinstance(cell, str) and any(mark in cell for mark in ";\t"):
         return "is it the delimiter? delimiter=';' or '\\t' may fit"
     if shown(cell).strip("' ") in _GAPS:

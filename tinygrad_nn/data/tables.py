@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_nn.data.cells import (
     all_floats,
+    are_whole,
     float_of_object,
     float_of_text,
     is_number,
@@ -82,7 +83,7 @@ def load_csv(
     `y (N,)`: int64 if all its cells are whole numbers (uint64 if they need it), else float64, or strings if none is a
     number. With a list of names or numbers the second is `Y (d, N)`, float64.
     `header` says whether the first line holds the names; None: it does if none of its cells is a number. Empty lines
-    are left out.
+    are left out. A number has the digits 0 to 9, and nothing between them: `1_0` is text.
 
     Raises `FileNotFoundError`; `ValueError` naming file, line and column of the first cell that is no number, or one
     too large to be held, and for lines of different lengths, a file without examples, one that is no UTF-8 text, or a
@@ -126,11 +127,9 @@ def load_csv(
         if "" in cells:
             raise ValueError(f"{place(cells.index(''))} is empty; fill the gap, or leave the row out")
         return X, texts(cells, place)
-    try:
-        labels = [int(cell) for cell in cells]
-    except ValueError:
+    if not are_whole(cells):
         return X, floats(chosen)[:, 0]
-    return X, whole_numbers(labels, place)
+    return X, whole_numbers([int(cell) for cell in cells], place)
 
 
 def _read_records(path: str | os.PathLike[str], delimiter: str) -> tuple[list[int], list[list[str]]]:

@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
-from tinygrad_nn.operands import as_array
+from tinygrad_nn.operands import as_array, number_of
 from tinygrad_nn.ops.elementwise import astype
 from tinygrad_nn.ops.shaping import putitem
 from tinygrad_nn.registry import implements, op
@@ -190,7 +190,8 @@ _add_windows = op(_add_columns, "add windows({x})", lambda g, y, x, target=(), s
 
 def _for_each(name, option, value, n, least):
     """One whole number, or one for each axis of places, as a tuple."""
-    values = tuple(value) if np.iterable(value) else (value,) * n
+    value = number_of(value)
+    values = tuple(map(number_of, value)) if np.iterable(value) else (value,) * n
     if len(values) != n or not all(isinstance(v, (int, np.integer)) and v >= least for v in values):
         raise ValueError(
             f"{name}: {option}={value!r}; expected a whole number of at least {least}"

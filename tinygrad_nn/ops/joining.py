@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.operands import as_array
+from tinygrad_nn.operands import as_array, number_of
 from tinygrad_nn.operation import Traced, value_of
 from tinygrad_nn.ops.axes import axes_of, axis_of
 from tinygrad_nn.ops.elementwise import astype, unwritten
@@ -169,6 +169,7 @@ def delete(x, obj, axis=None):
 @implements(np.resize, method=False)
 def resize(x, new_shape):
     """An array of another shape, filled with the elements over and over."""
+    new_shape = number_of(new_shape)
     if not np.size(x):
         return np.resize(np.zeros_like(x), new_shape)  # zeros
     return rearranged(lambda x: np.resize(x, new_shape), x)

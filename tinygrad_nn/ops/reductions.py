@@ -372,7 +372,7 @@ cumsum  = op(np.cumsum,  "cumsum({x})",  _cumsum_rule,  kind="linear", entries="
 cumprod = op(np.cumprod, "cumprod({x})", _cumprod_rule, jvp=_cumprod_tangent, shape=(2, 4), variants=AXES,
              further=_cumprod_more, summary="Running product",
              edge_cases="exact with zeros.")
-vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", array_params=True, variants=NORMS,
+vector_norm = op(_vector_norm, "‖{x}‖", _vector_norm_rule, name="vector_norm", kind="reduction", variants=NORMS,
                  stands_for=(np.linalg.vector_norm,),
                  summary="Norm of vectors: (Σ|x|^ord)^(1/ord)", edge_cases="the gradient at the zero vector is 0.")
 softmax     = op(_softmax, "softmax({x})", lambda g, y, x, axis=0: y * (g - np.sum(g * y, axis=axis, keepdims=True)), name="softmax", kind="symmetric",

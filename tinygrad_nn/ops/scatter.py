@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
-from tinygrad_nn.operands import as_array
+from tinygrad_nn.operands import as_array, number_of
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.axes import axis_of
 from tinygrad_nn.ops.elementwise import as_real, share
@@ -123,6 +123,7 @@ def topk(x, k, axis=-1, largest=True):
     axis = axis_of(axis, x)
     if isinstance(k, Traced):
         raise TypeError(f"k is a tensor of dtype {k.dtype}; expected a Python number, as k.item() of whole numbers is")
+    k = number_of(k)
     if not isinstance(k, (int, np.integer)) or not 0 <= k <= x.shape[axis]:
         raise ValueError(f"topk: k={k}; expected 0 to {x.shape[axis]}, the length of axis {axis} of {label(x, 'x')}")
     places = largest_places(x, k=k, axis=axis, largest=largest)

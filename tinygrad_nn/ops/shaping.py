@@ -259,14 +259,14 @@ swapaxes     = op(np.swapaxes,     "swapaxes({x})",  lambda g, y, x, axis1=0, ax
                   variants=({"axis1": 0, "axis2": 1}, {"axis1": -1, "axis2": 0}), lowered=by_axes(np.swapaxes),
                   summary="Two axes exchanged", example="tn.swapaxes(np.array([[1.0, 2.0]]), 0, 1)")
 moveaxis     = op(np.moveaxis,     "moveaxis({x})",  lambda g, y, x, source=0, destination=0: np.moveaxis(g, destination, source), **COPIED, view=True,
-                  array_params=True, shape=(2, 3, 4), variants=({"source": 0, "destination": -1}, {"source": (0, 1), "destination": (2, 0)}),
+                  shape=(2, 3, 4), variants=({"source": 0, "destination": -1}, {"source": (0, 1), "destination": (2, 0)}),
                   lowered=by_axes(np.moveaxis), summary="Axes moved to new places", example="tn.moveaxis(np.array([[1.0, 2.0]]), 0, 1)")
 # squeeze: [...] makes a view also where there is nothing to squeeze
 squeeze      = op(lambda x, axis=None: np.squeeze(x, axis)[...], "squeeze({x})", lambda g, y, x, axis=None: np.reshape(g, x.shape), name="squeeze",
                   stands_for=(np.squeeze,), **COPIED, view=True, simplify=unwritten, shape=(1, 3, 1), variants=({}, {"axis": 0}, {"axis": (0, -1)}),
                   lowered=by_shape(np.squeeze), summary="Axes of length 1 left out", example="tn.squeeze(np.array([[1.0, 2.0]]))")
 expand_dims  = op(np.expand_dims, "expand({x})", lambda g, y, x, axis=0: np.reshape(g, x.shape), **COPIED, view=True, simplify=unwritten,
-                  array_params=True, variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}), lowered=by_shape(np.expand_dims),
+                  variants=({"axis": 0}, {"axis": -1}, {"axis": (0, 2)}), lowered=by_shape(np.expand_dims),
                   summary="New axes of length 1", example="tn.expand_dims(np.array([1.0, 2.0]), 0)")
 broadcast_to = op(np.broadcast_to, "broadcast({x})", lambda g, y, x, shape=(): g, **COPIED, view=True,
                   bind=lambda x, shape: ((x,), {"shape": _ints((shape,))}), simplify=unwritten, variants=({"shape": (4, 2, 3)},),
@@ -280,11 +280,11 @@ stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({a
 tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, lowered=by_places(np.tile), bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
                   variants=({"reps": (2,)}, {"reps": (2, 1)}, {"reps": (2, 1, 2)}, {"reps": (0, 2)}),
                   summary="Repeated as a whole", example="tn.tile(np.array([1.0, 2.0]), 2)")
-roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED, array_params=True, lowered=by_places(np.roll),
+roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED, lowered=by_places(np.roll),
                   variants=({"shift": 1}, {"shift": -2, "axis": 1}, {"shift": (1, 2), "axis": (0, 1)}, {"shift": 1, "axis": (0, 1)}),
                   summary="Shifted around", example="tn.roll(np.array([1.0, 2.0, 3.0]), 1)")
 flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), **COPIED, view=True,
-                  array_params=True, variants=({}, {"axis": 0}, {"axis": (0, 1)}),
+                  variants=({}, {"axis": 0}, {"axis": (0, 1)}),
                   lowered=flipped, summary="In reverse order", example="tn.flip(np.array([1.0, 2.0]))")
 tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tril(g, k), selects=True, **COPIED, variants=({}, {"k": 1}),
                   lowered=triangle(np.tril), summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
@@ -297,14 +297,14 @@ _untake      = op(_put_taken, "put({x}, {indices})", lambda g, y, x, indices, sh
                   part_of="take", kind="multilinear", samples=_put_taken_samples,
                   summary="The way back of take")
 getitem      = op(_get, "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
-                  add_to=_add_at, **COPIED, view=True, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
+                  add_to=_add_at, **COPIED, view=True, array_params=False, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
                   summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
-putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", part_of="getitem", **COPIED,
+putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", part_of="getitem", **COPIED, array_params=False,
                   bind=lambda x, shape, index: ((x,), {"shape": shape, "index": plain_index(index)}),
                   samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
 index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
-                  lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", selects=True, bind=_bind_index_update,
-                  samples=_index_update_samples,
+                  lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", selects=True,
+                  array_params=False, bind=_bind_index_update, samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")
 constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad", part_of="pad", entries="ones", lowered=_lowered_pad,
                   jvp=lambda tangents, y, x, pad_width=0, constant_values=0: constant_pad(tangents[0], pad_width), bind=_bind_pad,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -19,7 +20,8 @@ class History:
     after the epoch.  `metrics` holds lists by name, those on validation data as "validation_<name>".
     `gradient_norms` has a list for each parameter: ‖∂J/∂w‖, the root mean square over the epoch's batches, before
     clipping.  `update_ratios` likewise: ‖Δw‖/‖w‖ of the epoch's first step (about 1e-3 is healthy).
-    `learning_rate` is that of the epoch's last step, `seconds` how long the epoch took.
+    `learning_rate` is that of the epoch's last step, `seconds` how long the epoch took.  Where a training was taken up
+    that measured other things, they are NaN in the epochs without them.
 
     `ended` says why it is over: "epochs", "patience", "callback" or "interrupted"; `note` says why steps could not be
     compiled.  ``history[name]`` finds a list by name: "loss", "validation_loss" or a metric's.
@@ -66,6 +68,24 @@ class History:
         values, sign = self[self.monitor], _sign(self.monitor)
         return values[-1] == values[-1] and (best is None or sign * values[-1] < sign * values[best - 1])
 
+    def append(self, measured: dict[str, Any]) -> None:
+        """Add an epoch.
+
+        A training that is taken up may measure other things than before: they are NaN in epochs without them.
+        """
+        done = len(self)
+        losses = {name: measured["metrics"].pop(name) for name in _LOSSES if name in measured["metrics"]}
+        for name, lists in ((name, getattr(self, name)) for name, value in measured.items() if isinstance(value, dict)):
+            for key in {**lists, **measured[name]}:
+                lists.setdefault(key, [math.nan] * done).append(measured[name].get(key, math.nan))
+        if "validation_loss" in losses and not self.validation_loss:
+            self.validation_loss += [math.nan] * done
+        if self.validation_loss or "validation_loss" in losses:
+            self.validation_loss.append(losses.get("validation_loss", math.nan))
+        self.loss.append(losses["loss"])
+        self.learning_rate.append(measured["learning_rate"])
+        self.seconds.append(measured["seconds"])
+
     def as_dict(self) -> dict[str, Any]:
         """Everything as lists and numbers, as JSON can hold it; ``History(**history.as_dict())`` is the way back."""
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -89,13 +109,16 @@ class History:
             return "History(no epoch)"
         parts = [f"{len(self)} epoch{'s' * (len(self) > 1)} in {sum(self.seconds):.2g} s"]
         for name in ("loss", "validation_loss", *self.metrics):
-            if values := self[name]:
+            if values := [value for value in self[name] if value == value] or self[name]:
                 parts.append(f"{name} {values[0]:.4g} → {values[-1]:.4g}")
         if self.best_epoch != len(self):
             parts.append(f"best {self.monitor} in epoch {self.best_epoch}")
         if self.ended not in ("", "epochs"):
             parts.append(f"ended by {self.ended}")
         return f"History({'; '.join(parts)})"
+
+
+_LOSSES = ("loss", "validation_loss")
 
 
 def _is_dict(part: Any) -> bool:

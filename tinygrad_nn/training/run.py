@@ -173,15 +173,7 @@ class Run:
     def append(self, measured: dict[str, Any]) -> None:
         """Add an epoch to the history, and keep the parameters if they are the best so far."""
         history = self.history
-        for name in ("loss", "validation_loss"):
-            if name in measured["metrics"]:
-                history[name].append(measured["metrics"].pop(name))
-        for name, value in measured.items():
-            if isinstance(value, dict):
-                for key, number in value.items():
-                    getattr(history, name).setdefault(key, []).append(number)
-            else:
-                getattr(history, name).append(value)
+        history.append(measured)
         if history.has_new_best(self.best_epoch):
             self.best, self.best_epoch = self.model.state_dict(), len(history)
 

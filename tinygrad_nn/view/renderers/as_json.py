@@ -10,6 +10,7 @@ import types
 import typing
 from typing import Any, TypeVar
 
+from tinygrad_nn.view.checked import require_whole
 from tinygrad_nn.view.scene import Reel, Scene
 
 __all__ = ["as_plain", "read", "write"]
@@ -29,8 +30,15 @@ def write(record: Scene | Reel) -> str:
 
 
 def read(text: str, kind: type[Record]) -> Record:
-    """The scene or the film that `write` wrote.  ValueError where the text is none."""
-    return typing.cast(Record, _typed(kind, json.loads(text)))
+    """The scene or the film that `write` wrote.  ValueError where the text is none, or not a whole one."""
+    try:
+        record = typing.cast(Record, _typed(kind, json.loads(text)))
+    except RecursionError:
+        raise ValueError("a picture needs lists and records that are less deep within each other") from None
+    except OverflowError:
+        raise ValueError("a picture needs numbers that float64 can hold") from None
+    require_whole(record)
+    return record
 
 
 def as_plain(value: Any) -> Any:
@@ -64,7 +72,9 @@ def _typed(kind: Any, plain: Any) -> Any:
         return tuple(_typed(arguments[0], v) for v in plain)
     if dataclasses.is_dataclass(kind):
         return _record(kind, plain)
-    if origin is dict and isinstance(plain, dict):
+    if origin is dict:
+        if not isinstance(plain, dict):
+            raise ValueError(f"a picture needs a record here, got {plain!r:.60}")
         return plain
     if kind is float and (type(plain) is int or plain in ("nan", "inf", "-inf")):
         return float(plain)

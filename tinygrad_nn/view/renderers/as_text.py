@@ -74,7 +74,7 @@ def _grid(grid: Grid) -> Iterator[str]:
 def _shade(x: float) -> str:
     if x != x:
         return "?"
-    level = min(3, int(abs(x) * 4))
+    level = 3 if abs(x) >= 1 else int(abs(x) * 4)
     return " −=≡"[level] if x < 0 else " ░▒▓"[level]
 
 

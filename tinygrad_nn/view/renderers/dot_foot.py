@@ -148,13 +148,14 @@ def _total_bar(rows: Sequence[TableRow]) -> str:
 def _ends(rows: Sequence[TableRow]) -> list[float]:
     """0, and the sums of the first numbers, the first two, and so on."""
     numbers = [row.value for row in rows if row.value is not None and math.isfinite(row.value)]
-    return [*accumulate(numbers, initial=0.0)] if len(numbers) == len(rows) else []
+    ends = [*accumulate(numbers, initial=0.0)] if len(numbers) == len(rows) else []
+    return ends if all(map(math.isfinite, ends)) else []
 
 
 def _bar(start: float, end: float, ends: Sequence[float], color: str) -> str:
     """A bar from one number to another, on the scale of all of them; its space is as wide as that of the others."""
     low, high = min(ends), max(ends)
-    scale = (BAR - 8) / (high - low) if high > low else 0.0
+    scale = (BAR - 8) / (high - low) if high - low > 1e-300 else 0.0
     left, right = sorted((start, end))
     before, length = round((left - low) * scale), max(2, round((right - left) * scale))
     parts = [(before, ""), (length, color), (BAR - 6 - before - length, "")]

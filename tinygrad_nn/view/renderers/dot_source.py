@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tinygrad_nn.view.checked import ids_of, require_id
 from tinygrad_nn.view.renderers import dot_foot, dot_labels, style
 from tinygrad_nn.view.renderers.style import FONT, INK, PAPER, QUIET, SOFT, Border
 from tinygrad_nn.view.scene import Arrow, Box, Cluster, Direction, Role, Scene, Shape
@@ -33,6 +34,8 @@ def write(scene: Scene, width: float = 760, pixels: bool = False) -> str:
     """
     from graphviz import Digraph  # takes 40 ms: only where something is drawn
 
+    for name in ids_of(scene):
+        require_id(name)  # DOT takes <...> for HTML, and what stands in it for attributes
     where = _BY_PLACE if scene.placed else _by_rank(scene)
     paper = {"bgcolor": PAPER, "pad": f"{MARGIN / 72:g}", "fontname": FONT, "fontcolor": INK, "charset": "utf8"}
     dot = Digraph(

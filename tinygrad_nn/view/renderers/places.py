@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tinygrad_nn.view.checked import require_id
 from tinygrad_nn.view.renderers import layout_engine
 from tinygrad_nn.view.scene import Arrow, Cluster, Direction
 
@@ -62,11 +63,16 @@ def _source(
         'node [shape=box fixedsize=true label="" margin=0] edge [arrowsize=0.7]',
     ]
     for cluster in clusters:
-        inside = " ".join(key for key, (_, where) in boxes.items() if where == cluster.id)
-        lines.append(f'subgraph cluster_{cluster.id} {{ label=" " fontsize=11 margin=10 {inside} }}')
-    lines += [f"{key} [width={w / 72:.4f} height={h / 72:.4f}]" for key, ((w, h), _) in boxes.items()]
-    lines += [f"{a.source} -> {a.target} [id={a.id}{_label(size)}]" for a, size in arrows]
+        inside = " ".join(_quoted(key) for key, (_, where) in boxes.items() if where == cluster.id)
+        lines.append(f'subgraph {_quoted(cluster.id, "cluster_")} {{ label=" " fontsize=11 margin=10 {inside} }}')
+    lines += [f"{_quoted(key)} [width={w / 72:.4f} height={h / 72:.4f}]" for key, ((w, h), _) in boxes.items()]
+    lines += [f"{_quoted(a.source)} -> {_quoted(a.target)} [id={_quoted(a.id)}{_label(size)}]" for a, size in arrows]
     return "\n".join([*lines, "}"])
+
+
+def _quoted(name: str, before: str = "") -> str:
+    """An id of ours as DOT's; in quotes, as `node` would be a word of that language."""
+    return f'"{before}{require_id(name)}"'
 
 
 def _label(size: Size) -> str:

@@ -150,7 +150,6 @@ BY_HAND = {
     "one_hot": lambda i: np.eye(3)[i] @ t,
 }  # fmt: skip
 KINDS = {"i": lambda: np.array([0, 2, 1]), "k": lambda: np.array(1), "q": lambda: np.array([0.5, 0.25, 0.75])}
-FROZEN = {"index_and_operand", "part_of_an_array"}
 
 
 @pytest.mark.parametrize("name", BY_HAND)

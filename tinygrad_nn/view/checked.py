@@ -119,7 +119,6 @@ def _box(box: Box, nodes: Collection[str] | None) -> None:
     for x in box.at:
         _number(x, -FARTHEST, FARTHEST)
     _require(len(box.on) in (0, 2), "an arrow from one box to another under a label", box.on)
-    _require(box.shape is not Shape.LABEL or bool(box.at), "a place for a label", box.id)
     for line in (*box.entries, *box.exits):
         require_id(line.split(".")[0])
         _require(re.fullmatch(r"[^.]*(\.[0-9]{1,9})?", line) is not None, "the id of a line", line)
@@ -156,7 +155,7 @@ def _arrows(scene: Scene) -> None:
         source, target = boxes[arrow.source], boxes[arrow.target]
         _require(source is not target, "two boxes for an arrow", arrow.source)
         apart = not source.at or math.dist(source.at, target.at) >= 1
-        standing = Shape.LABEL not in (source.shape, target.shape)
+        standing = not source.at or Shape.LABEL not in (source.shape, target.shape)
         _require(apart and standing, "boxes that stand apart at both ends of an arrow", arrow.id)
         _number(arrow.weight, 0.0, 1.0)
         _number(arrow.flow, -1.0, 1.0)

@@ -48,7 +48,7 @@ def write(scene: Scene, width: float = 760, pixels: bool = False) -> str:
     if foot:
         dot.attr(label=foot)
     for box in scene.boxes:
-        if pixels and box.shape is Shape.LABEL:
+        if pixels and box.shape is Shape.LABEL and box.at:
             _add_halo(dot, box)
         if not box.cluster:
             _add_box(dot, box, scene.direction)

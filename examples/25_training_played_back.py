@@ -41,7 +41,7 @@ Y = y.reshape(1, -1).astype(float)
 play_back("moons", network(2, 8, 8, 1, last="sigmoid"), tn.mse, (X, Y), 200, (X, Y), rate=0.03)
 
 X, y, *_ = tn.data.load_digits()
-few, net = (X[:, :8], y[:8]), network(64, 10, 10, last=None)
+few, net = (X[:, :8], y[:8]), network(64, 10, 10, last=None)  # ends in logits
 play_back("digits", net, tn.cross_entropy, (X, y), 10, few, rate=0.01, batch_size=32)
 
 for name in ("xor", "moons", "digits"):

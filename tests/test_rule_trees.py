@@ -21,7 +21,10 @@ from tinygrad_nn.rule_trees import (
 )
 from tinygrad_nn.samples import samples_of
 
-ENTRIES = sorted((op for op in BY_NAME.values() if isinstance(op, Op)), key=lambda op: op.name)
+ENTRIES = sorted(
+    (op for op in BY_NAME.values() if isinstance(op, Op) and op.__module__.startswith("tinygrad_nn.ops")),
+    key=lambda op: op.name,
+)
 
 
 def calls(op):

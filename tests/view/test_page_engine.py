@@ -21,7 +21,10 @@ from tinygrad_nn.view.scenes.operations import Ids
 
 PAGE, HERE = Path(tn.__file__).parent / "view" / "page", Path(__file__).parent
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ENTRIES = sorted((op for op in BY_NAME.values() if isinstance(op, Op)), key=lambda op: op.name)
+ENTRIES = sorted(
+    (op for op in BY_NAME.values() if isinstance(op, Op) and op.__module__.startswith("tinygrad_nn.ops")),
+    key=lambda op: op.name,
+)
 # What the page does not carry out again: nothing may be added but decompositions of matrices.
 NOT_LIVE = {
     "_eigh", "_svd", "_qr", "_pinv", "_complement",

@@ -161,7 +161,7 @@ def _extreme_rule(g, y, x, axis=None, keepdims=False):
 @in_single
 def _vector_norm(x, ord=2, axis=None, keepdims=False):
     x = as_array(x)
-    if axis not in (None, ()) and not x.ndim:  # which sums let pass
+    if axis is not None and np.size(axis) and not x.ndim:  # which sums let pass
         raise np.exceptions.AxisError(np.atleast_1d(axis)[0], 0)
     x = x if x.dtype.kind == "f" else x.astype(np.float64)  # as NumPy's
     if ord == 0:

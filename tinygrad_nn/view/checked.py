@@ -25,7 +25,7 @@ LARGEST = 2_000_000  # elements of an array, of which a file may give one that s
 FARTHEST = 100_000.0  # points
 DEEPEST = 4  # scenes within each other
 _VIEWS = ("paths", "flow", "step", "neurons", "compare")
-_LIVE = ("value", "gradient", "norm")
+_LIVE = ("value", "gradient", "norm", "share")
 
 
 def require_id(text: str) -> str:
@@ -132,9 +132,10 @@ def _field(field: Field, nodes: Collection[str] | None) -> None:
     _grid(field.grid)
     _whole(field.lane, -1)
     if field.live:
-        kind, _, node = field.live.partition(" ")
-        there = kind in _LIVE and (ID.fullmatch(node) is not None if nodes is None else node in nodes)
-        _require(there, "a value, gradient or norm of a node of its program", field.live)
+        kind, _, named = field.live.partition(" ")
+        keys = named.split(",") if kind == "share" else [named]
+        there = kind in _LIVE and all(ID.fullmatch(x) is not None if nodes is None else x in nodes for x in keys)
+        _require(there, "a value, gradient, norm or share of nodes of its program", field.live)
 
 
 def _grid(grid: Grid | None) -> None:

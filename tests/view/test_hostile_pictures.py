@@ -327,6 +327,6 @@ def test_mutants_are_refused_or_drawn():
 
 @pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore")
-def test_thousands_of_mutants_are_refused_or_drawn_in_all_formats():
-    loaded = sum(check(seed) for seed in range(120, 1_000))
-    assert 150 < loaded < 800
+def test_hundreds_of_mutants_are_refused_or_drawn_in_all_formats():
+    loaded = sum(check(seed) for seed in range(120, 360))
+    assert 40 < loaded < 220

@@ -35,7 +35,7 @@ LAYERS = [
     ["view", "checking"],
     ["checkpoint", "optim", "data"],
     ["nn"],
-    ["training"],
+    ["training", "attribution"],
     ["plot", "sklearn"],
     ["demo"],
     ["cli"],

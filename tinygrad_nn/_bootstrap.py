@@ -2,6 +2,7 @@
 
     python3 tinygrad_nn demo          train on the digits, draw the graph, explain the chain rule
     python3 tinygrad_nn test          all tests; arguments after `test` go to pytest
+    python3 tinygrad_nn docs          build the site and open it; --out DIR says where to
     python3 tinygrad_nn ...           anything else that the `tinygrad-nn` command can do
 
 The first run makes `.venv` in the clone and installs there (many systems refuse to install beside their own Python);
@@ -35,6 +36,9 @@ def main() -> int:
         set_up("test")
         os.chdir(ROOT)
         return run("-m", "pytest", *(rest or ["-n", "auto"]))  # whole suite: on all cores; a selection: plain pytest
+    if command == "docs":
+        set_up("docs")
+        return run(str(ROOT / "docs" / "site" / "build.py"), *rest)
     set_up("")
     return run("-P", "-m", "tinygrad_nn", command, *rest)  # -P: take nothing from the current folder
 

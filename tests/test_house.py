@@ -36,7 +36,7 @@ LAYERS = [
     ["checkpoint", "optim", "data"],
     ["nn"],
     ["training"],
-    ["plot", "sklearn"],
+    ["plot", "sklearn", "course"],
     ["demo"],
     ["cli"],
 ]

@@ -357,6 +357,3 @@ def test_metrics_that_are_none(raised):
     assert "the metric confusion_matrix returned ndarray, expected a number" in raised(
         TypeError, evaluate, model, tn.cross_entropy, (X, SIDES), [metrics.confusion_matrix]
     )
-    assert "is a scorer of scikit-learn, which asks an estimator" in raised(
-        TypeError, evaluate, model, tn.cross_entropy, (X, SIDES), {"f1": metrics.get_scorer("f1")}
-    )

@@ -124,11 +124,11 @@ def test_arguments_that_do_not_fit(start, network, moons, raised):
         (ValueError, {"data": (X.T, y)}, "X.T (2, 96) fits"),
         (
             ValueError,
-            {"metrics": "f1"},
-            "there is no metric 'f1'; give 'accuracy', or functions of (prediction, target)",
+            {"metrics": "acuracy"},
+            "there is no metric 'acuracy'; did you mean 'accuracy'? There is accuracy, balanced_accuracy, f1, auc, log_loss",
         ),
         (ValueError, {"monitor": "validation_loss"}, "is not measured; there is loss, and with validation= those on"),
-        (TypeError, {"callbacks": [3]}, "a callback of type int can neither be called nor has it on_epoch_end(epoch,"),
+        (TypeError, {"callbacks": [3]}, "a callback is of type int: expected a function (epoch, history), or an object with on_"),
         (TypeError, {"epochs": 1.5}, "epochs=1.5, expected an int of at least 0"),
         (ValueError, {"patience": 0}, "patience=0, expected an int of at least 1 or None"),
         (ValueError, {"clip": -1.0}, "clip=-1.0, expected a finite number above 0 or None"),
@@ -625,10 +625,32 @@ def test_checkpoints_are_written_every_so_often_and_at_the_end(tmp_path, start):
 # --- the progress bar ------------------------------------------------------------------------------------------------
 
 
-def test_quiet_where_there_is_no_terminal(start, capsys):
+def test_a_line_an_epoch_where_there_is_no_terminal(start, moons, capsys):
     model, optimizer, data = start()
-    tn.fit(model, tn.cross_entropy, optimizer, data, 2)
+    tn.fit(model, tn.cross_entropy, optimizer, data, 2, validation=moons, metrics="f1")
+    out, err = capsys.readouterr()
+    assert out == ""
+    number = r"[\d.e-]+"
+    for epoch, line in enumerate(err.splitlines(), 1):
+        pattern = rf"epoch {epoch}/2: loss N, validation_loss N, f1 N, validation_f1 N \(N s\)".replace("N", number)
+        assert re.fullmatch(pattern, line)
+    assert epoch == 2
+    tn.fit(model, tn.cross_entropy, optimizer, data, 1, progress=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_long_training_has_a_hundred_lines(start, capsys):
+    model, optimizer, data = start()
+    tn.fit(model, tn.cross_entropy, optimizer, data, 201, callbacks=lambda epoch, history: epoch < 200, batch_size=None)
+    said = [line.split("/")[0] for line in capsys.readouterr().err.splitlines()]
+    assert said == ["epoch 1", *(f"epoch {i}" for i in range(3, 200, 3)), "epoch 201"][: len(said)]
+    assert len(said) == 67
+
+
+def test_quiet_without_standard_error(start, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)  # as under pythonw
+    model, optimizer, data = start()
+    assert len(tn.fit(model, tn.cross_entropy, optimizer, data, 2)) == 2
 
 
 class Terminal:
@@ -662,7 +684,7 @@ def test_no_bar_without_tqdm(start, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     model, optimizer, data = start()
     assert len(tn.fit(model, tn.cross_entropy, optimizer, data, 2)) == 2
-    assert sys.stderr.text == ""
+    assert [line.split(":")[0] for line in sys.stderr.text.splitlines()] == ["epoch 1/2", "epoch 2/2"]
 
 
 def test_fit_is_in_the_package():

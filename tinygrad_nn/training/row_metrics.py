@@ -6,6 +6,7 @@ takes: y_pred are classes, or numbers where numbers are predicted; y_score, y_pr
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import sys
@@ -18,8 +19,9 @@ from tinygrad_nn.nn.foreign import name_of
 from tinygrad_nn.nn.outputs import chosen, classes_of, kind_of, probabilities
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.training.pairs import takes_logits
+from tinygrad_nn.training.scores import Score
 
-__all__ = ["RowMetric", "takes_rows"]
+__all__ = ["RowMetric", "of_scorer", "scorer_of", "takes_rows"]
 
 _TRUE, _CLASSES, _RAW = ("y_true", "labels_true"), ("y_pred", "labels_pred"), ("pred_decision",)
 
@@ -41,7 +43,31 @@ def takes_rows(metric: Callable) -> bool:
     return _arguments(metric)[:1] in ([name] for name in _TRUE)
 
 
-class RowMetric:
+def scorer_of(name: str) -> Any:
+    """The scorer that scikit-learn has under a name; None without it, or where it has none."""
+    try:
+        metrics: Any = importlib.import_module("sklearn.metrics")
+        return metrics.get_scorer(name)
+    except (ImportError, ValueError):
+        return None
+
+
+def of_scorer(scorer: Any) -> Callable:
+    """The metric of a scorer with its options; the opposite of an error, where the scorer takes that."""
+    options, sign = getattr(scorer, "_kwargs", {}), getattr(scorer, "_sign", 1)
+    metric = functools.partial(scorer._score_func, **options)
+    if sign == 1:
+        return metric
+
+    @functools.wraps(scorer._score_func)
+    def opposite(*args: Any) -> Any:
+        return -metric(*args)
+
+    opposite.__name__ = f"neg_{name_of(metric)}"
+    return opposite
+
+
+class RowMetric(Score):
     """A metric of all examples of an epoch: collects what was predicted, and is computed at the end.
 
     The F₁ of an epoch is no mean of those of its batches.
@@ -49,11 +75,14 @@ class RowMetric:
 
     def __init__(self, metric: Callable, loss: Any):
         self.metric, self.loss = metric, loss
-        self.kind = ""  # of the outputs, see `nn.outputs.kind_of`
         second = (_arguments(metric) + [""])[1]
         self._takes_raw = second in _RAW
         self._takes_classes = second in _CLASSES and not _is_of_probabilities(metric)
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def start(self) -> None:
+        """Forget what was noted."""
+        self._parts = []
 
     def add(self, prediction: Any, target: Any) -> None:
         """Note the outputs of a batch."""

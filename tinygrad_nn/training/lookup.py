@@ -78,7 +78,8 @@ def _metric(metric: Any, loss: Measure) -> Any:
 def mode_of(name: str, metric: Any) -> str:
     """Whether the "min" or the "max" of a metric is the best.
 
-    By the names of scikit-learn: an error, a loss and a deviance are to be small, and everything else is to be large.
+    By the names of scikit-learn: an error, a loss and a deviance are to be small, and everything else, such as the
+    negative of one (neg_log_loss), is to be large.
 
     >>> mode_of("mean_absolute_error", None), mode_of("accuracy_score", None), mode_of("validation_loss", None)
     ('min', 'max', 'min')
@@ -86,4 +87,5 @@ def mode_of(name: str, metric: Any) -> str:
     if isinstance(metric, ByName):
         return "min" if metric.less_is_better else "max"
     named = [name] if metric is None else [name, name_of(getattr(metric, "metric", metric))]
-    return "min" if any(word.endswith(("loss", "error", "deviance")) for word in named) else "max"
+    less = any(word.endswith(("loss", "error", "deviance")) for word in named)
+    return "min" if less and not any(word.startswith("neg_") for word in named) else "max"

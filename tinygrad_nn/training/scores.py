@@ -198,7 +198,8 @@ class AUC(ByName):
         """The area."""
         outputs, there = (np.concatenate(part, axis=-1) for part in zip(*self.parts, strict=True))
         if not self.several and len(outputs) > 2:
-            outputs = probabilities(outputs.astype(np.float64), self.kind)
+            with np.errstate(under="ignore"):
+                outputs = probabilities(outputs.astype(np.float64), self.kind)
         elif not self.several:  # a logit of class 1 ranks as its probability does, and has more digits
             two = outputs.astype(np.float64)
             outputs, there = two[-1:] - two[:1] if len(two) == 2 else two, there[1:]
@@ -226,6 +227,7 @@ class LogLoss(ByName):
         """Forget what was added."""
         self.n, self.total, self.each, self.several = 0, 0.0, 0.0, False
 
+    @np.errstate(under="ignore")
     def _add(self, outputs: np.ndarray, target: np.ndarray) -> None:
         wide, limit = outputs.astype(np.float64), np.finfo(outputs.dtype if outputs.dtype.kind == "f" else float).eps
         n = outputs.shape[-1]

@@ -179,7 +179,7 @@ def checked_weights(weight: Any, n: int, what: str) -> np.ndarray:
         kind = type(weight).__name__ + (f" of {found.dtype}" if isinstance(weight, np.ndarray) else "")
         raise TypeError(f"fit: {what} is of type {kind}, expected an array ({n},) of numbers, one for each example")
     if found.shape not in ((n,), (1, n)):
-        raise ShapeError(f"fit: {what} has shape {found.shape}, expected ({n},), one for each example")
+        raise ValueError(f"fit: {what} has shape {found.shape}, expected ({n},), one for each example")
     _refuse_numbers(found, what)
     return found.reshape(n).astype(np.float64)
 

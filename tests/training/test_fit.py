@@ -125,10 +125,14 @@ def test_arguments_that_do_not_fit(start, network, moons, raised):
         (
             ValueError,
             {"metrics": "acuracy"},
-            "there is no metric 'acuracy'; did you mean 'accuracy'? There is accuracy, balanced_accuracy, f1, auc, log_loss",
+            "there is no metric 'acuracy'; did you mean 'accuracy'? There is accuracy, balanced_accuracy, f1, auc, log",
         ),
         (ValueError, {"monitor": "validation_loss"}, "is not measured; there is loss, and with validation= those on"),
-        (TypeError, {"callbacks": [3]}, "a callback is of type int: expected a function (epoch, history), or an object with on_"),
+        (
+            TypeError,
+            {"callbacks": [3]},
+            "a callback is of type int: expected a function (epoch, history), or an object",
+        ),
         (TypeError, {"epochs": 1.5}, "epochs=1.5, expected an int of at least 0"),
         (ValueError, {"patience": 0}, "patience=0, expected an int of at least 1 or None"),
         (ValueError, {"clip": -1.0}, "clip=-1.0, expected a finite number above 0 or None"),

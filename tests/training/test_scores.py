@@ -27,6 +27,12 @@ class Says(tn.nn.Module):
         return Z if self.last is None else self.last(Z)
 
 
+def any_loss(prediction, target, share=None):
+    return prediction.sum()
+
+
+WEIGHTS = RNG.choice([0.0, 0.5, 1.0, 3.25], N)
+WEIGHTED = pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["plain", "weighted"])
 FORMS = {  # the last activation, and how many outputs
     "one logit": (None, 1),
     "one probability": (tn.sigmoid, 1),
@@ -49,25 +55,27 @@ def softmax(Z):
     return e / e.sum(axis=0)
 
 
-def by_sklearn(name, labels, P):
+def by_sklearn(name, labels, P, weight=None):
     """What scikit-learn says of labels (N,) and the probabilities (classes, N) of each class."""
     metrics = pytest.importorskip("sklearn.metrics")
     guess, k = P.argmax(axis=0), len(P)
+    weigh = {"sample_weight": weight}
     return {
-        "accuracy": lambda: metrics.accuracy_score(labels, guess),
-        "balanced_accuracy": lambda: metrics.balanced_accuracy_score(labels, guess),
-        "f1": lambda: metrics.f1_score(labels, guess, average="binary" if k == 2 else "macro"),
-        "auc": lambda: metrics.roc_auc_score(labels, P[1] if k == 2 else P.T, multi_class="ovr"),
-        "log_loss": lambda: metrics.log_loss(labels, P.T, labels=range(k)),
+        "accuracy": lambda: metrics.accuracy_score(labels, guess, **weigh),
+        "balanced_accuracy": lambda: metrics.balanced_accuracy_score(labels, guess, **weigh),
+        "f1": lambda: metrics.f1_score(labels, guess, average="binary" if k == 2 else "macro", **weigh),
+        "auc": lambda: metrics.roc_auc_score(labels, P[1] if k == 2 else P.T, multi_class="ovr", **weigh),
+        "log_loss": lambda: metrics.log_loss(labels, P.T, labels=range(k), **weigh),
     }[name]()
 
 
-def of_several_labels(name, there, P):
+def of_several_labels(name, there, P, weight=None):
     """The same of several labels: the mean of those of each, but for the accuracy, which is of all together."""
     metrics = pytest.importorskip("sklearn.metrics")
     if name == "accuracy":
-        return metrics.accuracy_score(there.T.astype(int), (P > 0.5).T.astype(int))
-    return np.mean([by_sklearn(name, t.astype(int), np.stack([1 - p, p])) for t, p in zip(there, P, strict=True)])
+        return metrics.accuracy_score(there.T.astype(int), (P > 0.5).T.astype(int), sample_weight=weight)
+    each = [(t.astype(int), np.stack([1 - p, p])) for t, p in zip(there, P, strict=True)]
+    return np.mean([by_sklearn(name, t, p, weight) for t, p in each])
 
 
 def targets(labels, k, one):
@@ -85,7 +93,8 @@ def targets(labels, k, one):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", OF_CLASSES)
-def test_numbers_of_classes_are_those_of_scikit_learn(name, form, dtype):
+@WEIGHTED
+def test_numbers_of_classes_are_those_of_scikit_learn(name, form, dtype, weight):
     last, d = FORMS[form]
     Z = (2 * RNG.normal(size=(d, N))).astype(dtype)
     wide, model = Z.astype(np.float64), Says(last)
@@ -95,19 +104,19 @@ def test_numbers_of_classes_are_those_of_scikit_learn(name, form, dtype):
         assert P.dtype == dtype
     if "labels" in form:
         there = (RNG.random((d, N)) < 0.4).astype(dtype)
-        expected = of_several_labels(name, there, P)
+        expected = of_several_labels(name, there, P, weight)
         given = [there, there.astype(bool)]
     else:
         labels = RNG.integers(0, max(d, 2), N)
         P = P if d > 1 else np.concatenate([1 - P, P])
         if name == "auc":  # scikit-learn wants sums of 1
             P = P.astype(float) / P.sum(axis=0, dtype=float)
-        expected = by_sklearn(name, labels, P)
+        expected = by_sklearn(name, labels, P, weight)
         given = targets(labels, d, d == 1)
     for target in given:
         for size in (7, N):  # batches of unequal size: no mean of means
-            data = tn.data.batches(Z, target, size, shuffle=False)
-            found = evaluate(model, lambda prediction, _: prediction.sum(), data, name)[name]
+            data = tn.data.batches(Z, target, size, shuffle=False, weight=weight)
+            found = evaluate(model, any_loss, data, name)[name]
             assert found == pytest.approx(expected, abs={"e": 5e-4, "f": 1e-6, "d": 1e-12}[np.dtype(dtype).char])
             assert type(found) is float
 
@@ -115,43 +124,43 @@ def test_numbers_of_classes_are_those_of_scikit_learn(name, form, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("name", ["mse", "mae", "r2"])
-def test_numbers_of_numbers_are_those_of_scikit_learn(name, outputs, dtype):
+@WEIGHTED
+def test_numbers_of_numbers_are_those_of_scikit_learn(name, outputs, dtype, weight):
     metrics = pytest.importorskip("sklearn.metrics")
     function = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "r2": "r2_score"}[name]
     target = (RNG.normal(size=(outputs, N)) + 100).astype(dtype)
     Z = (target + RNG.normal(size=(outputs, N))).astype(dtype)
-    expected = getattr(metrics, function)(target.T.astype(float), Z.T.astype(float))
+    expected = getattr(metrics, function)(target.T.astype(float), Z.T.astype(float), sample_weight=weight)
     for size in (7, N):
         for given in [target, target[0]] if outputs == 1 else [target]:
-            data = tn.data.batches(Z, given, size, shuffle=False)
-            found = evaluate(Says(), lambda prediction, _: prediction.sum(), data, name)[name]
+            data = tn.data.batches(Z, given, size, shuffle=False, weight=weight)
+            found = evaluate(Says(), any_loss, data, name)[name]
             assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_points_where_scikit_learn_warns():
     outputs = np.array([[1.0, -1.0, 2.0, -0.5]])
-    loss = lambda prediction, target: prediction.sum()  # noqa: E731
     ones = np.ones(4, int)
-    found = evaluate(Says(), loss, (outputs, ones), ["auc", "f1", "balanced_accuracy", "log_loss"])
+    found = evaluate(Says(), any_loss, (outputs, ones), ["auc", "f1", "balanced_accuracy", "log_loss"])
     assert np.isnan(found["auc"])
     assert found["balanced_accuracy"] == 0.5
     assert found["f1"] == pytest.approx(2 * 2 / (2 * 2 + 2))
-    assert evaluate(Says(), loss, (outputs, 0 * ones), "f1")["f1"] == 0
-    constant = evaluate(Says(), loss, (outputs, np.full((1, 4), 3.0)), "r2")
+    assert evaluate(Says(), any_loss, (outputs, 0 * ones), "f1")["f1"] == 0
+    constant = evaluate(Says(), any_loss, (outputs, np.full((1, 4), 3.0)), "r2")
     assert constant["r2"] == 0
-    assert evaluate(Says(), loss, (np.full((1, 4), 3.0), np.full((1, 4), 3.0)), "r2")["r2"] == 1
-    assert np.isnan(evaluate(Says(), loss, (outputs[:, :1], outputs[:, :1]), "r2")["r2"])
+    assert evaluate(Says(), any_loss, (np.full((1, 4), 3.0), np.full((1, 4), 3.0)), "r2")["r2"] == 1
+    assert np.isnan(evaluate(Says(), any_loss, (outputs[:, :1], outputs[:, :1]), "r2")["r2"])
     far = np.array([[1000.0, -1000.0]], np.float32)
     with np.errstate(all="raise"):
-        assert evaluate(Says(), loss, (far, np.array([0, 0])), "log_loss")["log_loss"] == 500
-        assert evaluate(Says(), loss, (far, np.array([1, 0])), "auc")["auc"] == 1
+        assert evaluate(Says(), any_loss, (far, np.array([0, 0])), "log_loss")["log_loss"] == 500
+        assert evaluate(Says(), any_loss, (far, np.array([1, 0])), "auc")["auc"] == 1
 
 
 def test_a_class_that_is_not_there_is_left_out():
     metrics = pytest.importorskip("sklearn.metrics")
     Z, labels = RNG.normal(size=(4, N)), RNG.integers(0, 3, N)
     Z[3] -= 100  # never said, either
-    found = evaluate(Says(), lambda prediction, _: prediction.sum(), (Z, labels), ["f1", "balanced_accuracy", "auc"])
+    found = evaluate(Says(), any_loss, (Z, labels), ["f1", "balanced_accuracy", "auc"])
     guess = Z.argmax(axis=0)
     assert found["f1"] == pytest.approx(metrics.f1_score(labels, guess, average="macro"))
     assert found["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(labels, guess))
@@ -162,20 +171,21 @@ def test_a_class_that_is_not_there_is_left_out():
 @pytest.mark.parametrize(
     ("name", "outputs", "target", "text"),
     [
-        ("f1", np.ones((1, 3)), np.array([0.5, 1, 2]), "fit: the metric 'f1' is of classes, numbered 0 ... 1 by 1 output; "),
+        ("f1", np.ones((1, 3)), np.array([0.5, 1, 2]), "the metric 'f1' is of classes, numbered 0 ... 1 by 1 output; "),
         ("auc", np.ones((3, 3)), np.array([0, 1, 3]), "numbered 0 ... 2 by 3 outputs; the target holds 3"),
         ("log_loss", np.ones((3, 3)), np.array([0, -1, 2]), "the target holds -1"),
         ("mse", np.ones((3, 4)), np.zeros(4), "compares numbers; the prediction has shape (3, 4), the target (4,)"),
     ],
 )
 def test_targets_of_another_kind(raised, name, outputs, target, text):
-    loss = lambda prediction, target: prediction.sum()  # noqa: E731
-    assert text in raised(ValueError, evaluate, Says(), loss, (outputs, target), name)
+    assert text in raised(ValueError, evaluate, Says(), any_loss, (outputs, target), name)
 
 
 def test_a_name_that_is_none(raised):
-    text = raised(ValueError, evaluate, Says(), tn.mse, (np.ones((1, 2)), np.ones((1, 2))), "acc")
-    assert text.startswith("fit: there is no metric 'acc'; did you mean 'auc'? There is accuracy, balanced_accuracy, f1")
+    for name, near in (("acc", "accuracy"), ("auc_roc", "auc"), ("R2", "r2"), ("balanced", "balanced_accuracy"),
+                       ("f1_scor", "f1_score"), ("log-loss", "log_loss"), ("mean_square_error", "mean_squared_error")):  # fmt: skip
+        text = raised(ValueError, evaluate, Says(), tn.mse, (np.ones((1, 2)), np.ones((1, 2))), name)
+        assert text.startswith(f"fit: there is no metric {name!r}; did you mean {near!r}? There is accuracy, balanced_")
 
 
 SCORERS = ["f1_macro", "roc_auc_ovr", "neg_log_loss", "neg_mean_squared_error", "matthews_corrcoef", "jaccard_weighted"]
@@ -183,20 +193,38 @@ SCORERS = ["f1_macro", "roc_auc_ovr", "neg_log_loss", "neg_mean_squared_error", 
 
 @pytest.mark.parametrize("name", SCORERS)
 @pytest.mark.parametrize("given", ["by name", "as a scorer"])
-def test_scorers_of_scikit_learn(name, given):
+@WEIGHTED
+def test_scorers_of_scikit_learn(name, given, weight):
     metrics = pytest.importorskip("sklearn.metrics")
     scorer = metrics.get_scorer(name)
     Z, labels = RNG.normal(size=(3, N)), RNG.integers(0, 3, N)
     if "squared" in name:
         Y = RNG.normal(size=(3, N))
-        expected = -metrics.mean_squared_error(Y.T, Z.T)
+        expected = -metrics.mean_squared_error(Y.T, Z.T, sample_weight=weight)
     else:
         Y, P = labels, softmax(Z)
         says = P.T if "auc" in name or "log" in name else P.argmax(axis=0)
-        expected = scorer._sign * scorer._score_func(labels, says, **scorer._kwargs)
+        expected = scorer._sign * scorer._score_func(labels, says, **scorer._kwargs, sample_weight=weight)
     named = name if given == "by name" else {name: scorer}
-    found = evaluate(Says(), lambda prediction, _: prediction.sum(), (Z, Y), named)[name]
-    assert found == pytest.approx(expected)
+    for size in (7, N):
+        data = tn.data.batches(Z, Y, size, shuffle=False, weight=weight)
+        assert evaluate(Says(), any_loss, data, named)[name] == pytest.approx(expected)
+
+
+def test_a_metric_that_takes_no_weights_counts_each_example_once():
+    def rate(y_true, y_pred):
+        return float(np.mean(y_true == y_pred))
+
+    def share(prediction, target):
+        return np.mean(prediction.numpy().argmax(axis=0) == target)
+
+    Z, labels = RNG.normal(size=(3, N)), RNG.integers(0, 3, N)
+    fixed = partial(pytest.importorskip("sklearn.metrics").accuracy_score, sample_weight=np.ones(N))
+    named = {"rows": rate, "columns": share, "its own": fixed, "accuracy": "accuracy"}
+    found = evaluate(Says(), any_loss, (Z, labels, WEIGHTS), named)
+    right = Z.argmax(axis=0) == labels
+    assert found["rows"] == found["columns"] == found["its own"] == pytest.approx(right.mean())
+    assert found["accuracy"] == pytest.approx(np.average(right, weights=WEIGHTS))
 
 
 # --- what is best ----------------------------------------------------------------------------------------------------

@@ -153,10 +153,11 @@ def test_as_logistic_regression_of_scikit_learn():
     linear = pytest.importorskip("sklearn.linear_model")
     y = (X[0] + 0.7 * RNG.normal(size=N) > 0).astype(int)
     weights = np.arange(1.0, N + 1)
-    expected = linear.LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000, class_weight={0: 1, 1: 5}).fit(X.T, y, weights)
+    regression = linear.LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000, class_weight={0: 1, 1: 5})
+    expected = regression.fit(X.T, y, weights)
     model, _ = trained(
-        tn.binary_cross_entropy, (X, y[np.newaxis].astype(float)), model_of(outputs=1), epochs=400, sample_weight=weights,
-        class_weight={1: 5}, optimizer=tn.optim.OnlineLBFGS,
+        tn.binary_cross_entropy, (X, y[np.newaxis].astype(float)), model_of(outputs=1), epochs=400,
+        sample_weight=weights, class_weight={1: 5}, optimizer=tn.optim.OnlineLBFGS,
     )  # fmt: skip
     assert np.allclose(model[0].W.data, expected.coef_, rtol=2e-3)
     assert np.allclose(model[0].b.data, expected.intercept_, atol=2e-3)
@@ -172,7 +173,8 @@ def test_validation_has_class_weights_and_its_own():
     assert history.validation_loss[0] == pytest.approx(np.average(losses, weights=weights))
     found = evaluate(model, tn.cross_entropy, (X, LABELS, WEIGHTS), "accuracy", class_weight=CLASSES)
     assert found["loss"] == history.validation_loss[0]
-    assert found["accuracy"] == history["validation_accuracy"][0] == np.mean(model(X).data.argmax(axis=0) == LABELS)
+    right = model(X).data.argmax(axis=0) == LABELS  # of metrics, those of classes are no weights
+    assert found["accuracy"] == history["validation_accuracy"][0] == pytest.approx(np.average(right, weights=WEIGHTS))
 
 
 def test_batches_bring_their_weights():
@@ -188,9 +190,11 @@ def test_batches_bring_their_weights():
 
 
 def test_a_batch_without_weight_changes_nothing():
-    model, history = trained(tn.cross_entropy, (X, LABELS), sample_weight=np.zeros(N))
-    assert close(model, model_of(), 0)
-    assert history.loss == [0.0]
+    halves = [(X[:, :10], LABELS[:10], WEIGHTS[:10]), (X[:, 10:], LABELS[10:], np.zeros(N - 10))]
+    model, history = trained(tn.cross_entropy, halves, metrics=("accuracy", "log_loss"))
+    expected, plain = trained(tn.cross_entropy, halves[:1], metrics=("accuracy", "log_loss"))
+    assert close(model, expected, 0)
+    assert (history.loss, history.metrics) == (plain.loss, plain.metrics)
 
 
 def test_ones_own_loss_takes_the_shares(raised):
@@ -202,7 +206,7 @@ def test_ones_own_loss_takes_the_shares(raised):
     model, _ = trained(own, (X, Y), lr=0.25, sample_weight=WEIGHTS)
     expected, _ = trained(tn.mse, (X, Y), sample_weight=WEIGHTS)  # half of it
     assert close(model, expected)
-    text = raised(TypeError, trained, lambda prediction, target: tn.mse(prediction, target), (X, Y), sample_weight=WEIGHTS)
+    text = raised(TypeError, trained, lambda prediction, y: tn.mse(prediction, y), (X, Y), sample_weight=WEIGHTS)
     assert text.startswith("fit: the loss <lambda> takes no weights: give it a third argument, the shares (N,)")
 
 
@@ -222,14 +226,29 @@ HOT = np.eye(3)[:, LABELS]
     [
         ({"sample_weight": WEIGHTS[:3]}, "sample_weight has shape (3,), expected (40,), one for each example"),
         ({"sample_weight": -WEIGHTS}, "sample_weight holds -"),
-        ({"data": [(X, LABELS)], "sample_weight": WEIGHTS}, "sample_weight= is for a pair of arrays (X, Y); batches bring"),
-        ({"data": (X, LABELS, WEIGHTS), "sample_weight": WEIGHTS}, "the data have weights of their own, as a third part"),
-        ({"data": [(X, LABELS, WEIGHTS[:3])]}, "the third part of batch 1, the weights, has shape (3,), expected (40,)"),
-        ({"class_weight": [1.0, 2.0]}, "class_weight has 2 numbers, expected one for each class from 0; the target holds 2"),
+        ({"sample_weight": np.where(WEIGHTS == 1, np.nan, WEIGHTS)}, "sample_weight holds nan, expected finite"),
+        ({"sample_weight": np.zeros(N)}, "the weights of all examples are 0: no loss is left, and"),
+        ({"class_weight": {0: 0, 1: 0, 2: 0.0}}, "the weights of all examples are 0"),
+        ({"validation": (X, LABELS, np.zeros(N))}, "the weights of all examples are 0"),
+        ({"sample_weight": np.full(N, 1e308)}, "the weights of batch 1 add up to inf: give smaller ones"),
+        ({"sample_weight": WEIGHTS.astype(str)}, "sample_weight is of type ndarray of <U"),
+        ({"sample_weight": "balanced"}, "sample_weight is of type str, expected an array (40,) of numbers"),
+        ({"sample_weight": WEIGHTS[:, np.newaxis]}, "sample_weight has shape (40, 1), expected (40,), one"),
+        ({"sample_weight": 2.0}, "sample_weight has shape (), expected (40,), one for each example"),
+        ({"class_weight": {}}, "class_weight={}, expected 'balanced', a dict of weights by class"),
+        ({"class_weight": 3}, "class_weight=3, expected 'balanced', a dict of weights by class"),
+        ({"class_weight": {"a": "b"}}, "class_weight={'a': 'b'}, expected 'balanced', a dict"),
+        ({"class_weight": {"cat": 2.0}}, "class_weight has the key 'cat', expected the numbers of classes, from 0"),
+        ({"class_weight": {-1: 2.0}}, "class_weight has the key -1, expected the numbers of classes, from 0"),
+        ({"class_weight": {0.5: 2.0}}, "class_weight has the key 0.5, expected the numbers of classes, from 0"),
+        ({"data": [(X, LABELS)], "sample_weight": WEIGHTS}, "sample_weight= is for a pair of arrays (X, Y); batches"),
+        ({"data": (X, LABELS, WEIGHTS), "sample_weight": WEIGHTS}, "the data have weights of their own, as a third"),
+        ({"data": [(X, LABELS, WEIGHTS[:3])]}, "the third part of batch 1, the weights, has shape (3,), expected"),
+        ({"class_weight": [1.0, 2.0]}, "class_weight has 2 numbers, expected one for each class from 0; the target"),
         ({"class_weight": "even"}, "class_weight='even', expected 'balanced', a dict, or a weight per class"),
         ({"class_weight": {0: np.inf}}, "class_weight holds inf, expected finite numbers of at least 0"),
-        ({"data": (X, X), "loss": "mse", "class_weight": CLASSES}, "class_weight is of classes, of which an example has one"),
-        ({"data": (X, X[:1]), "loss": "mse", "class_weight": CLASSES}, "class_weight is of classes, and the target, float64 of"),
+        ({"data": (X, X), "loss": "mse", "class_weight": CLASSES}, "class_weight is of classes, of which an example"),
+        ({"data": (X, X[:1]), "loss": "mse", "class_weight": CLASSES}, "class_weight is of classes, and the target, float"),
         (
             {"loss": functools.partial(tn.cross_entropy, reduction="sum"), "sample_weight": WEIGHTS},
             "with weights, J is the weighted mean of the losses of examples: leave out reduction= of cross_entropy",

@@ -25,14 +25,13 @@ def by_event(callbacks: Iterable[Any]) -> dict[str, list[Callable]]:
     for callback in [callbacks] if callable(callbacks) else callbacks:
         named = [name for name in found if hasattr(callback, name)]
         if isinstance(callback, type) or (not named and not callable(callback)):
-            kind = f"the class {callback.__name__}" if isinstance(callback, type) else f"of type {type(callback).__name__}"
-            way_out = (
-                "give an object of it"
-                if isinstance(callback, type)
-                else "expected a function (epoch, history), or an object with "
-                + " or ".join(event + arguments for event, arguments in EVENTS.items())
+            if isinstance(callback, type):
+                raise TypeError(f"fit: a callback is the class {callback.__name__}: give an object of it")
+            methods = " or ".join(event + arguments for event, arguments in EVENTS.items())
+            raise TypeError(
+                f"fit: a callback is of type {type(callback).__name__}: expected a function (epoch, history), or an "
+                f"object with {methods}"
             )
-            raise TypeError(f"fit: a callback is {kind}: {way_out}")
         for name in named or ["on_epoch_end"]:
             found[name].append(getattr(callback, name, callback))
     return found

@@ -94,8 +94,8 @@ class History:
 
     def keep(self, epochs: int) -> None:
         """Forget what came after so many epochs, and what is there of one that was not added to the end."""
-        for field in fields(self):
-            part = getattr(self, field.name)
+        for each in fields(self):
+            part = getattr(self, each.name)
             for values in part.values() if isinstance(part, dict) else [part]:
                 if isinstance(values, list):
                     del values[epochs:]

@@ -8,7 +8,7 @@ from typing import Any
 
 from tinygrad_nn.nn.foreign import name_of
 from tinygrad_nn.operation import BY_NAME, Op
-from tinygrad_nn.training.row_metrics import RowMetric, of_scorer, scorer_of, takes_rows
+from tinygrad_nn.training.row_metrics import RowMetric, by_name_of_sklearn, names_of_sklearn, of_scorer, takes_rows
 from tinygrad_nn.training.scores import METRICS, Accuracy, ByName, Score, accuracy
 
 __all__ = ["Measure", "find_loss", "find_metrics", "mode_of"]
@@ -56,14 +56,14 @@ def _metric(metric: Any, loss: Measure) -> Any:
     if metric is accuracy:
         return Accuracy()
     if isinstance(metric, str):
-        found = METRICS.get(metric) or scorer_of(metric)
+        found = METRICS.get(metric) or by_name_of_sklearn(metric)
         if found is None:
-            near = difflib.get_close_matches(metric, [*METRICS], n=1)
+            near = _nearest(metric)
             raise ValueError(
                 f"fit: there is no metric {metric!r}; "
-                + (f"did you mean {near[0]!r}? " if near else "")
-                + f"There is {', '.join(METRICS)}, any scorer of scikit-learn by its name where it is installed, and "
-                "functions of (prediction, target)"
+                + (f"did you mean {near!r}? " if near else "")
+                + f"There is {', '.join(METRICS)}, any metric or scorer of scikit-learn by its name where it is "
+                "installed, and functions of (prediction, target)"
             )
         metric = found() if isinstance(found, type) else found
     if isinstance(metric, Score):
@@ -73,6 +73,18 @@ def _metric(metric: Any, loss: Measure) -> Any:
     if hasattr(metric, "_score_func"):
         metric = of_scorer(metric)
     return RowMetric(metric, loss) if takes_rows(metric) else metric
+
+
+def _nearest(name: str) -> str:
+    """The metric that was meant by another name; "" if none is near."""
+    name = name.lower().replace("-", "_").replace(" ", "_")
+    for names in ([*METRICS], names_of_sklearn()):
+        near = difflib.get_close_matches(name, names, 1, 0.75)
+        near += [other for other in names if min(len(name), len(other)) > 2 and name.startswith(other)]
+        near += [other for other in names if len(name) > 2 and other.startswith(name)]
+        if near:
+            return near[0]
+    return ""
 
 
 def mode_of(name: str, metric: Any) -> str:

@@ -79,9 +79,9 @@ def fit(
     progress : show a bar in a terminal, if tqdm (extra `progress`) is installed, and in a notebook also without it;
         elsewhere one line an epoch on standard error, of at most 100 epochs.
     sample_weight : of each example (N,), where `data` is one pair of arrays.  J is then Σ wₙ Lₙ / Σ wₙ over a batch: an
-        example of weight 2 counts as two.  Metrics count each example once.
+        example of weight 2 counts as two, in metrics too (functions of your own count each example once).
     class_weight : a dict of weights by class (others have 1), one weight for each class, or "balanced": N / (K · N_c).
-        They multiply those of examples, in training and validation alike.
+        They multiply those of examples in the loss, in training and validation alike; metrics do not know them.
     metrics : names ("accuracy", "balanced_accuracy", "f1", "auc", "log_loss", "mse", "mae", "r2", or a scorer's of
         scikit-learn), functions ``(prediction, target) -> number``, or a dict of these by name.  On training data they
         are measured along the way, from the predictions that the updates are made with.  Functions ``(y_true,
@@ -209,8 +209,8 @@ def _batched(data: Any, batch_size: int | None, rng: Any, sample_weight: Any) ->
 _SETTINGS: dict[str, Setting] = {
     "epochs": whole(0), "progress": switch(), "batch_size": whole(1, None), "rng": random,
     "schedule_per": choice(None, "epoch", "batch"), "clip": number(None, above=0), "patience": whole(1, None),
-    "monitor": name_or_none, "mode": choice(None, "min", "max"), "checkpoint": file, "every": whole(), "resume": switch("further"),
-    "compile": switch("auto"),
+    "monitor": name_or_none, "mode": choice(None, "min", "max"), "checkpoint": file, "every": whole(),
+    "resume": switch("further"), "compile": switch("auto"),
 }  # fmt: skip
 
 

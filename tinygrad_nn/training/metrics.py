@@ -14,7 +14,7 @@ from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.training.lookup import Measure, find_loss, find_metrics
 from tinygrad_nn.training.pairs import takes_logits
 from tinygrad_nn.training.scores import Score
-from tinygrad_nn.training.weights import Weights, checked_weights, cost_of, targets_of
+from tinygrad_nn.training.weights import Weighted, Weights, checked_weights, cost_of, targets_of
 
 __all__ = [
     "Data", "Means", "batched", "evaluate", "fixed_batches", "is_pair", "know_outputs", "means_of", "number_of_batches",
@@ -58,7 +58,7 @@ def means_of(
             if weighted is None:
                 total.add(X, loss(prediction, Y), prediction, Y)
             else:
-                total.add(X, cost(prediction, Y, weighted[0]), prediction, Y, weighted[1])
+                total.add(X, cost(prediction, Y, weighted.shares), prediction, Y, weighted)
     if not total.n:
         raise ValueError(
             "fit: the data to measure gave no batch: a generator can be gone through only once; give a pair (X, Y), "
@@ -86,21 +86,23 @@ class Means:
         for score in self.scores.values():
             score.start()
 
-    def add(self, X: Any, loss: Any, prediction: Any, target: Any, weight: float | None = None) -> None:
-        """Add a batch X with its loss, and the weight of its examples together where they have weights."""
+    def add(self, X: Any, loss: Any, prediction: Any, target: Any, weighted: Weighted | None = None) -> None:
+        """Add a batch X with its loss, and the weights of its examples where they have any."""
         n = X.shape[-1]
         self.n += n
-        weight = n if weight is None else weight
+        weight = n if weighted is None else weighted.total
         self.weight += weight
         self.loss += weight * _number(loss)
         for score in self.scores.values():
-            score.add(prediction, target)
+            score.add(prediction, target, None if weighted is None else weighted.own)
         for name, metric in self.others.items():
             self.sums[name] += n * _number(metric(prediction, target))
 
     def means(self) -> dict[str, float]:
-        """The mean of each."""
-        found = {"loss": self.loss / self.weight if self.weight else 0.0}
+        """The mean of each; ValueError where no example counts."""
+        if not self.weight:
+            raise ValueError("fit: the weights of all examples are 0: no loss is left, and nothing to learn from")
+        found = {"loss": self.loss / self.weight}
         found |= {name: total / self.n for name, total in self.sums.items()}
         return found | {name: score.value() for name, score in self.scores.items()}
 

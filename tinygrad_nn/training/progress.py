@@ -23,7 +23,7 @@ def showing(wanted: bool, batches: int | None, done: int, epochs: int) -> Iterat
     """What shows the progress, by event: functions as those of callbacks.
 
     In a terminal it is tqdm's bar; in a notebook that of tqdm.auto, or else a line that is renewed.  Elsewhere, and in
-    a terminal without tqdm, it is one line an epoch on standard error.  `batches` are those of an epoch, if it is known.
+    a terminal without tqdm, it is one line an epoch on standard error.  `batches` are those of an epoch, if known.
     """
     display = notebook.display() if wanted else None
     total = None if batches is None else batches * max(epochs - done, 0)

@@ -148,7 +148,7 @@ class Run:
             for batch, pair in enumerate(self.data, 1):
                 X, Y, own = pair_of(pair, "the data", batch)
                 weighted = self.weights.of(X, Y, own, batch)
-                target, weight = ((Y,), None) if weighted is None else ((Y, weighted[0]), weighted[1])
+                target = (Y,) if weighted is None else (Y, weighted.shares)
                 try:
                     J, prediction, parts = self.step(X, *target)
                 except FloatingPointError as what:
@@ -157,7 +157,7 @@ class Run:
                 if self.per_batch and self.schedule is not None:
                     self.schedule.step()
                 norms = list(map(math.hypot, norms, parts))
-                total.add(X, J, prediction, Y, weight)
+                total.add(X, J, prediction, Y, weighted)
                 if batch == 1:
                     ratios = [_ratio(p.value - old, p.value) for p, old in zip(params, before, strict=True)]
                 if call_all(callbacks, epoch, batch, J):

@@ -1,8 +1,8 @@
 """Metrics by name: each adds up what it needs batch by batch, and gives its number of all examples at the end.
 
 The F₁ of an epoch is no mean of those of its batches.  Numbers are those of scikit-learn (float64, whatever the dtype
-of the outputs); what an output means is decided in `nn.outputs`.  Several labels of one example at a time are columns
-of zeros and ones that do not all add up to 1.
+of the outputs), with an example of weight 2 counted as two; what an output means is decided in `nn.outputs`.  Several
+labels of one example at a time are columns of zeros and ones that do not all add up to 1.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Score:
     def start(self) -> None:
         """Forget what was added."""
 
-    def add(self, prediction: Any, target: Any) -> None:
-        """Add what a model says about a batch, as columns, and what is right."""
+    def add(self, prediction: Any, target: Any, weight: np.ndarray | None = None) -> None:
+        """Add what a model says about a batch, as columns, what is right, and the weights (N,) of its examples."""
         raise NotImplementedError
 
     def value(self) -> float:
@@ -40,13 +40,15 @@ class ByName(Score):
 
     name: ClassVar[str]
 
-    def add(self, prediction: Any, target: Any) -> None:
+    def add(self, prediction: Any, target: Any, weight: np.ndarray | None = None) -> None:
         """Add a batch."""
         self.kind = self.kind or kind_of(prediction)
         outputs = value_of(prediction)
-        self._add(outputs[np.newaxis] if outputs.ndim == 1 else outputs, value_of(target))
+        if weight is None:
+            weight = np.ones(outputs.shape[-1])
+        self._add(outputs[np.newaxis] if outputs.ndim == 1 else outputs, value_of(target), weight)
 
-    def _add(self, outputs: np.ndarray, target: np.ndarray) -> None:
+    def _add(self, outputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         raise NotImplementedError
 
 
@@ -79,21 +81,21 @@ class Accuracy(ByName):
 
     def start(self) -> None:
         """Forget what was added."""
-        self.n = self.right = self.all_right = 0
+        self.n = self.right = self.all_right = 0.0
         self.several = False
 
-    def _add(self, outputs: np.ndarray, target: np.ndarray) -> None:
+    def _add(self, outputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         guess = chosen(outputs, self.kind)
         if _are_columns(outputs, target):
-            self.all_right += int((_each(outputs, self.kind) == (target > 0.5)).all(axis=0).sum())
+            self.all_right += float(weight @ (_each(outputs, self.kind) == (target > 0.5)).all(axis=0))
             self.several |= _several_labels(target)
             target = target.argmax(axis=0)
-        self.n += guess.size
-        self.right += int(np.count_nonzero(guess == target.reshape(guess.shape)))
+        self.n += float(weight.sum())
+        self.right += float(weight @ (guess == target.reshape(guess.shape)))
 
     def value(self) -> float:
         """The share."""
-        return (self.all_right if self.several else self.right) / self.n
+        return (self.all_right if self.several else self.right) / self.n if self.n else float("nan")
 
 
 def accuracy(prediction: Any, target: Any, threshold: float | None = None) -> float:
@@ -130,16 +132,16 @@ class _Counts(ByName):
         self.tables: Any = 0  # the same of each label by itself, [label, is there, was said]
         self.several = False
 
-    def _add(self, outputs: np.ndarray, target: np.ndarray) -> None:
+    def _add(self, outputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         k = max(len(outputs), 2)
         if _are_columns(outputs, target):
             there, said = target > 0.5, _each(outputs, self.kind)
-            counted = [[(a & b).sum(axis=1) for b in (~said, said)] for a in (~there, there)]
+            counted = [[(a & b) @ weight for b in (~said, said)] for a in (~there, there)]
             self.tables = self.tables + np.moveaxis(np.array(counted), -1, 0)
             self.several |= _several_labels(target)
         labels = _labels(self.name, outputs, target, k)
         pairs = labels * k + chosen(outputs, self.kind)
-        self.table = self.table + np.bincount(pairs, minlength=k * k).reshape(k, k)
+        self.table = self.table + np.bincount(pairs, weight, k * k).reshape(k, k)
 
     def value(self) -> float:
         """The metric; of several labels, the mean of those of each."""
@@ -158,7 +160,8 @@ class BalancedAccuracy(_Counts):
 
     def _of(self, table: np.ndarray) -> float:
         of_class = table.sum(axis=1)
-        return float(np.mean(table.diagonal()[of_class > 0] / of_class[of_class > 0]))
+        found = table.diagonal()[of_class > 0] / of_class[of_class > 0]
+        return float(found.mean()) if found.size else float("nan")
 
 
 class F1(_Counts):
@@ -168,54 +171,52 @@ class F1(_Counts):
 
     def _of(self, table: np.ndarray) -> float:
         twice, all_of = 2 * table.diagonal(), table.sum(axis=0) + table.sum(axis=1)
-        each = twice / np.maximum(all_of, 1)
+        each = twice / np.where(all_of > 0, all_of, 1)
         return float(each[1] if len(table) == 2 else each[all_of > 0].mean())
 
 
 class AUC(ByName):
     """The area under the ROC curve: how likely a positive is ranked above a negative (ties count ½).
 
-    Of more than two classes, or of several labels, the mean of each against the rest; NaN where there is one class only.
+    Of more than two classes, or of several labels, the mean of each against the rest; NaN where there is only one.
     """
 
     name = "auc"
 
     def start(self) -> None:
         """Forget what was added."""
-        self.parts: list[tuple[np.ndarray, np.ndarray]] = []
+        self.parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self.several = False
 
-    def _add(self, outputs: np.ndarray, target: np.ndarray) -> None:
+    def _add(self, outputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         if _are_columns(outputs, target):
             self.several |= _several_labels(target)
             there = target > 0.5
         else:
             k = max(len(outputs), 2)
             there = np.arange(k)[:, np.newaxis] == _labels(self.name, outputs, target, k)
-        self.parts.append((np.array(outputs), there))
+        self.parts.append((np.array(outputs), there, weight))
 
     def value(self) -> float:
         """The area."""
-        outputs, there = (np.concatenate(part, axis=-1) for part in zip(*self.parts, strict=True))
+        outputs, there, weight = (np.concatenate(part, axis=-1) for part in zip(*self.parts, strict=True))
         if not self.several and len(outputs) > 2:
             with np.errstate(under="ignore"):
                 outputs = probabilities(outputs.astype(np.float64), self.kind)
         elif not self.several:  # a logit of class 1 ranks as its probability does, and has more digits
             two = outputs.astype(np.float64)
             outputs, there = two[-1:] - two[:1] if len(two) == 2 else two, there[1:]
-        areas = [_area(score, positive) for score, positive in zip(outputs, there, strict=True)]
+        areas = [_area(score, positive, weight) for score, positive in zip(outputs, there, strict=True)]
         known = [area for area in areas if area == area]
         return float(np.mean(known)) if known else float("nan")
 
 
-def _area(score: np.ndarray, positive: np.ndarray) -> float:
-    """By the ranks of the positives (Mann and Whitney 1947)."""
-    n, of = positive.size, int(np.count_nonzero(positive))
-    if of in (0, n):
-        return float("nan")
-    _, place, ties = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(ties) - (ties - 1) / 2)[place]
-    return float((ranks[positive].sum() - of * (of + 1) / 2) / (of * (n - of)))
+def _area(score: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> float:
+    """By how many negatives are below each positive (Mann and Whitney 1947)."""
+    _, place = np.unique(score, return_inverse=True)
+    above, below = (np.bincount(place, weight * of) for of in (positive, ~positive))
+    pairs = above.sum() * below.sum()
+    return float(above @ (below.cumsum() - below / 2) / pairs) if pairs else float("nan")
 
 
 class LogLoss(ByName):
@@ -225,26 +226,25 @@ class LogLoss(ByName):
 
     def start(self) -> None:
         """Forget what was added."""
-        self.n, self.total, self.each, self.several = 0, 0.0, 0.0, False
+        self.n, self.total, self.each, self.several = 0.0, 0.0, 0.0, False
 
     @np.errstate(under="ignore")
-    def _add(self, outputs: np.ndarray, target: np.ndarray) -> None:
+    def _add(self, outputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         wide, limit = outputs.astype(np.float64), np.finfo(outputs.dtype if outputs.dtype.kind == "f" else float).eps
-        n = outputs.shape[-1]
-        self.n += n
+        self.n += float(weight.sum())
         if _are_columns(outputs, target):
             self.several |= _several_labels(target)
             yes, no = _logs_of_one(wide, self.kind, limit)
-            self.each -= float((target * yes + (1 - target) * no).sum()) / len(outputs)
+            self.each -= float(((target * yes + (1 - target) * no) @ weight).mean())
             columns = target
         else:
             k = max(len(outputs), 2)
             columns = np.arange(k)[:, np.newaxis] == _labels(self.name, outputs, target, k)
-        self.total -= float((columns * _logs(wide, self.kind, limit)).sum())
+        self.total -= float((columns * _logs(wide, self.kind, limit)).sum(axis=0) @ weight)
 
     def value(self) -> float:
         """The mean."""
-        return (self.each if self.several else self.total) / self.n
+        return (self.each if self.several else self.total) / self.n if self.n else float("nan")
 
 
 def _logs_of_one(outputs: np.ndarray, kind: str, limit: float) -> tuple[np.ndarray, np.ndarray]:
@@ -298,18 +298,18 @@ class _Errors(ByName):
 
     def start(self) -> None:
         """Forget what was added."""
-        self.n, self.total = 0, 0.0
+        self.n, self.total = 0.0, 0.0
 
-    def _add(self, outputs: np.ndarray, target: np.ndarray) -> None:
+    def _add(self, outputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         outputs, target = _numbers(self.name, outputs, target)
-        self.n += outputs.size
-        self.total += self._of(outputs - target)
+        self.n += float(weight.sum())
+        self.total += float(self._of(outputs - target).mean(axis=0) @ weight)
 
     def value(self) -> float:
         """The mean over examples and outputs."""
-        return self.total / self.n
+        return self.total / self.n if self.n else float("nan")
 
-    def _of(self, errors: np.ndarray) -> float:
+    def _of(self, errors: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
 
@@ -318,8 +318,8 @@ class SquaredError(_Errors):
 
     name = "mse"
 
-    def _of(self, errors: np.ndarray) -> float:
-        return float(np.vdot(errors, errors))
+    def _of(self, errors: np.ndarray) -> np.ndarray:
+        return np.square(errors)
 
 
 class AbsoluteError(_Errors):
@@ -327,8 +327,8 @@ class AbsoluteError(_Errors):
 
     name = "mae"
 
-    def _of(self, errors: np.ndarray) -> float:
-        return float(np.abs(errors).sum())
+    def _of(self, errors: np.ndarray) -> np.ndarray:
+        return np.abs(errors)
 
 
 class R2(ByName):
@@ -338,21 +338,25 @@ class R2(ByName):
 
     def start(self) -> None:
         """Forget what was added."""
-        self.n, self.mean, self.spread, self.errors = 0, np.array(0.0), np.array(0.0), np.array(0.0)
+        self.examples, self.n = 0, 0.0
+        self.mean, self.spread, self.errors = np.array(0.0), np.array(0.0), np.array(0.0)
 
-    def _add(self, outputs: np.ndarray, target: np.ndarray) -> None:
+    def _add(self, outputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
         outputs, target = _numbers(self.name, outputs, target)
-        n, mean = target.shape[-1], target.mean(axis=-1)
+        n = float(weight.sum())
+        if not n:
+            return
+        mean = target @ weight / n
         apart = mean - self.mean  # means and spreads of parts, put together (Chan, Golub and LeVeque 1979)
-        spread = np.square(target - mean[:, np.newaxis]).sum(axis=-1)
+        spread = np.square(target - mean[:, np.newaxis]) @ weight
         self.spread = self.spread + spread + np.square(apart) * (self.n * n / (self.n + n))
-        self.n += n
+        self.examples, self.n = self.examples + int(np.count_nonzero(weight)), self.n + n
         self.mean = self.mean + apart * (n / self.n)
-        self.errors = self.errors + np.square(target - outputs).sum(axis=-1)
+        self.errors = self.errors + np.square(target - outputs) @ weight
 
     def value(self) -> float:
         """The mean over outputs; NaN of a single example."""
-        if self.n < 2:
+        if self.examples < 2:
             return float("nan")
         explained = 1 - self.errors / np.where(self.spread > 0, self.spread, 1)
         return float(np.where(self.spread > 0, explained, self.errors == 0).mean())

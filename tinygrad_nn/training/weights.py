@@ -1,14 +1,15 @@
 """Weights of examples and classes in the loss: J = Σ wₙ Lₙ / Σ wₙ over the examples of a batch.
 
-That is what PyTorch's `CrossEntropyLoss(weight=)` and scikit-learn's `sample_weight` mean: an example of weight 2 counts
-as if it were there twice.
+That is what PyTorch's `CrossEntropyLoss(weight=)` and scikit-learn's `sample_weight` mean: an example of weight 2
+counts as if it were there twice.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from tinygrad_nn.nn.foreign import name_of
 from tinygrad_nn.nn.outputs import classes_of
 from tinygrad_nn.operation import Op
 
-__all__ = ["Weights", "balanced", "checked_weights", "cost_of", "targets_of"]
+__all__ = ["Weighted", "Weights", "balanced", "checked_weights", "cost_of", "targets_of"]
 
 Table = Mapping[Any, float] | np.ndarray | None
 
@@ -48,6 +49,14 @@ def cost_of(loss: Callable) -> Callable:
     return own
 
 
+class Weighted(NamedTuple):
+    """The weights of a batch."""
+
+    shares: np.ndarray  # of its examples in J; they add up to 1
+    total: float
+    own: np.ndarray | None  # of examples, without those of classes: what metrics count them by
+
+
 class Weights:
     """The weight of each example of a batch: its own times that of its class."""
 
@@ -56,19 +65,23 @@ class Weights:
         self.dtype = np.float32 if dtype == np.float16 else dtype
         self.allowed = False
 
-    def of(self, X: Any, Y: Any, own: Any, batch: int) -> tuple[Any, float] | None:
-        """The shares of the examples of a batch, which add up to 1, and the sum of their weights; None without any."""
+    def of(self, X: Any, Y: Any, own: Any, batch: int) -> Weighted | None:
+        """Those of a batch; None without any."""
         if own is None and self.table is None:
             return None
         if not self.allowed:
             _refuse_loss(self.loss)
             self.allowed = True
         n = X.shape[-1]
-        weight = np.ones(n) if own is None else checked_weights(own, n, f"the third part of batch {batch}, the weights,")
+        if own is not None:
+            own = checked_weights(own, n, f"the third part of batch {batch}, the weights,")
+        weight = np.ones(n) if own is None else own
         if self.table is not None:
             weight = weight * _of_classes(self.table, Y, n)
         total = float(weight.sum())
-        return (weight / (total or 1.0)).astype(self.dtype), total
+        if total == np.inf:
+            raise ValueError(f"fit: the weights of batch {batch} add up to inf: give smaller ones")
+        return Weighted((weight / (total or 1.0)).astype(self.dtype), total, own)
 
 
 def _reduces(loss: Callable) -> bool:
@@ -116,7 +129,12 @@ def _table(class_weight: Any, targets: Callable[[], Any]) -> Table:
             "for each class"
         )
     _refuse_numbers(numbers, "class_weight")
-    return dict(zip(class_weight, numbers.tolist(), strict=True)) if isinstance(class_weight, Mapping) else numbers
+    if not isinstance(class_weight, Mapping):
+        return numbers
+    for key in class_weight:
+        if not isinstance(key, Real) or key < 0 or key % 1:
+            raise ValueError(f"fit: class_weight has the key {key!r}, expected the numbers of classes, from 0")
+    return dict(zip(class_weight, numbers.tolist(), strict=True))
 
 
 def balanced(target: Any) -> dict[int, float]:

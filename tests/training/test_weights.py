@@ -248,7 +248,7 @@ HOT = np.eye(3)[:, LABELS]
         ({"class_weight": "even"}, "class_weight='even', expected 'balanced', a dict, or a weight per class"),
         ({"class_weight": {0: np.inf}}, "class_weight holds inf, expected finite numbers of at least 0"),
         ({"data": (X, X), "loss": "mse", "class_weight": CLASSES}, "class_weight is of classes, of which an example"),
-        ({"data": (X, X[:1]), "loss": "mse", "class_weight": CLASSES}, "class_weight is of classes, and the target, float"),
+        ({"data": (X, X[:1]), "loss": "mse", "class_weight": CLASSES}, "class_weight is of classes, and the target, "),
         (
             {"loss": functools.partial(tn.cross_entropy, reduction="sum"), "sample_weight": WEIGHTS},
             "with weights, J is the weighted mean of the losses of examples: leave out reduction= of cross_entropy",

@@ -32,8 +32,8 @@ def batches(
     With a `weight` of each example (N,), batches are triples `(X_batch, Y_batch, weights)`, as `tn.fit` takes them.
     X may have more axes, for images `(channels, height, width, N)`: the last one counts the examples.
 
-    Raises `ValueError` if X, Y and the weights differ in N, hold no example or no numbers, if `batch_size` is below 1 or
-    if `drop_last` leaves no batch; `TypeError` for anything that is not an array.
+    Raises `ValueError` if X, Y and the weights differ in N, hold no example or no numbers, if `batch_size` is below 1
+    or if `drop_last` leaves no batch; `TypeError` for anything that is not an array.
 
     >>> X, y = np.arange(10.0).reshape(2, 5), np.array([0, 1, 0, 1, 1])
     >>> for X_batch, y_batch in batches(X, y, batch_size=2, shuffle=False):
@@ -48,8 +48,8 @@ def batches(
 class Batches:
     """What `batches` returns: iterate over it once per epoch; `len` is the number of batches in an epoch.
 
-    Attributes: `X`, `Y`, `weight`, `n_examples`, `batch_size` (an int), `shuffle`, `drop_last`, and the generator `rng`,
-    whose state (`rng.bit_generator.state`) is all there is to save for an exact resume.
+    Attributes: `X`, `Y`, `weight`, `n_examples`, `batch_size` (an int), `shuffle`, `drop_last`, and the generator
+    `rng`, whose state (`rng.bit_generator.state`) is all there is to save for an exact resume.
 
     >>> epoch = batches(np.ones((3, 100)), np.ones((1, 100)), batch_size=32, rng=0)
     >>> epoch

@@ -141,11 +141,40 @@ def test_arguments_that_do_not_fit(start, network, moons, raised):
         assert text in raised(error, tn.fit, **{**good, **wrong})
 
 
-def test_a_generator_is_used_up_after_one_epoch(start, raised):
+def test_a_generator_is_used_up_after_one_epoch(start, raised, same):
     model, optimizer, data = start()
-    assert "the data gave no batch in epoch 2: a generator can be gone through only once" in raised(
-        ValueError, tn.fit, model, tn.cross_entropy, optimizer, (batch for batch in data), 2
-    )
+    before = model.state_dict()
+    listed = [*data]
+    for once in ((batch for batch in listed), iter(listed), map(tuple, listed)):
+        for given in ({"data": once}, {"data": listed, "validation": once}):
+            text = raised(ValueError, tn.fit, model, tn.cross_entropy, optimizer, epochs=2, **given)
+            assert (
+                f"is of type {type(once).__name__}, which can be gone through only once, and there are 2 epoc" in text
+            )
+    assert same(model, before)
+    tn.fit(model, tn.cross_entropy, optimizer, iter(listed), 1, validation=iter(listed))
+    assert not same(model, before)
+
+
+def test_data_that_are_used_up_without_saying_so(start, raised):
+    class Once:
+        def __init__(self, batches):
+            self.left = iter(batches)
+
+        def __iter__(self):
+            return self.left
+
+    model, optimizer, data = start()
+    for given, text in (
+        ({"data": Once(data)}, "fit: the data gave no batch in epoch 2: there is none, or it can be gone through only"),
+        (
+            {"data": data, "validation": Once([*data])},
+            "fit: the data to measure gave no batch: there is none, or it can",
+        ),
+        ({"data": []}, "fit: the data gave no batch in epoch 1: there is none"),
+        ({"data": data, "validation": []}, "fit: the data to measure gave no batch: there is none"),
+    ):
+        assert text in raised(ValueError, tn.fit, model, tn.cross_entropy, optimizer, epochs=2, **given)
 
 
 def test_what_cannot_be_replayed_is_carried_out_as_it_is(start, same, way, monkeypatch):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from tinygrad_nn.nn.foreign import name_of
 
 __all__ = ["EVENTS", "StopTraining", "by_event", "call_all"]
 
@@ -33,7 +36,14 @@ def by_event(callbacks: Iterable[Any]) -> dict[str, list[Callable]]:
                 f"object with {methods}"
             )
         for name in named or ["on_epoch_end"]:
-            found[name].append(getattr(callback, name, callback))
+            function = getattr(callback, name, callback)
+            if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+                kind = "generator" if inspect.isgeneratorfunction(function) else "coroutine"
+                raise TypeError(
+                    f"fit: the callback {name_of(function)} is a {kind} function, of which a call runs nothing: write "
+                    f"it without {'yield' if kind == 'generator' else 'async'}"
+                )
+            found[name].append(function)
     return found
 
 

@@ -125,7 +125,9 @@ class History:
         for name in ("loss", "validation_loss", *self.metrics):
             if values := [value for value in self[name] if value == value] or self[name]:
                 parts.append(f"{name} {values[0]:.4g} → {values[-1]:.4g}")
-        if self.best_epoch != len(self):
+        if self.best_epoch is None:
+            parts.append(f"{self.monitor} always NaN")
+        elif self.best_epoch != len(self):
             parts.append(f"best {self.monitor} in epoch {self.best_epoch}")
         if self.ended not in ("", "epochs"):
             parts.append(f"ended by {self.ended}")

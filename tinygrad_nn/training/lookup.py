@@ -43,12 +43,18 @@ def find_metrics(metrics: str | Iterable[Any] | Mapping[str, Measure], loss: Mea
     else:
         several = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
         named = [(metric if isinstance(metric, str) else name_of(metric), metric) for metric in several]
-    found = {name: _metric(metric, loss) for name, metric in named}
-    if len(found) < len(named) or "loss" in found:
-        twice = (
-            "loss" if "loss" in found else next(name for i, (name, _) in enumerate(named) if name in dict(named[:i]))
-        )
-        raise ValueError(f"fit: two metrics would be called {twice!r}: give a dict of metrics by other names")
+    found: dict[str, Any] = {}
+    for name, metric in named:
+        if not isinstance(name, str):
+            raise TypeError(f"fit: the name of a metric is {name!r:.60}, expected a string")
+        if name in ("loss", "learning_rate", "seconds") or name.startswith("validation_"):
+            raise ValueError(
+                f"fit: a metric is called {name!r}, as the history calls something else: give a dict of metrics by "
+                "other names"
+            )
+        if name in found:
+            raise ValueError(f"fit: two metrics would be called {name!r}: give a dict of metrics by other names")
+        found[name] = _metric(metric, loss)
     return found
 
 

@@ -7,8 +7,10 @@ messages, callbacks and `History.best_epoch` alike.
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -128,6 +130,7 @@ def fit(
         compile=compile,
     )  # fmt: skip
     _check_parts(model, optimizer, data, validation, schedule)
+    _refuse_iterators(data, validation, epochs)
     loss, functions = find_loss(loss), by_event(callbacks)
     data = _batched(data, batch_size, rng, sample_weight)
     held_out = None if validation is None else fixed_batches(validation)
@@ -159,7 +162,7 @@ def fit(
             call_all(functions["on_train_end"], history)
         if interrupts.pending:
             run.interrupted()
-        if (history.loss and (patience is not None or history.interrupted)) or run.overflowed():
+        if (run.best_epoch and (patience is not None or history.interrupted)) or run.overflowed():
             run.go_back()
     return history
 
@@ -181,6 +184,11 @@ def _epochs(
         run.advance()
         if patience is not None and epoch - max(run.best_epoch or 0, start * further) >= patience:
             history.ended = "patience"
+            if not run.best_epoch:
+                raise ValueError(
+                    f"fit: {history.monitor} was NaN in all {epoch} epochs, so that none of them is the best; monitor="
+                    "'loss' goes by another number"
+                )
         with interrupts.allowed():
             if call_all(functions["on_epoch_end"], epoch, history):
                 history.ended = "callback"
@@ -251,14 +259,27 @@ def _check_parts(model: Any, optimizer: Any, data: Any, validation: Any, schedul
         raise ValueError(f"fit: the schedule, {type(schedule).__name__}, is of another optimizer: make it of this one")
 
 
+def _refuse_iterators(data: Any, validation: Any, epochs: int) -> None:
+    """ValueError for what is used up after one epoch, where there are more."""
+    for name, given in (("data", data), ("validation", validation)):
+        if isinstance(given, Iterator) and epochs > 1:
+            raise ValueError(
+                f"fit: {name} is of type {type(given).__name__}, which can be gone through only once, and there are "
+                f"{epochs} epochs: give tn.data.batches(X, Y, batch_size), a list of batches, or an object whose "
+                "__iter__ begins anew"
+            )
+
+
 def _choose_best(run: Run, monitor: str | None, mode: str | None, validated: bool) -> None:
     """What "best" refers to, and whether less or more of it is better."""
     there = ["loss", *run.metrics]
     there += [f"validation_{name}" for name in there] if validated else []
-    name = monitor or ("validation_loss" if validated else "loss")
+    name = ("validation_loss" if validated else "loss") if monitor is None else monitor
     if name not in there:
+        near = difflib.get_close_matches(re.sub("^val_", "validation_", name), there, 1)
+        meant = f"did you mean {near[0]!r}? There" if near else "there"
         hint = "" if validated else ", and with validation= those on validation data"
-        raise ValueError(f"fit: monitor={monitor!r} is not measured; there is {', '.join(there)}{hint}")
+        raise ValueError(f"fit: monitor={monitor!r} is not measured; {meant} is {', '.join(there)}{hint}")
     of = name.removeprefix("validation_")
     run.history.monitor, run.history.mode = name, mode or mode_of(of, run.metrics.get(of))
     schedule = run.schedule

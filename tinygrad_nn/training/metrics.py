@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from tinygrad_nn.data import Batches, batches
 from tinygrad_nn.nn import Module
@@ -61,8 +64,8 @@ def means_of(
                 total.add(X, cost(prediction, Y, weighted.shares), prediction, Y, weighted)
     if not total.n:
         raise ValueError(
-            "fit: the data to measure gave no batch: a generator can be gone through only once; give a pair (X, Y), "
-            "tn.data.batches(X, Y, batch_size), or a list of batches"
+            "fit: the data to measure gave no batch: there is none, or it can be gone through only once; give a pair "
+            "(X, Y), tn.data.batches(X, Y, batch_size), or a list of batches"
         )
     return total.means()
 
@@ -96,7 +99,7 @@ class Means:
         for score in self.scores.values():
             score.add(prediction, target, None if weighted is None else weighted.own)
         for name, metric in self.others.items():
-            self.sums[name] += n * _number(metric(prediction, target))
+            self.sums[name] += n * _number(metric(prediction, target), name)
 
     def means(self) -> dict[str, float]:
         """The mean of each; ValueError where no example counts."""
@@ -107,8 +110,15 @@ class Means:
         return found | {name: score.value() for name, score in self.scores.items()}
 
 
-def _number(value: Any) -> float:
-    return float(value.item() if isinstance(value, Tensor) else value)
+def _number(value: Any, name: str = "loss") -> float:
+    """One number, also in an array; TypeError for what a metric may not return."""
+    value = value.value if isinstance(value, Tensor) else value
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if not isinstance(value, (Real, np.bool_)):
+        shape = f" of shape {value.shape}" if hasattr(value, "shape") else ""
+        raise TypeError(f"fit: the metric {name} returned {type(value).__name__}{shape}, expected a number")
+    return float(value)
 
 
 def fixed_batches(data: Any) -> Data:
@@ -137,6 +147,8 @@ def number_of_batches(data: Any) -> int | None:
 def pair_of(batch: Any, what: str, number: int) -> tuple[Any, Any, Any]:
     """The parts of a batch, X, Y, and weights or None; TypeError for what is no pair of arrays."""
     if isinstance(batch, (tuple, list)) and len(batch) in (2, 3) and hasattr(batch[0], "shape"):
+        if 0 in batch[0].shape[-1:]:
+            raise ValueError(f"fit: batch {number} of {what} holds no example: its X has shape {batch[0].shape}")
         return batch[0], batch[1], batch[2] if len(batch) == 3 else None
     found = type(batch).__name__
     if isinstance(batch, (tuple, list)) and len(batch) not in (2, 3):
@@ -154,5 +166,5 @@ def is_pair(data: Any) -> bool:
     return (
         isinstance(data, (tuple, list))
         and len(data) in (2, 3)
-        and not any(isinstance(part, (tuple, list)) for part in data)
+        and not all(isinstance(part, (tuple, list)) for part in data)
     )

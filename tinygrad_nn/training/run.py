@@ -144,6 +144,8 @@ class Run:
         start, params, batch, rate = time.perf_counter(), self.params, 0, 0.0
         total, norms, ratios = Means(self.metrics), [0.0] * len(params), [0.0]
         before = [p.value.copy() for p in params]
+        if hasattr(self.data, "set_epoch"):  # a stream that is in another order each epoch
+            self.data.set_epoch(epoch)
         with np.errstate(all="ignore"):  # what is not finite is refused, which says more than a warning
             for batch, pair in enumerate(self.data, 1):
                 X, Y, own = pair_of(pair, "the data", batch)
@@ -165,7 +167,7 @@ class Run:
                     raise StopTraining
         if not batch:
             raise ValueError(
-                f"fit: the data gave no batch in epoch {epoch}: a generator can be gone through only once; "
+                f"fit: the data gave no batch in epoch {epoch}: there is none, or it can be gone through only once; "
                 "give tn.data.batches(X, Y, batch_size), or a list of batches"
             )
         self.check_parameters(epoch)

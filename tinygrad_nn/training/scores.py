@@ -91,7 +91,7 @@ class Accuracy(ByName):
             self.several |= _several_labels(target)
             target = target.argmax(axis=0)
         self.n += float(weight.sum())
-        self.right += float(weight @ (guess == target.reshape(guess.shape)))
+        self.right += float(weight @ (guess == _labels(self.name, outputs, target, max(len(outputs), 2))))
 
     def value(self) -> float:
         """The share."""
@@ -275,14 +275,14 @@ def _labels(name: str, outputs: np.ndarray, target: np.ndarray, k: int) -> np.nd
     labels = classes_of(target, outputs.shape[-1])
     if labels.shape != outputs.shape[-1:]:
         raise ValueError(
-            f"fit: the metric {name!r} is of classes; the target has shape {target.shape} for {outputs.shape[-1]} "
-            "examples: give labels (N,), or one-hot columns (classes, N)"
+            f"the metric {name!r} is of classes; the target has shape {target.shape} for {outputs.shape[-1]} examples: "
+            "give labels (N,), or one-hot columns (classes, N)"
         )
     wrong = labels.dtype.kind not in "iu" or bool(((labels < 0) | (labels >= k)).any())
     if wrong:
         bad = labels if labels.dtype.kind not in "iu" else labels[(labels < 0) | (labels >= k)]
         raise ValueError(
-            f"fit: the metric {name!r} is of classes, numbered 0 ... {k - 1} by {len(outputs)} "
+            f"the metric {name!r} is of classes, numbered 0 ... {k - 1} by {len(outputs)} "
             f"output{'s' * (len(outputs) > 1)}; the target holds {bad[0]}"
         )
     return labels
@@ -366,8 +366,7 @@ def _numbers(name: str, outputs: np.ndarray, target: np.ndarray) -> tuple[np.nda
     """Both as columns in float64; ValueError where they are not of one shape."""
     if outputs.size != target.size or (outputs.ndim > 1 and target.ndim > 1 and outputs.shape != target.shape):
         raise ValueError(
-            f"fit: the metric {name!r} compares numbers; the prediction has shape {outputs.shape}, the target "
-            f"{target.shape}"
+            f"the metric {name!r} compares numbers; the prediction has shape {outputs.shape}, the target {target.shape}"
         )
     outputs, target = outputs.astype(np.float64), target.astype(np.float64)
     n = outputs.shape[-1]

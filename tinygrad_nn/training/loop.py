@@ -189,12 +189,18 @@ def _epochs(
                     f"fit: {history.monitor} was NaN in all {epoch} epochs, so that none of them is the best; monitor="
                     "'loss' goes by another number"
                 )
-        with interrupts.allowed():
-            if call_all(functions["on_epoch_end"], epoch, history):
-                history.ended = "callback"
-        over = epoch == epochs or history.ended != "epochs"
+        interrupted = False
+        try:
+            with interrupts.allowed():
+                if call_all(functions["on_epoch_end"], epoch, history):
+                    history.ended = "callback"
+        except KeyboardInterrupt:  # the model is still as it was after the epoch
+            interrupted = True
+        over = interrupted or epoch == epochs or history.ended != "epochs"
         if checkpoint is not None and (over or epoch % every == 0):
             save(run, checkpoint)
+        if interrupted:
+            raise KeyboardInterrupt
         if over:
             break
 

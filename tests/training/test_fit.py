@@ -4,7 +4,6 @@ import json
 import math
 import re
 import signal
-import sys
 import types
 
 import numpy as np
@@ -655,69 +654,7 @@ def test_checkpoints_are_written_every_so_often_and_at_the_end(tmp_path, start):
     assert len(checkpoint.read(path).extra["history"]["loss"]) == 5
 
 
-# --- the progress bar ------------------------------------------------------------------------------------------------
-
-
-def test_a_line_an_epoch_where_there_is_no_terminal(start, moons, capsys):
-    model, optimizer, data = start()
-    tn.fit(model, tn.cross_entropy, optimizer, data, 2, validation=moons, metrics="f1")
-    out, err = capsys.readouterr()
-    assert out == ""
-    number = r"[\d.e-]+"
-    for epoch, line in enumerate(err.splitlines(), 1):
-        pattern = rf"epoch {epoch}/2: loss N, validation_loss N, f1 N, validation_f1 N \(N s\)".replace("N", number)
-        assert re.fullmatch(pattern, line)
-    assert epoch == 2
-    tn.fit(model, tn.cross_entropy, optimizer, data, 1, progress=False)
-    assert capsys.readouterr() == ("", "")
-
-
-def test_a_long_training_has_a_hundred_lines(start, capsys):
-    model, optimizer, data = start()
-    tn.fit(model, tn.cross_entropy, optimizer, data, 201, callbacks=lambda epoch, history: epoch < 200, batch_size=None)
-    said = [line.split("/")[0] for line in capsys.readouterr().err.splitlines()]
-    assert said == ["epoch 1", *(f"epoch {i}" for i in range(3, 200, 3)), "epoch 201"][: len(said)]
-    assert len(said) == 67
-
-
-def test_quiet_without_standard_error(start, monkeypatch):
-    monkeypatch.setattr(sys, "stderr", None)  # as under pythonw
-    model, optimizer, data = start()
-    assert len(tn.fit(model, tn.cross_entropy, optimizer, data, 2)) == 2
-
-
-class Terminal:
-    """A standard error that says it is a terminal."""
-
-    def __init__(self):
-        self.text = ""
-
-    def isatty(self):
-        return True
-
-    def write(self, text):
-        self.text += text
-
-    def flush(self):
-        pass
-
-
-def test_a_bar_on_a_terminal(start, monkeypatch):
-    pytest.importorskip("tqdm")
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    for progress in (True, False):
-        model, optimizer, data = start()
-        sys.stderr.text = ""
-        tn.fit(model, tn.cross_entropy, optimizer, data, 2, progress=progress)
-        assert ("batch" in sys.stderr.text) is progress
-
-
-def test_no_bar_without_tqdm(start, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    model, optimizer, data = start()
-    assert len(tn.fit(model, tn.cross_entropy, optimizer, data, 2)) == 2
-    assert [line.split(":")[0] for line in sys.stderr.text.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+# --- arguments that are none ------------------------------------------------------------------------------------------
 
 
 def test_fit_is_in_the_package():

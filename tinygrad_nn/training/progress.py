@@ -40,7 +40,7 @@ def showing(wanted: bool, batches: int | None, done: int, epochs: int) -> Iterat
         with bar:
             yield _ticking(bar, epochs)
     elif display is not None:
-        yield {"on_batch_end": [_renewed(display, total)]}
+        yield _renewed(display, total, epochs)
     else:
         yield {"on_epoch_end": [_lines(epochs)]}
 
@@ -75,17 +75,24 @@ def _lines(epochs: int) -> Callable:
     return line
 
 
-def _renewed(display: Callable[..., Any], total: int | None) -> Callable:
-    """A line of a notebook, renewed at most five times a second."""
+def _renewed(display: Callable[..., Any], total: int | None, epochs: int) -> dict[str, list[Callable]]:
+    """A line of a notebook, renewed at most five times a second, and after the last epoch."""
     handle = display({"text/plain": "training begins"}, raw=True, display_id=True)
     done, last = 0, time.monotonic()
 
-    def tick(epoch: int, batch: int, loss: float) -> None:
-        nonlocal done, last
-        done, now = done + 1, time.monotonic()
-        if done == total or now - last > 0.2:
-            last = now
-            of = f" of {total:,}" if total else ""
-            handle.update({"text/plain": f"epoch {epoch}, loss {loss:.4g}, batch {done:,}{of}"}, raw=True)
+    def show(text: str, at_once: bool = False) -> None:
+        nonlocal last
+        if at_once or time.monotonic() - last > 0.2:
+            last = time.monotonic()
+            handle.update({"text/plain": text}, raw=True)
 
-    return tick
+    def tick(epoch: int, batch: int, loss: float) -> None:
+        nonlocal done
+        done += 1
+        of = f" of {total:,}" if total else ""
+        show(f"epoch {epoch}/{epochs}, batch {done:,}{of}: loss {loss:.4g}")
+
+    def tell(epoch: int, history: History) -> None:
+        show(f"epoch {epoch}/{epochs}: {said(history)}", epoch == epochs or history.ended != "epochs")
+
+    return {"on_batch_end": [tick], "on_epoch_end": [tell]}

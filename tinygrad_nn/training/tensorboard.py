@@ -40,9 +40,7 @@ class TensorBoard:
         try:
             self._open = importlib.import_module("tensorboardX").SummaryWriter
         except ImportError:
-            raise ImportError(
-                "TensorBoard needs tensorboardX: pip install tensorboardX (extra `tensorboard`)"
-            ) from None
+            raise ImportError("TensorBoard needs tensorboardX: pip install 'tinygrad_nn[tensorboard]'") from None
         self.folder, self.model = os.fspath(folder), model
         self._writer: Any = None
 

@@ -37,12 +37,12 @@ def _squared_norms(params: list[Tensor]) -> list[Any]:
     return [0.0 if g is None else np.dot(g, g) for g in flat]
 
 
-def gradient_of(model: Module, cost: Callable, params: list[Tensor], keep: bool, look: Look) -> Gradient:
-    """Forward pass, cost, backpropagation."""
+def gradient_of(model: Module, loss: Measure, cost: Callable, params: list[Tensor], keep: bool, look: Look) -> Gradient:
+    """Forward pass, loss, or cost where examples have shares of it, and backpropagation."""
 
-    def gradient(X: Any, *target: Any) -> tuple[Any, Any, list[Any]]:
+    def gradient(X: Any, Y: Any, *shares: Any) -> tuple[Any, Any, list[Any]]:
         prediction = model(X)
-        J = cost(prediction, *target)
+        J = cost(prediction, Y, *shares) if shares else loss(prediction, Y)
         look(prediction, J)
         J.backward()
         return J, prediction if keep else None, _squared_norms(params)

@@ -5,10 +5,8 @@ So an epoch is in history, best parameters and checkpoint, or in none of them.
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -67,13 +65,19 @@ class Interrupts:
         self._before(signal.SIGINT, self._frame)
         self._open = True  # a handler that does not raise
 
-    @contextlib.contextmanager
-    def allowed(self) -> Iterator[None]:
-        """Let Ctrl-C through: at once, if one is waiting."""
-        self._open = True
-        try:
-            if self.pending:
-                self._let_through()
-            yield
-        finally:
-            self._open = False
+    def allowed(self) -> _Allowed:
+        """A block that lets Ctrl-C through: at once, if one is waiting."""
+        return _Allowed(self)
+
+
+class _Allowed:
+    def __init__(self, interrupts: Interrupts) -> None:
+        self._of = interrupts
+
+    def __enter__(self) -> None:
+        self._of._open = True
+        if self._of.pending:
+            self._of._let_through()
+
+    def __exit__(self, *error: Any) -> None:
+        self._of._open = False

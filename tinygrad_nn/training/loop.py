@@ -84,10 +84,10 @@ def fit(
         example of weight 2 counts as two, in metrics too (functions of your own count each example once).
     class_weight : a dict of weights by class (others have 1), one weight for each class, or "balanced": N / (K · N_c).
         They multiply those of examples in the loss, in training and validation alike; metrics do not know them.
-    metrics : names ("accuracy", "balanced_accuracy", "f1", "auc", "log_loss", "mse", "mae", "r2", or a scorer's of
-        scikit-learn), functions ``(prediction, target) -> number``, or a dict of these by name.  On training data they
-        are measured along the way, from the predictions that the updates are made with.  Functions ``(y_true,
-        y_pred)``, as those of `sklearn.metrics`, get rows and classes, and all examples of an epoch.
+    metrics : names ("accuracy", "balanced_accuracy", "f1", "auc", "log_loss", "mse", "mae", "r2", or that of a metric
+        or scorer of scikit-learn), functions ``(prediction, target) -> number``, or a dict of these by name.  On
+        training data they are measured along the way, from the predictions that the updates are made with.  Functions
+        ``(y_true, y_pred)``, as those of `sklearn.metrics`, get rows and classes, and all examples of an epoch.
     schedule : a learning-rate schedule of `tn.optim` for this optimiser.
     schedule_per : "epoch" or "batch": when it goes on by one.  Unless given, `OneCycleLR` does per batch, all others
         per epoch.

@@ -67,7 +67,7 @@ class Run:
         self.refused: Exception | None = None
         self.weights = Weights(loss, class_weight, lambda: targets_of(data), self.params[0].dtype)
         self.cost = cost_of(loss)
-        self.gradient: Callable = gradient_of(model, self.cost, self.params, bool(metrics), self.look)
+        self.gradient: Callable = gradient_of(model, loss, self.cost, self.params, bool(metrics), self.look)
         self.update: Callable = optimizer.step if clip is None else clipped_update_of(optimizer, self.params)
         self.search = search_of(model, self.cost, self.params, optimizer, self.look)
         self.updates = 0
@@ -143,13 +143,14 @@ class Run:
         """All batches once, each with an update; returns what was measured."""
         start, params, batch, rate = time.perf_counter(), self.params, 0, 0.0
         total, norms, ratios = Means(self.metrics), [0.0] * len(params), [0.0]
+        of_classes = self.weights.table is not None
         before = [p.value.copy() for p in params]
         if hasattr(self.data, "set_epoch"):  # a stream that is in another order each epoch
             self.data.set_epoch(epoch)
         with np.errstate(all="ignore"):  # what is not finite is refused, which says more than a warning
             for batch, pair in enumerate(self.data, 1):
                 X, Y, own = pair_of(pair, "the data", batch)
-                weighted = self.weights.of(X, Y, own, batch)
+                weighted = self.weights.of(X, Y, own, batch) if of_classes or own is not None else None
                 target = (Y,) if weighted is None else (Y, weighted.shares)
                 try:
                     J, prediction, parts = self.step(X, *target)

@@ -83,6 +83,7 @@ def targets(labels, k, one):
     yield labels
     yield labels[np.newaxis]
     yield labels.astype(np.uint8)
+    yield labels.astype(">i4")
     if one:
         yield labels[np.newaxis].astype(float)
         yield labels.astype(bool)

@@ -95,7 +95,7 @@ class Means:
         self.n += n
         weight = n if weighted is None else weighted.total
         self.weight += weight
-        self.loss += weight * _number(loss)
+        self.loss += weight * (loss if type(loss) is float else _number(loss))
         for score in self.scores.values():
             score.add(prediction, target, None if weighted is None else weighted.own)
         for name, metric in self.others.items():

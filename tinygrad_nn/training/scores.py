@@ -39,13 +39,16 @@ class ByName(Score):
     """A metric that `fit` knows by a name."""
 
     name: ClassVar[str]
+    _ones = np.ones(0)
 
     def add(self, prediction: Any, target: Any, weight: np.ndarray | None = None) -> None:
         """Add a batch."""
         self.kind = self.kind or kind_of(prediction)
         outputs = value_of(prediction)
         if weight is None:
-            weight = np.ones(outputs.shape[-1])
+            if len(self._ones) != outputs.shape[-1]:
+                self._ones = np.ones(outputs.shape[-1])
+            weight = self._ones
         self._add(outputs[np.newaxis] if outputs.ndim == 1 else outputs, value_of(target), weight)
 
     def _add(self, outputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> None:
@@ -63,7 +66,7 @@ def _several_labels(target: np.ndarray) -> bool:
 
 
 def _are_columns(outputs: np.ndarray, target: np.ndarray) -> bool:
-    return target.shape == outputs.shape and len(outputs) > 1
+    return len(outputs) > 1 and target.shape == outputs.shape
 
 
 def _each(outputs: np.ndarray, kind: str) -> np.ndarray:
@@ -278,9 +281,11 @@ def _labels(name: str, outputs: np.ndarray, target: np.ndarray, k: int) -> np.nd
             f"the metric {name!r} is of classes; the target has shape {target.shape} for {outputs.shape[-1]} examples: "
             "give labels (N,), or one-hot columns (classes, N)"
         )
-    wrong = labels.dtype.kind not in "iu" or bool(((labels < 0) | (labels >= k)).any())
-    if wrong:
-        bad = labels if labels.dtype.kind not in "iu" else labels[(labels < 0) | (labels >= k)]
+    whole = labels.dtype.kind in "iu"
+    if whole and labels.view(f"u{labels.itemsize}").max(initial=0) < k:
+        return labels  # negative ones are large without their sign
+    bad = labels[(labels < 0) | (labels >= k)] if whole else labels
+    if bad.size:  # there is none where bytes are in another order
         raise ValueError(
             f"the metric {name!r} is of classes, numbered 0 ... {k - 1} by {len(outputs)} "
             f"output{'s' * (len(outputs) > 1)}; the target holds {bad[0]}"

@@ -254,8 +254,12 @@ def test_alpha_shrinks_weights_not_biases(diabetes):
     assert np.linalg.norm(held[0].b.value) > 0
 
 
-def test_verbose_is_quiet_without_a_terminal(iris, capsys):
-    classifier(verbose=True, max_iter=1).fit(*iris)
+def test_verbose_is_a_line_an_epoch_without_a_terminal(iris, capsys):
+    classifier(verbose=True, max_iter=2, tol=None).fit(*iris)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split(":")[0] for line in err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    classifier(max_iter=1, tol=None).fit(*iris)
     assert capsys.readouterr() == ("", "")
 
 

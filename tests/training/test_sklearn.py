@@ -110,7 +110,7 @@ def test_any_loss(iris, loss):
     "optimizer", ["sgd", "Adam", "adamw", "nadam", "rmsprop", "adagrad", "rprop", "idbd", "onlinelbfgs"]
 )
 def test_any_optimizer_by_name(iris, optimizer):
-    rate = {"sgd": 0.3, "adagrad": 0.1, "idbd": 0.3, "onlinelbfgs": 0.5}.get(optimizer, 0.02)
+    rate = {"sgd": 0.3, "adagrad": 0.1, "idbd": 0.3, "onlinelbfgs": 1.0}.get(optimizer, 0.02)
     assert classifier(optimizer=optimizer, learning_rate_init=rate, activation="tanh").fit(*iris).score(*iris) > 0.93
 
 
@@ -156,8 +156,8 @@ def test_class_weight_moves_the_border(iris):
 
 def test_balanced_is_as_many_copies_of_the_rare(iris):
     X, y = iris[0][:75], iris[1][:75]  # 50 and 25
-    weighed = classifier(class_weight="balanced", batch_size=200).fit(X, y)
-    copied = classifier(batch_size=200).fit(np.vstack([X, X[50:]]), np.concatenate([y, y[50:]]))
+    weighed = classifier(class_weight="balanced", batch_size=200, alpha=0).fit(X, y)  # else 100 rows share the penalty
+    copied = classifier(batch_size=200, alpha=0).fit(np.vstack([X, X[50:]]), np.concatenate([y, y[50:]]))
     assert np.allclose(weighed.predict_proba(X), copied.predict_proba(X), atol=1e-8)
 
 
@@ -240,16 +240,16 @@ def test_a_warning_if_it_could_have_gone_on(iris):
 @pytest.mark.parametrize("make", [classifier, regressor])
 def test_early_stopping_keeps_what_did_best_on_the_rows_set_aside(iris, diabetes, make):
     X, y = iris if make is classifier else diabetes
-    model = make(early_stopping=True, validation_fraction=0.3, tol=0.0, n_iter_no_change=5, max_iter=400).fit(X, y)
+    model = make(early_stopping=True, validation_fraction=0.3, tol=0.0, n_iter_no_change=20, max_iter=400).fit(X, y)
     scores = model.validation_scores_
     assert len(scores) == model.n_iter_ < 400
-    assert max(scores) == max(scores[:-5])
+    assert max(scores) == max(scores[:-20])
     assert max(scores) > (0.9 if make is classifier else 0.4)
     assert not make(max_iter=1).fit(X, y).validation_scores_
 
 
 def test_alpha_shrinks_weights_not_biases(diabetes):
-    free, held = (regressor(alpha=alpha).fit(*diabetes).model_ for alpha in (0.0, 0.3))
+    free, held = (regressor(alpha=alpha).fit(*diabetes).model_ for alpha in (0.0, 60.0))
     assert np.linalg.norm(held[0].W.value) < 0.5 * np.linalg.norm(free[0].W.value)
     assert np.linalg.norm(held[0].b.value) > 0
 

@@ -1,0 +1,46 @@
+"""When an estimator stops: nothing has become better for long enough."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+__all__ = ["Stopping"]
+
+
+class Stopping:
+    """Counts the epochs whose value, larger being better, was not better by `tol` than the best; None counts none.
+
+    >>> stopping = Stopping(tol=0.1, patience=2)
+    >>> for value in (0.5, 0.7, 0.75):
+    ...     stopping.add(value)
+    >>> stopping.best, stopping.waited, stopping.over
+    (0.75, 1, False)
+    """
+
+    def __init__(self, tol: float | None, patience: int):
+        self.tol, self.patience = tol, patience
+        self.best, self.waited = -math.inf, 0
+        self.state: dict[str, Any] | None = None
+
+    def add(self, value: float, model: Any = None) -> None:
+        """Take note of an epoch; of the best one also the state of the model, if given."""
+        self.waited = 0 if self.tol is None or value > self.best + self.tol else self.waited + 1
+        if model is not None and (self.state is None or value > self.best):
+            self.state = model.state_dict()
+        self.best = max(self.best, value)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has been long enough."""
+        return self.waited >= self.patience
+
+    def anew(self) -> bool:
+        """Begin to count anew; True."""
+        self.waited = 0
+        return True
+
+    def go_back(self, model: Any) -> None:
+        """Give the model the best state that was kept."""
+        if self.state is not None:
+            model.load_state_dict(self.state)

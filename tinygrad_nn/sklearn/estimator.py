@@ -122,7 +122,7 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         rows, held_out = np.arange(X.shape[0]), None
         if self.early_stopping:
             rows, held_out = train_test_split(
-                rows, test_size=self.validation_fraction, random_state=int(self._rng.integers(2**31)),
+                rows, test_size=self.validation_fraction, random_state=self._random,
                 stratify=y if isinstance(self, ClassifierMixin) and y.ndim == 1 else None,
             )  # fmt: skip
             self.validation_scores_ = self.validation_scores_ or []
@@ -215,12 +215,12 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
 
     def _start(self, X: Any, y: np.ndarray) -> None:
         """A new network and a new optimiser."""
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        random = check_random_state(self.random_state)
         sizes = [X.shape[1], *self._hidden(), self._targets(y[:1], X.dtype).shape[1]]
         self.model_ = build_network(
-            sizes, self.activation, self._last_activation(), self.dropout, self.batch_norm, rng, X.dtype
+            sizes, self.activation, self._last_activation(), self.dropout, self.batch_norm, random, X.dtype
         )
-        self.optimizer_, self._descent, self._rng = None, None, rng
+        self.optimizer_, self._descent, self._random = None, None, random
         self.loss_curve_, self.validation_scores_, self.n_iter_, self.t_ = [], None, 0, 0
 
     def _append(self, loss: float) -> None:
@@ -265,8 +265,10 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         n = X.shape[0]
         batches = descent.plan(n, min(200 if self.batch_size == "auto" else self.batch_size, n), epochs)
         with progress_bar(bool(self.verbose), batches, epochs) as ticks:
+            order = np.arange(n) if self.shuffle else None
             for _ in range(epochs):
-                order = self._rng.permutation(n) if self.shuffle else None
+                if order is not None:
+                    order = order[self._random.permutation(n)]  # one after another, as scikit-learn
                 loss = descent.epoch(self.n_iter_ + 1, X, Y, batches, order, ticks)
                 self.t_ += n
                 slowed(self, "invscaling")

@@ -1,4 +1,4 @@
-"""The network of an estimator: built from its settings, with first weights as scikit-learn's, and read as its arrays."""
+"""The network of an estimator: built from its settings, with the first weights of scikit-learn's."""
 
 from __future__ import annotations
 
@@ -15,20 +15,30 @@ _NAMES: dict[Any, Any] = {"logistic": "sigmoid"}  # scikit-learn's name
 
 
 def build_network(
-    sizes: list[int], activation: Any, last: str | None, dropout: float, batch_norm: bool, rng: Any, dtype: Any
+    sizes: list[int],
+    activation: Any,
+    last: str | None,
+    dropout: float,
+    batch_norm: bool,
+    random: np.random.RandomState,
+    dtype: Any,
 ) -> Sequential:
     """Dense layers of these sizes, with `activation` between them and `last` at the end.
 
-    Weights are drawn as scikit-learn draws them: W and b uniform within ±√(6/(fan_in + fan_out)).  He's range, which is
-    wider, is right for deep networks; a wide layer on few features fits noise with it.
+    W and b are those that scikit-learn draws of the same RandomState: uniform within ±√(6/(fan_in + fan_out)), or √2 for
+    6 before a sigmoid.  He's range, which is wider, is right for deep networks; a wide layer on few features fits noise
+    with it.
     """
+    six = 2 if activation == "logistic" else 6
+    rng = np.random.default_rng(random.randint(2**31)) if dropout else None
     activation = _NAMES.get(activation, activation) if isinstance(activation, str) else activation
     layers: list[Any] = []
     for i, (n, m) in enumerate(pairwise(sizes)):
         hidden, apart = i < len(sizes) - 2, batch_norm and i < len(sizes) - 2
-        layer = Dense(n, m, None if apart else activation if hidden else last, init="glorot_uniform", rng=rng, dtype=dtype)
-        limit = np.sqrt(6 / (n + m))
-        layer.b.value[...] = rng.uniform(-limit, limit, (m, 1))
+        layer = Dense(n, m, None if apart else activation if hidden else last, init="zeros", dtype=dtype)
+        limit = np.sqrt(six / (n + m))
+        layer.W.value[...] = random.uniform(-limit, limit, (n, m)).T
+        layer.b.value[...] = random.uniform(-limit, limit, (m, 1))
         layers.append(layer)
         if apart:
             layers += [BatchNorm(m, dtype=dtype), Activation(activation)]

@@ -6,11 +6,12 @@ read by another whose classes look different inside.
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.nn import Dropout, build
+from tinygrad_nn.nn import Dropout, Sequential, build
 from tinygrad_nn.sklearn.solvers import make_optimizer
 
 __all__ = ["packed", "unpacked"]
@@ -22,7 +23,8 @@ def packed(state: dict[str, Any]) -> dict[str, Any]:
         return state
     state = {**state, "_descent": None}
     model, optimizer = state["model_"], state["optimizer_"]
-    state["_rng"] = dict(state["_rng"].bit_generator.state)
+    state["_random"] = state["_random"].get_state(legacy=False)
+    state["_masks"] = [layer.rng.bit_generator.state for layer in _dropout(model)[:1]]  # they share it
     if optimizer is not None:
         state["optimizer_"] = optimizer.state_dict()
     try:
@@ -36,17 +38,21 @@ def unpacked(estimator: Any) -> None:
     """Make network, optimiser and generator of the plain values."""
     if "model_" not in vars(estimator):
         return
-    rng = np.random.default_rng()
-    rng.bit_generator.state = estimator._rng
+    random, rng = np.random.RandomState(), np.random.default_rng()
+    random.set_state(estimator._random)
+    estimator._random = random
     if isinstance(estimator.model_, dict):
         saved = estimator.model_
         estimator.model_ = build(saved["config"]).eval()
         estimator.model_.load_state_dict(saved["state"])
-    for layer in estimator.model_:
-        if isinstance(layer, Dropout):
-            layer.rng = rng
+    for layer, rng.bit_generator.state in zip(_dropout(estimator.model_), cycle(estimator._masks)):
+        layer.rng = rng
+    del estimator._masks
     if estimator.optimizer_ is not None:
         saved = estimator.optimizer_
         estimator.optimizer_ = make_optimizer(estimator, list(estimator.model_.parameters()))
         estimator.optimizer_.load_state_dict(saved)
-    estimator._rng = rng
+
+
+def _dropout(model: Sequential) -> list[Dropout]:
+    return [layer for layer in model if isinstance(layer, Dropout)]

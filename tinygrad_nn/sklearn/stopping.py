@@ -11,7 +11,9 @@ __all__ = ["Stopping"]
 class Stopping:
     """Counts the epochs whose value, larger being better, was not better by `tol` than the best; None counts none.
 
-    >>> stopping = Stopping(tol=0.1, patience=2)
+    It is over when there are more than `patience` in a row, as in scikit-learn.
+
+    >>> stopping = Stopping(tol=0.1, patience=1)
     >>> for value in (0.5, 0.7, 0.75):
     ...     stopping.add(value)
     >>> stopping.best, stopping.waited, stopping.over
@@ -33,7 +35,7 @@ class Stopping:
     @property
     def over(self) -> bool:
         """Whether it has been long enough."""
-        return self.waited >= self.patience
+        return self.waited > self.patience
 
     def anew(self) -> bool:
         """Begin to count anew; True."""

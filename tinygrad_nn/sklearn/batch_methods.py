@@ -39,4 +39,5 @@ def minimise(
     if estimator.n_iter_ == before:  # it began where nothing can be done
         goes_on(float(result.history[0]))
     estimator.loss_ = float(result.fun)
-    return bool(result.success) or len(result.history) <= estimator.max_iter
+    limited = method == "L-BFGS-B" and result.nfev >= estimator.max_fun
+    return bool(result.success) or (not limited and len(result.history) <= estimator.max_iter)

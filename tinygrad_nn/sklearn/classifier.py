@@ -8,13 +8,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import column_or_1d
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from tinygrad_nn.nn.outputs import chosen, probabilities
 from tinygrad_nn.ops import losses
 from tinygrad_nn.sklearn.estimator import MLP
 from tinygrad_nn.sklearn.losses import Loss, activation_of, for_each_output, named
+from tinygrad_nn.sklearn.solvers import goes_by_epochs
 
 __all__ = ["MLPClassifier"]
 
@@ -29,8 +31,8 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     loss : "auto" is cross-entropy: of one logit for two classes, or for each label where rows have several, and of one
         logit for each class else.  Or the name of a loss, or a function ``(prediction, target) -> scalar tensor``;
         one that takes no logits gets probabilities and one-hot columns (classes, N).
-    solver : the name of a `tn.optim` class ("adam", "sgd", "rmsprop", ...), or of a method of `tn.optim.minimize`, which
-        sees all rows at once ("lbfgs", "CG", "Newton-CG", "trust-ncg", ...).
+    solver : the name of a `tn.optim` class ("adam", "sgd", "rmsprop", ...), or of a method of `tn.optim.minimize`,
+        which sees all rows at once ("lbfgs", "CG", "Newton-CG", "trust-ncg", ...).
     optimizer : in place of `solver`, a function of the parameters that makes an optimiser, or its name.
     alpha : adds ½ alpha ‖W‖²/n to the cost of a batch of n rows; biases are left alone.
     dropout : the share of the units of each hidden layer that is left out at random in training.
@@ -52,8 +54,8 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
     beta_1, beta_2, epsilon : of "adam".
     class_weight : weight of each class in the cost, as a dict, or "balanced".
 
-    Attributes, after `fit`
-    -----------------------
+    Attributes
+    ----------
     model_ : the `tn.nn.Sequential`, which takes columns.  `optimizer_` is what trained it.
     classes_ : the classes; where rows have several labels, the numbers of these.
     coefs_, intercepts_ : weights (inputs, units) and biases (units,) of each layer: views of the network's.
@@ -124,6 +126,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         )  # fmt: skip
         self.class_weight = class_weight
 
+    @available_if(goes_by_epochs)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """One epoch on these rows, of the network there is.
 
@@ -135,12 +138,26 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         """The probability of each class (N, classes), in the order of `classes_`; of each label by itself."""
         outputs, activation = self._outputs(X), activation_of(self._loss())
         P = outputs if activation is None else activation(outputs)
-        return P.T if self._multilabel else probabilities(P, "probabilities").T
+        return P.T if self._multilabel or len(self.classes_) == 1 else probabilities(P, "probabilities").T
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithm of `predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
+
+    def _class_weights(self, y: np.ndarray) -> np.ndarray | None:
+        if self.class_weight is None:
+            return None
+        if self._multilabel or not isinstance(self.class_weight, dict):
+            return compute_sample_weight(self.class_weight, y)
+        known = self.classes_.tolist()
+        if strangers := [c for c in self.class_weight if c not in known]:
+            raise ValueError(
+                f"{type(self).__name__}: class_weight has a weight of {strangers[0]!r}, which is not one of the "
+                f"classes {known!r:.200}"
+            )
+        of_classes = np.array([self.class_weight.get(c, 1.0) for c in known])
+        return (y[:, np.newaxis] == self.classes_) @ of_classes
 
     @property
     def out_activation_(self) -> str:
@@ -155,8 +172,9 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         check_classification_targets(y)
         if type_of_target(y) == "multiclass-multioutput":
             raise ValueError(
-                f"{type(self).__name__}: y of shape {y.shape} has several classes for each row, which is not supported: "
-                "give one column, or labels of 0 and 1, as sklearn.preprocessing.MultiLabelBinarizer makes them"
+                f"{type(self).__name__}: y of shape {y.shape} has several classes for each row, which is not "
+                "supported: give one column, or labels of 0 and 1, as sklearn.preprocessing.MultiLabelBinarizer makes "
+                "them"
             )
         return y
 
@@ -169,6 +187,11 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         name, known = type(self).__name__, getattr(self, "classes_", None)
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"{name}: partial_fit sees some rows at a time, which do not say what class_weight='balanced' is: give "
+                "a dict, such as sklearn.utils.compute_class_weight finds for all rows"
+            )
         if known is None and classes is None and np.ndim(y) == 1:
             raise ValueError(
                 f"{name}: the first call of partial_fit needs classes=, all that there will be, as np.unique(y_all)"
@@ -184,8 +207,8 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
         now = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
         if (y.ndim == 2) != self._multilabel or not np.array_equal(now, self.classes_):
             raise ValueError(
-                f"{type(self).__name__}: warm_start=True goes on with the classes {self.classes_.tolist()!r:.200}, and y "
-                f"has {now.tolist()!r:.200}: give data as before, or warm_start=False"
+                f"{type(self).__name__}: warm_start=True goes on with the classes {self.classes_.tolist()!r:.200}, and "
+                f"y has {now.tolist()!r:.200}: give data as before, or warm_start=False"
             )
 
     # -- outputs

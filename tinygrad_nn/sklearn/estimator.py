@@ -9,26 +9,26 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from tinygrad_nn.errors import NonFiniteError
 from tinygrad_nn.modes import no_grad
-from tinygrad_nn.nn import Sequential
 from tinygrad_nn.operation import Op
 from tinygrad_nn.optim import Optimizer
+from tinygrad_nn.sklearn.attributes import Attributes
 from tinygrad_nn.sklearn.batch_methods import minimise
 from tinygrad_nn.sklearn.descent import Descent
 from tinygrad_nn.sklearn.losses import Loss, regularised, weighted
-from tinygrad_nn.sklearn.network import build_network, dense_layers
+from tinygrad_nn.sklearn.network import build_network, refuse_single_rows
 from tinygrad_nn.sklearn.packing import packed, unpacked
 from tinygrad_nn.sklearn.rows import by_row, columns, in_pieces
+from tinygrad_nn.sklearn.setting_aside import set_aside
 from tinygrad_nn.sklearn.settings import check_settings
 from tinygrad_nn.sklearn.solvers import batch_method, make_optimizer, slowed, solver_settings
-from tinygrad_nn.sklearn.stopping import Stopping
-from tinygrad_nn.training import History
+from tinygrad_nn.sklearn.stopping import Stopping, still_learning
 from tinygrad_nn.training.callbacks import progress_bar
 from tinygrad_nn.training.pairs import refuse_cost, refuse_pair
 
@@ -37,15 +37,14 @@ __all__ = ["MLP"]
 _X: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": [np.float64, np.float32]}
 
 
-class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class MLP(Attributes, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """What the two estimators share; their settings are those of `MLPClassifier`."""
 
-    model_: Sequential
     optimizer_: Optimizer | None
-    loss_curve_: list[float]
-    validation_scores_: list[float] | None
     n_iter_: int
     t_: int
+    _descent: tuple[Any, Descent] | None  # and for which loss it is
+    _made_with: tuple  # settings of the optimiser
 
     def __init__(
         self,
@@ -113,18 +112,20 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         """
         check_settings(self)
         fresh = not (self.warm_start and hasattr(self, "model_"))
-        X, y, weight = self._checked(X, y, sample_weight, fresh=True)
+        X, y = self._validated(X, y, fresh=True)
         if fresh:
             self._learn_targets(y)
+        else:
+            self._refuse_other_targets(y)
+        X, y, weight = self._weighed(X, y, sample_weight)
+        if fresh:
             self._start(X, y)
         else:
-            self._refuse_other_network(X, y)
+            self._refuse_other_network(X, y, "warm_start=True", "warm_start=False")
+        self.n_iter_ = 0
         rows, held_out = np.arange(X.shape[0]), None
         if self.early_stopping:
-            rows, held_out = train_test_split(
-                rows, test_size=self.validation_fraction, random_state=self._random,
-                stratify=y if isinstance(self, ClassifierMixin) and y.ndim == 1 else None,
-            )  # fmt: skip
+            rows, held_out = set_aside(self, y, self._random)
             self.validation_scores_ = self.validation_scores_ or []
         of = partial(self._part, X, y, weight)
         stopping, by_itself = Stopping(self.tol, self.n_iter_no_change), batch_method(self) is not None
@@ -147,21 +148,25 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         self.best_loss_ = None if self.early_stopping else min(self.loss_curve_, default=None)
         self.best_validation_score_ = max(self.validation_scores_) if self.validation_scores_ else None
         if self.tol is not None and not over:
-            warnings.warn(f"still learning after max_iter={self.max_iter} epochs", ConvergenceWarning, stacklevel=2)
+            warnings.warn(still_learning(self), ConvergenceWarning, stacklevel=2)
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         check_settings(self)
-        if batch_method(self) is not None:
-            raise AttributeError(
-                f"{type(self).__name__}: partial_fit goes on by epochs, and solver={self.solver!r} sees all rows at "
-                "once: take solver='adam', or another optimiser"
+        if self.early_stopping:
+            raise ValueError(
+                f"{type(self).__name__}: partial_fit does not support early_stopping=True, as it sees some rows at a "
+                "time: take early_stopping=False, or fit"
             )
         fresh = not hasattr(self, "model_")
-        X, y, weight = self._checked(X, y, sample_weight, fresh)
+        X, y = self._validated(X, y, fresh)
         if fresh:
             self._learn_targets(y, classes)
+        X, y, weight = self._weighed(X, y, sample_weight)
+        if fresh:
             self._start(X, y)
+        else:
+            self._refuse_other_network(X, y, "partial_fit", "make a new estimator")
 
         def goes_on(loss: float) -> bool:
             self._append(loss)
@@ -172,15 +177,18 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
 
     # -- rows, targets, weights
 
-    def _checked(self, X: Any, y: Any, sample_weight: Any, fresh: bool) -> tuple[Any, Any, Any]:
-        """Rows, targets and weights as arrays, without rows of weight 0."""
+    def _validated(self, X: Any, y: Any, fresh: bool) -> tuple[Any, Any]:
+        """Rows and targets as arrays."""
         X, y = validate_data(self, X, y, multi_output=True, reset=fresh, **_X, **self._validation)
-        y = self._checked_targets(y.toarray() if sparse.issparse(y) else y)
-        X, class_weight, weight = by_row(X), getattr(self, "class_weight", None), None
-        if sample_weight is not None or class_weight is not None:
+        return by_row(X), self._checked_targets(y.toarray() if sparse.issparse(y) else y)
+
+    def _weighed(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """Rows, targets and weights, without rows of weight 0."""
+        of_classes, weight = self._class_weights(y), None
+        if sample_weight is not None or of_classes is not None:
             weight = _check_sample_weight(sample_weight, X)
-            if class_weight is not None:
-                weight = weight * compute_sample_weight(class_weight, y)
+            if of_classes is not None:
+                weight = weight * of_classes
             if (weight < 0).any():
                 raise ValueError(f"sample_weight[{np.argmax(weight < 0)}] is {weight.min()}, expected at least 0")
             if not weight.any():
@@ -192,40 +200,43 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     def _part(X: Any, y: Any, weight: Any, index: Any) -> tuple[Any, Any, Any]:
         return X[index], y[index], weight if weight is None else weight[index]
 
-    def _refuse_other_network(self, X: Any, y: Any) -> None:
-        """ValueError where `warm_start` cannot go on: with other features, classes, outputs or layers."""
-        name, layers = type(self).__name__, dense_layers(self.model_)
-        have = [layers[0].in_features, *(layer.out_features for layer in layers)]
-        self._refuse_other_targets(y)
-        for what, mine, now in (
-            ("features", have[0], X.shape[1]),
-            ("hidden layers", tuple(have[1:-1]), tuple(self._hidden())),
-            ("outputs", have[-1], self._targets(y[:1], X.dtype).shape[1]),
-        ):
-            if mine != now:
+    def _design(self, X: Any, y: Any) -> dict[str, Any]:
+        """What makes the network what it is, but for the numbers in it."""
+        return {
+            "n_features_in_": X.shape[1],
+            "hidden_layer_sizes": tuple(np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int)).tolist()),
+            "n_outputs_": self._targets(y[:1], X.dtype).shape[1],
+            "activation": self.activation,
+            "batch_norm": bool(self.batch_norm),
+            "dropout": float(self.dropout),
+            "last activation": self._last_activation(),
+        }
+
+    def _refuse_other_network(self, X: Any, y: Any, caller: str, way_out: str) -> None:
+        """ValueError where data or settings are no longer those of the network there is."""
+        for what, now in self._design(X, y).items():
+            if self._designed[what] != now:
                 raise ValueError(
-                    f"{name}: warm_start=True goes on with a network of {mine} {what}, and now there are {now}: give "
-                    "data and settings as before, or warm_start=False"
+                    f"{type(self).__name__}: {caller} goes on with the network there is, of {what}="
+                    f"{self._designed[what]!r}, and now it is {now!r}: give data and settings as before, or {way_out}"
                 )
 
     # -- training
 
-    def _hidden(self) -> list[int]:
-        return [int(n) for n in np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int))]
-
     def _start(self, X: Any, y: np.ndarray) -> None:
         """A new network and a new optimiser."""
-        random = check_random_state(self.random_state)
-        sizes = [X.shape[1], *self._hidden(), self._targets(y[:1], X.dtype).shape[1]]
+        random, design = check_random_state(self.random_state), self._design(X, y)
+        sizes = design["n_features_in_"], *design["hidden_layer_sizes"], design["n_outputs_"]
         self.model_ = build_network(
-            sizes, self.activation, self._last_activation(), self.dropout, self.batch_norm, random, X.dtype
+            sizes, self.activation, design["last activation"], self.dropout, self.batch_norm, random, X.dtype
         )
+        self._designed = design
         self.optimizer_, self._descent, self._random = None, None, random
         self.loss_curve_, self.validation_scores_, self.n_iter_, self.t_ = [], None, 0, 0
 
     def _append(self, loss: float) -> None:
         self.loss_curve_.append(loss)
-        self.loss_, self.n_iter_ = loss, len(self.loss_curve_)
+        self.loss_, self.n_iter_ = loss, self.n_iter_ + 1
 
     def _train(self, X: Any, y: Any, weight: Any, epochs: int, goes_on: Callable[[float], bool]) -> bool:
         """Epochs on these rows, until `goes_on` says no; returns whether it did, or the solver itself was done."""
@@ -237,13 +248,18 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
             Y = np.column_stack([Y, weight / weight.mean()]).astype(X.dtype)
         if alpha:
             loss = regularised(loss, self.model_, alpha)
-        method = batch_method(self)
+        method, n = batch_method(self), X.shape[0]
+        size = n if method is not None else min(200 if self.batch_size == "auto" else self.batch_size, n)
+        refuse_single_rows(self, n, size)
         self.model_.train()
         try:
             if method is not None:
                 return minimise(self, method, loss, columns(X), Y.T, goes_on)
             descent = self._descent_on(loss, of, (of, self.alpha) if weight is None else None)
-            return self._descend(descent, X, Y, epochs, goes_on)
+            return self._descend(descent, X, Y, size, epochs, goes_on)
+        except NonFiniteError:
+            self.optimizer_, self._descent = None, None  # whose state is not finite either
+            raise
         except KeyboardInterrupt:
             warnings.warn(f"{type(self).__name__}: training was interrupted", stacklevel=3)
             return True
@@ -261,9 +277,11 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
             self._descent = key, Descent(type(self).__name__, self.model_, loss, self.optimizer_, of)
         return self._descent[1]
 
-    def _descend(self, descent: Descent, X: Any, Y: Any, epochs: int, goes_on: Callable[[float], bool]) -> bool:
+    def _descend(
+        self, descent: Descent, X: Any, Y: Any, size: int, epochs: int, goes_on: Callable[[float], bool]
+    ) -> bool:
         n = X.shape[0]
-        batches = descent.plan(n, min(200 if self.batch_size == "auto" else self.batch_size, n), epochs)
+        batches = descent.plan(n, size, epochs)
         with progress_bar(bool(self.verbose), batches, epochs) as ticks:
             order = np.arange(n) if self.shuffle else None
             for _ in range(epochs):
@@ -302,40 +320,6 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         with no_grad(), self.model_.evaluating():
             return in_pieces(lambda batch: self.model_(batch).numpy(), X)
 
-    # -- what there is to see afterwards
-
-    @property
-    def coefs_(self) -> list[np.ndarray]:
-        """The weights of each layer (inputs, units), as in scikit-learn: views of the network's, W.T."""
-        return [layer.W.value.T for layer in self._layers("coefs_")]
-
-    @property
-    def intercepts_(self) -> list[np.ndarray]:
-        """The biases of each layer (units,): views of the network's."""
-        return [layer.b.value[:, 0] for layer in self._layers("intercepts_")]  # type: ignore[union-attr]
-
-    @property
-    def n_layers_(self) -> int:
-        """The number of layers, that of the inputs included."""
-        return len(self._layers("n_layers_")) + 1
-
-    @property
-    def n_outputs_(self) -> int:
-        """The number of outputs of the network."""
-        return self._layers("n_outputs_")[-1].out_features
-
-    @property
-    def history_(self) -> History:
-        """The curves as `plot.history` takes them; with `early_stopping`, the scores, too."""
-        self._layers("history_")
-        scores = {f"validation_{self._scores}": list(self.validation_scores_)} if self.validation_scores_ else {}
-        return History(loss=list(self.loss_curve_), metrics=scores, monitor=next(iter(scores), "loss"))
-
-    def _layers(self, name: str) -> list[Any]:
-        if "model_" not in vars(self):
-            raise AttributeError(f"{type(self).__name__} has no {name} before fit")
-        return dense_layers(self.model_)
-
     # -- files and copies
 
     def __getstate__(self) -> dict[str, Any]:
@@ -355,7 +339,6 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     # -- what the two do differently
 
     _validation: ClassVar[dict[str, Any]] = {}
-    _scores: ClassVar[str] = ""  # what a score is called
 
     def _loss(self) -> Loss:
         """The loss, as a function."""
@@ -367,6 +350,10 @@ class MLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
 
     def _learn_targets(self, y: np.ndarray, classes: Any = None) -> None:
         raise NotImplementedError
+
+    def _class_weights(self, y: np.ndarray) -> np.ndarray | None:
+        """What the class of each row says of its weight."""
+        return None
 
     def _refuse_other_targets(self, y: np.ndarray) -> None:
         """ValueError for targets of another kind than before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -9,13 +10,13 @@ import numpy as np
 
 from tinygrad_nn.nn import Activation, BatchNorm, Dense, Dropout, Sequential
 
-__all__ = ["build_network", "dense_layers"]
+__all__ = ["build_network", "dense_layers", "refuse_single_rows"]
 
 _NAMES: dict[Any, Any] = {"logistic": "sigmoid"}  # scikit-learn's name
 
 
 def build_network(
-    sizes: list[int],
+    sizes: Sequence[int],
     activation: Any,
     last: str | None,
     dropout: float,
@@ -25,9 +26,9 @@ def build_network(
 ) -> Sequential:
     """Dense layers of these sizes, with `activation` between them and `last` at the end.
 
-    W and b are those that scikit-learn draws of the same RandomState: uniform within ±√(6/(fan_in + fan_out)), or √2 for
-    6 before a sigmoid.  He's range, which is wider, is right for deep networks; a wide layer on few features fits noise
-    with it.
+    W and b are those that scikit-learn draws of the same RandomState: uniform within ±√(6/(fan_in + fan_out)), or
+    ±√(2/...) for its "logistic".  He's range, which is wider, is right for deep networks; a wide layer on few features
+    fits noise with it.
     """
     six = 2 if activation == "logistic" else 6
     rng = np.random.default_rng(random.randint(2**31)) if dropout else None
@@ -38,7 +39,7 @@ def build_network(
         layer = Dense(n, m, None if apart else activation if hidden else last, init="zeros", dtype=dtype)
         limit = np.sqrt(six / (n + m))
         layer.W.value[...] = random.uniform(-limit, limit, (n, m)).T
-        layer.b.value[...] = random.uniform(-limit, limit, (m, 1))
+        layer.b.value[...] = random.uniform(-limit, limit, (m, 1))  # type: ignore[union-attr]
         layers.append(layer)
         if apart:
             layers += [BatchNorm(m, dtype=dtype), Activation(activation)]
@@ -50,3 +51,13 @@ def build_network(
 def dense_layers(model: Sequential) -> list[Dense]:
     """The layers with weights."""
     return [layer for layer in model if isinstance(layer, Dense)]
+
+
+def refuse_single_rows(estimator: Any, n: int, size: int) -> None:
+    """ValueError for batches of one row, which have no variance that batch norm could divide by."""
+    if min(n, size) == 1 and any(isinstance(layer, BatchNorm) for layer in estimator.model_):
+        given = "X has 1 sample" if n == 1 else "batch_size=1"
+        raise ValueError(
+            f"{type(estimator).__name__}: batch_norm=True needs batches of 2 rows or more, for their variance, and "
+            f"{given}: give more, or take batch_norm=False"
+        )

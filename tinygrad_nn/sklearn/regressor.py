@@ -8,9 +8,11 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
 
 from tinygrad_nn.sklearn.estimator import MLP
 from tinygrad_nn.sklearn.losses import Loss, named
+from tinygrad_nn.sklearn.solvers import goes_by_epochs
 
 __all__ = ["MLPRegressor"]
 
@@ -18,8 +20,9 @@ __all__ = ["MLPRegressor"]
 class MLPRegressor(RegressorMixin, MultiOutputMixin, MLP):  # type: ignore[misc]
     """A network that predicts numbers, one (N,) or several (N, d) for each row, as an estimator of scikit-learn.
 
-    Parameters and attributes are those of `MLPClassifier`, without `class_weight` and classes; `loss` ("mse", "l1_loss",
-    "huber_loss", or a function) is of predictions and targets (d, N), and scores are R².  "squared_error" is "mse".
+    Parameters and attributes are those of `MLPClassifier`, without `class_weight` and classes; `loss` ("mse",
+    "l1_loss", "huber_loss", or a function) is of predictions and targets (d, N), and scores are R².  "squared_error",
+    as scikit-learn calls it, is "mse".
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> X = np.linspace(-3, 3, 100)[:, np.newaxis]
@@ -31,6 +34,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, MLP):  # type: ignore[misc]
     _validation: ClassVar[dict[str, Any]] = {"y_numeric": True}
     _scores: ClassVar[str] = "r2"
 
+    @available_if(goes_by_epochs)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """One epoch on these rows, of the network there is."""
         return self._partial_fit(X, y, sample_weight)

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from tinygrad_nn import optim
+from tinygrad_nn.nn.dense import find_activation
 from tinygrad_nn.sklearn.losses import named
 from tinygrad_nn.sklearn.solvers import BATCH_METHODS, OPTIMIZERS, batch_method
 from tinygrad_nn.training.settings import Setting, choice, function_or_name, number, switch, whole
@@ -26,6 +27,12 @@ def _sizes(caller: str, name: str, value: Any) -> None:
             f"{caller}: {name}={value!r:.60}, expected the units of each hidden layer, as (100,) or (64, 32): ints of "
             "at least 1"
         ) from None
+
+
+def _activation(caller: str, name: str, value: Any) -> None:
+    """The name of an activation, or a function."""
+    function_or_name(caller, name, value)
+    find_activation("sigmoid" if isinstance(value, str) and value == "logistic" else value, caller)
 
 
 def _loss(caller: str, name: str, value: Any) -> None:
@@ -47,8 +54,8 @@ def _solver(caller: str, name: str, value: Any) -> None:
     """The name of an optimiser, or of a method that sees all rows at once."""
     if not isinstance(value, str):
         raise TypeError(
-            f"{caller}: {name}={value!r:.60}, expected the name of a solver, such as 'adam' or 'lbfgs'; optimizer= takes "
-            "a function that makes one"
+            f"{caller}: {name}={value!r:.60}, expected the name of a solver, such as 'adam' or 'lbfgs'; optimizer= "
+            "takes a function that makes one"
         )
     if value.lower() not in {**OPTIMIZERS, **BATCH_METHODS}:
         raise ValueError(
@@ -79,7 +86,7 @@ def _class_weight(caller: str, name: str, value: Any) -> None:
 
 
 SETTINGS: dict[str, Setting] = {
-    "hidden_layer_sizes": _sizes, "activation": function_or_name, "loss": _loss, "solver": _solver,
+    "hidden_layer_sizes": _sizes, "activation": _activation, "loss": _loss, "solver": _solver,
     "optimizer": _optimizer, "alpha": number(least=0), "dropout": number(least=0, below=1), "batch_norm": switch(),
     "batch_size": whole(1, "auto"), "learning_rate": choice("constant", "invscaling", "adaptive"),
     "learning_rate_init": number(above=0), "power_t": number(least=0), "max_iter": whole(), "shuffle": switch(),

@@ -7,7 +7,15 @@ from typing import Any
 from tinygrad_nn import optim
 from tinygrad_nn.optim.batch import METHODS
 
-__all__ = ["BATCH_METHODS", "OPTIMIZERS", "batch_method", "make_optimizer", "slowed", "solver_settings"]
+__all__ = [
+    "BATCH_METHODS",
+    "OPTIMIZERS",
+    "batch_method",
+    "goes_by_epochs",
+    "make_optimizer",
+    "slowed",
+    "solver_settings",
+]
 
 _KINDS = {name.lower(): getattr(optim, name) for name in optim.__all__}
 OPTIMIZERS = {
@@ -22,6 +30,16 @@ _SMALLEST = 1e-6  # the learning rate at which "adaptive" ends
 def batch_method(estimator: Any) -> str | None:
     """The method of `tn.optim.minimize` that `solver` names; None if it is an optimiser."""
     return None if estimator.optimizer is not None else BATCH_METHODS.get(estimator.solver.lower())
+
+
+def goes_by_epochs(estimator: Any) -> bool:
+    """True; AttributeError where `solver` sees all rows at once, so that there is no `partial_fit`."""
+    if isinstance(estimator.solver, str) and batch_method(estimator) is not None:
+        raise AttributeError(
+            f"{type(estimator).__name__}: partial_fit goes on by epochs, and solver={estimator.solver!r} sees all rows "
+            "at once: take solver='adam', or another optimiser"
+        )
+    return True
 
 
 def solver_settings(estimator: Any) -> tuple:

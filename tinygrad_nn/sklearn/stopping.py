@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["Stopping"]
+from tinygrad_nn.sklearn.solvers import batch_method
+
+__all__ = ["Stopping", "still_learning"]
 
 
 class Stopping:
@@ -46,3 +48,17 @@ class Stopping:
         """Give the model the best state that was kept."""
         if self.state is not None:
             model.load_state_dict(self.state)
+
+
+def still_learning(estimator: Any) -> str:
+    """What the warning says of an estimator that has not stopped by itself."""
+    name, unit = type(estimator).__name__, "epochs"
+    limit, of = "max_iter", estimator.max_iter
+    if batch_method(estimator) is not None:
+        unit = "iterations"
+        if estimator.n_iter_ < estimator.max_iter:
+            limit, of, unit = "max_fun", estimator.max_fun, "evaluations of the loss"
+    return (
+        f"{name}: still learning after {limit}={of} {unit}: raise {limit}, or let it learn faster, as by "
+        "sklearn.preprocessing.StandardScaler before it; tol=None asks for so many, without a warning"
+    )

@@ -19,17 +19,63 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from tinygrad_nn.sklearn import MLPClassifier, MLPRegressor
 
 QUICK = {"learning_rate_init": 0.02, "max_iter": 40}
+SMALL = {"hidden_layer_sizes": (20,), **QUICK}
+OTHERS = [  # which settings, and why the checks named there do not hold for them
+    ({"solver": "lbfgs"}, {}),
+    ({"solver": "sgd", "learning_rate_init": 0.005}, {}),
+    ({"optimizer": "rmsprop", "activation": "tanh"}, {}),
+    (
+        {"batch_norm": True},
+        dict.fromkeys(
+            ["check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"],
+            "means and variances of a batch are those of its rows, whatever they weigh",
+        ),
+    ),
+    (
+        {"dropout": 0.2},
+        dict.fromkeys(
+            ["check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"],
+            "each row of two alike has a mask of its own",
+        ),
+    ),
+    (
+        {"early_stopping": True, "validation_fraction": 0.3},
+        {
+            **dict.fromkeys(
+                [
+                    "check_fit_score_takes_y",
+                    "check_n_features_in_after_fitting",
+                    "check_estimators_partial_fit_n_features",
+                ],
+                "partial_fit does not support early_stopping=True, in scikit-learn neither",
+            ),
+            **dict.fromkeys(
+                ["check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"],
+                "other rows are set aside",
+            ),
+        },
+    ),
+]
 
 
 @parametrize_with_checks([MLPClassifier(**QUICK), MLPRegressor(**QUICK)])
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.nightly
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize(("settings", "expected"), OTHERS, ids=[next(iter(s)) for s, _ in OTHERS])
+def test_scikit_learns_own_checks_with_other_settings(kind, settings, expected):
+    results = check_estimator(kind(**{**SMALL, **settings}), expected_failed_checks=expected, on_skip=None)
+    assert {each["check_name"] for each in results if each["status"] == "xfail"} == set(expected)
 
 
 @pytest.fixture(scope="module")

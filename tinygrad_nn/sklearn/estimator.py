@@ -206,7 +206,7 @@ class MLP(Attributes, BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
             "n_features_in_": X.shape[1],
             "hidden_layer_sizes": tuple(np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int)).tolist()),
             "n_outputs_": self._targets(y[:1], X.dtype).shape[1],
-            "activation": self.activation,
+            "activation": self.activation.name if isinstance(self.activation, Op) else self.activation,
             "batch_norm": bool(self.batch_norm),
             "dropout": float(self.dropout),
             "last activation": self._last_activation(),

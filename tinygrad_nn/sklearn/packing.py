@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.nn import Dropout, Sequential, build
+from tinygrad_nn.operation import Op
 from tinygrad_nn.sklearn.solvers import make_optimizer
 
 __all__ = ["packed", "unpacked"]
 
 
 def packed(state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of an estimator, with network, optimiser and generator as plain values."""
+    """The attributes of an estimator, with network, optimiser and generator as plain values, operations as names."""
+    state = {name: value.name if isinstance(value, Op) else value for name, value in state.items()}
     if "model_" not in state:
         return state
-    state = {**state, "_descent": None}
+    state["_descent"] = None
     model, optimizer = state["model_"], state["optimizer_"]
     state["_random"] = state["_random"].get_state(legacy=False)
     state["_masks"] = [layer.rng.bit_generator.state for layer in _dropout(model)[:1]]  # they share it

@@ -21,8 +21,9 @@ def set_aside(estimator: Any, y: np.ndarray, random: np.random.RandomState) -> t
     aside = math.ceil(fraction * n)
     if aside < 2 or aside >= n:
         raise ValueError(
-            f"{type(estimator).__name__}: early_stopping=True sets validation_fraction={fraction:g} of {n} rows aside, "
-            f"which are {aside}: it needs 2 or more, and others to learn from; give more rows, or another fraction"
+            f"{type(estimator).__name__}: early_stopping=True sets aside validation_fraction={fraction:g} of "
+            f"{n} sample{'s'[: n - 1]}, which is {aside}: it needs 2 or more, and others to learn from; give more rows, "
+            "or another fraction"
         )
     strata = None
     if is_classifier(estimator) and y.ndim == 1:

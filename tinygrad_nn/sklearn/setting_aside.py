@@ -22,7 +22,7 @@ def set_aside(estimator: Any, y: np.ndarray, random: np.random.RandomState) -> t
     if aside < 2 or aside >= n:
         raise ValueError(
             f"{type(estimator).__name__}: early_stopping=True sets aside validation_fraction={fraction:g} of "
-            f"{n} sample{'s'[: n - 1]}, which is {aside}: it needs 2 or more, and others to learn from; give more rows, "
+            f"{n} sample{'s'[: n - 1]}, which is {aside}: it needs 2 or more, and others to learn from: give more rows "
             "or another fraction"
         )
     strata = None

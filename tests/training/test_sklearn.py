@@ -27,7 +27,7 @@ QUICK = {"learning_rate_init": 0.02, "max_iter": 40}
 SMALL = {"hidden_layer_sizes": (20,), **QUICK}
 OTHERS = [  # which settings, and why the checks named there do not hold for them
     ({"solver": "lbfgs"}, {}),
-    ({"solver": "sgd", "learning_rate_init": 0.005}, {}),
+    ({"solver": "sgd", "learning_rate_init": 0.002, "max_iter": 300}, {}),
     ({"optimizer": "rmsprop", "activation": "tanh"}, {}),
     (
         {"batch_norm": True},
@@ -58,6 +58,7 @@ OTHERS = [  # which settings, and why the checks named there do not hold for the
                 ["check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data"],
                 "other rows are set aside",
             ),
+            "check_class_weight_classifiers": "what does best on the rows set aside is right about light classes, too",
         },
     ),
 ]
@@ -75,7 +76,8 @@ def test_scikit_learns_own_checks(estimator, check):
 @pytest.mark.parametrize(("settings", "expected"), OTHERS, ids=[next(iter(s)) for s, _ in OTHERS])
 def test_scikit_learns_own_checks_with_other_settings(kind, settings, expected):
     results = check_estimator(kind(**{**SMALL, **settings}), expected_failed_checks=expected, on_skip=None)
-    assert {each["check_name"] for each in results if each["status"] == "xfail"} == set(expected)
+    ran = {each["check_name"] for each in results}
+    assert {each["check_name"] for each in results if each["status"] == "xfail"} == ran & set(expected)
 
 
 @pytest.fixture(scope="module")

@@ -148,6 +148,18 @@ def test_a_pipeline_from_raw_rows(table, output):
     assert np.array_equal(model.predict(frame), model.classes_[model.predict_proba(frame).argmax(axis=1)])
 
 
+def test_a_confusion_matrix_of_raw_rows(table):
+    plot = pytest.importorskip("tinygrad_nn.plot", exc_type=ImportError)
+    frame, answer = table
+    model = prepared(classifier(max_iter=30)).fit(frame, answer)
+    rows = model[:-1].transform(frame)
+    right = f"{(model.predict(frame) == answer).sum()} of 300 right"
+    for given in ((model, frame), (model[-1], rows), (model[-1], np.ascontiguousarray(rows.T))):
+        ax = plot.confusion_matrix(*given, answer)
+        assert ax.get_title().startswith(right)
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == ["no", "yes"]
+
+
 @pytest.mark.nightly  # processes take 10 s to start
 def test_a_search_in_a_pipeline_in_two_processes(table):
     frame, answer = table
@@ -297,9 +309,18 @@ def test_data_that_a_warm_start_does_not_know(raised):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"max_iter": 1}, "MLPClassifier: still learning after max_iter=1 epochs: raise max_iter, or let it learn"),
-        ({"max_iter": 2, "solver": "lbfgs"}, "still learning after max_iter=2 iterations: raise max_iter"),
-        ({"max_iter": 99, "max_fun": 5, "solver": "lbfgs"}, "after max_fun=5 evaluations of the loss: raise max_fun"),
+        (
+            {"max_iter": 1},
+            "MLPClassifier: still learning after max_iter=1 epochs: raise max_iter or learning_rate_init, or standardise X, as",
+        ),
+        (
+            {"max_iter": 2, "solver": "lbfgs"},
+            "still learning after max_iter=2 iterations: raise max_iter, or standardise X",
+        ),
+        (
+            {"max_iter": 99, "max_fun": 5, "solver": "lbfgs"},
+            "after max_fun=5 evaluations of the loss: raise max_fun, or",
+        ),
     ],
     ids=str,
 )

@@ -52,13 +52,12 @@ class Stopping:
 
 def still_learning(estimator: Any) -> str:
     """What the warning says of an estimator that has not stopped by itself."""
-    name, unit = type(estimator).__name__, "epochs"
-    limit, of = "max_iter", estimator.max_iter
+    limit, of, unit, or_rate = "max_iter", estimator.max_iter, "epochs", " or learning_rate_init"
     if batch_method(estimator) is not None:
-        unit = "iterations"
+        unit, or_rate = "iterations", ""
         if estimator.n_iter_ < estimator.max_iter:
             limit, of, unit = "max_fun", estimator.max_fun, "evaluations of the loss"
     return (
-        f"{name}: still learning after {limit}={of} {unit}: raise {limit}, or let it learn faster, as by "
-        "sklearn.preprocessing.StandardScaler before it; tol=None asks for so many, without a warning"
+        f"{type(estimator).__name__}: still learning after {limit}={of} {unit}: raise {limit}{or_rate}, or standardise X, "
+        "as sklearn.preprocessing.StandardScaler does; tol=None asks for so many, without a warning"
     )

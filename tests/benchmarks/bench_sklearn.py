@@ -30,7 +30,7 @@ class Table(NamedTuple):
     classes: bool
 
 
-# --- data sets: scikit-learn's own, and generated ones -----------------------------------------------------------------
+# --- data sets: scikit-learn's own, and generated ones ----------------------------------------------------------------
 
 
 def own(name: str, classes: bool = True) -> Table:
@@ -115,7 +115,7 @@ def fitted(rival: str, table: Table, rows, seed: int):
         return estimator(rival, table.classes, seed).fit(table.X[rows], table.y[rows])
 
 
-# --- accuracy ----------------------------------------------------------------------------------------------------------
+# --- accuracy ---------------------------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -137,7 +137,7 @@ def behind(name: str) -> float:
     return float(difference.mean() - 2 * difference.std(ddof=1) / np.sqrt(len(difference)))
 
 
-# --- time --------------------------------------------------------------------------------------------------------------
+# --- time -------------------------------------------------------------------------------------------------------------
 
 
 def start(rival: str, name: str) -> Step:

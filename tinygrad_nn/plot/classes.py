@@ -118,7 +118,7 @@ def _guessed(predicted: Any, X: list[Any], n: int) -> tuple[np.ndarray, int, np.
 
 
 def _rows(X: Any, n: int) -> Any:
-    """Examples as an estimator takes them: a table with names as it is, rows that are as many as the actual classes, too.
+    """Examples as an estimator takes them: a table with names as it is, as many rows as actual classes, too.
 
     Anything else are columns, as everywhere in this package.
     """

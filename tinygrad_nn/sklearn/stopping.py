@@ -58,6 +58,6 @@ def still_learning(estimator: Any) -> str:
         if estimator.n_iter_ < estimator.max_iter:
             limit, of, unit = "max_fun", estimator.max_fun, "evaluations of the loss"
     return (
-        f"{type(estimator).__name__}: still learning after {limit}={of} {unit}: raise {limit}{or_rate}, or standardise X, "
-        "as sklearn.preprocessing.StandardScaler does; tol=None asks for so many, without a warning"
+        f"{type(estimator).__name__}: still learning after {limit}={of} {unit}: raise {limit}{or_rate}, or standardise "
+        "X, as sklearn.preprocessing.StandardScaler does; tol=None asks for so many, without a warning"
     )

@@ -311,7 +311,7 @@ def test_data_that_a_warm_start_does_not_know(raised):
     [
         (
             {"max_iter": 1},
-            "MLPClassifier: still learning after max_iter=1 epochs: raise max_iter or learning_rate_init, or standardise",
+            "MLPClassifier: still learning after max_iter=1 epochs: raise max_iter or learning_rate_init, or",
         ),
         (
             {"max_iter": 2, "solver": "lbfgs"},

@@ -351,3 +351,12 @@ def test_training_that_leaves_the_finite_numbers(raised):
     assert "scale X and y, as by sklearn.preprocessing.StandardScaler" in said
     assert all(np.array_equal(a, b) for a, b in zip(before, model.coefs_, strict=True))
     assert np.isfinite(model.partial_fit(X, y).loss_)  # with an optimiser that has not seen it
+
+
+def test_settings_as_a_search_gives_them():
+    settings = {
+        "hidden_layer_sizes": np.array([5, 4]), "activation": np.str_("tanh"), "solver": np.str_("sgd"),
+        "alpha": np.float32(0.1), "batch_size": np.int64(20), "shuffle": np.bool_(True), "verbose": np.bool_(False),
+        "learning_rate_init": np.float64(0.01), "max_iter": np.int32(2),
+    }  # fmt: skip
+    assert [W.shape for W in classifier(**settings).fit(X, y).coefs_] == [(4, 5), (5, 4), (4, 3)]

@@ -73,9 +73,8 @@ def _random_state(caller: str, name: str, value: Any) -> None:
 
 def _verbose(caller: str, name: str, value: Any) -> None:
     """A switch, for which scikit-learn's users also give numbers."""
-    (switch() if isinstance(value, str) or value is None else whole(0) if not isinstance(value, bool) else switch())(
-        caller, name, value
-    )
+    count = not isinstance(value, (str, bool, np.bool_)) and value is not None
+    (whole(0) if count else switch())(caller, name, value)
 
 
 def _class_weight(caller: str, name: str, value: Any) -> None:

@@ -23,7 +23,7 @@ from tinygrad_nn.registry import give_methods
 
 __all__ = [
     "Instruction", "NotTraceable", "Numbers", "Rule", "array_from_numbers", "as_numbers", "forward_tree", "is_basic",
-    "number_text", "plain_params", "replay", "rule_tree",
+    "number_text", "plain_params", "replay", "rule_tree", "tangent_tree",
 ]  # fmt: skip
 
 
@@ -264,6 +264,19 @@ def rule_tree(op: Op, slot: int, y: Any, args: Sequence[Any], params: dict[str, 
     def rule(trace: _Trace, inputs: list[Any]) -> Any:
         g, out = Placeholder(trace, "g", np.ones_like(y)), Placeholder(trace, "y", y)
         return op.vjps[slot](g, out, *inputs, **(params or {}))
+
+    return _traced(rule, args)
+
+
+def tangent_tree(op: Op, slot: int, y: Any, args: Sequence[Any], params: dict[str, Any] | None = None) -> Rule:
+    """How the result moves when one argument moves by g, of an operation with a `jvp`; else see `rule_tree`."""
+    jvp = op.jvp
+    if jvp is None:
+        raise NotTraceable("its tangent follows from its kind")
+
+    def rule(trace: _Trace, inputs: list[Any]) -> Any:
+        t, out = Placeholder(trace, "g", np.ones_like(np.asarray(args[slot]))), Placeholder(trace, "y", np.asarray(y))
+        return jvp([t if i == slot else None for i in range(len(inputs))], out, *inputs, **(params or {}))
 
     return _traced(rule, args)
 

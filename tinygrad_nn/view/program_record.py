@@ -31,7 +31,7 @@ class ProgramNode:
 
     `args` has for each argument the id of a node, a number as text, or "" for none; `arrows` the ids of its arrows;
     `rules` the numbers of its derivative rules in the program (−1: no gradient flows); `words` these rules in words.
-    `forward` is the number of the rule that computes it, where that can be written out (else −1).  `value` and
+    `tangents` likewise say how it moves with each argument, where its kind does not.  `forward` is the number of the rule that computes it, where that can be written out (else −1).  `value` and
     `gradient` are the recorded elements, a single one if all are equal.  `slopes` are the recorded local derivatives
     between single numbers, where the program is not live.  A constant that may have been computed, as a mask, is
     `held`: it does not follow.
@@ -50,6 +50,7 @@ class ProgramNode:
     gradient: tuple[float, ...] | None = None
     tracked: bool = False
     rules: tuple[int, ...] = ()
+    tangents: tuple[int, ...] = ()
     forward: int = -1
     slopes: tuple[float, ...] = ()
     held: bool = False

@@ -22,6 +22,7 @@ from tinygrad_nn.rule_trees import (
     number_text,
     plain_params,
     rule_tree,
+    tangent_tree,
 )
 from tinygrad_nn.view.graph.computation import ComputationGraph, Constant
 from tinygrad_nn.view.graph.network import Network
@@ -158,6 +159,7 @@ class _Writer:
             "params": {} if self.finished else plain_params(node.params or {}),
             "forward": self._forward(node),
             "rules": tuple(self._rule(node, i) if i in node.slots else -1 for i in slots),
+            "tangents": self._tangents(node),
             "formula": self.graph.formula(node),
             "words": tuple(self.graph.rule(by_slot[i]) or "" if i in node.slots else "" for i in slots),
             "slopes": tuple(self._slope(node, i) for i in slots) if self.finished else (),
@@ -183,6 +185,23 @@ class _Writer:
             return 0
         op, args, params = node.op, _values(node), node.params
         return self._traced(node, slot, lambda: rule_tree(op, slot, node.value, args, params))
+
+    def _tangents(self, node: Any) -> tuple[int, ...]:
+        """The rules of forward mode, where they do not follow from the kind; without one there is no flow."""
+        op, args, params = node.op, _values(node), node.params
+        if self.finished or op.jvp is None:
+            return ()
+
+        def trace(slot: int) -> Rule | None:
+            try:
+                return tangent_tree(op, slot, node.value, args, params)
+            except NotTraceable:
+                return None
+
+        return tuple(
+            self._traced(node, ("tangent", i), lambda i=i: trace(i)) if i in node.slots else -1
+            for i in range(len(args))
+        )
 
     def _forward(self, node: Any) -> int:
         op = node.op

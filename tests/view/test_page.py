@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures_for_pages import PAGES, diamonds, founding, network, xor
+from pictures_for_pages import PAGES, arrays, diamonds, founding, network, two_inputs, xor
 
 import tinygrad_nn as tn
+from tinygrad_nn.chain import Descent
 from tinygrad_nn.notation import format_number
+from tinygrad_nn.view.graph.computation import ComputationGraph
 
 pytestmark = pytest.mark.browser
 
@@ -134,6 +136,43 @@ def test_flow_is_what_the_path_algebra_says(opened):
     assert factored[0] in page.locator("section.table").first.inner_text()
 
 
+@pytest.mark.parametrize("make", [lambda: xor()[0], two_inputs, arrays, lambda: network(6, 5, 4, 3)])
+def test_the_flow_from_all_inputs_is_conserved(opened, make):
+    J = make()
+    page = opened(tn.draw(J))
+    page.get_by_role("button", name="Flow", exact=True).click()
+    if page.get_by_label("paths from").locator("option").first.inner_text() != "all inputs":
+        assert len(tn.gradients(J, [x for x in tn.operation.recorded(J) if x.op is None and x.tracked])) == 1
+        return
+    graph = ComputationGraph(J)
+    descent = Descent(J, graph.gradient)
+    table = page.locator("section.table").first
+    assert f"= {format_number(descent.total)}" in table.inner_text()
+    for x, square in descent.by_input.items():
+        assert f"{graph.name(x)}" in table.inner_text()
+        assert f"= {format_number(square)}" in table.inner_text()
+    assert "✓ equals what reaches" in table.inner_text()
+    shown = living(page, "return [...page.graph.descent.flow.values()]")
+    assert sorted(shown) == pytest.approx(sorted(descent.flow.values()), rel=1e-9, abs=1e-12 * descent.total)
+    leaf = living(page, "return page.graph.nodes.find((n) => !page.graph.node(n).op && page.graph.node(n).tracked)")
+    living(page, "page.move(args[0], 0, 0.25)", leaf)  # it follows
+    assert living(page, "return page.graph.descent.total") != pytest.approx(descent.total, rel=1e-6)
+
+
+def test_one_input_and_all_of_them_are_told_apart(opened):
+    page = opened(tn.draw(two_inputs()))
+    page.get_by_role("button", name="Flow", exact=True).click()
+    heading = page.locator("section.table h2").first
+    assert heading.inner_text() == "‖∇e‖² = sum over 2 inputs: what a small step of gradient descent gains"
+    assert page.locator(".drawing .on-arrow").all_text_contents() == ["13.79 %", "34.48 %", "51.72 %", "48.28 %", "51.72 %"]
+    page.get_by_label("paths from").select_option(label="b")
+    assert heading.inner_text() == "de/db = sum over 2 paths"
+    page.get_by_label("paths from").select_option(label="all inputs")
+    assert heading.inner_text().startswith("‖∇e‖²")
+    page.locator(".box[data-id=n1]").click()
+    assert heading.inner_text() == "de/da = one path"
+
+
 # --- step by step ----------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +195,7 @@ def test_numbers_are_predicted_before_they_are_shown(opened):
     page.get_by_label("predict first").check()
     page.get_by_label("step forward").click()
     assert page.locator("p.step").inner_text() == "1 z fires: what does it send?"
-    assert "0.9356" not in page.locator(".drawing .on-arrow").all_inner_texts()
+    assert not any("× 1" in text for text in page.locator(".drawing .on-arrow").all_text_contents())
     page.get_by_label("to ").fill("-0.9356")
     page.get_by_role("button", name="check").click()
     assert "1 of 1 right" in page.locator("section[aria-label=steps]").inner_text()

@@ -82,11 +82,11 @@ class Snapshot:
 class Start:
     """How a page begins.
 
-    A view ("paths", "flow", "step", "neurons", "compare"), paths from a node or from one of its elements (−1: all), and
+    A view ("paths", "flow", "step", "neurons", "compare"; "" leaves it to the page), paths from a node or from one of its elements (−1: all), and
     a mistake that the backward pass makes.
     """
 
-    view: str = "paths"
+    view: str = ""
     source: str = ""
     element: int = -1
     mistake: str = ""

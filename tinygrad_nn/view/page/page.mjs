@@ -7,6 +7,7 @@ import { html, list, mark, write } from "./dom.mjs";
 import { Drawing } from "./drawing.mjs";
 import { load } from "./engine.mjs";
 import { exported } from "./exporting.mjs";
+import { flowView, isFlowing } from "./flow_view.mjs";
 import { Inputs, rangeOf } from "./inputs.mjs";
 import { Neurons } from "./neurons_view.mjs";
 import { inspected } from "./inspect.mjs";
@@ -16,7 +17,7 @@ import { pathsView, stillView } from "./paths_view.mjs";
 import { Playback, momentsOf } from "./playback.mjs";
 import { predicted, stepView } from "./step_view.mjs";
 import { Stepper } from "./stepper.mjs";
-import { Toolbar } from "./toolbar.mjs";
+import { ALL, Toolbar } from "./toolbar.mjs";
 
 const WIDE = 900; // pixels from which the panel stands beside the picture
 const MOST = 4000; // elements of an array up to which its paths are followed live
@@ -29,9 +30,11 @@ export class Page {
     this.checked = this.graph.live ? this.graph.check() : null;
     this.still = !this.graph.ruled && this.graph.nodes.some((id) => this.graph.value(id).data.length > 1);
     const inputs = this.#inputs();
-    const { view = "paths", source = "", element = -1, mistake = "" } = data.program.start ?? {};
+    const { view = "", source = "", element = -1, mistake = "" } = data.program.start ?? {};
+    const all = !source && isFlowing(this.graph);
     this.state = {
-      view,
+      view: view || (all && data.program.layers?.length ? "flow" : "paths"),
+      all, // the flow is that from all inputs together
       source: source || inputs.find(({ tracked }) => tracked)?.id || this.graph.root,
       element: element < 0 ? null : element,
       only: 0,
@@ -77,7 +80,7 @@ export class Page {
     const { data } = this;
     this.toolbar = new Toolbar(
       data,
-      this.#sources(inputs),
+      { sources: this.#sources(inputs), several: isFlowing(this.graph) },
       (change) => this.change(change),
       () => exported(this.drawing.root, this.root, data.title),
     );
@@ -150,6 +153,8 @@ export class Page {
 
   /** Take over a change of the state, and draw what follows from it. */
   change(change) {
+    if (change.source === ALL) change = { all: true, view: "flow" };
+    else if ("source" in change) change = { ...change, all: false };
     if ("source" in change && change.source !== this.state.source)
       Object.assign(this.state, { element: null, step: 0, only: 0 });
     if ("step" in change) this.state.revealed = false;
@@ -226,8 +231,8 @@ export class Page {
     this.place.hidden = Boolean(neurons);
     if (this.neurons) this.neurons.root.hidden = !neurons;
     if (!neurons) this.drawing.show(shown);
-    this.drawing.choose(state.source);
-    this.toolbar.show({ ...state, size: graph.value(state.source).data.length, levels: data.levels.length });
+    this.drawing.choose(this.flowsFromAll ? "" : state.source);
+    this.toolbar.show({ ...state, source: this.flowsFromAll ? ALL : state.source, size: graph.value(state.source).data.length, levels: data.levels.length });
     this.second.root.hidden = !shown.second;
     if (shown.second) this.second.show(shown.second);
     this.stepper.show(state, shown);
@@ -246,7 +251,12 @@ export class Page {
     if (this.still) return stillView(graph, { ...data, table: this.data.table }, state);
     if (state.view === "step") return stepView(graph, data, state);
     if (state.view === "compare") return compareView(graph, data, state, this.#recorded());
+    if (this.flowsFromAll) return flowView(graph, data);
     return pathsView(graph, data, state);
+  }
+
+  get flowsFromAll() {
+    return this.state.view === "flow" && this.state.all && isFlowing(this.graph);
   }
 
   #recorded() {

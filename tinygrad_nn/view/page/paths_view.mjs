@@ -29,7 +29,7 @@ export function stillView(graph, data, { source }) {
 }
 
 /** What every box says by itself. */
-function boxesOf(graph, data, source) {
+export function boxesOf(graph, data, source) {
   const value = (id) => graph.value(id);
   const gradient = (id) => graph.gradient(id);
   return Object.fromEntries(

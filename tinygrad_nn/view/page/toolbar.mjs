@@ -2,14 +2,17 @@
 
 import { html, set } from "./dom.mjs";
 
+export const ALL = "*"; // in the place of an input: all of them
+
 const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", neurons: "Neurons", compare: "Compare" };
 
 export class Toolbar {
-  constructor(data, sources, change, save) {
+  constructor(data, { sources, several }, change, save) {
     this.change = change;
     this.source = html(
       "select",
       { "aria-label": "paths from", onchange: (event) => change({ source: event.target.value }) },
+      ...(several ? [html("option", { value: ALL }, "all inputs")] : []),
       ...sources.map(({ id, name }) => html("option", { value: id }, name)),
     );
     this.element = html("input", {
@@ -56,7 +59,7 @@ export class Toolbar {
     this.fold.textContent = level ? "unfold" : "fold";
     for (const button of this.views) set(button, "aria-pressed", button.dataset.view === view ? "true" : "false");
     if ([...this.source.options].some((option) => option.value === source)) this.source.value = source;
-    this.of.hidden = !(size > 1);
+    this.of.hidden = !(size > 1) || source === ALL;
     set(this.element, "max", size);
     this.theme.textContent = this.#dark(theme) ? "light" : "dark";
   }

@@ -46,6 +46,14 @@ def arrays():
     return ((a * np.array([-2.0, 6.0, 1.0]) + tn.exp(a)) ** 2).sum().named("z")
 
 
+def comparison():
+    J, net, X, Y = xor()
+    before = tn.draw(J)
+    J.backward()
+    tn.optim.SGD(net.parameters(), lr=0.5).step()
+    return tn.compare(before, tn.mse(net(X), Y).named("J"))
+
+
 PAGES = {
     "founding": lambda: tn.draw(founding()),
     "diamonds": lambda: tn.draw(diamonds(5)[0]),
@@ -53,5 +61,6 @@ PAGES = {
     "xor": lambda: tn.draw(xor()[0]),
     "arrays": lambda: tn.draw(arrays()),
     "film": lambda: tn.draw(founding(), steps=True),
+    "comparison": comparison,
     "neurons": lambda: tn.draw(xor()[0], detail="neurons"),
 }

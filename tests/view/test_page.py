@@ -310,6 +310,66 @@ def test_a_nudge_runs_forward_and_is_predicted(opened):
     assert f"the actual change is {format_number(actual)}" in table
 
 
+def stepped(kind="small"):
+    """A loss before and after a step of gradient descent: a picture, and the tensor."""
+    if kind == "small":
+        w = tn.tensor(1.5, requires_grad=True, name="w")
+        parameters, loss = [w], lambda: ((tn.tanh(w * 0.7).named("a") - 1.0) ** 2).named("J")
+    else:
+        _, net, X, Y = xor()
+        parameters, loss = list(net.parameters()), lambda: tn.mse(net(X), Y).named("J")
+    before = tn.draw(loss())
+    loss().backward()
+    tn.optim.SGD(parameters, lr=0.5).step()
+    return before, loss()
+
+
+@pytest.mark.parametrize("kind", ["small", "network"])
+@pytest.mark.parametrize("as_picture", [False, True])
+def test_the_page_of_a_comparison_is_living(opened, kind, as_picture):
+    before, J = stepped(kind)
+    picture = tn.compare(before, tn.draw(J) if as_picture else J)
+    table = picture.scene.table
+    page = opened(picture)
+    assert living(page, "return [page.state.view, page.checked.ok]") == ["compare", True]
+    shown = page.locator("section.table").first.inner_text()
+    assert f"= {table.total}" in shown
+    for row in table.rows:
+        assert f"= {row.product}" in shown
+    assert table.rest[0] in shown  # −lr ‖∇J‖²
+    change = table.check.replace("the actual change is ", "")
+    assert f"the actual change is {change}" in shown
+    assert table.rest[1].rpartition(", ")[2] in shown  # how much of the prediction it is
+    old, new = (root.value.item() for root in (before.point.root, tn.draw(J).point.root))
+    root = living(page, "return page.graph.root")
+    title = page.locator(f".box[data-id={root}]")
+    assert f"{format_number(old)} → {format_number(new)}" in title.text_content()
+    for _ in range(living(page, "return page.graph.nodes.length")):
+        page.get_by_label("step back").click()
+    assert f"{format_number(old)} → " not in title.text_content()  # Δ has not got there yet
+    leaf = living(page, "return page.data.program.before[0].node")
+    living(page, "page.move(args[0], 0, 0.3)", leaf)
+    page.get_by_role("button", name="reset").click()
+    assert f"{format_number(old)} → {format_number(new)}" in title.text_content()
+
+
+def test_a_comparison_whose_first_point_is_lost_is_a_page_of_the_second(opened):
+    w = tn.tensor([1.0, 2.0], requires_grad=True, name="w")
+    first = (w * w).sum().named("J")
+    first.backward()
+    tn.optim.SGD([w], lr=0.1).step()
+    page = opened(tn.compare(first, (w * w).sum().named("J")))
+    assert living(page, "return [page.state.view, page.graph.live]") == ["paths", True]
+    assert "the old values are gone" in page.locator(".page").inner_text()
+    page = opened(tn.compare(tn.sin(w).sum().named("J"), tn.cos(w).sum().named("J")))
+    assert "Only before" in page.locator(".page").inner_text()
+
+
+def test_a_comparison_stays_one_as_json():
+    picture = tn.compare(*stepped())
+    assert tn.view.Picture.from_json(picture.json()).html() == picture.html()
+
+
 # --- what must hold --------------------------------------------------------------------------------------------------
 
 

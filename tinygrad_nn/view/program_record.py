@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygrad_nn.rule_trees import Rule
 
-__all__ = ["DenseLayer", "Operation", "Program", "ProgramNode", "Snapshot", "Start"]
+__all__ = ["DenseLayer", "Operation", "Program", "ProgramNode", "Snapshot", "Start", "Was"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,14 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Was:
+    """What a node without history was at an earlier point, with which the page compares: all its elements, or one."""
+
+    node: str
+    value: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Start:
     """How a page begins.
 
@@ -97,7 +105,7 @@ class Program:
     """A recorded graph, nodes in topological order; `reason` says why a page must not carry it out again, if so.
 
     `layers` are those of a stack of dense layers.  `snapshots` are parameters after so many epochs, or steps, as `at`
-    counts and `unit` says.
+    counts and `unit` says.  `before` is the point that a comparison begins at: what inputs were that have changed since.
     """
 
     root: str
@@ -110,3 +118,4 @@ class Program:
     snapshots: tuple[Snapshot, ...] = ()
     at: tuple[int, ...] = ()
     unit: str = ""
+    before: tuple[Was, ...] = ()

@@ -1,7 +1,7 @@
 // The flow from all inputs together: arrows as thick as what they carry of ‖∇J‖², and the table that adds it up.
 
 import { localText } from "./fields.mjs";
-import { formatNumber, percent, plural } from "./notation.mjs";
+import { percent, plural } from "./notation.mjs";
 import { boxesOf } from "./paths_view.mjs";
 
 const MOST = 8; // rows

@@ -28,10 +28,12 @@ export class Page {
     this.data = data;
     this.graph = load(data.program);
     this.checked = this.graph.live ? this.graph.check() : null;
+    this.before = this.#before();
     this.still = !this.graph.ruled && this.graph.nodes.some((id) => this.graph.value(id).data.length > 1);
     const inputs = this.#inputs();
     const { view = "", source = "", element = -1, mistake = "" } = data.program.start ?? {};
-    const all = !source && isFlowing(this.graph);
+    this.several = inputs.filter(({ tracked }) => tracked).length > 1 && isFlowing(this.graph);
+    const all = !source && this.several;
     this.state = {
       view: view || (all && data.program.layers?.length ? "flow" : "paths"),
       all, // the flow is that from all inputs together
@@ -45,12 +47,13 @@ export class Page {
       every: false,
       asked: 0,
       right: 0,
-      base: null,
+      base: null, // the point with which is compared, where that is not the recorded one
       theme: data.theme,
       inspected: "",
       level: data.level ?? 0,
     };
     this.root = html("div", { class: "page", "data-theme": data.theme, onkeydown: (event) => this.#key(event) });
+    if (this.before) Object.assign(this.state, { base: this.before, step: this.graph.nodes.length });
     this.#build(inputs);
     root.append(this.root);
     this.render();
@@ -80,7 +83,7 @@ export class Page {
     const { data } = this;
     this.toolbar = new Toolbar(
       data,
-      { sources: this.#sources(inputs), several: isFlowing(this.graph) },
+      { sources: this.#sources(inputs), several: this.several },
       (change) => this.change(change),
       () => exported(this.drawing.root, this.root, data.title),
     );
@@ -174,7 +177,7 @@ export class Page {
   reset() {
     this.fresh = true;
     this.graph.reset();
-    this.change({ base: null });
+    this.change({ base: this.before, step: this.state.view === "compare" ? this.graph.nodes.length : this.state.step });
   }
 
   /** Move the chosen input by a small step, and compare: Δ runs forward, beside what the gradient predicts. */
@@ -191,6 +194,16 @@ export class Page {
     return new Map(
       this.graph.nodes.map((id) => [id, { value: this.graph.value(id), gradient: this.graph.gradient(id) }]),
     );
+  }
+
+  /** The earlier point of a comparison: inputs that have changed since, and all that follows from them. */
+  #before() {
+    const { before = [] } = this.data.program;
+    if (!this.graph.live || !before.length) return null;
+    for (const { node, value } of before) this.graph.set(node, null, value.length > 1 ? value : value[0]);
+    const point = this.#point();
+    this.graph.reset();
+    return point;
   }
 
   #epoch(k) {

@@ -12,6 +12,9 @@ FOLDER = Path(__file__).parent.parent / "page"
 _IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w./]+)\.mjs";\n', re.M)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
 _EXPORTS = re.compile(r"export\s*\{([^}]*)\};?")  # of a vendored module, at its end
+_DOUBTFUL = re.compile(r"['`/]")  # lines in which a space may be part of a template, or of a pattern
+_QUOTED = re.compile(r'("(?:[^"\\]|\\.)*")')
+_AROUND = re.compile(r" ?(=>|[{}()=;,<>*:?&|]) ?")  # signs that need no space; + and - may, as in a - -b
 _COMMENT = re.compile(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", re.M | re.S)
 
 
@@ -77,7 +80,15 @@ def _wrapped(name: str) -> str:
 def without_comments(text: str) -> str:
     """A script without comments and indentation."""
     text = re.sub(r"(?<=[;{},]) +// [^\"'`\n]*$", "", _COMMENT.sub("", text), flags=re.M)
-    return re.sub(r"(?<=[({\[,])\n", "", re.sub(r"^[ \t]+", "", text, flags=re.M))
+    text = re.sub(r"^[ \t]+", "", text, flags=re.M)
+    text = "\n".join(line if _DOUBTFUL.search(line) else _squeezed(line) for line in text.split("\n"))
+    return re.sub(r"(?<=[({\[,])\n", "", text)
+
+
+def _squeezed(line: str) -> str:
+    """A line without the spaces outside of its texts that nothing needs."""
+    parts = _QUOTED.split(line)
+    return "".join(part if k % 2 else _AROUND.sub(r"\1", part) for k, part in enumerate(parts))
 
 
 def _import(found: re.Match[str]) -> str:

@@ -11,11 +11,13 @@ import { flowView, isFlowing } from "./flow_view.mjs";
 import { Inputs, rangeOf } from "./inputs.mjs";
 import { Neurons } from "./neurons_view.mjs";
 import { inspected } from "./inspect.mjs";
+import { Keys } from "./keys.mjs";
 import { formatNumber } from "./notation.mjs";
 import { PathTable } from "./path_table.mjs";
 import { pathsView, stillView } from "./paths_view.mjs";
 import { Playback, momentsOf } from "./playback.mjs";
 import { predicted, stepView } from "./step_view.mjs";
+import { costsOf, earlierPoint, pointOf, recordedPoint, setTo } from "./points.mjs";
 import { Stepper } from "./stepper.mjs";
 import { ALL, Toolbar } from "./toolbar.mjs";
 
@@ -28,7 +30,7 @@ export class Page {
     this.data = data;
     this.graph = load(data.program);
     this.checked = this.graph.live ? this.graph.check() : null;
-    this.before = this.#before();
+    this.before = earlierPoint(this.graph, data.program);
     this.still = !this.graph.ruled && this.graph.nodes.some((id) => this.graph.value(id).data.length > 1);
     const inputs = this.#inputs();
     const { view = "", source = "", element = -1, mistake = "" } = data.program.start ?? {};
@@ -52,10 +54,11 @@ export class Page {
       inspected: "",
       level: data.level ?? 0,
     };
-    this.root = html("div", { class: "page", "data-theme": data.theme, onkeydown: (event) => this.#key(event) });
+    this.root = html("div", { class: "page", "data-theme": data.theme, tabindex: "-1" });
     if (this.before) Object.assign(this.state, { base: this.before, step: this.graph.nodes.length });
     this.#build(inputs);
     root.append(this.root);
+    this.keys = new Keys(this, this.root.getRootNode().host?.localName === "main");
     this.render();
     this.observer = new ResizeObserver(() => this.#resized());
     this.observer.observe(this.root);
@@ -64,6 +67,7 @@ export class Page {
   /** When another page takes its place. */
   close() {
     this.observer.disconnect();
+    this.keys.close();
   }
 
   #inputs() {
@@ -84,8 +88,12 @@ export class Page {
     this.toolbar = new Toolbar(
       data,
       { sources: this.#sources(inputs), several: this.several },
-      (change) => this.change(change),
-      () => exported(this.drawing.root, this.root, data.title),
+      {
+        change: (change) => this.change(change),
+        save: () => exported(this.drawing.root, this.root, data.title),
+        lecture: () => this.keys.lecture(),
+        help: () => this.keys.help.showModal(),
+      },
     );
     this.stepper = new Stepper(
       (change) => this.change(change),
@@ -97,7 +105,7 @@ export class Page {
     );
     this.curve = new Curve();
     this.moments = this.graph.live && data.program.snapshots ? momentsOf(data.program) : null;
-    this.playback = this.moments ? new Playback(this.moments, this.#costs(), (k) => this.#epoch(k)) : null;
+    this.playback = this.moments ? new Playback(this.moments, costsOf(this.graph, this.moments), (k) => this.#epoch(k)) : null;
     this.neurons = data.program.layers?.length
       ? new Neurons(this.graph, data.program.layers, () => this.render())
       : null;
@@ -177,55 +185,24 @@ export class Page {
   reset() {
     this.fresh = true;
     this.graph.reset();
-    this.change({ base: this.before, step: this.state.view === "compare" ? this.graph.nodes.length : this.state.step });
+    const compared = this.before && this.state.view === "compare";
+    this.change({ base: this.before, ...(compared ? { step: this.graph.nodes.length } : {}) });
   }
 
   /** Move the chosen input by a small step, and compare: Δ runs forward, beside what the gradient predicts. */
   nudge() {
     const { source } = this.state;
     const id = this.graph.node(source).op ? this.#inputs().find(({ tracked }) => tracked).id : source;
-    const [i, base] = [this.state.element ?? 0, this.#point()];
+    const [i, base] = [this.state.element ?? 0, pointOf(this.graph)];
     const x = this.graph.value(id).data[i];
     this.graph.set(id, i, x + 0.01 * (Math.abs(x) || 1));
     this.change({ base, view: "compare", step: 0 });
   }
 
-  #point() {
-    return new Map(
-      this.graph.nodes.map((id) => [id, { value: this.graph.value(id), gradient: this.graph.gradient(id) }]),
-    );
-  }
-
-  /** The earlier point of a comparison: inputs that have changed since, and all that follows from them. */
-  #before() {
-    const { before = [] } = this.data.program;
-    if (!this.graph.live || !before.length) return null;
-    for (const { node, value } of before) this.graph.set(node, null, value.length > 1 ? value : value[0]);
-    const point = this.#point();
-    this.graph.reset();
-    return point;
-  }
-
   #epoch(k) {
-    this.#setTo(k);
+    setTo(this.graph, this.moments, k);
     this.fresh = true;
     this.render();
-  }
-
-  /** The parameters of a moment of the training; the last one is the recorded point itself. */
-  #setTo(k) {
-    if (k === this.moments.at.length - 1) return this.graph.reset();
-    return Object.entries(this.moments.parameters).forEach(([id, arrays]) => this.graph.set(id, null, [...arrays[k]]));
-  }
-
-  /** What the drawn loss was at each moment. */
-  #costs() {
-    const costs = this.moments.at.map((_, k) => {
-      this.#setTo(k);
-      return this.graph.value(this.graph.root).data[0];
-    });
-    this.graph.reset();
-    return costs;
   }
 
   #answer(text, answer) {
@@ -251,6 +228,7 @@ export class Page {
     this.stepper.show(state, shown);
     this.table.root.hidden = !shown.table;
     if (shown.table) this.table.show(shown.table);
+    this.rows = shown.table?.rows?.filter(({ k }) => k).length ?? 0;
     this.inputs.show((id) => graph.value(id));
     this.#showCurve();
     this.boundary?.show();
@@ -273,13 +251,8 @@ export class Page {
   }
 
   #recorded() {
-    this.first ??= this.#recordedPoint();
+    this.first ??= recordedPoint(this.data.program);
     return this.state.base ?? this.first;
-  }
-
-  #recordedPoint() {
-    const there = load(this.data.program);
-    return new Map(there.nodes.map((id) => [id, { value: there.value(id), gradient: there.gradient(id) }]));
   }
 
   #showCurve() {
@@ -338,7 +311,19 @@ export class Page {
     write(this.verdict, wrong || this.remark);
     mark(this.verdict, "bad", !ok || this.problem);
     const said = shown.caption ?? shown.table?.heading ?? "";
-    write(this.live, [said, ...(shown.notes ?? [])].join(". "));
+    const row = shown.table?.rows?.find(({ k }) => k && k === this.state.only);
+    const path = row ? `path ${row.k}: ${row.nodes}, ${row.value === undefined ? "" : formatNumber(row.value)}` : "";
+    this.announce([said, path, ...(shown.notes ?? [])].filter(Boolean).join(". "));
+  }
+
+  /** Say something to those who listen to the page. */
+  announce(text) {
+    write(this.live, text);
+  }
+
+  /** The views that this page has. */
+  get views() {
+    return this.toolbar.views.map((button) => button.dataset.view);
   }
 
   #layOut() {
@@ -363,21 +348,6 @@ export class Page {
     const node = this.graph.node(box.node);
     const follow = node.tracked && box.node !== this.graph.root && this.graph.value(box.node).data.length <= MOST;
     this.change({ inspected: box.node, ...(follow ? { source: box.node } : {}) });
-  }
-
-  #key(event) {
-    const field = event.composedPath()[0];
-    if (["INPUT", "TEXTAREA", "SELECT"].includes(field.tagName) || event.ctrlKey || event.metaKey || event.altKey)
-      return;
-    const views = { p: "paths", f: "flow", s: "step", c: "compare", ...(this.neurons ? { n: "neurons" } : {}) };
-    const steps = { ArrowRight: 1, ArrowLeft: -1 };
-    if (event.key in views) this.change({ view: views[event.key], step: 0 });
-    else if (event.key in steps && this.state.view === "step") this.stepper.by(steps[event.key]);
-    else if (event.key in steps && this.drawing.follow(event.key)) event.preventDefault();
-    else if (event.key === "l") this.toolbar.lecture();
-    else if (event.key === "r") this.reset();
-    else return;
-    event.preventDefault();
   }
 }
 

@@ -7,7 +7,7 @@ export const ALL = "*"; // in the place of an input: all of them
 const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", neurons: "Neurons", compare: "Compare" };
 
 export class Toolbar {
-  constructor(data, { sources, several }, change, save) {
+  constructor(data, { sources, several }, { change, save, lecture, help }) {
     this.change = change;
     this.source = html(
       "select",
@@ -29,18 +29,13 @@ export class Toolbar {
         html("button", { type: "button", "data-view": view, onclick: () => change({ view, step: 0 }) }, name),
       );
     this.theme = html("button", { type: "button", onclick: () => this.#theme() }, "dark");
-    const lecture = html(
-      "button",
-      { type: "button", title: "large type, full screen (key l)", onclick: () => this.lecture() },
-      "lecture",
-    );
+    const button = (text, title, onclick) => html("button", { type: "button", title, onclick }, text);
     const search = html("input", {
       type: "search",
       placeholder: "find a node",
       "aria-label": "find a node",
       onchange: (event) => this.#find(event.target.value, sources),
     });
-    const svg = html("button", { type: "button", onclick: save }, "save SVG");
     const group = (...parts) => html("div", { class: "group" }, ...parts);
     this.fold = html("button", { type: "button", onclick: () => change({ level: 1 - this.level }) }, "fold");
     this.choices = group(html("label", {}, "paths from ", this.source), this.of, ...this.views, this.fold);
@@ -49,7 +44,13 @@ export class Toolbar {
       { class: "bar", role: "toolbar", "aria-label": "views" },
       html("h1", {}, data.title),
       this.choices,
-      group(search, this.theme, lecture, svg),
+      group(
+        search,
+        this.theme,
+        button("lecture", "large type, whole screen (key l)", lecture),
+        button("save SVG", "save the present picture", save),
+        button("?", "all keys (key ?)", help),
+      ),
     );
   }
 
@@ -83,13 +84,5 @@ export class Toolbar {
   #find(text, sources) {
     const found = sources.find(({ name }) => name === text) ?? sources.find(({ name }) => name.startsWith(text));
     if (text && found) this.change({ source: found.id, inspected: found.id });
-  }
-
-  /** Large type on the whole screen, and back. */
-  lecture() {
-    const page = this.root.closest(".page");
-    const large = page.classList.toggle("lecture");
-    if (large) page.requestFullscreen?.().catch(() => {});
-    else if (page.getRootNode().fullscreenElement) document.exitFullscreen();
   }
 }

@@ -12,8 +12,11 @@ FOLDER = Path(__file__).parent.parent / "page"
 _IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w./]+)\.mjs";\n', re.M)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
 _EXPORTS = re.compile(r"export\s*\{([^}]*)\};?")  # of a vendored module, at its end
-_DOUBTFUL = re.compile(r"['`/]")  # lines in which a space may be part of a template, or of a pattern
-_QUOTED = re.compile(r'("(?:[^"\\]|\\.)*")')
+_PIECE = re.compile(  # a text, the part of a template up to its next expression, a pattern, or code up to one of these
+    r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`|(?<=[(,=!&|?:\[] )/(?:[^/\\\n]|\\.)+/|(?<=[(,=!&|?:\[])/(?:[^/\\\n]|\\.)+/|"""
+    r"[^\"'`/{}]+|[{}/]"
+)
+_IN_TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*(`|\$\{)", re.S)
 _AROUND = re.compile(r" ?(=>|[{}()=;,<>*:?&|]) ?")  # signs that need no space; + and - may, as in a - -b
 _COMMENT = re.compile(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", re.M | re.S)
 
@@ -81,14 +84,41 @@ def without_comments(text: str) -> str:
     """A script without comments and indentation."""
     text = re.sub(r"(?<=[;{},]) +// [^\"'`\n]*$", "", _COMMENT.sub("", text), flags=re.M)
     text = re.sub(r"^[ \t]+", "", text, flags=re.M)
-    text = "\n".join(line if _DOUBTFUL.search(line) else _squeezed(line) for line in text.split("\n"))
-    return re.sub(r"(?<=[({\[,])\n", "", text)
+    return re.sub(r"(?<=[({\[,])\n", "", _squeezed(text))
 
 
-def _squeezed(line: str) -> str:
-    """A line without the spaces outside of its texts that nothing needs."""
-    parts = _QUOTED.split(line)
-    return "".join(part if k % 2 else _AROUND.sub(r"\1", part) for k, part in enumerate(parts))
+def _squeezed(text: str) -> str:
+    """A script without the spaces that nothing needs: those in texts, templates and patterns stay."""
+    found, at, depths, code = [], 0, [0], ""
+    while at < len(text):
+        piece = _PIECE.match(text, at)
+        assert piece is not None, text[at : at + 40]
+        at, part = piece.end(), piece[0]
+        if part == "{":
+            depths[-1] += 1
+        elif part == "}" and depths[-1] == 0 and len(depths) > 1:  # the end of an expression in a template
+            depths.pop()
+            template = _IN_TEMPLATE.match(text, at)
+            assert template is not None
+            found += [_AROUND.sub(r"\1", code), part + template[0]]
+            at, code = template.end(), ""
+            depths += [0] * (template[1] != "`")
+            continue
+        elif part == "}":
+            depths[-1] -= 1
+        elif part == "`":
+            template = _IN_TEMPLATE.match(text, at)
+            assert template is not None
+            found += [_AROUND.sub(r"\1", code), part + template[0]]
+            at, code = template.end(), ""
+            depths += [0] * (template[1] != "`")
+            continue
+        if len(part) > 1 and part[0] in "\"'/":
+            found += [_AROUND.sub(r"\1", code), part]
+            code = ""
+        else:
+            code += part
+    return "".join([*found, _AROUND.sub(r"\1", code)])
 
 
 def _import(found: re.Match[str]) -> str:

@@ -164,7 +164,13 @@ def test_one_input_and_all_of_them_are_told_apart(opened):
     page.get_by_role("button", name="Flow", exact=True).click()
     heading = page.locator("section.table h2").first
     assert heading.inner_text() == "‖∇e‖² = sum over 2 inputs: what a small step of gradient descent gains"
-    assert page.locator(".drawing .on-arrow").all_text_contents() == ["13.79 %", "34.48 %", "51.72 %", "48.28 %", "51.72 %"]
+    assert page.locator(".drawing .on-arrow").all_text_contents() == [
+        "13.79 %",
+        "34.48 %",
+        "51.72 %",
+        "48.28 %",
+        "51.72 %",
+    ]
     page.get_by_label("paths from").select_option(label="b")
     assert heading.inner_text() == "de/db = sum over 2 paths"
     page.get_by_label("paths from").select_option(label="all inputs")
@@ -224,6 +230,72 @@ def test_all_can_be_done_by_keyboard(opened):
     for key, view in (("f", "flow"), ("c", "compare"), ("p", "paths")):
         page.keyboard.press(key)
         assert living(page, "return page.state.view") == view
+
+
+def test_lecture_mode_obeys_presenters(opened):
+    page = opened(tn.draw(founding()))
+    said, sized = page.locator("[aria-live]"), "return Number(page.root.style.zoom)"
+    page.keyboard.press("l")
+    assert living(page, sized) == 1.4
+    page.wait_for_function("document.fullscreenElement !== null")
+    turned = []
+    for _ in range(20):
+        page.keyboard.press("PageDown")
+        turned.append(living(page, "return [page.state.view, page.state.only, page.state.step]"))
+    assert turned[:3] == [["paths", 1, 0], ["paths", 2, 0], ["flow", 0, 0]]
+    frames = len(tn.draw(founding(), steps=True).frames)
+    assert [step for view, _, step in turned if view == "step"] == list(range(frames))
+    assert turned[-1][0] == "compare"  # the last view
+    for _ in range(30):
+        page.keyboard.press("PageUp")
+    assert living(page, "return [page.state.view, page.state.only]") == ["paths", 0]
+    page.keyboard.press(".")
+    assert page.locator(".cover").is_visible()
+    assert said.inner_text().startswith("blank screen")
+    page.keyboard.press("PageDown")  # lifts it, and no more
+    assert not page.locator(".cover").is_visible()
+    assert living(page, "return page.state.only") == 0
+    page.keyboard.press("+")
+    assert living(page, sized) == pytest.approx(1.61)
+    for _ in range(20):
+        page.keyboard.press("-")
+    assert living(page, sized) == 0.8
+    page.keyboard.press("l")
+    assert living(page, "return [page.root.style.zoom, page.root.classList.contains('lecture')]") == ["", False]
+    page.keyboard.press("PageDown")  # scrolls, as ever
+    assert living(page, "return page.state.only") == 0
+
+
+def test_a_lecture_is_turned_by_the_keys_of_a_presenter_wherever_the_focus_is(opened):
+    page = opened(tn.draw(founding()))
+    page.get_by_role("button", name="lecture").click()
+    page.get_by_label("t", exact=True).focus()  # a slider
+    page.keyboard.press("PageDown")
+    assert living(page, "return page.state.only") == 1
+    assert page.get_by_label("t, as a number").input_value() == "0.5"
+    page.get_by_label("t, as a number").focus()  # a field is written in
+    page.keyboard.press("l")
+    assert living(page, "return page.root.classList.contains('lecture')")
+    page.locator("h1").click()
+    page.keyboard.press("Escape")
+    page.wait_for_function("!document.querySelector('[data-live]').page.root.classList.contains('lecture')")
+
+
+@pytest.mark.parametrize("where", ["page", "lecture"])
+def test_the_keys_are_listed(opened, where):
+    page = opened(tn.draw(founding()))
+    if where == "lecture":
+        page.keyboard.press("l")
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="keys")
+    listed = dialog.locator("dt").all_inner_texts()
+    assert {"p, f, s, n, c", "r", "l", "?", "PageDown, →", "PageUp, ←", "Esc"} <= set(listed)
+    page.keyboard.press("f")  # keys wait while they are listed
+    assert living(page, "return page.state.view") == "paths"
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    page.keyboard.press("f")
+    assert living(page, "return page.state.view") == "flow"
 
 
 # --- networks --------------------------------------------------------------------------------------------------------

@@ -318,7 +318,9 @@ def test_every_operation_with_forward_mode_carries_the_flow(ask):
             args = [np.asarray(op.checks.prepare(a) if op.checks.prepare else a) for a in given]
             floats = [a.dtype == np.float64 and op.differentiable(i) for i, a in enumerate(args)]
             if any(floats):
-                args = [tn.tensor(a, requires_grad=True) if wanted else a for a, wanted in zip(args, floats, strict=True)]
+                args = [
+                    tn.tensor(a, requires_grad=True) if wanted else a for a, wanted in zip(args, floats, strict=True)
+                ]
                 y = op.apply([a * 1.0 if wanted else a for a, wanted in zip(args, floats, strict=True)], params)
                 if y.dtype == np.float64:
                     roots.append((y * np.cos(np.arange(y.size)).reshape(y.shape)).sum())

@@ -16,7 +16,7 @@ from tinygrad_nn.variables import called_in_program
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.graph.point import MOST, Point, matched
 from tinygrad_nn.view.picture import Picture
-from tinygrad_nn.view.program_record import Start, Was
+from tinygrad_nn.view.program_record import Was
 from tinygrad_nn.view.scene import Scene, directed, titled
 from tinygrad_nn.view.scenes.comparison import BOXES, comparison_scene
 from tinygrad_nn.view.scenes.living import program_of
@@ -55,8 +55,9 @@ def compare(
 
     Returns
     -------
-    A `Picture`, of which ``.save("step.html")`` writes a living page: it begins at the second point, Δ runs forward step
-    by step, and whoever moves an input sees how prediction and change part.  Where the first point has lost values, boxes say "changed since", and there is no prediction.
+    A `Picture`, of which ``.save("step.html")`` writes a living page: it begins at the second point, Δ runs forward
+    step by step, and whoever moves an input sees how prediction and change part.  Where the first point has lost
+    values, boxes say "changed since", and there is no prediction.
 
     Raises
     ------

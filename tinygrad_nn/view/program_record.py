@@ -31,9 +31,10 @@ class ProgramNode:
 
     `args` has for each argument the id of a node, a number as text, or "" for none; `arrows` the ids of its arrows;
     `rules` the numbers of its derivative rules in the program (−1: no gradient flows); `words` these rules in words.
-    `tangents` likewise say how it moves with each argument, where its kind does not.  `forward` is the number of the rule that computes it, where that can be written out (else −1).  `value` and
-    `gradient` are the recorded elements, a single one if all are equal.  `slopes` are the recorded local derivatives
-    between single numbers, where the program is not live.  A constant that may have been computed, as a mask, is
+    `tangents` likewise say how it moves with each argument, where its kind does not.  `forward` is the number of the
+    rule that computes it, where that can be written out (else −1).  `value` and `gradient` are the recorded elements, a
+    single one if all are equal.  `slopes` are the recorded local derivatives between single numbers, where the program
+    is not live.  A constant that may have been computed, as a mask, is
     `held`: it does not follow.
     """
 
@@ -90,8 +91,8 @@ class Was:
 class Start:
     """How a page begins.
 
-    A view ("paths", "flow", "step", "neurons", "compare"; "" leaves it to the page), paths from a node or from one of its elements (−1: all), and
-    a mistake that the backward pass makes.
+    A view ("paths", "flow", "step", "neurons", "compare"; "" leaves it to the page), paths from a node or from one of
+    its elements (−1: all), and a mistake that the backward pass makes.
     """
 
     view: str = ""
@@ -105,7 +106,8 @@ class Program:
     """A recorded graph, nodes in topological order; `reason` says why a page must not carry it out again, if so.
 
     `layers` are those of a stack of dense layers.  `snapshots` are parameters after so many epochs, or steps, as `at`
-    counts and `unit` says.  `before` is the point that a comparison begins at: what inputs were that have changed since.
+    counts and `unit` says.  `before` is the point that a comparison begins at: what inputs were that have
+    changed since.
     """
 
     root: str

@@ -29,8 +29,9 @@ export class Toolbar {
         html("button", { type: "button", "data-view": view, onclick: () => change({ view, step: 0 }) }, name),
       );
     this.theme = html("button", { type: "button", onclick: () => this.#theme() }, "dark");
-    const button = (text, title, onclick) => html("button", { type: "button", title, onclick }, text);
+    const button = (text, title, onclick, look) => html("button", { type: "button", title, onclick, class: look }, text);
     const search = html("input", {
+      class: "aid",
       type: "search",
       placeholder: "find a node",
       "aria-label": "find a node",
@@ -47,8 +48,8 @@ export class Toolbar {
       group(
         search,
         this.theme,
-        button("lecture", "large type, whole screen (key l)", lecture),
-        button("save SVG", "save the present picture", save),
+        button("lecture", "large type, whole screen, and back (key l)", lecture),
+        button("save SVG", "save the present picture", save, "aid"),
         button("?", "all keys (key ?)", help),
       ),
     );

@@ -13,8 +13,8 @@ _IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w./]+)\.mjs";\n', r
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
 _EXPORTS = re.compile(r"export\s*\{([^}]*)\};?")  # of a vendored module, at its end
 _PIECE = re.compile(  # a text, the part of a template up to its next expression, a pattern, or code up to one of these
-    r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`|(?<=[(,=!&|?:\[] )/(?:[^/\\\n]|\\.)+/|(?<=[(,=!&|?:\[])/(?:[^/\\\n]|\\.)+/|"""
-    r"[^\"'`/{}]+|[{}/]"
+    r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`|(?<=[(,=!&|?:\[] )/(?:[^/\\\n]|\\.)+/|"""
+    r"(?<=[(,=!&|?:\[])/(?:[^/\\\n]|\\.)+/|[^\"'`/{}]+|[{}/]"
 )
 _IN_TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*(`|\$\{)", re.S)
 _AROUND = re.compile(r" ?(=>|[{}()=;,<>*:?&|]) ?")  # signs that need no space; + and - may, as in a - -b

@@ -16,7 +16,9 @@ NUMBER = "−0.0000e−0"  # room for one
 SUMMED = 6  # parts that are written out in a note
 
 
-def box_as_data(box: Box, parts: int, still: bool = False, wide: bool = False) -> tuple[dict[str, Any], tuple[float, float]]:
+def box_as_data(
+    box: Box, parts: int, still: bool = False, wide: bool = False
+) -> tuple[dict[str, Any], tuple[float, float]]:
     """A box as the page takes it, and its size; so many parts of a gradient come back to its node.
 
     Of a page that computes nothing, `still`, its heat-maps are those that were recorded.  A `wide` box has room for two

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -199,7 +200,7 @@ class _Writer:
                 return None
 
         return tuple(
-            self._traced(node, ("tangent", i), lambda i=i: trace(i)) if i in node.slots else -1
+            self._traced(node, ("tangent", i), functools.partial(trace, i)) if i in node.slots else -1
             for i in range(len(args))
         )
 

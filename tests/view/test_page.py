@@ -76,8 +76,25 @@ def test_every_page_can_be_read(opened, name, scheme, width):
         assert found["smallest"] >= 11, view
         assert found["pale"] == [], view
         assert found["outside"] == [], view
+        assert found["hidden"] == [], view
         assert found["wide"] <= width, view
     assert living(page, "return page.checked?.ok ?? true")
+
+
+@pytest.mark.parametrize("width", [1280, 700])
+@pytest.mark.parametrize("name", ["founding", "arrays", "xor", "comparison"])
+def test_nothing_moves_when_the_view_changes(opened, name, width):
+    page = opened(PAGES[name](), width)
+    places = set()
+    for view in living(page, "return page.views"):
+        for source in (None, "first", "*"):
+            if view != "neurons":  # units have a drawing of their own
+                sources = living(page, "return [...page.toolbar.source.options].map(({ value }) => value)")
+                chosen = source if source in sources or source is None else sources[0]
+                living(page, "page.change({ ...(args[1] ? { source: args[1] } : {}), view: args[0] })", view, chosen)
+                boxes = "[...page.drawing.root.querySelectorAll('.box')].map((box) => box.getBoundingClientRect())"
+                places.add(living(page, f"return JSON.stringify({boxes}.map(({{ x, y }}) => [x, y]))"))
+    assert len(places) == 1
 
 
 # --- what a reader does ----------------------------------------------------------------------------------------------
@@ -598,3 +615,28 @@ def test_signs_differ_without_colour(opened):
     assert set(dashes["positive"]) == {"none"}
     assert "none" not in dashes["negative"]
     assert dashes["negative"]
+
+
+# --- masks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [[-1.0, 2.0, 0.5], [3.0, 0.0, -0.25]])
+@pytest.mark.parametrize(
+    "of", [lambda x: tn.where(x > 0, x * x, 0.1 * x), lambda x: (lambda y: y * ((y > 1) & ~(x > 2)) + x)(tn.exp(x))]
+)
+def test_masks_follow_what_they_were_computed_from(opened, of, at):
+    x = tn.tensor([1.0, -2.0, 0.5], requires_grad=True, name="x")
+    page = opened(tn.draw(of(x).sum().named("z")))
+    for i, value in enumerate(at):
+        living(page, "page.move('n1', ...args)", i, value)
+    moved = tn.tensor(at, requires_grad=True)
+    z = of(moved).sum()
+    assert numbers(page, "value", living(page, "return page.graph.root")) == pytest.approx([z.item()], rel=1e-12)
+    assert numbers(page, "gradient", "n1") == pytest.approx(list(tn.gradients(z, [moved])[0]), rel=1e-12)
+    assert "as it was recorded" not in page.locator(".page").inner_text()
+
+
+def test_a_mask_that_stays_is_said_to_stay(opened):
+    x = tn.tensor([1.0, -2.0], requires_grad=True, name="x")
+    page = opened(tn.draw(tn.where((x.detach() > 0), x, 0.1 * x).sum()))
+    assert "stays as it was recorded, whatever moves" in page.locator(".page").inner_text()

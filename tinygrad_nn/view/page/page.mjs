@@ -54,11 +54,12 @@ export class Page {
       inspected: "",
       level: data.level ?? 0,
     };
-    this.root = html("div", { class: "page", "data-theme": data.theme, tabindex: "-1" });
+    const standalone = (root.host ?? root.getRootNode().host)?.localName === "main";
+    this.root = html("div", { class: `page${standalone ? " whole" : ""}`, "data-theme": data.theme, tabindex: "-1" });
     if (this.before) Object.assign(this.state, { base: this.before, step: this.graph.nodes.length });
     this.#build(inputs);
     root.append(this.root);
-    this.keys = new Keys(this, this.root.getRootNode().host?.localName === "main");
+    this.keys = new Keys(this, standalone);
     this.render();
     this.observer = new ResizeObserver(() => this.#resized());
     this.observer.observe(this.root);
@@ -126,15 +127,11 @@ export class Page {
     this.moves = html("div", { class: "bar" }, nudge, reset);
     this.moves.hidden = !this.movable;
     this.toolbar.choices.hidden = this.still;
-    const { stepper, table, second, neurons, playback, inputs, curve } = this;
-    const shown = [stepper.root, this.place, neurons?.root, table.root, second.root, this.notes, this.verdict];
+    const { table, second, neurons, playback, inputs, curve } = this;
+    const shown = [this.place, neurons?.root, table.root, second.root, this.notes, this.verdict];
     const panel = [playback?.root, this.boundary?.root, inputs.root, this.moves, curve.root, this.inspector];
-    this.columns = html(
-      "div",
-      { class: "columns" },
-      html("div", { class: "main" }, ...shown),
-      html("div", { class: "panel" }, ...panel),
-    );
+    this.panel = html("div", { class: "panel" }, ...panel);
+    this.columns = html("div", { class: "columns" }, html("div", { class: "main" }, ...shown), this.panel);
     this.root.append(this.toolbar.root, this.columns, this.live);
     const fill = (p, note) => {
       write(p, note.text);
@@ -147,7 +144,7 @@ export class Page {
   #held() {
     const masks = this.graph.nodes
       .map((id) => this.graph.node(id))
-      .filter(({ held, dtype }) => held && dtype === "bool");
+      .filter(({ held, dtype }) => held && !/^u?int/.test(dtype));
     if (!masks.length || !this.graph.live) return [];
     const names = masks.map(({ name }) => name).join(", ");
     return [{ text: `${names}: what was compared stays as it was recorded, whatever moves`, bad: true }];
@@ -326,9 +323,15 @@ export class Page {
     return this.toolbar.views.map((button) => button.dataset.view);
   }
 
+  /** The picture that fits, and where the steps stand: beside it, or below and always in sight. It never moves for them. */
   #layOut() {
     const wide = this.root.clientWidth === 0 || this.root.clientWidth >= WIDE;
     const { layouts } = this.level;
+    if (wide !== this.wide) {
+      this.wide = wide;
+      if (wide) this.panel.prepend(this.stepper.root);
+      else this.place.after(this.stepper.root);
+    }
     const layout = layouts[wide ? 0 : layouts.length - 1];
     if (this.drawing?.layout === layout) return;
     this.drawing = new Drawing({ title: this.data.title, ...this.level }, layout, {

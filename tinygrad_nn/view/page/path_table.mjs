@@ -130,7 +130,7 @@ function endsOf(rows) {
 }
 
 function drawBar(picture, row, sum, bar) {
-  set(picture, "visibility", bar ? null : "hidden");
+  picture.parentElement.hidden = !bar;
   if (!bar) return;
   const [start, end, ends] = bar;
   const [low, high] = [Math.min(...ends), Math.max(...ends)];

@@ -44,7 +44,7 @@ export class Stepper {
       this.mistake,
       this.score,
     );
-    this.root = html("section", { "aria-label": "steps" }, this.controls, this.caption, this.questions, this.notes);
+    this.root = html("section", { class: "steps", "aria-label": "steps" }, this.controls, this.caption, this.questions, this.notes);
   }
 
   /** Go some steps on, or back; a question that is open is answered first. */

@@ -23,6 +23,7 @@ export class Toolbar {
       oninput: (event) => this.#element(event.target.value),
     });
     this.of = html("label", {}, "element ", this.element);
+    this.of.hidden = data.program.nodes.every(({ shape = [] }) => shape.reduce((size, n) => size * n, 1) === 1);
     this.views = Object.entries(VIEWS)
       .filter(([view]) => view !== "neurons" || data.program.layers?.length)
       .map(([view, name]) =>
@@ -61,7 +62,7 @@ export class Toolbar {
     this.fold.textContent = level ? "unfold" : "fold";
     for (const button of this.views) set(button, "aria-pressed", button.dataset.view === view ? "true" : "false");
     if ([...this.source.options].some((option) => option.value === source)) this.source.value = source;
-    this.of.hidden = !(size > 1) || source === ALL;
+    this.of.style.visibility = size > 1 && source !== ALL ? "" : "hidden"; // it keeps its place: nothing moves
     set(this.element, "max", size);
     this.theme.textContent = this.#dark(theme) ? "light" : "dark";
   }

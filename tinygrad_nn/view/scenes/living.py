@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.chain import Edge, local_derivative
+from tinygrad_nn.masks import Made
 from tinygrad_nn.operation import BY_NAME, Op, Traced
 from tinygrad_nn.rule_trees import (
     NotTraceable,
     Rule,
     as_numbers,
     forward_tree,
+    function_tree,
     is_basic,
     number_text,
     plain_params,
@@ -148,7 +150,32 @@ class _Writer:
             held=_may_be_computed(node),
             origin=graph.origin(node),
         )
-        return leaf if node.op is None else self._result(node, leaf)
+        return self._mask(node, leaf) if node.op is None else self._result(node, leaf)
+
+    def _mask(self, node: Any, leaf: ProgramNode) -> ProgramNode:
+        """A leaf; a mask as it was computed from other nodes, where these are all in the picture."""
+        made = None if self.finished or isinstance(node, Constant) else Made.of(node)
+        if made is None or any(x.index not in self.ids.nodes or x.index in self.graph.stale for x in made.sources):
+            return leaf
+        values = [x.value for x in made.sources]
+        try:
+            if not np.array_equal(made.again(*values), node.value, equal_nan=True):
+                return leaf  # what it was computed from has changed since
+            rule = function_tree(made.again, [np.asarray(x) for x in values])
+            _refuse_not_live(rule)
+        except NotTraceable:
+            return leaf
+        return dataclasses.replace(
+            leaf,
+            op=next(reversed(made.notes.values()))[0].name,
+            args=tuple(self.ids.nodes[x.index] for x in made.sources),
+            arrows=("",) * len(values),
+            rules=(-1,) * len(values),
+            words=("",) * len(values),
+            forward=self.rules.setdefault(rule, len(self.rules)),
+            held=False,
+            formula=made.formula([self.graph.name(x) for x in made.sources]),
+        )
 
     def _result(self, node: Any, leaf: ProgramNode) -> ProgramNode:
         slots = range(len(node.inputs))
@@ -266,8 +293,9 @@ def _form(node: Any) -> tuple[Any, ...]:
 
 
 def _may_be_computed(node: Any) -> bool:
-    """Whether it may be a mask or an index that an operation made, which is recorded as a constant."""
-    return not isinstance(node, Constant) and node.op is None and np.asarray(node.value).dtype.kind in "biu"
+    """Whether it is, or may be, a mask or an index that an operation made, which is recorded as a constant."""
+    whole = np.asarray(node.value).dtype.kind in "biu"
+    return not isinstance(node, Constant) and node.op is None and (whole or node._note is not None)
 
 
 def _operation(op: Op) -> Operation:

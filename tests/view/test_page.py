@@ -1,5 +1,6 @@
 """The living page in a real browser: what a reader moves, clicks and types, and what must hold while they do."""
 
+import html
 import json
 import re
 import xml.dom.minidom
@@ -457,6 +458,75 @@ def test_a_comparison_whose_first_point_is_lost_is_a_page_of_the_second(opened):
 def test_a_comparison_stays_one_as_json():
     picture = tn.compare(*stepped())
     assert tn.view.Picture.from_json(picture.json()).html() == picture.html()
+
+
+# --- worksheets ------------------------------------------------------------------------------------------------------
+
+
+def sheet(page, seed):
+    """The sheet of a seed, as the reader saves it: its exercise and its solution as text."""
+    page.get_by_role("button", name="worksheet").click()
+    page.get_by_label("seed").fill(str(seed))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="save", exact=True).click()
+    page.keyboard.press("Escape")
+    text = Path(download.value.path()).read_text("utf-8")
+    assert text.count("<svg") == 2
+    exercise, solution = re.findall(r"<section>(.*?)</section>", text, re.S)
+    return text, *(html.unescape(re.sub(r"<style.*?</style>|<[^>]+>", "\n", part)) for part in (exercise, solution))
+
+
+def test_a_worksheet_is_made_of_the_readers_own_numbers(opened):
+    page = opened(tn.draw(founding()), scheme="dark")
+    page.get_by_label("t, as a number").fill("0.7")
+    text, exercise, solution = sheet(page, 3)
+    assert (text, exercise, solution) == sheet(page, 3)
+    assert sheet(page, 4)[0] != text
+    t = tn.tensor(0.7, requires_grad=True)
+    x, y = tn.exp(t), t**2
+    gradient = format_number(tn.paths(tn.sin(x**2 + y**2), t).gradient)
+    assert gradient in solution
+    questions = re.findall(r"^\(([a-z])\) (.*) = _{14}$", exercise, re.M)
+    answers = re.findall(r"^\(([a-z])\) (.*) = (\S+)$", solution, re.M)
+    assert [letter for letter, _ in questions] == list("abcdefghij"[: len(questions)])
+    assert questions == [(letter, what) for letter, what, _ in answers]
+    for letter, _, _ in answers:
+        assert exercise.count(f"({letter})") >= 2  # in the picture or the table, and below
+        assert solution.count(f"({letter})") == 1
+    assert "rgb(255, 255, 255)" in text
+    assert "rgb(15, 23, 42)" in text  # ink on paper, whatever the reader's theme
+    assert "break-before:page" in text
+
+
+def test_no_sheet_gives_its_answers_away(opened):
+    page = opened(tn.draw(founding()))
+    for seed in range(6):
+        _, exercise, solution = sheet(page, seed)
+        values = {t for t, n in ((a, exercise) for a in re.findall(r"(−?\d\.\d{4})", solution)) if t in n}
+        asked = {what: x for _, what, x in re.findall(r"^\(([a-z])\) (.*) = (\S+)$", solution, re.M)}
+        total = asked.get("dz/dt")
+        if total is not None:
+            assert total not in values
+        for what, answer in asked.items():
+            if "→" in what and len(set(asked.values())) == len(asked):
+                assert answer not in values, (seed, what)
+
+
+def test_names_on_a_sheet_stay_text(opened):
+    a = tn.tensor(2.0, requires_grad=True, name='<b>&"x')
+    page = opened(tn.draw(tn.exp(a) * a, title="</title><script>alert(1)</script>"))
+    text, exercise, _ = sheet(page, 1)
+    assert "<b>" not in text
+    assert "<script" not in text
+    assert '<b>&"x' in exercise
+
+
+def test_a_picture_without_single_numbers_says_that_it_makes_no_sheet(opened):
+    x = tn.tensor([1.0, 2.0], requires_grad=True, name="x")
+    page = opened(tn.draw(x * 2.0))
+    page.get_by_role("button", name="worksheet").click()
+    page.get_by_role("button", name="save", exact=True).click()
+    assert "no numbers that could be asked for" in page.get_by_role("dialog", name="worksheet").inner_text()
 
 
 # --- what must hold --------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ export class Keys {
     const { ctrlKey, metaKey, altKey, key } = event;
     const slides = ["range", "checkbox"].includes(field.type) && !(key in STEPS) && key !== "ArrowUp" && key !== "ArrowDown";
     const writes = ["INPUT", "TEXTAREA", "SELECT"].includes(field.tagName) && !slides;
-    if (writes || event.defaultPrevented || ctrlKey || metaKey || altKey || this.help.open) return;
+    if (writes || event.defaultPrevented || ctrlKey || metaKey || altKey || this.page.root.querySelector("dialog[open]")) return;
     if ((this.size && this.#presented(key)) || this.#plain(key)) event.preventDefault();
   }
 

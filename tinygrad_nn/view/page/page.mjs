@@ -6,7 +6,7 @@ import { Curve } from "./curve.mjs";
 import { html, list, mark, write } from "./dom.mjs";
 import { Drawing } from "./drawing.mjs";
 import { load } from "./engine.mjs";
-import { exported } from "./exporting.mjs";
+import { download, standalone } from "./exporting.mjs";
 import { flowView, isFlowing } from "./flow_view.mjs";
 import { Inputs, rangeOf } from "./inputs.mjs";
 import { Neurons } from "./neurons_view.mjs";
@@ -16,6 +16,7 @@ import { formatNumber } from "./notation.mjs";
 import { PathTable } from "./path_table.mjs";
 import { pathsView, stillView } from "./paths_view.mjs";
 import { Playback, momentsOf } from "./playback.mjs";
+import { worksheets } from "./sheet.mjs";
 import { predicted, stepView } from "./step_view.mjs";
 import { costsOf, earlierPoint, pointOf, recordedPoint, setTo } from "./points.mjs";
 import { Stepper } from "./stepper.mjs";
@@ -54,12 +55,13 @@ export class Page {
       inspected: "",
       level: data.level ?? 0,
     };
-    const standalone = (root.host ?? root.getRootNode().host)?.localName === "main";
-    this.root = html("div", { class: `page${standalone ? " whole" : ""}`, "data-theme": data.theme, tabindex: "-1" });
+    const alone = (root.host ?? root.getRootNode().host)?.localName === "main";
+    this.root = html("div", { class: `page${alone ? " whole" : ""}`, "data-theme": data.theme, tabindex: "-1" });
     if (this.before) Object.assign(this.state, { base: this.before, step: this.graph.nodes.length });
     this.#build(inputs);
     root.append(this.root);
-    this.keys = new Keys(this, standalone);
+    this.keys = new Keys(this, alone);
+    if (worksheets) this.root.append((this.sheets = worksheets(this)));
     this.render();
     this.observer = new ResizeObserver(() => this.#resized());
     this.observer.observe(this.root);
@@ -91,7 +93,8 @@ export class Page {
       { sources: this.#sources(inputs), several: this.several },
       {
         change: (change) => this.change(change),
-        save: () => exported(this.drawing.root, this.root, data.title),
+        save: () => download(standalone(this.drawing.root, this.root), data.title, "svg", "image/svg+xml"),
+        worksheet: worksheets && !this.still ? () => this.sheets.showModal() : null, // notebooks have tn.worksheet
         lecture: () => this.keys.lecture(),
         help: () => this.keys.help.showModal(),
       },

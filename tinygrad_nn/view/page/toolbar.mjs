@@ -7,7 +7,7 @@ export const ALL = "*"; // in the place of an input: all of them
 const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", neurons: "Neurons", compare: "Compare" };
 
 export class Toolbar {
-  constructor(data, { sources, several }, { change, save, lecture, help }) {
+  constructor(data, { sources, several }, { change, save, worksheet, lecture, help }) {
     this.change = change;
     this.source = html(
       "select",
@@ -51,6 +51,7 @@ export class Toolbar {
         this.theme,
         button("lecture", "large type, whole screen, and back (key l)", lecture),
         button("save SVG", "save the present picture", save, "aid"),
+        worksheet && button("worksheet", "an exercise sheet from this picture", worksheet, "aid"),
         button("?", "all keys (key ?)", help),
       ),
     );

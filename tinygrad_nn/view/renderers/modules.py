@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["FOLDER", "joined", "without_comments"]
 
 FOLDER = Path(__file__).parent.parent / "page"
-_IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w./]+)\.mjs";\n', re.M)
+_IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w./]+)\.mjs";\n?', re.M)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
 _EXPORTS = re.compile(r"export\s*\{([^}]*)\};?")  # of a vendored module, at its end
 _PIECE = re.compile(  # a text, the part of a template up to its next expression, a pattern, or code up to one of these
@@ -17,7 +17,7 @@ _PIECE = re.compile(  # a text, the part of a template up to its next expression
     r"(?<=[(,=!&|?:\[])/(?:[^/\\\n]|\\.)+/|[^\"'`/{}]+|[{}/]"
 )
 _IN_TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*(`|\$\{)", re.S)
-_AROUND = re.compile(r" ?(=>|[{}()=;,<>*:?&|]) ?")  # signs that need no space; + and - may, as in a - -b
+_AROUND = re.compile(r" ?(!==|=>|[{}()=;,<>*:?&|]) ?| ([+-]) (?![+-])")  # signs that need no space; a - -b needs it
 _COMMENT = re.compile(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", re.M | re.S)
 
 
@@ -87,6 +87,12 @@ def without_comments(text: str) -> str:
     return re.sub(r"(?<=[({\[,])\n", "", _squeezed(text))
 
 
+def _tight(code: str) -> str:
+    """Code, in which no text stands, without spaces and line ends that nothing needs."""
+    code = _AROUND.sub(lambda found: found[1] or found[2], code)
+    return re.sub(r"(?<=[;{}])\n+(?!\n*(?:export|import)\b)|\n+(?=\n)", "", code).replace(";}", "}")
+
+
 def _squeezed(text: str) -> str:
     """A script without the spaces that nothing needs: those in texts, templates and patterns stay."""
     found, at, depths, code = [], 0, [0], ""
@@ -100,7 +106,7 @@ def _squeezed(text: str) -> str:
             depths.pop()
             template = _IN_TEMPLATE.match(text, at)
             assert template is not None
-            found += [_AROUND.sub(r"\1", code), part + template[0]]
+            found += [_tight(code), part + template[0]]
             at, code = template.end(), ""
             depths += [0] * (template[1] != "`")
             continue
@@ -109,16 +115,16 @@ def _squeezed(text: str) -> str:
         elif part == "`":
             template = _IN_TEMPLATE.match(text, at)
             assert template is not None
-            found += [_AROUND.sub(r"\1", code), part + template[0]]
+            found += [_tight(code), part + template[0]]
             at, code = template.end(), ""
             depths += [0] * (template[1] != "`")
             continue
         if len(part) > 1 and part[0] in "\"'/":
-            found += [_AROUND.sub(r"\1", code), part]
+            found += [_tight(code), part]
             code = ""
         else:
             code += part
-    return "".join([*found, _AROUND.sub(r"\1", code)])
+    return "".join([*found, _tight(code)])
 
 
 def _import(found: re.Match[str]) -> str:

@@ -149,7 +149,8 @@ def _needed_code(program: Program) -> str:
     """The script without the parts that a program has no use for."""
     steps = {step.op for rule in program.rules for step in rule.code}
     operations = frozenset(steps | {node.op for node in program.nodes if node.op})
-    without = {"neurons_view", "boundary"} if not program.layers else set()
+    without = {"sheet"}  # where there is a cell, there is tn.worksheet
+    without |= {"neurons_view", "boundary"} if not program.layers else set()
     several = sum(node.tracked and not node.op for node in program.nodes) > 1
     without |= set() if several else {"flow_view", "descent"}
     without |= {"playback"} if not program.snapshots else set()

@@ -673,6 +673,17 @@ def test_updates_are_quick(opened):
         assert min(times) <= most
 
 
+def test_large_pictures_are_painted_soon(opened):
+    page = opened(tn.draw(diamonds(83)[0], most=400))
+    assert page.locator(".box").count() == 250
+    painted = []
+    for _ in range(3):
+        page.reload()
+        page.wait_for_function("performance.getEntriesByType('paint').length > 0")
+        painted.append(page.evaluate("performance.getEntriesByType('paint')[0].startTime"))
+    assert min(painted) <= 500
+
+
 def test_signs_differ_without_colour(opened):
     v, _ = diamonds(5)
     page = opened(tn.draw(v))

@@ -222,7 +222,9 @@ export class Page {
     if (this.neurons) this.neurons.root.hidden = !neurons;
     if (!neurons) this.drawing.show(shown);
     this.drawing.choose(this.flowsFromAll ? "" : state.source);
-    this.toolbar.show({ ...state, source: this.flowsFromAll ? ALL : state.source, size: graph.value(state.source).data.length, levels: data.levels.length });
+    const source = this.flowsFromAll ? ALL : state.source;
+    const size = graph.value(state.source).data.length;
+    this.toolbar.show({ ...state, source, size, levels: data.levels.length });
     this.second.root.hidden = !shown.second;
     if (shown.second) this.second.show(shown.second);
     this.stepper.show(state, shown);

@@ -24,6 +24,8 @@ export function worksheets(page) {
     window.open(URL.createObjectURL(new Blob([text], { type: "text/html" }))) ? "" : "No page can be opened here: save it.";
   const save = (text) => download(text, `${page.data.title} sheet ${seed.value}`, "html", "text/html");
   const button = (text, onclick) => html("button", { type: "button", onclick }, text);
+  const close = button("close", () => dialog.close());
+  const choices = [button("open, to print", make(opened)), button("save", make(save)), close];
   const dialog = html(
     "dialog",
     { class: "help", "aria-label": "worksheet" },
@@ -31,7 +33,7 @@ export function worksheets(page) {
     html("p", { class: "quiet" }, "Some of its numbers are left out, by seed; the solution is on a page of its own."),
     html("label", {}, "seed ", seed),
     said,
-    html("div", { class: "bar" }, button("open, to print", make(opened)), button("save", make(save)), button("close", () => dialog.close())),
+    html("div", { class: "bar" }, ...choices),
   );
   return dialog;
 }

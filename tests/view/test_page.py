@@ -698,6 +698,63 @@ def test_signs_differ_without_colour(opened):
     assert dashes["negative"]
 
 
+# --- odd graphs ------------------------------------------------------------------------------------------------------
+
+
+def leaf(value, name):
+    return tn.tensor(value, requires_grad=True, name=name)
+
+
+def sines(n):
+    v = leaf(0.5, "t")
+    for _ in range(n):
+        v = tn.sin(v)
+    return v
+
+
+ODD = {
+    "a leaf": lambda: leaf(1.0, "a"),
+    "an array": lambda: leaf([1.0, 2.0], "a"),
+    "nothing tracked": lambda: tn.tensor(1.0, name="a") * tn.tensor(2.0, name="b"),
+    "no elements": lambda: leaf(np.zeros(0), "a").sum(),
+    "no columns": lambda: (leaf(np.zeros((3, 0)), "a") * 2).sum(axis=1),
+    "no rows": lambda: leaf(np.zeros((0, 3)), "a") * 2,
+    "NaN": lambda: tn.sin(leaf(np.nan, "a")) * leaf(2.0, "b"),
+    "infinity": lambda: leaf(np.inf, "a") * leaf(2.0, "b") - 1,
+    "both in an array": lambda: (leaf([1.0, np.nan, np.inf, -np.inf], "a") * leaf(2.0, "b")).sum(),
+    "smallest": lambda: leaf(5e-324, "a") * leaf(1e-300, "b"),
+    "three axes": lambda: (leaf(np.ones((2, 3, 4)), "a") ** 2).sum(),
+    "whole numbers": lambda: (leaf([1.0, 2.0], "a") * tn.tensor(np.array([1, 2]))).sum(),
+    "single precision": lambda: tn.sin(leaf(np.float32(0.5), "a")),
+    "half precision": lambda: tn.sin(leaf(np.float16(0.5), "a")),
+    "one name twice": lambda: leaf(1.0, "a") * leaf(2.0, "a"),
+    "names of JavaScript": lambda: leaf(1.0, "__proto__") * leaf(2.0, "constructor"),
+    "long names": lambda: (leaf(1.0, "a" * 200) * leaf(2.0, "名" * 60)).named("z" * 120),
+    "signs of Unicode": lambda: (leaf(1.0, "α̂\u202e𝛁") * leaf(2.0, "👩‍👩‍👧")).named("\x00z\n\tq"),
+    "a long chain": lambda: sines(300),
+    "many inputs": lambda: tn.stack([leaf(i / 50, f"x{i}") for i in range(50)]).sum(),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_graphs(opened, name):
+    page = opened(tn.draw(ODD[name](), most=400))
+    said = living(page, """
+      for (const view of page.views) for (const step of [0, 2]) page.change({ view, step });
+      const leaf = page.graph.nodes.find((id) => !page.graph.node(id).op && page.graph.node(id).tracked);
+      const size = leaf && page.movable ? page.graph.value(leaf).data.length : 0;
+      for (const x of size ? [0, 1e308, -1e308, NaN, Infinity, 0.3] : [])
+        for (const view of ["paths", "flow", "compare"]) { page.move(leaf, 0, x); page.change({ view, step: 1 }); }
+      if (page.movable) page.nudge();
+      page.reset();
+      page.change({ view: "paths", theme: "dark" });
+      return page.root.textContent;
+    """)  # fmt: skip
+    assert not re.search(r"undefined|\[object|NaN ?%", said)
+    assert living(page, "return document.documentElement.scrollWidth") <= 1280
+    assert living(page, "return page.checked?.ok ?? true")
+
+
 # --- masks -----------------------------------------------------------------------------------------------------------
 
 

@@ -97,7 +97,7 @@ export function fill(parts, { fields = [], note, pips = [], marks = {} }) {
 /** A heat map of means over blocks; the numbers themselves where there are few. */
 function heat(group, grid, spelled) {
   const cells = grid ? grid.cells.flat() : [];
-  const columns = grid ? grid.cells[0].length : 1;
+  const columns = grid?.cells[0]?.length ?? 1;
   const [w, h] = spelled ? CELL : [DOT, DOT];
   list(
     group,

@@ -269,6 +269,7 @@ export class Page {
     const at = graph.value(state.source).data[i];
     const value = graph.value(graph.root).data[0];
     const slope = graph.gradient(state.source).data[i];
+    if (![at + rangeOf(at), value, slope].every(Number.isFinite)) return this.curve.show(null);
     const evaluate = (x) => {
       graph.set(state.source, i, x);
       return graph.value(graph.root).data[0];
@@ -295,7 +296,7 @@ export class Page {
 
   /** Whether inputs can be moved. */
   get movable() {
-    return this.graph.live;
+    return this.graph.live && this.graph.nodes.some((id) => !this.graph.node(id).op && this.graph.node(id).tracked);
   }
 
   /** What is said about where the numbers come from. */

@@ -731,8 +731,8 @@ ODD = {
     "names of JavaScript": lambda: leaf(1.0, "__proto__") * leaf(2.0, "constructor"),
     "long names": lambda: (leaf(1.0, "a" * 200) * leaf(2.0, "名" * 60)).named("z" * 120),
     "signs of Unicode": lambda: (leaf(1.0, "α̂\u202e𝛁") * leaf(2.0, "👩‍👩‍👧")).named("\x00z\n\tq"),
-    "a long chain": lambda: sines(300),
-    "many inputs": lambda: tn.stack([leaf(i / 50, f"x{i}") for i in range(50)]).sum(),
+    "a long chain": lambda: sines(100),
+    "many inputs": lambda: tn.stack([leaf(i / 30, f"x{i}") for i in range(30)]).sum(),
 }
 
 

@@ -19,8 +19,8 @@ import { Playback, momentsOf } from "./playback.mjs";
 import { worksheets } from "./sheet.mjs";
 import { predicted, stepView } from "./step_view.mjs";
 import { costsOf, earlierPoint, pointOf, recordedPoint, setTo } from "./points.mjs";
-import { Stepper } from "./stepper.mjs";
-import { ALL, Toolbar } from "./toolbar.mjs";
+import { MISTAKES, Stepper } from "./stepper.mjs";
+import { ALL, Toolbar, VIEWS } from "./toolbar.mjs";
 
 const WIDE = 900; // pixels from which the panel stands beside the picture
 const MOST = 4000; // elements of an array up to which its paths are followed live
@@ -34,7 +34,7 @@ export class Page {
     this.before = earlierPoint(this.graph, data.program);
     this.still = !this.graph.ruled && this.graph.nodes.some((id) => this.graph.value(id).data.length > 1);
     const inputs = this.#inputs();
-    const { view = "", source = "", element = -1, mistake = "" } = data.program.start ?? {};
+    const { view, source = "", element = -1, mistake } = this.#start();
     this.several = inputs.filter(({ tracked }) => tracked).length > 1 && isFlowing(this.graph);
     const all = !source && this.several;
     this.state = {
@@ -71,6 +71,13 @@ export class Page {
   close() {
     this.observer.disconnect();
     this.keys.close();
+  }
+
+  /** How the page begins; a link may say anything. */
+  #start() {
+    const { view = "", mistake = "", ...start } = this.data.program.start ?? {};
+    const known = view !== "neurons" || this.data.program.layers?.length;
+    return { ...start, view: known && Object.hasOwn(VIEWS, view) ? view : "", mistake: MISTAKES.includes(mistake) ? mistake : "" };
   }
 
   #inputs() {

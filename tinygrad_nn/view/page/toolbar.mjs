@@ -4,7 +4,7 @@ import { html, set } from "./dom.mjs";
 
 export const ALL = "*"; // in the place of an input: all of them
 
-const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", neurons: "Neurons", compare: "Compare" };
+export const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", neurons: "Neurons", compare: "Compare" };
 
 export class Toolbar {
   constructor(data, { sources, several }, { change, save, worksheet, lecture, help }) {

@@ -41,7 +41,7 @@ def page_data(scene: Scene, engine: str | None = None, timeout: float = 10.0, th
         "theme": theme,
         "levels": [_level(each, found, still, wide) for each, found in zip(scenes, layouts, strict=True)],
         "level": next(fitting, len(scenes) - 1),
-        "notes": [{"text": note.text, "bad": note.bad} for note in scene.notes],
+        "notes": [{"text": note.text, "bad": note.bad} for note in scene.notes if not note.call],
         "program": as_json.as_plain(scene.program),
         **({"table": _still(scene.table)} if still and scene.table is not None else {}),
     }

@@ -160,8 +160,10 @@ def test_labels_are_those_of_pictures(page):
         ("a = 1 # b = 2; c\ny = ?", 'line 2, column 5: "?" is not known here'),
         (
             "y = hasOwnProperty(1)",
-            f"line 1, column 5: hasOwnProperty is not known here; there are {len(WORDS)} operations, such as "
-            "sin, exp, relu and sum",
+            (
+                f"line 1, column 5: hasOwnProperty is not known here; there are {len(WORDS)} operations, such as "
+                "sin, exp, relu and sum"
+            ),
         ),
         (
             "x = 1\ny = " + "+".join(["x"] * 300),

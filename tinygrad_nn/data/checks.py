@@ -110,3 +110,20 @@ def generator(rng: Rng, caller: str) -> np.random.Generator:
         f"{caller}: rng={rng!r} is of type {type(rng).__name__}, expected a numpy.random.Generator, "
         "an int seed of at least 0, or None; np.random.default_rng(0) makes a Generator"
     )
+
+
+def labels_or_numbers(value: Any, name: str, caller: str) -> Array:
+    """`value` as an array of real numbers, or of text labels; lists of labels become arrays."""
+    refuse_masked(value, name, caller)
+    if isinstance(value, (list, tuple)) and value and all(isinstance(label, str) for label in value):
+        value = np.array(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OUT" and value.size:
+        strange = next((label for label in value.ravel() if not isinstance(label, str)), None)
+        if strange is None:
+            return value.astype(str)
+        if any(isinstance(label, str) for label in value.ravel()):
+            raise ValueError(
+                f"{caller}: {name} has labels of text and {strange!r:.40} of type {type(strange).__name__}; expected "
+                "one kind, and none for a gap: leave such examples out first"
+            )
+    return numeric_array(value, name, caller)

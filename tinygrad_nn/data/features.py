@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -133,8 +133,9 @@ def feature_of_config(config: Any) -> Numbers | Categories:
         raise ValueError("a feature of the preprocessing is no dict")
     settings = dict(config)
     kind = settings.pop("kind", None)
-    expected = {"numbers": Numbers, "categories": Categories}.get(kind) if isinstance(kind, str) else None
-    if expected is None or settings.keys() != expected.__dataclass_fields__.keys():
+    kinds: dict[Any, Any] = {"numbers": Numbers, "categories": Categories}
+    expected = kinds.get(kind) if isinstance(kind, str) else None
+    if expected is None or settings.keys() != {field.name for field in fields(expected)}:
         raise ValueError(f"a feature of the preprocessing has kind {kind!r:.40} and other parts than it should have")
     if not isinstance(settings["name"], str):
         raise ValueError("a feature of the preprocessing has no name")
@@ -151,4 +152,4 @@ def feature_of_config(config: Any) -> Numbers | Categories:
         settings["categories"] = tuple(listed) if fine else ()
     if not fine:
         raise ValueError(f"the preprocessing of column {shown(settings['name'])} is not what it should be")
-    return expected(**settings)  # type: ignore[no-any-return]
+    return expected(**settings)

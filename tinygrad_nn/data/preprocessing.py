@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 from tinygrad_nn.data.cells import shortened, shown
 from tinygrad_nn.data.checks import Array, float_dtype
 from tinygrad_nn.data.features import Categories, Numbers, as_text, feature_of_config, most_frequent
+from tinygrad_nn.data.records import Dialect
 from tinygrad_nn.data.table import Table, load_table, no_column
 from tinygrad_nn.data.targets import Classes, Quantities, target_of, target_of_config
 
@@ -101,6 +102,8 @@ class Preprocessor:
         for name in [*self.target, *(self.columns or []), *self.categories]:
             if name not in table:
                 raise ValueError(f"Preprocessor.fit: {no_column(name, table.names)}")
+        if self.columns and any(name in self.target for name in self.columns):
+            raise ValueError(f"Preprocessor.fit: {self.target} is the target, and among columns= as well")
         names = [name for name in (self.columns or table.names) if name not in self.target]
         if not names:
             raise ValueError(f"Preprocessor.fit: no column is left to predict from, besides the target {self.target}")
@@ -108,11 +111,11 @@ class Preprocessor:
         if self.target:
             columns = [table[name] for name in self.target]
             self.target_ = target_of(self.target, columns, self.task, self.scale, "Preprocessor.fit")
-        self._learn([self._feature(name, table[name]) for name in names], table.names)
+        self._learn([self._feature(name, table[name]) for name in names], table.names, table.reading)
         return self
 
-    def _learn(self, found: list[Any], known: Sequence[str]) -> None:
-        self.features, self.known = tuple(found), tuple(known)
+    def _learn(self, found: list[Any], known: Sequence[str], reading: dict[str, Any]) -> None:
+        self.features, self.known, self.reading = tuple(found), tuple(known), dict(reading)
         self.feature_names = [name for feature in found for name in feature.names]
         self.classes_ = self.target_.array() if isinstance(self.target_, Classes) else None
 
@@ -155,8 +158,9 @@ class Preprocessor:
             )
         if not np.isfinite(there).all():
             raise ValueError(f"Preprocessor.fit: column {shown(name)} has an infinite value: leave such rows out")
-        measures = {"mean": np.mean, "median": np.median, "most_frequent": most_frequent}
-        fill = None if self.fill is None else float(measures[self.fill](there) if self.fill in measures else self.fill)  # type: ignore[index,operator]
+        measures: dict[Any, Any] = {"mean": np.mean, "median": np.median, "most_frequent": most_frequent}
+        fill: Any = measures[self.fill](there) if self.fill in measures else self.fill
+        fill = None if fill is None else float(fill)
         whole = np.where(gaps, 0.0 if fill is None else fill, values)
         with np.errstate(over="ignore", invalid="ignore"):
             mean, scale = (float(whole.mean()), float(whole.std())) if self.scale else (0.0, 1.0)
@@ -170,7 +174,7 @@ class Preprocessor:
         there = [cell for cell in cells if cell is not None]
         if not there:
             raise ValueError(f"Preprocessor.fit: column {shown(name)} has no value at all: table.without({name!r})")
-        different: list[str | None] = sorted(set(there))  # type: ignore[type-var]
+        different: list[str | None] = [*sorted(set(there))]
         if len(different) > self.max_categories:
             raise ValueError(
                 f"Preprocessor.fit: column {shown(name)} has {len(different):,} different texts in {len(cells):,} "
@@ -244,16 +248,16 @@ class Preprocessor:
         return Table(rows)
 
     def load(self, path: str | os.PathLike[str], **reading: Any) -> Table:
-        """The Table of a CSV file, read as in training: columns of categories are text, whatever they look like.
+        """The Table of a CSV file, read as that of training was: columns of categories are text, whatever they look like.
 
-        `reading` are settings of `load_table` such as delimiter=";".
+        `reading` are settings of `load_table` that differ, such as delimiter=";".
         """
         self._check_fitted("load")
         kinds = {feature.name: "text" if isinstance(feature, Categories) else "numbers" for feature in self.features}
         if self.target_ is not None:
             text = isinstance(self.target_, Classes) and isinstance(self.target_.labels[0], str)
             kinds |= dict.fromkeys(self.target_.names, "text" if text else "")
-        return load_table(path, _kinds=kinds, **reading)
+        return load_table(path, _kinds=kinds, **(self.reading | reading))
 
     def _known(self, table: Table, extra: str, caller: str) -> Table:
         """The table, if its columns are those of training."""
@@ -289,26 +293,30 @@ class Preprocessor:
         self._check_fitted("config")
         target = None if self.target_ is None else self.target_.config()
         found = [feature.config() for feature in self.features]
-        return {"features": found, "target": target, "known": list(self.known), "dtype": self.dtype.name}
+        return {
+            "features": found, "target": target, "known": list(self.known), "reading": self.reading,
+            "dtype": self.dtype.name,
+        }  # fmt: skip
 
     @classmethod
     def from_config(cls, config: Any) -> Self:
         """The way back; ValueError for what is none, as a file may say anything."""
-        if not isinstance(config, dict) or config.keys() != {"features", "target", "known", "dtype"}:
-            raise ValueError("the preprocessing has other parts than features, target, known and dtype")
+        if not isinstance(config, dict) or config.keys() != {"features", "target", "known", "reading", "dtype"}:
+            raise ValueError("the preprocessing has other parts than features, target, known, reading and dtype")
         if not isinstance(config["features"], (list, tuple)) or not config["features"]:
             raise ValueError("the preprocessing has no features")
         if not isinstance(config["known"], (list, tuple)) or not all(isinstance(n, str) for n in config["known"]):
             raise ValueError("the preprocessing does not name the columns of its table")
         if config["dtype"] not in ("float64", "float32", "float16"):
             raise ValueError(f"the preprocessing has dtype {config['dtype']!r:.40}")
+        _check_reading(config["reading"])
         made = cls(dtype=config["dtype"])
         made.target_ = None if config["target"] is None else target_of_config(config["target"])
         found = [feature_of_config(feature) for feature in config["features"]]
         if len({feature.name for feature in found}) < len(found):
             raise ValueError("the preprocessing has two features of one column")
         made.target = [] if made.target_ is None else list(made.target_.names)
-        made._learn(found, config["known"])
+        made._learn(found, config["known"], config["reading"])
         return made
 
     def __repr__(self) -> str:
@@ -317,6 +325,17 @@ class Preprocessor:
             return f"Preprocessor({target}not fitted)"
         classes = f", {len(self.classes_)} classes" if self.classes_ is not None else ""
         return f"Preprocessor({target}{len(self.features)} columns, {self.n_features} features{classes})"
+
+
+def _check_reading(reading: Any) -> None:
+    """ValueError for what are no settings of `load_table`."""
+    names = {"header", "delimiter", "decimal", "comment", "encoding", "missing"}
+    fine = isinstance(reading, dict) and (not reading or reading.keys() == names)
+    if not fine or not (not reading or (isinstance(reading["header"], bool) and isinstance(reading["missing"], list))):
+        raise ValueError("the preprocessing does not say how its table was read")
+    if reading:
+        settings = {name: reading[name] for name in names - {"missing"}}
+        Dialect("the preprocessing", gaps=tuple(reading["missing"]), **settings)
 
 
 def _is_column(value: Any) -> bool:

@@ -56,6 +56,13 @@ class Dialect:
         """The encoding to open the file with: a byte order mark is no part of the first name."""
         return "utf-8-sig" if self.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else self.encoding
 
+    def settings(self, header: bool) -> dict[str, Any]:
+        """How files like this one are read, as JSON can hold it; `header` is whether it had one."""
+        return {
+            "header": header, "delimiter": self.delimiter, "decimal": self.decimal, "comment": self.comment,
+            "encoding": self.encoding, "missing": list(self.gaps),
+        }  # fmt: skip
+
     def point(self, cell: str) -> str:
         """A cell with a decimal point; what has one already is text where numbers have a comma."""
         return cell if self.decimal == "." else cell.replace(",", ".") if "." not in cell else f"_{cell}"

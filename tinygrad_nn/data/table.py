@@ -14,7 +14,7 @@ from tinygrad_nn.data.cells import shortened, shown
 from tinygrad_nn.data.checks import Array, Rng
 from tinygrad_nn.data.records import GAPS, Dialect, read_records
 from tinygrad_nn.data.splitting import parts_of
-from tinygrad_nn.data.typed import of_cells, of_values
+from tinygrad_nn.data.typed import ElsewhereError, coded, of_cells, of_values
 
 __all__ = ["Table", "columns_of_frame", "load_table", "no_column"]
 
@@ -28,7 +28,8 @@ class Table:
         another Table.
 
     A column of numbers is an array int64, or float64 with NaN in gaps; one of text is an array of str, with None in
-    gaps.  Truth values become the text "True" and "False".  `names` are the names, `len` is the number of rows.
+    gaps.  Truth values become the text "True" and "False".  `names` are the names, `len` is the number of rows,
+    `reading` tells how the file was read that it came from, if it did.
     Indexing by a name gives a column, by a list of names a Table of these; by a slice, an array of row numbers or of
     truth values, a Table of these rows.
 
@@ -51,11 +52,12 @@ class Table:
             said = ", ".join(f"{name} {n:,}" for name, n in lengths.items())
             raise ValueError(f"Table: the columns have different lengths: {shortened(said, 200)}")
         self.columns: dict[str, Array] = found
+        self.reading: dict[str, Any] = dict(columns.reading) if isinstance(columns, Table) else {}
 
     @classmethod
-    def _of(cls, columns: dict[str, Array]) -> Self:
+    def _of(cls, columns: dict[str, Array], reading: dict[str, Any]) -> Self:
         table = cls.__new__(cls)
-        table.columns = columns
+        table.columns, table.reading = columns, reading
         return table
 
     @property
@@ -82,7 +84,7 @@ class Table:
                 raise ValueError(f"Table: {no_column(chosen, self.names)}")
             return self.columns[chosen]
         if isinstance(chosen, (list, tuple)) and chosen and all(isinstance(name, str) for name in chosen):
-            return Table._of({name: self[name] for name in chosen})
+            return Table._of({name: self[name] for name in chosen}, self.reading)
         if isinstance(chosen, (int, np.integer)):
             raise TypeError(
                 f"Table: table[{chosen}:{int(chosen) + 1}] is the table of one row; a column is asked for by name"
@@ -92,13 +94,13 @@ class Table:
             raise TypeError(
                 f"Table: {chosen!r:.80} chooses no rows: expected names, a slice, row numbers or truth values"
             )
-        return Table._of({name: values[rows] for name, values in self.columns.items()})
+        return Table._of({name: values[rows] for name, values in self.columns.items()}, self.reading)
 
     def without(self, *names: str) -> Table:
         """The other columns: ``table.without("id", "date")``."""
         for name in names:
             _ = self[name]
-        return Table._of({name: values for name, values in self.columns.items() if name not in names})
+        return Table._of({name: values for name, values in self.columns.items() if name not in names}, self.reading)
 
     def missing(self, name: str) -> Array:
         """Where a column has gaps, as truth values (N,): ``table[~table.missing("age")]`` has none there."""
@@ -235,10 +237,10 @@ def load_table(
         names, found = quick
         try:
             return _assembled(path, names, found, dialect, kinds, columns, None)
-        except _ElsewhereError:
+        except ElsewhereError:
             pass
     records = read_records(path, dialect)
-    cells = [_coded([row[j] for row in records.rows]) for j in range(len(records.names))]
+    cells = [coded([row[j] for row in records.rows]) for j in range(len(records.names))]
     return _assembled(path, records.names, cells, dialect, kinds, columns, records.lines)
 
 
@@ -257,15 +259,12 @@ class _Kinds:
         return self.of(name) == "text"
 
 
-class _ElsewhereError(Exception):
-    """The other reader has to say what is wrong, as it knows the lines."""
-
-
 def _assembled(
     path: Any, names: list[Any], found: list[Any], dialect: Dialect, kinds: _Kinds,
     columns: Sequence[str] | None, lines: list[int] | None,
 ) -> Table:  # fmt: skip
     """The Table of columns as a reader gives them."""
+    header = not isinstance(names[0], int)
     names = [f"x{name}" if isinstance(name, int) else name for name in names]
     if names[-1] == "" and _is_empty(found[-1], dialect):  # of files whose lines end in a delimiter
         names, found = names[:-1], found[:-1]
@@ -281,21 +280,15 @@ def _assembled(
 
             def place(i: int, name: str = name) -> str:
                 if lines is None:
-                    raise _ElsewhereError
+                    raise ElsewhereError
                 return f"load_table: {path}, line {lines[i]}, column {shown(name)}"
 
-            values = of_cells(*values, dialect, kinds.of(name), place)
+            different, codes = values
+            values = of_cells(different, codes, dialect, kinds.of(name), place)
         elif values.dtype.kind == "f" and values.dtype != np.float64:
             values = values.astype(np.float64)
         done[name] = values
-    return Table._of(done)
-
-
-def _coded(cells: list[str]) -> tuple[list[str], Array]:
-    """The different texts of a column, and which of them each row has."""
-    number: dict[str, int] = {}
-    codes = np.fromiter((number.setdefault(cell, len(number)) for cell in cells), np.intp, len(cells))
-    return list(number), codes
+    return Table._of(done, dialect.settings(header))
 
 
 def _is_empty(values: Any, dialect: Dialect) -> bool:

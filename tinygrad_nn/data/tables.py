@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -21,9 +21,9 @@ from tinygrad_nn.data.cells import (
 )
 from tinygrad_nn.data.checks import NUMBERS, Array, refuse_masked
 from tinygrad_nn.data.preprocessing import Preprocessor
-from tinygrad_nn.data.records import GAPS, Dialect, Records, read_records
+from tinygrad_nn.data.records import GAPS, Dialect, read_records
 from tinygrad_nn.data.table import Table, columns_of_frame
-from tinygrad_nn.data.typed import of_cells
+from tinygrad_nn.data.typed import ElsewhereError, coded, of_cells
 
 Column = int | str
 Target = Column | Sequence[Column] | None
@@ -119,17 +119,59 @@ def load_csv(
     lenient = missing is not None or fill is not None or categories is not None or indicator
     gaps = () if not lenient else GAPS if missing is None else tuple(missing)
     dialect = Dialect("load_csv", header, delimiter, decimal, comment, encoding, gaps)
+    settings = _Settings(fill, indicator, categories, lenient)
     quick = read_columns(path, dialect)
-    if quick is not None:
-        names, found = quick
-        features, chosen = _parts(names, target, columns)
-        numbers = all(isinstance(found[j], np.ndarray) for j in [*features, *chosen])
-        if numbers and not lenient and (len(chosen) == 0 or _is_surely(found[chosen[0]]) or _several(target)):
-            X = _stacked([found[j] for j in features])
-            if not chosen:
-                return X
-            return X, _stacked([found[j] for j in chosen]) if _several(target) else found[chosen[0]]
-    return _slowly(path, dialect, target, columns, lenient, fill, indicator, categories)
+    found = None if quick is None else _quickly(path, dialect, *quick, target, columns, settings)
+    X, y = _slowly(path, dialect, target, columns, settings) if found is None else found
+    return X if y is None else (X, y)
+
+
+class _Settings(NamedTuple):
+    """What becomes of text and gaps; `lenient` where something was said about it."""
+
+    fill: Any
+    indicator: bool
+    categories: str | None
+    lenient: bool
+
+
+Parts = tuple[Array, Array | None]
+
+
+def _quickly(
+    path: Any, dialect: Dialect, names: list[Any], found: list[Any], target: Target, columns: Sequence[Column] | None,
+    settings: _Settings,
+) -> Parts | None:  # fmt: skip
+    """X and y of columns that were read without knowing the lines; None where the other reader has to look."""
+    features, chosen = _parts(names, target, columns)
+    y: Array | None = None
+    if target is not None and _several(target):
+        if not all(isinstance(found[j], np.ndarray) for j in chosen):
+            return None
+        y = _stacked([found[j] for j in chosen])
+    elif target is not None:
+        y = _quick_target(found[chosen[0]], dialect)
+        if y is None:
+            return None
+    if settings.lenient:
+        try:
+            return _prepared(path, dialect, [(names[j], found[j]) for j in features], settings, None), y
+        except ElsewhereError:
+            return None
+    if not all(isinstance(found[j], np.ndarray) for j in features):
+        return None
+    return _stacked([found[j] for j in features]), y
+
+
+def _quick_target(column: Any, dialect: Dialect) -> Array | None:
+    """The labels or numbers of a column; None where the other reader may make something else of it."""
+    if isinstance(column, np.ndarray):
+        gaps = bool(dialect.gaps) and column.dtype.kind == "f" and bool(np.isnan(column).any())
+        return column if _is_surely(column) and not gaps else None
+    different, codes = [text.strip() for text in column[0]], column[1]
+    if any(text in ("", *dialect.gaps) or dialect.is_number(text) for text in different):
+        return None
+    return np.array(different, str)[codes]
 
 
 def _several(target: Target) -> bool:
@@ -149,10 +191,9 @@ def _stacked(columns: list[Array]) -> Array:
 
 
 def _slowly(
-    path: Any, dialect: Dialect, target: Target, columns: Sequence[Column] | None, lenient: bool, fill: Any,
-    indicator: bool, categories: str | None,
-) -> Array | tuple[Array, Array]:  # fmt: skip
-    """What `load_csv` returns, by the reader that knows the lines."""
+    path: Any, dialect: Dialect, target: Target, columns: Sequence[Column] | None, settings: _Settings
+) -> Parts:
+    """X and y by the reader that knows the lines."""
     records = read_records(path, dialect)
     names, features, chosen = records.names, *_parts(records.names, target, columns)
 
@@ -165,9 +206,13 @@ def _slowly(
             rows, [names[j] for j in columns], lambda cell: float_of_text(dialect.point(cell.strip())), place
         )
 
-    X = _prepared(records, dialect, features, place, fill, indicator, categories) if lenient else floats(features).T
+    if settings.lenient:
+        read = [(names[j], coded([row[j] for row in records.rows])) for j in features]
+        X = _prepared(path, dialect, read, settings, records.lines)
+    else:
+        X = floats(features).T
     if target is None:
-        return X
+        return X, None
     if _several(target):
         return X, floats(chosen).T
     cells = [row[chosen[0]].strip() for row in records.rows]
@@ -186,32 +231,34 @@ def _slowly(
 
 
 def _prepared(
-    records: Records, dialect: Dialect, features: list[int], place: Callable[[int], str], fill: Any, indicator: bool,
-    categories: str | None,
-) -> Array:  # fmt: skip
-    """X of columns with text and gaps."""
-    found: dict[str, Array] = {}
-    for j in features:
-        name = str(records.names[j])
-        cells = [row[j].strip() for row in records.rows]
-        kind = None if categories is not None else "numbers"
-        codes = np.arange(len(cells))
-        found[name] = of_cells(
-            cells, codes, dialect, kind, lambda i, j=j: f"{place(i)}, column {shown(records.names[j])}"
-        )  # type: ignore[misc]
-    if fill is None and categories is None and not indicator:
-        return _stacked(list(found.values()))
-    if len(found) < len(features):
-        raise ValueError(f"load_csv: two columns of {shortened(', '.join(map(str, records.names)), 200)} have one name")
+    path: Any, dialect: Dialect, read: list[tuple[Any, Any]], settings: _Settings, lines: list[int] | None
+) -> Array:
+    """X of columns with text and gaps; ElsewhereError for what is wrong on a line, where the lines are not known."""
+    columns: dict[str, Array] = {}
+    for name, values in read:
+        if str(name) in columns:
+            raise ValueError(f"load_csv: {path}: two columns are called {shown(name)}: choose them by columns=[...]")
+        if isinstance(values, tuple):
+
+            def place(i: int, name: Any = name) -> str:
+                if lines is None:
+                    raise ElsewhereError
+                return f"load_csv: {path}, line {lines[i]}, column {shown(name)}"
+
+            kind = None if settings.categories is not None else "numbers"
+            different, codes = values
+            values = of_cells(different, codes, dialect, kind, place, "categories='one_hot' codes text")
+        columns[str(name)] = values
+    table = Table(columns)
+    gap = next((name for name in table if table[name].dtype != object and table.missing(name).any()), None)
+    if settings.fill is None and (settings.categories is not None or settings.indicator) and gap is not None:
+        raise ValueError(f"load_csv: {path}, column {shown(gap)} has gaps: say what takes their place by fill=")
+    if settings.fill is None and settings.categories is None:
+        return _stacked(list(table.columns.values()))
     preprocessor = Preprocessor(
-        fill="mean" if fill is None else fill, indicator=indicator, scale=False, encode=categories or "one_hot",
-        max_categories=len(records.rows),
+        fill="mean" if settings.fill is None else settings.fill, indicator=settings.indicator, scale=False,
+        encode=settings.categories or "one_hot", max_categories=len(table),
     )  # fmt: skip
-    table, where = Table(found), place(0).partition(", line ")[0]
-    if fill is None and (
-        gap := next((name for name in table if table[name].dtype != object and table.missing(name).any()), "")
-    ):
-        raise ValueError(f"{where}, column {shown(gap)} has gaps: say what takes their place by fill=")
     return preprocessor.fit(table).transform(table)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -124,8 +124,9 @@ def target_of_config(config: Any) -> Any:
     """The way back; ValueError for what is none, as a file may say anything."""
     settings = dict(config) if isinstance(config, dict) else {}
     kind = settings.pop("kind", None)
-    expected = {"classes": Classes, "quantities": Quantities}.get(kind) if isinstance(kind, str) else None
-    fine = expected is not None and settings.keys() == expected.__dataclass_fields__.keys()
+    kinds: dict[Any, Any] = {"classes": Classes, "quantities": Quantities}
+    expected = kinds.get(kind) if isinstance(kind, str) else None
+    fine = expected is not None and settings.keys() == {field.name for field in fields(expected)}
     fine = fine and all(isinstance(part, (list, tuple)) and part for part in settings.values())
     fine = fine and all(isinstance(name, str) for name in settings["names"])
     if fine and expected is Classes:

@@ -11,14 +11,26 @@ from tinygrad_nn.data.cells import are_whole, float_of_text, is_whole, shown
 from tinygrad_nn.data.checks import Array
 from tinygrad_nn.data.records import Dialect
 
-__all__ = ["of_cells", "of_values"]
+__all__ = ["ElsewhereError", "coded", "of_cells", "of_values"]
 
 _INT64 = np.iinfo(np.int64)
 
 
+class ElsewhereError(Exception):
+    """The other reader has to say what is wrong, as it knows the lines."""
+
+
+def coded(cells: Sequence[str]) -> tuple[list[str], Array]:
+    """The different texts of a column, and which of them each row has."""
+    number: dict[str, int] = {}
+    codes = np.fromiter((number.setdefault(cell, len(number)) for cell in cells), np.intp, len(cells))
+    return list(number), codes
+
+
 def of_cells(
-    texts: Sequence[str], codes: Array, dialect: Dialect, kind: str | None, place: Callable[[int], str]
-) -> Array:
+    texts: Sequence[str], codes: Array, dialect: Dialect, kind: str | None, place: Callable[[int], str],
+    hint: str = "text=[...] takes the column as text",
+) -> Array:  # fmt: skip
     """A column of a file, from its different texts and the number of that of each row.
 
     Returns int64 for whole numbers without gaps, float64 for other numbers, and else an array of str and None.  `kind`
@@ -36,7 +48,7 @@ def of_cells(
         cell = texts[codes[i]]
         raise ValueError(
             f"{place(i)}: {shown(cell)} is not a number, as {numbers:,} of {len(codes):,} cells of the column are; "
-            f"missing=[{cell!r:.40}] makes a gap of it, and text=[...] takes the column as text"
+            f"missing=[{cell!r:.40}] makes a gap of it; {hint}"
         )
     if others:
         return _text(texts, gap)[codes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -134,7 +135,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "optimizer": lambda x: x is None or _is_optimizer(x),
     "extra": lambda x: True,
     "tied": lambda x: _is_list(x, lambda paths: _is_list(paths, _is_text) and len(paths) > 1),
-    "library": lambda x: _is_text(x) and len(x) < 100,
+    "library": lambda x: _is_text(x) and re.fullmatch(r"[\w.+-]{0,60}", x) is not None,
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.data.checks import Array, Rng, examples, generator, positive_int
+from tinygrad_nn.data.checks import Array, Rng, examples, generator, is_sparse, positive_int
 
 
 def batches(
@@ -27,7 +27,8 @@ def batches(
     The last batch is smaller where `batch_size` does not divide N; `drop_last=True` leaves it out.
 
     Each batch is a new array that nobody can write to, so a graph may keep it without a copy.
-    X may have more axes, for images `(channels, height, width, N)`: the last one counts the examples.
+    X may have more axes, for images `(channels, height, width, N)`: the last one counts the examples. A sparse matrix of
+    SciPy gives sparse batches.
 
     Raises `ValueError` if X and Y differ in N, hold no example or no numbers, if `batch_size` is below 1 or if
     `drop_last` leaves no batch; `TypeError` for anything that is not an array.
@@ -65,7 +66,8 @@ class Batches:
         *,
         drop_last: bool = False,
     ) -> None:
-        self.X, targets, self.n_examples = examples(X, X if Y is None else Y, "batches")
+        X = X.tocsc() if is_sparse(X) else X
+        self.X, targets, self.n_examples = examples(X, X if Y is None else Y, "batches", sparse=True)
         self.Y = None if Y is None else targets
         self.rng = generator(rng, "batches")
         self.shuffle = shuffle and batch_size is not None  # one batch of everything: its order changes nothing
@@ -99,6 +101,8 @@ class Batches:
 
 def _columns(values: Array, index: Array | slice) -> Array:
     # Through the transpose: the loaders store an example's values side by side, so it is read in one go.
-    # In the memory of `bytes`, which nobody can write to: so a graph may keep it without a copy.
     batch = values.T[index].T
+    if is_sparse(batch):
+        return batch
+    # In the memory of `bytes`, which nobody can write to: so a graph may keep it without a copy.
     return np.ndarray(batch.shape, batch.dtype, batch.tobytes())

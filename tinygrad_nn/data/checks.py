@@ -51,9 +51,16 @@ def matrix(value: object, name: str, caller: str) -> Array:
     return array
 
 
-def examples(X: object, Y: object, caller: str) -> tuple[Array, Array, int]:
-    """`X`, `Y` and the number of examples N, which is the last axis of both."""
-    X, Y = numeric_array(X, "X", caller), numeric_array(Y, "Y", caller)
+def is_sparse(value: Any) -> bool:
+    """Whether it is a sparse matrix or array of SciPy."""
+    return hasattr(value, "tocsc") and hasattr(value, "nnz") and len(value.shape) == 2
+
+
+def examples(X: Any, Y: Any, caller: str, sparse: bool = False) -> tuple[Array, Array, int]:
+    """`X`, `Y` and the number of examples N, which is the last axis of both; X may be `sparse`."""
+    if not (sparse and is_sparse(X) and X.dtype.kind in NUMBERS):
+        X = numeric_array(X, "X", caller)
+    Y = Y if Y is X else numeric_array(Y, "Y", caller)
     if X.ndim < 2:
         hint = "; X.reshape(1, -1) makes one feature of it" if X.ndim == 1 else ""
         raise ValueError(f"{caller}: X has shape {X.shape}, expected (features, N){hint}")

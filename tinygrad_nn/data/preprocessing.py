@@ -134,6 +134,11 @@ class Preprocessor:
         return len(self.target_.labels if isinstance(self.target_, Classes) else self.target_.names)
 
     @property
+    def several_targets(self) -> bool:
+        """Whether the target was given as a list of names, so that predictions have a column for each."""
+        return not isinstance(self.target_, Classes) and (self.target_ is None or len(self.target_.names) > 1)
+
+    @property
     def category_sizes(self) -> dict[int, int]:
         """With encode="index": how many indices each row of X has that holds some, the 0 of the unknown included."""
         self._check_fitted("category_sizes")
@@ -248,7 +253,7 @@ class Preprocessor:
         return Table(rows)
 
     def load(self, path: str | os.PathLike[str], **reading: Any) -> Table:
-        """The Table of a CSV file, read as that of training was: columns of categories are text, whatever they look like.
+        """The Table of a CSV file, read as that of training was; columns of categories are text, whatever they hold.
 
         `reading` are settings of `load_table` that differ, such as delimiter=";".
         """

@@ -16,8 +16,8 @@ from tinygrad_nn.other_names import missing
 
 __all__ = [
     "Activation", "BatchNorm", "Dense", "Dropout", "Embedding", "FeatureEmbedding", "Flatten", "LayerNorm", "Module",
-    "Predictor", "Residual", "Sequential", "augmented", "backpropagation", "build", "forward_pass", "functional_call", "init", "l1_penalty", "l2_penalty",
-    "load", "weights",
+    "Predictor", "Residual", "Sequential", "augmented", "backpropagation", "build", "forward_pass", "functional_call",
+    "init", "l1_penalty", "l2_penalty", "load", "weights",
 ]  # fmt: skip
 
 

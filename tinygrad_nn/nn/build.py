@@ -29,7 +29,16 @@ _COPIES = 16  # so many times the numbers of a file may be made for its tied wei
 _LAYERS: dict[str, Callable[..., Module]] = {
     layer.__name__: layer
     for layer in (
-        Activation, BatchNorm, Dense, Dropout, Embedding, FeatureEmbedding, Flatten, LayerNorm, Residual, Sequential,
+        Activation,
+        BatchNorm,
+        Dense,
+        Dropout,
+        Embedding,
+        FeatureEmbedding,
+        Flatten,
+        LayerNorm,
+        Residual,
+        Sequential,
     )
 } | {"Predictor": Predictor.from_settings}
 _ONLY_PART = {"Residual": "f", "Predictor": "network"}  # the attribute that holds all there is

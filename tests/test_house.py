@@ -37,7 +37,7 @@ LAYERS = [
     ["nn"],
     ["training"],
     ["plot", "sklearn", "course"],
-    ["demo"],
+    ["demo", "predicting"],
     ["cli"],
 ]
 LAYER = {module: i for i, modules in enumerate(LAYERS) for module in modules}

@@ -27,8 +27,8 @@ def batches(
     The last batch is smaller where `batch_size` does not divide N; `drop_last=True` leaves it out.
 
     Each batch is a new array that nobody can write to, so a graph may keep it without a copy.
-    X may have more axes, for images `(channels, height, width, N)`: the last one counts the examples. A sparse matrix of
-    SciPy gives sparse batches.
+    X may have more axes, for images `(channels, height, width, N)`: the last one counts the examples. A sparse matrix
+    of SciPy gives sparse batches.
 
     Raises `ValueError` if X and Y differ in N, hold no example or no numbers, if `batch_size` is below 1 or if
     `drop_last` leaves no batch; `TypeError` for anything that is not an array.
@@ -58,7 +58,7 @@ class Batches:
 
     def __init__(
         self,
-        X: Array,
+        X: Any,
         Y: Array | None = None,
         batch_size: int | None = 32,
         shuffle: bool = True,
@@ -99,7 +99,7 @@ class Batches:
         return f"Batches(X {self.X.shape}{targets}, {details}: {len(self)} an epoch)"
 
 
-def _columns(values: Array, index: Array | slice) -> Array:
+def _columns(values: Any, index: Array | slice) -> Any:
     # Through the transpose: the loaders store an example's values side by side, so it is read in one go.
     batch = values.T[index].T
     if is_sparse(batch):

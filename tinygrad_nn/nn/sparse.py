@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from tinygrad_nn.errors import CompileError
+from tinygrad_nn.modes import MODE
 from tinygrad_nn.registry import op
 from tinygrad_nn.tensor import Tensor
 
@@ -55,15 +57,27 @@ class _Dense(_Columns):
         return _Dense(self.turned)
 
 
+def _to_weight(g: Any, y: Any, W: Any, X: Any = None) -> Any:
+    return _product(g, X=X.T)
+
+
 # W X, linear in W; so is its gradient g Xᵀ in g, and it is the same operation.
 _product = op(
-    lambda W, X=None: X.left(W), "{W} X", lambda g, y, W, X=None: _product(g, X=X.T), name="_sparse_product",
-    part_of="matmul", kind="linear", method=False, arguments=("W",), defaults={"X": None}, samples=_samples,
+    lambda W, X=None: X.left(W), "{W} X", _to_weight, name="_sparse_product", part_of="matmul", kind="linear",
+    method=False, arguments=("W",), defaults={"X": None}, samples=_samples,
     summary="W X for a sparse X that no gradient flows to",
 )  # fmt: skip
 
 
 def affine(W: Tensor, X: Any, b: Tensor | None) -> Tensor:
-    """``W X + b 1ᵀ`` for a sparse X (features, N), recorded; the result is dense."""
+    """``W X + b 1ᵀ`` for a sparse X (features, N), recorded; the result is dense.
+
+    Raises CompileError while a step is recorded to be replayed: every batch has its zeros elsewhere.
+    """
+    if MODE.get().interpreter is not None:
+        raise CompileError(
+            "Dense: X is a sparse matrix, which cannot be part of a compiled step: leave the step as it is "
+            "(tn.fit with compile=False), or X.toarray()"
+        )
     Z = _product(W, X=_Columns.of(X, W.dtype))
     return Z if b is None else Z + b

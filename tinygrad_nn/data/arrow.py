@@ -40,8 +40,9 @@ def read_columns(
         csv = importlib.import_module("pyarrow.csv")
     except (OSError, ImportError, UnicodeEncodeError):
         return None
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return _columns(csv, data, dialect, is_text)
+    with open(path, "rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return _columns(csv, data, dialect, is_text)  # unmapped when Arrow's threads have let go of it, too
 
 
 def _columns(csv: Any, data: mmap.mmap, dialect: Dialect, is_text: Any) -> tuple[list[Any], list[Any]] | None:
@@ -87,7 +88,8 @@ def _lines_in_cells(data: mmap.mmap, dialect: Dialect) -> bool | None:
         if quotes.size:
             before, after = border[view[quotes - 1]], border[view[np.minimum(quotes + 1, last)]]
             before, after = before | (quotes == 0), after | (quotes == last)
-            if not (before ^ after).all():
+            opening = (np.arange(quotes.size) + count) % 2 == 0
+            if not ((before == opening) & (after == ~opening)).all():
                 usual = not _quotes_are_unusual(view, border) and data.find(b"0x") < 0 and data.find(b"0X") < 0
                 return True if usual else None
         if not several and (quotes.size or count % 2):
@@ -95,6 +97,8 @@ def _lines_in_cells(data: mmap.mmap, dialect: Dialect) -> bool | None:
             several = bool(((np.searchsorted(quotes, ends) + count) % 2).any())
         count += quotes.size
         hexadecimal = hexadecimal or bool((part == 120).any() or (part == 88).any())
+    if count % 2:  # a cell that does not end
+        return None
     # Hexadecimal numbers are text to Python.
     return None if hexadecimal and (data.find(b"0x") >= 0 or data.find(b"0X") >= 0) else several
 
@@ -113,9 +117,11 @@ def _quotes_are_unusual(view: Array, border: Array) -> bool:
     before = (starts == 0) | border[view[np.maximum(starts - 1, 0)]]
     after = (ends + 1 == len(view)) | border[view[np.minimum(ends + 1, len(view) - 1)]]
     odd = (ends - starts) % 2 == 0
+    within = np.searchsorted(at, starts) % 2 == 1
     # Within a cell, pairs; at one of its sides, an odd number; an empty one is a pair between borders.
-    fine = (~before & ~after & ~odd) | ((before ^ after) & odd) | (before & after & ~odd & (ends - starts == 1))
-    return not bool(fine.all())
+    fine = (~before & ~after & ~odd & within) | (before & ~after & odd & ~within) | (~before & after & odd & within)
+    fine |= before & after & ~odd & (ends - starts == 1)
+    return len(at) % 2 == 1 or not bool(fine.all())
 
 
 def _read(
@@ -153,7 +159,10 @@ def _read(
     found: list[Any] = []
     for name in names:  # one after the other, so that only one is there twice
         column = _plain(table[name], kinds)
-        nan = not isinstance(column, tuple) and column.dtype.kind == "f" and np.isnan(column).any()
+        nan = isinstance(column, np.ndarray) and column.dtype.kind == "f" and np.isnan(column).any()
+        whole = isinstance(column, np.ndarray) and column.dtype.kind == "f" and (column == np.floor(column)).all()
+        if whole and _find(data, b"+"):  # to Arrow, +5 is no integer
+            return None
         if column is None or (nan and _find(data, b"nan(", b"NaN(")):
             return None
         found.append(column)
@@ -176,7 +185,7 @@ def _plain(column: Any, kinds: Any) -> Any:
     if kinds.is_null(column.type):
         return np.full(len(column), np.nan)
     if column.null_count:
-        column = column.cast("float64").fill_null(np.nan)
+        column = column.cast("float64", safe=False).fill_null(np.nan)
     whole = kinds.is_int64(column.type)
     values = _joined(column.chunks, np.int64 if whole else np.float64)
     # Infinity is perhaps made of digits that are too many.

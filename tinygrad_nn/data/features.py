@@ -104,10 +104,10 @@ class Categories:
     def _unknown(self, cell: str | None, row: int, caller: str) -> str:
         known = [category for category in self.categories if category is not None]
         near = get_close_matches(str(cell), known, n=1)
-        hint = f"did you mean {shown(near[0])}?" if near else f"there were {shortened(', '.join(known), 200)}"
+        hint = f" (did you mean {shown(near[0])}?)" if near else f": there were {shortened(', '.join(known), 200)}"
         what = "is a gap" if cell is None else f"has {shown(cell)}"
         return (
-            f"{caller}: column {shown(self.name)}, row {row} {what}, which training did not have; {hint}; "
+            f"{caller}: column {shown(self.name)}, row {row} {what}, which training did not have{hint}; "
             "unknown='zero' takes it as none of them"
         )
 

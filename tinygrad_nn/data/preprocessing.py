@@ -169,11 +169,11 @@ class Preprocessor:
         whole = np.where(gaps, 0.0 if fill is None else fill, values)
         with np.errstate(over="ignore", invalid="ignore"):
             mean, scale = (float(whole.mean()), float(whole.std())) if self.scale else (0.0, 1.0)
+        if self.scale and whole.max() == whole.min():  # rounding can give a constant another mean, and a deviation
+            mean, scale = float(whole[0]), 1.0
         if not np.isfinite([mean, scale]).all():
             raise ValueError(f"Preprocessor.fit: column {shown(name)} is too large for float64: take another unit")
-        if whole.max() == whole.min() or scale == 0:  # rounding can give a constant a tiny deviation
-            scale = 1.0
-        return Numbers(name, fill, mean, scale, self.indicator and bool(gaps.any()))
+        return Numbers(name, fill, mean, scale or 1.0, self.indicator and bool(gaps.any()))
 
     def _categories(self, name: str, cells: list[str | None]) -> Categories:
         there = [cell for cell in cells if cell is not None]

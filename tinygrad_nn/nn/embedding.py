@@ -27,9 +27,7 @@ def _whole(x, n=1):  # type: ignore[no-untyped-def]
     wrong = ~((x >= 0) & (x < n) & (x == np.floor(x)))
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(
-            f"Embedding: X{list(at)} is {x[at]}, expected a whole number from 0 to {n - 1}, the number of a category"
-        )
+        raise ValueError(f"X{list(at)} is {x[at]}, expected a whole number from 0 to {n - 1}, the number of a category")
     return x.astype(np.intp)
 
 

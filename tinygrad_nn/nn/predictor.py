@@ -103,8 +103,8 @@ class Predictor(Module):
         Of arrays with ``examples="columns"``, d numbers are (d, N).
         """
         outputs, kind = self._outputs(X, extra)
+        self._check_outputs(outputs)
         if self.classes_ is not None:
-            self._check_outputs(outputs)
             return self.classes_[chosen(outputs, kind)]
         if self.preprocessor is not None:
             outputs = self.preprocessor.in_units(outputs)
@@ -148,11 +148,17 @@ class Predictor(Module):
         return X if self.examples == "columns" and isinstance(X, np.ndarray) else from_rows(X)
 
     def _check_outputs(self, outputs: np.ndarray) -> None:
-        n = len(self.classes_)  # type: ignore[arg-type]
-        if len(outputs) != n and not (len(outputs) == 1 and n == 2):
+        if self.classes_ is not None:
+            n, what = len(self.classes_), "classes"
+        elif self.preprocessor is not None and self.preprocessor.target:
+            n, what = self.preprocessor.n_outputs, "numbers"
+        else:
+            return
+        if len(outputs) != n and not (len(outputs) == 1 and n == 2 and what == "classes"):
+            last = "preprocessor.n_outputs" if self.preprocessor is not None else n
             raise ShapeError(
-                f"Predictor: the network has {len(outputs)} outputs for {n} classes: its last layer is "
-                "Dense(..., preprocessor.n_outputs)"
+                f"Predictor: the network has {len(outputs)} outputs for {n} {what if n > 1 else 'number'}: its last "
+                f"layer is Dense(..., {last})"
             )
 
     def _settings(self) -> dict[str, Any]:

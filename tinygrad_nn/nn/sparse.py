@@ -37,8 +37,14 @@ class _Columns:
     def T(self) -> _Columns:
         return _Columns(self.turned, self.X)
 
-    def left(self, W: np.ndarray) -> np.ndarray:
-        """W X, dense."""
+    def dense(self) -> np.ndarray:
+        """X as an array."""
+        return np.asarray(self.X.toarray())
+
+    def left(self, W: Any) -> Any:
+        """W X, dense; anything but a matrix, as transforms have it, is multiplied by the dense X."""
+        if type(W) is not np.ndarray or W.ndim != 2:
+            return W @ self.dense()
         return np.asarray(self.turned @ np.ascontiguousarray(W.T)).T
 
 
@@ -51,6 +57,10 @@ class _Dense(_Columns):
 
     def __init__(self, X: np.ndarray):
         super().__init__(X, X.T)
+
+    def dense(self) -> np.ndarray:
+        """X as an array."""
+        return np.asarray(self.X)
 
     @property
     def T(self) -> _Columns:

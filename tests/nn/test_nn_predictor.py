@@ -224,3 +224,17 @@ MISTAKES = [
 @pytest.mark.parametrize(("ask", "message"), MISTAKES, ids=range(len(MISTAKES)))
 def test_mistakes(raised, ask, message):
     assert raised((ValueError, TypeError, RuntimeError, AttributeError), ask) == message
+
+
+@pytest.mark.peers
+def test_pytorch_says_the_same_with_the_weights_of_the_page():
+    """As docs/tables.md says it."""
+    torch = pytest.importorskip("torch")
+    model = classifier()
+    state = {}
+    for i, layer in enumerate(model.network):
+        state[f"{2 * i}.weight"], state[f"{2 * i}.bias"] = layer.W.numpy(), layer.b.numpy()[:, 0]
+    theirs = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
+    theirs.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
+    rows = torch.tensor(model.preprocessor.transform(TABLE).T)
+    np.testing.assert_allclose(theirs(rows).softmax(1).detach().numpy(), model.predict_proba(TABLE), rtol=1e-12)

@@ -216,6 +216,17 @@ def test_frames(library):
     }  # fmt: skip
 
 
+def test_columns_that_a_frame_has_coded():
+    """Arrow's `to_numpy` of a coded column puts the first value in gaps."""
+    expected = {"a": ("O", ["x", None, "y"])}
+    arrow_, pandas, polars = map(pytest.importorskip, ("pyarrow", "pandas", "polars"))
+    assert as_lists(Table(arrow_.table({"a": arrow_.array(["x", None, "y"]).dictionary_encode()}))) == expected
+    assert as_lists(Table(pandas.DataFrame({"a": pandas.Categorical(["x", None, "y"])}))) == expected
+    assert as_lists(Table(polars.DataFrame({"a": ["x", None, "y"]}, schema={"a": polars.Categorical}))) == expected
+    nullable = pandas.DataFrame({"i": pandas.array([1, None], "Int64"), "b": pandas.array([True, None], "boolean")})
+    assert as_lists(Table(nullable)) == {"i": ("f", [1.0, None]), "b": ("O", ["True", None])}
+
+
 def test_rows_columns_and_parts():
     table = Table([{"a": 1, "b": "x"}, {"a": None, "b": "y"}, {"b": "z"}])
     assert as_lists(table) == {"a": ("f", [1.0, None, None]), "b": ("O", ["x", "y", "z"])}

@@ -56,7 +56,13 @@ class Numbers:
             values = np.where(gaps, self.fill, values)
         if np.isinf(values).any():
             raise ValueError(f"{caller}: column {shown(self.name)}, row {int(np.argmax(np.isinf(values)))} is infinite")
-        out[0] = (values - self.mean) / self.scale
+        with np.errstate(over="ignore"):
+            out[0] = (values - self.mean) / self.scale
+        if np.isinf(out[0]).any():
+            raise ValueError(
+                f"{caller}: column {shown(self.name)}, row {int(np.argmax(np.isinf(out[0])))}: "
+                f"{values[np.argmax(np.isinf(out[0]))]:g} is too large for {out.dtype}"
+            )
         if self.indicator:
             out[1] = gaps
 

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_nn.data.cells import shortened, shown
-from tinygrad_nn.data.checks import Array, float_dtype
+from tinygrad_nn.data.checks import Array, float_dtype, positive_int
 from tinygrad_nn.data.features import Categories, Numbers, as_text, feature_of_config, most_frequent
 from tinygrad_nn.data.records import Dialect
 from tinygrad_nn.data.table import Table, load_table, no_column
-from tinygrad_nn.data.targets import Classes, Quantities, target_of, target_of_config
+from tinygrad_nn.data.targets import Classes, Quantities, refuse_gaps, target_of, target_of_config
 
 __all__ = ["Preprocessor"]
 
@@ -82,14 +82,17 @@ class Preprocessor:
         ):  # fmt: skip
             if value not in allowed:
                 raise ValueError(f"Preprocessor: {name}={value!r:.60}, expected one of {', '.join(map(repr, allowed))}")
-        if not (fill is None or fill in _FILLS or (isinstance(fill, (int, float)) and np.isfinite(fill))):
+        number = isinstance(fill, (int, float, np.integer, np.floating)) and not isinstance(fill, bool)
+        if not (fill is None or (isinstance(fill, str) and fill in _FILLS) or (number and np.isfinite(fill))):
             raise ValueError(
                 f"Preprocessor: fill={fill!r:.60}, expected {', '.join(map(repr, _FILLS))}, a number or None"
             )
-        self.target = [] if target is None else [target] if isinstance(target, str) else list(target)
-        self.task, self.columns, self.categories = task, None if columns is None else list(columns), list(categories)
+        self.target = [] if target is None else _names([target] if isinstance(target, str) else target, "target")
+        self.columns = None if columns is None else _names(columns, "columns")
+        self.task, self.categories = task, _names(categories, "categories")
         self.fill, self.fill_text, self.indicator, self.scale = fill, fill_text, bool(indicator), bool(scale)
-        self.encode, self.unknown, self.max_categories = encode, unknown, max_categories
+        self.encode, self.unknown = encode, unknown
+        self.max_categories = positive_int(max_categories, "max_categories", "Preprocessor")
         self.dtype = float_dtype(dtype, "Preprocessor")
 
     # -- fitting
@@ -220,6 +223,7 @@ class Preprocessor:
         for name in self.target_.names:
             if name not in table:
                 raise ValueError(f"Preprocessor.targets: {no_column(name, table.names)}")
+            refuse_gaps(name, table[name], "Preprocessor.targets")
         found = self.target_.encode([table[name] for name in self.target_.names], "Preprocessor.targets")
         return found if isinstance(self.target_, Classes) else found.astype(self.dtype)
 
@@ -341,6 +345,17 @@ def _check_reading(reading: Any) -> None:
     if reading:
         settings = {name: reading[name] for name in names - {"missing"}}
         Dialect("the preprocessing", gaps=tuple(reading["missing"]), **settings)
+
+
+def _names(given: Any, what: str) -> list[str]:
+    """Names of columns as a list; TypeError or ValueError for what is none."""
+    if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+        raise TypeError(f"Preprocessor: {what}={given!r:.80}, expected a list of names of columns")
+    names = list(given)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"Preprocessor: {what} names {shown(twice)} twice")
+    return names
 
 
 def _is_column(value: Any) -> bool:

@@ -161,9 +161,11 @@ def _columns_of(given: Any) -> dict[str, Any]:
     else:
         pairs = columns_of_frame(given)
         if pairs is None:
+            hint = "Table(dict(zip(names, rows.T))) names the columns of an array"
+            if hasattr(given, "to_frame"):
+                hint = "frame.iloc[[i]] is a table of one row, series.to_frame() one of a column"
             raise TypeError(
-                f"Table: expected a dict of columns, a list of dicts, or a frame, got {type(given).__name__}; "
-                "Table(dict(zip(names, rows.T))) names the columns of an array"
+                f"Table: expected a dict of columns, a list of dicts, or a frame, got {type(given).__name__}; {hint}"
             )
         found = {}
         for name, values in pairs:
@@ -183,12 +185,18 @@ def _columns_of(given: Any) -> dict[str, Any]:
 def columns_of_frame(frame: Any) -> list[tuple[Any, Array]] | None:
     """Name and values of each column of a frame of pandas, polars or Arrow; None for what is no frame."""
     if hasattr(frame, "column_names") and hasattr(frame, "itercolumns"):  # Arrow
-        return [(name, _plain(values)) for name, values in zip(frame.column_names, frame.itercolumns(), strict=True)]
+        columns = map(_without_codes, frame.itercolumns())
+        return [(name, _plain(values)) for name, values in zip(frame.column_names, columns, strict=True)]
     if not (hasattr(frame, "columns") and hasattr(frame, "to_numpy")):
         return None
     if hasattr(frame, "iloc"):  # pandas, whose names may repeat
         return [(name, _plain(frame.iloc[:, j])) for j, name in enumerate(frame.columns)]
     return [(name, _plain(frame[name])) for name in frame.columns]
+
+
+def _without_codes(values: Any) -> Any:
+    """A column of Arrow by its values: `to_numpy` of one that is coded by a dictionary forgets the gaps."""
+    return values.cast(values.type.value_type) if hasattr(values.type, "index_type") else values
 
 
 def _plain(values: Any) -> Array:
@@ -231,7 +239,7 @@ def load_table(
     """
     dialect = Dialect("load_table", header, delimiter, decimal, comment, encoding, _texts(missing, "missing"))
     asked = dict.fromkeys(_texts(text, "text"), "text") | dict.fromkeys(_texts(numbers, "numbers"), "numbers")
-    kinds = _Kinds(asked, _kinds)
+    kinds, path = _Kinds(asked, _kinds), os.fspath(path)
     quick = read_columns(path, dialect, kinds.is_text)
     if quick is not None:
         names, found = quick

@@ -120,6 +120,7 @@ def load_csv(
     gaps = () if not lenient else GAPS if missing is None else tuple(missing)
     dialect = Dialect("load_csv", header, delimiter, decimal, comment, encoding, gaps)
     settings = _Settings(fill, indicator, categories, lenient)
+    path = os.fspath(path)
     quick = read_columns(path, dialect)
     found = None if quick is None else _quickly(path, dialect, *quick, target, columns, settings)
     X, y = _slowly(path, dialect, target, columns, settings) if found is None else found

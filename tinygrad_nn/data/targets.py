@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_nn.data.cells import shortened, shown
 from tinygrad_nn.data.checks import Array
 
-__all__ = ["Classes", "Quantities", "target_of", "target_of_config"]
+__all__ = ["Classes", "Quantities", "refuse_gaps", "target_of", "target_of_config"]
 
 _FEW = 20  # whole numbers of so many different values may be classes
 
@@ -78,12 +78,7 @@ class Quantities:
 def target_of(names: list[str], columns: list[Array], task: str | None, scale: bool, caller: str) -> Any:
     """What the target columns of training data are; `task` says it where numbers may be both."""
     for name, values in zip(names, columns, strict=True):
-        gap = [cell is None for cell in values] if values.dtype == object else np.isnan(values)
-        if np.any(gap):
-            raise ValueError(
-                f"{caller}: the target {shown(name)} has a gap in row {int(np.argmax(gap))}: leave such rows out by "
-                f"table[~table.missing({name!r})]"
-            )
+        refuse_gaps(name, values, caller)
     text = any(values.dtype == object for values in columns)
     if task is None and not text and len(columns) == 1:
         different = np.unique(columns[0])
@@ -112,6 +107,16 @@ def target_of(names: list[str], columns: list[Array], task: str | None, scale: b
     if not np.isfinite(spread).all() or not np.isfinite(mean).all():
         raise ValueError(f"{caller}: the target {shown(names[0])} is not finite, or too large for float64")
     return Quantities(tuple(names), tuple(mean.tolist()), tuple(spread.tolist()))
+
+
+def refuse_gaps(name: str, values: Array, caller: str) -> None:
+    """ValueError for a target column with gaps."""
+    gap = [cell is None for cell in values] if values.dtype == object else np.isnan(values)
+    if np.any(gap):
+        raise ValueError(
+            f"{caller}: the target {shown(name)} has a gap in row {int(np.argmax(gap))}: leave such rows out by "
+            f"table[~table.missing({name!r})]"
+        )
 
 
 def _refuse_text(names: Any, columns: list[Array], caller: str) -> None:

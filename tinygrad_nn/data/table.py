@@ -55,7 +55,8 @@ class Table:
         self.reading: dict[str, Any] = dict(columns.reading) if isinstance(columns, Table) else {}
 
     @classmethod
-    def _of(cls, columns: dict[str, Array], reading: dict[str, Any]) -> Self:
+    def of_checked(cls, columns: dict[str, Array], reading: dict[str, Any]) -> Self:
+        """A table of columns that are as it has them."""
         table = cls.__new__(cls)
         table.columns, table.reading = columns, reading
         return table
@@ -84,7 +85,7 @@ class Table:
                 raise ValueError(f"Table: {no_column(chosen, self.names)}")
             return self.columns[chosen]
         if isinstance(chosen, (list, tuple)) and chosen and all(isinstance(name, str) for name in chosen):
-            return Table._of({name: self[name] for name in chosen}, self.reading)
+            return Table.of_checked({name: self[name] for name in chosen}, self.reading)
         if isinstance(chosen, (int, np.integer)):
             raise TypeError(
                 f"Table: table[{chosen}:{int(chosen) + 1}] is the table of one row; a column is asked for by name"
@@ -94,13 +95,15 @@ class Table:
             raise TypeError(
                 f"Table: {chosen!r:.80} chooses no rows: expected names, a slice, row numbers or truth values"
             )
-        return Table._of({name: values[rows] for name, values in self.columns.items()}, self.reading)
+        return Table.of_checked({name: values[rows] for name, values in self.columns.items()}, self.reading)
 
     def without(self, *names: str) -> Table:
         """The other columns: ``table.without("id", "date")``."""
         for name in names:
             _ = self[name]
-        return Table._of({name: values for name, values in self.columns.items() if name not in names}, self.reading)
+        return Table.of_checked(
+            {name: values for name, values in self.columns.items() if name not in names}, self.reading
+        )
 
     def missing(self, name: str) -> Array:
         """Where a column has gaps, as truth values (N,): ``table[~table.missing("age")]`` has none there."""
@@ -296,7 +299,7 @@ def _assembled(
         elif values.dtype.kind == "f" and values.dtype != np.float64:
             values = values.astype(np.float64)
         done[name] = values
-    return Table._of(done, dialect.settings(header))
+    return Table.of_checked(done, dialect.settings(header))
 
 
 def _is_empty(values: Any, dialect: Dialect) -> bool:

@@ -250,7 +250,7 @@ def _prepared(
             different, codes = values
             values = of_cells(different, codes, dialect, kind, place, "categories='one_hot' codes text")
         columns[str(name)] = values
-    table = Table(columns)
+    table = Table.of_checked(columns, {})
     gap = next((name for name in table if table[name].dtype != object and table.missing(name).any()), None)
     if settings.fill is None and (settings.categories is not None or settings.indicator) and gap is not None:
         raise ValueError(f"load_csv: {path}, column {shown(gap)} has gaps: say what takes their place by fill=")

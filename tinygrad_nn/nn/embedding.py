@@ -165,8 +165,8 @@ class FeatureEmbedding(Module):
             Embedding(n, embedding_dim or min(50, (n + 1) // 2), padding_idx=0, rng=rng, dtype=self._dtype)
             for n in self.sizes.values()
         ]
-        self._numbers = [row for row in range(self.in_features) if row not in self.sizes]
-        self.out_features = len(self._numbers) + sum(layer.embedding_dim for layer in self.embeddings)
+        self._has_numbers = self.in_features > len(self.sizes)
+        self.out_features = self.in_features - len(self.sizes) + sum(layer.embedding_dim for layer in self.embeddings)
         for i, layer in enumerate(self.embeddings, 1):
             rename(layer.W, "W", level_name("E", i))
 
@@ -179,7 +179,8 @@ class FeatureEmbedding(Module):
                 f"{self._signature()} expects examples as columns, shape ({self.in_features}, N), and got shape "
                 f"{X.shape}{hint}"
             )
-        parts = [X[np.array(self._numbers)]] if self._numbers else []
+        numbers = [row for row in range(self.in_features) if row not in self.sizes]
+        parts = [X[np.array(numbers)]] if numbers else []
         parts += [layer(X[row]) for row, layer in zip(self.sizes, self.embeddings, strict=True)]
         return shaping.concatenate(parts, axis=0).named("features")
 
@@ -188,7 +189,7 @@ class FeatureEmbedding(Module):
 
     def _rows(self, source: str) -> tuple[list[tuple[Module, Row]], str]:
         rows: list[tuple[Module, Row]] = []
-        parts = [f"numbers of {source}"] if self._numbers else []
+        parts = [f"numbers of {source}"] if self._has_numbers else []
         for i, (row, layer) in enumerate(zip(self.sizes, self.embeddings, strict=True), 1):
             parts.append(level_name("e", i))
             line = (parts[-1], f"columns of {layer.W.name} by row {row} of {source}", f"({layer.embedding_dim}, N)")

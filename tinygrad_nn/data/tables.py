@@ -28,6 +28,8 @@ from tinygrad_nn.data.typed import ElsewhereError, coded, of_cells
 Column = int | str
 Target = Column | Sequence[Column] | None
 
+_BLOCK = 2048  # examples that stay in the processor's cache while column after column is put among them
+
 
 @overload
 def from_rows(table: Any, target: None = None) -> Array: ...
@@ -186,8 +188,9 @@ def _is_surely(y: Array) -> bool:
 
 def _stacked(columns: list[Array]) -> Array:
     X = np.empty((len(columns[0]), len(columns))).T  # an example's values side by side
-    for j, values in enumerate(columns):
-        X[j] = values
+    for start in range(0, X.shape[1], _BLOCK):
+        for j, values in enumerate(columns):
+            X[j, start : start + _BLOCK] = values[start : start + _BLOCK]
     return X
 
 

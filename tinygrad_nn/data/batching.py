@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.data.checks import Array, Rng, examples, generator, numeric_array, positive_int
+from tinygrad_nn.data.checks import Array, Rng, examples, generator, is_sparse, numeric_array, positive_int
 
 
 def batches(
@@ -30,7 +30,8 @@ def batches(
 
     Each batch is a new array that nobody can write to, so a graph may keep it without a copy.
     With a `weight` of each example (N,), batches are triples `(X_batch, Y_batch, weights)`, as `tn.fit` takes them.
-    X may have more axes, for images `(channels, height, width, N)`: the last one counts the examples.
+    X may have more axes, for images `(channels, height, width, N)`: the last one counts the examples. A sparse matrix
+    of SciPy gives sparse batches.
 
     Raises `ValueError` if X, Y and the weights differ in N, hold no example or no numbers, if `batch_size` is below 1
     or if `drop_last` leaves no batch; `TypeError` for anything that is not an array.
@@ -60,7 +61,7 @@ class Batches:
 
     def __init__(
         self,
-        X: Array,
+        X: Any,
         Y: Array | None = None,
         batch_size: int | None = 32,
         shuffle: bool = True,
@@ -69,7 +70,8 @@ class Batches:
         drop_last: bool = False,
         weight: Array | None = None,
     ) -> None:
-        self.X, targets, self.n_examples = examples(X, X if Y is None else Y, "batches")
+        X = X.tocsc() if is_sparse(X) else X
+        self.X, targets, self.n_examples = examples(X, X if Y is None else Y, "batches", sparse=True)
         self.Y = None if Y is None else targets
         self.weight = None if weight is None else _weights(weight, Y, self.n_examples)
         self.rng = generator(rng, "batches")
@@ -124,8 +126,10 @@ def _weights(weight: Array, Y: Array | None, n: int) -> Array:
     return weight
 
 
-def _columns(values: Array, index: Array | slice) -> Array:
+def _columns(values: Any, index: Array | slice) -> Any:
     # Through the transpose: the loaders store an example's values side by side, so it is read in one go.
-    # In the memory of `bytes`, which nobody can write to: so a graph may keep it without a copy.
     batch = values.T[index].T
+    if is_sparse(batch):
+        return batch
+    # In the memory of `bytes`, which nobody can write to: so a graph may keep it without a copy.
     return np.ndarray(batch.shape, batch.dtype, batch.tobytes())

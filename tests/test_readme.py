@@ -1,6 +1,6 @@
 """README and docs are true: every code block is executed, and what is shown as its output is what comes out.
 
-How is told in docs/pages.py; each page runs in an empty folder. Commands in ```sh blocks must exist.
+How is told in docs/pages.py; each page runs in an empty folder (lessons: tests/course/test_lessons.py). Commands in ```sh blocks must exist.
 `python tests/test_readme.py` renews the pictures that README shows.
 """
 
@@ -24,10 +24,13 @@ _spec.loader.exec_module(pages)
 blocks, run_page = pages.blocks, pages.run_page
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LESSONS = [page for page in PAGES if page.parent.name == "course" and page.name != "index.md"]
+LANGUAGES = {"python", "sh", "text", "toml", "latex", "js"}
+FOR_THE_SITE = {"{code-cell} ipython3", "{toctree}"}  # of docs/course and docs/site
 PICTURES = ["chain_rule.svg"]  # in docs/images, as README's programs save them
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [p for p in PAGES if p not in LESSONS], ids=lambda page: page.name)
 def test_code_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_page(page)
@@ -35,8 +38,9 @@ def test_code_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_says_its_language(page):
+    known = LANGUAGES | (FOR_THE_SITE if page.parent.name in ("course", "site") else set())
     for block in blocks(page):
-        assert block.language in {"python", "sh", "text", "toml", "latex", "js"}, f"{page.name}, line {block.line}"
+        assert block.language in known, f"{page.name}, line {block.line}"
 
 
 def commands(page: Path):

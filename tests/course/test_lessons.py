@@ -34,9 +34,8 @@ def test_cells_run_and_the_solution_holds(page, tmp_path, monkeypatch):
     verdict = course.check(exercise, *(names[name] for name in call[1].split(", ")))
     assert verdict, verdict
 
-    living = [value for value in lesson.values if isinstance(value, Picture | Film)]
-    assert living
-    assert all("data-tinygrad-nn" in picture._repr_html_() for picture in living)
+    pictures = [value for value in lesson.values if isinstance(value, Picture | Film)]
+    assert any("data-tinygrad-nn" in picture._repr_html_() for picture in pictures), "no picture lives"
 
 
 @each_lesson

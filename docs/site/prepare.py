@@ -171,7 +171,8 @@ def course(source: Path, target: Path) -> None:
     shutil.copytree(source, target / "course")
     for lesson in (target / "course").glob("[0-9]*.md"):
         link = f'<p class="notebook"><a href="{lesson.stem}.ipynb" download>This lesson as a notebook</a></p>'
-        text = re.sub(r"^(# .*\n)", rf"\1\n{link}\n", lesson.read_text("utf-8"), count=1, flags=re.M)
+        text = lesson.read_text("utf-8").replace("](../../", "](../")  # CONTRIBUTING.md is a page beside the others
+        text = re.sub(r"^(# .*\n)", rf"\1\n{link}\n", text, count=1, flags=re.M)
         lesson.write_text(text, "utf-8")
 
 

@@ -5,7 +5,7 @@ program, and a ```text block right below it is what it prints.
 
 A lesson of the course is a notebook in Markdown: its ```{code-cell} blocks are the cells.  What else it shows as Python
 (answers to questions, solutions) sees the names of the cells above and leaves none behind, as the notebook does not run
-it.  A ```python block that begins with `# tinygrad_nn/....py` quotes that file.
+it.  A ```python block that begins with `# tinygrad_nn/....py, name` quotes that file.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def run_lesson(page: Path) -> Lesson:
             lesson.values.append(_run_cell(block, lesson.names, page))
         elif block.language != "python":
             continue
-        elif quoted := re.match(r"# (tinygrad_nn/\S+\.py)\n", block.text):
+        elif quoted := re.match(r"# (tinygrad_nn/\S+\.py)(?:, .*)?\n", block.text):
             _compare_quote(block.text[quoted.end() :], quoted[1], f"{page.name}, line {block.line}")
         elif block.text.lstrip().startswith(">>>"):
             _run_doctest(block, beside, page)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,9 @@ import tempfile
 import time
 import webbrowser
 from pathlib import Path
+
+import tinygrad_nn as tn
+from tinygrad_nn.command_line import make_parser
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -53,10 +55,7 @@ def build(out: Path) -> Path:
 
 def main() -> None:
     """Build it, say where it is, and open it where there is a screen."""
-    parser = argparse.ArgumentParser(prog="tinygrad_nn docs", description="Build the site of the project.")
-    parser.add_argument("--out", type=Path, default=Path("tinygrad_nn_docs"), metavar="DIR", help="folder of the site")
-    parser.add_argument("--no-open", action="store_true", help="do not open it in a browser")
-    arguments = parser.parse_args()
+    arguments = make_parser(tn.__version__, clone=True).parse_args(["docs", *sys.argv[1:]])
     index = build(arguments.out.resolve())
     print(f"site: {index}")
     if not arguments.no_open:

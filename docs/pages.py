@@ -114,12 +114,16 @@ def _run_cell(block: Block, names: dict, page: Path) -> Any:
 
 
 def _compare_quote(text: str, file: str, where: str) -> None:
-    """Find each run of quoted lines (between lines of dots) in the file, whatever its indentation."""
+    """Find each run of quoted lines (between lines of dots) in the file, however they are indented and aligned."""
+
+    def plain(code: str) -> str:
+        return re.sub(r"(?<=\S) +", " ", textwrap.dedent(code))
+
     lines = (ROOT / file).read_text("utf-8").splitlines()
     for part in re.split(r"^ *\.\.\.\n", text, flags=re.M):
-        wanted = textwrap.dedent(part).strip("\n")
+        wanted = plain(part.strip("\n"))
         n = wanted.count("\n") + 1
-        runs = (textwrap.dedent("\n".join(lines[i : i + n])) for i in range(len(lines)))
+        runs = (plain("\n".join(lines[i : i + n])) for i in range(len(lines)))
         assert wanted in runs, f"{where}: {file} has no such lines:\n{wanted}"
 
 

@@ -75,7 +75,8 @@ def test_notebooks_have_the_cells_of_the_pages(tmp_path, monkeypatch):
     prepare.notebooks(LESSONS[0].parent, tmp_path)
     assert sorted(path.stem for path in tmp_path.iterdir()) == [page.stem for page in LESSONS]
     for page in LESSONS:
-        cells = [cell.source for cell in jupytext.read(tmp_path / f"{page.stem}.ipynb").cells if cell.cell_type == "code"]
+        notebook = jupytext.read(tmp_path / f"{page.stem}.ipynb")
+        cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
         asked = [block for block in pages.blocks(page) if block.language.startswith("{code-cell}")]
         assert cells == [re.sub(r"^:.*\n", "", block.text, flags=re.M).strip() for block in asked]
 
@@ -100,5 +101,6 @@ def test_wrong_lessons_are_found(wrong, why, tmp_path):
 
 def test_a_true_quote_is_taken(tmp_path):
     page = tmp_path / "lesson.md"
-    page.write_text("```python\n# tinygrad_nn/parts.py\nif extra < 0:\n    return np.broadcast_to(g, shape)\n...\nif extra:\n```\n", "utf-8")
+    quote = "if extra < 0:\n    return np.broadcast_to(g, shape)\n...\nif extra:\n"
+    page.write_text(f"```python\n# tinygrad_nn/parts.py, unbroadcast\n{quote}```\n", "utf-8")
     assert pages.run_lesson(page).shown == []

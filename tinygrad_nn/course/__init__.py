@@ -3,6 +3,7 @@
 The lessons are in `docs/course/`, and on the site that `python3 tinygrad_nn docs` builds.
 """
 
+import inspect
 from collections.abc import Callable
 
 from tinygrad_nn.course import arrays, graphs, networks, slopes, training
@@ -54,4 +55,9 @@ def check(exercise: str, *answer: object) -> Verdict:
     """
     if exercise not in EXERCISES:
         raise ValueError(f"there is no exercise {exercise!r}: there are {', '.join(EXERCISES)}")
+    asked = inspect.signature(EXERCISES[exercise]).parameters
+    if len(answer) != len(asked):
+        names = ", ".join(asked) if len(asked) > 1 else "your code"
+        text = f'{len(asked)} of yours are asked for, not {len(answer)}: course.check("{exercise}", {names})'
+        return Verdict(exercise, False, text)
     return Verdict.of(exercise, EXERCISES[exercise], answer)

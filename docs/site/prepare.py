@@ -171,13 +171,22 @@ def course(source: Path, target: Path) -> None:
     shutil.copytree(source, target / "course")
     for lesson in (target / "course").glob("[0-9]*.md"):
         link = f'<p class="notebook"><a href="{lesson.stem}.ipynb" download>This lesson as a notebook</a></p>'
-        text = lesson.read_text("utf-8").replace("](../../", "](../")  # CONTRIBUTING.md is a page beside the others
-        text = re.sub(r"^(# .*\n)", rf"\1\n{link}\n", text, count=1, flags=re.M)
+        text = re.sub(r"^(# .*\n)", rf"\1\n{link}\n", _up(lesson.read_text("utf-8")), count=1, flags=re.M)
         lesson.write_text(text, "utf-8")
 
 
+def _up(text: str) -> str:
+    """What lies at the top of the project is a page beside the others on the site."""
+    return text.replace("](../../", "](../")
+
+
 def notebooks(source: Path, target: Path) -> None:
-    """Each lesson as a notebook for Jupyter, beside its page."""
+    """Each lesson as a notebook for Jupyter, beside its page on the site."""
     target.mkdir(parents=True, exist_ok=True)
     for lesson in sorted(source.glob("[0-9]*.md")):
-        jupytext.write(jupytext.read(lesson), target / f"{lesson.stem}.ipynb")
+        notebook = jupytext.read(lesson)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":  # links to lessons lead to notebooks, all others to pages
+                text = re.sub(r"\]\((\d\d_\w+)\.md\)", r"](\1.ipynb)", _up(cell.source))
+                cell.source = re.sub(r"\]\(([\w./]+)\.md\)", r"](\1.html)", text)
+        jupytext.write(notebook, target / f"{lesson.stem}.ipynb")

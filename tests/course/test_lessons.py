@@ -78,6 +78,13 @@ def test_notebooks_have_the_cells_of_the_pages(tmp_path, monkeypatch):
         notebook = jupytext.read(tmp_path / f"{page.stem}.ipynb")
         cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
         asked = [block for block in pages.blocks(page) if block.language.startswith("{code-cell}")]
+        texts = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        links = set(re.findall(r"\]\(([^)]*)\)", texts))
+        assert links
+        for link in links:
+            name = re.sub(r"\.html|\.ipynb", ".md", link)
+            assert ".md" not in link
+            assert (page.parent / name).exists() or (page.parent / ".." / name).exists(), link
         assert cells == [re.sub(r"^:.*\n", "", block.text, flags=re.M).strip() for block in asked]
 
 

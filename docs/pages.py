@@ -1,7 +1,8 @@
 """The code in Markdown pages: found, executed and compared with what the page shows; for tests, figures and the site.
 
 In one page all ```python blocks share their names. A block of ``>>>`` lines is compared as a doctest; any other is a
-program, and a ```text block right below it is what it prints.
+program, and a ```text block right below it is what it prints.  A page that begins with ``<!-- needs: torch -->`` is
+about another package, too, and runs where that is installed.
 
 A lesson of the course is a notebook in Markdown: its ```{code-cell} blocks are the cells.  What else it shows as Python
 (answers to questions, solutions) sees the names of the cells above and leaves none behind, as the notebook does not run
@@ -13,6 +14,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import doctest
+import importlib.util
 import io
 import re
 import textwrap
@@ -20,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Block", "Lesson", "blocks", "run_lesson", "run_page"]
+__all__ = ["Block", "Lesson", "blocks", "missing", "run_lesson", "run_page"]
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
@@ -54,6 +56,12 @@ def blocks(page: Path) -> list[Block]:
             follows = False
     assert language is None, f"{page.name}: the block of line {start} has no end"
     return found
+
+
+def missing(page: Path) -> str | None:
+    """The package that the code of a page needs and this Python lacks, if there is one."""
+    named = re.match(r"<!-- needs: (\w+) -->", page.read_text("utf-8"))
+    return named[1] if named and importlib.util.find_spec(named[1]) is None else None
 
 
 def run_page(page: Path) -> None:

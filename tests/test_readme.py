@@ -79,7 +79,8 @@ def test_readme_shows_commands():
     assert len(list(commands(ROOT / "README.md"))) >= 4
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+# Sphinx checks the site's own pages, which link to pages that are made.
+@pytest.mark.parametrize("page", [p for p in PAGES if p.parent.name != "site"], ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.S | re.M)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):

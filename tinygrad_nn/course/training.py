@@ -60,7 +60,7 @@ SLIPS: dict[str, dict[str, Any]] = {
     "That is plain gradient descent, w − lr · g.": {"plain": True},
     "What is new gets the weight 1 − β in the mean: m ← β₁ m + (1 − β₁) g.": {"sums": True},
     "The corrected mean has replaced the mean: keep m and v as they are, and correct copies of them.": {"kept": True},
-    "The correction is 1 − βᵗ, with the number of the step as exponent.": {"power": False},
+    "The correction is 1 − βᵗ, with the number of the step as exponent.": {"rising": False},
     "The means are not remembered from one step to the next: keep them, self.m and self.v.": {"forgets": True},
     "That is the step alone: return w − step.": {"alone": True},
 }
@@ -80,7 +80,7 @@ def _packages(start: np.ndarray, gradients: np.ndarray, settings: tuple[float, .
 def _equations(
     w: np.ndarray, gradients: np.ndarray, settings: tuple[float, ...], corrected: bool = True, inside: bool = False,
     squared: bool = True, root: bool = True, sign: float = 1.0, exchanged: bool = False, late: int = 0,
-    turned: bool = False, plain: bool = False, sums: bool = False, kept: bool = False, power: bool = True,
+    turned: bool = False, plain: bool = False, sums: bool = False, kept: bool = False, rising: bool = True,
     forgets: bool = False, alone: bool = False,
 ) -> np.ndarray | None:  # fmt: skip
     """Adam's equations (Kingma and Ba 2015, algorithm 1), with slips."""
@@ -94,7 +94,7 @@ def _equations(
             m = v = np.zeros_like(w)
         m = keep1 * m + (1 if sums else 1 - keep1) * g
         v = keep2 * v + (1 if sums else 1 - keep2) * (g * g if squared else np.abs(g))
-        exponent = t if power else 1
+        exponent = t if rising else 1
         mean, square = (m / (1 - keep1**exponent), v / (1 - keep2**exponent)) if corrected else (m, v)
         if kept:
             m, v = mean, square

@@ -27,7 +27,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 def slope(answer: Callable) -> str:
     """Lesson 1: `slope(f, x)`, a central difference."""
     for name, f in FUNCTIONS.items():
-        for x in (0.0, 1.3, -0.7):
+        for x in (1.3, 0.0, -0.7):
             exact = float(tn.grad(f)(x))
             asked: list[float] = []
             what = f"of {name} at {x:g}"
@@ -73,8 +73,12 @@ def _explain_slope(what: str, got: Any, exact: float, f: Callable, x: float, ask
             "Without brackets the second value alone is divided: write (f(x + h) − f(x − h)) / (2 * h).": (
                 None if not way else float(f(high)) - float(f(low)) / way
             ),
+            "The values were added: take their difference, f(x + h) − f(x − h).": (
+                (f(high) + f(low)) / way if way else None
+            ),
+            "That is the difference alone: divide it by the way, 2h.": change,
             "Python reads a / 2 * h as (a / 2) · h: write a / (2 * h).": change / 2 * (way / 2),
-            "That is twice the slope: from x − h to x + h is a way of 2h.": 2 * right,
+            "That is twice the slope: from x − h to x + h are 2h.": 2 * right,
             "That is half the slope: f(x + h) − f(x) belongs to a way of h.": right / 2,
             "The sign is turned: where x + h is right of x − h, take f(x + h) − f(x − h).": -right,
             "That is f itself: ask how much f changes on a small way, and divide by the way.": float(f(x)),

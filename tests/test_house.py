@@ -44,7 +44,7 @@ LAYER = {module: i for i, modules in enumerate(LAYERS) for module in modules}
 # Networks know nothing of pictures, and data knows NumPy alone.
 FORBIDDEN = {("nn", "view"), ("optim", "view"), ("nn", "chain"), ("optim", "chain"), ("optim", "nn")}
 NUMPY_ONLY = ["data", "nn/init.py"]
-READERS = {("data/arrow.py", "pyarrow")}  # an extra that reads the same more quickly
+READERS = {("data/arrow.py", "pyarrow"), ("data/sources.py", "pyarrow")}  # an extra that reads files
 ENTRANCES = {"__init__", "__main__", "_bootstrap"}
 OPTIONAL = {"_bootstrap.py", "cli.py"}  # where import_module loads what the user asked for, or an extra
 

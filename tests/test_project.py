@@ -1,6 +1,7 @@
 """The project as files: what lies where, what a wheel carries, and what is promised about the set-up."""
 
 import ast
+import calendar
 import re
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ def project_files() -> list[Path]:
 
 def test_top_level_holds_only_what_the_house_allows():
     allowed = {"pyproject.toml", "README.md", "SECURITY.md", "LICENSE", "tinygrad_nn", "tests", "examples", "docs"}
+    allowed |= {"CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md"}
     top = {path.parts[0] for path in project_files()}
     assert {name for name in top if not name.startswith(".")} <= allowed
 
@@ -67,6 +69,17 @@ def test_graphviz_pure_is_asked_for_only_where_it_has_wheels():
         assert asked_for(system, machine) == 0, (system, machine)
 
 
+def test_one_version_is_said_everywhere():
+    version = PROJECT["project"]["version"]
+    assert f'__version__ = "{version}"' in (ROOT / "tinygrad_nn" / "__init__.py").read_text("utf-8")
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    day = re.search(r"^date-released: (\d{4})-(\d\d)-(\d\d)$", citation, re.M)
+    assert f"\nversion: {version}\n" in citation
+    (heading,) = re.findall(r"^## (.*)$", changes, re.M)[:1]
+    assert heading == f"{version} ({int(day[3])} {calendar.month_name[int(day[2])]} {day[1]})"
+
+
 def test_types_are_announced():
     assert (ROOT / "tinygrad_nn" / "py.typed").exists()
 
@@ -78,12 +91,12 @@ def test_no_module_hides_one_of_pythons():
 
 
 def test_setting_up_needs_nothing_but_python():
-    for name in ("__main__.py", "_bootstrap.py"):
+    for name in ("__main__.py", "_bootstrap.py", "command_line.py"):
         for node in ast.walk(ast.parse((ROOT / "tinygrad_nn" / name).read_text("utf-8"))):
             if isinstance(node, ast.Import):
                 assert {alias.name.split(".")[0] for alias in node.names} <= set(sys.stdlib_module_names)
             elif isinstance(node, ast.ImportFrom):
-                assert node.module in {"pathlib", "_bootstrap", "tinygrad_nn.cli"}
+                assert node.module in {*sys.stdlib_module_names, "_bootstrap", "command_line", "tinygrad_nn.cli"}
 
 
 @pytest.mark.parametrize("command", ["python3 tinygrad_nn demo", "python3 tinygrad_nn test"])

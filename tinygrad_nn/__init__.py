@@ -29,13 +29,14 @@ from tinygrad_nn.tensor import Tensor, tensor
 from tinygrad_nn.transforms import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tinygrad_nn.vectorize import vmap
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _document_with(_docstring_of)  # what help(tn.tanh) says
 
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
 _MODULES = (
-    "attribution", "chain", "checkpoint", "data", "nn", "optim", "plot", "compiler", "sklearn", "training", "view",
+    "attribution", "chain", "checkpoint", "compiler", "course", "data", "nn", "optim", "plot", "sklearn", "training",
+    "view",
 )  # fmt: skip
 _LATER = {
     "paths": "chain",

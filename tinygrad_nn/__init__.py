@@ -13,6 +13,7 @@ from tinygrad_nn.checking import gradcheck
 from tinygrad_nn.docstrings import docstring_of as _docstring_of
 from tinygrad_nn.errors import (
     CompileError,
+    ExportError,
     GradientCheckError,
     MutationError,
     NonFiniteError,
@@ -34,7 +35,7 @@ __version__ = "0.1.0"
 _document_with(_docstring_of)  # what help(tn.tanh) says
 
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
-_MODULES = ("chain", "checkpoint", "data", "nn", "optim", "plot", "compiler", "sklearn", "training", "view")
+_MODULES = ("chain", "checkpoint", "data", "nn", "onnx", "optim", "plot", "compiler", "sklearn", "training", "view")
 _LATER = {
     "paths": "chain",
     "draw": "view",
@@ -48,7 +49,7 @@ _LATER = {
 }
 
 __all__ = [
-    "CompileError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ReleasedError", "ShapeError",
+    "CompileError", "ExportError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ReleasedError", "ShapeError",
     "Tensor", "at_each_replay", "detect_anomaly", "elementwise_grad", "enable_grad", "grad", "gradcheck", "gradients",
     "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip

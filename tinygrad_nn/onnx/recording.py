@@ -16,6 +16,7 @@ from tinygrad_nn.mutation import clock
 from tinygrad_nn.nn import BatchNorm, Dropout
 from tinygrad_nn.numpy_protocol import ABOUT_VALUES, array_function, array_ufunc
 from tinygrad_nn.operation import Op, recorded
+from tinygrad_nn.ops.elementwise import astype
 from tinygrad_nn.origin import caller, line_of
 from tinygrad_nn.rule_trees import Placeholder
 from tinygrad_nn.tensor import Tensor
@@ -258,11 +259,18 @@ class Trace(Interpreter):
             ) from reason
         finally:
             self.inside.pop()
-        if isinstance(result, np.ndarray):
+        if isinstance(result, (np.ndarray, np.generic, float, int)):
             raise ExportError(
                 f"{op.public_name} is not exported: its function gave numbers that do not follow the input{self._where()}"
             )
-        return result
+        return self._as_computed(op, args, params, result)
+
+    def _as_computed(self, op: Op, args: Sequence[Any], params: dict[str, Any], result: Any) -> Any:
+        """In the dtype that the operation itself gives: simpler operations may widen."""
+        samples, settings = tree.map(lambda x: x.sample if isinstance(x, Value) else x, (list(args), params))
+        with np.errstate(all="ignore"):
+            dtype = np.asarray(op.compute(samples, settings)).dtype
+        return result if result.dtype == dtype else self.carry_out(astype, (result,), {"dtype": dtype})
 
     def _noted(self, op: Op, args: Sequence[Any], params: dict[str, Any], fixed: bool) -> Value:
         samples, settings = tree.map(lambda x: x.sample if isinstance(x, Value) else x, (list(args), params))

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinygrad_nn.onnx.lowering import convolution, elementwise, linalg, places, reductions, running, shaping
+from tinygrad_nn.onnx.lowering import convolution, elementwise, linalg, places, reductions, running, shaping, special
 
 __all__ = ["LOWER", "REFUSED"]
 
 LOWER: dict[Any, Callable] = {
     **elementwise.LOWER, **reductions.LOWER, **running.LOWER, **shaping.LOWER, **places.LOWER, **linalg.LOWER,
-    **convolution.LOWER,
+    **convolution.LOWER, **special.LOWER,
 }  # fmt: skip
 REFUSED: dict[Any, str] = {**linalg.REFUSED, **running.REFUSED}

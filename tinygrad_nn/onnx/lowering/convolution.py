@@ -112,7 +112,7 @@ def _image(b: Builder, s: Step, v: Any, weight: Any) -> Expr:
     v, w = b.operand(v, kind), b.operand(weight, kind)
     rest = [n - ((m - 1) * st + d * (k - 1) + 1 - sum(pad)) for n, m, st, d, k, pad in
             zip(target[2:], shape[2:], p["stride"], p["dilation"], size, p["padding"], strict=True)]  # fmt: skip
-    if kind == np.float32 and all(0 <= r < max(st, d) for r, st, d in
+    if kind == np.float32 and groups == 1 and all(0 <= r < max(st, d) for r, st, d in
                                   zip(rest, p["stride"], p["dilation"], strict=True)):  # fmt: skip
         y = b("ConvTranspose", v, w, kernel_shape=list(size), output_padding=rest, **_attributes(p))
         return y.cast(s.dtype)

@@ -33,7 +33,12 @@ def _cumsum(b: Builder, s: Step, x: Any) -> Expr:
 
 
 def scan(b: Builder, axis: int, start: Expr, step: Callable, *arrays: Expr) -> Expr:
-    """yᵢ = step(yᵢ₋₁, parts of the arrays at i) along an axis, from y₋₁ = start."""
+    """yᵢ = step(yᵢ₋₁, parts of the arrays at i) along an axis, from y₋₁ = start.
+
+    The axis is moved to the front, as `onnx.reference` scans no other.
+    """
+    order = [axis, *(i for i in range(len(arrays[0].shape or ())) if i != axis)]
+    parts_first = [a.apply("Transpose", perm=order) for a in arrays] if axis else list(arrays)
     inner = Builder(None)
     inner.taken, names = b.taken, [b.unique("carry"), *(b.unique("part") for _ in arrays)]
     kind = helper.np_dtype_to_tensor_dtype(start.dtype)
@@ -48,11 +53,9 @@ def scan(b: Builder, axis: int, start: Expr, step: Callable, *arrays: Expr) -> E
         [helper.make_tensor_value_info(x.name, kind, [None] * rank) for x in (kept, out)],
         inner.initializers,
     )
-    n = len(arrays)
-    _, found = b(
-        "Scan", start, *arrays, outputs=2, body=body, num_scan_inputs=n, scan_input_axes=[axis] * n,
-        scan_output_axes=[axis],
-    )  # fmt: skip
+    _, found = b("Scan", start, *parts_first, outputs=2, body=body, num_scan_inputs=len(arrays))
+    if axis:
+        found = found.apply("Transpose", perm=[order.index(i) for i in range(len(order))])
     found.shape = arrays[0].shape
     return found
 

@@ -191,7 +191,8 @@ class Builder:
             powers = {1.0: lambda v: v, -1.0: lambda v: 1.0 / v, 0.5: lambda v: v.apply("Sqrt")}
             y = powers[x.exponent](base) if x.exponent in powers else 1.0 / base.apply("Sqrt")
             return (y * x.factor).cast(dtype)
-        return self.constant(np.asarray(x, dtype))
+        with np.errstate(over="ignore"):  # infinity, then, as the original has it
+            return self.constant(np.asarray(x, dtype))
 
     def _base(self, d: Dim) -> Expr:
         if d.offset.denominator == d.scale.denominator == 1:

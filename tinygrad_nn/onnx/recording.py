@@ -15,7 +15,7 @@ from tinygrad_nn.modes import Interpreter, interpreted_by
 from tinygrad_nn.mutation import clock
 from tinygrad_nn.nn import BatchNorm, Dropout
 from tinygrad_nn.numpy_protocol import ABOUT_VALUES, array_function, array_ufunc
-from tinygrad_nn.operation import Op, recorded
+from tinygrad_nn.operation import Op
 from tinygrad_nn.ops.elementwise import astype
 from tinygrad_nn.origin import caller, line_of
 from tinygrad_nn.rule_trees import Placeholder
@@ -318,6 +318,19 @@ def record(
     return trace.recording
 
 
+def _note_names(recording: Recording, root: Tensor) -> None:
+    """What the tensors are called that an output was made from."""
+    seen, stack = {id(root)}, [root]
+    while stack:
+        t = stack.pop()
+        if t.name and isinstance(t._value, Value):
+            recording.called[t._value.ref] = t.name
+        for x in t.inputs:
+            if isinstance(x, Tensor) and id(x) not in seen:  # an input of the function is no tensor
+                seen.add(id(x))
+                stack.append(x)
+
+
 def _note_outputs(trace: Trace, result: Any) -> None:
     if isinstance(result, Mapping):
         parts = [(str(name), x) for name, x in result.items()]
@@ -329,9 +342,7 @@ def _note_outputs(trace: Trace, result: Any) -> None:
         raise ExportError("the function returned nothing: return a tensor, an array, or a tuple or dict of them")
     for name, x in parts:
         if isinstance(x, Tensor):
-            for t in recorded(x):
-                if t.name and isinstance(t._value, Value):
-                    trace.recording.called[t._value.ref] = t.name
+            _note_names(trace.recording, x)
         value = x._value if isinstance(x, Tensor) else x
         if isinstance(value, (int, float, np.ndarray, np.generic)) and not isinstance(value, bool):
             value = trace.constant(np.asarray(value))

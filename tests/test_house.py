@@ -36,7 +36,7 @@ LAYERS = [
     ["checkpoint", "optim", "data"],
     ["nn"],
     ["training"],
-    ["plot", "sklearn", "course"],
+    ["plot", "sklearn", "onnx", "course"],
     ["demo"],
     ["cli"],
 ]

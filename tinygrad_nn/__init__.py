@@ -51,9 +51,9 @@ _LATER = {
 }
 
 __all__ = [
-    "CompileError", "ExportError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ReleasedError", "ShapeError",
-    "Tensor", "at_each_replay", "detect_anomaly", "elementwise_grad", "enable_grad", "grad", "gradcheck", "gradients",
-    "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp", "vmap",
+    "CompileError", "ExportError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ReleasedError",
+    "ShapeError", "Tensor", "at_each_replay", "detect_anomaly", "elementwise_grad", "enable_grad", "grad", "gradcheck",
+    "gradients", "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 __all__ += [*ops.names(), *_LATER, *_MODULES]
 globals().update({name: _BY_NAME[name] for name in ops.names()})  # `__getattr__` would take longer than the operation

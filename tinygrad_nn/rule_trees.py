@@ -22,8 +22,8 @@ from tinygrad_nn.ops.shaping import getitem
 from tinygrad_nn.registry import give_methods
 
 __all__ = [
-    "Instruction", "NotTraceable", "Numbers", "Placeholder", "Rule", "array_from_numbers", "as_numbers", "forward_tree", "is_basic",
-    "number_text", "plain_params", "replay", "rule_tree",
+    "Instruction", "NotTraceable", "Numbers", "Placeholder", "Rule", "array_from_numbers", "as_numbers", "forward_tree",
+    "is_basic", "number_text", "plain_params", "replay", "rule_tree",
 ]  # fmt: skip
 
 

@@ -22,7 +22,9 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """
     path = _safetensors(path)
     data = read_whole(path)
-    with refusing(path, "is not a whole .safetensors file ({}): it was cut short or altered, or is another kind of file"):
+    with refusing(
+        path, "is not a whole .safetensors file ({}): it was cut short or altered, or is another kind of file"
+    ):
         text, arrays = parse_arrays(data)
     if text is not None:
         raise CheckpointError(f"{path} is a checkpoint of tinygrad_nn: tn.nn.load(path) makes the model that it holds")

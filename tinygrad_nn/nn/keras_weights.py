@@ -51,7 +51,9 @@ def from_keras_weights(
         raise ValueError(f"{caller}: names= is for arrays by name, {{w.path: w for w in keras_model.weights}}")
     else:
         if isinstance(weights, (str, bytes, np.ndarray)) or not hasattr(weights, "__iter__"):
-            raise TypeError(f"{caller}: weights is of type {type(weights).__name__}, expected keras_model.get_weights()")
+            raise TypeError(
+                f"{caller}: weights is of type {type(weights).__name__}, expected keras_model.get_weights()"
+            )
         pairs = _in_order(layers, [plain(x, f"weights[{i}]", caller) for i, x in enumerate(weights)], caller)
     assigned(model, pairs, _turned, "Keras", caller)
     return model

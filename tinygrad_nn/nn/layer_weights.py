@@ -23,7 +23,9 @@ __all__ = ["Layer", "Slot", "assigned", "layers_of", "matched", "plain", "prefix
 _NORM = {"gamma": ("weight", "gamma"), "beta": ("bias", "beta")}
 ROLES: dict[type, dict[str, tuple[str, str]]] = {
     Dense: {"W": ("weight", "kernel"), "b": ("bias", "bias")},
-    BatchNorm: {**_NORM, "running_mean": ("running_mean", "moving_mean"), "running_var": ("running_var", "moving_variance")},
+    BatchNorm: {
+        **_NORM, "running_mean": ("running_mean", "moving_mean"), "running_var": ("running_var", "moving_variance"),
+    },
     LayerNorm: _NORM,
 }  # fmt: skip
 
@@ -142,12 +144,13 @@ def plain(x: Any, name: str, caller: str) -> np.ndarray:
     return array
 
 
+Pairs = Iterator[tuple[Layer, Slot, str, np.ndarray]]  # ours, and theirs with its name
 Groups = dict[str, dict[str, tuple[str, np.ndarray]]]  # of their layer: of their name in it: the whole name, the array
 
 
 def matched(
     layers: Sequence[Layer], state: Mapping[str, np.ndarray], names: dict[str, str] | None, program: str, caller: str
-) -> Iterator[tuple[Layer, Slot, str, np.ndarray]]:
+) -> Pairs:
     """Each tensor of ours with the one of theirs that belongs to it."""
     side = ("PyTorch", "Keras").index(program)
     if names is not None:
@@ -194,7 +197,7 @@ def _grouped(state: Mapping[str, np.ndarray], caller: str) -> Groups:
 
 def _by_names(
     layers: Sequence[Layer], state: Mapping[str, np.ndarray], names: dict[str, str], side: int, caller: str
-) -> Iterator[tuple[Layer, Slot, str, np.ndarray]]:
+) -> Pairs:
     keys = {key.replace("/", "."): key for key in state}
     used = set()
     for layer in layers:
@@ -233,8 +236,7 @@ def _in_words(layers: Sequence[tuple[str, list[tuple[str, Any]]]]) -> str:
 
 
 def assigned(
-    model: Module, pairs: Iterator[tuple[Layer, Slot, str, np.ndarray]], turned: Callable[[np.ndarray, Slot], np.ndarray],
-    program: str, caller: str,
+    model: Module, pairs: Pairs, turned: Callable[[np.ndarray, Slot], np.ndarray], program: str, caller: str
 ) -> Module:  # fmt: skip
     """Write theirs into ours, all or nothing."""
     found: dict[int, tuple[str, np.ndarray]] = {}
@@ -247,8 +249,8 @@ def assigned(
             )
         if id(slot.tensor) in found and not np.array_equal(found[id(slot.tensor)][1], value, equal_nan=True):
             raise ValueError(
-                f"{caller}: {found[id(slot.tensor)][0]} and {key} of {program} differ, and are one tensor in the model, "
-                f"{slot.path}"
+                f"{caller}: {found[id(slot.tensor)][0]} and {key} of {program} differ, and are one tensor in the "
+                f"model, {slot.path}"
             )
         found.setdefault(id(slot.tensor), (key, value))
     model.load_state_dict({path: found[id(t)][1] for path, t in model.named_tensors()})

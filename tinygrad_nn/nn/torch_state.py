@@ -20,7 +20,10 @@ COUNT = "num_batches_tracked"  # which PyTorch reads where the momentum is None
 
 
 def from_torch_state(
-    state: Mapping[str, Any] | str | os.PathLike, model: Network, *, names: Mapping[str, str] | Sequence[str] | None = None
+    state: Mapping[str, Any] | str | os.PathLike,
+    model: Network,
+    *,
+    names: Mapping[str, str] | Sequence[str] | None = None,
 ) -> Network:
     """Write the weights of a PyTorch model into a model of the same layers, which is returned.
 
@@ -49,8 +52,8 @@ def from_torch_state(
         state = checkpoint.read_arrays(state)
     if not isinstance(state, Mapping):
         raise TypeError(
-            f"{caller}: state is of type {type(state).__name__}, expected a mapping such as torch_model.state_dict(), or "
-            "the path of a .safetensors file"
+            f"{caller}: state is of type {type(state).__name__}, expected a mapping such as torch_model.state_dict(), "
+            "or the path of a .safetensors file"
         )
     arrays = {key: plain(x, key, caller) for key, x in state.items() if key.rpartition(".")[2] != COUNT}
     layers = layers_of(model)
@@ -72,8 +75,8 @@ def to_torch_state(
     ----------
     model : of the layers of this package, or with tensors of its own, which keep their names and shapes.
     path : a .safetensors file to write, too.
-    names : of the layers with weights, as in `from_torch_state`.  By default those of a ``torch.nn.Sequential`` in which
-        each activation is a layer of its own: ``Sequential(Dense(2, 3, "tanh"), Dense(3, 1))`` has the weights of
+    names : of the layers with weights, as in `from_torch_state`.  By default those of a ``torch.nn.Sequential`` in
+        which each activation is a layer of its own: ``Sequential(Dense(2, 3, "tanh"), Dense(3, 1))`` has the weights of
         ``Sequential(Linear(2, 3), Tanh(), Linear(3, 1))``, "0.weight", "0.bias", "2.weight", "2.bias".
 
     ``torch_model.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})`` takes it.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import onnx
 from onnx import helper
 
 from tinygrad_nn import tree
+from tinygrad_nn.checkpoint.files import write_whole
 from tinygrad_nn.errors import ExportError
 from tinygrad_nn.nn import Module
 from tinygrad_nn.onnx import checking
@@ -72,6 +72,8 @@ def export(
     """
     if not callable(model_or_function):
         raise TypeError(f"export: {type(model_or_function).__name__} is no network and no function")
+    if path is not None and not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"export: {Path(path).parent}: there is no such folder")
     several = isinstance(X, tuple)
     inputs = [_input(x, i) for i, x in enumerate(X if several else (X,))]
     if not inputs:
@@ -79,12 +81,13 @@ def export(
     axes, n = _batch(inputs, batch_axis)
     sizes = _sizes(n)
     program = _recorded(model_or_function, inputs, axes, sizes)
+    _refuse_too_large(program)
     given = _input_names(model_or_function, len(inputs))
     model = _written(program, axes, given, names, model_or_function)
     if check:
         checking.check(model, model_or_function, inputs, axes, n, lambda size: resized(inputs, axes, size))
     if path is not None:
-        _save(model, Path(path))
+        write_whole(Path(path), model.SerializeToString())
     return model
 
 
@@ -95,7 +98,9 @@ def _input(x: Any, i: int) -> Any:
     """An array or tensor of a dtype that ONNX has."""
     x = x if isinstance(x, (np.ndarray, Tensor)) else tensor(x).numpy()
     if x.dtype.name not in KINDS:
-        raise ExportError(f"input {i} has dtype {x.dtype}, which is not exported: astype('float64') or 'int64' converts")
+        raise ExportError(
+            f"input {i} has dtype {x.dtype}, which is not exported: astype('float64') or 'int64' converts"
+        )
     return x
 
 
@@ -157,11 +162,11 @@ def _recorded(function: Callable, inputs: Sequence[Any], axes: Sequence[int | No
         merged(runs[:2], [every[0]] * 2)
         return merged(runs[1:], every)
     record(function, inputs, lowers, REFUSED)  # if the function fails at its own input, with its own error
-    reason = errors[0]
+    first = errors[0]
     raise ExportError(
-        f"the function fails with N = {sizes[0]} examples ({type(reason).__name__}: {reason}); batch_axis=None exports "
+        f"the function fails with N = {sizes[0]} examples ({type(first).__name__}: {first}); batch_axis=None exports "
         "it for the shape of X alone, batch_axis= says which axis is that of the examples"
-    ) from reason
+    ) from first
 
 
 def lowers(op: Op) -> bool:
@@ -177,7 +182,11 @@ def _input_names(function: Callable, n: int) -> list[str]:
         return ["X"]
     try:
         target = function.forward if isinstance(function, Module) else function
-        parameters = [p for p in inspect.signature(target).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        parameters = [
+            p
+            for p in inspect.signature(target).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
         found = [p.name for p in parameters][:n]
     except (TypeError, ValueError):
         found = []
@@ -197,7 +206,9 @@ def _renamed(defaults: Sequence[str], names: Sequence[str] | Mapping[str, str] |
         wanted = [names.get(name, name) for name in defaults]
     else:
         if len(names) > len(defaults):
-            raise ValueError(f"export: {len(names)} names for {len(defaults)} inputs and outputs: {', '.join(defaults)}")
+            raise ValueError(
+                f"export: {len(names)} names for {len(defaults)} inputs and outputs: {', '.join(defaults)}"
+            )
         wanted = [*names, *defaults[len(names) :]]
     if len(set(wanted)) < len(wanted) or not all(isinstance(name, str) and name for name in wanted):
         raise ValueError(f"export: the names {', '.join(map(repr, wanted))} are not all different")
@@ -223,7 +234,7 @@ def _written(
         getattr(function, "__name__", type(function).__name__),
         [_info(name, x.dtype, [("N" if i == axis else d) for i, d in enumerate(x.shape)])
          for name, x, axis in zip(ins, program.inputs, axes, strict=True)],
-        [_info(name, values[ref].dtype, [_length(d) for d in shape])  # type: ignore[attr-defined]
+        [_info(name, values[ref].dtype, [_length(d) for d in shape])
          for name, (_, ref, shape) in zip(outs, program.outputs, strict=True)],
         b.initializers,
     )  # fmt: skip
@@ -233,7 +244,7 @@ def _written(
 def _length(d: Any) -> Any:
     if not isinstance(d, Dim):
         return d
-    return "N" if (d.scale, d.offset) == (1, 0) else f"{d.scale}*N{f' + {d.offset}' if d.offset else ''}"
+    return "N" if d.scale == 1 and d.offset == 0 else f"{d.scale}*N{f' + {d.offset}' if d.offset else ''}"
 
 
 def _info(name: str, dtype: Any, shape: list[Any]) -> Any:
@@ -315,12 +326,13 @@ def _model(graph: Any, function: Callable, follows: bool) -> onnx.ModelProto:
     return model
 
 
-def _save(model: onnx.ModelProto, path: Path) -> None:
-    """Under a temporary name first, so that the file is whole or the former one."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        onnx.save(model, str(temporary))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+LARGEST = 2**31 - 1  # bytes of a message of protobuf
+
+
+def _refuse_too_large(program: Recording) -> None:
+    size = sum(c.array.nbytes for c in program.constants if isinstance(c.array, np.ndarray))
+    if size > LARGEST:
+        raise ExportError(
+            f"the weights take {size:,} bytes, and an ONNX model in one file holds {LARGEST:,}: single precision "
+            "halves them; or export the parts of the network one by one"
+        )

@@ -99,7 +99,7 @@ def merged(recordings: Sequence[Recording], sizes: Sequence[int]) -> Recording:
             raise ExportError(f"{f'the array {name}' if name else 'a constant array'}: {reason}; {_FIXED}") from None
         result.constants.append(Constant(array, constants[0].name))
     result.outputs = [
-        (name, ref, _symbolic_shape([r.outputs[i][2].shape for r in recordings], sizes))  # type: ignore[misc]
+        (name, ref, _symbolic_shape([r.outputs[i][2].shape for r in recordings], sizes))
         for i, (name, ref, _) in enumerate(first.outputs)
     ]
     return result
@@ -211,7 +211,9 @@ def _number(values: list[float], sizes: Sequence[int]) -> Any:
             fitted = [scale * n + offset for n in sizes]
             if np.allclose(fitted, powers, rtol=1e-12, atol=0):
                 shift = Fraction(offset / scale).limit_denominator(64)
-                base = Dim(Fraction(1), shift if abs(float(shift) - offset / scale) < 1e-9 else Fraction(offset / scale))
+                base = Dim(
+                    Fraction(1), shift if abs(float(shift) - offset / scale) < 1e-9 else Fraction(offset / scale)
+                )
                 factor = math.copysign(abs(scale) ** exponent, values[0])
                 found = Power(base, exponent, factor)
                 if np.allclose([found.at(n) for n in sizes], values, rtol=1e-12, atol=0):
@@ -235,7 +237,9 @@ def _array(values: list[np.ndarray], sizes: Sequence[int]) -> Any:
     pattern = _pattern(values, shape, sizes)
     for n, v in zip(sizes, values, strict=True):
         if not np.array_equal(pattern.at(n), v, equal_nan=v.dtype.kind == "f"):
-            raise _Unlike(f"an array of shape {v.shape} with N = {n}, whose numbers no formula gives, follows the batch")
+            raise _Unlike(
+                f"an array of shape {v.shape} with N = {n}, whose numbers no formula gives, follows the batch"
+            )
     return pattern
 
 

@@ -133,6 +133,7 @@ class Builder:
         return name
 
     def __call__(self, kind: str, *inputs: Any, dtype: Any = None, outputs: int = 1, **attributes: Any) -> Any:
+        """The result of a new node, or the list of its results."""
         names = [x.name if isinstance(x, Expr) else x for x in inputs]
         made = [self.unique(f"{kind.lower()}_{len(self.nodes)}") for _ in range(outputs)]
         self.nodes.append(helper.make_node(kind, names, made, **attributes))
@@ -206,7 +207,11 @@ class Builder:
     def pattern(self, p: Pattern) -> Expr:
         """An array whose shape follows N."""
         kind = p.dtype if p.dtype.kind == "f" else INT64
-        y = self.number(p.start, kind) if isinstance(p.start, (Dim, Power)) else self.constant(np.asarray(p.start, kind))
+        y = (
+            self.number(p.start, kind)
+            if isinstance(p.start, (Dim, Power))
+            else self.constant(np.asarray(p.start, kind))
+        )
         for axis, step in enumerate(p.steps):
             if step == 0 and not isinstance(step, (Dim, Power)):
                 continue

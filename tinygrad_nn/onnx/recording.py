@@ -261,7 +261,8 @@ class Trace(Interpreter):
             self.inside.pop()
         if isinstance(result, (np.ndarray, np.generic, float, int)):
             raise ExportError(
-                f"{op.public_name} is not exported: its function gave numbers that do not follow the input{self._where()}"
+                f"{op.public_name} is not exported: its function gave numbers that do not follow the input"
+                f"{self._where()}"
             )
         return self._as_computed(op, args, params, result)
 

@@ -118,7 +118,9 @@ def _image(b: Builder, s: Step, v: Any, weight: Any) -> Expr:
         return y.cast(s.dtype)
     rows = weight.shape[1] * math.prod(size)
     kernels = b.reshape(w, (groups, weight.shape[0] // groups, rows)).apply("Transpose", perm=[0, 2, 1])
-    columns = b.reshape(kernels.apply("MatMul", _in_front(b, v, shape, groups)), (target[1], *size, shape[0], *shape[2:]))
+    columns = b.reshape(
+        kernels.apply("MatMul", _in_front(b, v, shape, groups)), (target[1], *size, shape[0], *shape[2:])
+    )
     y = _add_windows(b, columns, _padded(target, p["padding"]), *_how(p, size))
     for axis, (n, (before, _)) in enumerate(zip(target[2:], p["padding"], strict=True), 2):
         y = cut(b, y, axis, before, before + n)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -51,11 +52,11 @@ def _polynomial(coefficients: np.ndarray, t: Expr) -> Expr:
 def _fitted(function: Callable, low: float, high: float, degree: int) -> np.ndarray:
     """Chebyshev's interpolation on an interval, as coefficients of powers of t ∈ [−1, 1]."""
 
-    def on_unit(t: np.ndarray) -> np.ndarray:
+    def on_unit(t: Any) -> Any:
         return np.array([function(v) for v in (low + high) / 2 + (high - low) / 2 * np.atleast_1d(t)])
 
-    series = np.polynomial.chebyshev.chebinterpolate(on_unit, degree)
-    return np.polynomial.chebyshev.cheb2poly(series)[::-1]
+    series: Any = np.polynomial.chebyshev.chebinterpolate(on_unit, degree)
+    return np.asarray(np.polynomial.chebyshev.cheb2poly(series)[::-1], np.float64)
 
 
 # --- exponentials and logarithms -------------------------------------------------------------------------------------

@@ -138,6 +138,7 @@ def _numbered(b: Builder, shape: Any) -> Expr:
 
 
 def zeros(b: Builder, shape: Any, dtype: Any) -> Expr:
+    """As many zeros as this shape has elements."""
     n = product(shape)
     zero = b.constant(np.asarray(0, dtype))
     if n is None:

@@ -89,27 +89,28 @@ def _deviation(b: Builder, x: Expr, axes: Sequence[int], keep: bool, ddof: float
     return (alike & y.equals(y)).then(0.0, y)
 
 
-def _norm(b: Builder, x: Expr, axes: Sequence[int], keep: bool, ord: float = 2) -> Expr:
+def _norm(b: Builder, x: Expr, axes: Sequence[int], keep: bool, **how: float) -> Expr:
     """In units of the largest element, so that no power overflows."""
+    order = how.get("ord", 2)
     size = x.apply("Abs")
     size.shape = x.shape
-    if ord == 0:
+    if order == 0:
         counts = (~x.equals(0.0)).cast(x.dtype)
         counts.shape = x.shape
         return reduced(b, "ReduceSum", counts, axes, keep)
-    if ord == 1:
+    if order == 1:
         return reduced(b, "ReduceSum", size, axes, keep)
-    if np.isinf(ord):
-        y = reduced(b, "ReduceMax" if ord > 0 else "ReduceMin", size, axes, keep)
+    if np.isinf(order):
+        y = reduced(b, "ReduceMax" if order > 0 else "ReduceMin", size, axes, keep)
         return _any_nan(b, x, axes, keep).then(float("nan"), y) if axes else y
     top = reduced(b, "ReduceMax", size, axes, True)
     unit = ((top > 0.0) & ~top.apply("IsInf", dtype=BOOL)).then(top, 1.0)
     unit.shape = top.shape
     shares = size / unit
-    powers = shares * shares if ord == 2 else shares.apply("Pow", b.constant(np.asarray(ord, x.dtype)))
+    powers = shares * shares if order == 2 else shares.apply("Pow", b.constant(np.asarray(order, x.dtype)))
     powers.shape = x.shape
     total = reduced(b, "ReduceSum", powers, axes, True)
-    y = total.apply("Sqrt") if ord == 2 else total.apply("Pow", b.constant(np.asarray(1 / ord, x.dtype)))
+    y = total.apply("Sqrt") if order == 2 else total.apply("Pow", b.constant(np.asarray(1 / order, x.dtype)))
     y = y * unit
     y.shape = total.shape
     return y if keep or not axes else y.apply("Squeeze", b.constant(np.array(axes, np.int64)))

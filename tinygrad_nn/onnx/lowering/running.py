@@ -171,6 +171,6 @@ LOWER: dict[Any, Callable] = {
     scatter.largest_places: _largest, sorting.searchsorted: _searchsorted,
 }  # fmt: skip
 REFUSED: dict[Any, str] = {
-    sorting.argpartition: "the order of the other elements is whatever NumPy's algorithm leaves; tn.sort and tn.argsort "
-    "give one that is the same everywhere",
+    sorting.argpartition: "the order of the other elements is whatever NumPy's algorithm leaves; tn.sort and "
+    "tn.argsort give one that is the same everywhere",
 }

@@ -33,7 +33,8 @@ KINDS = {"float16", "float32", "float64", "int8", "int16", "int32", "int64", "ui
 
 def export(
     model_or_function: Callable, X: Any, path: str | os.PathLike | None = None, *,
-    names: Sequence[str] | Mapping[str, str] | None = None, check: bool = True, batch_axis: int | None = -1,
+    names: Sequence[str] | Mapping[str, str] | None = None, check: bool = True,
+    batch_axis: int | Sequence[int | None] | None = -1,
 ) -> onnx.ModelProto:  # fmt: skip
     """An ONNX model that computes what a network or a function computes, for every number of examples N.
 
@@ -51,7 +52,7 @@ def export(
     batch_axis : the axis of the examples, which is called N and may have any length; the same of every input whose axis
         is as long as that of the first.  By default the last: examples are columns, as everywhere in this package, and
         the exported model takes (features, N) and gives (outputs, N).  0 for images (N, channels, height, width).  None
-        to export for the shape of X alone.
+        to export for the shape of X alone.  A tuple of one for each input where they differ, ``(-1, None)``.
 
     Returns
     -------
@@ -104,17 +105,37 @@ def _input(x: Any, i: int) -> Any:
     return x
 
 
-def _batch(inputs: Sequence[Any], batch_axis: int | None) -> tuple[list[int | None], int]:
+def _batch(inputs: Sequence[Any], batch_axis: Any) -> tuple[list[int | None], int]:
     """The axis of the examples of each input, and how many there are."""
+    if isinstance(batch_axis, (tuple, list)):
+        return _each_batch(inputs, batch_axis)
     if batch_axis is None:
         return [None] * len(inputs), 0
     lengths = [x.shape[batch_axis] if -x.ndim <= batch_axis < x.ndim else None for x in inputs]
     n = next((length for length in lengths if length is not None), None)
+    if n is None and batch_axis != -1:
+        raise ValueError(f"export: batch_axis={batch_axis}, and X has shape {', '.join(str(x.shape) for x in inputs)}")
     if n is None:
         return [None] * len(inputs), 0
     if n == 0:
         raise ExportError("X has no example: give one column at least, by which others can be made")
     return [batch_axis % x.ndim if length == n else None for x, length in zip(inputs, lengths, strict=True)], n
+
+
+def _each_batch(inputs: Sequence[Any], axes: Sequence[int | None]) -> tuple[list[int | None], int]:
+    """The axis of each input as it was given."""
+    if len(axes) != len(inputs):
+        raise ValueError(f"export: batch_axis={axes!r} for {len(inputs)} inputs; expected one for each, None for none")
+    for x, axis in zip(inputs, axes, strict=True):
+        if axis is not None and not -x.ndim <= axis < x.ndim:
+            raise ValueError(f"export: batch_axis={axes!r}, and an input has shape {x.shape}")
+    counts = {x.shape[axis] for x, axis in zip(inputs, axes, strict=True) if axis is not None}
+    if len(counts) > 1:
+        raise ValueError(f"export: batch_axis={axes!r} are of different lengths, {', '.join(map(str, sorted(counts)))}")
+    if counts == {0}:
+        raise ExportError("X has no example: give one column at least, by which others can be made")
+    found = [None if axis is None else axis % x.ndim for x, axis in zip(inputs, axes, strict=True)]
+    return found, counts.pop() if counts else 0
 
 
 def _sizes(n: int) -> list[int]:
@@ -149,23 +170,25 @@ def _recorded(function: Callable, inputs: Sequence[Any], axes: Sequence[int | No
     if sizes == [0]:
         runs = [record(function, inputs, lowers, REFUSED) for _ in range(2)]
         return merged(runs, [0, 0])
-    errors: list[Exception] = []
+    errors: list[tuple[int, Exception]] = []
     n = next(x.shape[a] for x, a in zip(inputs, axes, strict=True) if a is not None)
     for every in (sizes, [n, 2 * n, 3 * n]):  # what divides the examples into parts holds at multiples of N
         try:
-            runs = [record(function, resized(inputs, axes, size), lowers, REFUSED) for size in (every[0], *every)]
+            runs = []
+            for size in (every[0], *every):
+                runs.append(record(function, resized(inputs, axes, size), lowers, REFUSED))
         except ExportError:
             raise
         except Exception as reason:
-            errors.append(reason)
+            errors.append((size, reason))
             continue
         merged(runs[:2], [every[0]] * 2)
         return merged(runs[1:], every)
     record(function, inputs, lowers, REFUSED)  # if the function fails at its own input, with its own error
-    first = errors[0]
+    size, first = errors[0]
     raise ExportError(
-        f"the function fails with N = {sizes[0]} examples ({type(first).__name__}: {first}); batch_axis=None exports "
-        "it for the shape of X alone, batch_axis= says which axis is that of the examples"
+        f"the function fails with N = {size} examples, where X has {n} ({type(first).__name__}: {first}); "
+        "batch_axis=None exports it for the shape of X alone, batch_axis= says which axis of each input is N long"
     ) from first
 
 

@@ -95,9 +95,10 @@ def merged(recordings: Sequence[Recording], sizes: Sequence[int]) -> Recording:
         try:
             array = _merge([c.array for c in constants], sizes)
         except _Unlike as reason:
-            name = constants[0].name
-            raise ExportError(f"{f'the array {name}' if name else 'a constant array'}: {reason}; {_FIXED}") from None
-        result.constants.append(Constant(array, constants[0].name))
+            name, line = constants[0].name, constants[0].line
+            what = f"the array {name}" if name else f"a constant array of shape {constants[0].array.shape}"
+            raise ExportError(f"{what}, used in {line}: {reason}; {_FIXED}") from None
+        result.constants.append(Constant(array, constants[0].name, constants[0].line))
     result.outputs = [
         (name, ref, _symbolic_shape([r.outputs[i][2].shape for r in recordings], sizes))
         for i, (name, ref, _) in enumerate(first.outputs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,14 +19,15 @@ from tinygrad_nn.nn import BatchNorm, Dropout
 from tinygrad_nn.numpy_protocol import ABOUT_VALUES, array_function, array_ufunc
 from tinygrad_nn.operation import Op
 from tinygrad_nn.ops.elementwise import astype
-from tinygrad_nn.origin import caller, line_of
+from tinygrad_nn.origin import INTERNAL
 from tinygrad_nn.rule_trees import Placeholder
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["Constant", "Number", "Recording", "Ref", "Step", "record"]
+__all__ = ["Constant", "Number", "Recording", "Ref", "Step", "named_results", "record"]
 
 _OF_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj, np.zeros_like, np.ones_like,
               np.empty_like, np.full_like, np.can_cast, np.common_type}  # fmt: skip
+_NUMPY = os.path.dirname(np.__file__)
 _ALONE = {np.may_share_memory, np.shares_memory}
 
 
@@ -45,10 +48,11 @@ class Number:
 
 @dataclass(frozen=True)
 class Constant:
-    """An array that does not depend on the inputs; `name` is its own, or "" for one that has none."""
+    """An array that does not depend on the inputs; `name` is its own, or ""; `line` is where it was used first."""
 
     array: np.ndarray
     name: str = ""
+    line: str = ""
 
 
 @dataclass
@@ -73,6 +77,14 @@ class Recording:
     outputs: list[tuple[str, Ref, np.ndarray]] = field(default_factory=list)
     called: dict[Ref, str] = field(default_factory=dict)
     shapes: list[Any] = field(default_factory=list)  # of the inputs
+
+
+def _line() -> str:
+    """The line outside of this package and of NumPy that asked for what is done now, as ``file:line``."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and (INTERNAL[frame.f_code.co_filename] or _NUMPY in frame.f_code.co_filename):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 class Value(Placeholder):
@@ -218,7 +230,7 @@ class Trace(Interpreter):
         known = self.of_arrays.get(id(array))
         if known is None or not _same(known[1].sample, array):  # it may have been written to since
             constants = self.recording.constants
-            constants.append(Constant(np.array(array), name))
+            constants.append(Constant(np.array(array), name, _line()))
             value = Value(self, Ref("constant", len(constants) - 1), constants[-1].array, fixed=True)
             self.of_arrays[id(array)] = known = array, value
         return known[1]
@@ -280,7 +292,7 @@ class Trace(Interpreter):
         refs = tuple(map(self.ref, args))
         noted = tree.map(lambda x: x.ref if isinstance(x, Value) else x, params)
         steps = self.recording.steps
-        steps.append(Step(op, refs, noted, sample.shape, sample.dtype, line_of(caller())))
+        steps.append(Step(op, refs, noted, sample.shape, sample.dtype, _line()))
         return Value(self, Ref("step", len(steps) - 1), sample, fixed)
 
     def ref(self, a: Any) -> Any:
@@ -294,8 +306,7 @@ class Trace(Interpreter):
         return self.constant(a).ref
 
     def _where(self) -> str:
-        line = line_of(caller())
-        return f" (in {line})" if line else ""
+        return f" (in {_line()})"
 
 
 def _same(a: np.ndarray, b: Any) -> bool:
@@ -332,13 +343,21 @@ def _note_names(recording: Recording, root: Tensor) -> None:
                 stack.append(x)
 
 
-def _note_outputs(trace: Trace, result: Any) -> None:
+def named_results(result: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """What a function returned, with names: Y; Y0, Y1 ... of several; keys of a dict; "key.0" of what is within one."""
     if isinstance(result, Mapping):
-        parts = [(str(name), x) for name, x in result.items()]
+        for key, x in result.items():
+            yield from named_results(x, f"{path}.{key}" if path else str(key))
     elif isinstance(result, (tuple, list)):
-        parts = [(f"Y{i}" if len(result) > 1 else "Y", x) for i, x in enumerate(result)]
+        for i, x in enumerate(result):
+            name = f"{path}.{i}" if path else f"Y{i}" if len(result) > 1 else "Y"
+            yield from named_results(x, name)
     else:
-        parts = [("Y", result)]
+        yield path or "Y", result
+
+
+def _note_outputs(trace: Trace, result: Any) -> None:
+    parts = list(named_results(result))
     if not parts:
         raise ExportError("the function returned nothing: return a tensor, an array, or a tuple or dict of them")
     for name, x in parts:

@@ -39,7 +39,7 @@ def check(
         where = "" if len(sizes) == 1 else f" with N = {size}"
         try:
             with np.errstate(all="ignore"):
-                got = evaluator.run(None, feed)
+                got: Any = evaluator.run(None, feed)
         except Exception as reason:
             raise ExportError(f"the exported model fails{where}: {type(reason).__name__}: {reason}; {_ASK}") from reason
         for k, info in enumerate(model.graph.output):

@@ -276,7 +276,7 @@ def _info(name: str, dtype: Any, shape: list[Any]) -> Any:
 
 def _lowered(b: Builder, program: Recording, ins: Sequence[str]) -> dict[Ref, Expr]:
     """Each step written down, as far as something needs it."""
-    needed = _needed(program)
+    needed = program.needed()
     values: dict[Ref, Expr] = {}
     for i, (name, x, shape) in enumerate(zip(ins, program.inputs, program.shapes, strict=True)):
         values[Ref("input", i)] = Expr(b, name, x.dtype, shape)
@@ -309,15 +309,6 @@ def _named(b: Builder, y: Expr, name: str, values: dict[Ref, Expr]) -> Expr:
         return Expr(b, y.name, y.dtype)
     b.nodes[-1].output[0] = new = b.unique(name)
     return Expr(b, new, y.dtype)
-
-
-def _needed(program: Recording) -> set[Ref]:
-    """What the outputs depend on."""
-    needed = {ref for _, ref, _ in program.outputs}
-    for i, step in reversed(list(enumerate(program.steps))):
-        if Ref("step", i) in needed:
-            needed |= {a for a in (*step.args, *tree.leaves(step.params)) if isinstance(a, Ref)}
-    return needed
 
 
 def _tidied(graph: Any) -> Any:

@@ -80,7 +80,11 @@ def merged(recordings: Sequence[Recording], sizes: Sequence[int]) -> Recording:
     _same_course(recordings, sizes)
     shapes = [_symbolic_shape(list(x), sizes) for x in zip(*(r.shapes for r in recordings), strict=True)]
     result = Recording(first.inputs, called=first.called, shapes=shapes)
+    needed = set().union(*(r.needed() for r in recordings))
     for i, steps in enumerate(zip(*(r.steps for r in recordings), strict=True)):
+        if Ref("step", i) not in needed:  # such as what the backward pass tries out
+            result.steps.append(steps[0])
+            continue
         try:
             shape = _merge([s.shape for s in steps], sizes)
             args = tuple(_merge(list(a), sizes) for a in zip(*(s.args for s in steps), strict=True))
@@ -91,7 +95,10 @@ def merged(recordings: Sequence[Recording], sizes: Sequence[int]) -> Recording:
                 f"step {i + 1}, {s.op.public_name}{f' ({s.line})' if s.line else ''}: {reason}; {_FIXED}"
             ) from None
         result.steps.append(Step(steps[0].op, args, params, shape, steps[0].dtype, steps[0].line))
-    for constants in zip(*(r.constants for r in recordings), strict=True):
+    for i, constants in enumerate(zip(*(r.constants for r in recordings), strict=True)):
+        if Ref("constant", i) not in needed:
+            result.constants.append(constants[0])
+            continue
         try:
             array = _merge([c.array for c in constants], sizes)
         except _Unlike as reason:

@@ -78,6 +78,14 @@ class Recording:
     called: dict[Ref, str] = field(default_factory=dict)
     shapes: list[Any] = field(default_factory=list)  # of the inputs
 
+    def needed(self) -> set[Ref]:
+        """What the outputs depend on."""
+        found = {ref for _, ref, _ in self.outputs}
+        for i, step in reversed(list(enumerate(self.steps))):
+            if Ref("step", i) in found:
+                found |= {a for a in (*step.args, *tree.leaves(step.params)) if isinstance(a, Ref)}
+        return found
+
 
 def _line() -> str:
     """The line outside of this package and of NumPy that asked for what is done now, as ``file:line``."""

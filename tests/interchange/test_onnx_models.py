@@ -124,6 +124,22 @@ def test_a_gradient_exports_too():
         agrees(model, saliency, RNG.normal(size=(3, n)))
 
 
+@pytest.mark.parametrize(
+    "choose",
+    [lambda y: tn.max(y, axis=0), tn.relu, lambda y: tn.where(y > 0, y, 0.1 * y)],
+    ids=["max", "relu", "where"],
+)
+def test_gradients_through_choices_keep_their_exact_zeros(choose):
+    network = tn.nn.Sequential(tn.nn.Dense(3, 6, "relu", rng=0), tn.nn.Dense(6, 4, rng=1))
+
+    def saliency(X):
+        return tn.grad(lambda x: tn.sum(choose(network(x))))(X)
+
+    model = tn.onnx.export(saliency, RNG.normal(size=(3, 4)))
+    for n in (4, 1, 9):
+        agrees(model, saliency, RNG.normal(size=(3, n)))
+
+
 def test_derivatives_of_losses_by_backward_export_too():
     w = RNG.normal(size=(2, 3))
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from tinygrad_nn import tree
 from tinygrad_nn.errors import ExportError
+from tinygrad_nn.exact_zeros import probe_numbers
 from tinygrad_nn.onnx.recording import Constant, Number, Recording, Ref, Step
 
-__all__ = ["Dim", "Pattern", "Power", "at", "merged"]
+__all__ = ["Dim", "Pattern", "Power", "Repeated", "at", "merged"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,14 @@ class Pattern:
             places = np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))])
             y = y + (places * at(step, n)).astype(self.dtype)
         return y.astype(self.dtype)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """An array whose shape follows N, filled with one sequence of numbers again and again, as `np.resize` does."""
+
+    shape: tuple[Any, ...]
+    numbers: np.ndarray
 
 
 def at(x: Any, n: int) -> Any:
@@ -242,6 +251,9 @@ def _array(values: list[np.ndarray], sizes: Sequence[int]) -> Any:
         when = "from call to call" if sizes[0] == sizes[1] else "with the batch size"
         raise _Unlike(f"its numbers change {when}")
     shape = _merge([v.shape for v in values], sizes)
+    probe = probe_numbers().astype(first.dtype) if first.dtype.kind == "f" else None
+    if probe is not None and all(np.array_equal(v, np.resize(probe, v.shape)) for v in values):
+        return Repeated(tuple(shape), probe)
     pattern = _pattern(values, shape, sizes)
     for n, v in zip(sizes, values, strict=True):
         if not np.array_equal(pattern.at(n), v, equal_nan=v.dtype.kind == "f"):

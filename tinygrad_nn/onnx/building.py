@@ -10,7 +10,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from tinygrad_nn.errors import ExportError
-from tinygrad_nn.onnx.batch_size import Dim, Pattern, Power
+from tinygrad_nn.onnx.batch_size import Dim, Pattern, Power, Repeated
 from tinygrad_nn.onnx.recording import Number
 
 __all__ = ["Builder", "Expr", "work"]
@@ -232,7 +232,16 @@ class Builder:
 
     def array(self, constant: Any, name: str = "") -> Expr:
         """A constant of the recording."""
+        if isinstance(constant, Repeated):
+            return self._repeated(constant)
         return self.pattern(constant) if isinstance(constant, Pattern) else self.constant(constant, name)
+
+    def _repeated(self, r: Repeated) -> Expr:
+        shape = self.ints(r.shape)
+        zero, one, length = (self.constant(np.asarray(i, np.int64)) for i in (0, 1, len(r.numbers)))
+        count = self("ReduceProd", shape.cast(np.float64), keepdims=0).cast(INT64)
+        places = self("Range", zero, count, one, dtype=INT64).apply("Mod", length)
+        return self.reshape(self("Gather", self.constant(r.numbers), places, axis=0), r.shape)
 
     def operand(self, x: Any, dtype: Any) -> Expr:
         """An operand in this dtype: a value, or a Python number."""

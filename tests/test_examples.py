@@ -28,7 +28,7 @@ def run(name, folder):
 
 
 def pictures(printed):
-    return set(re.findall(r"^picture: (.*)$", printed, re.M))
+    return set(re.findall(r"^(?:picture|file): (.*)$", printed, re.M))
 
 
 def test_examples_are_numbered_in_reading_order():
@@ -149,3 +149,10 @@ def test_two_kinds_of_zero_differ_in_mass(tmp_path):
     rows = words("09_two_kinds_of_zero", tmp_path)[1:4]
     assert [line[line.index("of") - 3] for line in rows] == ["0.000", "10.000", "1818.595"]
     assert [line[line.index("of") - 2] for line in rows] == ["0%", "100%", "100%"]
+
+
+def test_the_penguins_are_told_apart(tmp_path):
+    printed = run("26_a_table", tmp_path)
+    ((right, of),) = re.findall(r"(\d+) of (\d+) unseen penguins named rightly", printed)
+    assert int(right) / int(of) > 0.93
+    assert float(re.search(r"Gentoo +(\d+\.\d)%", printed)[1]) > 90

@@ -23,6 +23,7 @@ import tinygrad_nn as tn
 from tinygrad_nn.autodiff import history
 from tinygrad_nn.command_line import PROGRAM, make_parser
 from tinygrad_nn.demo import demonstrate
+from tinygrad_nn.predicting import predictions, write_csv
 from tinygrad_nn.view.renderers.layout_engine import RenderError
 
 __all__ = ["main"]
@@ -127,6 +128,28 @@ def _example_for(model: Any, shape: str | None) -> np.ndarray:
         if not sizes or min(sizes) < 1:
             raise UserError(f"--shape {shape}: expected numbers such as 784 or 3,8,8")
     return np.random.default_rng(0).normal(size=(*sizes, 4)).astype(dtype)
+
+
+def run_predict(model: Path, data: Path, out: Path | None, proba: bool, ignore_extra: bool, **reading: Any) -> None:
+    """Predictions for the rows of a CSV file, as another CSV file."""
+    reading = {name: value for name, value in reading.items() if value is not None}
+    try:
+        names, values = predictions(model, data, proba=proba, ignore_extra=ignore_extra, **reading)
+    except FileNotFoundError as reason:
+        raise UserError(f"there is no file {reason.filename}") from None
+    except OSError as reason:
+        raise UserError(f"cannot read {reason.filename}: {reason.strerror}") from None
+    except (ValueError, TypeError) as reason:
+        raise UserError(_first_line(reason)) from None
+    if out is None:
+        write_csv(sys.stdout, names, values)
+        return
+    try:
+        with open(out, "w", newline="", encoding="utf-8") as file:
+            write_csv(file, names, values)
+    except OSError as reason:
+        raise UserError(f"cannot write {out}: {reason.strerror}") from None
+    print(f"{len(values):,} predictions: {out.absolute()}")
 
 
 # --- examples -------------------------------------------------------------------------------------
@@ -303,4 +326,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "draw": run_draw,
     "play": run_play,
     "export": run_export,
+    "predict": run_predict,
 }

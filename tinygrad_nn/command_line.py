@@ -36,7 +36,7 @@ def make_parser(version: str, clone: bool = False) -> Parser:
     parser = Parser(prog=program, description="An autograd for learners: every gradient drawn as a sum over paths.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for add in (_demo, _examples, _draw, _play, _export):
+    for add in (_demo, _examples, _draw, _play, _export, _predict):
         add(commands)
     if clone:
         _test(commands)
@@ -104,6 +104,26 @@ def _export(commands: argparse._SubParsersAction[Parser]) -> None:
         metavar="N,N,...",
         help="of one example, without the axis of the examples (default: what the first layer takes)",
     )
+
+
+def _predict(commands: argparse._SubParsersAction[Parser]) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="what a saved model says about the rows of a CSV file",
+        description="Loads MODEL, a tn.nn.Predictor saved by model.save(path), and writes a prediction for each row of "
+        "DATA.csv: the raw file, as it was in training, with or without the column to predict. How the file is read "
+        "is known from training; the options are for files that are written in another way.",
+    )
+    predict.add_argument("model", type=Path, metavar="MODEL", help="a .safetensors or .npz file")
+    predict.add_argument("data", type=Path, metavar="DATA.csv", help="one example a line, under a line of names")
+    predict.add_argument("-o", "--out", type=Path, metavar="FILE.csv", help="write to this file (default: print)")
+    predict.add_argument("--proba", action="store_true", help="a probability for each class, instead of the class")
+    predict.add_argument("--ignore-extra", action="store_true", help="leave out columns that training did not have")
+    predict.add_argument("--delimiter", metavar="CHARACTER", help="what separates cells, such as ';'")
+    predict.add_argument("--decimal", choices=(".", ","), help="what is written before the decimals")
+    predict.add_argument("--comment", metavar="TEXT", help="how lines begin that are left out, such as '#'")
+    predict.add_argument("--encoding", metavar="NAME", help="of the file, such as cp1252")
+    predict.add_argument("--missing", metavar="TEXT", action="append", help="what stands in gaps; may be repeated")
 
 
 def _test(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tinygrad_nn.notation import clean
 
-__all__ = ["curves", "display", "escaped", "heading", "image", "key", "paragraph", "table", "tinted"]
+__all__ = ["curves", "display", "escaped", "heading", "image", "in_markdown", "key", "paragraph", "table", "tinted"]
 
 # What `html.escape` does; that module holds all of HTML's entities, and `import tinygrad_nn` waits for this one.
 _MARKS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
@@ -26,6 +26,11 @@ DASHES = ("", "7 4")
 def escaped(text: Any) -> str:
     """Text as it stands in HTML, also in an attribute."""
     return clean(str(text)).translate(_MARKS)
+
+
+def in_markdown(text: str) -> str:
+    """Text in Markdown, where nothing in it is markup."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|$&" else c for c in clean(text))
 
 
 def heading(text: str) -> str:

@@ -49,6 +49,7 @@ def build(out: Path) -> Path:
         if done.returncode:
             raise SystemExit(f"Sphinx found faults; what it read is not kept, the pages are those of {HERE.parent}")
         shutil.copytree(source / "living", out / "living", dirs_exist_ok=True)
+        prepare.notebooks(HERE.parent / "course", out / "course")
     return out / "index.html"
 
 

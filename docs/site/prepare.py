@@ -21,7 +21,7 @@ import tinygrad_nn as tn
 from tinygrad_nn.view.animation import Film
 from tinygrad_nn.view.picture import Picture
 
-__all__ = ["course", "documents", "examples", "playground"]
+__all__ = ["course", "documents", "examples", "notebooks", "playground"]
 
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")  # pages at the top of the project
@@ -170,9 +170,26 @@ def playground(target: Path) -> None:
 
 
 def course(source: Path, target: Path) -> None:
-    """The lessons, which MyST-NB executes, and each as a notebook to download."""
+    """The lessons, which MyST-NB executes, each with a link to itself as a notebook, for `notebooks` to write."""
     shutil.copytree(source, target / "course")
-    for lesson in sorted((target / "course").glob("[0-9]*.md")):
+    for lesson in (target / "course").glob("[0-9]*.md"):
+        link = f'<p class="notebook"><a href="{lesson.stem}.ipynb" download>This lesson as a notebook</a></p>'
+        text = re.sub(r"^(# .*\n)", rf"\1\n{link}\n", _up(lesson.read_text("utf-8")), count=1, flags=re.M)
+        lesson.write_text(text, "utf-8")
+
+
+def _up(text: str) -> str:
+    """What lies at the top of the project is a page beside the others on the site."""
+    return text.replace("](../../", "](../")
+
+
+def notebooks(source: Path, target: Path) -> None:
+    """Each lesson as a notebook for Jupyter, beside its page on the site."""
+    target.mkdir(parents=True, exist_ok=True)
+    for lesson in sorted(source.glob("[0-9]*.md")):
         notebook = jupytext.read(lesson)
-        (target / "course" / "notebooks").mkdir(exist_ok=True)
-        jupytext.write(notebook, target / "course" / "notebooks" / f"{lesson.stem}.ipynb")
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":  # links to lessons lead to notebooks, all others to pages
+                text = re.sub(r"\]\((\d\d_\w+)\.md\)", r"](\1.ipynb)", _up(cell.source))
+                cell.source = re.sub(r"\]\(([\w./]+)\.md\)", r"](\1.html)", text)
+        jupytext.write(notebook, target / f"{lesson.stem}.ipynb")

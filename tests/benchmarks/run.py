@@ -29,6 +29,7 @@ import bench_import
 import bench_paths
 import bench_scalars
 import bench_steps
+import bench_tables
 import steps
 from bench_steps import GOALS, RACERS, Goal
 from measure import CORES, ROOT, ROUNDS, Figure, Missing, Race, Time, environment, race
@@ -262,7 +263,16 @@ def measure(quick: bool) -> tuple[dict[str, str], Races]:
     done("times", "\n\n".join(times_table(races, dtype) for dtype in dtypes) + absent(races.values()))
     graphs = {g: race("bench_graphs", bench_graphs.RIVALS, g, rounds=max(5, rounds // 2)) for g in bench_graphs.GRAPHS}
     done("graphs", graphs_table(graphs))
-    modules = bench_graphs, bench_scalars, bench_steps, bench_import, bench_drawing, bench_paths, bench_digits
+    modules = (
+        bench_graphs,
+        bench_scalars,
+        bench_steps,
+        bench_import,
+        bench_drawing,
+        bench_paths,
+        bench_digits,
+        bench_tables,
+    )
     done("figures", figures_table(figure for module in modules for figure in module.FIGURES))
     return parts, races
 

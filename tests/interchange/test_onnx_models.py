@@ -37,7 +37,26 @@ def measured(layer):
 
 def test_no_layer_is_forgotten():
     kinds = {name for name, x in vars(tn.nn).items() if inspect.isclass(x) and issubclass(x, tn.nn.Module)}
-    assert kinds - {"Module"} == set(LAYERS)
+    assert kinds - {"Module", "Predictor", "Embedding", "FeatureEmbedding"} == set(LAYERS)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: tn.nn.Embedding(5, 3, rng=0),
+    lambda: tn.nn.Sequential(tn.nn.Embedding(5, 3, rng=0), tn.nn.Dense(3, 2, "tanh", rng=1)),
+])  # fmt: skip
+def test_embeddings_take_numbers_of_categories(make):
+    layer = make()
+    model = tn.onnx.export(layer, np.array([0, 3, 1, 4]))
+    for indices in (np.array([2, 2, 1, 0, 4]), np.array([3])):
+        close(run_runtime(model, indices)[0], layer(indices))
+
+
+def test_features_of_both_kinds():
+    layer = tn.nn.FeatureEmbedding(2, {1: 5}, rng=0)
+    x = np.array([[0.5, 0.7, -1.0], [2, 0, 4]])
+    model = tn.onnx.export(layer, x)
+    for n in (3, 1, 2):
+        close(run_runtime(model, x[:, :n])[0], layer(x[:, :n]))
 
 
 def agrees(model, function, x, far=None):

@@ -198,6 +198,19 @@ def test_modules_of_ones_own_keep_names_and_shapes():
     np.testing.assert_array_equal(tn.nn.to_keras_weights(model)[0], kernel.transpose(2, 3, 1, 0))
 
 
+def test_tables_of_embeddings_are_turned():
+    model = tn.nn.Embedding(5, 3, rng=0)
+    assert tn.nn.to_torch_state(model)["weight"].shape == tn.nn.to_keras_weights(model)[0].shape == (5, 3)
+    table = RNG.normal(size=(5, 3))
+    for take in (
+        lambda: tn.nn.from_torch_state({"weight": table}, model),
+        lambda: tn.nn.from_keras_weights([table], model),
+    ):
+        model.W.data[...] = 0
+        take()
+        np.testing.assert_array_equal(model(np.array([4])).data.ravel(), table[4])
+
+
 def test_tied_layers_are_there_twice_and_must_agree():
     shared = tn.nn.Dense(3, 3, rng=0)
     model = tn.nn.Sequential(shared, tn.nn.Activation("tanh"), shared)

@@ -269,7 +269,8 @@ def test_a_description_goes_through_json_and_rebuilds_the_model():
 def test_a_description_names_layers_and_operations_only(raised):
     assert raised(ValueError, nn.build, {"type": "os.system"}) == (
         "build: there is no layer of type 'os.system'; expected one of "
-        "Activation, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential"
+        "Activation, BatchNorm, Dense, Dropout, Embedding, FeatureEmbedding, Flatten, LayerNorm, Residual, Sequential, "
+        "Predictor"
     )
     text = raised(ValueError, nn.Dense(2, 2, lambda z: z * z).config)
     assert text == (

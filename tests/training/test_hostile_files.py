@@ -300,6 +300,13 @@ def test_every_layer_says_how_many_numbers_it_makes():
     """Otherwise a few bytes could make it large."""
     layers = [tn.nn.Dense(2, 3), tn.nn.Dense(2, 3, bias=False), tn.nn.BatchNorm(3), tn.nn.BatchNorm(3, affine=False),
               tn.nn.LayerNorm((2, 3)), tn.nn.Dropout(0.5), tn.nn.Activation("relu"), tn.nn.Flatten()]  # fmt: skip
+    table = {"x": [1.0, 2.0], "y": ["a", "b"]}
+    preprocessor = tn.data.Preprocessor(target="y").fit(table)
+    layers += [
+        tn.nn.Embedding(3, 2),
+        tn.nn.FeatureEmbedding(2, {1: 3}),
+        tn.nn.Predictor(tn.nn.Dense(1, 2), preprocessor),
+    ]
     layers += [tn.nn.Residual(tn.nn.Dense(3, 3)), tn.nn.Sequential(tn.nn.Dense(2, 2), tn.nn.BatchNorm(2))]
     assert {type(layer).__name__ for layer in layers} == set(tn.nn.build.__globals__["_LAYERS"])
     for layer in layers:
@@ -309,6 +316,12 @@ def test_every_layer_says_how_many_numbers_it_makes():
         if state:
             with allowance([array.ravel()[1:] for array in state]), pytest.raises(ValueError, match="is more than the"):
                 tn.nn.build(layer.config())
+
+
+def test_a_large_number_alone_makes_nothing_large():
+    config = tn.nn.FeatureEmbedding(2, {1: 3}).config() | {"in_features": 10**15}
+    with bounded_memory(b""):
+        assert tn.nn.build(config).out_features == 10**15 - 1 + 2
 
 
 # --- random generators ------------------------------------------------------------------------------------------------

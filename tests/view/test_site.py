@@ -57,7 +57,8 @@ def opened(chromium):
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_opens_without_an_error_and_asks_nobody(opened, name):
     page = opened(name)
-    assert page.locator("h1").count() == 1 or name in NOT_OURS
+    titles = page.evaluate("document.querySelectorAll('h1').length")  # and not those of pictures, which have level 3
+    assert titles == 1 or name in NOT_OURS
     page.add_script_tag(path=str(AXE))
     options = {
         "iframes": False,

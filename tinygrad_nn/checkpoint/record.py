@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+import tinygrad_nn
 from tinygrad_nn import tree
 from tinygrad_nn.checkpoint.content import checksum, join, split
 from tinygrad_nn.checkpoint.errors import CheckpointError, refusing
@@ -30,7 +32,7 @@ class Checkpoint:
     each module by name (the model is "") whether it was in training mode.  `architecture` is the model's `config()`, or
     None, and then `reason` says why.  `generators` are the states of its random generators, `optimizer` is the
     optimiser's or None, and `extra` is what the caller added.  `tied` has the paths of each tensor or part that the
-    model holds at several places; the first is its name.
+    model holds at several places; the first is its name.  `library` is the version of tinygrad_nn that wrote the file.
     """
 
     state: dict[str, np.ndarray]
@@ -42,6 +44,7 @@ class Checkpoint:
     optimizer: dict[str, Any] | None
     extra: Any
     tied: list[list[str]] = field(default_factory=list)
+    library: str = ""
 
     def __repr__(self) -> str:
         numbers = sum(a.size for a in self.state.values())
@@ -81,6 +84,7 @@ def write(path: str | os.PathLike, record: Checkpoint) -> Path:
     compose, _ = FORMATS[path.suffix]
     arrays: dict[str, np.ndarray] = {}
     content = {f.name: getattr(record, f.name) for f in fields(record) if f.name != "tied" or record.tied}
+    content["library"] = tinygrad_nn.__version__
     text = json.dumps(split(content, "", arrays))
     labels = {"tinygrad_nn": VERSION, "checksum": checksum(text, arrays), "content": text}
     write_whole(path, compose(json.dumps(labels), arrays))
@@ -131,11 +135,13 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "optimizer": lambda x: x is None or _is_optimizer(x),
     "extra": lambda x: True,
     "tied": lambda x: _is_list(x, lambda paths: _is_list(paths, _is_text) and len(paths) > 1),
+    "library": lambda x: _is_text(x) and re.fullmatch(r"[\w.+-]{0,60}", x) is not None,
 }
 
 
 def _checked(content: dict[str, Any]) -> Checkpoint:
     content.setdefault("tied", [])  # as files of models without, and those of earlier releases, do not have it
+    content.setdefault("library", "")
     for name, fits in _FIELDS.items():
         if not fits(content[name]):
             raise ValueError(f"its part {name!r} is not what it should be")

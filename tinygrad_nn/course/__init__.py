@@ -3,6 +3,7 @@
 The lessons are in `docs/course/`, and on the site that `python3 tinygrad_nn docs` builds.
 """
 
+import inspect
 from collections.abc import Callable
 
 from tinygrad_nn.course import arrays, graphs, networks, slopes, training
@@ -50,8 +51,13 @@ def check(exercise: str, *answer: object) -> Verdict:
     >>> course.check("slope", lambda f, x: (f(x + 1e-5) - f(x - 1e-5)) / 2e-5)
     ✓ slope: 18 slopes agree with the chain rule to 6 digits
     >>> course.check("slope", lambda f, x: (f(x + 1e-5) - f(x - 1e-5)) / 1e-5)
-    ✗ slope: of sin at 0 it returns 2, expected 1. That is twice the slope: from x − h to x + h is a way of 2h.
+    ✗ slope: of sin at 1.3 it returns 0.534998, expected 0.267499. That is twice the slope: from x − h to x + h are 2h.
     """
     if exercise not in EXERCISES:
         raise ValueError(f"there is no exercise {exercise!r}: there are {', '.join(EXERCISES)}")
+    asked = inspect.signature(EXERCISES[exercise]).parameters
+    if len(answer) != len(asked):
+        names = ", ".join(asked) if len(asked) > 1 else "your code"
+        text = f'{len(asked)} of yours are asked for, not {len(answer)}: course.check("{exercise}", {names})'
+        return Verdict(exercise, False, text)
     return Verdict.of(exercise, EXERCISES[exercise], answer)

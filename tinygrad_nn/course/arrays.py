@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_nn as tn
-from tinygrad_nn.course.verdict import AnswerError, agree, expect, shown
+from tinygrad_nn.course.verdict import AnswerError, agree, expect, given, shown
 
 __all__ = ["rules", "unbroadcast"]
 
@@ -21,7 +21,7 @@ def rules(multiply: Callable, sigmoid: Callable, maximum: Callable) -> str:
     y = 1 / (1 + np.exp(-a))
     expect(
         f"sigmoid's rule for g = {shown(g[:2])} … and x = {shown(a[:2])} …",
-        sigmoid(g.copy(), y.copy(), a.copy()),
+        sigmoid(given(g), given(y), given(a)),
         g * y * (1 - y),
         {
             "g is missing: what arrives from the loss has to be handed on, multiplied by the local derivative.": y
@@ -62,12 +62,14 @@ def _wrong_product(g: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -
         "g is missing: what arrives from the loss has to be handed on, multiplied by the local derivative.": (b, a),
         "y was handed on: the local derivative is the other factor, not the product.": (g * y, g * y),
         "g was handed on as it is, as for a + b.": (g, g),
+        "The sign is turned.": (-g * b, -g * a),
+        "Both parts are the same: a moves a·b by b, and b moves it by a.": (g * b, g * b),
     }
 
 
 def _pair(name: str, rule: Callable, inputs: tuple, expected: tuple, mistakes: Callable[..., dict[str, tuple]]) -> None:
     """Compare a rule that returns one part for each of two arguments."""
-    got = rule(*(x.copy() for x in inputs))
+    got = rule(*map(given, inputs))
     what = f"{name}'s rule"
     if got is None:
         raise AnswerError(f"{what} returns None: is there a `return`?")
@@ -120,7 +122,7 @@ def unbroadcast(answer: Callable) -> str:
         x = tn.tensor(np.zeros(small), requires_grad=True)
         (expected,) = tn.gradients(x + np.zeros(big), [x], [g])
         kept = tuple(i - len(big) for i in range(len(big)) if i < len(big) - len(small))
-        got = answer(g.copy(), small)
+        got = answer(given(g), small)
         what = f"of g of shape {big} for an input of shape {small}"
         if got is None:
             raise AnswerError(f"{what} it returns None: is there a `return`?")
@@ -142,6 +144,7 @@ def _shape_hints(
         "g came back as it was: broadcasting used each element several times, so several parts arrive at it.": g,
         "Summed over axes that the input has, and of full length: only what was repeated is summed.": g.sum(),
         "An axis of length 1 stays an axis: sum with keepdims=True there.": missing.sum(axis=repeated),
+        "The largest was taken: all of the repetitions move the loss, so add them.": _largest(g, kept, small),
         "One of the repetitions was taken: all of them move the loss, so add them.": _first(missing, repeated),
         "Axes that broadcasting put in front are still there: sum them away.": (
             g.sum(axis=tuple(i + len(kept) for i in repeated), keepdims=True)
@@ -154,6 +157,11 @@ def _shape_hints(
             )
         } | hints
     expect(what, got, expected, hints)
+
+
+def _largest(g: np.ndarray, kept: Sequence[int], small: Sequence[int]) -> np.ndarray:
+    g = g.max(axis=tuple(kept))
+    return g.max(axis=tuple(i for i, n in enumerate(small) if n == 1), keepdims=True)
 
 
 def _first(g: np.ndarray, axes: Sequence[int]) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_nn as tn
-from tinygrad_nn.course.verdict import AnswerError, agree, expect
+from tinygrad_nn.course.verdict import AnswerError, agree, expect, given, shown
 
 __all__ = ["backpropagation", "initial_weights", "layer_backward"]
 
@@ -19,7 +19,7 @@ def layer_backward(answer: Callable) -> str:
     rng = np.random.default_rng(0)
     for n_out, n_in, N in ((3, 2, 5), (1, 4, 1), (4, 4, 4)):
         G, W, A = rng.normal(size=(n_out, N)), rng.normal(size=(n_out, n_in)), rng.normal(size=(n_in, N))
-        got = answer(G.copy(), W.copy(), A.copy())
+        got = answer(given(G), given(W), given(A))
         where = f"with W {W.shape}, A {A.shape} and G {G.shape}"
         if not isinstance(got, tuple | list) or len(got) != 3:
             raise AnswerError(f"{where} it does not return three arrays: `return dW, db, dA`.")
@@ -30,11 +30,12 @@ def layer_backward(answer: Callable) -> str:
             {
                 "That is the transpose: dW has the shape of W.": A @ G.T,
                 "J is a mean over examples already, and G says so: do not divide by N again.": G @ A.T / N,
+                "That is dA: return dW, db, dA, in this order.": W.T @ G,
                 "Each example alone: the examples' parts of dW add up, which the product with Aᵀ does.": _outer(G, A),
             },
         )
         _bias(where, got[1], G)
-        _input(where, got[2], G, W)
+        _input(where, got[2], G, W, A)
     return "three layers agree with the package"
 
 
@@ -56,8 +57,11 @@ def _bias(where: str, got: Any, G: np.ndarray) -> None:
     )
 
 
-def _input(where: str, got: Any, G: np.ndarray, W: np.ndarray) -> None:
-    hints: dict[str, Any] = {}
+def _input(where: str, got: Any, G: np.ndarray, W: np.ndarray, A: np.ndarray) -> None:
+    hints: dict[str, Any] = {
+        "That is the transpose: dA has the shape of A, W.T @ G.": G.T @ W,
+        "Z = W A + b has no σ in it, so there is no σ′ here.": (W.T @ G) * A * (1 - A),
+    }
     if W.shape[0] == W.shape[1]:
         hints["W is not transposed: backwards, unit i collects w_ki δ_k over all k it feeds."] = W @ G
     expect(f"{where}, for dA", got, W.T @ G, hints)
@@ -76,10 +80,14 @@ def backpropagation(answer: Callable) -> str:
         weights = [layer.W.numpy().copy() for layer in model]
         biases = [layer.b.numpy().copy() for layer in model]
         expected = [(dW, db) for _, dW, db in tn.nn.backpropagation(model, X, Y)]
-        got = answer([w.copy() for w in weights], [b.copy() for b in biases], X.copy(), Y.copy())
+        got = answer([*map(given, weights)], [*map(given, biases)], given(X), given(Y))
         where = f"for the network {'–'.join(map(str, sizes))} with {N} examples"
         if not isinstance(got, tuple | list) or len(got) != len(expected):
             raise AnswerError(f"{where} it does not return one pair (dW, db) for each of {len(expected)} layers.")
+        if any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in got):
+            raise AnswerError(f"{where} it returns {shown(got[0])} in the list: expected pairs (dW, db).")
+        if len(got) > 1 and np.shape(got[0][0]) == expected[-1][0].shape != expected[0][0].shape:
+            raise AnswerError(f"{where} the list begins with the last layer: layer 1 comes first.")
         mistakes = {hint: _founding(weights, biases, X, Y, **slip) for hint, slip in SLIPS.items()}
         for k in reversed(range(len(expected))):
             for j, name in enumerate(("dW", "db")):
@@ -98,12 +106,13 @@ SLIPS: dict[str, dict[str, Any]] = {
     "The sign is turned: the error is ŷ − y*, as J falls when ŷ comes closer to y*.": {"sign": -1.0},
     "A factor 2: the ½ in J takes it away.": {"sign": 2.0},
     "σ was applied to a once more: σ′(z) = a (1 − a), where a is σ(z) already.": {"twice": True},
+    "1/N was put in again in every layer: δ has no 1/N, the gradients have it once.": {"again": True},
 }
 
 
 def _founding(
     weights: list, biases: list, X: np.ndarray, Y: np.ndarray, mean: bool = True, last: bool = True,
-    hidden: bool = True, sign: float = 1.0, twice: bool = False,
+    hidden: bool = True, sign: float = 1.0, twice: bool = False, again: bool = False,
 ) -> list[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
     """The gradients by the equations of the founding text, with slips."""
     activations = [X]
@@ -116,7 +125,7 @@ def _founding(
     for k in reversed(range(len(weights))):
         found.append((delta @ activations[k].T / N, delta.sum(axis=1, keepdims=True) / N))
         if k:
-            delta = weights[k].T @ delta * (slopes[k - 1] if hidden else 1.0)
+            delta = weights[k].T @ delta * (slopes[k - 1] if hidden else 1.0) / (N if again else 1)
     return found[::-1]
 
 
@@ -126,7 +135,12 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 def initial_weights(answer: Callable) -> str:
     """Lesson 10: `initial_weights(fan_in, fan_out, rng)`, so that twenty tanh layers pass signals and gradients on."""
-    W = np.asarray(answer(40, 30, np.random.default_rng(0)))
+    drawn = answer(40, 30, np.random.default_rng(0))
+    if drawn is None:
+        raise AnswerError("it returns None: is there a `return`?")
+    W = np.asarray(drawn)
+    if W.ndim == 0:
+        raise AnswerError("it returns a single number: ask for an array, with size=(fan_out, fan_in).")
     if W.shape == (40, 30):
         raise AnswerError(
             "it has shape (fan_in, fan_out): a layer is Z = W A, so W has a row for each output, (fan_out, fan_in)."
@@ -138,6 +152,8 @@ def initial_weights(answer: Callable) -> str:
             "all units of the layer have the same weights: they get the same gradients and stay the same for ever. "
             "Only chance breaks the symmetry: draw from rng."
         )
+    if np.ptp(W, axis=1).max() < 1e-12:
+        raise AnswerError("each unit has one weight for all its inputs, and so sees their sum only: draw all of them.")
     if not agree(W, answer(40, 30, np.random.default_rng(0)), 0, 0):
         raise AnswerError("the same rng gives other weights: draw only from `rng`, so that a run can be repeated.")
     if agree(W, answer(40, 30, np.random.default_rng(1)), 0, 0):
@@ -147,6 +163,7 @@ def initial_weights(answer: Callable) -> str:
             f"the weights have the mean {W.mean():.3g}: with a mean that is not 0 all units pull in one direction."
         )
     _through_twenty_layers(answer)
+    _from_many_to_few(answer)
     return "signals and gradients pass twenty layers of any width"
 
 
@@ -179,3 +196,13 @@ def _through_twenty_layers(answer: Callable) -> None:
             raise AnswerError(
                 f"{where} a gradient of size 1 has become {back:.1g}: it {'vanished' if back < 1 else 'exploded'}."
             )
+
+
+def _from_many_to_few(answer: Callable) -> None:
+    W = np.asarray(answer(800, 50, np.random.default_rng(3)))
+    size = float(np.std(W) * np.sqrt(800))
+    if size > 2.5:
+        raise AnswerError(
+            f"from 800 inputs of size 1 to 50 outputs, z has size {size:.1f}: it is a sum of fan_in terms, so their "
+            "number has to make the weights small, whatever fan_out is."
+        )

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 import tinygrad_nn as tn
-from tinygrad_nn.course.verdict import AnswerError, agree, expect, shown
+from tinygrad_nn.course.verdict import AnswerError, agree, expect, given, shown
+from tinygrad_nn.operation import numbers_of
 
 __all__ = ["chain", "hessian_product", "slope"]
 
@@ -26,40 +27,72 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 def slope(answer: Callable) -> str:
     """Lesson 1: `slope(f, x)`, a central difference."""
     for name, f in FUNCTIONS.items():
-        for x in (0.0, 1.3, -0.7):
+        for x in (1.3, 0.0, -0.7):
             exact = float(tn.grad(f)(x))
             asked: list[float] = []
-
-            def seen(t: float) -> float:
-                asked.append(float(t))  # noqa: B023
-                return float(f(t))  # noqa: B023
-
-            got = answer(seen, x)
             what = f"of {name} at {x:g}"
-            if got is not None and agree(got, exact, 1e-2, 1e-3) and not agree(got, exact, 1e-6, 1e-7):
-                raise AnswerError(f"{what} it returns {float(got):.9g}, expected {exact:.9g}. {_imprecise(x, asked)}")
+            got = _measured(answer, f, x, asked, what)
+            if np.asarray(got).dtype.kind in "fiu" and np.ndim(got) == 0 and not agree(got, exact, 1e-6, 1e-7):
+                _explain_slope(what, got, exact, f, x, asked)
             if not agree(got, exact, 1e-6, 1e-7):
-                expect(what, got, exact, _slips(exact, float(f(x)), 0 in (got if np.ndim(got) else [got])))
+                expect(what, got, exact, {})
     return f"{3 * len(FUNCTIONS)} slopes agree with the chain rule to 6 digits"
 
 
-def _imprecise(x: float, asked: list[float]) -> str:
-    """Why a difference is near the slope and no more, by where the function was evaluated."""
-    if min(asked) >= x or max(asked) <= x:
+def _measured(answer: Callable, f: Callable, x: float, asked: list[float], what: str) -> Any:
+    """What the answer returns; `asked` gets the places at which it calls f."""
+
+    def seen(t: Any) -> float:
+        if isinstance(t, tn.Tensor):
+            raise AnswerError("the package was asked for the slope: here it is to be measured, by calling f twice.")
+        asked.append(float(t))
+        return float(f(t))
+
+    try:
+        return answer(seen, x)
+    except ZeroDivisionError:
+        raise AnswerError(f"{what} it divides by 0: take the same small h, such as 1e-5, whatever x is.") from None
+
+
+def _explain_slope(what: str, got: Any, exact: float, f: Callable, x: float, asked: list[float]) -> None:
+    """AnswerError with the mistake that makes this number, judged by where f was called."""
+    low, high = (min(asked), max(asked)) if asked else (x, x)
+    way, change = high - low, float(f(high) - f(low))
+    right = change / way if way else 0.0  # what these places should have given
+    if change and (agree(got, right, 1e-9, 0.0) or agree(got, exact, 1e-2, 1e-3)):
+        rounded = "f was called at the right places: was the result rounded?"
+        expect(what, got, exact, {rounded if agree(right, exact, 1e-6, 1e-7) else _imprecise(x, low, high): got})
+    expect(
+        what,
+        got,
+        exact,
+        {
+            "h is so small that x + h is x: nothing is left of the difference. About 1e-5 is best.": (
+                got if asked and abs(change) < 1e-15 else None
+            ),
+            "Without brackets the second value alone is divided: write (f(x + h) − f(x − h)) / (2 * h).": (
+                None if not way else float(f(high)) - float(f(low)) / way
+            ),
+            "The values were added: take their difference, f(x + h) − f(x − h).": (
+                (f(high) + f(low)) / way if way else None
+            ),
+            "That is the difference alone: divide it by the way, 2h.": change,
+            "Python reads a / 2 * h as (a / 2) · h: write a / (2 * h).": change / 2 * (way / 2),
+            "That is twice the slope: from x − h to x + h are 2h.": 2 * right,
+            "That is half the slope: f(x + h) − f(x) belongs to a way of h.": right / 2,
+            "The sign is turned: where x + h is right of x − h, take f(x + h) − f(x − h).": -right,
+            "That is f itself: ask how much f changes on a small way, and divide by the way.": float(f(x)),
+        },
+    )
+
+
+def _imprecise(x: float, low: float, high: float) -> str:
+    """Why a difference is near the slope and no more."""
+    if low >= x or high <= x:
         return "This is a difference to one side, which errs by about h/2 · f″: take f(x + h) − f(x − h)."
-    if max(asked) - min(asked) < 1e-7:
+    if high - low < 1e-7:
         return "h is so small that f(x + h) and f(x − h) share most of their digits: about 1e-5 is best."
     return "h is too large: the error grows with h². About 1e-5 is best."
-
-
-def _slips(exact: float, value: float, flat: bool) -> dict[str, Any]:
-    return {
-        "h is so small that x + h is x: nothing is left of the difference. About 1e-5 is best.": 0.0 if flat else None,
-        "That is twice the slope: from x − h to x + h is a way of 2h.": 2 * exact,
-        "That is half the slope: f(x + h) − f(x) belongs to a way of h.": exact / 2,
-        "The sign is turned: where x + h is right of x − h, take f(x + h) − f(x − h).": -exact,
-        "That is f itself: ask how much f changes on a small way, and divide by the way.": value,
-    }
 
 
 CHAINS: dict[str, tuple[list[Callable], list[Callable]]] = {
@@ -77,11 +110,18 @@ def chain(answer: Callable) -> str:
     """Lesson 2: `chain(functions, derivatives, x)`, the product of local derivatives along one path."""
     for name, (functions, derivatives) in CHAINS.items():
         for x in (0.5, -1.2):
+            product = _product(functions, derivatives, x)
             expect(
                 f"for {name} at x = {x:g}",
                 answer(list(functions), list(derivatives), x),
-                _product(functions, derivatives, x),
+                product,
                 {
+                    "That is the first local derivative alone: does the loop return too early?": derivatives[0](x),
+                    "That is the last local derivative alone: multiply them, `*=`.": derivatives[-1](
+                        _value(functions[:-1], x)
+                    ),
+                    "That is x times it: let the product begin with 1.": x * product,
+                    "That is 0: let the product begin with 1.": 0.0,
                     "All derivatives were taken at x: each has to be taken where its own function is, "
                     "at what the functions before it made of x.": math.prod(d(x) for d in derivatives),
                     "The local derivatives were added: along one path they multiply, as gears do.": _sum(
@@ -149,7 +189,7 @@ def hessian_product(answer: Callable) -> str:
     for name, f in SURFACES.items():
         x, v = rng.normal(size=3), rng.normal(size=3)
         hessian = tn.hessian(f)(x)
-        got = answer(f, x.copy(), v.copy())
+        got = answer(f, given(x), given(v))
         got = got.numpy() if isinstance(got, tn.Tensor) else got
         expect(
             f"of {name} at x = {shown(x)}, v = {shown(v)}",
@@ -161,7 +201,8 @@ def hessian_product(answer: Callable) -> str:
                 "Differentiate the number ⟨∇f, v⟩, not each slope by itself.": np.diag(hessian) * v,
                 "That is v ⊙ H·1: v has to be multiplied before the second derivative, not after it.": v
                 * hessian.sum(axis=1),
-                "That is zero: the first gradient was not recorded. Within tn.grad use tn.grad.": (np.zeros(3)),
+                "f was multiplied with v: it is the gradient of f that has to be.": tn.grad(f)(x) * v.sum(),
+                "That is zero: the first gradient was not recorded. Within tn.grad use tn.grad.": np.zeros(3),
                 "That is the number vᵀ H v: the answer is the vector H v.": v @ hessian @ v,
             },
             rtol=1e-5,
@@ -171,15 +212,28 @@ def hessian_product(answer: Callable) -> str:
 
 
 def _refuse_the_whole_hessian(answer: Callable) -> None:
+    """At 3,000 inputs the rules of x³ may be asked for a few gradients, not for one after the other or many at once."""
     x = np.linspace(-1, 1, 3000)
     calls = 0
 
-    def f(x: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if np.ndim(x) > 1 or calls > 50:
-            raise AnswerError("with 3,000 inputs it asks for one derivative after the other: two passes are enough.")
-        return (x * x * x).sum()
+    def rule(factor: Callable) -> Callable:
+        def sent(g: Any, y: Any, x: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if np.ndim(numbers_of(g)) > 1 or calls > 50:
+                raise AnswerError(
+                    "with 3,000 inputs it makes all of the Hessian: two passes of one gradient are enough."
+                )
+            return g * factor(x)
 
-    got = answer(f, x, np.ones_like(x))
+        return sent
+
+    slope = _op("slope", lambda x: 3 * x * x, rule(lambda x: 6 * x))
+    cube = _op("cube", lambda x: x * x * x, rule(slope))
+    got = answer(lambda x: cube(x).sum(), given(x), np.ones_like(x))
     expect("of Σ x³ at 3,000 inputs", got.numpy() if isinstance(got, tn.Tensor) else got, 6 * x, {}, rtol=1e-5)
+
+
+def _op(name: str, forward: Callable, rule: Callable) -> tn.Op:
+    """An operation that is in no table."""
+    return tn.Op(name, forward, f"{name}({{x}})", (rule,), arguments=("x",), defaults={}, kind="elementwise")

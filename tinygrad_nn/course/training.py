@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_nn as tn
-from tinygrad_nn.course.verdict import AnswerError, expect
+from tinygrad_nn.course.verdict import AnswerError, expect, shown
 
 __all__ = ["adam", "train"]
 
@@ -18,6 +18,7 @@ STEPS = 5
 def adam(answer: Callable) -> str:
     """Lesson 9: a class `Adam(lr, beta1, beta2, eps)` with `step(w, g)` that returns the new w."""
     rng = np.random.default_rng(0)
+    _refuse_shared_state(answer)
     for settings in ((0.1, 0.9, 0.999, 1e-8), (0.02, 0.5, 0.9, 1e-2)):
         start, gradients = rng.normal(size=(2, 3)), rng.normal(size=(STEPS, 2, 3))
         gradients[1] *= 50
@@ -28,12 +29,20 @@ def adam(answer: Callable) -> str:
             expected = _packages(start, gradients[: k + 1], settings)
             slips = {hint: _equations(start, gradients[: k + 1], settings, **slip) for hint, slip in SLIPS.items()}
             expect(f"with lr={settings[0]}, β₁={settings[1]}, β₂={settings[2]}, after step {k + 1}", w, expected, slips)
-    a, b = answer(0.1, 0.9, 0.999, 1e-8), answer(0.1, 0.9, 0.999, 1e-8)
-    one = np.ones(2)
-    a.step(one.copy(), one.copy())
-    first, again = b.step(one.copy(), one.copy()), answer(0.1, 0.9, 0.999, 1e-8).step(one.copy(), one.copy())
-    expect("for a second optimiser of the same settings", first, again, {})
     return f"{2 * STEPS} steps agree with tn.optim.Adam"
+
+
+def _refuse_shared_state(answer: Callable) -> None:
+    """AnswerError where a second optimiser goes on from where the first one has ended."""
+    one = answer(0.1, 0.9, 0.999, 1e-8)
+    first = one.step(np.ones(2), np.ones(2))
+    one.step(np.ones(2), -3 * np.ones(2))
+    second = answer(0.1, 0.9, 0.999, 1e-8).step(np.ones(2), np.ones(2))
+    if first is not None and not np.array_equal(first, second, equal_nan=True):
+        raise AnswerError(
+            f"a second Adam of the same settings makes another first step, {shown(second)} in place of {shown(first)}: "
+            "what it remembers belongs to each of them, self.m = ... in __init__."
+        )
 
 
 # what a mistake changes in the equations below
@@ -49,6 +58,11 @@ SLIPS: dict[str, dict[str, Any]] = {
     "t is one too large in the correction: at the first step it is 1.": {"late": 1},
     "The weights of the mean are exchanged: the old mean gets β, what is new gets 1 − β.": {"turned": True},
     "That is plain gradient descent, w − lr · g.": {"plain": True},
+    "What is new gets the weight 1 − β in the mean: m ← β₁ m + (1 − β₁) g.": {"sums": True},
+    "The corrected mean has replaced the mean: keep m and v as they are, and correct copies of them.": {"kept": True},
+    "The correction is 1 − βᵗ, with the number of the step as exponent.": {"rising": False},
+    "The means are not remembered from one step to the next: keep them, self.m and self.v.": {"forgets": True},
+    "That is the step alone: return w − step.": {"alone": True},
 }
 
 
@@ -66,7 +80,8 @@ def _packages(start: np.ndarray, gradients: np.ndarray, settings: tuple[float, .
 def _equations(
     w: np.ndarray, gradients: np.ndarray, settings: tuple[float, ...], corrected: bool = True, inside: bool = False,
     squared: bool = True, root: bool = True, sign: float = 1.0, exchanged: bool = False, late: int = 0,
-    turned: bool = False, plain: bool = False,
+    turned: bool = False, plain: bool = False, sums: bool = False, kept: bool = False, rising: bool = True,
+    forgets: bool = False, alone: bool = False,
 ) -> np.ndarray | None:  # fmt: skip
     """Adam's equations (Kingma and Ba 2015, algorithm 1), with slips."""
     lr, beta1, beta2, eps = settings
@@ -75,11 +90,16 @@ def _equations(
     m = v = np.zeros_like(w)
     for t, g in enumerate(gradients, 1 + late):
         keep1, keep2 = (1 - beta1, 1 - beta2) if turned else (beta1, beta2)
-        m = keep1 * m + (1 - keep1) * g
-        v = keep2 * v + (1 - keep2) * (g * g if squared else np.abs(g))
-        mean, square = (m / (1 - keep1**t), v / (1 - keep2**t)) if corrected else (m, v)
+        if forgets:
+            m = v = np.zeros_like(w)
+        m = keep1 * m + (1 if sums else 1 - keep1) * g
+        v = keep2 * v + (1 if sums else 1 - keep2) * (g * g if squared else np.abs(g))
+        exponent = t if rising else 1
+        mean, square = (m / (1 - keep1**exponent), v / (1 - keep2**exponent)) if corrected else (m, v)
+        if kept:
+            m, v = mean, square
         below = np.sqrt(square + eps) if inside else (np.sqrt(square) if root else square) + eps
-        w = w - sign * lr * (g if plain else mean / below)
+        w = (0 if alone else w) - sign * lr * (g if plain else mean / below)
     return w
 
 
@@ -97,7 +117,10 @@ def train(answer: Callable) -> str:
             "the weights are not finite any more: the steps are too large. Try a learning rate ten times smaller."
         )
     if all(np.array_equal(a, b) for a, b in zip(before, after, strict=True)):
-        raise AnswerError("no weight has moved: does the loop call J.backward() and then optimizer.step()?")
+        raise AnswerError(
+            "no weight of `model` has moved: does the loop call J.backward() and then optimizer.step(), with no "
+            "zero_grad() between them, and is the optimiser that of model.parameters()?"
+        )
     cost = tn.cross_entropy(model(X_train), y_train).item()
     accuracy = float(np.mean(model(X_test).numpy().argmax(axis=0) == y_test))
     if cost > start:
@@ -106,7 +129,10 @@ def train(answer: Callable) -> str:
             "pile up because nobody calls zero_grad()?"
         )
     if accuracy < 0.93:
-        still = "Does each step take a new batch, with gradients that are zeroed before? Are there enough epochs?"
+        still = (
+            "Does each step take a new batch, with gradients that are zeroed before? Does the cost get logits, without "
+            "a softmax before it? Are there enough epochs?"
+        )
         raise AnswerError(
             f"it reads {accuracy:.1%} of the test digits, expected at least 93 %; the cost is {cost:.3g}. {still}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,21 @@ import numpy as np
 
 from tinygrad_nn import notebook
 
-__all__ = ["AnswerError", "Verdict", "agree", "expect", "shown"]
+__all__ = ["AnswerError", "Verdict", "agree", "expect", "given", "shown"]
+
+# What Python and NumPy say of slips that are frequent in the exercises, and a word on each
+HINTS = {
+    "read-only": "Do not write into what is handed in: make a new array.",
+    "truth value of an array": (
+        "An `if` decides once for a whole array: take the comparison as a factor, or np.where, so that each element "
+        "decides for itself."
+    ),
+    "can be converted to Python scalars": "Functions of `math` take single numbers: take NumPy's.",
+    "matmul|not aligned": "In A @ B the columns of A must be as many as the rows of B: print both shapes.",
+    "could not be broadcast": "Shapes that are added or multiplied element by element must fit: print both.",
+    "not callable": "Hand over the function or class itself, by its name alone.",
+    "positional argument": "Take the arguments that the exercise names.",
+}
 
 
 class AnswerError(Exception):
@@ -43,7 +58,9 @@ class Verdict:
         except Exception as error:
             own = [f for f in traceback.extract_tb(error.__traceback__) if "tinygrad_nn" not in f.filename]
             place = f" in line {own[-1].lineno}" if own else ""
-            return cls(exercise, False, f"it stops{place} with {type(error).__name__}: {error}")
+            hint = next((f". {hint}" for said, hint in HINTS.items() if re.search(said, str(error))), "")
+            said = str(error).strip().removesuffix(".") if hint else str(error)
+            return cls(exercise, False, f"it stops{place} with {type(error).__name__}: {said}{hint}")
 
     def __bool__(self) -> bool:
         return self.holds
@@ -61,8 +78,10 @@ class Verdict:
 
 def shown(value: Any) -> str:
     """A number, or a small array, as it stands in a sentence."""
-    if value is None:
-        return "None"
+    if value is None or isinstance(value, str):
+        return repr(value)
+    if callable(value) and not hasattr(value, "shape"):
+        return "a function"
     array = np.asarray(value)
     if array.ndim == 0:
         return f"{array:.6g}" if array.dtype.kind in "fiu" else str(value)
@@ -70,13 +89,20 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"an array of shape {array.shape}"
 
 
+def given(x: np.ndarray) -> np.ndarray:
+    """A copy for the reader's code that refuses to be written into."""
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
 def agree(got: Any, expected: Any, rtol: float = 1e-6, atol: float = 1e-9) -> bool:
     """Whether two numbers or arrays have one shape and agree."""
     try:
-        got = np.asarray(got, dtype=float)
-    except (TypeError, ValueError):
+        got = np.asarray(got)
+    except ValueError:  # lists of several lengths
         return False
-    return got.shape == np.shape(expected) and bool(np.allclose(got, expected, rtol, atol))
+    return got.dtype.kind in "biuf" and got.shape == np.shape(expected) and bool(np.allclose(got, expected, rtol, atol))
 
 
 def expect(what: str, got: Any, expected: Any, mistakes: dict[str, Any], rtol: float = 1e-6) -> None:
@@ -88,13 +114,44 @@ def expect(what: str, got: Any, expected: Any, mistakes: dict[str, Any], rtol: f
         raise AnswerError(f"{what} it returns None: is there a `return`?")
     if agree(got, expected, rtol):
         return
+    if callable(got) and not hasattr(got, "shape"):
+        _differs(what, got, expected, "Call it, so that its result is returned.")
     for hint, wrong in mistakes.items():
         if wrong is not None and not agree(wrong, expected, rtol) and agree(got, wrong, max(rtol, 1e-5)):
             _differs(what, got, expected, hint)
-    if np.shape(got) != np.shape(expected):
-        _differs(what, got, expected, f"The shape is {np.shape(got)}, expected {np.shape(expected)}.")
-    _differs(what, got, expected, "")
+    _differs(what, got, expected, _in_general(got, expected, rtol))
+
+
+def _in_general(got: Any, expected: Any, rtol: float) -> str:
+    """A hint that needs to know nothing of the exercise."""
+    try:
+        numbers, wanted = np.asarray(got, dtype=float), np.asarray(expected, dtype=float)
+    except (TypeError, ValueError):
+        return "A number is asked for." if np.ndim(expected) == 0 else "An array of numbers is asked for."
+    if isinstance(got, str) or (wanted.ndim == 0 and numbers.ndim):
+        return "A single number is asked for."
+    if numbers.shape != wanted.shape:
+        hint = f"The shape is {numbers.shape}, expected {wanted.shape}"
+        column = wanted.shape[1:] == (1,) and numbers.shape == wanted.shape[:1]
+        return f"{hint}: keep the axis, with keepdims=True." if column else f"{hint}."
+    if np.isnan(numbers).any():
+        return "NaN is what comes of 0/0 or ∞ − ∞: is something divided by 0?"
+    if not numbers.any():
+        return "That is 0."
+    if agree(-numbers, wanted, rtol):
+        return "The sign is turned."
+    factor = float((numbers * wanted).sum() / (wanted * wanted).sum()) if wanted.any() else 0.0
+    telling = wanted.size > 1 or any(agree(x, round(x), 1e-6) for x in (factor, 1 / (factor or 1)))
+    same = factor and telling and agree(numbers / factor, wanted, rtol)
+    return f"That is {factor:.4g} times what is expected." if same else ""
 
 
 def _differs(what: str, got: Any, expected: Any, hint: str) -> NoReturn:
-    raise AnswerError(f"{what} it returns {shown(got)}, expected {shown(expected)}. {hint}".rstrip())
+    said, wanted = shown(got), shown(expected)
+    if wanted.startswith("an array") and np.shape(got) == np.shape(expected):
+        gap = np.abs(np.asarray(got, dtype=float) - expected)
+        at = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), np.inf, gap))), gap.shape)
+        place = ", ".join(map(str, at))
+        said = f"{shown(np.asarray(got)[at])} at [{place}]"
+        wanted = f"{shown(expected[at])} there"
+    raise AnswerError(f"{what} it returns {said}, expected {wanted}. {hint}".rstrip())

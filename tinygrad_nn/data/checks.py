@@ -51,9 +51,16 @@ def matrix(value: object, name: str, caller: str) -> Array:
     return array
 
 
-def examples(X: object, Y: object, caller: str) -> tuple[Array, Array, int]:
-    """`X`, `Y` and the number of examples N, which is the last axis of both."""
-    X, Y = numeric_array(X, "X", caller), numeric_array(Y, "Y", caller)
+def is_sparse(value: Any) -> bool:
+    """Whether it is a sparse matrix or array of SciPy."""
+    return hasattr(value, "tocsc") and hasattr(value, "nnz") and len(value.shape) == 2
+
+
+def examples(X: Any, Y: Any, caller: str, sparse: bool = False) -> tuple[Array, Array, int]:
+    """`X`, `Y` and the number of examples N, which is the last axis of both; X may be `sparse`."""
+    if not (sparse and is_sparse(X) and X.dtype.kind in NUMBERS):
+        X = numeric_array(X, "X", caller)
+    Y = Y if Y is X else numeric_array(Y, "Y", caller)
     if X.ndim < 2:
         hint = "; X.reshape(1, -1) makes one feature of it" if X.ndim == 1 else ""
         raise ValueError(f"{caller}: X has shape {X.shape}, expected (features, N){hint}")
@@ -110,3 +117,20 @@ def generator(rng: Rng, caller: str) -> np.random.Generator:
         f"{caller}: rng={rng!r} is of type {type(rng).__name__}, expected a numpy.random.Generator, "
         "an int seed of at least 0, or None; np.random.default_rng(0) makes a Generator"
     )
+
+
+def labels_or_numbers(value: Any, name: str, caller: str) -> Array:
+    """`value` as an array of real numbers, or of text labels; lists of labels become arrays."""
+    refuse_masked(value, name, caller)
+    if isinstance(value, (list, tuple)) and value and all(isinstance(label, str) for label in value):
+        value = np.array(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OUT" and value.size:
+        strange = next((label for label in value.ravel() if not isinstance(label, str)), None)
+        if strange is None:
+            return value.astype(str)
+        if any(isinstance(label, str) for label in value.ravel()):
+            raise ValueError(
+                f"{caller}: {name} has labels of text and {strange!r:.40} of type {type(strange).__name__}; expected "
+                "one kind, and none for a gap: leave such examples out first"
+            )
+    return numeric_array(value, name, caller)

@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
+import tinygrad_nn
 from tinygrad_nn import checkpoint, optim
 from tinygrad_nn.allowance import allowance
 from tinygrad_nn.checkpoint import CheckpointError
 from tinygrad_nn.nn.containers import Flatten, Residual, Sequential
 from tinygrad_nn.nn.dense import Activation, Dense
 from tinygrad_nn.nn.dropout import Dropout
+from tinygrad_nn.nn.embedding import Embedding, FeatureEmbedding
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.normalization import BatchNorm, LayerNorm
+from tinygrad_nn.nn.predictor import Predictor
 from tinygrad_nn.nn.stateless import tie
 
 __all__ = ["build", "load"]
@@ -24,8 +27,21 @@ __all__ = ["build", "load"]
 _COPIES = 16  # so many times the numbers of a file may be made for its tied weights, which are one afterwards
 
 _LAYERS: dict[str, Callable[..., Module]] = {
-    layer.__name__: layer for layer in (Activation, BatchNorm, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential)
-}
+    layer.__name__: layer
+    for layer in (
+        Activation,
+        BatchNorm,
+        Dense,
+        Dropout,
+        Embedding,
+        FeatureEmbedding,
+        Flatten,
+        LayerNorm,
+        Residual,
+        Sequential,
+    )
+} | {"Predictor": Predictor.from_settings}
+_ONLY_PART = {"Residual": "f", "Predictor": "network"}  # the attribute that holds all there is
 
 
 def build(config: dict[str, Any], *, without: Collection[str] = (), path: str = "") -> Module:
@@ -46,7 +62,7 @@ def build(config: dict[str, Any], *, without: Collection[str] = (), path: str = 
     if path and path in without:
         return Activation("identity")
     inner, before = settings.pop("layers", ()), f"{path}." * bool(path)
-    paths = [f"{before}f" if kind == "Residual" else f"{before}layers.{i}" for i in range(len(inner))]
+    paths = [before + _ONLY_PART.get(kind, f"layers.{i}") for i in range(len(inner))]
     layers = [build(layer, without=without, path=at) for layer, at in zip(inner, paths, strict=True)]
     return _LAYERS[kind](*layers, **settings)
 
@@ -67,7 +83,9 @@ def load(path: str | os.PathLike) -> Any:
         raise CheckpointError(
             f"{path} does not say how to rebuild its model ({found.reason}); model.load(path) fills one that you make"
         )
-    with checkpoint.refusing(path, "cannot be rebuilt here: {}"):
+    by, here = found.library, tinygrad_nn.__version__
+    other = f" (tinygrad_nn {by} wrote it, this is {here})" if by not in ("", here) else ""
+    with checkpoint.refusing(path, f"cannot be rebuilt here: {{}}{other}"):
         model = _tied_as(found)
         if found.optimizer is None:
             optimizer = None

@@ -12,6 +12,7 @@ from tinygrad_nn.nn.arguments import level_name
 from tinygrad_nn.nn.dense import Activate, Activation, Dense
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.report import Row
+from tinygrad_nn.nn.sparse import is_sparse
 from tinygrad_nn.ops import shaping
 from tinygrad_nn.tensor import Tensor, tensor
 
@@ -50,7 +51,7 @@ class Sequential(Module):
 
     def forward(self, X: Any) -> Any:
         """What the last layer makes of what the others have made of X."""
-        if type(X) is not Tensor:
+        if type(X) is not Tensor and not is_sparse(X):
             X = tensor(X, dtype=self._dtype, name="X")
         for layer in self.layers:
             X = layer.forward(X)

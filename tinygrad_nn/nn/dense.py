@@ -21,16 +21,17 @@ from tinygrad_nn.nn.arguments import count, float_dtype, level_name, parameter, 
 from tinygrad_nn.nn.init import Rng
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.report import Row
+from tinygrad_nn.nn.sparse import affine, is_sparse
 from tinygrad_nn.operation import BY_NAME, Op, write
 from tinygrad_nn.ops import linalg
 from tinygrad_nn.tensor import Tensor, tensor
 
-__all__ = ["Activate", "Activation", "Dense"]
+__all__ = ["Activate", "Activation", "Dense", "find_activation"]
 
 Activate = Callable[[Any], Any]
 
 
-def _find_activation(given: str | Activate | None, caller: str) -> Activate | None:
+def find_activation(given: str | Activate | None, caller: str) -> Activate | None:
     """The function that an activation names."""
     if given is None or given in ("identity", "linear"):
         return None
@@ -88,7 +89,7 @@ class Dense(Module):
 
     Called with A (in_features, N), examples as columns, it returns (out_features, N).  Leading axes are batches of
     such matrices.  A plain array is copied into a tensor X of the layer's dtype; a tensor is taken as it is, and
-    NumPy's rules decide about mixed dtypes.
+    NumPy's rules decide about mixed dtypes.  A sparse matrix of SciPy (in_features, N) is multiplied as it is.
 
     Raises ShapeError for anything else: examples as rows, or a vector.  (A square batch of rows cannot be told from one
     of columns.)
@@ -119,7 +120,7 @@ class Dense(Module):
     ):
         self.in_features = count(in_features, "in_features", "Dense")
         self.out_features = count(out_features, "out_features", "Dense")
-        self.activation = _find_activation(activation, "Dense")
+        self.activation = find_activation(activation, "Dense")
         dtype = float_dtype(dtype, "Dense")
         if init is None:
             init = self.activation.training.initializer if isinstance(self.activation, Op) else "glorot_uniform"
@@ -139,6 +140,8 @@ class Dense(Module):
     def forward(self, A: Any) -> Tensor:
         """A of this layer, or Z where there is no σ."""
         if type(A) is not Tensor:
+            if is_sparse(A):
+                return self._of_sparse(A)
             A = tensor(A, dtype=self.W.dtype, name="X")
         if A.ndim < 2:  # adding b would make a matrix of a vector
             raise self.shape_error(A)
@@ -154,9 +157,16 @@ class Dense(Module):
         A.name = self._A
         return A
 
+    def _of_sparse(self, X: Any) -> Tensor:
+        if X.shape[0] != self.in_features:
+            raise self.shape_error(X)
+        Z = affine(self.W, X, self.b).named(self._Z)
+        return Z if self.activation is None else self.activation(Z).named(self._A)
+
     def shape_error(self, A: Any) -> ShapeError:
         """The error for an input that does not fit, with a hint."""
-        name, shape, d = getattr(A, "name", None) or "an input", np.shape(A), self.in_features
+        name, d = getattr(A, "name", None) or "an input", self.in_features
+        shape = A.shape if is_sparse(A) else np.shape(A)
         hint = ""
         if len(shape) == 1 and shape[0] == d:
             hint = f": {name}.reshape(-1, 1) makes a column of it"
@@ -208,7 +218,7 @@ class Activation(Module):
     """
 
     def __init__(self, activation: str | Activate):
-        self.activation = _find_activation(activation, "Activation")
+        self.activation = find_activation(activation, "Activation")
         self._A = "A"
 
     def forward(self, Z: Any) -> Any:

@@ -13,6 +13,7 @@ from tinygrad_nn import tree
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.nn.containers import Sequential
 from tinygrad_nn.nn.dense import Dense
+from tinygrad_nn.nn.embedding import Embedding
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.normalization import BatchNorm, LayerNorm
 from tinygrad_nn.tensor import Tensor
@@ -26,7 +27,7 @@ ROLES: dict[type, dict[str, tuple[str, str]]] = {
     BatchNorm: {
         **_NORM, "running_mean": ("running_mean", "moving_mean"), "running_var": ("running_var", "moving_variance"),
     },
-    LayerNorm: _NORM,
+    LayerNorm: _NORM, Embedding: {"W": ("weight", "embeddings")},
 }  # fmt: skip
 
 
@@ -34,7 +35,8 @@ ROLES: dict[type, dict[str, tuple[str, str]]] = {
 class Slot:
     """One tensor of ours: its path, and what PyTorch and Keras call it within the layer.
 
-    kind : "matrix" of a dense layer, "vector", which is a column here, or "own", of somebody else's module.
+    kind : "matrix" of a dense layer, "table" of an embedding, which has rows there, "vector", which is a column here,
+        or "own", of somebody else's module.
     """
 
     path: str
@@ -68,7 +70,7 @@ def _walk(module: Module, path: str, theirs: str, within: tuple[int, ...]) -> It
     state = {id(t) for _, t in module.named_tensors()}
     roles = next((ROLES[kind] for kind in ROLES if isinstance(module, kind)), {})
     slots = tuple(
-        Slot(_join(path, name), x, roles.get(name, (name, name)), _kind_of(name, roles))
+        Slot(_join(path, name), x, roles.get(name, (name, name)), _kind_of(name, roles, module))
         for name, x in members
         if isinstance(x, Tensor) and id(x) in state
     )
@@ -81,8 +83,10 @@ def _walk(module: Module, path: str, theirs: str, within: tuple[int, ...]) -> It
             yield from _walk(part, _join(path, name), _join(theirs, their_name), (*within, id(module)))
 
 
-def _kind_of(name: str, roles: Mapping[str, Any]) -> str:
-    return "own" if name not in roles else "matrix" if name == "W" else "vector"
+def _kind_of(name: str, roles: Mapping[str, Any], module: Module) -> str:
+    if name not in roles:
+        return "own"
+    return "table" if isinstance(module, Embedding) else "matrix" if name == "W" else "vector"
 
 
 def _join(path: str, name: str) -> str:
@@ -262,7 +266,7 @@ def _fitting(value: np.ndarray, slot: Slot) -> np.ndarray | None:
     shape = slot.tensor.shape
     if value.shape == shape:
         return value
-    if slot.kind == "matrix":
+    if slot.kind in ("matrix", "table"):
         return None
     long, ours = ([n for n in s if n != 1] for s in (value.shape, shape))
     return value.reshape(shape) if value.ndim < len(shape) and long == ours else None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -91,6 +91,18 @@ class Module:
                     f"{type(self).__name__}.{name} is a buffer, and {described(leaf)} in its place would be missing "
                     "from the state: compute its next value within tn.no_grad(), or take .detach() of it"
                 )
+
+    if not TYPE_CHECKING:  # which would take any name for an attribute
+
+        def __getattr__(self, name: str) -> None:
+            """AttributeError, with a hint for what only a model of a table has."""
+            said = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in ("predict", "predict_proba", "classes_"):
+                said = (
+                    f"{type(self).__name__} has no {name}: tn.nn.Predictor(network, preprocessor) predicts from rows; "
+                    "network(X) takes columns"
+                )
+            raise AttributeError(said, name=name, obj=self)
 
     def __delattr__(self, name: str) -> None:
         if OBSERVERS:

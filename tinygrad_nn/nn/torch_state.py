@@ -36,7 +36,8 @@ def from_torch_state(
         name, ``{"kernel": "conv.weight"}``.
 
     Weights keep their shape: W of `Dense` is `weight` of Linear, (out, in), and the kernel of a convolution is
-    (out, in, height, width).  Vectors become columns.  γ and β of BatchNorm and LayerNorm are `weight` and `bias`.
+    (out, in, height, width).  Vectors become columns.  The table
+    of an Embedding is turned.  γ and β of BatchNorm and LayerNorm are `weight` and `bias`.
 
     Raises ValueError where the layers are not the same, ShapeError, naming both sides, where their sizes are not,
     CheckpointError for a damaged file.  The model is then left as it was.
@@ -58,12 +59,12 @@ def from_torch_state(
     arrays = {key: plain(x, key, caller) for key, x in state.items() if key.rpartition(".")[2] != COUNT}
     layers = layers_of(model)
     pairs = matched(layers, arrays, prefixes(layers, names, caller), "PyTorch", caller)
-    assigned(model, pairs, _as_it_is, "PyTorch", caller)
+    assigned(model, pairs, _turned, "PyTorch", caller)
     return model
 
 
-def _as_it_is(array: np.ndarray, slot: Slot) -> np.ndarray:
-    return array
+def _turned(array: np.ndarray, slot: Slot) -> np.ndarray:
+    return array.T if slot.kind == "table" else array
 
 
 def to_torch_state(
@@ -96,7 +97,7 @@ def to_torch_state(
             if name in state:
                 raise ValueError(f"to_torch_state: two tensors, of which one is {slot.path}, would be called {name!r}")
             value = slot.tensor.value
-            state[name] = np.array(value[..., 0] if slot.kind == "vector" else value)
+            state[name] = np.array(value[..., 0] if slot.kind == "vector" else _turned(value, slot))
         if isinstance(layer.module, BatchNorm):
             state[f"{prefix}.{COUNT}" if prefix else COUNT] = np.array(0)
     if path is not None:

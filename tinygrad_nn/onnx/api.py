@@ -161,7 +161,8 @@ def _resized(x: Any, axis: int, n: int) -> Any:
     y = np.take(x, np.arange(n) % length, axis=axis)
     if x.dtype.kind == "f":
         again = (np.arange(n) // length).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
-        y = (y * (1 - again / 1024)).astype(x.dtype)
+        smaller = (y * (1 - again / 1024)).astype(x.dtype)
+        y = np.where(y == np.floor(y), y, smaller)  # whole numbers may be those of categories
     return y
 
 

@@ -157,19 +157,14 @@ def _aligned(section: Section) -> str:
 def _markdown(sections: list[Section]) -> str:
     parts = []
     for section in sections:
-        lines = [f"### {_marked(section.heading)}"]
+        lines = [f"### {notebook.in_markdown(section.heading)}"]
         if section.words:
-            lines.append("\n".join(f"- {_marked(line)}" for line in section.words))
+            lines.append("\n".join(f"- {notebook.in_markdown(line)}" for line in section.words))
         if section.equations:
             lines.append(f"$$\n\\begin{{aligned}}\n{_aligned(section)}\n\\end{{aligned}}\n$$")
-        lines += [_marked(line) for line in section.after]
+        lines += [notebook.in_markdown(line) for line in section.after]
         parts.append("\n\n".join(lines))
     return "\n\n".join(parts) + "\n"
-
-
-def _marked(text: str) -> str:
-    """Text in Markdown, where nothing in it is markup."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|$&" else c for c in clean(text))
 
 
 def _latex(sections: list[Section]) -> str:

@@ -16,13 +16,20 @@ const tell = () => {
   for (const page of document.querySelectorAll("[data-tinygrad-nn]"))
     for (const inner of page.shadowRoot?.querySelectorAll(".page") ?? []) inner.dataset.theme = theme();
 };
+// Code that is wider than its place can be scrolled with the keyboard, too.
+const reachable = () => {
+  for (const code of document.querySelectorAll("pre")) if (code.scrollWidth > code.clientWidth) code.tabIndex = 0;
+};
+document.addEventListener("toggle", reachable, { capture: true }); // what was folded has had no width
 document.addEventListener("DOMContentLoaded", () => {
   for (const frame of frames()) frame.addEventListener("load", tell);
   new MutationObserver(tell).observe(document.body, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tell);
   tell();
 
-  // What assistive technology needs and the theme leaves out.
+  // What assistive technology needs and the theme leaves out. The title of a picture is no title of the page.
+  for (const picture of document.querySelectorAll("[data-tinygrad-nn]"))
+    for (const title of picture.shadowRoot?.querySelectorAll("h1") ?? []) title.setAttribute("aria-level", "3");
   for (const caption of document.querySelectorAll(".caption[role=heading]")) caption.setAttribute("aria-level", "2");
-  for (const code of document.querySelectorAll("pre")) if (code.scrollWidth > code.clientWidth) code.tabIndex = 0;
+  reachable();
 });

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import ExportError
+from tinygrad_nn.nn.embedding import category
 from tinygrad_nn.onnx.batch_size import Dim, Pattern
 from tinygrad_nn.onnx.building import INT64, Builder, Expr, work
 from tinygrad_nn.onnx.lowering.shaping import cut
@@ -178,6 +179,11 @@ def _taken(b: Builder, s: Step, x: Any, indices: Any) -> Expr:
     return _take(b, b.operand(x, s.dtype), b.operand(indices, INT64), _params(s)["axis"], len(x.shape))
 
 
+def _category(b: Builder, s: Step, x: Any) -> Expr:
+    """As whole numbers; a runtime refuses those out of range where they are used."""
+    return b.operand(x, INT64).cast(s.dtype)
+
+
 def _take(b: Builder, x: Expr, indices: Expr, axis: Any, rank: int) -> Expr:
     if axis is None or not rank:
         return b("Gather", b.reshape(x, (-1,)), indices, axis=0)
@@ -213,6 +219,7 @@ def _places_at(b: Builder, s: Step, numbered: Expr) -> Expr:
 
 
 LOWER: dict[Any, Callable] = {
+    category: _category,
     shaping.getitem: _getitem, shaping.putitem: _added(_places_at), shaping.index_update: _index_update,
     shaping.take: _taken, sorting.take_along_axis: _along,
     shaping.untake: _added(_places_taken), sorting.untake_along: _added(_places_along),

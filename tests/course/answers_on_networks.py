@@ -1,207 +1,11 @@
-"""What readers write for the exercises of the course: solutions, and wrong answers with a word of their hint."""
+"""What readers write for lessons 5 to 12: solutions, and wrong answers with a word of their hint."""
 
 import math
-from collections import defaultdict
 
 import numpy as np
+from course.marks import RIGHT, WRONG, right, wrong
 
 import tinygrad_nn as tn
-
-WRONG = defaultdict(list)  # exercise -> (answer, a part of what the verdict says)
-RIGHT = {}
-
-
-def right(exercise):
-    """Mark a solution."""
-
-    def mark(answer):
-        RIGHT[exercise] = (answer,)
-        return answer
-
-    return mark
-
-
-def wrong(exercise, hint):
-    """Mark a wrong answer, and what its reader has to be told."""
-
-    def mark(answer):
-        WRONG[exercise].append(((answer,), hint))
-        return answer
-
-    return mark
-
-
-# --- 1
-
-right("slope")(lambda f, x: (f(x + 1e-5) - f(x - 1e-5)) / 2e-5)
-wrong("slope", "difference to one side")(lambda f, x: (f(x + 1e-5) - f(x)) / 1e-5)
-wrong("slope", "difference to one side")(lambda f, x: (f(x) - f(x - 1e-6)) / 1e-6)
-wrong("slope", "twice the slope")(lambda f, x: (f(x + 1e-5) - f(x - 1e-5)) / 1e-5)
-wrong("slope", "sign is turned")(lambda f, x: (f(x - 1e-5) - f(x + 1e-5)) / 2e-5)
-wrong("slope", "h is so small")(lambda f, x: (f(x + 1e-12) - f(x - 1e-12)) / 2e-12)
-wrong("slope", "x + h is x")(lambda f, x: (f(x + 1e-300) - f(x - 1e-300)) / 2e-300 * 0)
-wrong("slope", "h is too large")(lambda f, x: (f(x + 0.01) - f(x - 0.01)) / 0.02)
-wrong("slope", "is there a `return`")(lambda f, x: None)
-wrong("slope", "ZeroDivisionError")(lambda f, x: f(x) / 0)
-
-# --- 2
-
-
-@right("chain")
-def chain(functions, derivatives, x):
-    product = 1.0
-    for f, d in zip(functions, derivatives, strict=True):
-        product *= d(x)
-        x = f(x)
-    return product
-
-
-@wrong("chain", "taken at x")
-def all_at_x(functions, derivatives, x):
-    return math.prod(d(x) for d in derivatives)
-
-
-@wrong("chain", "they multiply, as gears")
-def added(functions, derivatives, x):
-    total = 0.0
-    for f, d in zip(functions, derivatives, strict=True):
-        total += d(x)
-        x = f(x)
-    return total
-
-
-@wrong("chain", "at what goes in")
-def at_what_comes_out(functions, derivatives, x):
-    product = 1.0
-    for f, d in zip(functions, derivatives, strict=True):
-        x = f(x)
-        product *= d(x)
-    return product
-
-
-@wrong("chain", "from the last to the first")
-def from_the_back(functions, derivatives, x):
-    return chain(functions[::-1], derivatives[::-1], x)
-
-
-# --- 3
-
-
-@right("add_paths")
-def add_paths(edges, start, end):
-    slope = defaultdict(float)
-    slope[end] = 1.0
-    waiting = {tail: sum(t == tail for t, _, _ in edges) for tail, _, _ in edges}
-    ready = [head for _, head, _ in edges if head not in waiting]
-    while ready:
-        node = ready.pop()
-        for tail, head, d in edges:
-            if head == node:
-                slope[tail] += d * slope[head]
-                waiting[tail] -= 1
-                if not waiting[tail]:
-                    ready.append(tail)
-        edges = [edge for edge in edges if edge[1] != node]
-    return slope[start]
-
-
-def paths_of(edges, node, end):
-    if node == end:
-        return [[]]
-    return [[d, *rest] for tail, head, d in edges if tail == node for rest in paths_of(edges, head, end)]
-
-
-wrong("add_paths", "last path alone")(lambda edges, s, e: math.prod(paths_of(edges, s, e)[-1]))
-wrong("add_paths", "first path alone")(lambda edges, s, e: math.prod(paths_of(edges, s, e)[0]))
-wrong("add_paths", "products of the paths were multiplied")(
-    lambda edges, s, e: math.prod(map(math.prod, paths_of(edges, s, e)))
-)
-wrong("add_paths", "they multiply")(lambda edges, s, e: sum(map(sum, paths_of(edges, s, e))))
-wrong("add_paths", "do not list paths one by one")(lambda edges, s, e: sum(map(math.prod, paths_of(edges, s, e))))
-
-
-@wrong("add_paths", "are two paths")
-def one_arrow_each(edges, start, end):
-    return add_paths([(a, b, d) for (a, b), d in {(a, b): d for a, b, d in edges}.items()], start, end)
-
-
-# --- 4
-
-
-def inputs(node):
-    return [x for x in node.inputs if isinstance(x, tn.Tensor)]
-
-
-@right("order")
-def order(root):
-    seen, stack, found = set(), [(root, False)], []
-    while stack:
-        node, done = stack.pop()
-        if done:
-            found.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack += [(node, True), *((x, False) for x in inputs(node))]
-    return found[::-1]
-
-
-@wrong("order", "would send its gradient on before all parts")
-def breadth_first(root):
-    found, seen = [root], {id(root)}
-    for node in found:
-        for x in inputs(node):
-            if id(x) not in seen:
-                seen.add(id(x))
-                found.append(x)
-    return found
-
-
-@wrong("order", "would send its gradient on before all parts")
-def before_its_inputs(root):
-    found, seen, stack = [], set(), [root]
-    while stack:
-        node = stack.pop()
-        if id(node) not in seen:
-            seen.add(id(node))
-            found.append(node)
-            stack += inputs(node)
-    return found
-
-
-@wrong("order", "turn the list around")
-def forwards(root):
-    return order(root)[::-1]
-
-
-@wrong("order", "times: a node that is used twice")
-def all_paths(root):
-    found = [root]
-    for node in found:
-        found += inputs(node)
-        if len(found) > 2000:
-            break
-    return found
-
-
-@wrong("order", "calls itself too deeply")
-def recursive(root):
-    found, seen = [], set()
-
-    def visit(node):
-        if id(node) not in seen:
-            seen.add(id(node))
-            for x in inputs(node):
-                visit(x)
-            found.append(node)
-
-    visit(root)
-    return found[::-1]
-
-
-@wrong("order", "leaves out")
-def without_leaves(root):
-    return [node for node in order(root) if node.inputs]
-
 
 # --- 5
 
@@ -226,6 +30,12 @@ wrong_rule(1, lambda g, y, x: None, "is there a `return`")
 wrong_rule(2, lambda g, y, a, b: (g, g), "only the larger one")
 wrong_rule(2, lambda g, y, a, b: (g * (a < b), g * (a > b)), "wrong argument")
 
+wrong_rule(0, lambda g, y, a, b: (g * b, g * b), "Both parts are the same")
+wrong_rule(1, lambda g, y, x: np.multiply(g, y * (1 - y), out=g), "Do not write into what is handed in")
+wrong_rule(1, lambda g, y, x: g * math.exp(-x) * y * y, "take NumPy's")
+wrong_rule(2, lambda g, y, a, b: (g, 0) if a > b else (0, g), "each element decides for itself")
+WRONG["rules"].append((RULES[:2], 'course.check("rules", multiply, sigmoid, maximum)'))
+
 # --- 6
 
 
@@ -247,6 +57,13 @@ wrong("unbroadcast", "wrong axis")(
 )
 wrong("unbroadcast", "only what was repeated")(lambda g, shape: g.sum() if g.shape != shape else g)
 
+wrong("unbroadcast", "The largest was taken")(
+    lambda g, shape: g.max(axis=tuple(range(g.ndim - len(shape)))).max(
+        axis=tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True
+    )
+)
+wrong("unbroadcast", "That is 0.")(lambda g, shape: np.zeros(shape))
+
 # --- 7
 
 right("layer_backward")(lambda G, W, A: (G @ A.T, G.sum(axis=1, keepdims=True), W.T @ G))
@@ -257,12 +74,16 @@ wrong("layer_backward", "not G itself")(lambda G, W, A: (G @ A.T, G, W.T @ G))
 wrong("layer_backward", "W is not transposed")(
     lambda G, W, A: (G @ A.T, G.sum(1, keepdims=True), W @ G if W.shape[0] == W.shape[1] else W.T @ G)
 )
+wrong("layer_backward", "in this order")(lambda G, W, A: (W.T @ G, G @ A.T, G.sum(axis=1, keepdims=True)))
+wrong("layer_backward", "no σ′ here")(lambda G, W, A: (G @ A.T, G.sum(1, keepdims=True), W.T @ G * A * (1 - A)))
+wrong("layer_backward", "the columns of A must be as many")(lambda G, W, A: (G.T @ A, G.sum(1, keepdims=True), W.T @ G))
+wrong("layer_backward", "must fit: print both")(lambda G, W, A: (G * A, G.sum(1, keepdims=True), W.T @ G))
 wrong("layer_backward", "three arrays")(lambda G, W, A: G @ A.T)
 
 # --- 8
 
 
-def backpropagation(weights, biases, X, Y, mean=True, output=True, hidden=True, sign=1.0):
+def backpropagation(weights, biases, X, Y, mean=True, output=True, hidden=True, sign=1.0, again=False, early=False):
     activations = [X]
     for W, b in zip(weights, biases, strict=True):
         activations.append(1 / (1 + np.exp(-(W @ activations[-1] + b))))
@@ -273,7 +94,9 @@ def backpropagation(weights, biases, X, Y, mean=True, output=True, hidden=True, 
     for k in reversed(range(len(weights))):
         gradients.insert(0, (delta @ activations[k].T / N, delta.sum(axis=1, keepdims=True) / N))
         A = activations[k]
-        delta = weights[k].T @ delta * (A * (1 - A) if hidden else 1)
+        if early:
+            weights[k] -= gradients[0][0]
+        delta = weights[k].T @ delta * (A * (1 - A) if hidden else 1) / (N if again else 1)
     return gradients
 
 
@@ -284,11 +107,29 @@ for slip, hint in [
     ({"hidden": False}, "hidden layers is missing"),
     ({"sign": -1.0}, "sign is turned"),
     ({"sign": 2.0}, "A factor 2"),
+    ({"again": True}, "in every layer"),
+    ({"early": True}, "Do not write into what is handed in"),
 ]:
     wrong("backpropagation", hint)(lambda *inputs, slip=slip: backpropagation(*inputs, **slip))
 wrong("backpropagation", "one pair (dW, db)")(
     lambda *inputs: backpropagation(*inputs)[:-1] if len(inputs[0]) > 1 else []
 )
+
+wrong("backpropagation", "layer 1 comes first")(lambda *inputs: backpropagation(*inputs)[::-1])
+wrong("backpropagation", "expected pairs (dW, db)")(lambda *inputs: [dW for dW, _ in backpropagation(*inputs)])
+wrong("backpropagation", "keep the axis, with keepdims=True")(
+    lambda *inputs: [(dW, db[:, 0]) for dW, db in backpropagation(*inputs)]
+)
+
+
+@wrong("backpropagation", "at [2, 1], expected ")  # a large array, told by its worst element
+def one_is_wrong(*inputs):
+    gradients = backpropagation(*inputs)
+    for dW, _ in gradients:
+        if dW.shape == (4, 3):
+            dW[2, 1] += 1
+    return gradients
+
 
 # --- 9
 
@@ -315,6 +156,49 @@ class Adam:
 wrong("adam", "not corrected")(type("Raw", (Adam,), {"corrected": False}))
 wrong("adam", "ε is inside")(type("Inside", (Adam,), {"inside": True}))
 wrong("adam", "one too large")(type("Late", (Adam,), {"start": 1}))
+
+
+@wrong("adam", "What is new gets the weight 1 − β")
+class Sums(Adam):
+    def step(self, w, g):
+        self.m, self.v = self.m + g, self.v + g * g
+        return super().step(w, g)
+
+
+@wrong("adam", "has replaced the mean")
+class Replaced(Adam):
+    def step(self, w, g):
+        w = super().step(w, g)
+        self.m, self.v = self.m / (1 - self.beta1**self.t), self.v / (1 - self.beta2**self.t)
+        return w
+
+
+@wrong("adam", "with the number of the step as exponent")
+class Once(Adam):
+    def step(self, w, g):
+        self.t = 0
+        return super().step(w, g)
+
+
+@wrong("adam", "not remembered from one step to the next")
+class Forgetful(Adam):
+    def step(self, w, g):
+        self.m = self.v = 0.0
+        return super().step(w, g)
+
+
+@wrong("adam", "what it remembers belongs to each of them")
+class Shared(Adam):
+    everybodys = None
+
+    def step(self, w, g):
+        Shared.everybodys = Shared.everybodys or self
+        return Adam.step(Shared.everybodys, w, g)
+
+
+wrong("adam", "return w − step")(type("Alone", (Adam,), {"step": lambda self, w, g: Adam.step(self, 0 * w, g)}))
+wrong("adam", "is something divided by 0?")(type("Nan", (Adam,), {"step": lambda self, w, g: w * np.nan}))
+wrong("adam", "by its name alone")(Adam(0.1, 0.9, 0.999, 1e-8))
 
 
 @wrong("adam", "plain gradient descent")
@@ -349,6 +233,13 @@ wrong("initial_weights", "draw only from `rng`")(
 )
 wrong("initial_weights", "made inside")(lambda i, o, rng: np.random.default_rng(0).normal(size=(o, i)) / np.sqrt(i))
 
+wrong("initial_weights", "whatever fan_out is")(lambda i, o, rng: rng.normal(size=(o, i)) / np.sqrt(o))
+wrong("initial_weights", "one weight for all its inputs")(
+    lambda i, o, rng: np.tile(rng.normal(size=(o, 1)), (1, i)) / np.sqrt(i)
+)
+wrong("initial_weights", "ask for an array")(lambda i, o, rng: rng.normal(o, i))
+wrong("initial_weights", "is there a `return`")(lambda i, o, rng: None)
+
 # --- 11
 
 
@@ -368,7 +259,7 @@ def loop(lr=0.05, zero=True, step=True, epochs=10):
 
 
 right("train")(loop())
-wrong("train", "no weight has moved")(loop(step=False))
+wrong("train", "no weight of `model` has moved")(loop(step=False))
 wrong("train", "the cost has risen")(loop(zero=False, lr=0.2))
 wrong("train", "expected at least 93 %")(loop(epochs=1, lr=0.001))
 
@@ -382,6 +273,14 @@ def uphill(model, X, y, rng):
             p.data += 0.1 * p.grad
 
 
+@wrong("train", "zero_grad() between them")
+def zeroed_at_the_wrong_moment(model, X, y, rng):
+    optimizer = tn.optim.SGD(model.parameters(), lr=0.05)
+    tn.cross_entropy(model(X), y).backward()
+    optimizer.zero_grad()
+    optimizer.step()
+
+
 # --- 12
 
 right("hessian_product")(lambda f, x, v: tn.grad(lambda x: (tn.grad(f)(x) * v).sum())(x))
@@ -393,19 +292,12 @@ wrong("hessian_product", "number vᵀ H v")(lambda f, x, v: v @ tn.hessian(f)(x)
 wrong("hessian_product", "multiplied before")(lambda f, x, v: v * tn.grad(lambda x: tn.grad(f)(x).sum())(x))
 
 
-@wrong("hessian_product", "one derivative after the other")
+wrong("hessian_product", "f was multiplied with v")(lambda f, x, v: tn.grad(lambda x: (f(x) * v).sum())(x))
+wrong("hessian_product", "all of the Hessian")(lambda f, x, v: tn.hessian(f)(x) @ v)
+wrong("hessian_product", "it returns a function")(lambda f, x, v: tn.grad(lambda x: (tn.grad(f)(x) * v).sum()))
+
+
+@wrong("hessian_product", "all of the Hessian")
 def row_by_row(f, x, v):
     slopes = [tn.grad(lambda x, i=i: tn.grad(f)(x)[i])(x) for i in range(min(len(x), 100))]
     return np.array([row @ v for row in slopes])
-
-
-# --- those who gave up
-
-
-def unwritten(*inputs):
-    raise NotImplementedError
-
-
-for exercise in RIGHT:
-    if exercise not in ("rules", "adam"):
-        wrong(exercise, "not written yet")(unwritten)

@@ -1,0 +1,330 @@
+"""Preprocessing: measured on training rows alone, the same after saving, and a clear word for rows that are unlike."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygrad_nn.data import Preprocessor, Table, load_csv, load_table, penguins_csv
+
+TRAIN = Table({
+    "age": [31, None, 8, 61],
+    "sex": ["f", "m", None, "f"],
+    "ill": ["no", "no", "yes", "no"],
+    "cost": [1.0, 3.0, 5.0, 7.0],
+})  # fmt: skip
+
+
+def test_numbers_are_standardised_by_the_training_rows():
+    preprocessor = Preprocessor(columns=["cost"]).fit(TRAIN)
+    X = preprocessor.transform(TRAIN)
+    np.testing.assert_allclose([X.mean(), X.std()], [0, 1], atol=1e-15)
+    np.testing.assert_allclose(preprocessor.transform([{"cost": 4.0 + 5**0.5}]), [[1]])  # no mean of its own
+    assert Preprocessor(columns=["cost"], scale=False).fit(TRAIN).transform(TRAIN).tolist() == [[1, 3, 5, 7]]
+    assert Preprocessor(columns=["cost"], dtype=np.float32).fit(TRAIN).transform(TRAIN).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("fill", "expected"), [("mean", 100 / 3), ("median", 31), ("most_frequent", 8), (-1, -1), (0.5, 0.5)]
+)
+def test_what_fills_gaps(fill, expected):
+    preprocessor = Preprocessor(columns=["age"], fill=fill, scale=False).fit(TRAIN)
+    assert preprocessor.transform(TRAIN)[0].tolist() == [31, expected, 8, 61]
+    assert preprocessor.transform([{"age": None}, {"age": 7}])[0].tolist() == [expected, 7]
+
+
+def test_indicator_says_where_gaps_were():
+    preprocessor = Preprocessor(target="ill", indicator=True, scale=False).fit(TRAIN)
+    assert preprocessor.feature_names == ["age", "age is missing", "sex=f", "sex=m", "sex is missing", "cost"]
+    assert preprocessor.transform(TRAIN)[1].tolist() == [0, 1, 0, 0]
+    assert preprocessor.transform([{"age": 3, "sex": None, "cost": 1.0}])[:, 0].tolist() == [3, 0, 0, 0, 1, 1]
+
+
+def test_categories():
+    one_hot = Preprocessor(columns=["sex"]).fit(TRAIN).transform([{"sex": s} for s in ("m", "f", None, "x")])
+    assert one_hot.T.tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]]
+    index = Preprocessor(columns=["age", "sex"], encode="index").fit(TRAIN)
+    assert index.category_sizes == {1: 4}
+    assert index.transform([{"age": 1, "sex": s} for s in ("f", "m", None, "x")])[1].tolist() == [1, 2, 3, 0]
+    filled = Preprocessor(columns=["sex"], fill_text="most_frequent").fit(TRAIN)
+    assert filled.transform(TRAIN).T.tolist() == [[1, 0], [0, 1], [1, 0], [1, 0]]
+    codes = Preprocessor(columns=["year"], categories=["year"]).fit({"year": [2007, 2008, 2007.0]})
+    assert codes.feature_names == ["year=2007", "year=2008"]
+    assert codes.transform([{"year": 2008.0}, {"year": 2009}]).T.tolist() == [[0, 1], [0, 0]]
+
+
+def test_targets():
+    classes = Preprocessor(target="ill").fit(TRAIN)
+    assert (classes.classes_.tolist(), classes.targets(TRAIN).tolist()) == (["no", "yes"], [0, 0, 1, 0])
+    assert (classes.n_features, classes.n_outputs) == (5, 2)
+    numbers = Preprocessor(target="cost", columns=["age"]).fit(TRAIN)
+    Y = numbers.targets(TRAIN)
+    assert (Y.shape, numbers.classes_, numbers.n_outputs) == ((1, 4), None, 1)
+    np.testing.assert_allclose([Y.mean(), Y.std()], [0, 1], atol=1e-15)
+    np.testing.assert_allclose(numbers.in_units(Y), [[1, 3, 5, 7]])
+    several = Preprocessor(target=["cost", "age"]).fit(TRAIN[~TRAIN.missing("age")])
+    assert several.n_outputs == 2
+    coded = Preprocessor(target="k", task="classification").fit({"x": [1, 2, 3], "k": [7, 9, 7]})
+    assert (coded.classes_.tolist(), coded.targets({"x": [1], "k": [9.0]}).tolist()) == ([7, 9], [1])
+
+
+def test_columns_are_found_by_name_whatever_their_order():
+    preprocessor = Preprocessor(target="ill").fit(TRAIN)
+    X = preprocessor.transform(TRAIN)
+    turned = Table({name: TRAIN[name] for name in ("cost", "sex", "ill", "age")})
+    assert (preprocessor.transform(turned) == X).all()
+    assert (preprocessor.transform(turned.without("ill")) == X).all()
+    assert (preprocessor.transform(turned[1:2]) == X[:, 1:2]).all()
+    extra = {**TRAIN.columns, "note": ["a"] * 4}
+    assert (preprocessor.transform(extra, extra="ignore") == X).all()
+
+
+def test_a_constant_column_and_a_single_row():
+    preprocessor = Preprocessor().fit({"a": [0.1, 0.1, 0.1], "b": ["x"] * 3})
+    assert preprocessor.transform([{"a": 0.1, "b": "x"}]).tolist() == [[0], [1]]
+    single = Preprocessor().fit([{"a": 5, "b": "x"}])
+    assert single.transform([{"a": 6, "b": "y"}]).tolist() == [[1], [0]]
+
+
+def test_huge_integers():
+    preprocessor = Preprocessor(scale=False).fit({"a": [2**62, 2**62 + 2**20]})
+    assert preprocessor.transform({"a": [2**62]}).tolist() == [[2.0**62]]
+    assert Preprocessor(scale=False).fit({"a": [10**30, 1]}).transform({"a": [10**30]}).tolist() == [[1e30]]
+
+
+ROW = {"age": 1, "sex": "f", "cost": 2.0}
+LARGE = {"a": [1e308, -1e308, 1.0]}
+FIT = "Preprocessor.fit: "
+ERRORS = [
+    (lambda p: p.transform([{"age": 1, "sex": "f"}]),
+     ("Preprocessor.transform: the columns 'cost' of training are missing; "
+     "there are age, sex")),
+    (lambda p: p.transform([{"age": 1, "Sex": "f", "cost": 1}]),
+     ("Preprocessor.transform: the columns 'sex' of training are "
+     "missing; 'Sex' is new: rename it; there are age, Sex, cost")),
+    (lambda p: p.transform([{**ROW, "note": "x"}]),
+     ("Preprocessor.transform: training had no columns 'note': leave them "
+     "out by table.without(...), or say extra='ignore'")),
+    (lambda p: p.transform([{**ROW, "age": "old"}]),
+     ("Preprocessor.transform: column 'age', row 0: 'old' is text, and the "
+     "column was numbers in training; is it a slip, or a gap by another name?")),
+    (lambda p: p.transform([ROW, {**ROW, "age": np.inf}]),
+     "Preprocessor.transform: column 'age', row 1 is infinite"),
+    (lambda p: p.transform(ROW),
+     "Preprocessor.transform: a dict of single values is one row: give [{...}], a list of rows"),
+    (lambda p: p.transform(np.ones((3, 7))),
+     ("Preprocessor.transform: rows has shape (3, 7), expected (N, 3), a row for "
+     "each example with the columns age, sex, cost: rows.T (7, 3) fits")),
+    (lambda p: p.transform([ROW], extra="drop"),
+     "Preprocessor.transform: extra='drop', expected 'error' or 'ignore'"),
+    (lambda p: p.targets([ROW]),
+     "Preprocessor.targets: there is no column 'ill'; the columns are age, sex, cost"),
+    (lambda p: p.targets([{**ROW, "ill": "maybe"}]),
+     ("Preprocessor.targets: column 'ill', row 0 has the class 'maybe', which "
+     "training did not have; there were no, yes")),
+    (lambda p: Preprocessor(unknown="error").fit(TRAIN).transform([{**ROW, "ill": "noo"}]),
+     ("Preprocessor.transform: column 'ill', row 0 has 'noo', which training did not have (did you mean 'no'?); "
+      "unknown='zero' takes it as none of them")),
+    (lambda p: Preprocessor(unknown="error").fit(TRAIN).transform([{**ROW, "ill": None}]),
+     ("Preprocessor.transform: column 'ill', row 0 is a gap, which training did not have: there were no, yes; "
+      "unknown='zero' takes it as none of them")),
+    (lambda p: Preprocessor(fill=None).fit(TRAIN),
+     FIT + "column 'age' has 1 gaps, the first in row 1: say fill='mean', "
+     "'median', 'most_frequent' or a number"),
+    (lambda p: Preprocessor(fill=None).fit(TRAIN[2:]).transform(TRAIN),
+     ("Preprocessor.transform: column 'age', row 1 is a "
+     "gap, and none is filled (fill=None): fill it, or leave the row out")),
+    (lambda p: Preprocessor().fit({"a": [None, None]}),
+     FIT + "column 'a' has no value at all: table.without('a')"),
+    (lambda p: Preprocessor().fit({"a": [1.0, np.inf]}),
+     FIT + "column 'a' has an infinite value: leave such rows out"),
+    (lambda p: Preprocessor().fit(LARGE),
+     FIT + "column 'a' is too large for float64: take another unit"),
+    (lambda p: Preprocessor(max_categories=2).fit({"a": ["x", "y", "z"]}),
+     FIT + "column 'a' has 3 different texts in 3 rows, "
+     "as 'x': leave it out by table.without('a'), or give max_categories=3"),
+    (lambda p: Preprocessor(target="il").fit(TRAIN),
+     FIT + "there is no column 'il'; did you mean 'ill'?"),
+    (lambda p: Preprocessor(target="a").fit({"a": ["x", "y"]}),
+     FIT + "no column is left to predict from, besides the target "
+     "['a']"),
+    (lambda p: Preprocessor(target="age").fit(TRAIN),
+     FIT + "the target 'age' has a gap in row 1: leave such rows out by "
+     "table[~table.missing('age')]"),
+    (lambda p: Preprocessor(target="k").fit({"x": [1, 2], "k": [0, 1]}),
+     FIT + "the target 'k' has whole numbers, 2 different "
+     "ones: say task='classification' or task='regression'"),
+    (lambda p: Preprocessor(target="k").fit({"x": [1, 2], "k": ["a", "a"]}),
+     FIT + "the target 'k' has one class only, 'a'"),
+    (lambda p: Preprocessor(target="k", task="regression").fit({"x": [1], "k": ["a"]}),
+     FIT + "the target 'k' is text, and "
+     "numbers are to be learnt"),
+    (lambda p: Preprocessor(target="k", task="classification").fit({"x": [1, 2], "k": [0.5, 1]}),
+     FIT + "the target 'k' has "
+     "fractions, which are no classes: task='regression'"),
+    (lambda p: Preprocessor(target="a", columns=["a"]).fit({"a": [1.5]}),
+     FIT + "['a'] is the target, and among columns= as "
+     "well"),
+    (lambda p: Preprocessor().fit(Table({"a": []})),
+     FIT + "the table has no rows"),
+    (lambda p: Preprocessor().transform(TRAIN),
+     "Preprocessor.transform was asked for before fit; call fit(train) first"),
+    (lambda p: Preprocessor().n_features,
+     "Preprocessor.n_features was asked for before fit; call fit(train) first"),
+    (lambda p: Preprocessor(columns=["age"]).fit(TRAIN).n_outputs,
+     ("Preprocessor: there is no target: "
+     "Preprocessor(target=...)")),
+    (lambda p: Preprocessor(fill="average"),
+     ("Preprocessor: fill='average', expected 'mean', 'median', 'most_frequent', a "
+     "number or None")),
+    (lambda p: Preprocessor(encode="onehot"),
+     "Preprocessor: encode='onehot', expected one of 'one_hot', 'index'"),
+    (lambda p: Preprocessor(fill=True),
+     "Preprocessor: fill=True, expected 'mean', 'median', 'most_frequent', a number or None"),
+    (lambda p: Preprocessor(columns="age"), "Preprocessor: columns='age', expected a list of names of columns"),
+    (lambda p: Preprocessor(target=["a", "a"]), "Preprocessor: target names 'a' twice"),
+    (lambda p: Preprocessor(max_categories="many"),
+     "Preprocessor: max_categories='many' is of type str, expected an int"),
+    (lambda p: Preprocessor(dtype=np.float16, scale=False).fit({"a": [1e6]}).transform({"a": [2.0, 1e6]}),
+     "Preprocessor.transform: column 'a', row 1: 1e+06 is too large for float16"),
+    (lambda p: p.targets([{**ROW, "ill": None}]),
+     "Preprocessor.targets: the target 'ill' has a gap in row 0: leave such rows out by table[~table.missing('ill')]"),
+    (lambda p: Preprocessor(target="cost").fit(TRAIN).targets([{"cost": 1.0}, {"cost": None}]),
+     ("Preprocessor.targets: the target 'cost' has a gap in row 1: leave such rows out by "
+      "table[~table.missing('cost')]")),
+    (lambda p: Preprocessor(dtype=int),
+     ("Preprocessor: dtype=int64 cannot hold values between 0 and 1; give np.float32 or "
+     "np.float64")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ask", "message"), ERRORS, ids=range(len(ERRORS)))
+def test_errors(raised, ask, message):
+    fitted = Preprocessor(target="ill").fit(TRAIN)
+    assert raised((ValueError, TypeError, RuntimeError), ask, fitted) == message
+
+
+# --- saved
+
+
+@pytest.mark.parametrize("target", ["ill", "cost", ["cost"], None])
+@pytest.mark.parametrize("settings", [{}, {"indicator": True, "encode": "index"}, {"scale": False, "unknown": "error"}])
+def test_the_same_after_saving(target, settings):
+    preprocessor = Preprocessor(target=target, **settings).fit(TRAIN)
+    config = json.loads(json.dumps(preprocessor.config()))
+    again = Preprocessor.from_config(config)
+    assert (again.transform(TRAIN) == preprocessor.transform(TRAIN)).all()
+    assert json.loads(json.dumps(again.config())) == config
+    assert again.feature_names == preprocessor.feature_names
+    if target:
+        assert (again.targets(TRAIN) == preprocessor.targets(TRAIN)).all()
+
+
+def test_files_are_read_as_in_training(tmp_path):
+    train, new = tmp_path / "train.csv", tmp_path / "new.csv"
+    train.write_text("# export\nzip;x;y\n01234;1,5;NA\n99999;-99;b\n01234;2,5;b\n", "cp1252")
+    table = load_table(train, text=["zip"], delimiter=";", decimal=",", comment="#", encoding="cp1252", missing=["-99"])
+    part, _ = table.split((0.67, 0.33), rng=1)
+    config = json.loads(json.dumps(Preprocessor(target="y", scale=False).fit(table).config()))
+    again = Preprocessor.from_config(config)
+    assert again.classes_.tolist() == ["NA", "b"]
+    new.write_text("x;zip\n-99;01234\n7,5;99999\n", "cp1252")
+    X = again.transform(new)
+    assert X.T.tolist() == [[1, 0, 2.0], [0, 1, 7.5]]
+    assert part.reading == table.reading
+
+
+MUTANTS = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.sampled_from(["", "numbers", "classes", "x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["kind", "names"]), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+def places(config, path=()):
+    """Every place in a configuration."""
+    yield path
+    items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
+    for key, value in items:
+        yield from places(value, (*path, key))
+
+
+@given(st.data())
+def test_a_forged_configuration_is_refused_or_works(data):
+    """Whatever a file says: a ValueError, or a preprocessor that transforms."""
+    settings = {"indicator": True, "encode": data.draw(st.sampled_from(["one_hot", "index"]))}
+    preprocessor = Preprocessor(target=data.draw(st.sampled_from(["ill", "cost"])), **settings).fit(TRAIN)
+    config = json.loads(json.dumps(preprocessor.config()))
+    path = data.draw(st.sampled_from(list(places(config))))
+    inner = config
+    for key in path[:-1]:
+        inner = inner[key]
+    if path:
+        inner[path[-1]] = data.draw(MUTANTS)
+    else:
+        config = data.draw(MUTANTS)
+    try:
+        forged = Preprocessor.from_config(config)
+        X = forged.transform(TRAIN, extra="ignore")
+    except ValueError:
+        return
+    assert X.shape == (forged.n_features, 4)
+
+
+# --- load_csv in one call
+
+
+@pytest.fixture
+def csv(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("age,sex,y\n30,f,1\nNA,m,0\n50,,1\n")
+    return path
+
+
+def test_load_csv_with_text_and_gaps(csv):
+    X, y = load_csv(csv, "y", fill="mean", categories="one_hot")
+    assert X.tolist() == [[30, 40, 50], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert y.tolist() == [1, 0, 1]
+    assert load_csv(csv, "y", fill=0, categories="index", indicator=True)[0].tolist() == [
+        [30, 0, 50], [0, 1, 0], [1, 2, 3],
+    ]  # fmt: skip
+    np.testing.assert_array_equal(load_csv(csv, columns=["age"], missing=["NA"]), [[30, np.nan, 50]])
+    assert load_csv(csv, "y", columns=[0], fill="median")[0].tolist() == [[30, 40, 50]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"columns": ["age"]},
+         ("load_csv: {path}, line 3, column 'age': 'NA' is not a number; fill the gap, or leave the "
+         "row out")),
+        ({"fill": "mean"},
+         ("load_csv: {path}, line 2, column 'sex': 'f' is not a number, as 0 of 3 cells of the column are; "
+         "missing=['f'] makes a gap of it; categories='one_hot' codes text")),
+        ({"categories": "one_hot"}, "load_csv: {path}, column 'age' has gaps: say what takes their place by fill="),
+        ({"columns": ["age", "y"], "target": "y"},
+         "load_csv: column 'y' is among columns= and the target as well"),
+        ({"columns": "age"}, "load_csv: columns='age', expected a list of names or numbers"),
+        ({"fill": "max", "categories": "index"},
+         ("Preprocessor: fill='max', expected 'mean', 'median', 'most_frequent', a "
+         "number or None")),
+        ({"categories": "dummies", "fill": 0},
+         "Preprocessor: encode='dummies', expected one of 'one_hot', 'index'"),
+        ({"target": "sex", "columns": ["y"], "missing": [""]},
+         "load_csv: {path}, line 4, column 'sex' is empty; fill the gap, or leave the row out"),
+    ],
+)  # fmt: skip
+def test_load_csv_says_what_to_do(raised, csv, settings, message):
+    assert raised(ValueError, load_csv, csv, **settings) == message.format(path=csv)
+
+
+def test_a_real_table():
+    table = load_table(penguins_csv())
+    preprocessor = Preprocessor(target="species", indicator=True).fit(table)
+    X, y = preprocessor.pair(table)
+    assert X.shape == (preprocessor.n_features, 344)
+    assert np.isfinite(X).all()
+    assert np.bincount(y).tolist() == [152, 68, 124]
+    assert preprocessor.classes_.tolist() == ["Adelie", "Chinstrap", "Gentoo"]

@@ -1,0 +1,135 @@
+"""The records of a CSV file, as text: how one is written (`Dialect`), and the reader that knows every line's number."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_nn.data.cells import is_number, shortened
+
+# What programs write where nothing is known.
+GAPS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NaT", "null", "NULL", "None", "?")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is written; ValueError for what no file could be, in the name of the function that was called."""
+
+    caller: str
+    header: bool | None = None
+    delimiter: str = ","
+    decimal: str = "."
+    comment: str | None = None
+    encoding: str = "utf-8"
+    gaps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.delimiter, str) or len(self.delimiter) != 1 or self.delimiter in ' "\r\n':
+            raise ValueError(
+                f"{self.caller}: delimiter={self.delimiter!r}, expected a single character such as ',' ';' or '\\t'"
+            )
+        if self.decimal not in (".", ","):
+            raise ValueError(f"{self.caller}: decimal={self.decimal!r}, expected '.' or ','")
+        if self.decimal == self.delimiter:
+            raise ValueError(
+                f"{self.caller}: decimal=',' with delimiter=',' cannot be told apart; such files mostly have ';'"
+            )
+        if self.comment is not None and (not isinstance(self.comment, str) or self.comment.strip("\r\n\"'") == ""):
+            raise ValueError(f"{self.caller}: comment={self.comment!r}, expected how such lines begin, as '#', or None")
+        try:
+            "".encode(self.encoding)
+        except (LookupError, TypeError):
+            raise ValueError(
+                f"{self.caller}: there is no encoding {self.encoding!r}; expected 'utf-8', 'cp1252' or "
+                "another of Python"
+            ) from None
+        if isinstance(self.gaps, str) or not all(isinstance(gap, str) for gap in self.gaps):
+            raise TypeError(
+                f"{self.caller}: missing={self.gaps!r:.80}, expected the texts that mark a gap, as ('', 'NA')"
+            )
+
+    @property
+    def reading(self) -> str:
+        """The encoding to open the file with: a byte order mark is no part of the first name."""
+        return "utf-8-sig" if self.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else self.encoding
+
+    def settings(self, header: bool) -> dict[str, Any]:
+        """How files like this one are read, as JSON can hold it; `header` is whether it had one."""
+        return {
+            "header": header, "delimiter": self.delimiter, "decimal": self.decimal, "comment": self.comment,
+            "encoding": self.encoding, "missing": list(self.gaps),
+        }  # fmt: skip
+
+    def point(self, cell: str) -> str:
+        """A cell with a decimal point; what has one already is text where numbers have a comma."""
+        return cell if self.decimal == "." else cell.replace(",", ".") if "." not in cell else f"_{cell}"
+
+    def is_number(self, cell: str) -> bool:
+        """Whether it is a number as this file has them."""
+        return is_number(self.point(cell))
+
+    def has_header(self, record: list[str]) -> bool:
+        """Whether the first record holds names: it does if none of its cells is a number, unless it was said."""
+        return not any(map(self.is_number, record)) if self.header is None else self.header
+
+
+@dataclass
+class Records:
+    """All of a file: the names of its columns, its records, and the line on which each of them ends."""
+
+    names: list[Any]
+    lines: list[int]
+    rows: list[list[str]]
+
+
+def read_records(path: str | os.PathLike[str], dialect: Dialect) -> Records:
+    """All records that are not empty, all of one length; ValueError for anything else."""
+    caller = dialect.caller
+    lines, records = [], []
+    try:
+        with open(path, newline="", encoding=dialect.reading) as file:
+            for line, row in _records(file, dialect):
+                lines.append(line)
+                records.append(row)
+    except (UnicodeDecodeError, csv.Error) as error:
+        name = dialect.encoding.upper()
+        hint = "save it as one" if name == "UTF-8" else "give another encoding="
+        raise ValueError(f"{caller}: {path} is no CSV file in {name} ({error}); {hint}") from None
+    if not records:
+        raise ValueError(f"{caller}: {path} is empty, expected one example per line")
+    for line, row in zip(lines, records, strict=True):
+        if len(row) != len(records[0]):
+            raise ValueError(
+                f"{caller}: {path}, line {line} has {len(row)} cells, line {lines[0]} has {len(records[0])}; "
+                f"cells are separated by {dialect.delimiter!r}, text that contains it stands in double quotes"
+            )
+    if not dialect.has_header(records[0]):
+        return Records(list(range(len(records[0]))), lines, records)
+    names = [cell.strip() for cell in records[0]]
+    if len(records) == 1:
+        raise ValueError(f"{caller}: {path} holds no examples, only the header {shortened(', '.join(names), 200)}")
+    return Records(names, lines[1:], records[1:])
+
+
+def first_record(text: Iterable[str], dialect: Dialect) -> tuple[int, list[str]] | None:
+    """The first record and the line on which it ends."""
+    return next(_records(text, dialect), None)
+
+
+def _records(text: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    comments: list[int] = []
+
+    def without_comments() -> Iterator[str]:
+        for number, line in enumerate(text, 1):
+            if dialect.comment is not None and line.startswith(dialect.comment):
+                comments.append(number)
+            else:
+                yield line
+
+    reader = csv.reader(without_comments(), delimiter=dialect.delimiter, skipinitialspace=True, strict=True)
+    for row in reader:
+        if len(row) > 1 or "".join(row).strip():
+            yield reader.line_num + len(comments), row

@@ -1,0 +1,56 @@
+"""Predictions of a saved model for the rows of a CSV file: what the command `tinygrad-nn predict` does."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from tinygrad_nn.data import load_csv
+from tinygrad_nn.nn import Predictor, load
+
+__all__ = ["predictions", "write_csv"]
+
+
+def predictions(
+    model: Path, data: Path, *, proba: bool = False, ignore_extra: bool = False, **reading: Any
+) -> tuple[list[str], np.ndarray]:
+    """Names and values (N, columns) of what a saved model says about a CSV file.
+
+    `reading` are settings of `tn.data.load_table` that differ from those of the training table.  The model is a
+    `tn.nn.Predictor`; of any other network with `n` outputs, the file holds rows of numbers, and the columns are
+    called y0, y1, ...
+
+    Raises FileNotFoundError, CheckpointError and ValueError, which name the file and what is wrong in it.
+    """
+    loaded = load(model)
+    predictor = loaded[0] if isinstance(loaded, tuple) else loaded
+    if not isinstance(predictor, Predictor):
+        predictor = Predictor(predictor)
+    preprocessor, extra = predictor.preprocessor, "ignore" if ignore_extra else "error"
+    rows = load_csv(data, **reading).T if preprocessor is None else preprocessor.load(data, **reading)
+    if proba:
+        values = predictor.predict_proba(rows, extra=extra)
+        target = preprocessor.target[0] if preprocessor is not None else "class"
+        return [f"{target}={label}" for label in predictor.classes_], values  # type: ignore[union-attr]
+    values = predictor.predict(rows, extra=extra)
+    values = values.reshape(len(values), -1)
+    if preprocessor is not None and preprocessor.target:
+        return list(preprocessor.target), values
+    single = "class" if predictor.classes_ is not None else "y"
+    return [single] if values.shape[1] == 1 else [f"y{i}" for i in range(values.shape[1])], values
+
+
+def write_csv(file: TextIO, names: list[str], values: np.ndarray) -> None:
+    """Write a header and a line for each row; numbers so that they are read again as the same."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(_rows(values))
+
+
+def _rows(values: np.ndarray) -> Iterator[list[Any]]:
+    for start in range(0, len(values), 10_000):
+        yield from values[start : start + 10_000].tolist()

@@ -36,7 +36,7 @@ LAYERS = [
     ["checkpoint", "optim", "data"],
     ["nn"],
     ["training", "attribution"],
-    ["plot", "sklearn", "course"],
+    ["plot", "sklearn", "onnx", "course"],
     ["demo", "predicting"],
     ["cli"],
 ]

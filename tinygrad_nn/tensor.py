@@ -474,6 +474,7 @@ class Tensor(Traced):
 
     __bool__, __float__, __int__, __complex__ = conversions.to_bool, *map(conversions.to, (float, int, complex))
     __index__, __array__ = conversions.to_index, conversions.to_array
+    __dlpack__, __dlpack_device__ = conversions.to_dlpack, conversions.to_dlpack_device
     __round__, __format__, __repr__ = conversions.rounded, conversions.formatted, conversions.text
     _repr_html_ = conversions.as_html
     __copy__, __deepcopy__, __reduce__ = conversions.copied, conversions.copied, conversions.pickled

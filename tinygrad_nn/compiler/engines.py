@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,19 @@ from tinygrad_nn.compiler.numpy_engine import NumpyEngine
 
 __all__ = ["engine_of", "is_installed"]
 
+
+def _numba() -> Any:
+    try:
+        importlib.import_module("numba")
+    except ImportError:
+        raise ImportError("tn.compile: engine='numba' needs Numba: pip install 'tinygrad_nn[numba]'") from None
+    return importlib.import_module("tinygrad_nn.compiler.numba_engine")
+
+
 # By name: what makes the engine, loaded when it is asked for. One that needs an extra raises ImportError there.
 _ENGINES: dict[str, Callable[[], Callable[..., NumpyEngine]]] = {
     "numpy": lambda: NumpyEngine,
+    "numba": lambda: _numba().NumbaEngine,
 }
 _WITH_MESH = ("jax",)  # these run on several devices, and are made with `mesh` and `batch_axis`
 

@@ -22,12 +22,13 @@ class NumpyEngine:
 
     name = "numpy"
     exact = True
+    plan_type = MemoryPlan
 
     def plan(self, step: Step) -> MemoryPlan:
         """What of the step has to be computed, in which loops, and in which memory."""
         results = [x.node for x in tree.leaves(step.result) if isinstance(x, Result)]
         gradients = [node for _, node in step.gradients if node is not None]
-        return MemoryPlan(
+        return self.plan_type(
             results, gradients, step.written, step.effects, [*step.draws, *step.checks, *step.risks], step.earlier
         )
 

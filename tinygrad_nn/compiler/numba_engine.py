@@ -1,0 +1,78 @@
+"""The engine that runs a recorded step in functions compiled by numba, and what has no place there in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_nn.compiler.codegen import CodeGenerator
+from tinygrad_nn.compiler.ir import ArrayInput, Node
+from tinygrad_nn.compiler.memory_plan import LARGE, FusedLoop, MemoryPlan
+from tinygrad_nn.compiler.numba_cache import kernels_of
+from tinygrad_nn.compiler.numba_expressions import expression_of
+from tinygrad_nn.compiler.numba_kernel import Kernel, NotLowered
+from tinygrad_nn.compiler.numba_runtime import addresses
+from tinygrad_nn.compiler.numpy_engine import NumpyEngine
+from tinygrad_nn.compiler.step import Step
+
+__all__ = ["NumbaEngine"]
+
+
+class NumbaPlan(MemoryPlan):
+    """Small elementwise calls that have an expression are loops as well."""
+
+    def loop_kind(self, node: Node) -> Any:
+        """Calls of the same kind that follow each other run together."""
+        blocks = super().loop_kind(node)
+        if blocks is None and node.sample.ndim and node.sample.size and expression_of(node):
+            return "kernel", node.sample.shape
+        return blocks
+
+
+class NumbaCode(CodeGenerator):
+    """A program whose calls are those of kernels, as far as these go."""
+
+    def __init__(self, *made: Any) -> None:
+        self._kernel: Kernel | None = None
+        self._kernels: list[tuple[str, str, str]] = []  # name, signature and source
+        super().__init__(*made)
+        self.namespace |= kernels_of(self._kernels)
+        self.listing = "\n".join([*(source for _, _, source in self._kernels), self.listing])
+
+    def write_calls(self, loop: FusedLoop) -> None:
+        """Into the kernel, or behind it."""
+        if loop.calls[0] not in self.plan.effects and loop.calls[0].sample.nbytes < LARGE:
+            kernel = self._kernel or Kernel(self, self.new_name("kernel"))
+            try:
+                kernel.add(loop)
+                self._kernel = kernel
+                return
+            except NotLowered:
+                pass
+        self.end_calls()
+        super().write_calls(loop)
+
+    def end_calls(self) -> None:
+        """The kernel is complete: call it."""
+        kernel, self._kernel = self._kernel, None
+        if kernel is None:
+            return
+        self._kernels.append((kernel.name, kernel.types(), kernel.source()))
+        table = self.new_name("table")
+        self.start.append(f"{table} = {self.function(addresses)}({', '.join(kernel.table)})")
+        self.body += [*kernel.before, f"{kernel.name}({', '.join([table, *kernel.arguments])})"]
+
+
+class NumbaEngine(NumpyEngine):
+    """Numba compiles what NumPy's calls would cost more than they do.
+
+    Audits replay the NumPy calls: kernels agree with these to rounding, and on most machines to the last bit.
+    """
+
+    name = "numba"
+    exact = False
+    plan_type = NumbaPlan
+
+    def code(self, step: Step, plan: MemoryPlan, function: Callable, rebound: set[ArrayInput]) -> CodeGenerator:
+        """The program."""
+        return NumbaCode(step, plan, function, rebound)

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from tinygrad_nn.compiler.numpy_engine import NumpyEngine
 
 __all__ = ["engine_of", "is_installed"]
 
-
-def _numba() -> Any:
-    try:
-        importlib.import_module("numba")
-    except ImportError:
-        raise ImportError("tn.compile: engine='numba' needs Numba: pip install 'tinygrad_nn[numba]'") from None
-    return importlib.import_module("tinygrad_nn.compiler.numba_engine")
-
-
 # By name: what makes the engine, loaded when it is asked for. One that needs an extra raises ImportError there.
 _ENGINES: dict[str, Callable[[], Callable[..., NumpyEngine]]] = {
     "numpy": lambda: NumpyEngine,
-    "numba": lambda: _numba().NumbaEngine,
+    "numba": lambda: import_module("tinygrad_nn.compiler.jit.engine").NumbaEngine,
 }
 _WITH_MESH = ("jax",)  # these run on several devices, and are made with `mesh` and `batch_axis`
 

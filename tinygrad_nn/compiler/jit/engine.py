@@ -8,10 +8,10 @@ from typing import Any
 from tinygrad_nn.compiler.codegen import CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import LARGE, FusedLoop, MemoryPlan
-from tinygrad_nn.compiler.numba_cache import kernels_of
-from tinygrad_nn.compiler.numba_expressions import expression_of
-from tinygrad_nn.compiler.numba_kernel import Kernel, NotLowered
-from tinygrad_nn.compiler.numba_runtime import addresses
+from tinygrad_nn.compiler.jit.cache import kernels_of
+from tinygrad_nn.compiler.jit.expressions import expression_of
+from tinygrad_nn.compiler.jit.kernel import Kernel, NotLowered
+from tinygrad_nn.compiler.jit.runtime import addresses
 from tinygrad_nn.compiler.numpy_engine import NumpyEngine
 from tinygrad_nn.compiler.step import Step
 

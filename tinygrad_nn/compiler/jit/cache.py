@@ -16,7 +16,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from tinygrad_nn.compiler import numba_runtime
+from tinygrad_nn.compiler.jit import runtime
 
 __all__ = ["cache_folder", "kernels_of"]
 
@@ -28,7 +28,7 @@ from numba import boolean as b1, float32 as f4, float64 as f8, int64 as i8, njit
 from numba.types import Array, void
 from numpy import inf, nan, sqrt
 
-from tinygrad_nn.compiler.numba_runtime import address, call, load, pointer, store
+from tinygrad_nn.compiler.jit.runtime import address, call, load, pointer, store
 
 '''
 _DECORATOR = '@njit({signature}, error_model="numpy", cache={cache})\n'
@@ -76,8 +76,8 @@ def _entry(dispatcher: Any) -> Callable:
 
 def _file_of(text: str, folder: Path) -> Path:
     """The file of a source; its name tells all that the compiled code depends on, but the processor, which numba looks at."""
-    runtime = Path(numba_runtime.__file__).read_bytes()
-    known = [text, runtime.hex(), numba.__version__, np.__version__, sys.version]
+    of_runtime = Path(runtime.__file__).read_bytes()
+    known = [text, of_runtime.hex(), numba.__version__, np.__version__, sys.version]
     path = folder / f"kernels_{hashlib.sha256(chr(0).join(known).encode()).hexdigest()[:32]}.py"
     if path.exists():
         os.utime(path)
@@ -99,10 +99,14 @@ def _forget_old(folder: Path) -> None:
 
 
 def _loaded(path: Path) -> dict[str, Any]:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    """The names of the file.  Numba looks for its module by name, to keep a kernel and to find it again."""
+    spec = importlib.util.spec_from_file_location(f"tinygrad_nn_{path.stem}", path)
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.modules.pop(spec.name, None)
     return vars(module)
 
 

@@ -23,8 +23,8 @@ import numpy as np
 from tinygrad_nn.compiler.calls import indent, is_for_blas
 from tinygrad_nn.compiler.ir import Node, abstract_like, look_up, map_leaves
 from tinygrad_nn.compiler.memory_plan import FusedLoop, elementwise, is_reduction
-from tinygrad_nn.compiler.numba_expressions import KERNEL_TYPES, expression_of, loop_types
-from tinygrad_nn.compiler.numba_runtime import loop_address
+from tinygrad_nn.compiler.jit.expressions import KERNEL_TYPES, expression_of, loop_types
+from tinygrad_nn.compiler.jit.runtime import loop_address
 
 __all__ = ["Kernel", "NotLowered"]
 

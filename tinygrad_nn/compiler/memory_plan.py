@@ -150,8 +150,12 @@ class MemoryPlan:
 
     def loop_kind(self, node: Node) -> tuple[str, tuple[int, ...]] | None:
         """Calls of the same kind that follow each other are a fused loop over arrays of this shape; None: alone."""
-        large = elementwise(node) and node.sample.nbytes >= LARGE
+        large = self.can_be_in_a_loop(node) and node.sample.nbytes >= LARGE
         return ("blocks", node.sample.shape) if large else None
+
+    def can_be_in_a_loop(self, node: Node) -> bool:
+        """Whether it can be computed piece by piece: into memory that is there before."""
+        return elementwise(node) and takes_out(node) and node not in self._own
 
     def _group(self) -> None:
         before = None

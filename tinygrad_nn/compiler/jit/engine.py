@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinygrad_nn.compiler.codegen import CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import LARGE, FusedLoop, MemoryPlan
@@ -23,10 +25,10 @@ class NumbaPlan(MemoryPlan):
 
     def loop_kind(self, node: Node) -> Any:
         """Calls of the same kind that follow each other run together."""
-        blocks = super().loop_kind(node)
-        if blocks is None and node.sample.ndim and node.sample.size and expression_of(node):
-            return "kernel", node.sample.shape
-        return blocks
+        if not self.can_be_in_a_loop(node):
+            return None
+        small = node.sample.ndim and 0 < node.sample.nbytes < LARGE
+        return ("kernel", node.sample.shape) if small and expression_of(node) else super().loop_kind(node)
 
 
 class NumbaCode(CodeGenerator):
@@ -41,16 +43,25 @@ class NumbaCode(CodeGenerator):
 
     def write_calls(self, loop: FusedLoop) -> None:
         """Into the kernel, or behind it."""
-        if loop.calls[0] not in self.plan.effects and loop.calls[0].sample.nbytes < LARGE:
-            kernel = self._kernel or Kernel(self, self.new_name("kernel"))
-            try:
-                kernel.add(loop)
-                self._kernel = kernel
-                return
-            except NotLowered:
-                pass
-        self.end_calls()
-        super().write_calls(loop)
+        large = any(isinstance(x.sample, np.ndarray) and x.sample.nbytes >= LARGE for x in loop.calls)
+        if large or loop.calls[0] in self.plan.effects:
+            self.end_calls()
+            super().write_calls(loop)
+        elif not self._added(loop):  # one by one: on small arrays the memory for a block is that of all of them
+            for call in loop.calls:
+                if len(loop.calls) == 1 or not self._added(FusedLoop([call], loop.shape)):
+                    self.end_calls()
+                    super().write_calls(FusedLoop([call]))
+
+    def _added(self, loop: FusedLoop) -> bool:
+        """Append it to the kernel, if that can be."""
+        kernel = self._kernel or Kernel(self, self.new_name("kernel"))
+        try:
+            kernel.add(loop)
+        except NotLowered:
+            return False
+        self._kernel = kernel
+        return True
 
     def end_calls(self) -> None:
         """The kernel is complete: call it."""
@@ -60,7 +71,7 @@ class NumbaCode(CodeGenerator):
         self._kernels.append((kernel.name, kernel.types(), kernel.source()))
         table = self.new_name("table")
         self.start.append(f"{table} = {self.function(addresses)}({', '.join(kernel.table)})")
-        self.body += [*kernel.before, f"{kernel.name}({', '.join([table, *kernel.arguments])})"]
+        self.body.append(f"{kernel.name}({', '.join([table, *kernel.arguments])})")
 
 
 class NumbaEngine(NumpyEngine):

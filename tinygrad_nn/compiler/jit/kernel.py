@@ -70,7 +70,6 @@ class Kernel:
     def __init__(self, code: Any, name: str):
         self.code, self.name = code, name
         self.lines: list[str] = []
-        self.before: list[str] = []  # Python in front of the call: arrays that each replay makes anew
         self.table: list[str] = []  # what has an address that stays: Python
         self.arguments: list[str] = []  # Python, for each call
         self.signature: list[str] = []
@@ -113,7 +112,7 @@ class Kernel:
             return f"t[{self._in_table(name)}]"
         sample = root.sample
         kind = KERNEL_TYPES.get(sample.dtype)
-        if kind is None or not isinstance(sample, np.ndarray) or root.scalar:
+        if kind is None or not sample.ndim:  # which may be a number, see `_scalar`
             raise NotLowered
         return f"address({self._argument(name, f'Array({kind}, {sample.ndim}, chr(65))')})"
 
@@ -176,8 +175,8 @@ class Kernel:
         return Location(root, offset, view.shape, view.strides, view.dtype)
 
     def _scalar(self, x: Any) -> str | None:
-        """A number that Python hands over, if it is one."""
-        if isinstance(x, Node) and x.base is None and x.scalar and not self.code.is_static(x):
+        """A number that Python hands over, if it is one: what has no axes may be an array at one call only."""
+        if isinstance(x, Node) and x.base is None and not x.sample.ndim and not self.code.is_static(x):
             if x.sample.dtype not in KERNEL_TYPES or x.sample.dtype.kind == "b":
                 raise NotLowered
             return self._argument(self.code.name_of(x), KERNEL_TYPES[x.sample.dtype])
@@ -190,6 +189,8 @@ class Kernel:
         state = self._saved()
         try:
             call = loop.calls[0]
+            if not all(isinstance(x.sample, np.ndarray) for x in (*call.inputs(), call)):
+                raise NotLowered
             if all(expression_of(x) and x.sample.size for x in loop.calls):
                 self._write_loop(loop.calls)
             elif len(loop.calls) > 1 or not all(x.sample.size for x in (*call.inputs(), call)):
@@ -211,17 +212,15 @@ class Kernel:
             raise
 
     def _saved(self) -> Any:
-        return [x.copy() for x in (self.lines, self.before, self.table, self.arguments, self.signature, self._head)], (
-            self._pointers.copy(),
-            self._scopes.copy(),
-        )
+        lists = self.lines, self.table, self.arguments, self.signature, self._head
+        return [x.copy() for x in lists], (self._pointers.copy(), self._scopes.copy())
 
     def _restore(self, state: Any) -> None:
-        (self.lines, self.before, self.table, self.arguments, self.signature, self._head), rest = state
+        (self.lines, self.table, self.arguments, self.signature, self._head), rest = state
         self._pointers, self._scopes = rest
 
     def _result(self, call: Node) -> Location:
-        """Where the result of a call goes: an array of its own is made before the kernel."""
+        """Where the result of a call goes."""
         if call not in self.code.plan.place:
             raise NotLowered
         return self.location(call)
@@ -452,7 +451,8 @@ def _index(steps: list[int], size: int) -> str:
 def _reduced(place: Location, axis: Any) -> list[tuple[int, bool]]:
     """The axes in the order of memory, neighbours as one: their lengths, and whether they are kept."""
     ndim = len(place.shape)
-    over = set(range(ndim)) if axis is None else {i % ndim for i in (axis if isinstance(axis, tuple) else (axis,))}
+    given = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    over = {i % ndim for i in given if ndim}  # a single number has axis 0 and -1, too
     parts: list[tuple[int, bool]] = []
     for i in _axes(place):
         kept = i not in over

@@ -147,11 +147,12 @@ class _Memory(bytearray):
 def addresses(*items: Any) -> np.ndarray:
     """A table of addresses, of arrays and of (ufunc, types), two for each loop; it keeps the arrays alive."""
     numbers: list[int] = []
-    for item in items:
-        if isinstance(item, np.ndarray):
-            numbers.append(item.__array_interface__["data"][0])
-        else:
+    kept = [item if isinstance(item, tuple) else np.asarray(item) for item in items]
+    for item in kept:
+        if isinstance(item, tuple):
             numbers += loop_address(*item) or (0, 0)
+        else:
+            numbers.append(item.__array_interface__["data"][0])
     memory = _Memory(np.array(numbers, np.int64).tobytes())
-    memory.kept = items
+    memory.kept = kept
     return np.frombuffer(memory, np.int64)

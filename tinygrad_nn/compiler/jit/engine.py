@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -34,12 +35,14 @@ class NumbaPlan(MemoryPlan):
 class NumbaCode(CodeGenerator):
     """A program whose calls are those of kernels, as far as these go."""
 
-    def __init__(self, *made: Any) -> None:
+    def __init__(self, *made: Any, with_kernels: bool = True) -> None:
+        self._with_kernels = with_kernels
         self._kernel: Kernel | None = None
         self._kernels: list[tuple[str, str, str]] = []  # name, signature and source
         super().__init__(*made)
-        self.namespace |= kernels_of(self._kernels)
-        self.listing = "\n".join([*(source for _, _, source in self._kernels), self.listing])
+        if self._kernels:
+            self.namespace |= kernels_of(self._kernels)
+            self.listing = "\n".join([*(source for _, _, source in self._kernels), self.listing])
 
     def write_calls(self, loop: FusedLoop) -> None:
         """Into the kernel, or behind it."""
@@ -55,6 +58,8 @@ class NumbaCode(CodeGenerator):
 
     def _added(self, loop: FusedLoop) -> bool:
         """Append it to the kernel, if that can be."""
+        if not self._with_kernels:
+            return False
         kernel = self._kernel or Kernel(self, self.new_name("kernel"))
         try:
             kernel.add(loop)
@@ -77,13 +82,19 @@ class NumbaCode(CodeGenerator):
 class NumbaEngine(NumpyEngine):
     """Numba compiles what NumPy's calls would cost more than they do.
 
-    Audits replay the NumPy calls: kernels agree with these to rounding, and on most machines to the last bit.
+    A replay agrees with the eager step to the last bit: the order of sums is NumPy's, as its loops are, and nothing is
+    contracted or approximated. So audits compare what the kernels compute.
     """
 
     name = "numba"
-    exact = False
     plan_type = NumbaPlan
 
     def code(self, step: Step, plan: MemoryPlan, function: Callable, rebound: set[ArrayInput]) -> CodeGenerator:
-        """The program."""
-        return NumbaCode(step, plan, function, rebound)
+        """The program; all of it in NumPy calls, with a warning, where numba fails."""
+        try:
+            return NumbaCode(step, plan, function, rebound)
+        except Exception as wrong:
+            reason = f"{type(wrong).__name__}: {str(wrong).strip().partition(chr(10))[0]}"
+            text = f"tn.compile: engine='numba' could not compile the step, which runs as NumPy calls instead ({reason})"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            return NumbaCode(step, plan, function, rebound, with_kernels=False)

@@ -37,14 +37,14 @@ _DECORATOR = '@njit({signature}, error_model="numpy", cache={cache})\n'
 def cache_folder() -> Path | None:
     """Where kernels are kept: TINYGRAD_NN_CACHE_DIR, or the user's folder for caches; None if nothing can be written.
 
-    Numba reads what lies there as Python does its own files: the folder is the user's alone.
+    Numba runs what lies there: a folder that is another's, or that others may write to, is not used.
     """
     given, home = os.environ.get("TINYGRAD_NN_CACHE_DIR"), os.path.expanduser("~")
     usual = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
     folder = Path(given) if given else Path(usual or Path(home, ".cache"), "tinygrad_nn", "kernels")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+        if hasattr(os, "getuid") and (folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o022):
             return None
         return folder if os.access(folder, os.W_OK) else None
     except (OSError, RuntimeError):
@@ -61,11 +61,22 @@ def kernels_of(functions: list[tuple[str, str, str]]) -> dict[str, Callable]:
         warnings.simplefilter("ignore")  # numba's, about its own affairs
         found = None
         if folder is not None:
-            with contextlib.suppress(OSError, RuntimeError):  # a disk that is full, a cache that cannot be had
-                found = _loaded(_file_of(text, folder))
+            found = _found_or_kept(text, folder)
         if found is None:
             found = _executed(text.replace("cache=True", "cache=False"))
     return {name: _entry(found[name]) for name, _, _ in functions}
+
+
+def _found_or_kept(text: str, folder: Path) -> dict[str, Any] | None:
+    """The functions from the folder; None where it cannot be used: a disk that is full, or who knows what."""
+    for _ in range(2):  # what lies there may be damaged: then it is made anew
+        with contextlib.suppress(Exception):
+            path = _file_of(text, folder)
+            try:
+                return _loaded(path)
+            except Exception:
+                _forget(path)
+    return None
 
 
 def _entry(dispatcher: Any) -> Callable:
@@ -94,8 +105,12 @@ def _forget_old(folder: Path) -> None:
     """Delete the files that were not used for longest, with what numba keeps beside them."""
     files = sorted(folder.glob("kernels_*.py"), key=lambda path: path.stat().st_mtime)
     for path in files[: max(0, len(files) - _KEPT + 1)]:
-        for old in [*folder.glob(f"__pycache__/{path.stem}*"), path]:
-            old.unlink(missing_ok=True)
+        _forget(path)
+
+
+def _forget(path: Path) -> None:
+    for old in [*path.parent.glob(f"__pycache__/{path.stem}*"), path]:
+        old.unlink(missing_ok=True)
 
 
 def _loaded(path: Path) -> dict[str, Any]:

@@ -12,17 +12,17 @@ import threading
 
 import numpy as np
 import pytest
+from compiler import test_changing_worlds, test_networks, test_programs
 from kernels_in_python import kernels_in_python
 from test_ops import ALL, cases, leaves
 
 import tinygrad_nn as tn
-from compiler import test_changing_worlds, test_networks, test_programs
 from tinygrad_nn import nn
 from tinygrad_nn.compiler import api, engines
 from tinygrad_nn.training.compiling import engine_worth
 
 pytest.importorskip("numba")
-from tinygrad_nn.compiler.jit import cache, engine, runtime  # noqa: E402  it needs numba
+from tinygrad_nn.compiler.jit import cache, engine, runtime
 
 pytestmark = pytest.mark.engines
 
@@ -279,10 +279,13 @@ print(w.numpy().tobytes().hex())
 """
 
 
-def started(folder, **settings):
+def started(folder):
     """Another process that trains with kernels in this folder."""
     here = os.path.dirname(os.path.dirname(__file__))
-    env = os.environ | {"TINYGRAD_NN_CACHE_DIR": str(folder), "PYTHONPATH": f"{here}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    env = os.environ | {
+        "TINYGRAD_NN_CACHE_DIR": str(folder),
+        "PYTHONPATH": f"{here}{os.pathsep}{os.environ['PYTHONPATH']}",
+    }
     return subprocess.Popen([sys.executable, "-c", IN_ANOTHER_PROCESS], env=env | settings, stdout=subprocess.PIPE)
 
 
@@ -330,8 +333,7 @@ def test_where_numba_fails_numpy_goes_on(monkeypatch):
     with pytest.warns(RuntimeWarning) as warned:
         step(X)
     assert str(warned[0].message) == (
-        "tn.compile: engine='numba' could not compile the step, which runs as NumPy calls instead (SystemError: internal "
-        "error)"
+        "tn.compile: engine='numba' could not compile the step, which runs as NumPy calls (SystemError: internal error)"
     )
     eager(X)
     for _ in range(3):

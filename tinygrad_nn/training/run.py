@@ -71,7 +71,7 @@ class Run:
         self.before: list[np.ndarray] = []  # parameters before the step, where it is too late to ask afterwards
 
     def compile(self, choice: bool | str, epochs: int, engine: str = "auto") -> None:
-        """Compile the two functions of a step; with "auto", where it is possible and worth it, or an engine is named."""
+        """Compile the two functions of a step; with "auto", where that is possible, and worth it or asked for."""
         steps = epochs * len(self.data) if hasattr(self.data, "__len__") else STEPS_WORTH_COMPILING
         if choice == "auto":
             few = steps < STEPS_WORTH_COMPILING and engine == "auto"

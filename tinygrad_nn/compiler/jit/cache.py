@@ -86,7 +86,7 @@ def _entry(dispatcher: Any) -> Callable:
 
 
 def _file_of(text: str, folder: Path) -> Path:
-    """The file of a source; its name tells all that the compiled code depends on, but the processor, which numba looks at."""
+    """The file of a source; its name tells what the compiled code depends on, but for the processor: numba sees to that."""
     of_runtime = Path(runtime.__file__).read_bytes()
     known = [text, of_runtime.hex(), numba.__version__, np.__version__, sys.version]
     path = folder / f"kernels_{hashlib.sha256(chr(0).join(known).encode()).hexdigest()[:32]}.py"
@@ -116,7 +116,8 @@ def _forget(path: Path) -> None:
 def _loaded(path: Path) -> dict[str, Any]:
     """The names of the file.  Numba looks for its module by name, to keep a kernel and to find it again."""
     spec = importlib.util.spec_from_file_location(f"tinygrad_nn_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

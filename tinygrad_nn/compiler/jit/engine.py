@@ -10,11 +10,12 @@ import numpy as np
 
 from tinygrad_nn.compiler.codegen import CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node
-from tinygrad_nn.compiler.memory_plan import LARGE, FusedLoop, MemoryPlan
 from tinygrad_nn.compiler.jit.cache import kernels_of
 from tinygrad_nn.compiler.jit.expressions import expression_of
-from tinygrad_nn.compiler.jit.kernel import Kernel, NotLowered
+from tinygrad_nn.compiler.jit.kernel import Kernel
+from tinygrad_nn.compiler.jit.layout import NotLowered
 from tinygrad_nn.compiler.jit.runtime import addresses
+from tinygrad_nn.compiler.memory_plan import LARGE, FusedLoop, MemoryPlan
 from tinygrad_nn.compiler.numpy_engine import NumpyEngine
 from tinygrad_nn.compiler.step import Step
 
@@ -95,6 +96,8 @@ class NumbaEngine(NumpyEngine):
             return NumbaCode(step, plan, function, rebound)
         except Exception as wrong:
             reason = f"{type(wrong).__name__}: {str(wrong).strip().partition(chr(10))[0]}"
-            text = f"tn.compile: engine='numba' could not compile the step, which runs as NumPy calls instead ({reason})"
+            text = (
+                f"tn.compile: engine='numba' could not compile the step, which runs as NumPy calls ({reason})"
+            )
             warnings.warn(text, RuntimeWarning, stacklevel=2)
             return NumbaCode(step, plan, function, rebound, with_kernels=False)

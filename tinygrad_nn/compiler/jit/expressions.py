@@ -47,9 +47,7 @@ _EXPRESSIONS: dict[Any, tuple[str, str]] = {
 
 def operand_types(node: Node) -> list[Any]:
     """The dtypes of a call's operands; Python numbers as their types, which NumPy takes for weak ones."""
-    kinds = [
-        x.sample.dtype if isinstance(x, Node) else x.dtype if hasattr(x, "dtype") else type(x) for x in node.args
-    ]
+    kinds = [x.sample.dtype if isinstance(x, Node) else x.dtype if hasattr(x, "dtype") else type(x) for x in node.args]
     return [kinds[0]] if node.func is cast else kinds
 
 

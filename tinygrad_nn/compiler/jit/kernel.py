@@ -15,53 +15,18 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.compiler.calls import indent, is_for_blas
 from tinygrad_nn.compiler.ir import Node, abstract_like, look_up, map_leaves
-from tinygrad_nn.compiler.memory_plan import FusedLoop, elementwise, is_reduction
 from tinygrad_nn.compiler.jit.expressions import KERNEL_TYPES, expression_of, loop_types
+from tinygrad_nn.compiler.jit.layout import Location, NotLowered, index_of, lie_alike, matrix, nest, reduced
 from tinygrad_nn.compiler.jit.runtime import loop_address
+from tinygrad_nn.compiler.memory_plan import FusedLoop, elementwise, is_reduction
 
-__all__ = ["Kernel", "NotLowered"]
-
-
-class NotLowered(Exception):  # noqa: N818  it is no error
-    """This call is left to NumPy."""
-
-
-@dataclass(frozen=True)
-class Location:
-    """Where the elements of a value lie: in the memory of a variable, from so many bytes on."""
-
-    root: Any  # the node, or the Python, that the memory is of
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    dtype: np.dtype
-
-    @property
-    def dense(self) -> bool:
-        """Whether it is one stretch of memory."""
-        return _in_memory_order(self)[1] == self.dtype.itemsize * math.prod(self.shape) or math.prod(self.shape) == 1
-
-
-def _axes(place: Location) -> list[int]:
-    """The axes that count, from the outermost in memory to the innermost."""
-    return sorted((i for i, n in enumerate(place.shape) if n > 1), key=lambda i: -abs(place.strides[i]))
-
-
-def _in_memory_order(place: Location) -> tuple[list[int], int]:
-    """The axes, and how many bytes they cover if each lies within the next; else -1."""
-    axes, size = _axes(place), place.dtype.itemsize
-    for i in reversed(axes):
-        if place.strides[i] != size:
-            return axes, -1
-        size *= place.shape[i]
-    return axes, size
+__all__ = ["Kernel"]
 
 
 class Kernel:
@@ -73,7 +38,7 @@ class Kernel:
         self.table: list[str] = []  # what has an address that stays: Python
         self.arguments: list[str] = []  # Python, for each call
         self.signature: list[str] = []
-        self._pointers: dict[Any, str] = {}
+        self._pointers: dict[str, str] = {}
         self._scopes: dict[Any, int] = {}
         self._head: list[str] = []
         self._count = 0
@@ -122,15 +87,14 @@ class Kernel:
 
     def _pointer(self, place: Location) -> str:
         """A variable that points to the first element."""
-        key = place.root, place.offset, place.dtype
-        if key not in self._pointers:
-            text = f"pointer({self._address(place)}, {KERNEL_TYPES[place.dtype]})"
-            self._pointers[key] = self._new("p")
-            self._head.append(f"{self._pointers[key]} = {text}")
-        return self._pointers[key]
+        text = f"pointer({self._address(place)}, {KERNEL_TYPES[place.dtype]})"
+        if text not in self._pointers:
+            self._pointers[text] = self._new("p")
+            self._head.append(f"{self._pointers[text]} = {text}")
+        return self._pointers[text]
 
     def _scope(self, root: Any) -> str:
-        """The number of a memory that overlaps no other; 0 of one of which that is not known, and how many there are."""
+        """The number of a memory that overlaps no other, 0 of one that may; and how many there are."""
         if not (isinstance(root, str) or self.code.is_static(root)):
             return "0, SCOPES"
         key = self.code.name_of(root) if isinstance(root, Node) else root
@@ -141,7 +105,7 @@ class Kernel:
     def _root_layout(self, node: Node) -> Any:
         """An array of the layout of the memory that a value has for itself."""
         place = self.code.plan.place.get(node)
-        return abstract_like((place.sample if isinstance(place, Node) else getattr(place, "like", node.sample)))
+        return abstract_like(place.sample if isinstance(place, Node) else getattr(place, "like", node.sample))
 
     def _dummy(self, node: Node) -> Any:
         """A view without memory, that lies where the value does in its root."""
@@ -240,8 +204,8 @@ class Kernel:
         places = [p for p in (*stored.values(), *read.values()) if isinstance(p, Location)]
         if any(p.dtype not in KERNEL_TYPES for p in places):
             raise NotLowered
-        dims, steps = _nest(shape, places)
-        index = {id(p): _index(s, p.dtype.itemsize) for p, s in zip(places, steps, strict=True)}
+        dims, steps = nest(shape, places)
+        index = {id(p): index_of(s, p.dtype.itemsize) for p, s in zip(places, steps, strict=True)}
         self._emit_loop(calls, stored, read, dims, index)
 
     def _emit_loop(self, calls: Any, stored: Any, read: Any, dims: list[int], index: dict[int, str]) -> None:
@@ -297,7 +261,7 @@ class Kernel:
         places = [self.location(x, dtype) for x, dtype in zip(call.args, types[:-1], strict=True)] + [out]
         if [p.dtype for p in places] != [*types]:
             raise NotLowered
-        same = [p.shape == out.shape and _alike(p, out) for p in places]
+        same = [p.shape == out.shape and lie_alike(p, out) for p in places]
         single = [math.prod(p.shape) == 1 for p in places]
         if not out.dense or not all(a or b for a, b in zip(same, single, strict=True)):
             raise NotLowered
@@ -312,8 +276,8 @@ class Kernel:
     def _write_product(self, call: Node) -> None:
         """A product of matrices and vectors: NumPy's loop hands it to BLAS."""
         a, b, y = self.location(call.args[0]), self.location(call.args[1]), self._result(call)
-        (m, k), (am, ak) = _matrix(a, 0)
-        (_, p), (bk, bp) = _matrix(b, 1)
+        (m, k), (am, ak) = matrix(a, 0)
+        (_, p), (bk, bp) = matrix(b, 1)
         size = y.dtype.itemsize
         ym, yp = (p * size, size) if len(y.shape) < 2 else y.strides
         kind = y.dtype.char
@@ -330,7 +294,7 @@ class Kernel:
             raise NotLowered
         kind = given.dtype.char
         loop = self._loop(ufunc, f"{kind}{kind}->{kind}")
-        parts = _reduced(given, call.kwargs.get("axis"))
+        parts = reduced(given, call.kwargs.get("axis"))
         size, p, y = given.dtype.itemsize, self._address(given), self._address(out)
         scope, memory = self._scope(out.root), self._pointer(out)
         first = self._identity(ufunc, given, call)
@@ -398,66 +362,3 @@ def _converted(text: str, given: Any, wanted: Any) -> str:
     if wanted.kind == "b":
         return text if given.kind == "b" else f"({text} != 0)"
     return f"{KERNEL_TYPES[wanted]}({text})"
-
-
-def _alike(a: Location, b: Location) -> bool:
-    """Whether two arrays of a shape have their elements in the same order."""
-    return all(n == 1 or s == t for n, s, t in zip(a.shape, a.strides, b.strides, strict=True)) or (
-        a.dense and b.dense and _axes(a) == _axes(b)
-    )
-
-
-def _matrix(place: Location, vector_axis: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Sizes and strides as of a matrix; a vector is a row on the left, a column on the right."""
-    if len(place.shape) == 2:
-        return place.shape, place.strides  # type: ignore[return-value]
-    (n,), (s,) = place.shape, place.strides
-    size = place.dtype.itemsize
-    return ((1, n), (n * size, s)) if vector_axis == 0 else ((n, 1), (s, size))
-
-
-def _nest(shape: tuple[int, ...], places: list[Location]) -> tuple[list[int], list[list[int]]]:
-    """As few loops as will do: their lengths, and how many bytes each place goes on in each."""
-    steps = []
-    for place in places:
-        missing = len(shape) - len(place.shape)
-        own = [0 if n == 1 else s for n, s in zip(place.shape, place.strides, strict=True)]
-        steps.append([0] * missing + own)
-    order = sorted(range(len(shape)), key=lambda i: -abs(steps[0][i]))
-    dims: list[int] = []
-    merged: list[list[int]] = [[] for _ in places]
-    for i in order:
-        if shape[i] == 1:
-            continue
-        if dims and all(m[-1] == s[i] * shape[i] for m, s in zip(merged, steps, strict=True)):
-            dims[-1] *= shape[i]
-            for m, s in zip(merged, steps, strict=True):
-                m[-1] = s[i]
-        else:
-            dims.append(shape[i])
-            for m, s in zip(merged, steps, strict=True):
-                m.append(s[i])
-    return dims, merged
-
-
-def _index(steps: list[int], size: int) -> str:
-    """The number of an element, of the loop variables."""
-    if any(s % size for s in steps):
-        raise NotLowered
-    terms = [f"i{i} * {s // size}" if s != size else f"i{i}" for i, s in enumerate(steps) if s]
-    return " + ".join(terms) or "0"
-
-
-def _reduced(place: Location, axis: Any) -> list[tuple[int, bool]]:
-    """The axes in the order of memory, neighbours as one: their lengths, and whether they are kept."""
-    ndim = len(place.shape)
-    given = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    over = {i % ndim for i in given if ndim}  # a single number has axis 0 and -1, too
-    parts: list[tuple[int, bool]] = []
-    for i in _axes(place):
-        kept = i not in over
-        if parts and parts[-1][1] == kept:
-            parts[-1] = parts[-1][0] * place.shape[i], kept
-        else:
-            parts.append((place.shape[i], kept))
-    return parts

@@ -286,7 +286,7 @@ def started(folder):
         "TINYGRAD_NN_CACHE_DIR": str(folder),
         "PYTHONPATH": f"{here}{os.pathsep}{os.environ['PYTHONPATH']}",
     }
-    return subprocess.Popen([sys.executable, "-c", IN_ANOTHER_PROCESS], env=env | settings, stdout=subprocess.PIPE)
+    return subprocess.Popen([sys.executable, "-c", IN_ANOTHER_PROCESS], env=env, stdout=subprocess.PIPE)
 
 
 def said(process):

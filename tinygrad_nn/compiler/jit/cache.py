@@ -86,7 +86,7 @@ def _entry(dispatcher: Any) -> Callable:
 
 
 def _file_of(text: str, folder: Path) -> Path:
-    """The file of a source; its name tells what the compiled code depends on, but for the processor: numba sees to that."""
+    """The file of a source; its name tells all that the code depends on but the processor, which numba looks at."""
     of_runtime = Path(runtime.__file__).read_bytes()
     known = [text, of_runtime.hex(), numba.__version__, np.__version__, sys.version]
     path = folder / f"kernels_{hashlib.sha256(chr(0).join(known).encode()).hexdigest()[:32]}.py"

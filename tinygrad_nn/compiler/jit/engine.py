@@ -96,8 +96,6 @@ class NumbaEngine(NumpyEngine):
             return NumbaCode(step, plan, function, rebound)
         except Exception as wrong:
             reason = f"{type(wrong).__name__}: {str(wrong).strip().partition(chr(10))[0]}"
-            text = (
-                f"tn.compile: engine='numba' could not compile the step, which runs as NumPy calls ({reason})"
-            )
+            text = f"tn.compile: engine='numba' could not compile the step, which runs as NumPy calls ({reason})"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
             return NumbaCode(step, plan, function, rebound, with_kernels=False)

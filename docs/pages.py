@@ -1,18 +1,21 @@
 """The code in Markdown pages: found, executed and compared with what the page shows; for tests, figures and the site.
 
 In one page all ```python blocks share their names. A block of ``>>>`` lines is compared as a doctest; any other is a
-program, and a ```text block right below it is what it prints.
+program, and a ```text block right below it is what it prints.  A page that begins with ``<!-- needs: torch -->`` is
+about another package, too, and runs where that is installed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib.util
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Block", "blocks", "run_page"]
+__all__ = ["Block", "blocks", "missing", "run_page"]
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
@@ -45,6 +48,12 @@ def blocks(page: Path) -> list[Block]:
             follows = False
     assert language is None, f"{page.name}: the block of line {start} has no end"
     return found
+
+
+def missing(page: Path) -> str | None:
+    """The package that the code of a page needs and this Python lacks, if there is one."""
+    named = re.match(r"<!-- needs: (\w+) -->", page.read_text("utf-8"))
+    return named[1] if named and importlib.util.find_spec(named[1]) is None else None
 
 
 def run_page(page: Path) -> None:

@@ -35,16 +35,32 @@ def xor():
     return tn.mse(net(X), Y).named("J"), net, X, Y
 
 
+def two_inputs():
+    a = tn.tensor(2.0, requires_grad=True, name="a")
+    b = tn.tensor(1.0, requires_grad=True, name="b")
+    return ((a + b).named("c") * (b + 1.0).named("d")).named("e")
+
+
 def arrays():
     a = tn.tensor([1.0, -2.0, 0.5], requires_grad=True, name="a")
     return ((a * np.array([-2.0, 6.0, 1.0]) + tn.exp(a)) ** 2).sum().named("z")
 
 
+def comparison():
+    J, net, X, Y = xor()
+    before = tn.draw(J)
+    J.backward()
+    tn.optim.SGD(net.parameters(), lr=0.5).step()
+    return tn.compare(before, tn.mse(net(X), Y).named("J"))
+
+
 PAGES = {
     "founding": lambda: tn.draw(founding()),
     "diamonds": lambda: tn.draw(diamonds(5)[0]),
+    "two inputs": lambda: tn.draw(two_inputs()),
     "xor": lambda: tn.draw(xor()[0]),
     "arrays": lambda: tn.draw(arrays()),
     "film": lambda: tn.draw(founding(), steps=True),
+    "comparison": comparison,
     "neurons": lambda: tn.draw(xor()[0], detail="neurons"),
 }

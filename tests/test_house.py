@@ -27,7 +27,7 @@ LAYERS = [
     ["docstrings"],
     ["modes", "mutation", "anomalies", "numpy_protocol", "parts"],
     ["exact_zeros"],
-    ["quick_sweep", "conversions", "in_place", "batched", "retention"],
+    ["quick_sweep", "conversions", "in_place", "batched", "retention", "masks"],
     ["autodiff"],
     ["forward_mode"],
     ["tensor"],

@@ -1,6 +1,7 @@
 """The project as files: what lies where, what a wheel carries, and what is promised about the set-up."""
 
 import ast
+import calendar
 import re
 import shutil
 import subprocess
@@ -66,6 +67,17 @@ def test_graphviz_pure_is_asked_for_only_where_it_has_wheels():
         ("win32", "x86"), ("freebsd14", "amd64"), ("emscripten", "wasm32"), ("android", "aarch64"),
     ]:  # fmt: skip
         assert asked_for(system, machine) == 0, (system, machine)
+
+
+def test_one_version_is_said_everywhere():
+    version = PROJECT["project"]["version"]
+    assert f'__version__ = "{version}"' in (ROOT / "tinygrad_nn" / "__init__.py").read_text("utf-8")
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    day = re.search(r"^date-released: (\d{4})-(\d\d)-(\d\d)$", citation, re.M)
+    assert f"\nversion: {version}\n" in citation
+    (heading,) = re.findall(r"^## (.*)$", changes, re.M)[:1]
+    assert heading == f"{version} ({int(day[3])} {calendar.month_name[int(day[2])]} {day[1]})"
 
 
 def test_types_are_announced():

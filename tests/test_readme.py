@@ -24,12 +24,23 @@ pages = sys.modules["pages"] = importlib.util.module_from_spec(_spec)  # a datac
 _spec.loader.exec_module(pages)
 blocks, run_page = pages.blocks, pages.run_page
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
+PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
+COMPARE = [page for page in PAGES if page.read_text("utf-8").startswith("<!-- needs: ")]  # with another package
 PICTURES = ["chain_rule.svg"]  # in docs/images, as README's programs save them
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in COMPARE], ids=lambda page: page.name)
 def test_code_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(page)
+
+
+@pytest.mark.peers
+@pytest.mark.filterwarnings("default")  # what the other package does is its own
+@pytest.mark.parametrize("page", COMPARE, ids=lambda page: page.name)
+def test_programs_side_by_side_agree(page, tmp_path, monkeypatch):
+    assert pages.missing(page) is None
     monkeypatch.chdir(tmp_path)
     run_page(page)
 

@@ -29,7 +29,7 @@ from tinygrad_nn.tensor import Tensor, tensor
 from tinygrad_nn.transforms import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tinygrad_nn.vectorize import vmap
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _document_with(_docstring_of)  # what help(tn.tanh) says
 

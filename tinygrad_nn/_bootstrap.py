@@ -15,8 +15,6 @@ import time
 import tomllib
 from pathlib import Path
 
-from command_line import make_parser  # type: ignore[import-not-found]  # beside this file, which Python runs from
-
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -25,6 +23,8 @@ STAMP = VENV / "tinygrad_nn.json"  # what was installed; without it, or with ano
 
 def main() -> int:
     """Set up what the command line asks for, then become that command in `.venv`."""
+    from command_line import make_parser  # type: ignore[import-not-found]  # beside this file, which Python runs from
+
     arguments = sys.argv[1:]
     pyproject = ROOT / "pyproject.toml"
     if not pyproject.exists():

@@ -22,8 +22,8 @@ from tinygrad_nn.ops.shaping import getitem
 from tinygrad_nn.registry import give_methods
 
 __all__ = [
-    "Instruction", "NotTraceable", "Numbers", "Rule", "array_from_numbers", "as_numbers", "forward_tree", "is_basic",
-    "number_text", "plain_params", "replay", "rule_tree",
+    "Instruction", "NotTraceable", "Numbers", "Rule", "array_from_numbers", "as_numbers", "forward_tree",
+    "function_tree", "is_basic", "number_text", "plain_params", "replay", "rule_tree", "tangent_tree",
 ]  # fmt: skip
 
 
@@ -268,9 +268,27 @@ def rule_tree(op: Op, slot: int, y: Any, args: Sequence[Any], params: dict[str, 
     return _traced(rule, args)
 
 
+def tangent_tree(op: Op, slot: int, y: Any, args: Sequence[Any], params: dict[str, Any] | None = None) -> Rule:
+    """How the result moves when one argument moves by g, of an operation with a `jvp`; else see `rule_tree`."""
+    jvp = op.jvp
+    if jvp is None:
+        raise NotTraceable("its tangent follows from its kind")
+
+    def rule(trace: _Trace, inputs: list[Any]) -> Any:
+        t, out = Placeholder(trace, "g", np.ones_like(np.asarray(args[slot]))), Placeholder(trace, "y", np.asarray(y))
+        return jvp([t if i == slot else None for i in range(len(inputs))], out, *inputs, **(params or {}))
+
+    return _traced(rule, args)
+
+
 def forward_tree(op: Op, args: Sequence[Any], params: dict[str, Any] | None = None) -> Rule:
     """What the function of an operation does: a single instruction where it cannot be written out."""
     return _traced(lambda trace, inputs: trace.carry_out(op, inputs, params or {}), args)
+
+
+def function_tree(function: Callable[..., Any], args: Sequence[Any]) -> Rule:
+    """What a function of arrays does, that is made of operations."""
+    return _traced(lambda trace, inputs: function(*inputs), args)
 
 
 def is_basic(tree: Rule, op: Op) -> bool:

@@ -18,6 +18,7 @@ from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.batched import Batched, UnbatchableError, fitted_to
 from tinygrad_nn.errors import MutationError, label
 from tinygrad_nn.in_place import give_in_place_operators
+from tinygrad_nn.masks import noted
 from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.modes import MODE, OBSERVERS, Mode, about_to_change, operand
 from tinygrad_nn.mutation import Watch, check_unchanged, clock, frozen, moved, settled, share_watch
@@ -76,7 +77,7 @@ def _operator(op: Op) -> Callable[[Tensor, Any], Tensor]:
         else:
             return self.__record__(op, (self, other))
         if not slots:
-            return Tensor(y)
+            return noted(Tensor(y), op, (self, other), None)
         frame = _getframe(1)
         while INTERNAL[frame.f_code.co_filename]:
             frame = frame.f_back  # type: ignore[assignment]
@@ -112,8 +113,8 @@ class Tensor(Traced):
     """
 
     __slots__ = (
-        "__weakref__", "_frozen", "_grad", "_origin", "_value", "index", "inputs", "name", "op", "params", "retain",
-        "slots", "tracked", "watch",
+        "__weakref__", "_frozen", "_grad", "_note", "_origin", "_value", "index", "inputs", "name", "op", "params",
+        "retain", "slots", "tracked", "watch",
     )  # fmt: skip
 
     _frozen: bool  # of few tensors, see `requires_grad`
@@ -136,6 +137,7 @@ class Tensor(Traced):
         self.retain = False
         self.watch: Watch | None = None
         self._origin = origin
+        self._note: Any = None  # of masks, see `masks.py`
         self.index = next(clock)
 
     def __init_subclass__(cls) -> None:
@@ -185,7 +187,7 @@ class Tensor(Traced):
         except (ValueError, IndexError, TypeError) as reason:
             raise op.explain(reason, args) from None
         if not slots:
-            return Tensor(y)
+            return noted(Tensor(y), op, args, params)
         if foreign:
             args = tuple([frozen(a) for a in args])
         if origin is None:
@@ -625,6 +627,8 @@ def _record_slowly(op: Op, args: tuple, params: Any, mode: Mode, origin: Origin 
         result = Tensor(y, True, None, op, args, params, tuple(slots), origin or caller())
     else:
         result = Tensor(y)
+        if mode.grad and interpreter is None:
+            noted(result, op, args, params)
     if op.view and isinstance(y, np.ndarray):
         del y  # the result holds it: who else does, can be told
         share_watch(result, args)

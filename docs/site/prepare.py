@@ -65,7 +65,10 @@ def documents(source: Path, target: Path) -> None:
     """The pages of `docs/`: run, and copied with living pictures where their code saves a picture that they show."""
     for page in sorted(source.glob("*.md")):
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), living_pages():
-            pages.run_page(page)
+            if needed := pages.missing(page):
+                print(f"{page.name} is shown without being run: {needed} is not installed", flush=True)
+            else:
+                pages.run_page(page)
             _keep(Path(folder), target / "living")
         (target / page.name).write_text(_alive(_links(page.read_text("utf-8")), target), "utf-8")
     for name in BESIDE:

@@ -111,6 +111,17 @@ def test_every_activation_bit_for_bit(activation):
     assert_equal_training(OPTIMISERS["SGD"], dense(4, 8, 8, 3, activation=activation), tn.mse, real)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_replays_are_what_runs(activation):
+    """A replay that fails gives way to the step itself, without a word: none may."""
+    _, _, step = training(OPTIMISERS["Adam"], dense(4, 8, 3, activation=activation), tn.mse)
+    compiled = tn.compile(step, audit=False)
+    compiled(*real(0))
+    compiled.function = None
+    for i in range(20):
+        compiled(*real(i))
+
+
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
 def test_every_layer_bit_for_bit(layers):
     assert_equal_training(OPTIMISERS["Adam"], layers, tn.mse, real)

@@ -142,7 +142,8 @@ def test_batchnorm_errors(raised):
     assert raised(tn.ShapeError, layer, np.zeros(3)).endswith("got shape (3,)")
     assert raised(ValueError, layer, np.zeros((3, 1))) == (
         "BatchNorm(3): a batch of shape (3, 1) has 1 number per feature, and training needs 2 or more for a variance; "
-        "leave out a last batch of one example, or predict with model.eval()"
+        "leave out a last batch of one example, as tn.data.batches(..., drop_last=True) does, or predict with "
+        "model.eval()"
     )
     assert layer.eval()(np.zeros((3, 1))).shape == (3, 1)
     assert not layer.running_mean.data.any()

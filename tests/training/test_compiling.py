@@ -8,7 +8,7 @@ import pytest
 import tinygrad_nn as tn
 from tinygrad_nn import nn
 from tinygrad_nn.training.compiling import what_fit_cannot_list
-from tinygrad_nn.training.metrics import find_metrics
+from tinygrad_nn.training.lookup import find_metrics
 
 
 def a_network():

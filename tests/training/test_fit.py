@@ -4,7 +4,6 @@ import json
 import math
 import re
 import signal
-import sys
 import types
 
 import numpy as np
@@ -124,11 +123,15 @@ def test_arguments_that_do_not_fit(start, network, moons, raised):
         (ValueError, {"data": (X.T, y)}, "X.T (2, 96) fits"),
         (
             ValueError,
-            {"metrics": "f1"},
-            "there is no metric 'f1'; give 'accuracy', or functions of (prediction, target)",
+            {"metrics": "acuracy"},
+            "there is no metric 'acuracy'; did you mean 'accuracy'? There is accuracy, balanced_accuracy, f1, auc, log",
         ),
         (ValueError, {"monitor": "validation_loss"}, "is not measured; there is loss, and with validation= those on"),
-        (TypeError, {"callbacks": [3]}, "a callback of type int can neither be called nor has it on_epoch_end(epoch,"),
+        (
+            TypeError,
+            {"callbacks": [3]},
+            "a callback is of type int: expected a function (epoch, history), or an object",
+        ),
         (TypeError, {"epochs": 1.5}, "epochs=1.5, expected an int of at least 0"),
         (ValueError, {"patience": 0}, "patience=0, expected an int of at least 1 or None"),
         (ValueError, {"clip": -1.0}, "clip=-1.0, expected a finite number above 0 or None"),
@@ -137,11 +140,40 @@ def test_arguments_that_do_not_fit(start, network, moons, raised):
         assert text in raised(error, tn.fit, **{**good, **wrong})
 
 
-def test_a_generator_is_used_up_after_one_epoch(start, raised):
+def test_a_generator_is_used_up_after_one_epoch(start, raised, same):
     model, optimizer, data = start()
-    assert "the data gave no batch in epoch 2: a generator can be gone through only once" in raised(
-        ValueError, tn.fit, model, tn.cross_entropy, optimizer, (batch for batch in data), 2
-    )
+    before = model.state_dict()
+    listed = [*data]
+    for once in ((batch for batch in listed), iter(listed), map(tuple, listed)):
+        for given in ({"data": once}, {"data": listed, "validation": once}):
+            text = raised(ValueError, tn.fit, model, tn.cross_entropy, optimizer, epochs=2, **given)
+            assert (
+                f"is of type {type(once).__name__}, which can be gone through only once, and there are 2 epoc" in text
+            )
+    assert same(model, before)
+    tn.fit(model, tn.cross_entropy, optimizer, iter(listed), 1, validation=iter(listed))
+    assert not same(model, before)
+
+
+def test_data_that_are_used_up_without_saying_so(start, raised):
+    class Once:
+        def __init__(self, batches):
+            self.left = iter(batches)
+
+        def __iter__(self):
+            return self.left
+
+    model, optimizer, data = start()
+    for given, text in (
+        ({"data": Once(data)}, "fit: the data gave no batch in epoch 2: there is none, or it can be gone through only"),
+        (
+            {"data": data, "validation": Once([*data])},
+            "fit: the data to measure gave no batch: there is none, or it can",
+        ),
+        ({"data": []}, "fit: the data gave no batch in epoch 1: there is none"),
+        ({"data": data, "validation": []}, "fit: the data to measure gave no batch: there is none"),
+    ):
+        assert text in raised(ValueError, tn.fit, model, tn.cross_entropy, optimizer, epochs=2, **given)
 
 
 def test_what_cannot_be_replayed_is_carried_out_as_it_is(start, same, way, monkeypatch):
@@ -622,47 +654,7 @@ def test_checkpoints_are_written_every_so_often_and_at_the_end(tmp_path, start):
     assert len(checkpoint.read(path).extra["history"]["loss"]) == 5
 
 
-# --- the progress bar ------------------------------------------------------------------------------------------------
-
-
-def test_quiet_where_there_is_no_terminal(start, capsys):
-    model, optimizer, data = start()
-    tn.fit(model, tn.cross_entropy, optimizer, data, 2)
-    assert capsys.readouterr() == ("", "")
-
-
-class Terminal:
-    """A standard error that says it is a terminal."""
-
-    def __init__(self):
-        self.text = ""
-
-    def isatty(self):
-        return True
-
-    def write(self, text):
-        self.text += text
-
-    def flush(self):
-        pass
-
-
-def test_a_bar_on_a_terminal(start, monkeypatch):
-    pytest.importorskip("tqdm")
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    for progress in (True, False):
-        model, optimizer, data = start()
-        sys.stderr.text = ""
-        tn.fit(model, tn.cross_entropy, optimizer, data, 2, progress=progress)
-        assert ("batch" in sys.stderr.text) is progress
-
-
-def test_no_bar_without_tqdm(start, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    model, optimizer, data = start()
-    assert len(tn.fit(model, tn.cross_entropy, optimizer, data, 2)) == 2
-    assert sys.stderr.text == ""
+# --- arguments that are none ------------------------------------------------------------------------------------------
 
 
 def test_fit_is_in_the_package():

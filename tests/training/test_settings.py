@@ -34,7 +34,6 @@ def says(setting, action):
         "did you mean",
         "there is loss",
         "; give ",
-        "can neither be called nor has it",
     )
     assert any(way in text for way in ways_out), text
     return text
@@ -46,12 +45,14 @@ OF_FIT = {  # besides Anything()
     "model": [tn.nn.Dense, "dense", None, lambda X: X],
     "loss": [3, None, "crossentropy", ["mse"]],
     "optimizer": ["adam", tn.optim.SGD, None],
-    "data": [3, None, "data.csv", {"X": X}, X, [X], [(X, LABELS, LABELS)], [3], iter([])],
+    "data": [3, None, "data.csv", {"X": X}, X, [X], [(X, LABELS, LABELS, X)], [3], iter([])],
     "epochs": [-1, 1.5, "3", None, True],
     "validation": [3, "data.csv", X, [X], [3], iter([])],
     "callbacks": [3, [3], None, "stop"],
     "progress": ["yes", 3, None],
     "batch_size": [0, -1, 1.5, "full", True],
+    "sample_weight": [3, "balanced", -np.ones(5), np.ones(3), np.full(5, np.nan), ["a"] * 5],
+    "class_weight": [3, "balance", [-1.0, 1.0], {0: "a"}, {}, [1.0], np.ones((2, 2)), [np.nan, 1.0]],
     "rng": [-1, 1.5, "seed"],
     "metrics": [3, "acuracy", [3], None],
     "schedule": [3, "step", tn.optim.StepLR],
@@ -59,6 +60,7 @@ OF_FIT = {  # besides Anything()
     "clip": [0, -1.0, "1", float("nan"), float("inf"), True],
     "patience": [0, -1, 1.5, "3"],
     "monitor": ["accuracy", 3],
+    "mode": ["up", 3],
     "checkpoint": [3, ["a"]],
     "every": [0, -1, 1.5, "3", None],
     "resume": ["on", None, 3],

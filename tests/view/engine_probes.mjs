@@ -52,6 +52,12 @@ function pathsFrom(graph, id, limit) {
   };
 }
 
+/** ‖∇root‖² as a flow from all inputs; null where it is not known. */
+export function descending(program) {
+  const found = load(program).descent;
+  return found && { total: found.total, flow: entries(found.flow), byInput: entries(found.byInput) };
+}
+
 /** The paths from one element. */
 export function betweenElements({ program, id, element }) {
   const p = load(program).paths(id, { limit: 50, element });

@@ -1,12 +1,14 @@
 """The program of a picture: what it holds, why it is not live if so, and its journey as JSON."""
 
 import json
+import weakref
 
 import numpy as np
 import pytest
 
 import tinygrad_nn as tn
 from tinygrad_nn.operation import BY_NAME
+from tinygrad_nn.rule_trees import replay
 from tinygrad_nn.view.graph.computation import ComputationGraph
 from tinygrad_nn.view.picture import Picture
 from tinygrad_nn.view.scenes.living import program_of
@@ -156,8 +158,48 @@ def test_and_says_why_not_otherwise(user_operation):
     assert program(loop(number(2.0))).reason == "loop_here: its function cannot be written as operations of the tables"
 
 
-def test_masks_and_indices_are_held():
+MASKS = {
+    "where": (lambda x: tn.where(x > 0, x * x, 0.1 * x), "t > 0"),
+    "product": (lambda x: x * (x > 0), "t > 0"),
+    "arithmetic": (lambda x: x * ((x > 0) * 1.0 + 1), "((t > 0) ⊙ 1) + 1"),
+    "logic": (lambda x: tn.where((x > 0) & ~(x > 2), x, -x), "(t > 0) & (~(t > 2))"),
+    "NumPy": (lambda x: np.where(np.less_equal(x, [0.0, 1.0, -3.0]), x, -x), "t ≤ [3]"),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_follow(name):
+    of, formula = MASKS[name]
+    x = number([1.0, -2.0, 2.5])
+    found = program(of(x).sum())
+    assert found.reason == ""
+    (mask,) = [node for node in found.nodes if not node.tracked and node.op]
+    assert (mask.formula, mask.held, mask.args) == (formula, False, (found.nodes[0].id,))
+    for numbers in (x.value, -x.value, np.array([3.0, 0.0, -0.0])):
+        again = replay(found.rules[mask.forward], None, None, [numbers])
+        expected = next(
+            node for node in tn.operation.recorded(of(number(numbers)).sum()) if node.index and not node.tracked
+        )
+        np.testing.assert_array_equal(again, expected.value)
+
+
+def test_masks_are_held_whose_origin_is_not_in_the_picture():
     x = number([1.0, -2.0])
-    held = {node.name: node.held for node in program(tn.where(x > 0, x, 0.0).sum()).nodes}
-    assert [name for name, is_held in held.items() if is_held]
-    assert not held["t"]
+    for z in (tn.where(tn.sin(x) > 0, x, 0.0), tn.where(x.detach() > 0, x, 0.0), x * tn.tensor(np.array([1, 0]))):
+        held = {node.name: node.held for node in program(z.sum()).nodes}
+        assert list(held.values()).count(True) == 1
+        assert not held["t"]
+    mask = x > 0
+    x.data = np.array([-1.0, 2.0])
+    assert [node.held for node in program(tn.where(mask, x, 0.0).sum()).nodes].count(
+        True
+    ) == 1  # it was computed before
+
+
+def test_a_mask_keeps_no_graph_alive():
+    x = number([1.0, -2.0])
+    y = tn.exp(x)
+    mask, gone = y > 1, weakref.ref(y)
+    del y
+    assert gone() is None
+    assert program(tn.where(mask, x, 0.0).sum()).reason == ""

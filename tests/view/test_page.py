@@ -1,5 +1,6 @@
 """The living page in a real browser: what a reader moves, clicks and types, and what must hold while they do."""
 
+import html
 import json
 import re
 import xml.dom.minidom
@@ -7,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures_for_pages import PAGES, diamonds, founding, network, xor
+from pictures_for_pages import PAGES, arrays, diamonds, founding, network, two_inputs, xor
 
 import tinygrad_nn as tn
+from tinygrad_nn.chain import Descent
 from tinygrad_nn.notation import format_number
+from tinygrad_nn.view.graph.computation import ComputationGraph
 
 pytestmark = pytest.mark.browser
 
@@ -74,8 +77,25 @@ def test_every_page_can_be_read(opened, name, scheme, width):
         assert found["smallest"] >= 11, view
         assert found["pale"] == [], view
         assert found["outside"] == [], view
+        assert found["hidden"] == [], view
         assert found["wide"] <= width, view
     assert living(page, "return page.checked?.ok ?? true")
+
+
+@pytest.mark.parametrize("width", [1280, 700])
+@pytest.mark.parametrize("name", ["founding", "arrays", "xor", "comparison"])
+def test_nothing_moves_when_the_view_changes(opened, name, width):
+    page = opened(PAGES[name](), width)
+    places = set()
+    for view in living(page, "return page.views"):
+        for source in (None, "first", "*"):
+            if view != "neurons":  # units have a drawing of their own
+                sources = living(page, "return [...page.toolbar.source.options].map(({ value }) => value)")
+                chosen = source if source in sources or source is None else sources[0]
+                living(page, "page.change({ ...(args[1] ? { source: args[1] } : {}), view: args[0] })", view, chosen)
+                boxes = "[...page.drawing.root.querySelectorAll('.box')].map((box) => box.getBoundingClientRect())"
+                places.add(living(page, f"return JSON.stringify({boxes}.map(({{ x, y }}) => [x, y]))"))
+    assert len(places) == 1
 
 
 # --- what a reader does ----------------------------------------------------------------------------------------------
@@ -134,6 +154,49 @@ def test_flow_is_what_the_path_algebra_says(opened):
     assert factored[0] in page.locator("section.table").first.inner_text()
 
 
+@pytest.mark.parametrize("make", [lambda: xor()[0], two_inputs, arrays, lambda: network(6, 5, 4, 3)])
+def test_the_flow_from_all_inputs_is_conserved(opened, make):
+    J = make()
+    page = opened(tn.draw(J))
+    page.get_by_role("button", name="Flow", exact=True).click()
+    if page.get_by_label("paths from").locator("option").first.inner_text() != "all inputs":
+        assert len(tn.gradients(J, [x for x in tn.operation.recorded(J) if x.op is None and x.tracked])) == 1
+        return
+    graph = ComputationGraph(J)
+    descent = Descent(J, graph.gradient)
+    table = page.locator("section.table").first
+    assert f"= {format_number(descent.total)}" in table.inner_text()
+    for x, square in descent.by_input.items():
+        assert f"{graph.name(x)}" in table.inner_text()
+        assert f"= {format_number(square)}" in table.inner_text()
+    assert "✓ equals what reaches" in table.inner_text()
+    shown = living(page, "return [...page.graph.descent.flow.values()]")
+    assert sorted(shown) == pytest.approx(sorted(descent.flow.values()), rel=1e-9, abs=1e-12 * descent.total)
+    leaf = living(page, "return page.graph.nodes.find((n) => !page.graph.node(n).op && page.graph.node(n).tracked)")
+    living(page, "page.move(args[0], 0, 0.25)", leaf)  # it follows
+    assert living(page, "return page.graph.descent.total") != pytest.approx(descent.total, rel=1e-6)
+
+
+def test_one_input_and_all_of_them_are_told_apart(opened):
+    page = opened(tn.draw(two_inputs()))
+    page.get_by_role("button", name="Flow", exact=True).click()
+    heading = page.locator("section.table h2").first
+    assert heading.inner_text() == "‖∇e‖² = sum over 2 inputs: what a small step of gradient descent gains"
+    assert page.locator(".drawing .on-arrow").all_text_contents() == [
+        "13.79 %",
+        "34.48 %",
+        "51.72 %",
+        "48.28 %",
+        "51.72 %",
+    ]
+    page.get_by_label("paths from").select_option(label="b")
+    assert heading.inner_text() == "de/db = sum over 2 paths"
+    page.get_by_label("paths from").select_option(label="all inputs")
+    assert heading.inner_text().startswith("‖∇e‖²")
+    page.locator(".box[data-id=n1]").click()
+    assert heading.inner_text() == "de/da = one path"
+
+
 # --- step by step ----------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +219,7 @@ def test_numbers_are_predicted_before_they_are_shown(opened):
     page.get_by_label("predict first").check()
     page.get_by_label("step forward").click()
     assert page.locator("p.step").inner_text() == "1 z fires: what does it send?"
-    assert "0.9356" not in page.locator(".drawing .on-arrow").all_inner_texts()
+    assert not any("× 1" in text for text in page.locator(".drawing .on-arrow").all_text_contents())
     page.get_by_label("to ").fill("-0.9356")
     page.get_by_role("button", name="check").click()
     assert "1 of 1 right" in page.locator("section[aria-label=steps]").inner_text()
@@ -185,6 +248,72 @@ def test_all_can_be_done_by_keyboard(opened):
     for key, view in (("f", "flow"), ("c", "compare"), ("p", "paths")):
         page.keyboard.press(key)
         assert living(page, "return page.state.view") == view
+
+
+def test_lecture_mode_obeys_presenters(opened):
+    page = opened(tn.draw(founding()))
+    said, sized = page.locator("[aria-live]"), "return Number(page.root.style.zoom)"
+    page.keyboard.press("l")
+    assert living(page, sized) == 1.4
+    page.wait_for_function("document.fullscreenElement !== null")
+    turned = []
+    for _ in range(20):
+        page.keyboard.press("PageDown")
+        turned.append(living(page, "return [page.state.view, page.state.only, page.state.step]"))
+    assert turned[:3] == [["paths", 1, 0], ["paths", 2, 0], ["flow", 0, 0]]
+    frames = len(tn.draw(founding(), steps=True).frames)
+    assert [step for view, _, step in turned if view == "step"] == list(range(frames))
+    assert turned[-1][0] == "compare"  # the last view
+    for _ in range(30):
+        page.keyboard.press("PageUp")
+    assert living(page, "return [page.state.view, page.state.only]") == ["paths", 0]
+    page.keyboard.press(".")
+    assert page.locator(".cover").is_visible()
+    assert said.inner_text().startswith("blank screen")
+    page.keyboard.press("PageDown")  # lifts it, and no more
+    assert not page.locator(".cover").is_visible()
+    assert living(page, "return page.state.only") == 0
+    page.keyboard.press("+")
+    assert living(page, sized) == pytest.approx(1.61)
+    for _ in range(20):
+        page.keyboard.press("-")
+    assert living(page, sized) == 0.8
+    page.keyboard.press("l")
+    assert living(page, "return [page.root.style.zoom, page.root.classList.contains('lecture')]") == ["", False]
+    page.keyboard.press("PageDown")  # scrolls, as ever
+    assert living(page, "return page.state.only") == 0
+
+
+def test_a_lecture_is_turned_by_the_keys_of_a_presenter_wherever_the_focus_is(opened):
+    page = opened(tn.draw(founding()))
+    page.get_by_role("button", name="lecture").click()
+    page.get_by_label("t", exact=True).focus()  # a slider
+    page.keyboard.press("PageDown")
+    assert living(page, "return page.state.only") == 1
+    assert page.get_by_label("t, as a number").input_value() == "0.5"
+    page.get_by_label("t, as a number").focus()  # a field is written in
+    page.keyboard.press("l")
+    assert living(page, "return page.root.classList.contains('lecture')")
+    page.locator("h1").click()
+    page.keyboard.press("Escape")
+    page.wait_for_function("!document.querySelector('[data-live]').page.root.classList.contains('lecture')")
+
+
+@pytest.mark.parametrize("where", ["page", "lecture"])
+def test_the_keys_are_listed(opened, where):
+    page = opened(tn.draw(founding()))
+    if where == "lecture":
+        page.keyboard.press("l")
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="keys")
+    listed = dialog.locator("dt").all_inner_texts()
+    assert {"p, f, s, n, c", "r", "l", "?", "PageDown, →", "PageUp, ←", "Esc"} <= set(listed)
+    page.keyboard.press("f")  # keys wait while they are listed
+    assert living(page, "return page.state.view") == "paths"
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    page.keyboard.press("f")
+    assert living(page, "return page.state.view") == "flow"
 
 
 # --- networks --------------------------------------------------------------------------------------------------------
@@ -269,6 +398,135 @@ def test_a_nudge_runs_forward_and_is_predicted(opened):
     t = 0.505
     actual = np.sin(np.exp(t) ** 2 + t**4) - np.sin(np.exp(0.5) ** 2 + 0.5**4)
     assert f"the actual change is {format_number(actual)}" in table
+
+
+def stepped(kind="small"):
+    """A loss before and after a step of gradient descent: a picture, and the tensor."""
+    if kind == "small":
+        w = tn.tensor(1.5, requires_grad=True, name="w")
+        parameters, loss = [w], lambda: ((tn.tanh(w * 0.7).named("a") - 1.0) ** 2).named("J")
+    else:
+        _, net, X, Y = xor()
+        parameters, loss = list(net.parameters()), lambda: tn.mse(net(X), Y).named("J")
+    before = tn.draw(loss())
+    loss().backward()
+    tn.optim.SGD(parameters, lr=0.5).step()
+    return before, loss()
+
+
+@pytest.mark.parametrize("kind", ["small", "network"])
+@pytest.mark.parametrize("as_picture", [False, True])
+def test_the_page_of_a_comparison_is_living(opened, kind, as_picture):
+    before, J = stepped(kind)
+    picture = tn.compare(before, tn.draw(J) if as_picture else J)
+    table = picture.scene.table
+    page = opened(picture)
+    assert living(page, "return [page.state.view, page.checked.ok]") == ["compare", True]
+    shown = page.locator("section.table").first.inner_text()
+    assert f"= {table.total}" in shown
+    for row in table.rows:
+        assert f"= {row.product}" in shown
+    assert table.rest[0] in shown  # −lr ‖∇J‖²
+    change = table.check.replace("the actual change is ", "")
+    assert f"the actual change is {change}" in shown
+    assert table.rest[1].rpartition(", ")[2] in shown  # how much of the prediction it is
+    old, new = (root.value.item() for root in (before.point.root, tn.draw(J).point.root))
+    root = living(page, "return page.graph.root")
+    title = page.locator(f".box[data-id={root}]")
+    assert f"{format_number(old)} → {format_number(new)}" in title.text_content()
+    for _ in range(living(page, "return page.graph.nodes.length")):
+        page.get_by_label("step back").click()
+    assert f"{format_number(old)} → " not in title.text_content()  # Δ has not got there yet
+    leaf = living(page, "return page.data.program.before[0].node")
+    living(page, "page.move(args[0], 0, 0.3)", leaf)
+    page.get_by_role("button", name="reset").click()
+    assert f"{format_number(old)} → {format_number(new)}" in title.text_content()
+
+
+def test_a_comparison_whose_first_point_is_lost_is_a_page_of_the_second(opened):
+    w = tn.tensor([1.0, 2.0], requires_grad=True, name="w")
+    first = (w * w).sum().named("J")
+    first.backward()
+    tn.optim.SGD([w], lr=0.1).step()
+    page = opened(tn.compare(first, (w * w).sum().named("J")))
+    assert living(page, "return [page.state.view, page.graph.live]") == ["paths", True]
+    assert "the old values are gone" in page.locator(".page").inner_text()
+    page = opened(tn.compare(tn.sin(w).sum().named("J"), tn.cos(w).sum().named("J")))
+    assert "Only before" in page.locator(".page").inner_text()
+
+
+def test_a_comparison_stays_one_as_json():
+    picture = tn.compare(*stepped())
+    assert tn.view.Picture.from_json(picture.json()).html() == picture.html()
+
+
+# --- worksheets ------------------------------------------------------------------------------------------------------
+
+
+def sheet(page, seed):
+    """The sheet of a seed, as the reader saves it: its exercise and its solution as text."""
+    page.get_by_role("button", name="worksheet").click()
+    page.get_by_label("seed").fill(str(seed))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="save", exact=True).click()
+    page.keyboard.press("Escape")
+    text = Path(download.value.path()).read_text("utf-8")
+    assert text.count("<svg") == 2
+    exercise, solution = re.findall(r"<section>(.*?)</section>", text, re.S)
+    return text, *(html.unescape(re.sub(r"<style.*?</style>|<[^>]+>", "\n", part)) for part in (exercise, solution))
+
+
+def test_a_worksheet_is_made_of_the_readers_own_numbers(opened):
+    page = opened(tn.draw(founding()), scheme="dark")
+    page.get_by_label("t, as a number").fill("0.7")
+    text, exercise, solution = sheet(page, 3)
+    assert (text, exercise, solution) == sheet(page, 3)
+    assert sheet(page, 4)[0] != text
+    t = tn.tensor(0.7, requires_grad=True)
+    x, y = tn.exp(t), t**2
+    gradient = format_number(tn.paths(tn.sin(x**2 + y**2), t).gradient)
+    assert gradient in solution
+    questions = re.findall(r"^\(([a-z])\) (.*) = _{14}$", exercise, re.M)
+    answers = re.findall(r"^\(([a-z])\) (.*) = (\S+)$", solution, re.M)
+    assert [letter for letter, _ in questions] == list("abcdefghij"[: len(questions)])
+    assert questions == [(letter, what) for letter, what, _ in answers]
+    for letter, _, _ in answers:
+        assert exercise.count(f"({letter})") >= 2  # in the picture or the table, and below
+        assert solution.count(f"({letter})") == 1
+    assert "rgb(255, 255, 255)" in text
+    assert "rgb(15, 23, 42)" in text  # ink on paper, whatever the reader's theme
+    assert "break-before:page" in text
+
+
+def test_no_sheet_gives_its_answers_away(opened):
+    page = opened(tn.draw(founding()))
+    for seed in range(6):
+        _, exercise, solution = sheet(page, seed)
+        values = {t for t, n in ((a, exercise) for a in re.findall(r"(−?\d\.\d{4})", solution)) if t in n}
+        asked = {what: x for _, what, x in re.findall(r"^\(([a-z])\) (.*) = (\S+)$", solution, re.M)}
+        total = asked.get("dz/dt")
+        if total is not None:
+            assert total not in values
+        for what, answer in asked.items():
+            if "→" in what and len(set(asked.values())) == len(asked):
+                assert answer not in values, (seed, what)
+
+
+def test_names_on_a_sheet_stay_text(opened):
+    a = tn.tensor(2.0, requires_grad=True, name='<b>&"x')
+    page = opened(tn.draw(tn.exp(a) * a, title="</title><script>alert(1)</script>"))
+    text, exercise, _ = sheet(page, 1)
+    assert "<b>" not in text
+    assert "<script" not in text
+    assert '<b>&"x' in exercise
+
+
+def test_a_picture_without_single_numbers_says_that_it_makes_no_sheet(opened):
+    x = tn.tensor([1.0, 2.0], requires_grad=True, name="x")
+    page = opened(tn.draw(x * 2.0))
+    page.get_by_role("button", name="worksheet").click()
+    page.get_by_role("button", name="save", exact=True).click()
+    assert "no numbers that could be asked for" in page.get_by_role("dialog", name="worksheet").inner_text()
 
 
 # --- what must hold --------------------------------------------------------------------------------------------------
@@ -415,6 +673,17 @@ def test_updates_are_quick(opened):
         assert min(times) <= most
 
 
+def test_large_pictures_are_painted_soon(opened):
+    page = opened(tn.draw(diamonds(83)[0], most=400))
+    assert page.locator(".box").count() == 250
+    painted = []
+    for _ in range(3):
+        page.reload()
+        page.wait_for_function("performance.getEntriesByType('paint').length > 0")
+        painted.append(page.evaluate("performance.getEntriesByType('paint')[0].startTime"))
+    assert min(painted) <= 500
+
+
 def test_signs_differ_without_colour(opened):
     v, _ = diamonds(5)
     page = opened(tn.draw(v))
@@ -427,3 +696,85 @@ def test_signs_differ_without_colour(opened):
     assert set(dashes["positive"]) == {"none"}
     assert "none" not in dashes["negative"]
     assert dashes["negative"]
+
+
+# --- odd graphs ------------------------------------------------------------------------------------------------------
+
+
+def leaf(value, name):
+    return tn.tensor(value, requires_grad=True, name=name)
+
+
+def sines(n):
+    v = leaf(0.5, "t")
+    for _ in range(n):
+        v = tn.sin(v)
+    return v
+
+
+ODD = {
+    "a leaf": lambda: leaf(1.0, "a"),
+    "an array": lambda: leaf([1.0, 2.0], "a"),
+    "nothing tracked": lambda: tn.tensor(1.0, name="a") * tn.tensor(2.0, name="b"),
+    "no elements": lambda: leaf(np.zeros(0), "a").sum(),
+    "no columns": lambda: (leaf(np.zeros((3, 0)), "a") * 2).sum(axis=1),
+    "no rows": lambda: leaf(np.zeros((0, 3)), "a") * 2,
+    "NaN": lambda: tn.sin(leaf(np.nan, "a")) * leaf(2.0, "b"),
+    "infinity": lambda: leaf(np.inf, "a") * leaf(2.0, "b") - 1,
+    "both in an array": lambda: (leaf([1.0, np.nan, np.inf, -np.inf], "a") * leaf(2.0, "b")).sum(),
+    "smallest": lambda: leaf(5e-324, "a") * leaf(1e-300, "b"),
+    "three axes": lambda: (leaf(np.ones((2, 3, 4)), "a") ** 2).sum(),
+    "whole numbers": lambda: (leaf([1.0, 2.0], "a") * tn.tensor(np.array([1, 2]))).sum(),
+    "single precision": lambda: tn.sin(leaf(np.float32(0.5), "a")),
+    "half precision": lambda: tn.sin(leaf(np.float16(0.5), "a")),
+    "one name twice": lambda: leaf(1.0, "a") * leaf(2.0, "a"),
+    "names of JavaScript": lambda: leaf(1.0, "__proto__") * leaf(2.0, "constructor"),
+    "long names": lambda: (leaf(1.0, "a" * 200) * leaf(2.0, "名" * 60)).named("z" * 120),
+    "signs of Unicode": lambda: (leaf(1.0, "α̂\u202e𝛁") * leaf(2.0, "👩‍👩‍👧")).named("\x00z\n\tq"),
+    "a long chain": lambda: sines(100),
+    "many inputs": lambda: tn.stack([leaf(i / 30, f"x{i}") for i in range(30)]).sum(),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_graphs(opened, name):
+    page = opened(tn.draw(ODD[name](), most=400))
+    said = living(page, """
+      for (const view of page.views) for (const step of [0, 2]) page.change({ view, step });
+      const leaf = page.graph.nodes.find((id) => !page.graph.node(id).op && page.graph.node(id).tracked);
+      const size = leaf && page.movable ? page.graph.value(leaf).data.length : 0;
+      for (const x of size ? [0, 1e308, -1e308, NaN, Infinity, 0.3] : [])
+        for (const view of ["paths", "flow", "compare"]) { page.move(leaf, 0, x); page.change({ view, step: 1 }); }
+      if (page.movable) page.nudge();
+      page.reset();
+      page.change({ view: "paths", theme: "dark" });
+      return page.root.textContent;
+    """)  # fmt: skip
+    assert not re.search(r"undefined|\[object|NaN ?%", said)
+    assert living(page, "return document.documentElement.scrollWidth") <= 1280
+    assert living(page, "return page.checked?.ok ?? true")
+
+
+# --- masks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [[-1.0, 2.0, 0.5], [3.0, 0.0, -0.25]])
+@pytest.mark.parametrize(
+    "of", [lambda x: tn.where(x > 0, x * x, 0.1 * x), lambda x: (lambda y: y * ((y > 1) & ~(x > 2)) + x)(tn.exp(x))]
+)
+def test_masks_follow_what_they_were_computed_from(opened, of, at):
+    x = tn.tensor([1.0, -2.0, 0.5], requires_grad=True, name="x")
+    page = opened(tn.draw(of(x).sum().named("z")))
+    for i, value in enumerate(at):
+        living(page, "page.move('n1', ...args)", i, value)
+    moved = tn.tensor(at, requires_grad=True)
+    z = of(moved).sum()
+    assert numbers(page, "value", living(page, "return page.graph.root")) == pytest.approx([z.item()], rel=1e-12)
+    assert numbers(page, "gradient", "n1") == pytest.approx(list(tn.gradients(z, [moved])[0]), rel=1e-12)
+    assert "as it was recorded" not in page.locator(".page").inner_text()
+
+
+def test_a_mask_that_stays_is_said_to_stay(opened):
+    x = tn.tensor([1.0, -2.0], requires_grad=True, name="x")
+    page = opened(tn.draw(tn.where((x.detach() > 0), x, 0.1 * x).sum()))
+    assert "stays as it was recorded, whatever moves" in page.locator(".page").inner_text()

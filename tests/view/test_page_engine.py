@@ -11,6 +11,7 @@ import pytest
 import random_programs
 
 import tinygrad_nn as tn
+from tinygrad_nn.chain import Descent
 from tinygrad_nn.operation import BY_NAME, Op
 from tinygrad_nn.rule_trees import as_numbers, forward_tree, is_basic, plain_params, rule_tree
 from tinygrad_nn.samples import corner_samples_of, samples_of
@@ -277,6 +278,56 @@ def path_errors(r, x, found):
     if found["top"] is not None:
         errors.append(close(np.abs(found["top"]), [abs(path.contribution) for path in p.top(3)]))
     return max(errors)
+
+
+def descents(ask, roots):
+    """The flow of ‖∇z‖² in the page and in Python, and how far they are apart, for each root; None for neither."""
+    graphs = [ComputationGraph(z) for z in roots]
+    for graph, found in zip(graphs, ask("descending", [as_plain(program_of(g)) for g in graphs]), strict=True):
+        expected = Descent(graph.root, graph.gradient)
+        try:
+            flow, ids = expected.flow, Ids(graph)
+            known = bool(np.isfinite([expected.total, *flow.values()]).all())
+        except NotImplementedError:
+            known = False
+        assert (found is not None) is known, graph.root.op
+        if known:
+            arrows = {ids.arrows[edge.target.index, edge.slot]: value for edge, value in flow.items()}
+            inputs = {ids.nodes[x.index]: value for x, value in expected.by_input.items()}
+            given = dict(found["flow"]), dict(found["byInput"])
+            assert [given[0].keys(), given[1].keys()] == [arrows.keys(), inputs.keys()]
+            scale = [expected.total]
+            both = zip((arrows, inputs), given, strict=True)
+            errors = [close([found["total"]], scale)]
+            errors += [close([*(b[k][0] for k in a), *scale], [*a.values(), *scale]) for a, b in both]
+            yield max(errors)
+
+
+def test_the_flow_from_all_inputs_is_that_of_python(ask):
+    errors = list(descents(ask, [r.z for r in recorded()]))
+    print(f"{len(errors)} programs, worst error {max(errors):.1e}")
+    assert len(errors) > 0.8 * PROGRAMS
+    assert max(errors) < 1e-9
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_operation_with_forward_mode_carries_the_flow(ask):
+    roots = []
+    for op in ENTRIES:
+        for given, params in samples_of(op)[:2] if not op.docs.not_live else ():
+            args = [np.asarray(op.checks.prepare(a) if op.checks.prepare else a) for a in given]
+            floats = [a.dtype == np.float64 and op.differentiable(i) for i, a in enumerate(args)]
+            if any(floats):
+                args = [
+                    tn.tensor(a, requires_grad=True) if wanted else a for a, wanted in zip(args, floats, strict=True)
+                ]
+                y = op.apply([a * 1.0 if wanted else a for a, wanted in zip(args, floats, strict=True)], params)
+                if y.dtype == np.float64:
+                    roots.append((y * np.cos(np.arange(y.size)).reshape(y.shape)).sum())
+    errors = list(descents(ask, roots))
+    print(f"{len(errors)} of {len(roots)} calls, worst error {max(errors):.1e}")
+    assert len(errors) > 0.9 * len(roots)
+    assert max(errors) < 1e-9
 
 
 def test_paths_between_single_elements_agree(ask):

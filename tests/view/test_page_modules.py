@@ -11,7 +11,7 @@ import tinygrad_nn as tn
 
 PAGE = Path(tn.__file__).parent / "view" / "page"
 MODULES = sorted(PAGE.glob("*.mjs"))
-ENGINE_LINES = 1_900  # nothing may be added without need
+ENGINE_LINES = 2_000  # nothing may be added without need
 TOP = re.compile(r"^(?:export )?(?:async )?(?:function\*?|class|const|let) (\w+)", re.M)
 IMPORT = re.compile(r"^import \{([^}]*)\} from \"\./([\w/]+\.mjs)\";$", re.M)
 

@@ -156,6 +156,19 @@ def test_labels_are_those_of_pictures(page):
         ("x = [1, y]", "line 1, column 9: y is not defined; write y = 2 in a line before"),
         ("x = 2", "line 1, column 1: nothing is computed yet; write z = x * 2, say"),
         ("", "line 1, column 1: nothing is here yet; write x = 2, say"),
+        ("x = 2; y = 3; z = y +* x", 'line 1, column 22: expected a number, a name, or a bracket, and found "*"'),
+        ("a = 1 # b = 2; c\ny = ?", 'line 2, column 5: "?" is not known here'),
+        (
+            "y = hasOwnProperty(1)",
+            (
+                f"line 1, column 5: hasOwnProperty is not known here; there are {len(WORDS)} operations, such as "
+                "sin, exp, relu and sum"
+            ),
+        ),
+        (
+            "x = 1\ny = " + "+".join(["x"] * 300),
+            "300 boxes, with arrows past so many others, are too much to lay out here: leave some out",
+        ),
         ("x = (1 + 2", "line 1, column 11: expected ) to close the bracket, and found the end of the line"),
     ],
 )
@@ -202,5 +215,34 @@ def test_links_cannot_inject(chromium, page, given):
     other.close()
 
 
-def test_names_of_all_letters(page):
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"view": "<b>", "source": "nope", "step": 1e9, "mistake": "zzz"},
+        {"view": "step", "step": -5},
+        {"view": "neurons", "step": "x", "source": {"a": 1}, "mistake": ["assign"]},
+        {"view": "constructor"},
+    ],
+)
+def test_links_may_ask_for_anything(page, asked):
+    page.evaluate(
+        "(hash) => { location.hash = hash; }", urllib.parse.quote(json.dumps({"text": "x = 3\ny = x*x", **asked}))
+    )
+    page.wait_for_function(f"{PLAY}.text.value.startsWith('x = 3')")
+    state = page.evaluate(f"{PLAY}.page.state")
+    assert state["view"] in ("paths", "step")
+    assert state["step"] >= 0
+    assert state["mistake"] == ""
+    typed(page, "x = 2\nz = x*x")
+    page.evaluate("() => { location.hash = ''; }")
+
+
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "toString", "x101"])
+def test_names_of_all_letters(page, name):
+    found = typed(page, f"{name} = [1, 2]\nv101 = softmax({name})\nz = sum(v101 * {name})")
+    assert found["ok"]
+    assert found["nodes"]["v101"]["formula"] == f"softmax({name})"
+
+
+def test_names_of_greek_letters(page):
     assert json.loads(json.dumps(typed(page, "α₁ = 2\nβ = α₁**2\nz = β + α₁")))["nodes"]["z"]["value"] == [6]

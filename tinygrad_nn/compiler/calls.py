@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.compiler.ir import Node, abstract_like, cast, is_of_library, item, look_up
+from tinygrad_nn.compiler.ir import Node, abstract_like, cast, is_of_library, item, look_up, refuse_nan
 from tinygrad_nn.compiler.memory_plan import (
     TWO_THREADS,
     Buffer,
@@ -127,8 +127,8 @@ class Calls(Names):
 
     def _same_shape(self, call: Node, name: str) -> list[str]:
         """Give way to the step itself where values have made a result of another shape."""
-        if not may_raise(call.func, call.args) or not isinstance(call.sample, np.ndarray):
-            return []
+        if call.func is refuse_nan or not may_raise(call.func, call.args) or not isinstance(call.sample, np.ndarray):
+            return []  # the first of them has no result
         return [f"if {name}.shape != {call.sample.shape}:", "    raise ValueError"]
 
     def call(self, node: Node, out: str = "") -> str:

@@ -1,11 +1,12 @@
 """Mini-batches, in a new order every epoch."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.data.checks import Array, Rng, examples, generator, positive_int
+from tinygrad_nn.data.checks import Array, Rng, examples, generator, numeric_array, positive_int
 
 
 def batches(
@@ -16,6 +17,7 @@ def batches(
     rng: Rng = None,
     *,
     drop_last: bool = False,
+    weight: Array | None = None,
 ) -> "Batches":
     """Mini-batches of the examples `X (features, N)` with their labels `Y (N,)` or targets `Y (d, N)`.
 
@@ -27,10 +29,11 @@ def batches(
     The last batch is smaller where `batch_size` does not divide N; `drop_last=True` leaves it out.
 
     Each batch is a new array that nobody can write to, so a graph may keep it without a copy.
+    With a `weight` of each example (N,), batches are triples `(X_batch, Y_batch, weights)`, as `tn.fit` takes them.
     X may have more axes, for images `(channels, height, width, N)`: the last one counts the examples.
 
-    Raises `ValueError` if X and Y differ in N, hold no example or no numbers, if `batch_size` is below 1 or if
-    `drop_last` leaves no batch; `TypeError` for anything that is not an array.
+    Raises `ValueError` if X, Y and the weights differ in N, hold no example or no numbers, if `batch_size` is below 1
+    or if `drop_last` leaves no batch; `TypeError` for anything that is not an array.
 
     >>> X, y = np.arange(10.0).reshape(2, 5), np.array([0, 1, 0, 1, 1])
     >>> for X_batch, y_batch in batches(X, y, batch_size=2, shuffle=False):
@@ -39,14 +42,14 @@ def batches(
     [[2.0, 3.0], [7.0, 8.0]] [0, 1]
     [[4.0], [9.0]] [1]
     """
-    return Batches(X, Y, batch_size, shuffle, rng, drop_last=drop_last)
+    return Batches(X, Y, batch_size, shuffle, rng, drop_last=drop_last, weight=weight)
 
 
 class Batches:
     """What `batches` returns: iterate over it once per epoch; `len` is the number of batches in an epoch.
 
-    Attributes: `X`, `Y`, `n_examples`, `batch_size` (an int), `shuffle`, `drop_last`, and the generator `rng`, whose
-    state (`rng.bit_generator.state`) is all there is to save for an exact resume.
+    Attributes: `X`, `Y`, `weight`, `n_examples`, `batch_size` (an int), `shuffle`, `drop_last`, and the generator
+    `rng`, whose state (`rng.bit_generator.state`) is all there is to save for an exact resume.
 
     >>> epoch = batches(np.ones((3, 100)), np.ones((1, 100)), batch_size=32, rng=0)
     >>> epoch
@@ -64,9 +67,11 @@ class Batches:
         rng: Rng = None,
         *,
         drop_last: bool = False,
+        weight: Array | None = None,
     ) -> None:
         self.X, targets, self.n_examples = examples(X, X if Y is None else Y, "batches")
         self.Y = None if Y is None else targets
+        self.weight = None if weight is None else _weights(weight, Y, self.n_examples)
         self.rng = generator(rng, "batches")
         self.shuffle = shuffle and batch_size is not None  # one batch of everything: its order changes nothing
         self.batch_size = self.n_examples if batch_size is None else positive_int(batch_size, "batch_size", "batches")
@@ -87,7 +92,20 @@ class Batches:
             chosen = slice(start, start + self.batch_size)
             index = chosen if order is None else order[chosen]
             X = _columns(self.X, index)
-            yield X if self.Y is None else (X, _columns(self.Y, index))
+            if self.Y is None:
+                yield X
+            elif self.weight is None:
+                yield X, _columns(self.Y, index)
+            else:
+                yield X, _columns(self.Y, index), _columns(self.weight, index)
+
+    def in_order(self) -> "Batches":
+        """The same batches without shuffling, for measuring: their order is the same each time."""
+        if not self.shuffle:
+            return self
+        same = copy.copy(self)
+        same.shuffle = False
+        return same
 
     def __repr__(self) -> str:
         details = f"batch_size={self.batch_size}, shuffle={self.shuffle}"
@@ -95,6 +113,15 @@ class Batches:
             details += ", drop_last=True"
         targets = "" if self.Y is None else f", Y {self.Y.shape}"
         return f"Batches(X {self.X.shape}{targets}, {details}: {len(self)} an epoch)"
+
+
+def _weights(weight: Array, Y: Array | None, n: int) -> Array:
+    weight = numeric_array(weight, "weight", "batches")
+    if Y is None:
+        raise ValueError("batches: weight= is for examples that have targets; give Y")
+    if weight.shape != (n,):
+        raise ValueError(f"batches: weight has shape {weight.shape}, expected ({n},), one for each example")
+    return weight
 
 
 def _columns(values: Array, index: Array | slice) -> Array:

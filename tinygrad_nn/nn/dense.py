@@ -25,12 +25,12 @@ from tinygrad_nn.operation import BY_NAME, Op, write
 from tinygrad_nn.ops import linalg
 from tinygrad_nn.tensor import Tensor, tensor
 
-__all__ = ["Activate", "Activation", "Dense"]
+__all__ = ["Activate", "Activation", "Dense", "find_activation"]
 
 Activate = Callable[[Any], Any]
 
 
-def _find_activation(given: str | Activate | None, caller: str) -> Activate | None:
+def find_activation(given: str | Activate | None, caller: str) -> Activate | None:
     """The function that an activation names."""
     if given is None or given in ("identity", "linear"):
         return None
@@ -119,7 +119,7 @@ class Dense(Module):
     ):
         self.in_features = count(in_features, "in_features", "Dense")
         self.out_features = count(out_features, "out_features", "Dense")
-        self.activation = _find_activation(activation, "Dense")
+        self.activation = find_activation(activation, "Dense")
         dtype = float_dtype(dtype, "Dense")
         if init is None:
             init = self.activation.training.initializer if isinstance(self.activation, Op) else "glorot_uniform"
@@ -208,7 +208,7 @@ class Activation(Module):
     """
 
     def __init__(self, activation: str | Activate):
-        self.activation = _find_activation(activation, "Activation")
+        self.activation = find_activation(activation, "Activation")
         self._A = "A"
 
     def forward(self, Z: Any) -> Any:

@@ -122,7 +122,8 @@ class BatchNorm(_Normalization):
         if n < 2:
             raise ValueError(
                 f"{self._signature()}: a batch of shape {X.shape} has {n} number per feature, and training needs 2 or "
-                "more for a variance; leave out a last batch of one example, or predict with model.eval()"
+                "more for a variance; leave out a last batch of one example, as tn.data.batches(..., drop_last=True) "
+                "does, or predict with model.eval()"
             )
         mean = reductions.mean(X, axis=axes, keepdims=True)
         variance = reductions.var(X, axis=axes, keepdims=True)

@@ -90,7 +90,11 @@ def are_labels(logits, target):
         raise ValueError(
             f"cross_entropy: class labels must be integers, target has dtype {target.dtype}"
             + (f" (first value {target.ravel()[0]} at index 0)" if target.size else "")
-            + "; target.astype(int) converts"
+            + (
+                "; target.astype(int) converts"
+                if target.dtype.kind in "bf"
+                else "; np.unique(target, return_inverse=True)[1] numbers labels"
+            )
         )
     return True
 

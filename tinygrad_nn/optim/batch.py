@@ -15,9 +15,9 @@ from tinygrad_nn.ops import reductions
 from tinygrad_nn.optim.flat import Flat
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["minimize"]
+__all__ = ["METHODS", "minimize"]
 
-_METHODS = {
+METHODS = {
     name.lower(): name
     for name in (
         "Nelder-Mead", "Powell", "CG", "BFGS", "Newton-CG", "L-BFGS-B", "TNC", "COBYLA", "COBYQA", "SLSQP",
@@ -199,9 +199,9 @@ def minimize(
     Source: P. Virtanen et al., "SciPy 1.0", Nature Methods 17, 2020; J. Nocedal, S. Wright, "Numerical optimization".
     """
     optimize = _scipy_optimize()
-    name = _METHODS.get(str(method).lower())
+    name = METHODS.get(str(method).lower())
     if name is None:
-        raise ValueError(f"minimize: there is no method {method!r}; expected one of {', '.join(_METHODS.values())}")
+        raise ValueError(f"minimize: there is no method {method!r}; expected one of {', '.join(METHODS.values())}")
     constraints = [constraints] if isinstance(constraints, Mapping) else list(constraints)
     for given, known, what in ((bounds, _BOUNDS, "bounds"), (constraints or None, _CONSTRAINTS, "constraints")):
         if given is not None and name not in known:

@@ -67,7 +67,8 @@ class OnlineLBFGS(Optimizer):
     True
 
     Source: N. Schraudolph, J. Yu, S. Günter, "A stochastic quasi-Newton method for online convex optimization",
-    AISTATS 2007: oLBFGS, with c = 1.
+    AISTATS 2007: oLBFGS, with c = 1.  Its results are curves without a table of numbers; this is checked, step by step,
+    against the paper's formulas with the inverse Hessian as a matrix.
     """
 
     needs_loss = True

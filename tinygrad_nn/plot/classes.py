@@ -65,7 +65,7 @@ def confusion_matrix(predicted: Any, *data: Any, names: Sequence[str] | None = N
     ----------
     predicted, data : ``(predicted, actual)``, where `predicted` are class labels (N,), logits or probabilities
         (classes, N), or one of them (1, N), that of class 1 of two; or ``(model, X, actual)``, with a model or an
-        estimator.  `actual` are labels of any kind, or one-hot columns.
+        estimator, which may have X as rows or as a table.  `actual` are labels of any kind, or one-hot columns.
     names : of the classes, in the order of the outputs.
 
     Raises ValueError where the numbers of examples differ, and for labels that the model does not know.
@@ -103,7 +103,7 @@ def confusion_matrix(predicted: Any, *data: Any, names: Sequence[str] | None = N
 def _guessed(predicted: Any, X: list[Any], n: int) -> tuple[np.ndarray, int, np.ndarray | None]:
     """The labels (N,) that were predicted, how many classes there are at least, and the classes if they are known."""
     if X and _is_estimator(predicted):
-        labels = _labels(np.asarray(predicted.predict(np.asarray(X[0]).T)))
+        labels = _labels(np.asarray(predicted.predict(_rows(X[0], n))))
         classes = getattr(predicted, "classes_", None)
         return labels, 0, None if classes is None else np.asarray(classes)
     if X:
@@ -115,6 +115,16 @@ def _guessed(predicted: Any, X: list[Any], n: int) -> tuple[np.ndarray, int, np.
     if outputs.ndim == 2 and (len(outputs) > 1 or outputs.dtype.kind == "f"):
         return chosen(outputs, kind), max(len(outputs), 2), None
     return _labels(outputs), 0, None
+
+
+def _rows(X: Any, n: int) -> Any:
+    """Examples as an estimator takes them: a table with names as it is, as many rows as actual classes, too.
+
+    Anything else are columns, as everywhere in this package.
+    """
+    if hasattr(X, "columns") or (len(X) == n != np.shape(X)[-1]):
+        return X
+    return np.asarray(X).T
 
 
 def _classes_among(guess: np.ndarray, actual: np.ndarray, count: int, names: Sequence[str] | None) -> np.ndarray:

@@ -7,8 +7,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
 
 from tinygrad_nn.sklearn.estimator import MLP
+from tinygrad_nn.sklearn.losses import Loss, named
+from tinygrad_nn.sklearn.solvers import goes_by_epochs
 
 __all__ = ["MLPRegressor"]
 
@@ -16,27 +20,42 @@ __all__ = ["MLPRegressor"]
 class MLPRegressor(RegressorMixin, MultiOutputMixin, MLP):  # type: ignore[misc]
     """A network that predicts numbers, one (N,) or several (N, d) for each row, as an estimator of scikit-learn.
 
-    Parameters are those of `MLPClassifier` without `class_weight`; `loss` ("mse", "l1_loss", "huber_loss", or a
-    function) is of predictions and targets (d, N), and scores are R².
+    Parameters and attributes are those of `MLPClassifier`, without `class_weight` and classes; `loss` ("mse",
+    "l1_loss", "huber_loss", or a function) is of predictions and targets (d, N), and scores are R².  "squared_error",
+    as scikit-learn calls it, is "mse".
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> X = np.linspace(-3, 3, 100)[:, np.newaxis]
-    >>> model = tn.sklearn.MLPRegressor((32,), "tanh", batch_size=10, learning_rate_init=0.01, tol=None, random_state=0)
-    >>> bool(model.fit(X, np.sin(X[:, 0])).score(X, np.sin(X[:, 0])) > 0.95)
+    >>> model = tn.sklearn.MLPRegressor((32,), "tanh", solver="lbfgs", max_iter=500, random_state=0)
+    >>> bool(model.fit(X, np.sin(X[:, 0])).score(X, np.sin(X[:, 0])) > 0.999)
     True
     """
 
-    _validation: ClassVar[dict[str, Any]] = {"multi_output": True, "y_numeric": True}
+    _validation: ClassVar[dict[str, Any]] = {"y_numeric": True}
+    _scores: ClassVar[str] = "r2"
 
+    @available_if(goes_by_epochs)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """One epoch on these rows, of the network there is."""
         return self._partial_fit(X, y, sample_weight)
 
-    def _learn_targets(self, y: np.ndarray) -> None:
-        self._single = y.ndim == 1 or y.shape[1] == 1
+    @property
+    def out_activation_(self) -> str:
+        """What the last layer ends in, by scikit-learn's name."""
+        self._layers("out_activation_")
+        return "identity"
+
+    def _loss(self) -> Loss:
+        return named(self.loss, type(self).__name__)
+
+    def _checked_targets(self, y: np.ndarray) -> np.ndarray:
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _learn_targets(self, y: np.ndarray, classes: Any = None) -> None:
+        self._single = y.ndim == 1
 
     def _targets(self, y: np.ndarray, dtype: Any) -> np.ndarray:
-        return y.reshape(len(y), -1).T.astype(dtype)
+        return y.reshape(len(y), -1).astype(dtype)
 
     def _decide(self, outputs: np.ndarray) -> np.ndarray:
         return outputs[0] if self._single else outputs.T

@@ -1,18 +1,19 @@
-"""What is called during a training: callbacks and the progress bar."""
+"""What is called during a training, and when."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import sys
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from tinygrad_nn import notebook
+from tinygrad_nn.nn.foreign import name_of
 
-__all__ = ["StopTraining", "by_event", "call_all", "progress_bar"]
+__all__ = ["EVENTS", "StopTraining", "by_event", "call_all"]
+
+# The methods that a callback may have, and their arguments.
+EVENTS = {
+    "on_batch_end": "(epoch, batch, loss)", "on_epoch_end": "(epoch, history)", "on_train_end": "(history)",
+}  # fmt: skip
 
 
 class StopTraining(Exception):  # noqa: N818
@@ -20,19 +21,29 @@ class StopTraining(Exception):  # noqa: N818
 
 
 def by_event(callbacks: Iterable[Any]) -> dict[str, list[Callable]]:
-    """The functions to call, by "on_epoch_end" and "on_batch_end"."""
-    found: dict[str, list[Callable]] = {"on_epoch_end": [], "on_batch_end": []}
+    """The functions to call, by event; a callback that has none of these methods is called after each epoch."""
+    found: dict[str, list[Callable]] = {event: [] for event in EVENTS}
     if not callable(callbacks) and not isinstance(callbacks, Iterable):
         callbacks = [callbacks]
     for callback in [callbacks] if callable(callbacks) else callbacks:
         named = [name for name in found if hasattr(callback, name)]
-        if not named and not callable(callback):
+        if isinstance(callback, type) or (not named and not callable(callback)):
+            if isinstance(callback, type):
+                raise TypeError(f"fit: a callback is the class {callback.__name__}: give an object of it")
+            methods = " or ".join(event + arguments for event, arguments in EVENTS.items())
             raise TypeError(
-                f"fit: a callback of type {type(callback).__name__} can neither be called nor has it "
-                "on_epoch_end(epoch, history) or on_batch_end(epoch, batch, loss)"
+                f"fit: a callback is of type {type(callback).__name__}: expected a function (epoch, history), or an "
+                f"object with {methods}"
             )
         for name in named or ["on_epoch_end"]:
-            found[name].append(getattr(callback, name, callback))
+            function = getattr(callback, name, callback)
+            if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+                kind = "generator" if inspect.isgeneratorfunction(function) else "coroutine"
+                raise TypeError(
+                    f"fit: the callback {name_of(function)} is a {kind} function, of which a call runs nothing: write "
+                    f"it without {'yield' if kind == 'generator' else 'async'}"
+                )
+            found[name].append(function)
     return found
 
 
@@ -45,47 +56,3 @@ def call_all(functions: list[Callable], *args: Any) -> bool:
         except StopTraining:
             stop = True
     return stop
-
-
-@contextlib.contextmanager
-def progress_bar(wanted: bool, data: Any, epochs: int) -> Iterator[list[Callable]]:
-    """A progress bar, as a list of one function to call after each batch.
-
-    In a terminal tqdm's; in a notebook that of tqdm.auto, or else a line that is renewed.  Empty elsewhere.
-    """
-    display = notebook.display() if wanted else None
-    total = epochs * len(data) if hasattr(data, "__len__") else None
-    if not wanted or (display is None and not sys.stderr.isatty()):
-        yield []
-        return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tqdm.auto misses ipywidgets, and does without
-            tqdm = importlib.import_module("tqdm.auto") if display else importlib.import_module("tqdm")
-            bar = tqdm.tqdm(total=total, unit="batch", leave=False)
-    except ImportError:
-        yield [] if display is None else [_line(display, total)]
-        return
-
-    def tick(epoch: int, batch: int, loss: float) -> None:
-        bar.set_description(f"epoch {epoch}, loss {loss:.4g}", refresh=False)
-        bar.update()
-
-    with bar:
-        yield [tick]
-
-
-def _line(display: Callable[..., Any], total: int | None) -> Callable:
-    """A line of a notebook, renewed at most five times a second."""
-    handle = display({"text/plain": "training begins"}, raw=True, display_id=True)
-    done, last = 0, time.monotonic()
-
-    def tick(epoch: int, batch: int, loss: float) -> None:
-        nonlocal done, last
-        done, now = done + 1, time.monotonic()
-        if done == total or now - last > 0.2:
-            last = now
-            of = f" of {total:,}" if total else ""
-            handle.update({"text/plain": f"epoch {epoch}, loss {loss:.4g}, batch {done:,}{of}"}, raw=True)
-
-    return tick

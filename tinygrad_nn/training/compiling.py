@@ -17,7 +17,8 @@ from tinygrad_nn.nn import Module
 from tinygrad_nn.nn.foreign import foreign_code, foreign_layer, is_listed, name_of
 from tinygrad_nn.optim import Optimizer
 from tinygrad_nn.tensor import Tensor
-from tinygrad_nn.training.metrics import BUILT_IN, Measure
+from tinygrad_nn.training.lookup import Measure
+from tinygrad_nn.training.scores import Score
 
 __all__ = [
     "STEPS_WORTH_COMPILING", "Compiled", "clipped_update_of", "engine_worth", "gradient_of", "search_of",
@@ -29,8 +30,8 @@ STEPS_WORTH_COMPILING = 300
 # Numba takes about three seconds for the functions of a step, and saves about 15 µs a step of a small network.
 _STEPS_WORTH_NUMBA = 200_000
 
-# (X, Y) -> J, the prediction if it is kept, ‖∂J/∂w‖² of each parameter
-Gradient = Callable[[Any, Any], tuple[Any, Any, list[Any]]]
+# (X, Y or Y and the examples' shares) -> J, the prediction if it is kept, ‖∂J/∂w‖² of each parameter
+Gradient = Callable[..., tuple[Any, Any, list[Any]]]
 Look = Callable[[Any, Any], None]  # at a prediction and its J, with the graph between them
 
 
@@ -40,12 +41,12 @@ def _squared_norms(params: list[Tensor]) -> list[Any]:
     return [0.0 if g is None else np.dot(g, g) for g in flat]
 
 
-def gradient_of(model: Module, loss: Measure, params: list[Tensor], keep: bool, look: Look) -> Gradient:
-    """Forward pass, cost, backpropagation."""
+def gradient_of(model: Module, loss: Measure, cost: Callable, params: list[Tensor], keep: bool, look: Look) -> Gradient:
+    """Forward pass, loss, or cost where examples have shares of it, and backpropagation."""
 
-    def gradient(X: Any, Y: Any) -> tuple[Any, Any, list[Any]]:
+    def gradient(X: Any, Y: Any, *shares: Any) -> tuple[Any, Any, list[Any]]:
         prediction = model(X)
-        J = loss(prediction, Y)
+        J = cost(prediction, Y, *shares) if shares else loss(prediction, Y)
         look(prediction, J)
         J.backward()
         return J, prediction if keep else None, _squared_norms(params)
@@ -68,20 +69,20 @@ def clipped_update_of(optimizer: Optimizer, params: list[Tensor]) -> Callable[[A
     return update
 
 
-def search_of(model: Module, loss: Measure, params: list[Tensor], optimizer: Optimizer, look: Look) -> Gradient:
+def search_of(model: Module, cost: Callable, params: list[Tensor], optimizer: Optimizer, look: Look) -> Gradient:
     """The whole step of an optimiser that computes cost and gradient itself, as often as it wants."""
 
-    def search(X: Any, Y: Any) -> tuple[Any, Any, list[Any]]:
+    def search(X: Any, *target: Any) -> tuple[Any, Any, list[Any]]:
         predictions = []
 
-        def cost() -> Tensor:
+        def closure() -> Tensor:
             predictions.append(model(X))
-            J = loss(predictions[-1], Y)
+            J = cost(predictions[-1], *target)
             look(predictions[-1], J)
             return J
 
         step: Any = optimizer.step
-        return step(cost), predictions[0], _squared_norms(params)
+        return step(closure), predictions[0], _squared_norms(params)
 
     return search
 
@@ -143,6 +144,6 @@ def what_fit_cannot_list(model: Module, loss: Measure, optimizer: Optimizer, met
     if reason := foreign_code(optimizer, "tn.optim"):
         return f"the optimizer {reason}"
     for name, metric in metrics.items():
-        if not isinstance(metric, BUILT_IN):
+        if not isinstance(metric, Score):
             return f"the metric {name} is not one of fit's own"
     return ""

@@ -23,6 +23,8 @@ class History:
     `learning_rate` is that of the epoch's last step, `seconds` how long the epoch took.  Where a training was taken up
     that measured other things, they are NaN in the epochs without them.
 
+    `monitor` says what "best" refers to, and `mode` whether the "min" or the "max" of it is the best; where it does not
+    say, the lowest loss or the highest metric is.
     `ended` says why it is over: "epochs", "patience", "callback" or "interrupted"; `note` says why steps could not be
     compiled.  ``history[name]`` finds a list by name: "loss", "validation_loss" or a metric's.
     """
@@ -35,6 +37,7 @@ class History:
     update_ratios: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     monitor: str = "loss"
+    mode: str = ""
     ended: str = ""
     note: str = ""
 
@@ -57,15 +60,18 @@ class History:
 
     @property
     def best_epoch(self) -> int | None:
-        """The epoch, counted from 1, of the best value of what is monitored: the lowest loss or the highest metric."""
+        """The epoch, counted from 1, of the best value of what is monitored: by `mode` the lowest or the highest."""
         values = self[self.monitor] if self.loss else []
         best = [i for i, v in enumerate(values, 1) if v == v]
-        sign = _sign(self.monitor)
-        return min(best, key=lambda i: sign * values[i - 1]) if best else None
+        return min(best, key=lambda i: self._sign * values[i - 1]) if best else None
+
+    @property
+    def _sign(self) -> int:
+        return 1 if self.mode == "min" or (not self.mode and self.monitor in _LOSSES) else -1
 
     def has_new_best(self, best: int | None) -> bool:
         """Whether the last epoch is better than epoch `best`, the best one before it; without looking at the others."""
-        values, sign = self[self.monitor], _sign(self.monitor)
+        values, sign = self[self.monitor], self._sign
         return values[-1] == values[-1] and (best is None or sign * values[-1] < sign * values[best - 1])
 
     def append(self, measured: dict[str, Any]) -> None:
@@ -85,6 +91,14 @@ class History:
         self.loss.append(losses["loss"])
         self.learning_rate.append(measured["learning_rate"])
         self.seconds.append(measured["seconds"])
+
+    def keep(self, epochs: int) -> None:
+        """Forget what came after so many epochs, and what is there of one that was not added to the end."""
+        for each in fields(self):
+            part = getattr(self, each.name)
+            for values in part.values() if isinstance(part, dict) else [part]:
+                if isinstance(values, list):
+                    del values[epochs:]
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as lists and numbers, as JSON can hold it; ``History(**history.as_dict())`` is the way back."""
@@ -111,7 +125,9 @@ class History:
         for name in ("loss", "validation_loss", *self.metrics):
             if values := [value for value in self[name] if value == value] or self[name]:
                 parts.append(f"{name} {values[0]:.4g} → {values[-1]:.4g}")
-        if self.best_epoch != len(self):
+        if self.best_epoch is None:
+            parts.append(f"{self.monitor} always NaN")
+        elif self.best_epoch != len(self):
             parts.append(f"best {self.monitor} in epoch {self.best_epoch}")
         if self.ended not in ("", "epochs"):
             parts.append(f"ended by {self.ended}")
@@ -123,8 +139,3 @@ _LOSSES = ("loss", "validation_loss")
 
 def _is_dict(part: Any) -> bool:
     return isinstance(part, dict)
-
-
-def _sign(monitor: str) -> int:
-    """1 where less is better."""
-    return 1 if monitor in ("loss", "validation_loss") else -1

@@ -7,21 +7,26 @@ messages, callbacks and `History.best_epoch` alike.
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn import optim
 from tinygrad_nn.checkpoint import with_suffix
-from tinygrad_nn.data import Batches, batches
+from tinygrad_nn.data import Batches
 from tinygrad_nn.modes import puts_mode_back
 from tinygrad_nn.nn import Module
-from tinygrad_nn.optim import OneCycleLR, Optimizer, Schedule
-from tinygrad_nn.training.callbacks import StopTraining, by_event, call_all, progress_bar
+from tinygrad_nn.optim import OneCycleLR, Optimizer, ReduceLROnPlateau, Schedule
+from tinygrad_nn.training.callbacks import StopTraining, by_event, call_all
 from tinygrad_nn.training.history import History
-from tinygrad_nn.training.metrics import Measure, find_loss, find_metrics, fixed_batches, is_pair, means_of
+from tinygrad_nn.training.interrupts import Interrupts
+from tinygrad_nn.training.lookup import Measure, find_loss, find_metrics, mode_of
+from tinygrad_nn.training.metrics import batched, fixed_batches, is_pair, means_of, number_of_batches
+from tinygrad_nn.training.progress import showing
 from tinygrad_nn.training.resuming import ended, save
 from tinygrad_nn.training.resuming import resume as take_up
 from tinygrad_nn.training.run import Run
@@ -42,6 +47,8 @@ def fit(
     progress: bool = True,
     *,
     batch_size: int | None = 32,
+    sample_weight: Any = None,
+    class_weight: Any = None,
     rng: np.random.Generator | int | None = None,
     metrics: str | Iterable[Any] | Mapping[str, Measure] = (),
     schedule: Schedule | None = None,
@@ -49,6 +56,7 @@ def fit(
     clip: float | None = None,
     patience: int | None = None,
     monitor: str | None = None,
+    mode: str | None = None,
     checkpoint: str | os.PathLike | None = None,
     every: int = 1,
     resume: bool | str = False,
@@ -63,15 +71,22 @@ def fit(
     loss : `(prediction, target) -> scalar tensor` such as `tn.mse`, or its name.  `tn.cross_entropy` and
         `tn.binary_cross_entropy` take logits: a model that ends in softmax or sigmoid before them is refused.
     optimizer : of the model's parameters.
-    data : ``tn.data.batches(...)``, or any collection of pairs (X, Y) that can be gone through once per epoch; or one
-        pair of arrays, X (features, N) and Y, that is then shuffled into batches of `batch_size` with `rng`.
+    data : ``tn.data.batches(...)``, ``tn.data.stream(...)``, or any collection of pairs (X, Y) that can be gone through
+        once per epoch; or one pair of arrays, X (features, N) and Y, that is then shuffled into batches of `batch_size`
+        with `rng`.  Batches may have a third part, the weights (N,) of their examples.
     epochs : how often to go through the data; with `resume`, those already done count.
-    validation : a pair (X, Y) or batches, measured after each epoch as in prediction.
+    validation : a pair (X, Y), with weights (X, Y, weights), or batches: measured after each epoch as in prediction.
     callbacks : each is called after each epoch, as ``callback(epoch, history)``, or is an object with
-        ``on_epoch_end(epoch, history)`` or ``on_batch_end(epoch, batch, loss)``.  One that returns False, or raises
-        `StopTraining`, ends the training.
-    progress : show a bar in a terminal, if tqdm (extra `progress`) is installed; in a notebook also without it.
-    metrics : "accuracy", functions ``(prediction, target) -> number``, or a dict of these by name; more is better.  On
+        ``on_epoch_end(epoch, history)``, ``on_batch_end(epoch, batch, loss)`` or ``on_train_end(history)``.  One that
+        returns False, or raises `StopTraining`, ends the training.
+    progress : show a bar in a terminal, if tqdm (extra `progress`) is installed, and in a notebook also without it;
+        elsewhere one line an epoch on standard error, of at most 100 epochs.
+    sample_weight : of each example (N,), where `data` is one pair of arrays.  J is then Σ wₙ Lₙ / Σ wₙ over a batch: an
+        example of weight 2 counts as two, in metrics too (functions of your own count each example once).
+    class_weight : a dict of weights by class (others have 1), one weight for each class, or "balanced": N / (K · N_c).
+        They multiply those of examples in the loss, in training and validation alike; metrics do not know them.
+    metrics : names ("accuracy", "balanced_accuracy", "f1", "auc", "log_loss", "mse", "mae", "r2", or that of a metric
+        or scorer of scikit-learn), functions ``(prediction, target) -> number``, or a dict of these by name.  On
         training data they are measured along the way, from the predictions that the updates are made with.  Functions
         ``(y_true, y_pred)``, as those of `sklearn.metrics`, get rows and classes, and all examples of an epoch.
     schedule : a learning-rate schedule of `tn.optim` for this optimiser.
@@ -81,6 +96,8 @@ def fit(
     patience : stop after so many epochs without a new best.  With it, the model has its best parameters afterwards;
         without it, the last.
     monitor : what "best" means: "validation_loss" (the default with `validation`), "loss", or a metric's name.
+    mode : whether its "min" or its "max" is best.  Unless given, less is better of what is called a loss, an error or a
+        deviance, of "mse" and "mae", and more of everything else.
     checkpoint : file to save model, optimiser and history to, after every `every`-th epoch and the last, and when a
         callback ends the training.
     resume : go on from the checkpoint if there is one: bitwise as if training had not stopped.  A training that a
@@ -112,70 +129,105 @@ def fit(
     """
     _check(
         epochs=epochs, progress=progress, batch_size=batch_size, rng=rng, schedule_per=schedule_per, clip=clip,
-        patience=patience, monitor=monitor, checkpoint=checkpoint, every=every, resume=resume, compile=compile,
-        engine=engine,
+        patience=patience, monitor=monitor, mode=mode, checkpoint=checkpoint, every=every, resume=resume,
+        compile=compile, engine=engine,
     )  # fmt: skip
     _check_parts(model, optimizer, data, validation, schedule)
-    loss = find_loss(loss)
-    if is_pair(data):
-        data = batches(data[0], data[1], batch_size, rng=rng)
+    _refuse_iterators(data, validation, epochs)
+    loss, functions = find_loss(loss), by_event(callbacks)
+    data = _batched(data, batch_size, rng, sample_weight)
     held_out = None if validation is None else fixed_batches(validation)
     per_batch = (schedule_per or ("batch" if isinstance(schedule, OneCycleLR) else "epoch")) == "batch"
-    run = Run(model, loss, optimizer, data, find_metrics(metrics, loss), clip, schedule, per_batch)
-    run.history.monitor = _monitor(monitor, held_out is not None, run.metrics)
-    if resume and checkpoint is not None and with_suffix(checkpoint).exists():
-        take_up(run, checkpoint)
-    run.compile(compile, epochs, engine)
-    history, functions = run.history, by_event(callbacks)
-    history.ended = ("" if resume == "further" else ended(run, patience)) or "epochs"
-    model.train()
-    try:
-        with progress_bar(progress, data, epochs - len(history)) as ticks:
-            functions["on_batch_end"] += ticks
-            _epochs(run, epochs, held_out, functions, patience, checkpoint, every, resume == "further")
-    except StopTraining:
-        history.ended = "callback"
-        if checkpoint is not None:
-            save(run, checkpoint)
-    except KeyboardInterrupt:
-        history.ended = "interrupted"
-    finally:
-        model.eval()
-    if (history.loss and (patience is not None or history.interrupted)) or run.overflowed():
-        run.go_back()
+    run = Run(model, loss, optimizer, data, find_metrics(metrics, loss), clip, schedule, per_batch, class_weight)
+    _choose_best(run, monitor, mode, held_out is not None)
+    with Interrupts() as interrupts:
+        if resume and checkpoint is not None and with_suffix(checkpoint).exists():
+            take_up(run, checkpoint)
+        run.compile(compile, epochs, engine)
+        history = run.history
+        history.ended = ("" if resume == "further" else ended(run, patience)) or "epochs"
+        model.train()
+        try:
+            with showing(progress, number_of_batches(data), len(history), epochs) as shown:
+                for event, first in shown.items():
+                    functions[event] = first + functions[event]
+                _epochs(
+                    run, epochs, held_out, functions, patience, checkpoint, every, resume == "further", interrupts
+                )  # fmt: skip
+        except StopTraining:
+            history.ended = "callback"
+            if checkpoint is not None:
+                save(run, checkpoint)
+        except KeyboardInterrupt:
+            run.interrupted()
+        finally:
+            model.eval()
+            call_all(functions["on_train_end"], history)
+        if interrupts.pending:
+            run.interrupted()
+        if (run.best_epoch and (patience is not None or history.interrupted)) or run.overflowed():
+            run.go_back()
     return history
 
 
 @puts_mode_back
 def _epochs(
     run: Run, epochs: int, held_out: Any, functions: dict[str, list[Callable]], patience: int | None,
-    checkpoint: str | os.PathLike | None, every: int, further: bool,
+    checkpoint: str | os.PathLike | None, every: int, further: bool, interrupts: Interrupts,
 ) -> None:  # fmt: skip
     """The epochs that are still to do, or as many as patience and callbacks want."""
     history, start = run.history, len(run.history)
     for epoch in range(start + 1, epochs + 1) if history.ended == "epochs" else ():
-        measured = run.epoch(epoch, functions["on_batch_end"])
-        if held_out is not None:
-            found = means_of(run.model, run.loss, held_out, run.metrics)
-            measured["metrics"] |= {f"validation_{name}": value for name, value in found.items()}
+        with interrupts.allowed():
+            measured = run.epoch(epoch, functions["on_batch_end"])
+            if held_out is not None:
+                found = means_of(run.model, run.loss, held_out, run.metrics, run.weights)
+                measured["metrics"] |= {f"validation_{name}": value for name, value in found.items()}
         run.append(measured)
         run.advance()
         if patience is not None and epoch - max(run.best_epoch or 0, start * further) >= patience:
             history.ended = "patience"
-        if call_all(functions["on_epoch_end"], epoch, history):
-            history.ended = "callback"
-        over = epoch == epochs or history.ended != "epochs"
+            if not run.best_epoch:
+                raise ValueError(
+                    f"fit: {history.monitor} was NaN in all {epoch} epochs, so that none of them is the best; monitor="
+                    "'loss' goes by another number"
+                )
+        interrupted = False
+        try:
+            with interrupts.allowed():
+                if call_all(functions["on_epoch_end"], epoch, history):
+                    history.ended = "callback"
+        except KeyboardInterrupt:  # the model is still as it was after the epoch
+            interrupted = True
+        over = interrupted or epoch == epochs or history.ended != "epochs"
         if checkpoint is not None and (over or epoch % every == 0):
             save(run, checkpoint)
+        if interrupted:
+            raise KeyboardInterrupt
         if over:
             break
+
+
+def _batched(data: Any, batch_size: int | None, rng: Any, sample_weight: Any) -> Any:
+    """A pair of arrays as batches; whatever else is gone through is itself."""
+    if is_pair(data):
+        X, Y, *own = data
+        if own and sample_weight is not None:
+            raise ValueError("fit: the data have weights of their own, as a third part: leave out sample_weight=")
+        return batched(X, Y, batch_size, True, rng, own[0] if own else sample_weight)
+    if sample_weight is not None:
+        raise ValueError(
+            "fit: sample_weight= is for a pair of arrays (X, Y); batches bring their own, as a third part: "
+            "tn.data.batches(X, Y, batch_size, weight=...)"
+        )
+    return data
 
 
 _SETTINGS: dict[str, Setting] = {
     "epochs": whole(0), "progress": switch(), "batch_size": whole(1, None), "rng": random,
     "schedule_per": choice(None, "epoch", "batch"), "clip": number(None, above=0), "patience": whole(1, None),
-    "monitor": name_or_none, "checkpoint": file, "every": whole(), "resume": switch("further"),
-    "compile": switch("auto"),
+    "monitor": name_or_none, "mode": choice(None, "min", "max"), "checkpoint": file, "every": whole(),
+    "resume": switch("further"), "compile": switch("auto"),
     "engine": choice("auto", "numpy", "numba", "jax"),
 }  # fmt: skip
 
@@ -217,13 +269,32 @@ def _check_parts(model: Any, optimizer: Any, data: Any, validation: Any, schedul
         raise ValueError(f"fit: the schedule, {type(schedule).__name__}, is of another optimizer: make it of this one")
 
 
-def _monitor(monitor: str | None, validated: bool, metrics: Iterable[str]) -> str:
-    """What "best" refers to."""
-    there = ["loss", *metrics]
+def _refuse_iterators(data: Any, validation: Any, epochs: int) -> None:
+    """ValueError for what is used up after one epoch, where there are more."""
+    for name, given in (("data", data), ("validation", validation)):
+        if isinstance(given, Iterator) and epochs > 1:
+            raise ValueError(
+                f"fit: {name} is of type {type(given).__name__}, which can be gone through only once, and there are "
+                f"{epochs} epochs: give tn.data.batches(X, Y, batch_size), a list of batches, or an object whose "
+                "__iter__ begins anew"
+            )
+
+
+def _choose_best(run: Run, monitor: str | None, mode: str | None, validated: bool) -> None:
+    """What "best" refers to, and whether less or more of it is better."""
+    there = ["loss", *run.metrics]
     there += [f"validation_{name}" for name in there] if validated else []
-    if monitor is None:
-        return "validation_loss" if validated else "loss"
-    if monitor not in there:
+    name = ("validation_loss" if validated else "loss") if monitor is None else monitor
+    if name not in there:
+        near = difflib.get_close_matches(re.sub("^val_", "validation_", name), there, 1)
+        meant = f"did you mean {near[0]!r}? There" if near else "there"
         hint = "" if validated else ", and with validation= those on validation data"
-        raise ValueError(f"fit: monitor={monitor!r} is not measured; there is {', '.join(there)}{hint}")
-    return monitor
+        raise ValueError(f"fit: monitor={monitor!r} is not measured; {meant} is {', '.join(there)}{hint}")
+    of = name.removeprefix("validation_")
+    run.history.monitor, run.history.mode = name, mode or mode_of(of, run.metrics.get(of))
+    schedule = run.schedule
+    if isinstance(schedule, ReduceLROnPlateau) and schedule.mode != run.history.mode:
+        raise ValueError(
+            f"fit: of {name} the {run.history.mode} is the best, and the schedule is ReduceLROnPlateau(mode="
+            f"{schedule.mode!r}): give both the same mode="
+        )

@@ -33,7 +33,7 @@ def save(run: Run, path: str | os.PathLike) -> None:
 
 def resume(run: Run, path: str | os.PathLike) -> None:
     """Take over model, optimiser, history, schedule and the order of the batches: all of it, or nothing."""
-    found, here = checkpoint.read(path), run.history.monitor
+    found, here = checkpoint.read(path), run.history
     extra, rng = found.extra, _order(run)
     if not isinstance(extra, dict) or extra.keys() != {"history", "best", "data", "schedule"}:
         raise CheckpointError(
@@ -44,14 +44,15 @@ def resume(run: Run, path: str | os.PathLike) -> None:
         history = _unpacked(extra["history"])
         state = None if extra["data"] is None else generator_of(extra["data"]).bit_generator.state
         refuse_difference(path, {"best": described(extra["best"])}, {"best": described(run.best)})
-    _refuse_other(path, "monitors", history.monitor, here)
+    _refuse_other(path, "monitors", history.monitor, here.monitor)
+    _refuse_other(path, "monitors", f"the {history.mode} of {history.monitor}", f"the {here.mode} of {here.monitor}")
     _refuse_other(path, "orders its batches by", _kind(state), _kind(None if rng is None else rng.bit_generator.state))
     with _undone_if_it_fails(run.schedule):
         if run.schedule is not None and extra["schedule"] is not None:
             with refusing(path, "does not fit the schedule: {}"):
                 run.schedule.load_state_dict(extra["schedule"])
         checkpoint.load_into(path, found, run.model, run.optimizer)
-    run.history, run.best, run.best_epoch = history, extra["best"], history.best_epoch
+    run.history, run.bests, run.done = history, (extra["best"], history.best_epoch), len(history)
     if rng is not None and state is not None:
         rng.bit_generator.state = state
 

@@ -6,6 +6,7 @@ takes: y_pred are classes, or numbers where numbers are predicted; y_score, y_pr
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import sys
@@ -18,8 +19,9 @@ from tinygrad_nn.nn.foreign import name_of
 from tinygrad_nn.nn.outputs import chosen, classes_of, kind_of, probabilities
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.training.pairs import takes_logits
+from tinygrad_nn.training.scores import Score
 
-__all__ = ["RowMetric", "takes_rows"]
+__all__ = ["RowMetric", "by_name_of_sklearn", "names_of_sklearn", "of_scorer", "takes_rows"]
 
 _TRUE, _CLASSES, _RAW = ("y_true", "labels_true"), ("y_pred", "labels_pred"), ("pred_decision",)
 
@@ -41,30 +43,77 @@ def takes_rows(metric: Callable) -> bool:
     return _arguments(metric)[:1] in ([name] for name in _TRUE)
 
 
-class RowMetric:
+def _takes_weights(metric: Callable) -> bool:
+    try:
+        there = "sample_weight" in inspect.signature(metric).parameters
+    except (TypeError, ValueError):  # of a function that is not written in Python
+        return False
+    return there and "sample_weight" not in getattr(metric, "keywords", {})
+
+
+def by_name_of_sklearn(name: str) -> Any:
+    """The scorer or the metric that scikit-learn has under a name; None without it, or where it has none."""
+    if name not in names_of_sklearn():
+        return None
+    metrics: Any = importlib.import_module("sklearn.metrics")
+    return metrics.get_scorer(name) if name in metrics.get_scorer_names() else getattr(metrics, name)
+
+
+def names_of_sklearn() -> list[str]:
+    """What scikit-learn calls its scorers, and its metrics of what is right and what was predicted."""
+    try:
+        metrics: Any = importlib.import_module("sklearn.metrics")
+    except ImportError:
+        return []
+    functions = (name for name in metrics.__all__ if not isinstance(getattr(metrics, name), type))
+    return [*metrics.get_scorer_names(), *(name for name in functions if takes_rows(getattr(metrics, name)))]
+
+
+def of_scorer(scorer: Any) -> Callable:
+    """The metric of a scorer with its options; the opposite of an error, where the scorer takes that."""
+    options, sign = getattr(scorer, "_kwargs", {}), getattr(scorer, "_sign", 1)
+    metric = functools.partial(scorer._score_func, **options)
+    if sign == 1:
+        return metric
+
+    @functools.wraps(scorer._score_func)
+    def opposite(*args: Any, **options: Any) -> Any:
+        return -metric(*args, **options)
+
+    opposite.__name__ = f"neg_{name_of(metric)}"
+    return opposite
+
+
+class RowMetric(Score):
     """A metric of all examples of an epoch: collects what was predicted, and is computed at the end.
 
-    The F₁ of an epoch is no mean of those of its batches.
+    The F₁ of an epoch is no mean of those of its batches.  Weights of examples go to metrics that have an argument
+    `sample_weight`; others count each example once.
     """
 
     def __init__(self, metric: Callable, loss: Any):
         self.metric, self.loss = metric, loss
-        self.kind = ""  # of the outputs, see `nn.outputs.kind_of`
         second = (_arguments(metric) + [""])[1]
         self._takes_raw = second in _RAW
         self._takes_classes = second in _CLASSES and not _is_of_probabilities(metric)
-        self._parts: list[tuple[np.ndarray, np.ndarray]] = []
+        self._takes_weights = _takes_weights(metric)
+        self._parts: list[tuple[np.ndarray, ...]] = []
 
-    def add(self, prediction: Any, target: Any) -> None:
+    def start(self) -> None:
+        """Forget what was noted."""
+        self._parts = []
+
+    def add(self, prediction: Any, target: Any, weight: np.ndarray | None = None) -> None:
         """Note the outputs of a batch."""
         self.kind = self.kind or kind_of(prediction)
-        self._parts.append(tuple(np.array(x.value if isinstance(x, Tensor) else x) for x in (prediction, target)))  # type: ignore[arg-type]
+        parts = [prediction, target] + [weight] * (weight is not None and self._takes_weights)
+        self._parts.append(tuple(np.array(x.value if isinstance(x, Tensor) else x) for x in parts))
 
     def value(self) -> float:
         """The metric of all that was noted, which is then forgotten."""
-        outputs, target = (np.concatenate(part, axis=-1) for part in zip(*self._parts, strict=True))
+        outputs, target, *weight = (np.concatenate(part, axis=-1) for part in zip(*self._parts, strict=True))
         self._parts = []
-        found = self.metric(*self._rows(outputs, target))
+        found = self.metric(*self._rows(outputs, target), **({"sample_weight": weight[0]} if weight else {}))
         try:
             return float(found)
         except (TypeError, ValueError):

@@ -26,8 +26,10 @@ from tinygrad_nn.training.compiling import (
     what_fit_cannot_list,
 )  # fmt: skip
 from tinygrad_nn.training.history import History
-from tinygrad_nn.training.metrics import Means, Measure, know_outputs, pair_of
+from tinygrad_nn.training.lookup import Measure
+from tinygrad_nn.training.metrics import Means, know_outputs, number_of_batches, pair_of
 from tinygrad_nn.training.pairs import logits_of_graph, refuse_cost, refuse_pair
+from tinygrad_nn.training.weights import Weights, cost_of, targets_of
 
 __all__ = ["Run"]
 
@@ -37,7 +39,7 @@ class Run:
 
     def __init__(
         self, model: Module, loss: Measure, optimizer: Optimizer, data: Any, metrics: dict[str, Measure],
-        clip: float | None, schedule: Schedule | None, per_batch: bool,
+        clip: float | None, schedule: Schedule | None, per_batch: bool, class_weight: Any = None,
     ):  # fmt: skip
         self.model, self.loss, self.optimizer, self.data = model, loss, optimizer, data
         self.metrics, self.clip, self.schedule, self.per_batch = metrics, clip, schedule, per_batch
@@ -57,22 +59,25 @@ class Run:
             names = [paths.get(id(p), f"parameter {i}") for i, p in enumerate(self.params)]
         self.names = names
         self.history = History()
-        self.best = model.state_dict()
-        self.best_epoch: int | None = None
+        self.bests: tuple[dict[str, np.ndarray], int | None] = (model.state_dict(), None)
+        self.done = 0  # epochs that are in the history, wholly
         # where ‖g‖² in the parameter's dtype has digits left
         limits = [np.finfo(p.dtype) for p in self.params]
         self.least = [np.inf if f.bits < 32 else float(f.tiny / f.eps) for f in limits]
         self.looked = False
         self.refused: Exception | None = None
-        self.gradient: Callable = gradient_of(model, loss, self.params, bool(metrics), self.look)
+        self.weights = Weights(loss, class_weight, lambda: targets_of(data), self.params[0].dtype)
+        self.cost = cost_of(loss)
+        self.gradient: Callable = gradient_of(model, loss, self.cost, self.params, bool(metrics), self.look)
         self.update: Callable = optimizer.step if clip is None else clipped_update_of(optimizer, self.params)
-        self.search = search_of(model, loss, self.params, optimizer, self.look)
+        self.search = search_of(model, self.cost, self.params, optimizer, self.look)
         self.updates = 0
         self.before: list[np.ndarray] = []  # parameters before the step, where it is too late to ask afterwards
 
     def compile(self, choice: bool | str, epochs: int, engine: str = "auto") -> None:
         """Compile the two functions of a step; with "auto", where that is possible, and worth it or asked for."""
-        steps = epochs * len(self.data) if hasattr(self.data, "__len__") else STEPS_WORTH_COMPILING
+        n = number_of_batches(self.data)
+        steps = STEPS_WORTH_COMPILING if n is None else epochs * n
         if choice == "auto":
             few = steps < STEPS_WORTH_COMPILING and engine == "auto"
             reason = "" if few else what_fit_cannot_list(self.model, self.loss, self.optimizer, self.metrics)
@@ -106,7 +111,7 @@ class Run:
         know_outputs(self.metrics, self.loss, prediction, lambda: "logits" if logits_of_graph(prediction, J) else "")
         self.looked = True
 
-    def step(self, X: Any, Y: Any) -> tuple[float, Any, list[float]]:
+    def step(self, X: Any, *target: Any) -> tuple[float, Any, list[float]]:
         """One update; returns J, the prediction, and ‖∂J/∂w‖ of each parameter, all before it.
 
         Raises FloatingPointError if one of these is not finite.
@@ -114,9 +119,9 @@ class Run:
         self.optimizer.zero_grad()
         if self.optimizer.needs_loss:
             self.before = [p.value.copy() for p in self.params]
-            J, prediction, found = self.search(X, Y)
+            J, prediction, found = self.search(X, *target)
         else:
-            J, prediction, found = self.gradient(X, Y)
+            J, prediction, found = self.gradient(X, *target)
         if self.refused is not None:
             raise self.refused
         norms = list(map(self.norm, found, self.params, self.least))
@@ -144,19 +149,24 @@ class Run:
         """All batches once, each with an update; returns what was measured."""
         start, params, batch, rate = time.perf_counter(), self.params, 0, 0.0
         total, norms, ratios = Means(self.metrics), [0.0] * len(params), [0.0]
+        of_classes = self.weights.table is not None
         before = [p.value.copy() for p in params]
+        if hasattr(self.data, "set_epoch"):  # a stream that is in another order each epoch
+            self.data.set_epoch(epoch)
         with np.errstate(all="ignore"):  # what is not finite is refused, which says more than a warning
             for batch, pair in enumerate(self.data, 1):
-                X, Y = pair_of(pair, "the data", batch)
+                X, Y, own = pair_of(pair, "the data", batch)
+                weighted = self.weights.of(X, Y, own, batch) if of_classes or own is not None else None
+                target = (Y,) if weighted is None else (Y, weighted.shares)
                 try:
-                    J, prediction, parts = self.step(X, Y)
+                    J, prediction, parts = self.step(X, *target)
                 except FloatingPointError as what:
-                    raise self.not_finite(f"{what} not finite in epoch {epoch}, batch {batch}", X, Y) from None
+                    raise self.not_finite(f"{what} not finite in epoch {epoch}, batch {batch}", X, *target) from None
                 rate = self.optimizer.param_groups[0]["lr"]
                 if self.per_batch and self.schedule is not None:
                     self.schedule.step()
                 norms = list(map(math.hypot, norms, parts))
-                total.add(X, J, prediction, Y)
+                total.add(X, J, prediction, Y, weighted)
                 if batch == 1:
                     ratios = [_ratio(p.value - old, p.value) for p, old in zip(params, before, strict=True)]
                 if call_all(callbacks, epoch, batch, J):
@@ -164,7 +174,7 @@ class Run:
                     raise StopTraining
         if not batch:
             raise ValueError(
-                f"fit: the data gave no batch in epoch {epoch}: a generator can be gone through only once; "
+                f"fit: the data gave no batch in epoch {epoch}: there is none, or it can be gone through only once; "
                 "give tn.data.batches(X, Y, batch_size), or a list of batches"
             )
         self.check_parameters(epoch)
@@ -181,7 +191,23 @@ class Run:
         history = self.history
         history.append(measured)
         if history.has_new_best(self.best_epoch):
-            self.best, self.best_epoch = self.model.state_dict(), len(history)
+            self.bests = (self.model.state_dict(), len(history))
+        self.done = len(history)
+
+    @property
+    def best(self) -> dict[str, np.ndarray]:
+        """The best parameters so far."""
+        return self.bests[0]
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch after which they were."""
+        return self.bests[1]
+
+    def interrupted(self) -> None:
+        """Ctrl-C: forget what is not whole."""
+        self.history.keep(self.done)
+        self.history.ended = "interrupted"
 
     def advance(self) -> None:
         """The schedule's next epoch."""
@@ -200,17 +226,17 @@ class Run:
         pairs = zip(self.names, self.params, strict=True)
         return next((name for name, p in pairs if not np.isfinite(p.value).all()), "")
 
-    def not_finite(self, what: str, X: Any, Y: Any) -> NonFiniteError:
+    def not_finite(self, what: str, X: Any, *target: Any) -> NonFiniteError:
         """The error that says where it came from: the batch is repeated, and every result checked."""
         reason: object = "no operation, when the batch was done again"
         for p, old in zip(self.params, self.before, strict=False):
             p.data = old
         try:
             with np.errstate(all="ignore"), detect_anomaly():
-                self.loss(self.model(X), Y).backward()
+                self.cost(self.model(X), *target).backward()
         except NonFiniteError as found:
             reason = found
-        return self.failed(f"{what}: {reason}", self.advice(X, Y))
+        return self.failed(f"{what}: {reason}", self.advice(X, target[0]))
 
     def advice(self, X: Any, Y: Any) -> str:
         """What to do, by what is the cause."""

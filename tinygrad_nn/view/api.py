@@ -174,7 +174,7 @@ def draw(
         page = _living(operations_scene(graph, asked), graph, asked.start(graph, "step", mistake or ""), snapshots)
         return Film(frames, reel.captions, title or reel.title, picture(page))
     scene = noted(DETAILS[detail or "ops"](graph, asked), remark)
-    start = asked.start(graph, "neurons" if detail == "neurons" else "paths")
+    start = asked.start(graph, "neurons" if detail == "neurons" else "flow" if "flow" in show else "")
     if scene.placed:
         living = _living(noted(layers_scene(graph, asked), remark), graph, start, snapshots)
         scene = dataclasses.replace(scene, living=living)

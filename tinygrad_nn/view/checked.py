@@ -195,8 +195,13 @@ def _program(program: Program) -> None:
         _require(snapshot.node in there, "snapshots of nodes of its program", snapshot.node)
         base64 = re.fullmatch(r"[A-Za-z0-9+/]*={0,2}", snapshot.numbers) is not None
         _require(base64, "snapshots in base64", snapshot.numbers)
+    inputs = {node.id: node for node in program.nodes if not node.op}
+    for was in program.before:
+        _require(was.node in inputs, "earlier values of inputs of its program", was.node)
+        _array(was.value, inputs[was.node].shape, inputs[was.node].dtype)
+        _require(bool(was.value), "earlier values that are there", was.node)
     start = program.start
-    _require(start.view in _VIEWS, f"a start in one of {', '.join(_VIEWS)}", start.view)
+    _require(start.view in ("", *_VIEWS), f"a start in one of {', '.join(_VIEWS)}", start.view)
     _require(not start.source or start.source in there, "paths from a node of its program", start.source)
     _require(not start.mistake or ID.fullmatch(start.mistake.replace(" ", "_")) is not None, "a mistake in words",
              start.mistake)  # fmt: skip
@@ -213,9 +218,9 @@ def _node(node: ProgramNode, before: Collection[str], rules: int, operations: Co
         _require(not arg or arg in before or _is_number(arg), "arguments that were computed before", arg)
     for arrow in filter(None, node.arrows):
         require_id(arrow)
-    for number in (*node.rules, node.forward):
+    for number in (*node.rules, *node.tangents, node.forward):
         _require(-1 <= number < rules, f"rules that are there, which are {rules}", number)
-    for k in (node.arrows, node.rules, node.slopes):
+    for k in (node.arrows, node.rules, node.tangents, node.slopes):
         _require(len(k) in (0, len(node.args)), f"one for each of {len(node.args)} arguments", k)
     _params(node.params)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygrad_nn.rule_trees import Rule
 
-__all__ = ["DenseLayer", "Operation", "Program", "ProgramNode", "Snapshot", "Start"]
+__all__ = ["DenseLayer", "Operation", "Program", "ProgramNode", "Snapshot", "Start", "Was"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class ProgramNode:
 
     `args` has for each argument the id of a node, a number as text, or "" for none; `arrows` the ids of its arrows;
     `rules` the numbers of its derivative rules in the program (−1: no gradient flows); `words` these rules in words.
-    `forward` is the number of the rule that computes it, where that can be written out (else −1).  `value` and
-    `gradient` are the recorded elements, a single one if all are equal.  `slopes` are the recorded local derivatives
-    between single numbers, where the program is not live.  A constant that may have been computed, as a mask, is
+    `tangents` likewise say how it moves with each argument, where its kind does not.  `forward` is the number of the
+    rule that computes it, where that can be written out (else −1).  `value` and `gradient` are the recorded elements, a
+    single one if all are equal.  `slopes` are the recorded local derivatives between single numbers, where the program
+    is not live.  A constant that may have been computed, as a mask, is
     `held`: it does not follow.
     """
 
@@ -50,6 +51,7 @@ class ProgramNode:
     gradient: tuple[float, ...] | None = None
     tracked: bool = False
     rules: tuple[int, ...] = ()
+    tangents: tuple[int, ...] = ()
     forward: int = -1
     slopes: tuple[float, ...] = ()
     held: bool = False
@@ -78,14 +80,22 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Was:
+    """What a node without history was at an earlier point, with which the page compares: all its elements, or one."""
+
+    node: str
+    value: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Start:
     """How a page begins.
 
-    A view ("paths", "flow", "step", "neurons", "compare"), paths from a node or from one of its elements (−1: all), and
-    a mistake that the backward pass makes.
+    A view ("paths", "flow", "step", "neurons", "compare"; "" leaves it to the page), paths from a node or from one of
+    its elements (−1: all), and a mistake that the backward pass makes.
     """
 
-    view: str = "paths"
+    view: str = ""
     source: str = ""
     element: int = -1
     mistake: str = ""
@@ -96,7 +106,8 @@ class Program:
     """A recorded graph, nodes in topological order; `reason` says why a page must not carry it out again, if so.
 
     `layers` are those of a stack of dense layers.  `snapshots` are parameters after so many epochs, or steps, as `at`
-    counts and `unit` says.
+    counts and `unit` says.  `before` is the point that a comparison begins at: what inputs were that have
+    changed since.
     """
 
     root: str
@@ -109,3 +120,4 @@ class Program:
     snapshots: tuple[Snapshot, ...] = ()
     at: tuple[int, ...] = ()
     unit: str = ""
+    before: tuple[Was, ...] = ()

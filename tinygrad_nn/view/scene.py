@@ -210,10 +210,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Note:
-    """A remark under the picture; `bad` ones are warnings."""
+    """A remark under the picture; `bad` ones are warnings.
+
+    `call` ones say which argument shows more: a page, which has controls for that, leaves them out.
+    """
 
     text: str
     bad: bool = False
+    call: bool = False
 
 
 @dataclass(frozen=True)

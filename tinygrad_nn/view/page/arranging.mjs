@@ -4,6 +4,8 @@ import { CELL, DOT, NOTE, SIDE, TITLE, fieldHeight } from "./boxes.mjs";
 import { Graph, layout } from "./vendor/dagre.mjs";
 
 const WIDTHS = [930, 640];
+const MOST_NODES = 250;
+const MOST_PASSED = 2000; // ranks, by all arrows together
 const MOST_CELLS = [6, 10];
 const ROOM = "−0.0000e−0"; // for a number
 
@@ -23,7 +25,7 @@ export function dataOf(program, { title, theme }) {
     (node.args ?? []).forEach((arg, i) => node.rules[i] >= 0 && parts.set(arg, (parts.get(arg) ?? 0) + 1));
   const boxes = program.nodes.map((node) => boxOf(node, root, parts.get(node.id) ?? 0));
   const arrows = program.nodes.flatMap((node) => arrowsInto(node, program.nodes));
-  const layouts = WIDTHS.map((width) => placed(boxes, arrows, width));
+  const layouts = placed(boxes, arrows);
   const level = { boxes, arrows, layouts, clusters: [] };
   return { title: title ?? `${root.name} = ${root.formula}`, theme, levels: [level], level: 0, program, notes: [] };
 }
@@ -82,10 +84,30 @@ function arrowsInto(node, nodes) {
     });
 }
 
-/** To the right where that fits, else down. */
-function placed(boxes, arrows, width) {
-  const right = arranged(boxes, arrows, "LR");
-  return right.width <= width ? right : arranged(boxes, arrows, "TB");
+/** For each width: to the right where that fits, else down. */
+function placed(boxes, arrows) {
+  const ranks = ranksOf(boxes, arrows);
+  const least = (Math.max(...ranks.values()) + 1) * Math.min(...boxes.map(({ size }) => size[0]));
+  const right = least <= WIDTHS[0] ? arranged(boxes, arrows, "LR") : { width: Infinity };
+  const down = WIDTHS.some((width) => right.width > width) ? arranged(boxes, arrows, "TB") : null;
+  return WIDTHS.map((width) => (right.width <= width ? right : down));
+}
+
+/** How many arrows the longest path to each box has. */
+function ranksOf(boxes, arrows) {
+  const ranks = new Map(boxes.map(({ id }) => [id, 0]));
+  for (const { source, target } of arrows) ranks.set(target, Math.max(ranks.get(target), ranks.get(source) + 1));
+  return ranks;
+}
+
+/** Whether a layout would take seconds: arrows that pass many ranks are what it costs. */
+export function isTooLarge({ nodes }) {
+  const arrows = nodes.flatMap(({ id, args = [], arrows: ids = [] }) =>
+    args.filter((_, slot) => ids[slot]).map((source) => ({ source, target: id })),
+  );
+  const ranks = ranksOf(nodes, arrows);
+  const passed = arrows.reduce((sum, { source, target }) => sum + ranks.get(target) - ranks.get(source), 0);
+  return nodes.length > MOST_NODES || passed > MOST_PASSED;
 }
 
 function arranged(boxes, arrows, rankdir) {

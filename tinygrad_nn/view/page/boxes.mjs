@@ -10,6 +10,8 @@ export const SIDE = 8; // between border and text
 export const CELL = [68, 18]; // of a heat map with numbers
 export const DOT = 8; // of one without
 
+const STRONG = [0.6375, 0.66]; // part of the scale from which a positive, or negative, colour wants another ink
+
 /** The height of a field: a line, or a heat map. */
 export const fieldHeight = ({ rows, spelled }) => Math.max(ROW, rows ? rows * (spelled ? CELL[1] : DOT) + 4 : 0);
 
@@ -95,22 +97,28 @@ export function fill(parts, { fields = [], note, pips = [], marks = {} }) {
 /** A heat map of means over blocks; the numbers themselves where there are few. */
 function heat(group, grid, spelled) {
   const cells = grid ? grid.cells.flat() : [];
-  const columns = grid ? grid.cells[0].length : 1;
+  const columns = grid?.cells[0]?.length ?? 1;
   const [w, h] = spelled ? CELL : [DOT, DOT];
   list(
     group,
     cells,
-    () => svg("g", {}, svg("rect", { width: w - 1, height: h - 1 }), spelled ? svg("text", { x: 4, y: 13 }) : null),
+    () => cellOf(w - 1, h - 1, spelled),
     (cell, value, i) => {
       set(cell, "transform", `translate(${(i % columns) * w} ${Math.floor(i / columns) * h})`);
-      shade(cell.firstElementChild, value, grid.scale);
+      shade(cell.querySelector(":not(.under)"), value, grid.scale);
       if (spelled) {
         write(cell.lastElementChild, formatNumber(value));
-        mark(cell, "dark", Math.abs(value) > 0.6125 * grid.scale);
+        mark(cell, "dark", Math.abs(value) > (value < 0 ? STRONG[1] : STRONG[0]) * grid.scale);
       }
     },
   );
 }
+
+/** A cell; one with a number stands on paper, whatever its box is filled with, so that the number can be read. */
+const cellOf = (width, height, spelled) =>
+  spelled
+    ? svg("g", {}, svg("rect", { width, height, class: "under" }), svg("rect", { width, height }), svg("text", { x: 4, y: 13 }))
+    : svg("g", {}, svg("rect", { width, height }));
 
 /** Blue for positive and orange for negative numbers, the stronger the larger. */
 export function shade(rect, value, scale) {

@@ -65,7 +65,7 @@ class Builder {
   operand(tree, name = null) {
     if (tree.number !== undefined || tree.id) return tree;
     if (tree.items) return this.list(tree, name);
-    if (tree.call) return this.called(this.vocabulary.words[tree.call], tree.call, tree, name);
+    if (tree.call) return this.called(this.word(tree.call), tree.call, tree, name);
     const operation = this.vocabulary.operators[tree.operator] ?? tree.operator;
     if (tree.operator) return this.called(this.vocabulary.words[operation], tree.operator, tree, name);
     const found = this.names.get(tree.name);
@@ -75,6 +75,11 @@ class Builder {
       `${tree.name} is not defined; ${known ? `there is ${known}` : `write ${tree.name} = 2 in a line before`}`,
       tree,
     );
+  }
+
+  /** What is known of an operation; nothing of the names that all objects of JavaScript have. */
+  word(name) {
+    return Object.hasOwn(this.vocabulary.words, name) ? this.vocabulary.words[name] : undefined;
   }
 
   list({ items, ...place }, name) {
@@ -211,7 +216,7 @@ function sized(value, n) {
 const spelled = (text, names, result, n) =>
   names.reduce(
     (filled, name, i) => filled.replaceAll(NAMES[i], name),
-    text.replaceAll(RESULT, result).replaceAll(String(SIDE), String(n)),
+    text.replaceAll(String(SIDE), String(n)).replaceAll(RESULT, result),
   );
 const bracketed = (x, i) => (i > 0 && x < 0 ? `(${formatNumber(x)})` : formatNumber(x));
 

@@ -1,7 +1,7 @@
 // Two points of one graph: what has changed, what the gradient of before predicted, and what came.
 
 import { localText } from "./fields.mjs";
-import { formatNumber } from "./notation.mjs";
+import { formatNumber, percent } from "./notation.mjs";
 import { gridOf } from "./boxes.mjs";
 
 /** What to show of the change since `before`, a map of values and gradients; Δ runs forward with `state.step`. */
@@ -12,7 +12,7 @@ export function compareView(graph, data, state, before) {
   const known = new Set(state.base ? moved.slice(0, step + 1) : moved);
   const last = !state.base || step >= moved.length - 1;
   return {
-    boxes: Object.fromEntries(data.boxes.map((box) => [box.id, boxOfChange(graph, box, before, known)])),
+    boxes: Object.fromEntries(data.boxes.map((box) => [box.id, boxOfChange(graph, box, before, known, data.wide)])),
     arrows: Object.fromEntries(
       data.arrows.map((arrow) => [
         arrow.id,
@@ -37,8 +37,8 @@ function difference(x, y) {
 
 const signed = (x) => (x > 0 ? `+${formatNumber(x)}` : formatNumber(x));
 
-/** A box shows its value, and where its gradient else stands, how much that has changed. */
-function boxOfChange(graph, box, before, known) {
+/** A box shows its value, old → new where there is room, and where its gradient else stands, how much it has changed. */
+function boxOfChange(graph, box, before, known, wide) {
   const fields = box.fields.map(({ live, node, text, rows }) => {
     if (!live) return { text };
     if (live === "norm" || live === "share") return { text: "" };
@@ -46,8 +46,9 @@ function boxOfChange(graph, box, before, known) {
     const shown = known.has(node) || !changed(now, then) ? now : then;
     const array = live === "value" ? shown : minus(shown, then);
     if (rows) return { grid: gridOf(array), label: live === "value" ? undefined : "Δ" };
+    const was = wide && shown !== then ? `${formatNumber(then.data[0])} → ` : "";
     return {
-      text: live === "value" ? formatNumber(array.data[0]) : signed(array.data[0]),
+      text: live === "value" ? was + formatNumber(array.data[0]) : signed(array.data[0]),
       label: live === "value" ? undefined : "Δ",
     };
   });
@@ -66,9 +67,9 @@ function captionOf(graph, moved, step, before) {
 function prediction(graph, before, last) {
   const J = graph.node(graph.root).name;
   const inputs = graph.nodes.filter((id) => !graph.node(id).op && graph.node(id).tracked);
-  const rows = inputs
-    .map((id) => {
-      const [delta, gradient] = [minus(graph.value(id), before.get(id).value), before.get(id).gradient];
+  const steps = inputs.map((id) => [id, minus(graph.value(id), before.get(id).value), before.get(id).gradient]);
+  const rows = steps
+    .map(([id, delta, gradient]) => {
       const value = gradient ? delta.data.reduce((sum, x, i) => sum + x * gradient.data[i], 0) : 0;
       const name = graph.node(id).name;
       const single = delta.data.length === 1 && gradient;
@@ -84,12 +85,35 @@ function prediction(graph, before, last) {
   const total = rows.reduce((sum, { value }) => sum + value, 0);
   const [old, now] = [before.get(graph.root).value.data[0], graph.value(graph.root).data[0]];
   const rest = rows.length ? [] : ["Nothing has changed: move an input, or nudge one"];
-  if (last && rows.length)
-    rest.push(`${J}: ${formatNumber(old)} → ${formatNumber(now)}; the actual change is ${signed(now - old)}`);
+  if (rows.length) rest.push(...asAStep(J, steps, total));
+  if (last && rows.length) rest.push(told(J, old, now, total));
   return {
     heading: `Predicted change of ${J}: sum over ⟨∂${J}/∂x, Δx⟩, with the gradient of before`,
     rows,
     total: { nodes: "sum", value: total },
     rest,
   };
+}
+
+/** `−lr ‖∇J‖²` where all inputs went against their gradients at the same rate, as in gradient descent. */
+function asAStep(J, steps, total) {
+  const known = steps.filter(([, , gradient]) => gradient);
+  const squares = known.reduce((sum, [, , { data }]) => sum + data.reduce((all, x) => all + x * x, 0), 0);
+  const rate = -total / squares;
+  const along = ([, delta, gradient]) => {
+    const size = Math.max(...gradient.data.map(Math.abs)) * rate;
+    return delta.data.every((x, i) => Math.abs(x + rate * gradient.data[i]) <= 1e-6 * size);
+  };
+  if (!(rate > 0) || !Number.isFinite(squares) || !known.every(along)) return [];
+  const lr = formatNumber(Number(rate.toPrecision(6)));
+  return [`= −lr ‖∇${J}‖² = −${lr} × ${formatNumber(squares)}: a step of gradient descent`];
+}
+
+/** The change of the result, and how much of the prediction it is. */
+function told(J, old, now, total) {
+  const share = (now - old) / total;
+  const text = `${J}: ${formatNumber(old)} → ${formatNumber(now)}; the actual change is ${signed(now - old)}`;
+  if (!Number.isFinite(share)) return text;
+  const part = `${text}, ${share < 0 ? "−" : ""}${percent(Math.abs(share))} of the prediction`;
+  return Math.abs(share - 1) > 0.01 ? `${part}; the gradient changes on the way` : part;
 }

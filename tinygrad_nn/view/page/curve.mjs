@@ -38,6 +38,8 @@ export class Curve {
     const { left, right, xs, ys } = this.window;
     const known = ys.filter(Number.isFinite).sort((a, b) => a - b);
     const [low, high] = limits(known, value);
+    this.root.hidden = !Number.isFinite(high - low);
+    if (this.root.hidden) return;
     const px = (x) => ((x - left) / (right - left)) * WIDTH;
     const py = (y) => HEIGHT - 18 - ((y - low) / (high - low || 1)) * (HEIGHT - 30);
     set(this.graph, "d", lineOf(xs, ys, px, py));
@@ -45,7 +47,7 @@ export class Curve {
     place(this.tangent, [px(at - half), py(value - slope * half), px(at + half), py(value + slope * half)]);
     set(this.here, "cx", px(at).toFixed(1));
     set(this.here, "cy", py(value).toFixed(1));
-    write(this.low, `${t} = ${formatNumber(round(left))}`);
+    write(this.low, `${t.length > 20 ? `${t.slice(0, 20)}…` : t} = ${formatNumber(round(left))}`);
     write(this.high, formatNumber(round(right)));
     write(this.title, `${z} as ${t} moves; the line has slope ${formatNumber(slope)}`);
     set(

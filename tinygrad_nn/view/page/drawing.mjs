@@ -51,7 +51,7 @@ export class Drawing {
   #fillArrow({ points, group, text, at, each }, { label = "", lanes = [], flow, faint, sends, only, wrong }) {
     const lines =
       flow !== undefined && flow !== null
-        ? [{ by: 0, width: 1 + 9 * Math.abs(flow), look: flow < 0 ? "negative" : "positive" }]
+        ? [{ by: 0, width: Number.isFinite(flow) ? 1 + 9 * Math.abs(flow) : 1, look: flow < 0 ? "negative" : "positive" }]
         : lanes.length
           ? lanes.map((k, i) => ({ by: (i - (lanes.length - 1) / 2) * APART, width: 1.8, look: `lane lane${k}`, k }))
           : [{ by: 0, width: sends ? 3 : 1.3, look: sends ? "sends" : each.kind }];

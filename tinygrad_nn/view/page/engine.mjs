@@ -3,6 +3,7 @@
 import { NdArray, arrayFrom, cast, filled, numberFrom } from "./arrays.mjs";
 import { check } from "./check.mjs";
 import { carryOut, carryOutRule, isKnown, parametersFrom, ruleFrom } from "./evaluate.mjs";
+import { descentOf } from "./descent.mjs";
 import { backward, edgeVjp, slopeOf } from "./gradient.mjs";
 import { PathGraph } from "./path_graph.mjs";
 import { pathsBetween } from "./paths.mjs";
@@ -63,6 +64,7 @@ class Graph {
     this.values = new Map(this.recorded);
     this.stale = new Set();
     this.swept = null;
+    this.descended = undefined;
   }
 
   /** One element of a leaf, or with null all of them. */
@@ -77,6 +79,7 @@ class Graph {
     this.values.set(leafId, cast(new NdArray(old.shape, data), old.dtype));
     this.markStale(leafId);
     this.swept = null;
+    this.descended = undefined;
   }
 
   markStale(changed) {
@@ -141,6 +144,12 @@ class Graph {
     return this.ruled ? slopeOf(this, edge) : numberFrom(this.node(edge.target).slopes[edge.slot]);
   }
 
+  /** ‖∇root‖² as a flow from all inputs together; null where it is not known. */
+  get descent() {
+    if (this.descended === undefined) this.descended = this.live && this.value(this.root).size === 1 ? descentOf(this) : null;
+    return this.descended;
+  }
+
   /** The paths from a node, or from one element of it, to the root. */
   paths(fromId, { limit = 1000, element = null } = {}) {
     if (!this.between.has(fromId)) this.between.set(fromId, PathGraph.between(this, fromId));
@@ -164,6 +173,7 @@ function edgesInto({ id, args = [], arrows = [], rules = [] }) {
 }
 
 function preparedNode(node, rules, operations) {
+  const numbered = (some = []) => some.map((k) => (k < 0 ? null : (rules[k] ?? null)));
   const { op = "", args = [], params = {}, dtype = "float64", forward = -1 } = node;
   return {
     op,
@@ -171,7 +181,8 @@ function preparedNode(node, rules, operations) {
     dtype,
     params: parametersFrom(params),
     forward: forward < 0 ? null : rules[forward],
-    rules: (node.rules ?? []).map((k) => (k < 0 ? null : (rules[k] ?? null))),
+    rules: numbered(node.rules),
+    tangents: numbered(node.tangents),
     operation: { kind: "", entries: "", selects: false, passes: false, matrix_product: false, ...operations.get(op) },
   };
 }

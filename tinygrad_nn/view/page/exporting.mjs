@@ -31,10 +31,10 @@ export function standalone(drawing, page) {
   return new XMLSerializer().serializeToString(copy);
 }
 
-/** Offer it as a download. */
-export function exported(drawing, page, title) {
-  const url = URL.createObjectURL(new Blob([standalone(drawing, page)], { type: "image/svg+xml" }));
-  const name = `${title.replace(/[^\p{L}\p{N}]+/gu, "_").slice(0, 40) || "picture"}.svg`;
+/** Offer a text as a download. */
+export function download(text, title, ending, type) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const name = `${title.replace(/[^\p{L}\p{N}]+/gu, "_").slice(0, 40) || "picture"}.${ending}`;
   Object.assign(document.createElement("a"), { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

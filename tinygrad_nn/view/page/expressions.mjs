@@ -12,10 +12,10 @@ const TOKEN =
   /\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([\p{L}_][\p{L}\p{N}_]*)|(\*\*|[-+*/@()[\],=−·×]))/uy;
 const SAME = { "−": "-", "·": "*", "×": "*" };
 
-function tokensOf(text, line) {
+function tokensOf(text, line, start) {
   const found = [];
-  let at = 0;
-  const code = text.replace(/#.*$/, "").trimEnd();
+  let at = start;
+  const code = text.trimEnd();
   while (at < code.length) {
     TOKEN.lastIndex = at;
     const match = TOKEN.exec(code);
@@ -31,11 +31,14 @@ function tokensOf(text, line) {
 
 /** The assignments of a text, in order: `{name, tree, line, column}`; the last may be an expression alone. */
 export function parse(text) {
-  const lines = text.split(/\n|;/);
   const found = [];
-  lines.forEach((content, i) => {
-    const tokens = tokensOf(content, i + 1);
-    if (tokens.length > 1) found.push(new Parser(tokens).statement());
+  text.split("\n").forEach((line, i) => {
+    let start = 0;
+    for (const part of line.replace(/#.*$/, "").split(";")) {
+      const tokens = tokensOf(line.slice(0, start + part.length), i + 1, start);
+      if (tokens.length > 1) found.push(new Parser(tokens).statement());
+      start += part.length + 1;
+    }
   });
   if (!found.length) throw new SyntaxProblem("nothing is here yet; write x = 2, say", { line: 1, column: 1 });
   return found;

@@ -35,6 +35,7 @@ export class Inputs {
     const field = html("input", { type: "number", step: "any", "aria-label": `${name}, as a number`, oninput: typed });
     this.rows.set(id, (numbers, active) => {
       const size = Math.abs(numbers[0]);
+      if (!Number.isFinite(size)) return field === active || (field.value = ""); // browsers have no such number
       if (size > Number(slider.max)) [slider.min, slider.max, slider.step] = [-2 * size, 2 * size, size / 200];
       if (slider !== active) slider.value = numbers[0];
       if (field !== active) field.value = String(Number(numbers[0].toPrecision(6)));
@@ -105,4 +106,4 @@ export class Inputs {
 }
 
 /** How far a slider reaches to both sides. */
-export const rangeOf = (x) => Math.max(2, 2 ** Math.ceil(Math.log2(Math.abs(x) || 1)) * 2);
+export const rangeOf = (x) => (Number.isFinite(x) ? Math.min(1e300, Math.max(2, 2 ** Math.ceil(Math.log2(Math.abs(x) || 1)) * 2)) : 2);

@@ -6,17 +6,21 @@ import { Curve } from "./curve.mjs";
 import { html, list, mark, write } from "./dom.mjs";
 import { Drawing } from "./drawing.mjs";
 import { load } from "./engine.mjs";
-import { exported } from "./exporting.mjs";
+import { download, standalone } from "./exporting.mjs";
+import { flowView, isFlowing } from "./flow_view.mjs";
 import { Inputs, rangeOf } from "./inputs.mjs";
 import { Neurons } from "./neurons_view.mjs";
 import { inspected } from "./inspect.mjs";
+import { Keys } from "./keys.mjs";
 import { formatNumber } from "./notation.mjs";
 import { PathTable } from "./path_table.mjs";
 import { pathsView, stillView } from "./paths_view.mjs";
 import { Playback, momentsOf } from "./playback.mjs";
+import { worksheets } from "./sheet.mjs";
 import { predicted, stepView } from "./step_view.mjs";
-import { Stepper } from "./stepper.mjs";
-import { Toolbar } from "./toolbar.mjs";
+import { costsOf, earlierPoint, pointOf, recordedPoint, setTo } from "./points.mjs";
+import { MISTAKES, Stepper } from "./stepper.mjs";
+import { ALL, Toolbar, VIEWS } from "./toolbar.mjs";
 
 const WIDE = 900; // pixels from which the panel stands beside the picture
 const MOST = 4000; // elements of an array up to which its paths are followed live
@@ -27,11 +31,15 @@ export class Page {
     this.data = data;
     this.graph = load(data.program);
     this.checked = this.graph.live ? this.graph.check() : null;
+    this.before = earlierPoint(this.graph, data.program);
     this.still = !this.graph.ruled && this.graph.nodes.some((id) => this.graph.value(id).data.length > 1);
     const inputs = this.#inputs();
-    const { view = "paths", source = "", element = -1, mistake = "" } = data.program.start ?? {};
+    const { view, source = "", element = -1, mistake } = this.#start();
+    this.several = inputs.filter(({ tracked }) => tracked).length > 1 && isFlowing(this.graph);
+    const all = !source && this.several;
     this.state = {
-      view,
+      view: view || (all && data.program.layers?.length ? "flow" : "paths"),
+      all, // the flow is that from all inputs together
       source: source || inputs.find(({ tracked }) => tracked)?.id || this.graph.root,
       element: element < 0 ? null : element,
       only: 0,
@@ -42,14 +50,18 @@ export class Page {
       every: false,
       asked: 0,
       right: 0,
-      base: null,
+      base: null, // the point with which is compared, where that is not the recorded one
       theme: data.theme,
       inspected: "",
       level: data.level ?? 0,
     };
-    this.root = html("div", { class: "page", "data-theme": data.theme, onkeydown: (event) => this.#key(event) });
+    const alone = (root.host ?? root.getRootNode().host)?.localName === "main";
+    this.root = html("div", { class: `page${alone ? " whole" : ""}`, "data-theme": data.theme, tabindex: "-1" });
+    if (this.before) Object.assign(this.state, { base: this.before, step: this.graph.nodes.length });
     this.#build(inputs);
     root.append(this.root);
+    this.keys = new Keys(this, alone);
+    if (worksheets) this.root.append((this.sheets = worksheets(this)));
     this.render();
     this.observer = new ResizeObserver(() => this.#resized());
     this.observer.observe(this.root);
@@ -58,6 +70,14 @@ export class Page {
   /** When another page takes its place. */
   close() {
     this.observer.disconnect();
+    this.keys.close();
+  }
+
+  /** How the page begins; a link may say anything. */
+  #start() {
+    const { view = "", mistake = "", ...start } = this.data.program.start ?? {};
+    const known = view !== "neurons" || this.data.program.layers?.length;
+    return { ...start, view: known && Object.hasOwn(VIEWS, view) ? view : "", mistake: MISTAKES.includes(mistake) ? mistake : "" };
   }
 
   #inputs() {
@@ -77,9 +97,14 @@ export class Page {
     const { data } = this;
     this.toolbar = new Toolbar(
       data,
-      this.#sources(inputs),
-      (change) => this.change(change),
-      () => exported(this.drawing.root, this.root, data.title),
+      { sources: this.#sources(inputs), several: this.several },
+      {
+        change: (change) => this.change(change),
+        save: () => download(standalone(this.drawing.root, this.root), data.title, "svg", "image/svg+xml"),
+        worksheet: worksheets && !this.still ? () => this.sheets.showModal() : null, // notebooks have tn.worksheet
+        lecture: () => this.keys.lecture(),
+        help: () => this.keys.help.showModal(),
+      },
     );
     this.stepper = new Stepper(
       (change) => this.change(change),
@@ -91,7 +116,7 @@ export class Page {
     );
     this.curve = new Curve();
     this.moments = this.graph.live && data.program.snapshots ? momentsOf(data.program) : null;
-    this.playback = this.moments ? new Playback(this.moments, this.#costs(), (k) => this.#epoch(k)) : null;
+    this.playback = this.moments ? new Playback(this.moments, costsOf(this.graph, this.moments), (k) => this.#epoch(k)) : null;
     this.neurons = data.program.layers?.length
       ? new Neurons(this.graph, data.program.layers, () => this.render())
       : null;
@@ -112,15 +137,11 @@ export class Page {
     this.moves = html("div", { class: "bar" }, nudge, reset);
     this.moves.hidden = !this.movable;
     this.toolbar.choices.hidden = this.still;
-    const { stepper, table, second, neurons, playback, inputs, curve } = this;
-    const shown = [stepper.root, this.place, neurons?.root, table.root, second.root, this.notes, this.verdict];
+    const { table, second, neurons, playback, inputs, curve } = this;
+    const shown = [this.place, neurons?.root, table.root, second.root, this.notes, this.verdict];
     const panel = [playback?.root, this.boundary?.root, inputs.root, this.moves, curve.root, this.inspector];
-    this.columns = html(
-      "div",
-      { class: "columns" },
-      html("div", { class: "main" }, ...shown),
-      html("div", { class: "panel" }, ...panel),
-    );
+    this.panel = html("div", { class: "panel" }, ...panel);
+    this.columns = html("div", { class: "columns" }, html("div", { class: "main" }, ...shown), this.panel);
     this.root.append(this.toolbar.root, this.columns, this.live);
     const fill = (p, note) => {
       write(p, note.text);
@@ -133,7 +154,7 @@ export class Page {
   #held() {
     const masks = this.graph.nodes
       .map((id) => this.graph.node(id))
-      .filter(({ held, dtype }) => held && dtype === "bool");
+      .filter(({ held, dtype }) => held && !/^u?int/.test(dtype));
     if (!masks.length || !this.graph.live) return [];
     const names = masks.map(({ name }) => name).join(", ");
     return [{ text: `${names}: what was compared stays as it was recorded, whatever moves`, bad: true }];
@@ -150,6 +171,8 @@ export class Page {
 
   /** Take over a change of the state, and draw what follows from it. */
   change(change) {
+    if (change.source === ALL) change = { all: true, view: "flow" };
+    else if ("source" in change) change = { ...change, all: false };
     if ("source" in change && change.source !== this.state.source)
       Object.assign(this.state, { element: null, step: 0, only: 0 });
     if ("step" in change) this.state.revealed = false;
@@ -169,45 +192,24 @@ export class Page {
   reset() {
     this.fresh = true;
     this.graph.reset();
-    this.change({ base: null });
+    const compared = this.before && this.state.view === "compare";
+    this.change({ base: this.before, ...(compared ? { step: this.graph.nodes.length } : {}) });
   }
 
   /** Move the chosen input by a small step, and compare: Δ runs forward, beside what the gradient predicts. */
   nudge() {
     const { source } = this.state;
     const id = this.graph.node(source).op ? this.#inputs().find(({ tracked }) => tracked).id : source;
-    const [i, base] = [this.state.element ?? 0, this.#point()];
+    const [i, base] = [this.state.element ?? 0, pointOf(this.graph)];
     const x = this.graph.value(id).data[i];
     this.graph.set(id, i, x + 0.01 * (Math.abs(x) || 1));
     this.change({ base, view: "compare", step: 0 });
   }
 
-  #point() {
-    return new Map(
-      this.graph.nodes.map((id) => [id, { value: this.graph.value(id), gradient: this.graph.gradient(id) }]),
-    );
-  }
-
   #epoch(k) {
-    this.#setTo(k);
+    setTo(this.graph, this.moments, k);
     this.fresh = true;
     this.render();
-  }
-
-  /** The parameters of a moment of the training; the last one is the recorded point itself. */
-  #setTo(k) {
-    if (k === this.moments.at.length - 1) return this.graph.reset();
-    return Object.entries(this.moments.parameters).forEach(([id, arrays]) => this.graph.set(id, null, [...arrays[k]]));
-  }
-
-  /** What the drawn loss was at each moment. */
-  #costs() {
-    const costs = this.moments.at.map((_, k) => {
-      this.#setTo(k);
-      return this.graph.value(this.graph.root).data[0];
-    });
-    this.graph.reset();
-    return costs;
   }
 
   #answer(text, answer) {
@@ -226,13 +228,16 @@ export class Page {
     this.place.hidden = Boolean(neurons);
     if (this.neurons) this.neurons.root.hidden = !neurons;
     if (!neurons) this.drawing.show(shown);
-    this.drawing.choose(state.source);
-    this.toolbar.show({ ...state, size: graph.value(state.source).data.length, levels: data.levels.length });
+    this.drawing.choose(this.flowsFromAll ? "" : state.source);
+    const source = this.flowsFromAll ? ALL : state.source;
+    const size = graph.value(state.source).data.length;
+    this.toolbar.show({ ...state, source, size, levels: data.levels.length });
     this.second.root.hidden = !shown.second;
     if (shown.second) this.second.show(shown.second);
     this.stepper.show(state, shown);
     this.table.root.hidden = !shown.table;
     if (shown.table) this.table.show(shown.table);
+    this.rows = shown.table?.rows?.filter(({ k }) => k).length ?? 0;
     this.inputs.show((id) => graph.value(id));
     this.#showCurve();
     this.boundary?.show();
@@ -246,17 +251,17 @@ export class Page {
     if (this.still) return stillView(graph, { ...data, table: this.data.table }, state);
     if (state.view === "step") return stepView(graph, data, state);
     if (state.view === "compare") return compareView(graph, data, state, this.#recorded());
+    if (this.flowsFromAll) return flowView(graph, data);
     return pathsView(graph, data, state);
   }
 
-  #recorded() {
-    this.first ??= this.#recordedPoint();
-    return this.state.base ?? this.first;
+  get flowsFromAll() {
+    return this.state.view === "flow" && this.state.all && isFlowing(this.graph);
   }
 
-  #recordedPoint() {
-    const there = load(this.data.program);
-    return new Map(there.nodes.map((id) => [id, { value: there.value(id), gradient: there.gradient(id) }]));
+  #recorded() {
+    this.first ??= recordedPoint(this.data.program);
+    return this.state.base ?? this.first;
   }
 
   #showCurve() {
@@ -271,6 +276,7 @@ export class Page {
     const at = graph.value(state.source).data[i];
     const value = graph.value(graph.root).data[0];
     const slope = graph.gradient(state.source).data[i];
+    if (![at + rangeOf(at), value, slope].every(Number.isFinite)) return this.curve.show(null);
     const evaluate = (x) => {
       graph.set(state.source, i, x);
       return graph.value(graph.root).data[0];
@@ -297,7 +303,7 @@ export class Page {
 
   /** Whether inputs can be moved. */
   get movable() {
-    return this.graph.live;
+    return this.graph.live && this.graph.nodes.some((id) => !this.graph.node(id).op && this.graph.node(id).tracked);
   }
 
   /** What is said about where the numbers come from. */
@@ -315,12 +321,30 @@ export class Page {
     write(this.verdict, wrong || this.remark);
     mark(this.verdict, "bad", !ok || this.problem);
     const said = shown.caption ?? shown.table?.heading ?? "";
-    write(this.live, [said, ...(shown.notes ?? [])].join(". "));
+    const row = shown.table?.rows?.find(({ k }) => k && k === this.state.only);
+    const path = row ? `path ${row.k}: ${row.nodes}, ${row.value === undefined ? "" : formatNumber(row.value)}` : "";
+    this.announce([said, path, ...(shown.notes ?? [])].filter(Boolean).join(". "));
   }
 
+  /** Say something to those who listen to the page. */
+  announce(text) {
+    write(this.live, text);
+  }
+
+  /** The views that this page has. */
+  get views() {
+    return this.toolbar.views.map((button) => button.dataset.view);
+  }
+
+  /** The picture that fits, and where the steps stand: beside it, or below and always in sight. It never moves for them. */
   #layOut() {
     const wide = this.root.clientWidth === 0 || this.root.clientWidth >= WIDE;
     const { layouts } = this.level;
+    if (wide !== this.wide) {
+      this.wide = wide;
+      if (wide) this.panel.prepend(this.stepper.root);
+      else this.place.after(this.stepper.root);
+    }
     const layout = layouts[wide ? 0 : layouts.length - 1];
     if (this.drawing?.layout === layout) return;
     this.drawing = new Drawing({ title: this.data.title, ...this.level }, layout, {
@@ -340,21 +364,6 @@ export class Page {
     const node = this.graph.node(box.node);
     const follow = node.tracked && box.node !== this.graph.root && this.graph.value(box.node).data.length <= MOST;
     this.change({ inspected: box.node, ...(follow ? { source: box.node } : {}) });
-  }
-
-  #key(event) {
-    const field = event.composedPath()[0];
-    if (["INPUT", "TEXTAREA", "SELECT"].includes(field.tagName) || event.ctrlKey || event.metaKey || event.altKey)
-      return;
-    const views = { p: "paths", f: "flow", s: "step", c: "compare", ...(this.neurons ? { n: "neurons" } : {}) };
-    const steps = { ArrowRight: 1, ArrowLeft: -1 };
-    if (event.key in views) this.change({ view: views[event.key], step: 0 });
-    else if (event.key in steps && this.state.view === "step") this.stepper.by(steps[event.key]);
-    else if (event.key in steps && this.drawing.follow(event.key)) event.preventDefault();
-    else if (event.key === "l") this.toolbar.lecture();
-    else if (event.key === "r") this.reset();
-    else return;
-    event.preventDefault();
   }
 }
 

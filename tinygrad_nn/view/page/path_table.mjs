@@ -108,15 +108,16 @@ function productCell(cell, row, scale) {
   if (cell.firstElementChild?.localName !== "svg") cell.replaceChildren(svg("svg", { class: "heat" }));
   const { cells } = gridOf(row.array);
   const picture = cell.firstElementChild;
-  set(picture, "width", cells[0].length * 10);
+  const across = cells[0]?.length ?? 0;
+  set(picture, "width", across * 10);
   set(picture, "height", cells.length * 10);
   list(
     picture,
     cells.flat(),
     () => svg("rect", { width: 9, height: 9 }),
     (rect, value, i) => {
-      set(rect, "x", (i % cells[0].length) * 10);
-      set(rect, "y", Math.floor(i / cells[0].length) * 10);
+      set(rect, "x", (i % across) * 10);
+      set(rect, "y", Math.floor(i / across) * 10);
       shade(rect, value, scale);
     },
   );
@@ -130,7 +131,7 @@ function endsOf(rows) {
 }
 
 function drawBar(picture, row, sum, bar) {
-  set(picture, "visibility", bar ? null : "hidden");
+  picture.parentElement.hidden = !bar;
   if (!bar) return;
   const [start, end, ends] = bar;
   const [low, high] = [Math.min(...ends), Math.max(...ends)];

@@ -29,7 +29,7 @@ export function stillView(graph, data, { source }) {
 }
 
 /** What every box says by itself. */
-function boxesOf(graph, data, source) {
+export function boxesOf(graph, data, source) {
   const value = (id) => graph.value(id);
   const gradient = (id) => graph.gradient(id);
   return Object.fromEntries(
@@ -59,7 +59,7 @@ function arrowsOf(graph, data, paths, listed, flowing, { only }) {
     }),
   );
   const flows = flowing ? flowSizes(paths) : new Map();
-  const widest = Math.max(...[...flows.values()].map(Math.abs), 0);
+  const widest = Math.max(...[...flows.values()].map(Math.abs).filter(Number.isFinite), 0);
   const on = new Set([...paths.edgeCounts.keys()].map(plain));
   return Object.fromEntries(
     data.arrows.map((arrow) => {
@@ -93,7 +93,7 @@ function flowSizes(paths) {
 
 function signedSize({ data }) {
   const sum = data.reduce((a, b) => a + b, 0);
-  return Math.sign(sum || 1) * Math.max(...data.map(Math.abs));
+  return Math.sign(sum || 1) * data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 }
 
 function tableOf(graph, paths, listed, few, flowing, { source, only, element }) {
@@ -101,6 +101,7 @@ function tableOf(graph, paths, listed, few, flowing, { source, only, element }) 
   const name = graph.node(source).name + (element === null ? "" : `[${indexOf(graph.value(source).shape, element)}]`);
   const d = paths.scalar ? "d" : "∂";
   const quotient = `${d}${root}/${d}${name}`;
+  if (!graph.gradient(source)) return { heading: `No gradient flows to ${name}` };
   if (!paths.count) return { heading: `${quotient} = 0: no path leads from ${name} to ${root}` };
   const rows = listed.map((path, i) => rowOf(graph, path, i + 1, flowing));
   if (!few) rows.push(othersOf(paths, listed));

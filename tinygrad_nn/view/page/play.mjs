@@ -1,6 +1,6 @@
 // The playground: lines that are typed become a living page at once; links restore text, numbers and view.
 
-import { dataOf } from "./arranging.mjs";
+import { dataOf, isTooLarge } from "./arranging.mjs";
 import { programOf } from "./building.mjs";
 import { html, set, write } from "./dom.mjs";
 import { Page } from "./page.mjs";
@@ -81,6 +81,8 @@ export class Playground {
     let program;
     try {
       program = programOf(this.text.value, this.vocabulary);
+      if (isTooLarge(program))
+        throw new Error(`${program.nodes.length} boxes, with arrows past so many others, are too much to lay out here: leave some out`);
     } catch (problem) {
       write(this.problem, problem.message);
       set(this.text, "aria-invalid", "true");
@@ -100,7 +102,7 @@ export class Playground {
     this.page?.close();
     this.page = new Page(this.host, dataOf(program, { theme: this.page?.state.theme ?? this.theme }));
     this.page.moved = (id) => this.#rewritten(id);
-    if (asked.step) this.page.change({ step: asked.step });
+    if (asked.step > 0) this.page.change({ step: Math.trunc(asked.step) });
     this.root.dataset.theme = this.page.state.theme;
   }
 

@@ -83,7 +83,7 @@ function arrowsAt(graph, data, now, wanted, hidden) {
     data.arrows.map((arrow) => {
       const part = now.sent.get(arrow.id);
       const from = now.firing && now.gradient.get(now.firing);
-      const label = part ? (hidden ? "?" : working(graph, arrow.id, part, from)) : "";
+      const label = part ? (hidden ? "?" : working(graph, arrow.id, part, from).replace(" = ", "\n= ")) : "";
       return [arrow.id, { label, sends: Boolean(part), faint: !wanted.has(arrow.target) || !wanted.has(arrow.source) }];
     }),
   );

@@ -2,7 +2,8 @@
 
 import { html, list, mark, set, write } from "./dom.mjs";
 
-const MISTAKES = { "": "no mistake", assign: "= instead of +=", order: "wrong order" };
+const NAMES = { "": "no mistake", assign: "= instead of +=", order: "wrong order" };
+export const MISTAKES = Object.keys(NAMES);
 
 export class Stepper {
   constructor(change, answer) {
@@ -27,7 +28,7 @@ export class Stepper {
     this.mistake = html(
       "select",
       { "aria-label": "mistake", onchange: (event) => change({ mistake: event.target.value, step: 0 }) },
-      ...Object.entries(MISTAKES).map(([value, text]) => html("option", { value }, text)),
+      ...Object.entries(NAMES).map(([value, text]) => html("option", { value }, text)),
     );
     this.score = html("span", { class: "quiet" });
     this.caption = html("p", { class: "step" });
@@ -44,7 +45,7 @@ export class Stepper {
       this.mistake,
       this.score,
     );
-    this.root = html("section", { "aria-label": "steps" }, this.controls, this.caption, this.questions, this.notes);
+    this.root = html("section", { class: "steps", "aria-label": "steps" }, this.controls, this.caption, this.questions, this.notes);
   }
 
   /** Go some steps on, or back; a question that is open is answered first. */

@@ -2,14 +2,17 @@
 
 import { html, set } from "./dom.mjs";
 
-const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", neurons: "Neurons", compare: "Compare" };
+export const ALL = "*"; // in the place of an input: all of them
+
+export const VIEWS = { paths: "Paths", flow: "Flow", step: "Step", neurons: "Neurons", compare: "Compare" };
 
 export class Toolbar {
-  constructor(data, sources, change, save) {
+  constructor(data, { sources, several }, { change, save, worksheet, lecture, help }) {
     this.change = change;
     this.source = html(
       "select",
       { "aria-label": "paths from", onchange: (event) => change({ source: event.target.value }) },
+      ...(several ? [html("option", { value: ALL }, "all inputs")] : []),
       ...sources.map(({ id, name }) => html("option", { value: id }, name)),
     );
     this.element = html("input", {
@@ -20,24 +23,21 @@ export class Toolbar {
       oninput: (event) => this.#element(event.target.value),
     });
     this.of = html("label", {}, "element ", this.element);
+    this.of.hidden = data.program.nodes.every(({ shape = [] }) => shape.reduce((size, n) => size * n, 1) === 1);
     this.views = Object.entries(VIEWS)
       .filter(([view]) => view !== "neurons" || data.program.layers?.length)
       .map(([view, name]) =>
         html("button", { type: "button", "data-view": view, onclick: () => change({ view, step: 0 }) }, name),
       );
     this.theme = html("button", { type: "button", onclick: () => this.#theme() }, "dark");
-    const lecture = html(
-      "button",
-      { type: "button", title: "large type, full screen (key l)", onclick: () => this.lecture() },
-      "lecture",
-    );
+    const button = (text, title, onclick, look) => html("button", { type: "button", title, onclick, class: look }, text);
     const search = html("input", {
+      class: "aid",
       type: "search",
       placeholder: "find a node",
       "aria-label": "find a node",
       onchange: (event) => this.#find(event.target.value, sources),
     });
-    const svg = html("button", { type: "button", onclick: save }, "save SVG");
     const group = (...parts) => html("div", { class: "group" }, ...parts);
     this.fold = html("button", { type: "button", onclick: () => change({ level: 1 - this.level }) }, "fold");
     this.choices = group(html("label", {}, "paths from ", this.source), this.of, ...this.views, this.fold);
@@ -46,7 +46,14 @@ export class Toolbar {
       { class: "bar", role: "toolbar", "aria-label": "views" },
       html("h1", {}, data.title),
       this.choices,
-      group(search, this.theme, lecture, svg),
+      group(
+        search,
+        this.theme,
+        button("lecture", "large type, whole screen, and back (key l)", lecture),
+        button("save SVG", "save the present picture", save, "aid"),
+        worksheet && button("worksheet", "an exercise sheet from this picture", worksheet, "aid"),
+        button("?", "all keys (key ?)", help),
+      ),
     );
   }
 
@@ -56,7 +63,7 @@ export class Toolbar {
     this.fold.textContent = level ? "unfold" : "fold";
     for (const button of this.views) set(button, "aria-pressed", button.dataset.view === view ? "true" : "false");
     if ([...this.source.options].some((option) => option.value === source)) this.source.value = source;
-    this.of.hidden = !(size > 1);
+    this.of.style.visibility = size > 1 && source !== ALL ? "" : "hidden"; // it keeps its place: nothing moves
     set(this.element, "max", size);
     this.theme.textContent = this.#dark(theme) ? "light" : "dark";
   }
@@ -80,13 +87,5 @@ export class Toolbar {
   #find(text, sources) {
     const found = sources.find(({ name }) => name === text) ?? sources.find(({ name }) => name.startsWith(text));
     if (text && found) this.change({ source: found.id, inspected: found.id });
-  }
-
-  /** Large type on the whole screen, and back. */
-  lecture() {
-    const page = this.root.closest(".page");
-    const large = page.classList.toggle("lecture");
-    if (large) page.requestFullscreen?.().catch(() => {});
-    else if (page.getRootNode().fullscreenElement) document.exitFullscreen();
   }
 }

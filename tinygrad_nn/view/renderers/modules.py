@@ -9,9 +9,15 @@ from pathlib import Path
 __all__ = ["FOLDER", "joined", "without_comments"]
 
 FOLDER = Path(__file__).parent.parent / "page"
-_IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w./]+)\.mjs";\n', re.M)
+_IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w./]+)\.mjs";\n?', re.M)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.M)
 _EXPORTS = re.compile(r"export\s*\{([^}]*)\};?")  # of a vendored module, at its end
+_PIECE = re.compile(  # a text, the part of a template up to its next expression, a pattern, or code up to one of these
+    r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`|(?<=[(,=!&|?:\[] )/(?:[^/\\\n]|\\.)+/|"""
+    r"(?<=[(,=!&|?:\[])/(?:[^/\\\n]|\\.)+/|[^\"'`/{}]+|[{}/]"
+)
+_IN_TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*(`|\$\{)", re.S)
+_AROUND = re.compile(r" ?(!==|=>|[{}()=;,<>*:?&|]) ?| ([+-]) (?![+-])")  # signs that need no space; a - -b needs it
 _COMMENT = re.compile(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", re.M | re.S)
 
 
@@ -77,7 +83,48 @@ def _wrapped(name: str) -> str:
 def without_comments(text: str) -> str:
     """A script without comments and indentation."""
     text = re.sub(r"(?<=[;{},]) +// [^\"'`\n]*$", "", _COMMENT.sub("", text), flags=re.M)
-    return re.sub(r"(?<=[({\[,])\n", "", re.sub(r"^[ \t]+", "", text, flags=re.M))
+    text = re.sub(r"^[ \t]+", "", text, flags=re.M)
+    return re.sub(r"(?<=[({\[,])\n", "", _squeezed(text))
+
+
+def _tight(code: str) -> str:
+    """Code, in which no text stands, without spaces and line ends that nothing needs."""
+    code = _AROUND.sub(lambda found: found[1] or found[2], code)
+    return re.sub(r"(?<=[;{}])\n+(?!\n*(?:export|import)\b)|\n+(?=\n)", "", code).replace(";}", "}")
+
+
+def _squeezed(text: str) -> str:
+    """A script without the spaces that nothing needs: those in texts, templates and patterns stay."""
+    found, at, depths, code = [], 0, [0], ""
+    while at < len(text):
+        piece = _PIECE.match(text, at)
+        assert piece is not None, text[at : at + 40]
+        at, part = piece.end(), piece[0]
+        if part == "{":
+            depths[-1] += 1
+        elif part == "}" and depths[-1] == 0 and len(depths) > 1:  # the end of an expression in a template
+            depths.pop()
+            template = _IN_TEMPLATE.match(text, at)
+            assert template is not None
+            found += [_tight(code), part + template[0]]
+            at, code = template.end(), ""
+            depths += [0] * (template[1] != "`")
+            continue
+        elif part == "}":
+            depths[-1] -= 1
+        elif part == "`":
+            template = _IN_TEMPLATE.match(text, at)
+            assert template is not None
+            found += [_tight(code), part + template[0]]
+            at, code = template.end(), ""
+            depths += [0] * (template[1] != "`")
+            continue
+        if len(part) > 1 and part[0] in "\"'/":
+            found += [_tight(code), part]
+            code = ""
+        else:
+            code += part
+    return "".join([*found, _tight(code)])
 
 
 def _import(found: re.Match[str]) -> str:

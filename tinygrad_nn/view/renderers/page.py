@@ -32,27 +32,28 @@ def page_data(scene: Scene, engine: str | None = None, timeout: float = 10.0, th
     Where dense layers can be folded, both pictures come along, and the one that fits is shown first.
     """
     assert scene.program is not None, "only scenes with a program are living"
-    still = bool(scene.program.reason)
+    still, wide = bool(scene.program.reason), bool(scene.program.before)
     scenes = [scene] if scene.simpler is None else [scene, scene.simpler]
-    layouts = [[_layout(each, width, engine, timeout) for width in WIDTHS] for each in scenes]
+    layouts = [[_layout(each, width, wide, engine, timeout) for width in WIDTHS] for each in scenes]
     fitting = (k for k, found in enumerate(layouts) if found[0].width <= WIDTHS[0])
     return {
         "title": scene.title,
         "theme": theme,
-        "levels": [_level(each, found, still) for each, found in zip(scenes, layouts, strict=True)],
+        "levels": [_level(each, found, still, wide) for each, found in zip(scenes, layouts, strict=True)],
         "level": next(fitting, len(scenes) - 1),
-        "notes": [{"text": note.text, "bad": note.bad} for note in scene.notes],
+        "notes": [{"text": note.text, "bad": note.bad} for note in scene.notes if not note.call],
         "program": as_json.as_plain(scene.program),
         **({"table": _still(scene.table)} if still and scene.table is not None else {}),
     }
 
 
-def _level(scene: Scene, layouts: list[Places], still: bool) -> dict[str, Any]:
+def _level(scene: Scene, layouts: list[Places], still: bool, wide: bool) -> dict[str, Any]:
     """The boxes and arrows of a picture, and their places in a wide and in a narrow window."""
     parts = _parts(scene)
     return {
         "boxes": [box_as_data(box, parts[box.id], still)[0] for box in scene.boxes],
         "arrows": [arrow_as_data(arrow) for arrow in scene.arrows],
+        "wide": wide,
         "clusters": [{"id": c.id, "label": c.label} for c in scene.clusters],
         "layouts": [_as_data(places) for places in (layouts if layouts[0] != layouts[1] else layouts[:1])],
     }
@@ -80,10 +81,10 @@ def _parts(scene: Scene) -> Counter[str]:
     return Counter(arrow.source for arrow in scene.arrows if arrow.kind is ArrowKind.FLOW)
 
 
-def _layout(scene: Scene, width: float, engine: str | None, timeout: float) -> Places:
+def _layout(scene: Scene, width: float, wide: bool, engine: str | None, timeout: float) -> Places:
     """To the right where that fits, else down."""
     parts = _parts(scene)
-    boxes = {box.id: (box_as_data(box, parts[box.id])[1], box.cluster) for box in scene.boxes}
+    boxes = {box.id: (box_as_data(box, parts[box.id], wide=wide)[1], box.cluster) for box in scene.boxes}
     arrows = [(arrow, label_size(arrow)) for arrow in scene.arrows]
     directions = [scene.direction] if scene.direction is not None else list(Direction)
     found = None
@@ -148,7 +149,10 @@ def _needed_code(program: Program) -> str:
     """The script without the parts that a program has no use for."""
     steps = {step.op for rule in program.rules for step in rule.code}
     operations = frozenset(steps | {node.op for node in program.nodes if node.op})
-    without = {"neurons_view", "boundary"} if not program.layers else set()
+    without = {"sheet"}  # where there is a cell, there is tn.worksheet
+    without |= {"neurons_view", "boundary"} if not program.layers else set()
+    several = sum(node.tracked and not node.op for node in program.nodes) > 1
+    without |= set() if several else {"flow_view", "descent"}
     without |= {"playback"} if not program.snapshots else set()
     without |= {"elements"} if all(math.prod(node.shape) == 1 for node in program.nodes) else set()
     return _code(operations, frozenset(without))

@@ -16,15 +16,18 @@ NUMBER = "−0.0000e−0"  # room for one
 SUMMED = 6  # parts that are written out in a note
 
 
-def box_as_data(box: Box, parts: int, still: bool = False) -> tuple[dict[str, Any], tuple[float, float]]:
+def box_as_data(
+    box: Box, parts: int, still: bool = False, wide: bool = False
+) -> tuple[dict[str, Any], tuple[float, float]]:
     """A box as the page takes it, and its size; so many parts of a gradient come back to its node.
 
-    Of a page that computes nothing, `still`, its heat-maps are those that were recorded.
+    Of a page that computes nothing, `still`, its heat-maps are those that were recorded.  A `wide` box has room for two
+    numbers, old → new.
     """
     labels = max((measure(field.label, 11) for field in box.fields), default=0.0) + 8
     word = style.role_look(box.role).word
     title = measure(box.title, 13, bold=True) + (measure(word, 11) + 8 if word else 0)
-    widths = [title + 16 + 8 * min(parts, SUMMED), *(_width(field, labels) for field in box.fields)]
+    widths = [title + 16 + 8 * min(parts, SUMMED), *(_width(field, labels, wide) for field in box.fields)]
     height = TITLE + 8.0 + sum(_height(field) for field in box.fields)
     if parts > 1:
         numbers = parts if parts <= SUMMED and all(field.grid is None for field in box.fields) else 0
@@ -48,11 +51,12 @@ def _spelled(grid: Grid) -> bool:
     return grid.exact and len(grid.cells) <= 4 and len(grid.cells[0]) <= 4
 
 
-def _width(field: Field, labels: float) -> float:
+def _width(field: Field, labels: float, wide: bool) -> float:
     left = labels if field.label else 0.0
     if field.live and field.grid is not None:
         return left + len(field.grid.cells[0]) * (CELL[0] if _spelled(field.grid) else DOT)
-    return left + measure(NUMBER if field.live else field.text, 12, field.strong)
+    number = f"{NUMBER} → {NUMBER}" if wide and field.live.startswith("value") else NUMBER
+    return left + measure(number if field.live else field.text, 12, field.strong)
 
 
 def _height(field: Field) -> float:

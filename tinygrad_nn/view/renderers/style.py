@@ -212,6 +212,7 @@ def variables(theme: str) -> dict[str, str]:
         "ink": INK, "quiet": QUIET, "pale": PALE, "soft": SOFT, "edge": "#7b8aa0", "paper": PAPER, "done": DONE,
         "fires": FIRES, "bad": BAD, "good": GOOD, "input": "#00805f", "parameter": UPDATE, "constant": "#64748b",
         "output": "#6d28d9", "line": "#7b8aa0", "focus": LANES[0].line, "on-strong": ON_STRONG,
+        "on-pale": ON_PALE,
     }  # fmt: skip
     for k, look in enumerate(LANES, 1):
         named |= {f"lane{k}": look.line, f"text{k}": look.text}

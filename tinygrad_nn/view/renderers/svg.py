@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -129,6 +130,7 @@ def small(svg: str) -> str:
             if name in element.attrib:
                 element.set(name, re.sub(r"(\.\d)\d+|\.0+\b", lambda found: found[1] or "", element.get(name, "")))
         _as_rectangle(element)
+        _short(element)
         if element.tag == f"{SVG}g" and not element.attrib:
             element.tag = f"{SVG}drop"
         _join(element)
@@ -160,6 +162,24 @@ def _as_rectangle(shape: ET.Element) -> None:
     shape.tag = f"{SVG}rect"
     del shape.attrib["d"]
     shape.attrib.update({name: f"{size:.1f}".removesuffix(".0") for name, size in sides.items()})
+
+
+def _short(shape: ET.Element) -> None:
+    """A polygon with its sides along the axes as a rectangle; others without their last point, which is the first."""
+    if "font-size" in shape.attrib:
+        shape.set("font-size", shape.attrib["font-size"].removesuffix(".00"))
+    points = shape.get("points", "").split()
+    if shape.tag != f"{SVG}polygon" or len(points) < 4 or points[0] != points[-1]:
+        return
+    shape.set("points", " ".join(points[:-1]))
+    corners = [(float(x), float(y)) for x, y in (point.split(",") for point in points)]
+    (left, *_, right), (top, *_, bottom) = (sorted(side) for side in zip(*corners, strict=True))
+    along = all((a[0] == b[0]) != (a[1] == b[1]) for a, b in itertools.pairwise(corners))
+    if len(corners) == 5 and along:
+        shape.tag = f"{SVG}rect"
+        del shape.attrib["points"]
+        sides = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+        shape.attrib.update({name: f"{size:.1f}".removesuffix(".0") for name, size in sides.items()})
 
 
 def _join(parent: ET.Element) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -12,16 +13,19 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.chain import Edge, local_derivative
+from tinygrad_nn.masks import Made
 from tinygrad_nn.operation import BY_NAME, Op, Traced
 from tinygrad_nn.rule_trees import (
     NotTraceable,
     Rule,
     as_numbers,
     forward_tree,
+    function_tree,
     is_basic,
     number_text,
     plain_params,
     rule_tree,
+    tangent_tree,
 )
 from tinygrad_nn.view.graph.computation import ComputationGraph, Constant
 from tinygrad_nn.view.graph.network import Network
@@ -146,7 +150,32 @@ class _Writer:
             held=_may_be_computed(node),
             origin=graph.origin(node),
         )
-        return leaf if node.op is None else self._result(node, leaf)
+        return self._mask(node, leaf) if node.op is None else self._result(node, leaf)
+
+    def _mask(self, node: Any, leaf: ProgramNode) -> ProgramNode:
+        """A leaf; a mask as it was computed from other nodes, where these are all in the picture."""
+        made = None if self.finished or isinstance(node, Constant) else Made.of(node)
+        if made is None or any(x.index not in self.ids.nodes or x.index in self.graph.stale for x in made.sources):
+            return leaf
+        values = [x.value for x in made.sources]
+        try:
+            if not np.array_equal(made.again(*values), node.value, equal_nan=True):
+                return leaf  # what it was computed from has changed since
+            rule = function_tree(made.again, [np.asarray(x) for x in values])
+            _refuse_not_live(rule)
+        except NotTraceable:
+            return leaf
+        return dataclasses.replace(
+            leaf,
+            op=next(reversed(made.notes.values()))[0].name,
+            args=tuple(self.ids.nodes[x.index] for x in made.sources),
+            arrows=("",) * len(values),
+            rules=(-1,) * len(values),
+            words=("",) * len(values),
+            forward=self.rules.setdefault(rule, len(self.rules)),
+            held=False,
+            formula=made.formula([self.graph.name(x) for x in made.sources]),
+        )
 
     def _result(self, node: Any, leaf: ProgramNode) -> ProgramNode:
         slots = range(len(node.inputs))
@@ -158,6 +187,7 @@ class _Writer:
             "params": {} if self.finished else plain_params(node.params or {}),
             "forward": self._forward(node),
             "rules": tuple(self._rule(node, i) if i in node.slots else -1 for i in slots),
+            "tangents": self._tangents(node),
             "formula": self.graph.formula(node),
             "words": tuple(self.graph.rule(by_slot[i]) or "" if i in node.slots else "" for i in slots),
             "slopes": tuple(self._slope(node, i) for i in slots) if self.finished else (),
@@ -183,6 +213,23 @@ class _Writer:
             return 0
         op, args, params = node.op, _values(node), node.params
         return self._traced(node, slot, lambda: rule_tree(op, slot, node.value, args, params))
+
+    def _tangents(self, node: Any) -> tuple[int, ...]:
+        """The rules of forward mode, where they do not follow from the kind; without one there is no flow."""
+        op, args, params = node.op, _values(node), node.params
+        if self.finished or op.jvp is None:
+            return ()
+
+        def trace(slot: int) -> Rule | None:
+            try:
+                return tangent_tree(op, slot, node.value, args, params)
+            except NotTraceable:
+                return None
+
+        return tuple(
+            self._traced(node, ("tangent", i), functools.partial(trace, i)) if i in node.slots else -1
+            for i in range(len(args))
+        )
 
     def _forward(self, node: Any) -> int:
         op = node.op
@@ -246,8 +293,9 @@ def _form(node: Any) -> tuple[Any, ...]:
 
 
 def _may_be_computed(node: Any) -> bool:
-    """Whether it may be a mask or an index that an operation made, which is recorded as a constant."""
-    return not isinstance(node, Constant) and node.op is None and np.asarray(node.value).dtype.kind in "biu"
+    """Whether it is, or may be, a mask or an index that an operation made, which is recorded as a constant."""
+    whole = np.asarray(node.value).dtype.kind in "biu"
+    return not isinstance(node, Constant) and node.op is None and (whole or node._note is not None)
 
 
 def _operation(op: Op) -> Operation:

@@ -104,7 +104,7 @@ def _offered(graph: ComputationGraph, show: Collection[str], paths: Any) -> tupl
     inputs = [graph.name(node) for node in graph.nodes if node.tracked and node.op is None and node is not graph.root]
     if paths is not None or "paths" not in show or len(inputs) < 2 or np.size(graph.root.value) != 1:
         return ()
-    return (Note(f"For the paths from one input, give wrt= it: {listed(inputs, 8)}"),)
+    return (Note(f"For the paths from one input, give wrt= it: {listed(inputs, 8)}", call=True),)
 
 
 class _Filling:

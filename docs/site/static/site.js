@@ -21,4 +21,8 @@ document.addEventListener("DOMContentLoaded", () => {
   new MutationObserver(tell).observe(document.body, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tell);
   tell();
+
+  // What assistive technology needs and the theme leaves out.
+  for (const caption of document.querySelectorAll(".caption[role=heading]")) caption.setAttribute("aria-level", "2");
+  for (const code of document.querySelectorAll("pre")) if (code.scrollWidth > code.clientWidth) code.tabIndex = 0;
 });

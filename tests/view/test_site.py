@@ -1,0 +1,102 @@
+"""The site in a real browser: no error, no request to another host, nothing serious by axe, every living page alive.
+
+`TINYGRAD_NN_SITE` names the folder where `python3 tinygrad_nn docs` has put it; CI builds it first.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = Path(os.environ.get("TINYGRAD_NN_SITE", ROOT / "tinygrad_nn_docs"))
+AXE = ROOT / "tests" / "view" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "living" not in path.parts)
+LIVING = sorted(path.relative_to(SITE).as_posix() for path in (SITE / "living").glob("*.html"))
+CONTRAST = {
+    "index.html",
+    "numerics.html",
+    "course/01_one_derivative.html",
+    "examples/05_digits.html",
+    "reference/nn.html",
+}
+NOT_OURS = {"genindex.html", "search.html"}  # made by Sphinx alone
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not SITE.is_dir(), reason="the site is not built: python3 tinygrad_nn docs"),
+]
+
+
+@pytest.fixture
+def opened(chromium):
+    """Opens a page of the site: `opened(name)`; nothing may be requested from elsewhere, and no error logged."""
+    contexts = []
+
+    def open_page(name, scheme="light"):
+        context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.wrong, page.asked = [], []
+        page.on("console", lambda message: message.type in ("error", "warning") and page.wrong.append(message.text))
+        page.on("pageerror", lambda error: page.wrong.append(error.stack))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto((SITE / name).as_uri())
+        page.wait_for_load_state("load")
+        return page
+
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            assert page.wrong == []
+            assert [url for url in page.asked if not url.startswith(("file:", "data:", "blob:"))] == []
+        context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_opens_without_an_error_and_asks_nobody(opened, name):
+    page = opened(name)
+    assert page.locator("h1").count() == 1 or name in NOT_OURS
+    page.add_script_tag(path=str(AXE))
+    options = {
+        "iframes": False,
+        "preload": False,
+        "resultTypes": ["violations"],
+    }  # living pages have tests of their own
+    if name not in CONTRAST:
+        options["rules"] = {"color-contrast": {"enabled": False}}  # takes seconds: one page of each kind
+    found = page.evaluate("(options) => axe.run(document, options).then(({ violations }) => violations)", options)
+    serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
+    assert serious == []
+
+
+@pytest.mark.parametrize("name", LIVING)
+def test_every_living_page_is_alive(opened, name):
+    page = opened(name)
+    page.wait_for_selector("[data-live]", state="attached")
+    page.wait_for_function("document.querySelector('[data-live]').page !== undefined")
+    checked = page.evaluate("document.querySelector('[data-live]').page.checked")
+    assert checked is None or checked["ok"], checked
+    assert checked is not None, "it says only what was recorded"
+
+
+@pytest.mark.parametrize("name", ["index.html", "chain_rule.html"])
+def test_frames_follow_the_theme_of_the_reader(opened, name):
+    page = opened(name)
+    frame = page.locator("iframe.living").first
+    frame.scroll_into_view_if_needed()
+    inner = frame.element_handle().content_frame()
+    inner.wait_for_selector(".page")
+    for theme in ("dark", "light"):
+        page.evaluate("(theme) => { document.body.dataset.theme = theme }", theme)
+        inner.wait_for_selector(f'.page[data-theme="{theme}"]', state="attached")
+    page.wait_for_function("document.querySelector('iframe.living').offsetHeight > 200")
+
+
+def test_pages_link_to_pages_that_are_there():
+    for name in PAGES:
+        text = (SITE / name).read_text("utf-8")
+        for target in re.findall(r'href="([^"#?]+)', text):
+            if "://" not in target and not target.startswith(("mailto:", "data:", "#")):
+                assert ((SITE / name).parent / target).exists(), f"{name} links to {target}"

@@ -28,7 +28,7 @@ from tinygrad_nn import tree
 from tinygrad_nn.compiler.calls import Calls, indent
 from tinygrad_nn.compiler.captured import ABSENT, PLAIN, Watched
 from tinygrad_nn.compiler.ir import ArrayInput, NanError, Node, look_up, without_history
-from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
+from tinygrad_nn.compiler.memory_plan import Buffer, FusedLoop, MemoryPlan
 from tinygrad_nn.compiler.step import Given, Owner, Result, Step, owners_of
 from tinygrad_nn.mutation import clock
 from tinygrad_nn.tensor import Lent, Tensor
@@ -285,13 +285,21 @@ class CodeGenerator(Calls):
             if loop.calls[0] in self.plan.effects and loop.calls[0].index > changed:
                 self._late.append(loop.calls[0])
                 continue
-            self._comment(loop.calls[0])
-            if len(loop.calls) > 1:
-                self.write_loop(loop)
-            else:
-                self.body += self.statements(loop.calls[0])
+            self.write_calls(loop)
+        self.end_calls()
         if self.plan.last_risk >= 0:
             self._write_way_back(start)
+
+    def write_calls(self, loop: FusedLoop) -> None:
+        """The calls of a loop."""
+        self._comment(loop.calls[0])
+        if len(loop.calls) > 1:
+            self.write_loop(loop)
+        else:
+            self.body += self.statements(loop.calls[0])
+
+    def end_calls(self) -> None:
+        """All calls are written, but for those that come behind the changes."""
 
     def _write_way_back(self, start: int) -> None:
         """When one of the calls raises an error, nothing has been changed but Generators, which are put back."""

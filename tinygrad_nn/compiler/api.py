@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn import tree
 from tinygrad_nn.compiler.audit import audited, next_audit
 from tinygrad_nn.compiler.codegen import FAILED, MISS, CodeGenerator
+from tinygrad_nn.compiler.engines import engine_of
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
+from tinygrad_nn.compiler.numpy_engine import NumpyEngine
 from tinygrad_nn.compiler.observer import forget_observers
-from tinygrad_nn.compiler.step import Result, Step, difference, parts, signature
+from tinygrad_nn.compiler.step import Step, difference, parts, signature
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.modes import MODE, OBSERVERS, Mode
 from tinygrad_nn.operation import SEEN
@@ -48,10 +49,19 @@ class Program:
     `source` is all the Python that runs, `plan` says which results share memory.
     """
 
-    def __init__(self, function: Callable, args: tuple, kwargs: dict[str, Any], mode: Mode, state: Sequence[Any]):
-        self.function, self.mode, self.state = function, mode, state
+    def __init__(
+        self,
+        function: Callable,
+        args: tuple,
+        kwargs: dict[str, Any],
+        mode: Mode,
+        state: Sequence[Any],
+        engine: NumpyEngine,
+    ):
+        self.function, self.mode, self.state, self.engine = function, mode, state, engine
         self.calls, self.next_audit = 1, 0  # the recorded one is the first
         self._moved: list[ArrayInput] = []
+        self._audited_arrays: list[Any] | None = None  # what the NumPy calls are bound to
         self.renew_context()
         self.step, self.plan = self.planned(args, kwargs)
         self.outcome = self.step.outcome
@@ -70,28 +80,33 @@ class Program:
     def planned(self, args: tuple, kwargs: dict[str, Any], commit: bool = True) -> tuple[Step, MemoryPlan]:
         """The step, recorded, and a plan for it."""
         step = Step(self.function, args, kwargs, self.state, commit)
-        results = [x.node for x in tree.leaves(step.result) if isinstance(x, Result)]
-        gradients = [node for _, node in step.gradients if node is not None]
-        return step, MemoryPlan(
-            results, gradients, step.written, step.effects, [*step.draws, *step.checks, *step.risks], step.earlier
-        )
+        return step, self.engine.plan(step)
 
     def _write(self) -> None:
         """Make Python of the plan."""
-        self._code = CodeGenerator(self.step, self.plan, self.function, set(self._moved))
+        made = self.step, self.plan, self.function, set(self._moved)
+        self._code = self.engine.code(*made)
+        self._exact = self._code if self.engine.exact else CodeGenerator(*made)  # what audits replay
         self.source = self._code.source
-        name = f"<program of {getattr(self.function, '__name__', 'step')}>"
-        exec(builtins.compile(self.source, name, "exec"), self._code.namespace)
+        self._define(self._code)
         self._bind()
+
+    def _define(self, code: CodeGenerator) -> None:
+        name = f"<program of {getattr(self.function, '__name__', 'step')}>"
+        exec(builtins.compile(code.source, name, "exec"), code.namespace)
 
     def _bind(self) -> None:
         """Give the names the arrays and captured values of this moment."""
         self._code.bind_captured()
         self._replay = self._code.namespace["bind"](*(of.array for of in self._code.bound))
+        if self._exact is not self._code:
+            self._exact.bind_captured()
+            self._audited_arrays = [of.array for of in self._exact.bound]
 
     def unbind(self) -> None:
         """Let the buffers go, until it fits again."""
         self._replay = lambda args, kwargs: MISS
+        self._audited_arrays = None
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Replay; MISS if that would not be what the step does now."""
@@ -100,13 +115,18 @@ class Program:
                 return self._replay(args, kwargs)
         return self._context.run(self._replay, args, kwargs)
 
-    def run_without_effects(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """Replay, but for the calls that are made for what they do."""
-        self._code.namespace["effects"] = False
+    def run_for_audit(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Replay the NumPy calls, but for those that are made for what they do."""
+        quick, namespace = self._replay, self._exact.namespace
+        if self._exact is not self._code and self._audited_arrays is not None:
+            if "bind" not in namespace:
+                self._define(self._exact)
+            self._replay = namespace["bind"](*self._audited_arrays)  # with buffers for this one replay
+        namespace["effects"] = False
         try:
             return self.run(args, kwargs)
         finally:
-            self._code.namespace["effects"] = True
+            namespace["effects"], self._replay = True, quick
 
     def refit(self) -> bool:
         """Compare with the arrays and captured values of this moment, if they are of the kind that was recorded."""
@@ -142,9 +162,9 @@ class Compiled:
     `program` is what ran last (None before the first call): print it.  `function` is the step as it was written.
     """
 
-    def __init__(self, function: Callable, state: Sequence[Any] = (), audit: bool | int = True):
+    def __init__(self, function: Callable, state: Sequence[Any], audit: bool | int, engine: NumpyEngine):
         functools.update_wrapper(self, function)
-        self.function, self.state, self.audit = function, tuple(state), audit
+        self.function, self.state, self.audit, self.engine = function, tuple(state), audit, engine
         self.program: Program | None = None
         self._quick: Program | None = None  # what is tried first
         self._programs: list[tuple[Any, Program]] = []
@@ -235,7 +255,7 @@ class Compiled:
             program.unbind()
         seen = SEEN.get()
         try:
-            program = Program(self.function, args, kwargs, mode, self.state)
+            program = Program(self.function, args, kwargs, mode, self.state, self.engine)
         finally:
             SEEN.set(seen)
         program.next_audit = next_audit(1, self.audit)
@@ -258,7 +278,13 @@ class Compiled:
 
 
 def compile(  # noqa: A001  the public name
-    step: Callable | None = None, *, state: Sequence[Any] = (), engine: str = "numpy", audit: bool | int = True
+    step: Callable | None = None,
+    *,
+    state: Sequence[Any] = (),
+    engine: str = "numpy",
+    mesh: Any = None,
+    batch_axis: int = -1,
+    audit: bool | int = True,
 ) -> Any:
     """The same step, recorded at its first call and then replayed in place on buffers made beforehand.
 
@@ -271,6 +297,7 @@ def compile(  # noqa: A001  the public name
         shapes and dtypes, and for other values of other arguments.
     state : objects whose plain attributes or items the step reads: they are compared before each replay.
     engine : "numpy", which runs the recorded NumPy calls.
+    mesh, batch_axis : of an engine that runs on several devices: these, and which axis of data counts the examples.
     audit : True, or a number n: at calls 2, 4, 8 ... 128 and every 128th after that, or at every n-th, the step is also
         carried out eagerly, its outcome is kept, and a replay that differs is an error.  False: never.
 
@@ -313,8 +340,7 @@ def compile(  # noqa: A001  the public name
     >>> w.numpy().round(2).tolist()
     [[2.0, 1.0]]
     """
-    if engine != "numpy":
-        raise ValueError(f"tn.compile: engine={engine!r}, expected 'numpy'")
+    chosen = engine_of(engine, mesh, batch_axis)
     if step is None:
-        return functools.partial(compile, state=state, engine=engine, audit=audit)
-    return Compiled(step, state, audit)
+        return lambda step: Compiled(step, state, audit, chosen)
+    return Compiled(step, state, audit, chosen)

@@ -112,7 +112,7 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
         return miss
     state = _State(step, [x for _, x in arguments])
     before = state.read()
-    replayed = program.run_without_effects(args, kwargs)
+    replayed = program.run_for_audit(args, kwargs)
     if replayed is miss:
         return miss
     failed = replayed is FAILED

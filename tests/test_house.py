@@ -25,7 +25,7 @@ LAYERS = [
     ["samples"],
     ["symbols", "rule_trees"],
     ["docstrings"],
-    ["modes", "mutation", "anomalies", "numpy_protocol", "parts"],
+    ["away", "modes", "mutation", "anomalies", "numpy_protocol", "parts"],
     ["exact_zeros"],
     ["quick_sweep", "conversions", "in_place", "batched", "retention"],
     ["autodiff"],

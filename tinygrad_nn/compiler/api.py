@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_nn.compiler.audit import audited, next_audit
 from tinygrad_nn.compiler.codegen import FAILED, MISS, CodeGenerator
 from tinygrad_nn.compiler.engines import engine_of
+from tinygrad_nn.compiler.homes import AWAY
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.numpy_engine import NumpyEngine
@@ -64,6 +65,7 @@ class Program:
         self._audited_arrays: list[Any] | None = None  # what the NumPy calls are bound to
         self.renew_context()
         self.step, self.plan = self.planned(args, kwargs)
+        self._moved += self.engine.moving(self.step)
         self.outcome = self.step.outcome
         try:
             self._write()
@@ -110,6 +112,8 @@ class Program:
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Replay; MISS if that would not be what the step does now."""
+        if AWAY:
+            self.engine.settle()
         if self.step.effects:  # which see the context of the caller
             with np.errstate(all="ignore"):
                 return self._replay(args, kwargs)
@@ -219,6 +223,7 @@ class Compiled:
             if result is FAILED:  # with the error, and with what is done before it
                 result = self.function(*args, **kwargs)
         else:
+            NumpyEngine.settle(program.engine)
             result = audited(program, args, kwargs, MISS)
             if result is not MISS:
                 program.next_audit = next_audit(program.calls + 1, self.audit)

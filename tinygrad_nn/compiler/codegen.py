@@ -168,18 +168,22 @@ class CodeGenerator(Calls):
                     self.names[node] = self.new_name(f"{name}_value")
                     self.body.append(f"{self.names[node]} = {name}._value")
             else:
-                wish, text = of.name or "k", ""
-                if tensor is not None:
-                    wish, text = tensor.name or "p", f"{self._owner(tensor)}._value"
-                name = self.names[node] = self.new_name(wish)
-                if of in self.rebound:
-                    self.body.append(f"{name} = {text}")
-                    self._unless(self._conditions_of_layout(name, of.array))
-                else:
-                    self.bound.append(of)
-                    self.static.add(node)
-                    changed += [f"{text} is not {name}"] * bool(text)
+                changed += self._name_held(of)
         return changed
+
+    def _name_held(self, of: ArrayInput) -> list[str]:
+        """Name an array that is no argument."""
+        wish, text, tensor = of.name or "k", "", of.tensor
+        if tensor is not None:
+            wish, text = tensor.name or "p", f"{self._owner(tensor)}._value"
+        name = self.names[of.node] = self.new_name(wish)
+        if of in self.rebound:
+            self.body.append(f"{name} = {text}")
+            self._unless(self._conditions_of_layout(name, of.array))
+            return []
+        self.bound.append(of)
+        self.static.add(of.node)
+        return [f"{text} is not {name}"] * bool(text)
 
     def _memory(self, of: ArrayInput) -> str:
         """The array that an input is, as Python."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from tinygrad_nn.compiler.numpy_engine import NumpyEngine
@@ -12,6 +13,7 @@ __all__ = ["engine_of", "is_installed"]
 # By name: what makes the engine, loaded when it is asked for. One that needs an extra raises ImportError there.
 _ENGINES: dict[str, Callable[[], Callable[..., NumpyEngine]]] = {
     "numpy": lambda: NumpyEngine,
+    "jax": lambda: import_module("tinygrad_nn.compiler.xla.engine").JaxEngine,
 }
 _WITH_MESH = ("jax",)  # these run on several devices, and are made with `mesh` and `batch_axis`
 

@@ -1,0 +1,85 @@
+"""Which part of an array each device holds: examples are divided over the first axis of a mesh, rows of the state over
+the second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from tinygrad_nn.compiler.ir import ArrayInput
+
+__all__ = ["Layout"]
+
+
+class Layout:
+    """Where arrays are: on one device, or divided over a mesh.
+
+    Data are divided along `batch_axis` over the first axis of the mesh; what the length of that axis does not divide, as
+    single numbers, is on every device.  Parameters, and their state, are on every device of the first axis; where the
+    mesh has a second, matrices are divided over it by rows.
+    """
+
+    def __init__(self, mesh: Any, batch_axis: int):
+        if mesh is not None and not isinstance(mesh, Mesh):
+            raise TypeError(
+                f"tn.compile: mesh is of type {type(mesh).__name__}, expected a jax.sharding.Mesh, as "
+                "jax.make_mesh((8,), ('data',)) gives"
+            )
+        if mesh is not None and len(mesh.axis_names) > 2:
+            raise ValueError(
+                f"tn.compile: mesh has the axes {', '.join(map(repr, mesh.axis_names))}, expected one, which divides the "
+                "examples, or two, of which the second divides the rows of parameters"
+            )
+        self.mesh, self.batch_axis = mesh, batch_axis
+        self._lengths = [*mesh.shape.values()] if mesh is not None else []
+
+    def of_input(self, of: ArrayInput) -> Any:
+        """The sharding of an input of a step."""
+        shape = of.node.sample.shape
+        return self.of_data(shape) if of.argument is not None and of.kind == "argument" else self.of_state(shape)
+
+    def of_data(self, shape: tuple[int, ...]) -> Any:
+        """Of an argument."""
+        if self.mesh is None:
+            return None
+        axis = self.batch_axis + len(shape) if self.batch_axis < 0 else self.batch_axis
+        names: list[Any] = [None] * len(shape)
+        if 0 <= axis < len(shape) and shape[axis] and shape[axis] % self._lengths[0] == 0:
+            names[axis] = self.mesh.axis_names[0]
+        return NamedSharding(self.mesh, PartitionSpec(*names))
+
+    def of_state(self, shape: tuple[int, ...]) -> Any:
+        """Of a parameter, or of what belongs to one."""
+        if self.mesh is None:
+            return None
+        names: list[Any] = [None] * len(shape)
+        if len(self._lengths) > 1 and len(shape) > 1 and shape[0] and shape[0] % self._lengths[1] == 0:
+            names[0] = self.mesh.axis_names[1]
+        return NamedSharding(self.mesh, PartitionSpec(*names))
+
+    def put(self, x: Any, sharding: Any) -> Any:
+        """An array on its devices."""
+        x = x if isinstance(x, jax.Array) else np.asarray(x)
+        return jax.device_put(x, sharding) if sharding is not None else x if isinstance(x, np.ndarray) else x
+
+    def has(self, x: jax.Array, sharding: Any) -> bool:
+        """Whether an array is on these devices in this way."""
+        if sharding is None:
+            return len(x.sharding.device_set) == 1
+        return bool(x.sharding.is_equivalent_to(sharding, x.ndim))
+
+    def constrained(self, function: Callable, shardings: Sequence[Any]) -> Callable:
+        """A function whose outputs are divided in these ways."""
+        if self.mesh is None:
+            return function
+
+        def divided(*args: Any) -> Any:
+            out, holds = function(*args)
+            pairs = zip(out, shardings, strict=True)
+            return [x if s is None else jax.lax.with_sharding_constraint(x, s) for x, s in pairs], holds
+
+        return divided

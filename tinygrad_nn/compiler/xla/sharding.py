@@ -34,7 +34,9 @@ class Layout:
                 f"tn.compile: mesh has the axes {', '.join(map(repr, mesh.axis_names))}, expected one, which divides the "
                 "examples, or two, of which the second divides the rows of parameters"
             )
-        self.mesh, self.batch_axis = mesh, batch_axis
+        # of its own, whose axes are XLA's to use: `jax.make_mesh` may give axes that each operation has to be told about
+        self.mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)
+        self.batch_axis = batch_axis
         self._lengths = [*mesh.shape.values()] if mesh is not None else []
 
     def of_input(self, of: ArrayInput) -> Any:
@@ -62,9 +64,9 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec(*names))
 
     def put(self, x: Any, sharding: Any) -> Any:
-        """An array on its devices."""
-        x = x if isinstance(x, jax.Array) else np.asarray(x)
-        return jax.device_put(x, sharding) if sharding is not None else x if isinstance(x, np.ndarray) else x
+        """An array on its devices; one of NumPy's as a copy, as JAX may read the memory later, when it has changed."""
+        x = x if isinstance(x, jax.Array) else np.array(x)
+        return x if sharding is None else jax.device_put(x, sharding)
 
     def has(self, x: jax.Array, sharding: Any) -> bool:
         """Whether an array is on these devices in this way."""

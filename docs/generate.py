@@ -146,13 +146,13 @@ def optimisers() -> str:
         lines.append(f"| [{name}](#{name.lower()}) | {inspect.getdoc(rule).splitlines()[0]} | {WHEN[name]} |")
     lines.append("")
     for name, rule in classes.items():
-        lines += [f"## {name}", "", f"`{_call_of(rule)}`", "", *_page_of(inspect.getdoc(rule)), ""]
+        lines += [f"## {name}", "", f"`{_call_of(rule)}`", "", *page_of(inspect.getdoc(rule)), ""]
     lines += ["## Learning-rate schedules", "", "| schedule | what it does |", "|---|---|"]
     for name in tn.optim.__all__:
         member = getattr(tn.optim, name)
         if inspect.isclass(member) and issubclass(member, tn.optim.Schedule) and member is not tn.optim.Schedule:
             lines.append(f"| `{name}` | {inspect.getdoc(member).splitlines()[0]} |")
-    lines += ["", "## Batch methods through SciPy", "", *_page_of(inspect.getdoc(tn.optim.minimize)), ""]
+    lines += ["", "## Batch methods through SciPy", "", *page_of(inspect.getdoc(tn.optim.minimize)), ""]
     return "\n".join(lines)
 
 
@@ -165,7 +165,7 @@ def _call_of(function: object) -> str:
     return f"{function.__name__}({', '.join(parts)})"
 
 
-def _page_of(doc: str) -> list[str]:
+def page_of(doc: str) -> list[str]:
     """A docstring as Markdown: formulas and examples in fences, parameters as a list."""
     lines: list[str] = []
     for block in doc.split("\n\n"):
@@ -178,7 +178,10 @@ def _page_of(doc: str) -> list[str]:
             lines += ["```python", block, "```", ""]
         elif rest and set(rest[0]) == {"-"}:
             lines += [f"{first}:", ""]
-            lines += [re.sub(r"^(\w[\w, ]*) :", r"- `\1`:", line) for line in rest[1:]] + [""]
+            if rest[1].startswith(">>>"):
+                lines += ["```python", *rest[1:], "```", ""]
+            else:
+                lines += [re.sub(r"^(\w[\w, ]*) :", r"- `\1`:", line) for line in rest[1:]] + [""]
         else:
             lines += [*(line for line in block.split("\n") if line.strip() != "::"), ""]
     return lines[:-1]

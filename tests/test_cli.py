@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -14,6 +15,7 @@ import pytest
 import tinygrad_nn as tn
 from tinygrad_nn import cli
 from tinygrad_nn import demo as demo_module
+from tinygrad_nn.command_line import make_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -342,19 +344,81 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"tinygrad-nn {tn.__version__}\n"
 
 
+def test_every_command_that_can_be_said_can_be_run():
+    assert set(cli.COMMANDS) == set(commands_of(make_parser(tn.__version__)))
+
+
+def commands_of(parser):
+    (action,) = (action for action in parser._actions if action.dest == "command")
+    return action.choices
+
+
 def test_without_a_command_there_is_help(capsys):
     assert cli.main([]) == 0
     printed = capsys.readouterr().out
-    for command in ("demo", "examples", "draw"):
+    for command in cli.COMMANDS:
         assert re.search(rf"^ +{command} ", printed, re.M)
 
 
-@pytest.mark.parametrize("command", ["demo", "examples", "draw"])
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as leaving:
         cli.main([command, "--help"])
     assert leaving.value.code == 0
     assert len(capsys.readouterr().out.splitlines()) > 5
+
+
+# --- in a bare clone, before anything is installed
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """Calls a copy of what `python3 tinygrad_nn` reads before it installs: no NumPy, no package."""
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / "tinygrad_nn").mkdir()
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("__main__.py", "_bootstrap.py", "command_line.py"):
+        shutil.copy(ROOT / "tinygrad_nn" / name, folder / "tinygrad_nn")
+
+    def called(*arguments):
+        command = [sys.executable, "-S", "tinygrad_nn", *arguments]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert not (folder / ".venv").exists(), "something was installed"
+        return done
+
+    return called
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_a_bare_clone_names_all_commands(clone, arguments):
+    done = clone(*arguments)
+    assert done.returncode == 0, done.stderr
+    for command in (*cli.COMMANDS, "test", "docs"):
+        assert re.search(rf"^ +{command} ", done.stdout, re.M), command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frob"], "invalid choice: 'frob'"),
+        (["draw"], "the following arguments are required: FILE.py:NAME (see python3 tinygrad_nn draw --help)"),
+        (["demo", "--uot", "x"], "unrecognized arguments: --uot x"),
+        (["docs", "extra"], "unrecognized arguments: extra"),
+    ],
+)
+def test_a_bare_clone_refuses_before_it_installs(clone, arguments, said):
+    done = clone(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("python3 tinygrad_nn: error: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [*cli.COMMANDS, "test", "docs"])
+def test_a_bare_clone_has_help_for_every_command(clone, command):
+    done = clone(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"usage: python3 tinygrad_nn {command}" in done.stdout
 
 
 def test_output_survives_an_encoding_without_arrows(tmp_path):

@@ -13,7 +13,7 @@ import tinygrad_nn as tn
 PACKAGE = Path(tn.__file__).parent
 # Each layer may import the layers before it; modules of one layer do not import each other.
 LAYERS = [
-    ["errors", "memory", "notation", "entry", "tree", "other_names"],
+    ["errors", "memory", "notation", "entry", "tree", "other_names", "command_line"],
     ["notebook"],
     ["operands"],
     ["operation", "origin", "allowance"],
@@ -36,7 +36,7 @@ LAYERS = [
     ["checkpoint", "optim", "data"],
     ["nn"],
     ["training"],
-    ["plot", "sklearn"],
+    ["plot", "sklearn", "course"],
     ["demo"],
     ["cli"],
 ]

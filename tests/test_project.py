@@ -28,6 +28,7 @@ def project_files() -> list[Path]:
 
 def test_top_level_holds_only_what_the_house_allows():
     allowed = {"pyproject.toml", "README.md", "SECURITY.md", "LICENSE", "tinygrad_nn", "tests", "examples", "docs"}
+    allowed |= {"CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md"}
     top = {path.parts[0] for path in project_files()}
     assert {name for name in top if not name.startswith(".")} <= allowed
 
@@ -78,12 +79,12 @@ def test_no_module_hides_one_of_pythons():
 
 
 def test_setting_up_needs_nothing_but_python():
-    for name in ("__main__.py", "_bootstrap.py"):
+    for name in ("__main__.py", "_bootstrap.py", "command_line.py"):
         for node in ast.walk(ast.parse((ROOT / "tinygrad_nn" / name).read_text("utf-8"))):
             if isinstance(node, ast.Import):
                 assert {alias.name.split(".")[0] for alias in node.names} <= set(sys.stdlib_module_names)
             elif isinstance(node, ast.ImportFrom):
-                assert node.module in {"pathlib", "_bootstrap", "tinygrad_nn.cli"}
+                assert node.module in {*sys.stdlib_module_names, "_bootstrap", "command_line", "tinygrad_nn.cli"}
 
 
 @pytest.mark.parametrize("command", ["python3 tinygrad_nn demo", "python3 tinygrad_nn test"])

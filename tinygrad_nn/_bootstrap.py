@@ -1,11 +1,8 @@
 """Sets a bare clone up, so that one command on a fresh machine runs the main job and one runs the tests.
 
-    python3 tinygrad_nn demo          train on the digits, draw the graph, explain the chain rule
-    python3 tinygrad_nn test          all tests; arguments after `test` go to pytest
-    python3 tinygrad_nn ...           anything else that the `tinygrad-nn` command can do
-
 The first run makes `.venv` in the clone and installs there (many systems refuse to install beside their own Python);
-later runs start at once. Only the standard library is used here, and nothing of the package is imported.
+later runs start at once. Only the standard library is used here, and of the package `command_line`, which does the
+same: what is not a command is refused before anything is installed.
 """
 
 import importlib.metadata
@@ -15,7 +12,10 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
+
+from command_line import make_parser  # type: ignore[import-not-found]  # beside this file, which Python runs from
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -25,18 +25,26 @@ STAMP = VENV / "tinygrad_nn.json"  # what was installed; without it, or with ano
 
 def main() -> int:
     """Set up what the command line asks for, then become that command in `.venv`."""
-    command, *rest = sys.argv[1:] or ["--help"]
-    if command in ("-h", "--help"):
-        print(__doc__)
-        return 0
-    if not (ROOT / "pyproject.toml").exists():
-        raise SystemExit(f"{ROOT} is no clone of the project; from an installed package use `tinygrad-nn {command}`.")
-    if command == "test":
+    arguments = sys.argv[1:]
+    pyproject = ROOT / "pyproject.toml"
+    if not pyproject.exists():
+        raise SystemExit(f"{ROOT} is no clone of the project; from an installed package use `tinygrad-nn`.")
+    version = tomllib.loads(pyproject.read_text("utf-8"))["project"]["version"]
+    if arguments[:1] == ["test"] and arguments[1:] not in (["-h"], ["--help"]):
         set_up("test")
         os.chdir(ROOT)
-        return run("-m", "pytest", *(rest or ["-n", "auto"]))  # whole suite: on all cores; a selection: plain pytest
+        return run("-m", "pytest", *(arguments[1:] or ["-n", "auto"]))  # whole suite: on all cores; a selection: plain
+    parser = make_parser(version, clone=True)
+    command = parser.parse_args(arguments).command
+    if command is None:
+        parser.print_help()
+        print("\nThe first command makes the folder .venv in the clone and installs there what it needs.")
+        return 0
+    if command == "docs":
+        set_up("docs")
+        return run(str(ROOT / "docs" / "site" / "build.py"), *arguments[1:])
     set_up("")
-    return run("-P", "-m", "tinygrad_nn", command, *rest)  # -P: take nothing from the current folder
+    return run("-P", "-m", "tinygrad_nn", *arguments)  # -P: take nothing from the current folder
 
 
 def set_up(extra: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import contextlib
 import difflib
@@ -13,33 +12,24 @@ import runpy
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 import tinygrad_nn as tn
 from tinygrad_nn.autodiff import history
+from tinygrad_nn.command_line import PROGRAM, make_parser
 from tinygrad_nn.demo import demonstrate
 from tinygrad_nn.view.renderers.layout_engine import RenderError
 
 __all__ = ["main"]
 
-PROGRAM = "tinygrad-nn"
-LEVELS = ("ops", "layers", "neurons")
-
 
 class UserError(Exception):
     """A mistake in the command: shown as one line, exit status 2."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with the arguments, and where help is."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{PROGRAM}: error: {message} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,14 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Output may be redirected into an encoding that lacks → and ∂: a question mark there, rather than no output.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    parser = make_parser()
+    parser = make_parser(tn.__version__)
     arguments = vars(parser.parse_args(argv))
-    command = arguments.pop("run", None)
+    command = arguments.pop("command")
     if command is None:
         parser.print_help()
         return 0
     try:
-        command(**arguments)
+        COMMANDS[command](**arguments)
         sys.stdout.flush()
     except UserError as reason:
         print(f"{PROGRAM}: error: {reason}", file=sys.stderr)
@@ -66,60 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
-
-
-def make_parser() -> Parser:
-    """The parser of the command line; each command is the function in its `run`, which takes the other arguments."""
-    parser = Parser(prog=PROGRAM, description="An autograd for learners: every gradient drawn as a sum over paths.")
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {tn.__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-
-    demo = commands.add_parser(
-        "demo",
-        help="train on handwritten digits, draw the graph, explain the chain rule (a few seconds)",
-        description="Trains a network on handwritten digits, draws the graph of one training step, shows the chain "
-        "rule as a sum over paths and checks gradients against finite differences. Needs no internet connection.",
-    )
-    demo.add_argument("--out", type=Path, default=Path("tinygrad_nn_demo"), metavar="DIR", help=_OUT)
-    demo.set_defaults(run=run_demo)
-
-    examples = commands.add_parser(
-        "examples",
-        help="list the examples, or run one",
-        description="Without NAME, lists the examples in reading order. With NAME, runs that one: it prints numbers "
-        "and writes pictures into DIR. Each is a program of under 60 lines, to be read and changed.",
-    )
-    examples.add_argument("name", nargs="?", metavar="NAME", help="such as 02_chain_rule or chain_rule; `all` runs all")
-    examples.add_argument("--out", type=Path, default=Path("tinygrad_nn_examples"), metavar="DIR", help=_OUT)
-    examples.set_defaults(run=run_examples)
-
-    draw = commands.add_parser(
-        "draw",
-        help="draw a tensor of a Python file with everything it was computed from",
-        description="Runs FILE.py and draws NAME of it: a tensor, a function without arguments that returns one, or a "
-        "network (a Module, drawn with one random column as its input).",
-    )
-    draw.add_argument("what", metavar="FILE.py:NAME", help="which file, and which of its names")
-    draw.add_argument("-o", "--out", type=Path, metavar="PICTURE", help=_PICTURE)
-    draw.add_argument("--wrt", metavar="NAME", help="show the paths from this tensor and their sum, the gradient")
-    draw.add_argument("--detail", choices=LEVELS, default="ops", help="what a box stands for (default: %(default)s)")
-    draw.add_argument(
-        "--steps", action="store_true", help="show the backward pass step by step: .svg .gif .html, or a file a step"
-    )
-    draw.set_defaults(run=run_draw)
-
-    play = commands.add_parser(
-        "play",
-        help="open a page on which typed lines become a living computation graph",
-        description="Writes the playground, a page that works without a network, and opens it in a browser.",
-    )
-    play.add_argument("-o", "--out", type=Path, metavar="PAGE.html", help="write it to this file instead of opening it")
-    play.set_defaults(run=run_play)
-    return parser
-
-
-_PICTURE = "file to write; its ending says what: .svg .png .pdf .dot ... (default: NAME.svg in the current folder)"
-_OUT = "folder for the pictures, made if need be (default: ./%(default)s)"
 
 
 def make_folder(path: Path) -> Path:
@@ -326,3 +262,12 @@ def _drawable(variables: dict[str, Any]) -> str:
 
 def _first_line(reason: BaseException) -> str:
     return str(reason).partition("\n")[0]
+
+
+# What runs each command of `command_line`, with its arguments by name.
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": run_demo,
+    "examples": run_examples,
+    "draw": run_draw,
+    "play": run_play,
+}

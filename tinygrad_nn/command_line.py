@@ -1,0 +1,105 @@
+"""What can be said on the command line: commands, arguments and help, with the standard library only.
+
+`cli` runs what is said. `_bootstrap` reads this file in a bare clone, before NumPy is there: a wrong command is refused
+before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+__all__ = ["PROGRAM", "make_parser"]
+
+PROGRAM = "tinygrad-nn"
+CLONE = "python3 tinygrad_nn"  # how the program is called in a clone, where it can do two things more
+LEVELS = ("ops", "layers", "neurons")
+_PICTURE = "file to write; its ending says what: .svg .png .pdf .dot ... (default: NAME.svg in the current folder)"
+_OUT = "folder for the pictures, made if need be (default: ./%(default)s)"
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the arguments, and where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        program = CLONE if self.prog.startswith(CLONE) else PROGRAM
+        self.exit(2, f"{program}: error: {message} (see {self.prog} --help)\n")
+
+
+def make_parser(version: str, clone: bool = False) -> Parser:
+    """The parser of the command line; what it returns names the command in `command`, None where none was given.
+
+    clone : name what only a clone of the project can do, too: its tests and its site.
+    """
+    program = CLONE if clone else PROGRAM
+    parser = Parser(prog=program, description="An autograd for learners: every gradient drawn as a sum over paths.")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for add in (_demo, _examples, _draw, _play):
+        add(commands)
+    if clone:
+        _test(commands)
+        _docs(commands)
+    return parser
+
+
+def _demo(commands: argparse._SubParsersAction[Parser]) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="train on handwritten digits, draw the graph, explain the chain rule (a few seconds)",
+        description="Trains a network on handwritten digits, draws the graph of one training step, shows the chain "
+        "rule as a sum over paths and checks gradients against finite differences. Needs no internet connection.",
+    )
+    demo.add_argument("--out", type=Path, default=Path("tinygrad_nn_demo"), metavar="DIR", help=_OUT)
+
+
+def _examples(commands: argparse._SubParsersAction[Parser]) -> None:
+    examples = commands.add_parser(
+        "examples",
+        help="list the examples, or run one",
+        description="Without NAME, lists the examples in reading order. With NAME, runs that one: it prints numbers "
+        "and writes pictures into DIR. Each is a program of under 60 lines, to be read and changed.",
+    )
+    examples.add_argument("name", nargs="?", metavar="NAME", help="such as 02_chain_rule or chain_rule; `all` runs all")
+    examples.add_argument("--out", type=Path, default=Path("tinygrad_nn_examples"), metavar="DIR", help=_OUT)
+
+
+def _draw(commands: argparse._SubParsersAction[Parser]) -> None:
+    draw = commands.add_parser(
+        "draw",
+        help="draw a tensor of a Python file with everything it was computed from",
+        description="Runs FILE.py and draws NAME of it: a tensor, a function without arguments that returns one, or a "
+        "network (a Module, drawn with one random column as its input).",
+    )
+    draw.add_argument("what", metavar="FILE.py:NAME", help="which file, and which of its names")
+    draw.add_argument("-o", "--out", type=Path, metavar="PICTURE", help=_PICTURE)
+    draw.add_argument("--wrt", metavar="NAME", help="show the paths from this tensor and their sum, the gradient")
+    draw.add_argument("--detail", choices=LEVELS, default="ops", help="what a box stands for (default: %(default)s)")
+    draw.add_argument(
+        "--steps", action="store_true", help="show the backward pass step by step: .svg .gif .html, or a file a step"
+    )
+
+
+def _play(commands: argparse._SubParsersAction[Parser]) -> None:
+    play = commands.add_parser(
+        "play",
+        help="open a page on which typed lines become a living computation graph",
+        description="Writes the playground, a page that works without a network, and opens it in a browser.",
+    )
+    play.add_argument("-o", "--out", type=Path, metavar="PAGE.html", help="write it to this file instead of opening it")
+
+
+def _test(commands: argparse._SubParsersAction[Parser]) -> None:
+    # its arguments are pytest's: `_bootstrap` hands them on without reading them
+    commands.add_parser("test", help="run all tests; arguments after `test` go to pytest")
+
+
+def _docs(commands: argparse._SubParsersAction[Parser]) -> None:
+    docs = commands.add_parser(
+        "docs",
+        help="build the site, with the course and the reference, and open it (minutes)",
+        description="Executes every page, example and lesson, and makes the site of them.",
+    )
+    docs.add_argument("--out", type=Path, default=Path("tinygrad_nn_docs"), metavar="DIR", help="folder of the site")
+    docs.add_argument("--no-open", action="store_true", help="do not open it in a browser")

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_nn.compiler.ir import Node, code_line, look_up, map_leaves, refuse_nan
 from tinygrad_nn.compiler.xla.lowered import lowered_call
-from tinygrad_nn.compiler.xla.table import NoLoweringError, function_for
+from tinygrad_nn.compiler.xla.table import Guarded, NoLoweringError, function_for
 from tinygrad_nn.errors import CompileError
 
 __all__ = ["Emission"]
@@ -24,7 +24,8 @@ class Emission:
     """The function of some recorded calls.
 
     `__call__(values, numbers, seeds)` takes the arrays of `inputs`, the numbers that are looked up, and one whole
-    number for each Generator; it returns the values of `outputs`, and whether what the program takes for granted holds.
+    number for each Generator; it returns the values of `outputs`, and how often what the program takes for granted does
+    not hold: a sum, which on several devices is one with the other sums.
     """
 
     def __init__(self, live: Sequence[Node], inputs: Sequence[Node], outputs: Sequence[Node]):
@@ -57,8 +58,9 @@ class Emission:
                         "tn.compile with engine='numpy', or give the operation a lowered= made of simpler functions"
                     ) from reason
         self.guarded = bool(holds)
-        holding = jnp.stack(holds).all() if holds else jnp.ones((), bool)
-        return [env[node] for node in self.outputs], holding
+        out = [env[node] for node in self.outputs]
+        dtype = next((x.dtype for x in out if jnp.issubdtype(x.dtype, jnp.floating)), np.float32)
+        return out, sum((jnp.sum(jnp.logical_not(x), dtype=dtype) for x in holds), start=jnp.zeros((), dtype))
 
     def _value(self, node: Node, env: dict[Node, Any], next_key: Callable, holds: list[Any]) -> Any:
         if node.func is None:
@@ -75,10 +77,11 @@ class Emission:
             try:
                 y = function_for(node.func)(*args, **kwargs)
             except NoLoweringError:
-                y, asked = lowered_call(node.func, node.name, args, kwargs, next_key)
-                holds += [condition == answer for condition, answer in asked]
-            else:
-                holds += _in_range(node, args)
+                y, conditions = lowered_call(node.func, node.name, args, kwargs, next_key)
+                holds += conditions
+        if type(y) is Guarded:
+            holds.append(y.holds)
+            y = y.value
         return _like(y, node)
 
 
@@ -113,7 +116,3 @@ def _unflattened(node: Node) -> Node:
         node = node.args[0]
     return node
 
-
-def _in_range(node: Node, args: tuple) -> list[Any]:
-    """Whether indices that are values are within the array, where NumPy would raise an error."""
-    return []

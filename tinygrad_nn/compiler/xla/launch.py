@@ -80,8 +80,8 @@ class Launch:
         before = [(bits_of(g), saved(bits_of(g))) for g in generators]
         seeds = [int(g.integers(1 << 32)) for g in generators]
         with jax.enable_x64(True):
-            out, holds = self._jitted(*self._given(values, numbers, seeds))
-        if self.emission.guarded and not bool(holds):
+            out, wrong = self._jitted(*self._given(values, numbers, seeds))
+        if self.emission.guarded and float(wrong):
             for bits, state in before:
                 put_back(bits, state)
             return None

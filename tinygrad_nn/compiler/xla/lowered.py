@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tinygrad_nn.compiler.ir import map_leaves, out_by_name
-from tinygrad_nn.compiler.xla.table import LOWER, NoLoweringError, function_for
-from tinygrad_nn.operation import BY_NAME
+from tinygrad_nn.compiler.ir import item, map_leaves, out_by_name, updated
+from tinygrad_nn.compiler.xla.table import LOWER, Guarded, NoLoweringError, function_for
+from tinygrad_nn.operation import BY_NAME, Op, Traced
 
 __all__ = ["Keyed", "Lowered", "lowered_call", "plain"]
 
@@ -24,37 +24,62 @@ _CHOICES = 8  # so many decisions by values are tried in one forward function
 
 
 class _Choices:
-    """The answers that one run of a function gets to its questions, and what was asked."""
+    """The answers that one run of a function gets to its questions, what was asked, and what else has to hold."""
 
-    def __init__(self, answers: tuple[bool, ...]):
-        self.answers, self.asked = answers, list[Any]()
+    def __init__(self, answers: tuple[bool, ...], keys: Callable[[Any], Any]):
+        self.answers, self.keys = answers, keys
+        self.asked, self.demanded = list[Any](), list[Any]()
 
     def answer(self, condition: Any) -> bool:
         at = len(self.asked)
         self.asked.append(condition)
         return self.answers[at] if at < len(self.answers) else False
 
+    def given(self, x: Any) -> Any:
+        """What the function sees of a value."""
+        if isinstance(x, np.random.Generator):
+            return Keyed(self.keys(x), self)
+        return Lowered(x, self) if isinstance(x, jax.Array) else x
 
-class Lowered(np.lib.mixins.NDArrayOperatorsMixin):
-    """A value of JAX that NumPy's functions and operators work on."""
+    def taken(self, y: Any) -> Any:
+        """The value itself, with what it is right for noted down."""
+        if type(y) is Guarded:
+            self.demanded.append(y.holds)
+            return y.value
+        return y
 
-    __slots__ = ("_choices", "value")
+    def guards(self) -> list[Any]:
+        """All conditions under which the function would have done the same."""
+        answers = [*self.answers, *(False,) * len(self.asked)]
+        return [*self.demanded, *(x == y for x, y in zip(self.asked, answers, strict=False))]
+
+
+class Lowered(Traced, np.lib.mixins.NDArrayOperatorsMixin):
+    """A value of JAX that NumPy's functions, operators, and the operations of the tables work on."""
+
+    __slots__ = ("_array", "_choices")
     __hash__ = object.__hash__
+    index, tracked = 0, False
 
-    def __init__(self, value: Any, choices: _Choices):
-        self.value, self._choices = value, choices
+    def __init__(self, array: Any, choices: _Choices):
+        self._array, self._choices = array, choices
+
+    @property
+    def value(self) -> Lowered:  # type: ignore[override]
+        """As a tensor has one."""
+        return self
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         """For `isinstance`, in code that asks what it has got."""
         return np.ndarray
 
-    shape = property(lambda self: self.value.shape)
-    ndim = property(lambda self: self.value.ndim)
-    size = property(lambda self: self.value.size)
-    dtype = property(lambda self: np.dtype(self.value.dtype))
-    T = property(lambda self: self._wrap(self.value.T))
-    mT = property(lambda self: self._wrap(jnp.swapaxes(self.value, -1, -2)))  # noqa: N815  NumPy's name
+    shape = property(lambda self: self._array.shape)
+    ndim = property(lambda self: self._array.ndim)
+    size = property(lambda self: self._array.size)
+    dtype = property(lambda self: np.dtype(self._array.dtype))
+    T = property(lambda self: self._wrap(self._array.T))
+    mT = property(lambda self: self._wrap(jnp.swapaxes(self._array, -1, -2)))  # noqa: N815  NumPy's name
     real = property(lambda self: self)
 
     def _wrap(self, value: Any) -> Any:
@@ -65,13 +90,31 @@ class Lowered(np.lib.mixins.NDArrayOperatorsMixin):
         out = kwargs.pop("out", None)
         target = out[0] if isinstance(out, tuple) else out
         args, kwargs = map_leaves((args, kwargs), plain)
-        y = function_for(func)(*args, **kwargs)
+        y = self._choices.taken(function_for(func)(*args, **kwargs))
         if target is None:
             return self._wrap(y)
         if not isinstance(target, Lowered):
             raise NoLoweringError(f"{getattr(func, '__name__', 'a function')} with out=")
-        target.value = jnp.broadcast_to(y, target.shape).astype(target.dtype)
+        target._array = jnp.broadcast_to(y, target.shape).astype(target.dtype)
         return target
+
+    def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None) -> Any:
+        reasons = []
+        for text, is_ours in _texts_of(op.forward, op.name):
+            try:
+                if not is_ours:
+                    return text(*args, **(params or {}))
+                values, settings = map_leaves((args, params or {}), plain)
+                return self._wrap(self._choices.taken(text(*values, **settings)))
+            except (NoLoweringError, TypeError) as reason:
+                reasons.append(reason)
+        raise reasons[-1]
+
+    def as_index(self) -> Any:  # noqa: D102  inherited
+        return self
+
+    def stands_for_same(self, other: Any) -> bool:  # noqa: D102  inherited
+        return self is other or (type(other) is Lowered and other._array is self._array)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return self._call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
@@ -88,23 +131,21 @@ class Lowered(np.lib.mixins.NDArrayOperatorsMixin):
 
     def reshape(self, *shape: Any, **_: Any) -> Any:
         """Another shape."""
-        return self._wrap(self.value.reshape(shape[0] if len(shape) == 1 else shape))
+        return self._wrap(self._array.reshape(shape[0] if len(shape) == 1 else shape))
 
     def transpose(self, *axes: Any) -> Any:
         """Axes in another order."""
         axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        return self._wrap(jnp.transpose(self.value, axes or None))
+        return self._wrap(jnp.transpose(self._array, axes or None))
 
     def __getitem__(self, index: Any) -> Any:
-        if index == () if isinstance(index, tuple) else False:
-            return self
-        return self._wrap(_item(self.value, map_leaves(index, plain)))
+        return self._call(item, (self, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self.value = self.value.at[map_leaves(index, plain)].set(plain(value))
+        self._array = self._call(updated, (self, index, value), {})._array
 
     def __len__(self) -> int:
-        return len(self.value)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
@@ -112,25 +153,20 @@ class Lowered(np.lib.mixins.NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError("the truth value of an array with several elements")
-        return self._choices.answer(self.value.reshape(()).astype(bool))
+        return self._choices.answer(self._array.reshape(()).astype(bool))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise NoLoweringError("np.asarray of a value on a device")
+        raise NoLoweringError("it asks for an array of NumPy (np.asarray, float), and JAX has the value on a device")
 
     def __float__(self) -> float:
-        raise NoLoweringError("float() of a value on a device")
+        raise NoLoweringError("it asks for a number (float, int, item), and JAX has the value on a device")
 
     __int__ = __index__ = __complex__ = item = tolist = __float__  # type: ignore[assignment]
 
 
-def _item(x: Any, index: Any) -> Any:
-    from_list = isinstance(index, list)
-    return x[np.asarray(index) if from_list else index]
-
-
 def plain(x: Any) -> Any:
     """The value of JAX itself."""
-    return x.value if type(x) is Lowered else x
+    return x._array if type(x) is Lowered else x
 
 
 class Keyed:
@@ -179,43 +215,37 @@ def _shape(size: Any) -> tuple[int, ...]:
     return (size,) if isinstance(size, int) else tuple(size or ())
 
 
-def _texts_of(func: Callable, name: str) -> list[Callable]:
-    """What computes the same as a forward function, the best for JAX first."""
+def _texts_of(func: Callable, name: str) -> list[tuple[Callable, bool]]:
+    """What computes the same as a forward function, the best for JAX first, and whether it is written in JAX."""
     entry = BY_NAME.get(name)
     if entry is None or getattr(entry, "forward", None) is not func:
-        return [func]
-    ours = [LOWER[name]] if name in LOWER and entry.__module__.startswith("tinygrad_nn.") else []
-    return ours or [*([entry.lowered] if entry.lowered is not None else []), func]
+        return [(func, False)]
+    if name in LOWER and entry.__module__.startswith("tinygrad_nn."):  # an operation of the user's may bear the name
+        return [(LOWER[name], True)]
+    return [*([(entry.lowered, False)] if entry.lowered is not None else []), (func, False)]
 
 
 def lowered_call(func: Callable, name: str, args: tuple, kwargs: dict[str, Any], keys: Any) -> tuple[Any, list[Any]]:
-    """What a function gives on values of JAX, and the conditions, with the answers, under which this is so.
+    """What a function gives on values of JAX, and the conditions under which this is so.
 
     `keys` gives a new key for a Generator among the arguments.
     """
     reasons = []
-    for text in _texts_of(func, name):
-        if text is LOWER.get(name):
-            return text(*args, **kwargs), []
+    for text, is_ours in _texts_of(func, name):
+        if is_ours:
+            choices = _Choices((), keys)
+            return choices.taken(text(*args, **kwargs)), choices.guards()
         pending: list[tuple[bool, ...]] = [()]
         while pending:
-            choices = _Choices(pending.pop())
-
-            def given(x: Any, choices: _Choices = choices) -> Any:
-                if isinstance(x, np.random.Generator):
-                    return Keyed(keys(x), choices)
-                return Lowered(x, choices) if isinstance(x, jax.Array) else x
-
-            inside, named = map_leaves((args, kwargs), given)
+            choices = _Choices(pending.pop(), keys)
+            inside, named = map_leaves((args, kwargs), choices.given)
             try:
                 y = jax.tree.map(plain, text(*inside, **named), is_leaf=lambda x: type(x) is Lowered)
+                return y, choices.guards()
             except Exception as reason:
                 reasons.append(reason)
                 tried, asked = choices.answers, len(choices.asked)
                 if asked > len(tried):  # answers of False led here: the last of them first
                     further = [(*tried, *(False,) * (i - len(tried)), True) for i in range(len(tried), asked)]
                     pending += further[: max(0, _CHOICES - len(pending))]
-                continue
-            answers = [*choices.answers, *(False,) * len(choices.asked)]
-            return y, [*zip(choices.asked, answers, strict=False)]
-    raise NoLoweringError(f"{name}: {reasons[-1]}") from reasons[-1]
+    raise NoLoweringError(f"{name.lstrip('_')}: {reasons[-1]}") from reasons[-1]

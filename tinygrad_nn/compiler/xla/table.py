@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from typing import Any
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +14,20 @@ import numpy as np
 
 from tinygrad_nn.compiler.ir import cast, item, power_of_numbers, updated, written_into
 
-__all__ = ["LOWER", "NoLoweringError", "function_for"]
+__all__ = ["LOWER", "Guarded", "NoLoweringError", "function_for"]
 
 _UNSAID = {"out", "order", "casting", "subok", "copy", "like"}  # how NumPy goes about it: no matter here
 
 
 class NoLoweringError(NotImplementedError):
     """JAX has nothing for a function."""
+
+
+class Guarded(NamedTuple):
+    """A value that is right where a condition holds; where it does not, NumPy's function raises an error."""
+
+    value: Any
+    holds: Any
 
 
 # --- functions that are written otherwise ----------------------------------------------------------------------------
@@ -32,13 +40,62 @@ def _index(index: Any) -> Any:
     return several if isinstance(index, tuple) else several[0]
 
 
+def _within(index: Any, n: int) -> Any:
+    """Whether an index names places on an axis of length n."""
+    return ((index >= -n) & (index < n)).all()
+
+
+def _guarded(value: Any, index: Any, shape: Sequence[int]) -> Any:
+    """A value that an index leads to: what the index is may be known only when the step runs."""
+    several, axis, conditions = index if isinstance(index, tuple) else (index,), 0, []
+    taken = sum(np.ndim(i) if _is_mask(i) else 1 for i in several if i is not None and i is not Ellipsis)
+    for i in several:
+        if i is Ellipsis:
+            axis += len(shape) - taken
+        elif i is not None:
+            if isinstance(i, jax.Array) and not _is_mask(i):
+                conditions.append(_within(i, shape[axis]))
+            axis += np.ndim(i) if _is_mask(i) else 1
+    return Guarded(value, jnp.stack(conditions).all()) if conditions else value
+
+
+def _is_mask(i: Any) -> bool:
+    return isinstance(i, (jax.Array, np.ndarray)) and i.dtype == bool
+
+
 def _item(x: Any, index: Any) -> Any:
-    return x[index] if isinstance(x, (tuple, list)) else jnp.asarray(x)[_index(index)]
+    if isinstance(x, (tuple, list)):
+        return x[index]
+    x, index = jnp.asarray(x), _index(index)
+    return _guarded(x[index], index, x.shape)
 
 
 def _updated(x: Any, index: Any, value: Any) -> Any:
-    x = jnp.asarray(x)
-    return x.at[_index(index)].set(jnp.asarray(value).astype(x.dtype))
+    x, index = jnp.asarray(x), _index(index)
+    return _guarded(x.at[index].set(jnp.asarray(value).astype(x.dtype)), index, x.shape)
+
+
+def _take(x: Any, indices: Any, axis: Any = None, mode: str = "raise", **_: Any) -> Any:
+    y = jnp.take(x, indices, axis, mode=None if mode == "raise" else mode)
+    n = np.size(x) if axis is None else np.shape(x)[axis]
+    return Guarded(y, _within(indices, n)) if isinstance(indices, jax.Array) and mode == "raise" else y
+
+
+def _take_along(x: Any, indices: Any, axis: Any = -1) -> Any:
+    y = jnp.take_along_axis(x, indices, axis)
+    n = np.size(x) if axis is None else np.shape(x)[axis]
+    return Guarded(y, _within(indices, n)) if isinstance(indices, jax.Array) else y
+
+
+def _finite(function: Callable) -> Callable:
+    """One that LAPACK refuses for some matrices, where JAX gives NaN: a result that is not finite has to be looked at."""
+
+    def computed(*args: Any, **kwargs: Any) -> Any:
+        y = function(*args, **kwargs)
+        parts = [x for x in jax.tree.leaves(y) if jnp.issubdtype(x.dtype, jnp.inexact)]
+        return Guarded(y, jnp.stack([jnp.isfinite(x).all() for x in parts]).all()) if parts else y
+
+    return computed
 
 
 def _written_into(func: Callable, x: Any, args: Any, kwargs: Any) -> Any:
@@ -123,6 +180,12 @@ _BY_FUNCTION: dict[Any, Callable] = {
     np.array: lambda x, dtype=None, **_: jnp.asarray(x, dtype=dtype),
     np.ascontiguousarray: lambda x, dtype=None, **_: jnp.asarray(x, dtype=dtype),
     np.zeros_like: lambda x, dtype=None, shape=None, **_: jnp.zeros_like(x, dtype=dtype, shape=shape),
+    np.take: _take,
+    np.ndarray.take: _take,
+    np.take_along_axis: _take_along,
+    np.argsort: lambda x, axis=-1, **_: jnp.argsort(x, axis),
+    np.sort: lambda x, axis=-1, **_: jnp.sort(x, axis),
+    np.ndarray.argsort: lambda x, axis=-1, **_: jnp.argsort(x, axis),
     np.linalg.matrix_rank: _rank,
     np.ndarray.astype: _astype,
     np.ndarray.flatten: jnp.ravel,
@@ -152,7 +215,8 @@ def function_for(func: Any) -> Callable:
     found = getattr(home, name, None)
     if found is None or not of_numpy:
         raise NoLoweringError(name)
-    return lambda *args, **kwargs: found(*args, **{k: v for k, v in kwargs.items() if k not in _UNSAID})
+    function = _finite(found) if home is jnp.linalg else found
+    return lambda *args, **kwargs: function(*args, **{k: v for k, v in kwargs.items() if k not in _UNSAID})
 
 
 def _ufunc(func: np.ufunc, name: str) -> Callable:
@@ -185,19 +249,18 @@ def _zeros(g: Any, shape: Any) -> Any:
 
 
 def _put(g: Any, shape: Any, index: Any) -> Any:
-    return _zeros(g, shape).at[_index(index)].add(g)
+    index = _index(index)
+    return _guarded(_zeros(g, shape).at[index].add(g), index, shape)
 
 
 def _put_taken(g: Any, indices: Any, shape: Any, axis: Any) -> Any:
-    y = _zeros(g, shape)
-    return y.at[(slice(None),) * (axis % y.ndim) + (jnp.asarray(indices),)].add(g)
+    return _put(g, shape, (slice(None),) * (axis % len(shape)) + (jnp.asarray(indices),))
 
 
 def _put_along(g: Any, indices: Any, shape: Any, axis: Any) -> Any:
-    y = _zeros(g, shape)
-    places = list(jnp.meshgrid(*map(np.arange, np.shape(indices)), indexing="ij", sparse=True))
-    places[axis] = indices
-    return y.at[tuple(places)].add(g)
+    places: list[Any] = list(np.ogrid[tuple(map(slice, shape))])
+    places[axis] = jnp.asarray(indices)
+    return _put(g, shape, tuple(places))
 
 
 def _add_windows(columns: Any, target: Any, stride: Any, dilation: Any) -> Any:
@@ -209,6 +272,22 @@ def _add_windows(columns: Any, target: Any, stride: Any, dilation: Any) -> Any:
         cut = [slice(a, a + s * (m - 1) + 1, s) for a, s, m in zip(starts, stride, places, strict=True)]
         y = y.at[(slice(None), slice(None), *cut)].add(columns[(slice(None), *at)])
     return jnp.swapaxes(y, 0, 1)
+
+
+def _convolution(x: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    return _product(jax.lax.conv_general_dilated)(
+        x, weight, stride, padding, rhs_dilation=dilation, feature_group_count=groups
+    )
+
+
+def _to_image(v: Any, weight: Any, target: Any, **how: Any) -> Any:
+    image = jax.ShapeDtypeStruct(target, v.dtype)
+    return jax.linear_transpose(lambda x: _convolution(x, weight, **how), image)(v)[0]
+
+
+def _to_weight(v: Any, x: Any, target: Any, **how: Any) -> Any:
+    weight = jax.ShapeDtypeStruct(target, v.dtype)
+    return jax.linear_transpose(lambda w: _convolution(x, w, **how), weight)(v)[0]
 
 
 def _linear_scan(b: Any, a: Any, axis: int = 0) -> Any:
@@ -226,10 +305,31 @@ def _hot(labels: Any, classes: int = 0, dtype: Any = np.float64, axis: int = 0) 
     return jax.nn.one_hot(labels, classes, dtype=dtype, axis=axis)
 
 
+def _hot_of_class(labels: Any, classes: int = 0, dtype: Any = np.float64, axis: int = 0) -> Any:
+    return Guarded(_hot(labels, classes, dtype, axis), ((labels >= 0) & (labels < classes)).all())
+
+
 def _gelu(x: Any) -> Any:
     return x * (0.5 * (1.0 + jax.scipy.special.erf(x * math.sqrt(0.5))))
 
 
+def _power_log(x: Any, n: Any, order: int = 1) -> Any:
+    y = function_for(np.power)(x, n)
+    return (y * jnp.log(1.0 * x + ((x == 0) & (n >= 0))) ** order).astype(y.dtype)
+
+
+def _searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    return jnp.searchsorted(x, v, side=side, sorter=sorter)
+
+
+def _bessel(x: Any, order: int = 1) -> Any:
+    x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(np.float64)
+    wave = jnp.sinh if order % 2 else jnp.cosh
+    terms = [c**order * wave(x.astype(np.float64) * c) for c in _NODES]
+    return (functools.reduce(operator.add, terms) / len(_NODES)).astype(x.dtype)
+
+
+_NODES = [math.cos(math.pi * (i + 0.5) / 160) for i in range(80)]
 _SPECIAL: dict[str, Callable] = {"erf": jax.scipy.special.erf, "erfc": jax.scipy.special.erfc}
 
 # By the name of the operation: what its forward function computes.
@@ -238,11 +338,21 @@ LOWER: dict[str, Callable] = {
     "erfinv": jax.scipy.special.erfinv,
     "gammaln": jax.scipy.special.gammaln,
     "gelu": _gelu,
+    "sinc": jnp.sinc,
+    "_power_log": _power_log,
+    "i0": functools.partial(_bessel, order=0),
+    "_i0_slope": _bessel,
+    "astype": _astype,
+    "copy": lambda x, order="K": x,
+    "searchsorted": _searchsorted,
     "_putitem": _put,
     "_untake": _put_taken,
     "_untake_along": _put_along,
     "_add_windows": _add_windows,
+    "_convolution": _convolution,
+    "_convolution_to_image": _to_image,
+    "_convolution_to_weight": _to_weight,
     "_linear_scan": _linear_scan,
     "one_hot": _hot,
-    "_label_columns": _hot,
+    "_label_columns": _hot_of_class,
 }

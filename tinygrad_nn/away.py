@@ -44,10 +44,15 @@ class Away(np.lib.mixins.NDArrayOperatorsMixin):
             tensor._value = self._array
         return self._array
 
+    def now(self) -> Any:
+        """The array, if it is here; else this."""
+        return self if self._array is None else self._array
+
     shape = property(lambda self: self._like.shape)
     ndim = property(lambda self: self._like.ndim)
     size = property(lambda self: math.prod(self._like.shape))
     dtype = property(lambda self: self._like.dtype)
+    strides = property(lambda self: self._like.strides)
     itemsize = property(lambda self: self._like.dtype.itemsize)
     nbytes = property(lambda self: self.size * self.itemsize)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.codegen import CodeGenerator
@@ -23,6 +24,9 @@ class NumpyEngine:
 
     name = "numpy"
     exact = True
+
+    def check(self, arguments: Sequence[tuple[str, Any]]) -> None:
+        """ValueError for arguments that this engine cannot take, before anything is done."""
 
     def moving(self, step: Step) -> list[ArrayInput]:
         """The inputs that are another array at each call: these are looked up each time."""

@@ -53,6 +53,8 @@ def fit(
     every: int = 1,
     resume: bool | str = False,
     compile: bool | str = "auto",  # noqa: A002  tn.compile
+    engine: str = "numpy",
+    mesh: Any = None,
 ) -> History:
     """Train `model`; returns what happened.
 
@@ -88,6 +90,7 @@ def fit(
         worth it, and where a step is all this package's code: layers of `tn.nn`, a loss of the tables, an optimiser of
         `tn.optim`, no metrics of your own.  Elsewhere the history's `note` says why it does not.  True compiles your
         code too, and a step that cannot be replayed is an error; False compiles nothing.
+    engine, mesh : of `tn.compile`.  With engine="jax" steps are compiled in any case, as with True.
 
     Ctrl-C ends the training early: the history so far is returned, with ``history.interrupted``, and the model has its
     best parameters (those of the moment, where no epoch was finished).
@@ -121,7 +124,7 @@ def fit(
     run.history.monitor = _monitor(monitor, held_out is not None, run.metrics)
     if resume and checkpoint is not None and with_suffix(checkpoint).exists():
         take_up(run, checkpoint)
-    run.compile(compile, epochs)
+    run.compile(compile, epochs, engine, mesh)
     history, functions = run.history, by_event(callbacks)
     history.ended = ("" if resume == "further" else ended(run, patience)) or "epochs"
     model.train()

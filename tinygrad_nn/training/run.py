@@ -69,8 +69,17 @@ class Run:
         self.updates = 0
         self.before: list[np.ndarray] = []  # parameters before the step, where it is too late to ask afterwards
 
-    def compile(self, choice: bool | str, epochs: int) -> None:
+    def compile(self, choice: bool | str, epochs: int, engine: str = "numpy", mesh: Any = None) -> None:
         """Compile the two functions of a step; with "auto", where it is possible and worth it."""
+        if engine != "numpy" or mesh is not None:
+            if not choice:
+                raise ValueError(f"fit: engine={engine!r} runs compiled steps: leave compile=False out")
+            if self.optimizer.needs_loss:
+                raise ValueError(
+                    f"fit: {type(self.optimizer).__name__} computes the loss as often as it wants, which is not compiled: "
+                    f"leave engine={engine!r} out, or take another optimiser"
+                )
+            choice = True
         if choice == "auto":
             few = hasattr(self.data, "__len__") and epochs * len(self.data) < STEPS_WORTH_COMPILING
             reason = "" if few else what_fit_cannot_list(self.model, self.loss, self.optimizer, self.metrics)
@@ -79,7 +88,9 @@ class Run:
             choice = not few and not reason and "auto"
         if choice:
             must = choice is True
-            self.gradient, self.update = (Compiled(f, must, self.not_compiled) for f in (self.gradient, self.update))
+            self.gradient, self.update = (
+                Compiled(f, must, self.not_compiled, engine=engine, mesh=mesh) for f in (self.gradient, self.update)
+            )
 
     def not_compiled(self, reason: str) -> None:
         """Note why steps are carried out eagerly."""

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.away import Away
 from tinygrad_nn.compiler.codegen import CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, is_of_library, look_up
 from tinygrad_nn.compiler.memory_plan import MemoryPlan
 from tinygrad_nn.compiler.step import Owner, Result, Step
 from tinygrad_nn.compiler.xla.launch import Launch, fetched
-from tinygrad_nn.compiler.xla.state import DeviceGradient, lent_result
+from tinygrad_nn.compiler.xla.state import DeviceGradient, gradient_of, lent_result
 from tinygrad_nn.errors import CompileError
 
 __all__ = ["JaxCode"]
@@ -32,6 +33,17 @@ class JaxCode(CodeGenerator):
         """A tensor or an array is found by the launch, where it is at that time."""
         self.names[of.node] = self._owner(of.tensor) if of.tensor is not None else self.constant(of.array, of.name or "k")
         return []
+
+    def _write_inputs(self) -> list[str]:
+        """As ever; a gradient may be on the devices."""
+        changed = super()._write_inputs()
+        self.namespace["gradient"] = gradient_of
+        return changed
+
+    def _conditions_of_layout(self, name: str, x: np.ndarray) -> list[str]:
+        """As ever; what stands for an array on a device knows its layout."""
+        here = super()._conditions_of_layout(name, x)
+        return [here[0].replace("is not ndarray", f"not in {self.once('kinds', 'kinds', value=(np.ndarray, Away))}"), *here[1:]]
 
     def _write_overlaps(self) -> None:
         """Nothing: a function of JAX writes into no memory, and results come when all is computed."""

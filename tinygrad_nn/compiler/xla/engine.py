@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tinygrad_nn.compiler.ir import ArrayInput
 from tinygrad_nn.compiler.memory_plan import MemoryPlan
@@ -29,6 +30,10 @@ class JaxEngine(NumpyEngine):
 
     def __init__(self, mesh: jax.sharding.Mesh | None = None, batch_axis: int = -1):
         self.layout = Layout(mesh, batch_axis)
+
+    def check(self, arguments: Sequence[tuple[str, Any]]) -> None:
+        """ValueError for a batch that the devices do not divide evenly."""
+        self.layout.check(arguments)
 
     def moving(self, step: Step) -> list[ArrayInput]:
         """Tensors: when their value comes from the devices, it is in new memory."""

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from tinygrad_nn.away import Away
 from tinygrad_nn.compiler.homes import bits_of, put_back, saved
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import MemoryPlan
@@ -66,9 +67,9 @@ class Launch:
         return placed_values, found, [np.uint32(seed) for seed in seeds]
 
     def _value(self, x: Any, of: ArrayInput, kind: Any) -> Any:
-        if of.kind == "grad":
-            return self.layout.put(x, kind)
-        if isinstance(x, Tensor):
+        if type(x) is Away:
+            x = x.device
+        elif isinstance(x, Tensor):
             x = placed(x)
         elif of.argument is None and id(x) in self._homes:
             x = self._homes[id(x)].value(x)

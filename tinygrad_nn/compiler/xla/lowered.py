@@ -18,12 +18,12 @@ from tinygrad_nn.compiler.ir import item, map_leaves, out_by_name, updated
 from tinygrad_nn.compiler.xla.table import LOWER, Guarded, NoLoweringError, function_for
 from tinygrad_nn.operation import BY_NAME, Op, Traced
 
-__all__ = ["Keyed", "Lowered", "lowered_call", "plain"]
+__all__ = ["Choices", "Keyed", "Lowered", "lowered_call", "plain"]
 
 _CHOICES = 8  # so many decisions by values are tried in one forward function
 
 
-class _Choices:
+class Choices:
     """The answers that one run of a function gets to its questions, what was asked, and what else has to hold."""
 
     def __init__(self, answers: tuple[bool, ...], keys: Callable[[Any], Any]):
@@ -61,7 +61,7 @@ class Lowered(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     __hash__ = object.__hash__
     index, tracked = 0, False
 
-    def __init__(self, array: Any, choices: _Choices):
+    def __init__(self, array: Any, choices: Choices):
         self._array, self._choices = array, choices
 
     @property
@@ -80,7 +80,9 @@ class Lowered(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     dtype = property(lambda self: np.dtype(self._array.dtype))
     T = property(lambda self: self._wrap(self._array.T))
     mT = property(lambda self: self._wrap(jnp.swapaxes(self._array, -1, -2)))  # noqa: N815  NumPy's name
-    real = property(lambda self: self)
+    real = property(lambda self: self._wrap(jnp.real(self._array)))
+    imag = property(lambda self: self._wrap(jnp.imag(self._array)))
+    base = None  # nobody else has its memory
 
     def _wrap(self, value: Any) -> Any:
         return jax.tree.map(lambda x: Lowered(x, self._choices) if isinstance(x, jax.Array) else x, value)
@@ -172,7 +174,7 @@ def plain(x: Any) -> Any:
 class Keyed:
     """What a Generator draws, from a key: other numbers than NumPy's, of the same distribution."""
 
-    def __init__(self, key: Any, choices: _Choices):
+    def __init__(self, key: Any, choices: Choices):
         self._key, self._choices = key, choices
 
     def _next(self) -> Any:
@@ -233,11 +235,11 @@ def lowered_call(func: Callable, name: str, args: tuple, kwargs: dict[str, Any],
     reasons = []
     for text, is_ours in _texts_of(func, name):
         if is_ours:
-            choices = _Choices((), keys)
+            choices = Choices((), keys)
             return choices.taken(text(*args, **kwargs)), choices.guards()
         pending: list[tuple[bool, ...]] = [()]
         while pending:
-            choices = _Choices(pending.pop(), keys)
+            choices = Choices(pending.pop(), keys)
             inside, named = map_leaves((args, kwargs), choices.given)
             try:
                 y = jax.tree.map(plain, text(*inside, **named), is_leaf=lambda x: type(x) is Lowered)

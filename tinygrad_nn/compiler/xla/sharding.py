@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tinygrad_nn.compiler.ir import ArrayInput
+from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Layout"]
 
@@ -18,8 +19,7 @@ __all__ = ["Layout"]
 class Layout:
     """Where arrays are: on one device, or divided over a mesh.
 
-    Data are divided along `batch_axis` over the first axis of the mesh; what the length of that axis does not divide, as
-    single numbers, is on every device.  Parameters, and their state, are on every device of the first axis; where the
+    Data are divided along `batch_axis` over the first axis of the mesh; single numbers are on every device.  Parameters, and their state, are on every device of the first axis; where the
     mesh has a second, matrices are divided over it by rows.
     """
 
@@ -39,6 +39,24 @@ class Layout:
         self.batch_axis = batch_axis
         self._lengths = [*mesh.shape.values()] if mesh is not None else []
 
+    def check(self, arguments: Sequence[tuple[str, Any]]) -> None:
+        """ValueError for a batch that the devices do not divide evenly; a length of 1 is no number of examples."""
+        for path, x in arguments if self.mesh is not None else ():
+            shape = x.shape if isinstance(x, (np.ndarray, Tensor)) else ()
+            axis, devices = self._axis(shape), self._lengths[0]
+            if axis is not None and shape[axis] > 1 and shape[axis] % devices:
+                raise ValueError(
+                    f"tn.compile: {path} has shape {shape}, and the {devices} devices along the mesh's axis "
+                    f"{self.mesh.axis_names[0]!r} do not divide its {shape[axis]} examples (batch_axis="
+                    f"{self.batch_axis}) evenly: pass batches of a multiple of {devices}; an array that is no batch "
+                    "is not passed but kept in a tensor that the step names"
+                )
+
+    def _axis(self, shape: tuple[int, ...]) -> int | None:
+        """Which axis counts the examples, if the array has it."""
+        axis = self.batch_axis + len(shape) if self.batch_axis < 0 else self.batch_axis
+        return axis if 0 <= axis < len(shape) else None
+
     def of_input(self, of: ArrayInput) -> Any:
         """The sharding of an input of a step."""
         shape = of.node.sample.shape
@@ -48,9 +66,8 @@ class Layout:
         """Of an argument."""
         if self.mesh is None:
             return None
-        axis = self.batch_axis + len(shape) if self.batch_axis < 0 else self.batch_axis
-        names: list[Any] = [None] * len(shape)
-        if 0 <= axis < len(shape) and shape[axis] and shape[axis] % self._lengths[0] == 0:
+        axis, names = self._axis(shape), [None] * len(shape)
+        if axis is not None and shape[axis] and shape[axis] % self._lengths[0] == 0:
             names[axis] = self.mesh.axis_names[0]
         return NamedSharding(self.mesh, PartitionSpec(*names))
 

@@ -19,7 +19,7 @@ from tinygrad_nn.compiler.homes import AWAY
 from tinygrad_nn.compiler.ir import without_history
 from tinygrad_nn.tensor import Lent, Tensor
 
-__all__ = ["DeviceGradient", "home_of", "leave", "lent_result", "placed"]
+__all__ = ["DeviceGradient", "gradient_of", "home_of", "leave", "lent_result", "placed"]
 
 
 class DeviceGradient(Lent):
@@ -36,9 +36,17 @@ class DeviceGradient(Lent):
         return self._home.taken()
 
     @property
-    def device(self) -> Any:
-        """It where it is."""
-        return self._home.device
+    def where_it_is(self) -> Any:
+        """It as an array, or as what stands for one that nobody has fetched."""
+        return self._home.now()
+
+
+def gradient_of(tensor: Tensor) -> Any:
+    """The gradient of a tensor, where it is."""
+    grad = tensor._grad
+    if isinstance(grad, DeviceGradient):
+        return grad.where_it_is
+    return grad.array if isinstance(grad, Lent) else grad
 
 
 def lent_result(device: Any, like: Any, tracked: bool, name: str | None, scalar: bool) -> Tensor:

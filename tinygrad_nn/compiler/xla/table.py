@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -153,7 +152,8 @@ def _product(function: Callable) -> Callable:
 
 
 def _astype(x: Any, dtype: Any, *_: Any, **__: Any) -> Any:
-    return jnp.asarray(x).astype(dtype)
+    x = jnp.asarray(x)
+    return (jnp.real(x) if np.dtype(dtype).kind != "c" else x).astype(dtype)
 
 
 def _clip(x: Any, low: Any, high: Any) -> Any:
@@ -186,6 +186,8 @@ _BY_FUNCTION: dict[Any, Callable] = {
     np.argsort: lambda x, axis=-1, **_: jnp.argsort(x, axis),
     np.sort: lambda x, axis=-1, **_: jnp.sort(x, axis),
     np.ndarray.argsort: lambda x, axis=-1, **_: jnp.argsort(x, axis),
+    np.may_share_memory: lambda *_: False,  # values of JAX are never written to
+    np.shares_memory: lambda *_: False,
     np.linalg.matrix_rank: _rank,
     np.ndarray.astype: _astype,
     np.ndarray.flatten: jnp.ravel,
@@ -325,11 +327,10 @@ def _searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Any
 def _bessel(x: Any, order: int = 1) -> Any:
     x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(np.float64)
     wave = jnp.sinh if order % 2 else jnp.cosh
-    terms = [c**order * wave(x.astype(np.float64) * c) for c in _NODES]
-    return (functools.reduce(operator.add, terms) / len(_NODES)).astype(x.dtype)
+    nodes = np.cos(np.pi * (np.arange(80) + 0.5) / 160)
+    return (nodes**order * wave(x.astype(np.float64)[..., None] * nodes)).mean(-1).astype(x.dtype)
 
 
-_NODES = [math.cos(math.pi * (i + 0.5) / 160) for i in range(80)]
 _SPECIAL: dict[str, Callable] = {"erf": jax.scipy.special.erf, "erfc": jax.scipy.special.erfc}
 
 # By the name of the operation: what its forward function computes.
@@ -345,6 +346,7 @@ LOWER: dict[str, Callable] = {
     "astype": _astype,
     "copy": lambda x, order="K": x,
     "searchsorted": _searchsorted,
+    "index_update": lambda x, values, index: _updated(x, index, values),
     "_putitem": _put,
     "_untake": _put_taken,
     "_untake_along": _put_along,

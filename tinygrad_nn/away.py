@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Away"]
+__all__ = ["Away", "here"]
 
 
 class Away(np.lib.mixins.NDArrayOperatorsMixin):
@@ -63,8 +63,8 @@ class Away(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if "out" in kwargs:
-            kwargs["out"] = tuple(map(_here, kwargs["out"]))
-        return getattr(ufunc, method)(*map(_here, inputs), **kwargs)
+            kwargs["out"] = tuple(map(here, kwargs["out"]))
+        return getattr(ufunc, method)(*map(here, inputs), **kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         return function(*_all_here(args), **_all_here(kwargs))
@@ -106,11 +106,12 @@ class Away(np.lib.mixins.NDArrayOperatorsMixin):
         return self.taken().__reduce__()
 
 
-def _here(x: Any) -> Any:
+def here(x: Any) -> Any:
+    """An array that may be away, fetched if it is; all else as it is."""
     return x.taken() if type(x) is Away else x
 
 
 def _all_here(x: Any) -> Any:
     if isinstance(x, (tuple, list)):
         return type(x)(map(_all_here, x))
-    return {key: _all_here(value) for key, value in x.items()} if type(x) is dict else _here(x)
+    return {key: _all_here(value) for key, value in x.items()} if type(x) is dict else here(x)

@@ -1,7 +1,6 @@
 """tn.compile(engine="jax"): the contract of a compiled step, with its state on devices until somebody reads it."""
 
 import copy
-import io
 import os
 import pickle
 import subprocess
@@ -111,13 +110,14 @@ def test_saved_and_loaded_in_the_middle(tmp_path):
         step(*batch(i))
         compiled(*batch(i))
     assert_same(model, twin)
-    assert np.array_equal([*other.state_dict()["state"]], [*optimizer.state_dict()["state"]])
+    for i, arrays in optimizer.state_dict()["state"].items():
+        for name, array in arrays.items():
+            np.testing.assert_allclose(other.state_dict()["state"][i][name], array, rtol=1e-12, atol=1e-15)
 
 
 def test_steps_share_parameters():
     """Two of JAX, one of NumPy, and the eager one, in turns."""
     model, _, step, twin, _, compiled = pair()
-    _, _, other = training()
     evaluate = tn.compile(lambda X, Y: tn.mse(twin(X), Y), engine="jax", audit=False)
     replay = tn.compile(compiled.function, audit=False)
     for i in range(12):
@@ -125,7 +125,6 @@ def test_steps_share_parameters():
         (compiled, compiled.function, compiled, replay)[i % 4](*batch(i))
         np.testing.assert_allclose(evaluate(*batch(99)).item(), tn.mse(model(batch(99)[0]), batch(99)[1]).item(), rtol=1e-12)
     assert_same(model, twin)
-    assert other
 
 
 def test_gradients_accumulate_and_go_from_step_to_step():
@@ -360,14 +359,10 @@ def plain_step(x):
     return x + 1.0
 
 
-module_step = tn.compile(plain_step)
-
-
-def test_copies_and_pickles_are_of_functions():
+def test_a_copy_is_the_same_one_as_of_functions():
     step = tn.compile(plain_step, engine="jax")
     step(np.ones(2))
     assert copy.deepcopy(step) is step
-    assert b"plain_step" in pickle.dumps(module_step) or isinstance(module_step, object)
 
 
 def test_prints():
@@ -477,4 +472,3 @@ def test_a_missing_jax_is_one_sentence_and_it_is_loaded_when_used():
         "engine='jax' needs JAX: pip install 'tinygrad_nn[jax]'",
         "tn.export_stablehlo needs JAX: pip install 'tinygrad_nn[jax]'",
     ], done.stderr
-    assert io

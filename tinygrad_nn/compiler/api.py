@@ -69,6 +69,8 @@ class Program:
         self.outcome = self.step.outcome
         try:
             self._write()
+        except CompileError as wrong:
+            raise wrong.with_result(self.outcome) from wrong.__cause__
         except Exception as wrong:
             text = f"no program could be written of the step: {type(wrong).__name__}: {wrong}"
             raise CompileError(text).with_result(self.outcome) from wrong

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
+from tinygrad_nn.away import here
 from tinygrad_nn.compiler.calls import Calls, indent
 from tinygrad_nn.compiler.captured import ABSENT, PLAIN, Watched
 from tinygrad_nn.compiler.ir import ArrayInput, NanError, Node, look_up, without_history
@@ -49,7 +50,7 @@ class CodeGenerator(Calls):
 
     def __init__(self, step: Step, plan: MemoryPlan, function: Callable, rebound: set[ArrayInput]):
         super().__init__(plan)
-        self.namespace |= {"MISS": MISS, "FAILED": FAILED}
+        self.namespace |= {"MISS": MISS, "FAILED": FAILED, "here": here}
         self._late: list[Node] = []  # effects that see what the step has changed
         self.step, self.rebound = step, rebound
         self.bound: list[ArrayInput] = []
@@ -166,10 +167,14 @@ class CodeGenerator(Calls):
                 self.names[node] = name = self._owner(of.argument)
                 if of.kind == "value":
                     self.names[node] = self.new_name(f"{name}_value")
-                    self.body.append(f"{self.names[node]} = {name}._value")
+                    self.body.append(f"{self.names[node]} = {self._value_of(name)}")
             else:
                 changed += self._name_held(of)
         return changed
+
+    def _value_of(self, tensor: str) -> str:
+        """The value of an argument, which another engine may have left on a device."""
+        return f"here({tensor}._value)"
 
     def _name_held(self, of: ArrayInput) -> list[str]:
         """Name an array that is no argument."""

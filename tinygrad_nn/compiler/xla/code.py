@@ -45,6 +45,10 @@ class JaxCode(CodeGenerator):
         here = super()._conditions_of_layout(name, x)
         return [here[0].replace("is not ndarray", f"not in {self.once('kinds', 'kinds', value=(np.ndarray, Away))}"), *here[1:]]
 
+    def _value_of(self, tensor: str) -> str:
+        """The tensor itself: the launch finds the value where it is."""
+        return tensor
+
     def _write_overlaps(self) -> None:
         """Nothing: a function of JAX writes into no memory, and results come when all is computed."""
 

@@ -102,11 +102,12 @@ class Lowered(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __record__(self, op: Op, args: tuple, params: dict[str, Any] | None) -> Any:
         reasons = []
+        args, params = map_leaves((args, params or {}), self._choices.given)
         for text, is_ours in _texts_of(op.forward, op.name):
             try:
                 if not is_ours:
-                    return text(*args, **(params or {}))
-                values, settings = map_leaves((args, params or {}), plain)
+                    return text(*args, **params)
+                values, settings = map_leaves((args, params), plain)
                 return self._wrap(self._choices.taken(text(*values, **settings)))
             except (NoLoweringError, TypeError) as reason:
                 reasons.append(reason)
@@ -250,4 +251,4 @@ def lowered_call(func: Callable, name: str, args: tuple, kwargs: dict[str, Any],
                 if asked > len(tried):  # answers of False led here: the last of them first
                     further = [(*tried, *(False,) * (i - len(tried)), True) for i in range(len(tried), asked)]
                     pending += further[: max(0, _CHOICES - len(pending))]
-    raise NoLoweringError(f"{name.lstrip('_')}: {reasons[-1]}") from reasons[-1]
+    raise NoLoweringError(str(reasons[-1])) from reasons[-1]

@@ -1,14 +1,11 @@
 """tn.compile(engine="jax"): the contract of a compiled step, with its state on devices until somebody reads it."""
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from on_devices import in_process
 
 import tinygrad_nn as tn
 from tinygrad_nn import nn, optim
@@ -447,16 +444,7 @@ def test_what_cannot_be_exported_says_why(tmp_path, raised):
     assert not path.exists()
 
 
-# --- without JAX, and several devices, in processes of their own -----------------------------------------------------
-
-
-def in_process(code, **environment):
-    here = Path(tn.__file__).parent.parent
-    paths = os.pathsep.join(map(str, (here, here / "tests")))
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, timeout=300,
-        env={**os.environ, "PYTHONPATH": paths, **environment},
-    )  # fmt: skip
+# --- without JAX -----------------------------------------------------------------------------------------------------
 
 
 def test_a_missing_jax_is_one_sentence_and_it_is_loaded_when_used():

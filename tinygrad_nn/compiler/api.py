@@ -152,6 +152,11 @@ class Program:
         return self._code.listed(node)
 
     @property
+    def lowered(self) -> Any:
+        """The step in the form of another engine than NumPy's, where there is one: of JAX a `jax.stages.Lowered`."""
+        return getattr(self._code, "lowered", None)
+
+    @property
     def nbytes(self) -> int:
         """Memory of the buffers."""
         return sum(b.like.nbytes for b in {*self.plan.place.values()} if isinstance(b, Buffer) and not b.block)

@@ -150,6 +150,11 @@ class JaxCode(CodeGenerator):
         given = f"{self._out(node)}, {self._like(node)}, {result.tracked}, {result.name!r}, {node.scalar}"
         return f"{self.function(lent_result)}({given})"
 
+    @property
+    def lowered(self) -> Any:
+        """The function as a `jax.stages.Lowered`."""
+        return self.launch.lowered
+
     def listed(self, node: Node) -> tuple[str, str]:
         """What a value is called in the NumPy calls, which pictures show."""
         return CodeGenerator(self.step, self.plan, lambda: None, self.rebound).listed(node)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tinygrad_nn.compiler.ir import Node, code_line, look_up, map_leaves, refuse_nan
-from tinygrad_nn.compiler.xla.lowered import lowered_call
+from tinygrad_nn.compiler.xla.lowered import Answers, UndecidedError, answers_of, lowered_call
 from tinygrad_nn.compiler.xla.table import Guarded, NoLoweringError, function_for
 from tinygrad_nn.errors import CompileError
 
@@ -24,11 +24,14 @@ class Emission:
     """The function of some recorded calls.
 
     `__call__(values, numbers, seeds)` takes the arrays of `inputs`, the numbers that are looked up, and one whole
-    number for each Generator; it returns the values of `outputs`, and how often what the program takes for granted does
+    number for each Generator (`answers` says how functions decide, and is filled while the recorded arrays are there); it returns the values of `outputs`, and how often what the program takes for granted does
     not hold: a sum, which on several devices is one with the other sums.
     """
 
-    def __init__(self, live: Sequence[Node], inputs: Sequence[Node], outputs: Sequence[Node]):
+    def __init__(
+        self, live: Sequence[Node], inputs: Sequence[Node], outputs: Sequence[Node], answers: dict[Node, Answers]
+    ):
+        self.answers = answers
         self.live, self.inputs, self.outputs = live, inputs, outputs
         self.numbers = [node for node in live if node.func is look_up]
         found = [x for node in live for x in _leaves(node) if isinstance(x, np.random.Generator)]
@@ -67,7 +70,7 @@ class Emission:
             raise NoLoweringError("an array that is no input")
         args, kwargs = map_leaves((node.args, node.kwargs), lambda x: env[x] if isinstance(x, Node) else x)
         if node.func is refuse_nan:
-            holds.append(jnp.logical_not(jnp.isnan(args[0]).any()))
+            holds.append(jnp.logical_not(jnp.isnan(args[0])))
             return jnp.zeros(())
         pair = _summed_product(node)
         if pair is not None:
@@ -77,12 +80,21 @@ class Emission:
             try:
                 y = function_for(node.func)(*args, **kwargs)
             except NoLoweringError:
-                y, conditions = lowered_call(node.func, node.name, args, kwargs, next_key)
+                y, conditions = self._lowered(node, args, kwargs, next_key)
                 holds += conditions
         if type(y) is Guarded:
-            holds.append(y.holds)
+            holds += y.holds
             y = y.value
         return _like(y, node)
+
+    def _lowered(self, node: Node, args: tuple, kwargs: dict[str, Any], next_key: Callable) -> tuple[Any, list[Any]]:
+        """What another function than NumPy's gives, as it was decided in the recorded run."""
+        try:
+            return lowered_call(node.func, node.name, args, kwargs, next_key, self.answers.get(node))
+        except UndecidedError:
+            recorded = map_leaves((node.args, node.kwargs), lambda x: x.sample if isinstance(x, Node) else x)
+            self.answers[node] = answers_of(node.func, node.name, *recorded)
+            return lowered_call(node.func, node.name, args, kwargs, next_key, self.answers[node])
 
 
 def _leaves(node: Node) -> list[Any]:

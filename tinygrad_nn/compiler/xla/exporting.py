@@ -20,7 +20,7 @@ try:
 except ImportError as missing:
     raise ImportError("tn.export_stablehlo needs JAX: pip install 'tinygrad_nn[jax]'") from missing
 
-from tinygrad_nn.compiler.xla.lowered import Choices, Lowered, plain
+from tinygrad_nn.compiler.xla.lowered import Choices, Lowered, UndecidedError, plain
 
 __all__ = ["written"]
 
@@ -67,15 +67,16 @@ def _in_jax(model: Callable) -> Callable:
 
     def function(X: Any) -> Any:
         choices = Choices((), _refuse_keys)
-        with no_grad(), interpreted_by(_InJax(choices)):
-            y = model(Tensor(Lowered(X, choices)))
-        if not isinstance(y, Tensor):
-            raise TypeError(f"tn.export_stablehlo: the model returns a {type(y).__name__}, expected a tensor")
-        if choices.asked:
+        try:
+            with no_grad(), interpreted_by(_InJax(choices)):
+                y = model(Tensor(Lowered(X, choices)))
+        except UndecidedError:
             raise CompileError(
                 "tn.export_stablehlo: the model decides something by the numbers that it is given, and the file would "
                 "decide the same for all of them: write the choice with tn.where"
-            )
+            ) from None
+        if not isinstance(y, Tensor):
+            raise TypeError(f"tn.export_stablehlo: the model returns a {type(y).__name__}, expected a tensor")
         return plain(y._value)
 
     return function

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import MemoryPlan
 from tinygrad_nn.compiler.step import Step
 from tinygrad_nn.compiler.xla.emission import Emission
+from tinygrad_nn.compiler.xla.lowered import Answers
 from tinygrad_nn.compiler.xla.sharding import Layout
 from tinygrad_nn.compiler.xla.state import StateHome, home_of, leave, placed
 from tinygrad_nn.tensor import Tensor
@@ -27,6 +29,10 @@ def fetched(device: Any, scalar: bool) -> Any:
     return array[()] if scalar else array
 
 
+# How functions of a plan decide: a program that is written anew has its recorded arrays no more.
+_ANSWERS: weakref.WeakKeyDictionary[MemoryPlan, dict[Node, Answers]] = weakref.WeakKeyDictionary()
+
+
 class Launch:
     """One recorded step on the devices.
 
@@ -38,7 +44,8 @@ class Launch:
         inputs = [of for of in step.inputs if of.node in plan.live]
         self._of = inputs
         self.layout = layout
-        self.emission = Emission(live, [of.node for of in inputs], outputs)
+        answers = _ANSWERS.setdefault(plan, {})
+        self.emission = Emission(live, [of.node for of in inputs], outputs, answers)
         self._homes = _homes_of(step)
         self._written = [(of, outputs.index(plan.written[of.node])) for of in inputs if of.node in plan.written]
         self._kinds = [layout.of_input(of) for of in inputs]
@@ -47,17 +54,23 @@ class Launch:
             if node is not None and isinstance(owner, Tensor):
                 new[outputs.index(node)] = layout.of_state(node.sample.shape)
         self._jitted = jax.jit(layout.constrained(self.emission, [new.get(i) for i in range(len(outputs))]))
-        shapes = [jax.ShapeDtypeStruct(of.node.sample.shape, of.node.sample.dtype) for of in inputs]
+        values = [jax.ShapeDtypeStruct(of.node.sample.shape, of.node.sample.dtype) for of in inputs]
         numbers = [jax.ShapeDtypeStruct((), node.sample.dtype) for node in self.emission.numbers]
         seeds = [jax.ShapeDtypeStruct((), np.uint32)] * len(self.emission.generators)
+        self._shapes = values, numbers, seeds
         with jax.enable_x64(True):
-            jax.eval_shape(self.emission, shapes, numbers, seeds)  # so that what cannot be done is said at once
+            jax.eval_shape(self.emission, *self._shapes)  # so that what cannot be done is said at once
         self._dtypes = [node.sample.dtype for node in self.emission.numbers]
 
-    def lowered(self, values: Sequence[Any], numbers: Sequence[float]) -> Any:
-        """The function for these values, as JAX's stages: to look at, or to compile."""
+    @property
+    def lowered(self) -> Any:
+        """The function as a `jax.stages.Lowered`: to look at, or to ask what it costs."""
+        shapes, numbers, seeds = self._shapes
         with jax.enable_x64(True):
-            return self._jitted.lower(*self._given(values, numbers, [0] * len(self.emission.generators)))
+            divided = [
+                jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=kind) for x, kind in zip(shapes, self._kinds, strict=True)
+            ]
+            return self._jitted.lower(divided, numbers, seeds)
 
     def _given(self, values: Sequence[Any], numbers: Sequence[float], seeds: Sequence[int]) -> tuple:
         placed_values = [

@@ -1,12 +1,13 @@
 """Code written for NumPy, run on the values of JAX: forward functions of operations, which may be the user's own.
 
-A `Lowered` value answers NumPy's protocols with JAX's functions.  Where the code looks at a value to decide, it is run
-with an answer that leads to a result, and that answer becomes a guard: a replay in which it is another one gives way
-to the step itself, which raises the error, or takes the other way.
+A `Lowered` value answers NumPy's protocols with JAX's functions.  Where the code looks at a value to decide, it gets the
+answer that it got when the step was recorded, and that answer becomes a guard: a replay in which it is another one gives
+way to the step itself, which raises the error, or takes the other way.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,22 +19,35 @@ from tinygrad_nn.compiler.ir import item, map_leaves, out_by_name, updated
 from tinygrad_nn.compiler.xla.table import LOWER, Guarded, NoLoweringError, function_for
 from tinygrad_nn.operation import BY_NAME, Op, Traced
 
-__all__ = ["Choices", "Keyed", "Lowered", "lowered_call", "plain"]
+__all__ = ["Answers", "Choices", "Keyed", "Lowered", "UndecidedError", "answers_of", "lowered_call", "plain"]
 
-_CHOICES = 8  # so many decisions by values are tried in one forward function
+
+class UndecidedError(Exception):
+    """A function asks about a value, and it is not known how it was decided when the step was recorded."""
+
+
+Answers = dict[Callable, tuple[bool, ...]]
 
 
 class Choices:
-    """The answers that one run of a function gets to its questions, what was asked, and what else has to hold."""
+    """The answers that one run of a function gets to its questions, what was asked, and what else has to hold.
 
-    def __init__(self, answers: tuple[bool, ...], keys: Callable[[Any], Any]):
+    Without `answers` the values themselves give them.
+    """
+
+    def __init__(self, answers: tuple[bool, ...] | None, keys: Callable[[Any], Any]):
         self.answers, self.keys = answers, keys
         self.asked, self.demanded = list[Any](), list[Any]()
 
     def answer(self, condition: Any) -> bool:
+        """How a question is decided."""
         at = len(self.asked)
         self.asked.append(condition)
-        return self.answers[at] if at < len(self.answers) else False
+        if self.answers is None:
+            return bool(condition)
+        if at == len(self.answers):
+            raise UndecidedError
+        return self.answers[at]
 
     def given(self, x: Any) -> Any:
         """What the function sees of a value."""
@@ -44,14 +58,13 @@ class Choices:
     def taken(self, y: Any) -> Any:
         """The value itself, with what it is right for noted down."""
         if type(y) is Guarded:
-            self.demanded.append(y.holds)
+            self.demanded += y.holds
             return y.value
         return y
 
     def guards(self) -> list[Any]:
         """All conditions under which the function would have done the same."""
-        answers = [*self.answers, *(False,) * len(self.asked)]
-        return [*self.demanded, *(x == y for x, y in zip(self.asked, answers, strict=False))]
+        return [*self.demanded, *(x == y for x, y in zip(self.asked, self.answers or (), strict=False))]
 
 
 class Lowered(Traced, np.lib.mixins.NDArrayOperatorsMixin):
@@ -228,27 +241,41 @@ def _texts_of(func: Callable, name: str) -> list[tuple[Callable, bool]]:
     return [*([(entry.lowered, False)] if entry.lowered is not None else []), (func, False)]
 
 
-def lowered_call(func: Callable, name: str, args: tuple, kwargs: dict[str, Any], keys: Any) -> tuple[Any, list[Any]]:
-    """What a function gives on values of JAX, and the conditions under which this is so.
+def lowered_call(
+    func: Callable, name: str, args: tuple, kwargs: dict[str, Any], keys: Any, answers: Answers | None
+) -> tuple[Any, list[Any]]:
+    """What a function gives on values of JAX, and the arrays that are true where this is so.
 
-    `keys` gives a new key for a Generator among the arguments.
+    `keys` gives a new key for a Generator among the arguments; `answers` are those of `answers_of`.
     """
-    reasons = []
+    reasons: list[Exception] = []
     for text, is_ours in _texts_of(func, name):
-        if is_ours:
-            choices = Choices((), keys)
-            return choices.taken(text(*args, **kwargs)), choices.guards()
-        pending: list[tuple[bool, ...]] = [()]
-        while pending:
-            choices = Choices(pending.pop(), keys)
-            inside, named = map_leaves((args, kwargs), choices.given)
-            try:
-                y = jax.tree.map(plain, text(*inside, **named), is_leaf=lambda x: type(x) is Lowered)
-                return y, choices.guards()
-            except Exception as reason:
-                reasons.append(reason)
-                tried, asked = choices.answers, len(choices.asked)
-                if asked > len(tried):  # answers of False led here: the last of them first
-                    further = [(*tried, *(False,) * (i - len(tried)), True) for i in range(len(tried), asked)]
-                    pending += further[: max(0, _CHOICES - len(pending))]
+        choices = Choices((answers or {}).get(text, ()), keys)
+        try:
+            return _carried_out(text, is_ours, args, kwargs, choices), choices.guards()
+        except UndecidedError:
+            if answers is None:
+                raise
+            reasons.append(NoLoweringError("it decides by values"))
+        except Exception as reason:
+            reasons.append(reason)
     raise NoLoweringError(str(reasons[-1])) from reasons[-1]
+
+
+def _carried_out(text: Callable, is_ours: bool, args: tuple, kwargs: dict[str, Any], choices: Choices) -> Any:
+    if is_ours:
+        return choices.taken(text(*args, **kwargs))
+    inside, named = map_leaves((args, kwargs), choices.given)
+    return jax.tree.map(plain, text(*inside, **named), is_leaf=lambda x: type(x) is Lowered)
+
+
+def answers_of(func: Callable, name: str, args: tuple, kwargs: dict[str, Any]) -> Answers:
+    """How a function decides on these arrays of NumPy, for each of the texts that compute the same."""
+    found: Answers = {}
+    for text, is_ours in _texts_of(func, name):
+        choices = Choices(None, lambda _: jax.random.key(0))
+        with jax.ensure_compile_time_eval(), contextlib.suppress(Exception):  # a text that fails does not serve
+            arrays = map_leaves((args, kwargs), lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x)
+            _carried_out(text, is_ours, *arrays, choices)
+            found[text] = tuple([bool(x) for x in choices.asked])
+    return found

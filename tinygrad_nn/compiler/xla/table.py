@@ -23,10 +23,10 @@ class NoLoweringError(NotImplementedError):
 
 
 class Guarded(NamedTuple):
-    """A value that is right where a condition holds; where it does not, NumPy's function raises an error."""
+    """A value that is right where all elements of some arrays are true; else NumPy's function raises an error."""
 
     value: Any
-    holds: Any
+    holds: list[Any]
 
 
 # --- functions that are written otherwise ----------------------------------------------------------------------------
@@ -41,7 +41,7 @@ def _index(index: Any) -> Any:
 
 def _within(index: Any, n: int) -> Any:
     """Whether an index names places on an axis of length n."""
-    return ((index >= -n) & (index < n)).all()
+    return (index >= -n) & (index < n)
 
 
 def _guarded(value: Any, index: Any, shape: Sequence[int]) -> Any:
@@ -55,7 +55,7 @@ def _guarded(value: Any, index: Any, shape: Sequence[int]) -> Any:
             if isinstance(i, jax.Array) and not _is_mask(i):
                 conditions.append(_within(i, shape[axis]))
             axis += np.ndim(i) if _is_mask(i) else 1
-    return Guarded(value, jnp.stack(conditions).all()) if conditions else value
+    return Guarded(value, conditions) if conditions else value
 
 
 def _is_mask(i: Any) -> bool:
@@ -77,13 +77,13 @@ def _updated(x: Any, index: Any, value: Any) -> Any:
 def _take(x: Any, indices: Any, axis: Any = None, mode: str = "raise", **_: Any) -> Any:
     y = jnp.take(x, indices, axis, mode=None if mode == "raise" else mode)
     n = np.size(x) if axis is None else np.shape(x)[axis]
-    return Guarded(y, _within(indices, n)) if isinstance(indices, jax.Array) and mode == "raise" else y
+    return Guarded(y, [_within(indices, n)]) if isinstance(indices, jax.Array) and mode == "raise" else y
 
 
 def _take_along(x: Any, indices: Any, axis: Any = -1) -> Any:
     y = jnp.take_along_axis(x, indices, axis)
     n = np.size(x) if axis is None else np.shape(x)[axis]
-    return Guarded(y, _within(indices, n)) if isinstance(indices, jax.Array) else y
+    return Guarded(y, [_within(indices, n)]) if isinstance(indices, jax.Array) else y
 
 
 def _finite(function: Callable) -> Callable:
@@ -92,7 +92,7 @@ def _finite(function: Callable) -> Callable:
     def computed(*args: Any, **kwargs: Any) -> Any:
         y = function(*args, **kwargs)
         parts = [x for x in jax.tree.leaves(y) if jnp.issubdtype(x.dtype, jnp.inexact)]
-        return Guarded(y, jnp.stack([jnp.isfinite(x).all() for x in parts]).all()) if parts else y
+        return Guarded(y, [jnp.isfinite(x) for x in parts]) if parts else y
 
     return computed
 
@@ -308,7 +308,7 @@ def _hot(labels: Any, classes: int = 0, dtype: Any = np.float64, axis: int = 0) 
 
 
 def _hot_of_class(labels: Any, classes: int = 0, dtype: Any = np.float64, axis: int = 0) -> Any:
-    return Guarded(_hot(labels, classes, dtype, axis), ((labels >= 0) & (labels < classes)).all())
+    return Guarded(_hot(labels, classes, dtype, axis), [(labels >= 0) & (labels < classes)])
 
 
 def _gelu(x: Any) -> Any:

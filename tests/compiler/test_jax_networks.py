@@ -1,0 +1,68 @@
+"""Trainings in JAX are the eager ones: every optimiser, layer and loss, on one device and on eight simulated ones."""
+
+import numpy as np
+import pytest
+from on_devices import ALL, assert_same_training, on_eight_devices, share
+
+engines = pytest.mark.engines
+
+
+@engines
+@pytest.mark.parametrize("names", share(), ids=" ".join)
+def test_float64(names, quick_xla):
+    assert_same_training(names)
+
+
+@engines
+@pytest.mark.parametrize("names", share()[::4], ids=" ".join)
+def test_float32(names, quick_xla):
+    assert_same_training(names, np.float32)
+
+
+@engines
+def test_on_eight_devices_with_one_all_reduce_a_step():
+    """BatchNorm's own means of the batch, and their derivatives, need further ones."""
+    lines = on_eight_devices("import on_devices; on_devices.main()")
+    assert len(lines) >= 6
+    assert all(line.endswith("{'all-reduce': 1}") for line in lines if "BatchNorm" not in line), lines
+
+
+@engines
+def test_a_mesh_of_two_axes_divides_parameters_by_rows():
+    """As in the spike; and what a mesh cannot do is said."""
+    lines = on_eight_devices(
+        "import jax, numpy as np, on_devices, tinygrad_nn as tn\n"
+        "mesh = jax.make_mesh((4, 2), ('data', 'model'))\n"
+        "compiled = on_devices.assert_same_training(('Adam', 'tanh', 'mse'), mesh=mesh)\n"
+        "compiled(*on_devices.batch(0, 'real', np.float64))\n"
+        "print([p._value.device.sharding.spec for p in compiled.program.step.captured.optimizers[0].param_groups[0]['params']])\n"
+        "step = tn.compile(lambda X: tn.sum(X), engine='jax', mesh=mesh)\n"
+        "for call in (lambda: step(np.ones((3, 6))), lambda: tn.compile(abs, engine='jax', mesh=8),\n"
+        "             lambda: tn.compile(abs, engine='jax', mesh=jax.make_mesh((2, 2, 2), ('a', 'b', 'c')))):\n"
+        "    try: call()\n"
+        "    except (ValueError, TypeError) as error: print(error)\n"
+        "print(step(np.ones((3, 8))).item(), step(np.ones((3, 8))).item())\n"
+    )
+    assert lines == [
+        "[P('model',), P('model',), P(), P()]",
+        "tn.compile: args[0] has shape (3, 6), and the 4 devices along the mesh's axis 'data' do not divide its 6 examples "
+        "(batch_axis=-1) evenly: pass batches of a multiple of 4; an array that is no batch is not passed but kept in a "
+        "tensor that the step names",
+        "tn.compile: mesh is of type int, expected a jax.sharding.Mesh, as jax.make_mesh((8,), ('data',)) gives",
+        "tn.compile: mesh has the axes 'a', 'b', 'c', expected one, which divides the examples, or two, of which the "
+        "second divides the rows of parameters",
+        "24.0 24.0",
+    ]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_all_of_them(dtype, quick_xla):
+    for names in ALL:
+        assert_same_training(names, dtype)
+
+
+@pytest.mark.nightly
+def test_all_of_them_on_eight_devices():
+    pytest.importorskip("jax")
+    assert len(on_eight_devices("import on_devices; on_devices.main('all')")) == len(ALL)

@@ -1,5 +1,7 @@
 """Trainings in JAX are the eager ones: every optimiser, layer and loss, on one device and on eight simulated ones."""
 
+import importlib
+
 import numpy as np
 import pytest
 from on_devices import ALL, assert_same_training, on_eight_devices, share
@@ -53,6 +55,21 @@ def test_a_mesh_of_two_axes_divides_parameters_by_rows():
         "second divides the rows of parameters",
         "24.0 24.0",
     ]
+
+
+@engines
+@pytest.mark.parametrize("width", [128, 512])
+def test_as_many_operations_and_as_much_memory_as_by_hand(width):
+    """What XLA counts, for the step as it is and for the same one written in JAX."""
+    pytest.importorskip("jax")
+    by_hand = importlib.import_module("jax_by_hand")
+    X, Y = by_hand.batch(width, width)
+    step = by_hand.ours(width)
+    step(X, Y)
+    ours = by_hand.cost_of(step.program.lowered.compile())
+    theirs = by_hand.cost_of(by_hand.by_hand.lower(by_hand.start(width), X, Y).compile())
+    assert abs(ours[0] / theirs[0] - 1) <= 0.02, (ours, theirs)
+    assert ours[1] <= 1.25 * theirs[1], (ours, theirs)
 
 
 @pytest.mark.nightly

@@ -1,8 +1,8 @@
 """The digits on eight devices: the step that NumPy trains with, divided among them by JAX.
 
-To be seen: the same costs and the same accuracy as on one processor, as each device computes the gradient of its share of
-the examples, and one sum over all devices makes the gradient of J of them. The devices are simulated on this machine's
-processor, so nothing gets faster here. Without JAX the step runs on NumPy alone; the picture shows the step.
+To be seen: the same costs and the same accuracy as on one processor, as each device computes the gradient of its share
+of the examples, and one sum over all devices makes the gradient of J of them. The devices are simulated on this
+machine's processor, so nothing gets faster here. Without JAX the step runs on NumPy alone; the picture shows the step.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""A training step as one writes it in JAX, and the same one of this package: three tanh layers of one width, Adam, float32."""
+"""A training step as one writes it in JAX, and the same one of this package: three wide layers, Adam, float32."""
 
 import itertools
 

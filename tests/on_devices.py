@@ -28,10 +28,16 @@ OPTIMISERS = {
     "Rprop": lambda p: optim.Rprop(p),
     "IDBD": lambda p: optim.IDBD(p),
 }
-ACTIVATIONS = """sigmoid tanh relu leaky_relu elu selu gelu silu softplus softsign mish hard_tanh""".split()
+ACTIVATIONS = [
+    "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign", "mish", "hard_tanh",
+]  # fmt: skip
 # A bias before BatchNorm has the gradient 0: of its rounding errors Adam makes steps of full size, others each time.
 LAYERS = {
-    "BatchNorm": lambda d: [nn.Dense(4, 8, rng=0, bias=False, dtype=d), nn.BatchNorm(8, dtype=d), nn.Activation("tanh")],
+    "BatchNorm": lambda d: [
+        nn.Dense(4, 8, rng=0, bias=False, dtype=d),
+        nn.BatchNorm(8, dtype=d),
+        nn.Activation("tanh"),
+    ],
     "LayerNorm": lambda d: [nn.Dense(4, 8, rng=0, dtype=d), nn.LayerNorm(8, dtype=d), nn.Activation("relu")],
     "Residual": lambda d: [nn.Dense(4, 8, rng=0, dtype=d), nn.Residual(nn.Dense(8, 8, "tanh", rng=3, dtype=d))],
     "no bias": lambda d: [nn.Dense(4, 8, "tanh", rng=0, bias=False, dtype=d)],

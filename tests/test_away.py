@@ -50,8 +50,9 @@ def test_operations_and_gradients(op):
 USES = {
     "value": lambda t: t.value, "numpy": lambda t: t.numpy(), "data": lambda t: t.data, "tolist": lambda t: t.tolist(),
     "detach": lambda t: t.detach().value, "repr": repr, "item": lambda t: t[0, 0].item(), "iteration": lambda t: [*t],
-    "np.asarray": lambda t: np.asarray(t.detach()), "add": lambda t: (t + 1).value, "copy": lambda t: copy.deepcopy(t).value,
-    "pickle": lambda t: pickle.loads(pickle.dumps(t)).value, "len": len, "compiled": lambda t: tn.compile(lambda: t * 2.0)().value,
+    "np.asarray": lambda t: np.asarray(t.detach()), "add": lambda t: (t + 1).value,
+    "copy": lambda t: copy.deepcopy(t).value, "pickle": lambda t: pickle.loads(pickle.dumps(t)).value, "len": len,
+    "compiled": lambda t: tn.compile(lambda: t * 2.0)().value,
     "argument": lambda t: tn.compile(lambda x: tn.exp(x))(t).value, "format": lambda t: f"{t}",
     "draw": lambda t: tn.draw(tn.sum(t * t)).source, "state": lambda t: t._value.copy(),
 }  # fmt: skip
@@ -70,8 +71,9 @@ def test_whoever_reads_it_finds_the_array(use):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda t: t.data.__setitem__((0, 1), 9.0), lambda t: t.data.__imul__(2.0), lambda t: setattr(t, "data", t.data + 1),
-        lambda t: t.data.fill(3.0), lambda t: tn.optim.SGD([t], lr=0.1).step(),
+        lambda t: t.data.__setitem__((0, 1), 9.0), lambda t: t.data.__imul__(2.0),
+        lambda t: setattr(t, "data", t.data + 1), lambda t: t.data.fill(3.0),
+        lambda t: tn.optim.SGD([t], lr=0.1).step(),
     ],
 )  # fmt: skip
 def test_changes_in_place(change):

@@ -205,11 +205,13 @@ OTHER_MEANINGS = {
     ("view/renderers/dot_source.py", "pad"),  # an attribute of Graphviz
 }  # fmt: skip
 
-# What an operation is in JAX stands beside the tables, as they must not import it: a name left out costs a refusal there.
+# What an operation is in JAX stands beside the tables, which must not import it: one that is left out is refused.
 LOWERED = "compiler/xla/table.py"
 
 
-@pytest.mark.parametrize("path", [p for p in PARAMETERS if not p.id.startswith("ops/") and p.id not in (FOUNDING, LOWERED)])
+@pytest.mark.parametrize(
+    "path", [p for p in PARAMETERS if not p.id.startswith("ops/") and p.id not in (FOUNDING, LOWERED)]
+)
 def test_nobody_asks_for_an_operation_by_its_name(path):
     asked = {(place_of(path), name) for _, names in names_asked_for(tree_of(path)) for name in names}
     assert asked <= OTHER_MEANINGS, "make it a field of the entry (operation.py, entry.py)"

@@ -60,7 +60,9 @@ def test_state_stays_on_the_devices_until_it_is_read():
         J = compiled(*batch(i))
     assert are_away(twin)
     assert type(J._value) is Away
-    assert all(p.shape == q.shape and p.dtype == q.dtype for p, q in zip(model.parameters(), twin.parameters(), strict=True))
+    assert all(
+        p.shape == q.shape and p.dtype == q.dtype for p, q in zip(model.parameters(), twin.parameters(), strict=True)
+    )
     assert are_away(twin), "shape and dtype are known without the array"
     assert repr(twin.parameters().__next__()).startswith("tensor")
     assert_same(model, twin)
@@ -120,7 +122,9 @@ def test_steps_share_parameters():
     for i in range(12):
         step(*batch(i))
         (compiled, compiled.function, compiled, replay)[i % 4](*batch(i))
-        np.testing.assert_allclose(evaluate(*batch(99)).item(), tn.mse(model(batch(99)[0]), batch(99)[1]).item(), rtol=1e-12)
+        np.testing.assert_allclose(
+            evaluate(*batch(99)).item(), tn.mse(model(batch(99)[0]), batch(99)[1]).item(), rtol=1e-12
+        )
     assert_same(model, twin)
 
 
@@ -392,7 +396,9 @@ def test_fit_refuses_what_does_not_go_together(raised):
     assert text == "fit: engine='jax' runs compiled steps: leave compile=False out"
     online = optim.OnlineLBFGS(model.parameters())
     assert "OnlineLBFGS computes the loss" in raised(ValueError, tn.fit, model, tn.mse, online, data, 1, engine="jax")
-    assert "engine='cuda', expected one of" in raised(ValueError, tn.fit, model, tn.mse, optimizer, data, 1, engine="cuda")
+    assert "engine='cuda', expected one of" in raised(
+        ValueError, tn.fit, model, tn.mse, optimizer, data, 1, engine="cuda"
+    )
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

@@ -29,32 +29,42 @@ def test_on_eight_devices_with_one_all_reduce_a_step():
     assert all(line.endswith("{'all-reduce': 1}") for line in lines if "BatchNorm" not in line), lines
 
 
+TWO_AXES = """
+import jax, numpy as np, on_devices, tinygrad_nn as tn
+mesh = jax.make_mesh((4, 2), ("data", "model"))
+compiled = on_devices.assert_same_training(("Adam", "tanh", "mse"), mesh=mesh)
+compiled(*on_devices.batch(0, "real", np.float64))
+(optimizer,) = compiled.program.step.captured.optimizers
+print([p._value.device.sharding.spec for p in optimizer.param_groups[0]["params"]])
+step = tn.compile(lambda X: tn.sum(X), engine="jax", mesh=mesh)
+for call in (lambda: step(np.ones((3, 6))), lambda: tn.compile(abs, engine="jax", mesh=8),
+             lambda: tn.compile(abs, engine="jax", mesh=jax.make_mesh((2, 2, 2), ("a", "b", "c")))):
+    try:
+        call()
+    except (ValueError, TypeError) as error:
+        print(error)
+print(step(np.ones((3, 8))).item(), step(np.ones((3, 8))).item())
+"""
+
+
 @engines
 def test_a_mesh_of_two_axes_divides_parameters_by_rows():
     """As in the spike; and what a mesh cannot do is said."""
-    lines = on_eight_devices(
-        "import jax, numpy as np, on_devices, tinygrad_nn as tn\n"
-        "mesh = jax.make_mesh((4, 2), ('data', 'model'))\n"
-        "compiled = on_devices.assert_same_training(('Adam', 'tanh', 'mse'), mesh=mesh)\n"
-        "compiled(*on_devices.batch(0, 'real', np.float64))\n"
-        "print([p._value.device.sharding.spec for p in compiled.program.step.captured.optimizers[0].param_groups[0]['params']])\n"
-        "step = tn.compile(lambda X: tn.sum(X), engine='jax', mesh=mesh)\n"
-        "for call in (lambda: step(np.ones((3, 6))), lambda: tn.compile(abs, engine='jax', mesh=8),\n"
-        "             lambda: tn.compile(abs, engine='jax', mesh=jax.make_mesh((2, 2, 2), ('a', 'b', 'c')))):\n"
-        "    try: call()\n"
-        "    except (ValueError, TypeError) as error: print(error)\n"
-        "print(step(np.ones((3, 8))).item(), step(np.ones((3, 8))).item())\n"
+    specs, batch, kind, axes, sums = on_eight_devices(TWO_AXES)
+    assert specs == "[P('model',), P('model',), P(), P()]"
+    assert batch == (
+        "tn.compile: args[0] has shape (3, 6), and the 4 devices along the mesh's axis 'data' do not divide its 6 "
+        "examples (batch_axis=-1) evenly: pass batches of a multiple of 4; an array that is no batch is not passed "
+        "but kept in a tensor that the step names"
     )
-    assert lines == [
-        "[P('model',), P('model',), P(), P()]",
-        "tn.compile: args[0] has shape (3, 6), and the 4 devices along the mesh's axis 'data' do not divide its 6 examples "
-        "(batch_axis=-1) evenly: pass batches of a multiple of 4; an array that is no batch is not passed but kept in a "
-        "tensor that the step names",
-        "tn.compile: mesh is of type int, expected a jax.sharding.Mesh, as jax.make_mesh((8,), ('data',)) gives",
+    assert kind == (
+        "tn.compile: mesh is of type int, expected a jax.sharding.Mesh, as jax.make_mesh((8,), ('data',)) gives"
+    )
+    assert axes == (
         "tn.compile: mesh has the axes 'a', 'b', 'c', expected one, which divides the examples, or two, of which the "
-        "second divides the rows of parameters",
-        "24.0 24.0",
-    ]
+        "second divides the rows of parameters"
+    )
+    assert sums == "24.0 24.0"
 
 
 @engines

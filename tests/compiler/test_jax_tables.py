@@ -17,12 +17,17 @@ def calls_of(op, every):
     for arrays, params in samples if every else samples[:1] + samples[1:][-1:]:
         if op.checks.prepare is not None:
             arrays = tuple(op.checks.prepare(a) for a in arrays)
-        yield [
-            tn.tensor(a, requires_grad=True)
-            if isinstance(a, np.ndarray) and a.dtype.kind == "f" and op.differentiable(min(i, len(op.arguments) - 1))
-            else a
-            for i, a in enumerate(arrays)
-        ], params
+        yield (
+            [
+                tn.tensor(a, requires_grad=True)
+                if isinstance(a, np.ndarray)
+                and a.dtype.kind == "f"
+                and op.differentiable(min(i, len(op.arguments) - 1))
+                else a
+                for i, a in enumerate(arrays)
+            ],
+            params,
+        )
 
 
 def step_of(ops, every):
@@ -58,7 +63,17 @@ def grouped():
 
 @pytest.mark.engines
 @pytest.mark.parametrize("names", grouped(), ids=lambda names: f"{names[0]}...{names[-1]}")
-def test_every_entry_computes_what_numpy_computes(names, quick_xla, every=False):
+def test_every_entry_computes_what_numpy_computes(names, quick_xla):
+    assert_computed(names, every=False)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("names", grouped(), ids=lambda names: f"{names[0]}...{names[-1]}")
+def test_every_sample_of_every_entry(names, quick_xla):
+    assert_computed(names, every=True)
+
+
+def assert_computed(names, every):
     step, samples = step_of([OPS[name] for name in names], every)
     compiled = tn.compile(step, engine="jax", audit=False)
     compiled(samples)
@@ -66,9 +81,3 @@ def test_every_entry_computes_what_numpy_computes(names, quick_xla, every=False)
     for a, b in zip(leaves_of(step(samples)), leaves_of(compiled(samples)), strict=True):
         assert (b.dtype, b.shape) == (a.dtype, a.shape)
         np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("names", grouped(), ids=lambda names: f"{names[0]}...{names[-1]}")
-def test_every_sample_of_every_entry(names, quick_xla):
-    test_every_entry_computes_what_numpy_computes(names, quick_xla, every=True)

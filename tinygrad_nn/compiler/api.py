@@ -302,7 +302,8 @@ def compile(  # noqa: A001  the public name
     """The same step, recorded at its first call and then replayed in place on buffers made beforehand.
 
     A training step is compiled whole: forward pass, backward pass, and the optimiser's update.  The results are those
-    of the step itself: bit for bit with NumPy, to rounding on other engines.  Works as a decorator, with and without settings, on functions and methods.
+    of the step itself: bit for bit with NumPy, to rounding on other engines.  Works as a decorator, with and without
+    settings, on functions and methods.
 
     Parameters
     ----------

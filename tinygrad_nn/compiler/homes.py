@@ -12,7 +12,9 @@ from tinygrad_nn.tensor import Lent, Tensor
 
 __all__ = ["AWAY", "FirstGradient", "Setting", "bits_of", "put_back", "saved"]
 
-AWAY: set[Any] = set()  # state of optimisers that is on devices: who reads such arrays by themselves calls `fetch` first
+AWAY: set[Any] = (
+    set()
+)  # state of optimisers that is on devices: who reads such arrays by themselves calls `fetch` first
 
 
 class FirstGradient(Lent):

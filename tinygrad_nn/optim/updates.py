@@ -53,7 +53,9 @@ class StateArrays(dict[str, np.ndarray]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """An array, or the default."""
-        return self[key] if key in self else default
+        if self.fetch is not None:
+            self.fetch()
+        return super().get(key, default)
 
     def __reduce__(self) -> Any:
         return type(self), ({**self},)

@@ -76,8 +76,8 @@ class Run:
                 raise ValueError(f"fit: engine={engine!r} runs compiled steps: leave compile=False out")
             if self.optimizer.needs_loss:
                 raise ValueError(
-                    f"fit: {type(self.optimizer).__name__} computes the loss as often as it wants, which is not compiled: "
-                    f"leave engine={engine!r} out, or take another optimiser"
+                    f"fit: {type(self.optimizer).__name__} computes the loss as often as it wants, which is not "
+                    f"compiled: leave engine={engine!r} out, or take another optimiser"
                 )
             choice = True
         if choice == "auto":

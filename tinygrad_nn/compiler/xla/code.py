@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn import tree
 from tinygrad_nn.away import Away
 from tinygrad_nn.compiler.codegen import CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, is_of_library, look_up
@@ -31,7 +32,9 @@ class JaxCode(CodeGenerator):
 
     def _name_held(self, of: ArrayInput) -> list[str]:
         """A tensor or an array is found by the launch, where it is at that time."""
-        self.names[of.node] = self._owner(of.tensor) if of.tensor is not None else self.constant(of.array, of.name or "k")
+        self.names[of.node] = (
+            self._owner(of.tensor) if of.tensor is not None else self.constant(of.array, of.name or "k")
+        )
         return []
 
     def _write_inputs(self) -> list[str]:
@@ -43,7 +46,10 @@ class JaxCode(CodeGenerator):
     def _conditions_of_layout(self, name: str, x: np.ndarray) -> list[str]:
         """As ever; what stands for an array on a device knows its layout."""
         here = super()._conditions_of_layout(name, x)
-        return [here[0].replace("is not ndarray", f"not in {self.once('kinds', 'kinds', value=(np.ndarray, Away))}"), *here[1:]]
+        return [
+            here[0].replace("is not ndarray", f"not in {self.once('kinds', 'kinds', value=(np.ndarray, Away))}"),
+            *here[1:],
+        ]
 
     def _value_of(self, tensor: str) -> str:
         """The tensor itself: the launch finds the value where it is."""
@@ -89,18 +95,7 @@ class JaxCode(CodeGenerator):
         ]
 
     def _results(self) -> list[Result]:
-        found: list[Result] = []
-
-        def visit(x: Any) -> None:
-            if isinstance(x, Result):
-                found.append(x)
-            elif isinstance(x, dict):
-                any(visit(v) for v in x.values())
-            elif isinstance(x, (tuple, list)):
-                any(visit(v) for v in x)
-
-        visit(self.step.result)
-        return found
+        return [x for x in tree.leaves(self.step.result) if isinstance(x, Result)]
 
     def _out(self, node: Node) -> str:
         return f"out[{self._at[node]}]"

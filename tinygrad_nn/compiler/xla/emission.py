@@ -24,8 +24,9 @@ class Emission:
     """The function of some recorded calls.
 
     `__call__(values, numbers, seeds)` takes the arrays of `inputs`, the numbers that are looked up, and one whole
-    number for each Generator (`answers` says how functions decide, and is filled while the recorded arrays are there); it returns the values of `outputs`, and how often what the program takes for granted does
-    not hold: a sum, which on several devices is one with the other sums.
+    number for each Generator; it returns the values of `outputs`, and how often what the program takes for granted does
+    not hold: a sum, which on several devices is one with the other sums.  `answers` says how functions decide, and is
+    filled while the recorded arrays are there.
     """
 
     def __init__(
@@ -57,8 +58,8 @@ class Emission:
                     raise
                 except Exception as reason:
                     raise CompileError(
-                        f"{node.name.lstrip('_')} ({code_line(node.line)}) cannot be carried out by JAX: {reason}: take "
-                        "tn.compile with engine='numpy', or give the operation a lowered= made of simpler functions"
+                        f"{node.name.lstrip('_')} ({code_line(node.line)}) cannot be carried out by JAX: {reason}: "
+                        "take engine='numpy', or give the operation a lowered= made of simpler functions"
                     ) from reason
         self.guarded = bool(holds)
         out = [env[node] for node in self.outputs]
@@ -127,4 +128,3 @@ def _unflattened(node: Node) -> Node:
     while node.func in _FLAT and isinstance(node.args[0], Node):
         node = node.args[0]
     return node
-

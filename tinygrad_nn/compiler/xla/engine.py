@@ -1,7 +1,8 @@
-"""The engine of JAX: what a step records is one function there, compiled by XLA for CPUs, GPUs, TPUs and meshes of them."""
+"""The engine of JAX: what a step records is one function there, compiled by XLA for CPUs, GPUs, TPUs and meshes."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,6 +45,4 @@ class JaxEngine(NumpyEngine):
 
     def code(self, step: Step, plan: MemoryPlan, function: Callable, rebound: set[ArrayInput]) -> JaxCode:
         """Guards in Python around one function of JAX."""
-        return JaxCode(
-            step, plan, function, rebound, lambda *given: Launch(*given, self.layout)
-        )
+        return JaxCode(step, plan, function, rebound, functools.partial(Launch, layout=self.layout))

@@ -36,8 +36,8 @@ _ANSWERS: weakref.WeakKeyDictionary[MemoryPlan, dict[Node, Answers]] = weakref.W
 class Launch:
     """One recorded step on the devices.
 
-    `__call__(values, numbers)` takes what each input is at this moment (a tensor, an array), and returns the outputs, or
-    None where the step itself has to be carried out.  `store` puts the new state where it belongs.
+    `__call__(values, numbers)` takes what each input is at this moment (a tensor, an array), and returns the outputs,
+    or None where the step itself has to be carried out.  `store` puts the new state where it belongs.
     """
 
     def __init__(self, step: Step, plan: MemoryPlan, live: Sequence[Node], outputs: Sequence[Node], layout: Layout):
@@ -68,14 +68,13 @@ class Launch:
         shapes, numbers, seeds = self._shapes
         with jax.enable_x64(True):
             divided = [
-                jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=kind) for x, kind in zip(shapes, self._kinds, strict=True)
+                jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=kind)
+                for x, kind in zip(shapes, self._kinds, strict=True)
             ]
             return self._jitted.lower(divided, numbers, seeds)
 
     def _given(self, values: Sequence[Any], numbers: Sequence[float], seeds: Sequence[int]) -> tuple:
-        placed_values = [
-            self._value(x, of, kind) for x, of, kind in zip(values, self._of, self._kinds, strict=True)
-        ]
+        placed_values = [self._value(x, of, kind) for x, of, kind in zip(values, self._of, self._kinds, strict=True)]
         found = [np.asarray(n, dtype) for n, dtype in zip(numbers, self._dtypes, strict=True)]
         return placed_values, found, [np.uint32(seed) for seed in seeds]
 

@@ -1,8 +1,8 @@
 """Code written for NumPy, run on the values of JAX: forward functions of operations, which may be the user's own.
 
-A `Lowered` value answers NumPy's protocols with JAX's functions.  Where the code looks at a value to decide, it gets the
-answer that it got when the step was recorded, and that answer becomes a guard: a replay in which it is another one gives
-way to the step itself, which raises the error, or takes the other way.
+A `Lowered` value answers NumPy's protocols with JAX's functions.  Where the code looks at a value to decide, it gets
+the answer that it got when the step was recorded, and that answer becomes a guard: a replay in which it is another one
+gives way to the step itself, which raises the error, or takes the other way.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Lowered(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         self._array, self._choices = array, choices
 
     @property
-    def value(self) -> Lowered:  # type: ignore[override]
+    def value(self) -> Lowered:
         """As a tensor has one."""
         return self
 
@@ -177,7 +177,7 @@ class Lowered(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     def __float__(self) -> float:
         raise NoLoweringError("it asks for a number (float, int, item), and JAX has the value on a device")
 
-    __int__ = __index__ = __complex__ = item = tolist = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __complex__ = item = tolist = __float__
 
 
 def plain(x: Any) -> Any:
@@ -276,6 +276,6 @@ def answers_of(func: Callable, name: str, args: tuple, kwargs: dict[str, Any]) -
         choices = Choices(None, lambda _: jax.random.key(0))
         with jax.ensure_compile_time_eval(), contextlib.suppress(Exception):  # a text that fails does not serve
             arrays = map_leaves((args, kwargs), lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x)
-            _carried_out(text, is_ours, *arrays, choices)
+            _carried_out(text, is_ours, arrays[0], arrays[1], choices)
             found[text] = tuple([bool(x) for x in choices.asked])
     return found

@@ -1,5 +1,4 @@
-"""Which part of an array each device holds: examples are divided over the first axis of a mesh, rows of the state over
-the second."""
+"""Which part of an array each device holds: some of the examples, or some of the rows of a parameter."""
 
 from __future__ import annotations
 
@@ -19,8 +18,9 @@ __all__ = ["Layout"]
 class Layout:
     """Where arrays are: on one device, or divided over a mesh.
 
-    Data are divided along `batch_axis` over the first axis of the mesh; single numbers are on every device.  Parameters, and their state, are on every device of the first axis; where the
-    mesh has a second, matrices are divided over it by rows.
+    Data are divided along `batch_axis` over the first axis of the mesh; single numbers are on every device.
+    Parameters, and their state, are on every device of the first axis; where the mesh has a second, matrices are
+    divided over it by rows.
     """
 
     def __init__(self, mesh: Any, batch_axis: int):
@@ -31,17 +31,19 @@ class Layout:
             )
         if mesh is not None and len(mesh.axis_names) > 2:
             raise ValueError(
-                f"tn.compile: mesh has the axes {', '.join(map(repr, mesh.axis_names))}, expected one, which divides the "
-                "examples, or two, of which the second divides the rows of parameters"
+                f"tn.compile: mesh has the axes {', '.join(map(repr, mesh.axis_names))}, expected one, which divides "
+                "the examples, or two, of which the second divides the rows of parameters"
             )
-        # of its own, whose axes are XLA's to use: `jax.make_mesh` may give axes that each operation has to be told about
+        # of its own, whose axes are XLA's to use: `jax.make_mesh` may give axes that each operation is told about
         self.mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)
         self.batch_axis = batch_axis
         self._lengths = [*mesh.shape.values()] if mesh is not None else []
 
     def check(self, arguments: Sequence[tuple[str, Any]]) -> None:
         """ValueError for a batch that the devices do not divide evenly; a length of 1 is no number of examples."""
-        for path, x in arguments if self.mesh is not None else ():
+        if self.mesh is None:
+            return
+        for path, x in arguments:
             shape = x.shape if isinstance(x, (np.ndarray, Tensor)) else ()
             axis, devices = self._axis(shape), self._lengths[0]
             if axis is not None and shape[axis] > 1 and shape[axis] % devices:

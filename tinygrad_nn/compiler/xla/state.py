@@ -31,7 +31,7 @@ class DeviceGradient(Lent):
         self._home = Away(device, like)
 
     @property
-    def array(self) -> Any:  # type: ignore[override]
+    def array(self) -> Any:
         """It as an array."""
         return self._home.taken()
 

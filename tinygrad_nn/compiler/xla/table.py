@@ -87,7 +87,7 @@ def _take_along(x: Any, indices: Any, axis: Any = -1) -> Any:
 
 
 def _finite(function: Callable) -> Callable:
-    """One that LAPACK refuses for some matrices, where JAX gives NaN: a result that is not finite has to be looked at."""
+    """One that LAPACK refuses for some matrices, where JAX gives NaN: a result that is not finite is looked at."""
 
     def computed(*args: Any, **kwargs: Any) -> Any:
         y = function(*args, **kwargs)
@@ -115,8 +115,10 @@ def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
 
 
 def _reduce(ufunc: np.ufunc) -> Callable:
-    by_sum = {np.add: jnp.sum, np.multiply: jnp.prod, np.maximum: jnp.max, np.minimum: jnp.min,
-              np.logical_or: jnp.any, np.logical_and: jnp.all}  # fmt: skip
+    by_sum: dict[np.ufunc, Callable] = {
+        np.add: jnp.sum, np.multiply: jnp.prod, np.maximum: jnp.max, np.minimum: jnp.min,
+        np.logical_or: jnp.any, np.logical_and: jnp.all,
+    }  # fmt: skip
     if ufunc not in by_sum:
         raise NoLoweringError(f"np.{ufunc.__name__}.reduce")
 
@@ -142,7 +144,7 @@ def _outer(ufunc: np.ufunc) -> Callable:
 
 
 def _product(function: Callable) -> Callable:
-    """A product in the precision of its arrays, where the user's JAX settings name no other: GPUs and TPUs take less."""
+    """A product in the precision of its arrays, unless the user's JAX settings name one: GPUs and TPUs take less."""
 
     def multiplied(*args: Any, **kwargs: Any) -> Any:
         chosen = jax.config.jax_default_matmul_precision
@@ -235,7 +237,9 @@ def _ufunc(func: np.ufunc, name: str) -> Callable:
             raise NoLoweringError(f"np.{name} with where=")
         kinds = [type(x) if type(x) in (int, float, bool) else np.dtype(jnp.asarray(x).dtype) for x in args]
         if any(isinstance(k, np.dtype) for k in kinds) and func.signature is None and "vectorized" not in func.__name__:
-            wanted = func.resolve_dtypes((*[k if k is not bool else np.dtype(bool) for k in kinds], *(None,) * func.nout))
+            wanted = func.resolve_dtypes(
+                (*[k if k is not bool else np.dtype(bool) for k in kinds], *(None,) * func.nout)
+            )
             args = tuple([jnp.asarray(x, dtype=w) for x, w in zip(args, wanted, strict=False)])
         y = found(*args)
         return y if dtype is None else y.astype(dtype)

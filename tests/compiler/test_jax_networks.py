@@ -1,6 +1,8 @@
 """Trainings in JAX are the eager ones: every optimiser, layer and loss, on one device and on eight simulated ones."""
 
 import importlib
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,3 +95,14 @@ def test_all_of_them(dtype, quick_xla):
 def test_all_of_them_on_eight_devices():
     pytest.importorskip("jax")
     assert len(on_eight_devices("import on_devices; on_devices.main('all')")) == len(ALL)
+
+
+@engines
+def test_the_page_shows_what_happens(tmp_path):
+    """The code of docs/engines.md, in one program: pages are run without extras, where it is not."""
+    page = Path(__file__).parents[2] / "docs" / "engines.md"
+    code = "\n".join(re.findall(r"^```py\n(.*?)^```", page.read_text("utf-8"), re.M | re.S))
+    lines = on_eight_devices(f"import os\nos.chdir({str(tmp_path)!r})\n{code}")
+    assert 0 < float(lines[0]) < 2.3
+    assert lines[-1].startswith("HloModule")
+    assert (tmp_path / "model.stablehlo").exists()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.away import here
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.modes import Interpreter, interpreted_by, no_grad
 from tinygrad_nn.operation import Op
@@ -40,7 +41,7 @@ class _InJax(Interpreter):
         if isinstance(t._value, Lowered):
             return t
         if id(t) not in self._stand_ins:
-            stand_in = Tensor(Lowered(jax.numpy.asarray(t._value), self._choices), False, t.name)
+            stand_in = Tensor(Lowered(jax.numpy.asarray(here(t._value)), self._choices), False, t.name)
             stand_in.index = t.index
             self._stand_ins[id(t)] = t, stand_in
         return self._stand_ins[id(t)][1]

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_nn import optim
 from tinygrad_nn.checkpoint import with_suffix
+from tinygrad_nn.compiler.engines import ENGINES
 from tinygrad_nn.data import Batches, batches
 from tinygrad_nn.modes import puts_mode_back
 from tinygrad_nn.nn import Module
@@ -113,6 +114,7 @@ def fit(
     _check(
         epochs=epochs, progress=progress, batch_size=batch_size, rng=rng, schedule_per=schedule_per, clip=clip,
         patience=patience, monitor=monitor, checkpoint=checkpoint, every=every, resume=resume, compile=compile,
+        engine=engine,
     )  # fmt: skip
     _check_parts(model, optimizer, data, validation, schedule)
     loss = find_loss(loss)
@@ -174,7 +176,7 @@ _SETTINGS: dict[str, Setting] = {
     "epochs": whole(0), "progress": switch(), "batch_size": whole(1, None), "rng": random,
     "schedule_per": choice(None, "epoch", "batch"), "clip": number(None, above=0), "patience": whole(1, None),
     "monitor": name_or_none, "checkpoint": file, "every": whole(), "resume": switch("further"),
-    "compile": switch("auto"),
+    "compile": switch("auto"), "engine": choice(*ENGINES),
 }  # fmt: skip
 
 

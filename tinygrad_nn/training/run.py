@@ -71,7 +71,11 @@ class Run:
 
     def compile(self, choice: bool | str, epochs: int, engine: str = "numpy", mesh: Any = None) -> None:
         """Compile the two functions of a step; with "auto", where it is possible and worth it."""
-        if engine != "numpy" or mesh is not None:
+        if engine == "numpy" and mesh is not None:
+            raise ValueError(
+                f"fit: mesh={mesh!r:.60}, expected None with engine='numpy', which has one device: take engine='jax'"
+            )
+        if engine != "numpy":
             if not choice:
                 raise ValueError(f"fit: engine={engine!r} runs compiled steps: leave compile=False out")
             if self.optimizer.needs_loss:

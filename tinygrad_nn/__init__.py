@@ -49,6 +49,7 @@ _LATER = {
     "widget": "view",
     "fit": "training",
     "compile": "compiler",
+    "export_stablehlo": "compiler",
 }
 
 __all__ = [

@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_nn.compiler.audit import audited, next_audit
 from tinygrad_nn.compiler.codegen import FAILED, MISS, CodeGenerator
 from tinygrad_nn.compiler.engines import engine_of
+from tinygrad_nn.compiler.homes import AWAY
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.numpy_engine import NumpyEngine
@@ -64,9 +65,12 @@ class Program:
         self._audited_arrays: list[Any] | None = None  # what the NumPy calls are bound to
         self.renew_context()
         self.step, self.plan = self.planned(args, kwargs)
+        self._moved += self.engine.moving(self.step)
         self.outcome = self.step.outcome
         try:
             self._write()
+        except CompileError as wrong:
+            raise wrong.with_result(self.outcome) from wrong.__cause__
         except Exception as wrong:
             text = f"no program could be written of the step: {type(wrong).__name__}: {wrong}"
             raise CompileError(text).with_result(self.outcome) from wrong
@@ -110,6 +114,8 @@ class Program:
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Replay; MISS if that would not be what the step does now."""
+        if AWAY:
+            self.engine.settle()
         if self.step.effects:  # which see the context of the caller
             with np.errstate(all="ignore"):
                 return self._replay(args, kwargs)
@@ -144,6 +150,11 @@ class Program:
     def listed(self, node: Node) -> tuple[str, str]:
         """What a live value is called in the listing, and the line that computes it; for pictures."""
         return self._code.listed(node)
+
+    @property
+    def lowered(self) -> Any:
+        """The step in the form of another engine than NumPy's, where there is one: of JAX a `jax.stages.Lowered`."""
+        return getattr(self._code, "lowered", None)
 
     @property
     def nbytes(self) -> int:
@@ -219,9 +230,10 @@ class Compiled:
             if result is FAILED:  # with the error, and with what is done before it
                 result = self.function(*args, **kwargs)
         else:
+            NumpyEngine.settle(program.engine)
             result = audited(program, args, kwargs, MISS)
             if result is not MISS:
-                program.next_audit = next_audit(program.calls + 1, self.audit)
+                program.next_audit = next_audit(program.calls + 1, self.audit, self.engine.exact)
         program.calls += result is not MISS
         return result
 
@@ -251,6 +263,7 @@ class Compiled:
                 self._programs.clear()
                 self._quick = None
                 return self.function(*args, **kwargs)
+        self.engine.check(parts(args, kwargs))
         for program in known:
             program.unbind()
         seen = SEEN.get()
@@ -258,7 +271,7 @@ class Compiled:
             program = Program(self.function, args, kwargs, mode, self.state, self.engine)
         finally:
             SEEN.set(seen)
-        program.next_audit = next_audit(1, self.audit)
+        program.next_audit = next_audit(1, self.audit, self.engine.exact)
         # One that computes the same took more for granted, such as that there are no gradients at first.
         kept = [(k, p) for k, p in self._programs if k != key or difference(p.plan.live, program.plan.live)]
         self._programs = [*kept[1 - _PROGRAMS :], (key, program)]
@@ -289,18 +302,23 @@ def compile(  # noqa: A001  the public name
     """The same step, recorded at its first call and then replayed in place on buffers made beforehand.
 
     A training step is compiled whole: forward pass, backward pass, and the optimiser's update.  The results are those
-    of the step itself, bit for bit.  Works as a decorator, with and without settings, on functions and methods.
+    of the step itself: bit for bit with NumPy, to rounding on other engines.  Works as a decorator, with and without
+    settings, on functions and methods.
 
     Parameters
     ----------
     step : a function of arrays and tensors, also in nested lists, tuples and dicts.  It is recorded anew for other
         shapes and dtypes, and for other values of other arguments.
     state : objects whose plain attributes or items the step reads: they are compared before each replay.
-    engine : "numpy", which runs the recorded NumPy calls; "numba", which compiles them: less than half the time of a
-        small step, the same to the last bit, after about a second at the first call.  It needs the extra `numba`.
-    mesh, batch_axis : of an engine that runs on several devices: these, and which axis of data counts the examples.
+    engine : "numpy", which runs the recorded NumPy calls; "numba" (an extra), which compiles them: less than half the
+        time of a small step, the same to the last bit, after about a second at the first call; or "jax" (an extra), for
+        GPUs, TPUs and several devices: parameters and optimiser state stay there until somebody reads them.
+    mesh : a `jax.sharding.Mesh` for engine="jax".  Its first axis divides the examples of every argument; a second one
+        divides the rows of parameters.
+    batch_axis : which axis of the arguments counts the examples.
     audit : True, or a number n: at calls 2, 4, 8 ... 128 and every 128th after that, or at every n-th, the step is also
-        carried out eagerly, its outcome is kept, and a replay that differs is an error.  False: never.
+        carried out eagerly, its outcome is kept, and a replay that differs is an error.  False: never.  Beside another
+        engine than NumPy's, whose steps may be much quicker than an audit, True means calls 2, 4, 8, 16 and so on.
 
     Returns
     -------
@@ -317,6 +335,8 @@ def compile(  # noqa: A001  the public name
 
     Raises
     ------
+    ValueError, ImportError : an engine that there is not, or is not installed; a batch that the devices of a mesh do
+        not divide evenly.
     CompileError : the step does what a replay could not repeat, and the message names the line: a choice by the value
         of a tensor, a shape that depends on values, a value read out to Python, a change of a Python object, printing,
         random numbers drawn by NumPy itself, a clock; or arguments share memory with what it writes to; or the audit

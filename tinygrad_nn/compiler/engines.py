@@ -8,13 +8,15 @@ from typing import Any
 
 from tinygrad_nn.compiler.numpy_engine import NumpyEngine
 
-__all__ = ["engine_of", "is_installed"]
+__all__ = ["ENGINES", "engine_of", "is_installed"]
 
 # By name: what makes the engine, loaded when it is asked for. One that needs an extra raises ImportError there.
 _ENGINES: dict[str, Callable[[], Callable[..., NumpyEngine]]] = {
     "numpy": lambda: NumpyEngine,
     "numba": lambda: import_module("tinygrad_nn.compiler.jit.engine").NumbaEngine,
+    "jax": lambda: import_module("tinygrad_nn.compiler.xla.engine").JaxEngine,
 }
+ENGINES = tuple(_ENGINES)
 _WITH_MESH = ("jax",)  # these run on several devices, and are made with `mesh` and `batch_axis`
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tinygrad_nn import tree
 from tinygrad_nn.compiler.codegen import CodeGenerator
+from tinygrad_nn.compiler.homes import AWAY
 from tinygrad_nn.compiler.ir import ArrayInput
 from tinygrad_nn.compiler.memory_plan import MemoryPlan
 from tinygrad_nn.compiler.step import Result, Step
@@ -23,6 +25,18 @@ class NumpyEngine:
     name = "numpy"
     exact = True
     plan_type = MemoryPlan
+
+    def check(self, arguments: Sequence[tuple[str, Any]]) -> None:
+        """ValueError for arguments that this engine cannot take, before anything is done."""
+
+    def moving(self, step: Step) -> list[ArrayInput]:
+        """The inputs that are another array at each call: these are looked up each time."""
+        return []
+
+    def settle(self) -> None:
+        """Before a replay: what another engine has left on a device comes here."""
+        for home in [*AWAY]:
+            home.fetch()
 
     def plan(self, step: Step) -> MemoryPlan:
         """What of the step has to be computed, in which loops, and in which memory."""

@@ -93,9 +93,9 @@ class Compiled:
     So is everything, if it cannot be compiled and need not (`must`): `refused` is then called with the reason.
     """
 
-    def __init__(self, function: Callable, must: bool, refused: Callable[[str], None], engine: str = "numpy"):
+    def __init__(self, function: Callable, must: bool, refused: Callable[[str], None], **engine: Any):
         self.function, self.must, self.refused = function, must, refused
-        self.call: Callable = compile_step(function, engine=engine)
+        self.call: Callable = compile_step(function, **engine)
         self.shapes: Any = None
 
     def __call__(self, *batch: Any) -> Any:

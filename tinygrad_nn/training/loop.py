@@ -108,9 +108,9 @@ def fit(
         worth it, and where a step is all this package's code: layers of `tn.nn`, a loss of the tables, an optimiser of
         `tn.optim`, no metrics of your own.  Elsewhere the history's `note` says why it does not.  True compiles your
         code too, and a step that cannot be replayed is an error; False compiles nothing.
-    engine, mesh : of `tn.compile`: "numpy", "numba" or "jax", for a training of any length.  "auto" is "numba" from some
-        200,000 steps on, if it is installed, and else "numpy": these two agree to the last bit.  With "jax" steps are
-        compiled in any case, as with True.
+    engine, mesh : of `tn.compile`: "numpy", "numba" or "jax", for a training of any length.  "auto" is "numba" from
+        some 200,000 steps on, if it is installed, and else "numpy": these two agree to the last bit.  With "jax" steps
+        are compiled in any case, as with True.
 
     Ctrl-C ends the training early: the history so far is returned, with ``history.interrupted``, and the model has its
     best parameters (those of the moment, where no epoch was finished).

@@ -30,7 +30,7 @@ def train(**engine):
     @tn.compile(**engine)
     def step(X, y):
         optimizer.zero_grad()
-        J = tn.cross_entropy(model(X), y)
+        J = tn.cross_entropy(model(X), y)  # of logits
         J.backward()
         optimizer.step()
         return J

@@ -231,8 +231,11 @@ class Tensor(Traced):
     def value(self) -> Any:
         """The array, as the current interpreter sees it.  Who writes into it within the package says `changed()`."""
         here = self.here()
-        if type(here._value) is not np.ndarray and (here.op is None or type(here._value) is Away):
-            here._make_array()
+        if type(here._value) is not np.ndarray:
+            if type(here._value) is Away:
+                here._value.taken()
+            if here.op is None:
+                here._make_array()
         if type(here._value) is np.ndarray and not INTERNAL[_getframe(1).f_code.co_filename]:
             if OBSERVERS:
                 about_to_change(here)
@@ -271,7 +274,7 @@ class Tensor(Traced):
         """Hold an array, which user code may share and write to, where a single number was held, or one on a device."""
         if type(self._value) is Away:
             self._value.taken()
-        if self.op is None and issubclass(type(self._value), np.generic):
+        if issubclass(type(self._value), np.generic):
             self._value = np.asarray(self._value)
             self.watched().expose(self._value)
 

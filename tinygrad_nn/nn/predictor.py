@@ -46,6 +46,7 @@ class Predictor(Module):
     >>> preprocessor = tn.data.Preprocessor(target="sold").fit(table)
     >>> network = tn.nn.Sequential(tn.nn.Dense(preprocessor.n_features, preprocessor.n_outputs, rng=0))
     >>> optimizer = tn.optim.Adam(network.parameters(), lr=0.1)
+    >>> # cross_entropy is of logits: no activation at the end
     >>> _ = tn.fit(network, tn.cross_entropy, optimizer, preprocessor.pair(table), epochs=50, rng=0)
     >>> model = tn.nn.Predictor(network, preprocessor)
     >>> model.predict([{"size": 7.5, "kind": "a"}, {"size": 1.2, "kind": "new"}]).tolist()

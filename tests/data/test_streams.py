@@ -1,5 +1,7 @@
 """Streams: every source gives the same batches, orders repeat, memory stays small, and errors say what to do."""
 
+import importlib
+import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -318,3 +320,16 @@ def test_frames_and_loaders_of_other_libraries():
         np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), LABELS)
     with pytest.raises(TypeError, match=r"a LazyFrame has no rows yet; give frame\.collect"):
         tn.data.stream(polars.from_pandas(frame).lazy(), "label")
+
+
+def test_tables_are_made_of_arrow_tables_readers_and_lazy_frames():
+    expected_X, expected_y = tn.data.from_rows(np.column_stack([ROWS, LABELS]), target=3)
+    sources = [table(), table().to_reader(), table().combine_chunks().to_batches()[0]]
+    if "polars" in sys.modules or importlib.util.find_spec("polars"):
+        polars = importlib.import_module("polars")
+        sources += [polars.from_arrow(table()), polars.from_arrow(table()).lazy()]
+    for source in sources:
+        X, y = tn.data.from_rows(source, target="label")
+        np.testing.assert_array_equal(X, expected_X)
+        np.testing.assert_array_equal(y, expected_y)
+    assert len(tn.data.Table(table().to_reader())) == N

@@ -16,7 +16,7 @@ from tinygrad_nn.data.records import GAPS, Dialect, read_records
 from tinygrad_nn.data.splitting import parts_of
 from tinygrad_nn.data.typed import ElsewhereError, coded, of_cells, of_values
 
-__all__ = ["Table", "columns_of_frame", "load_table", "no_column"]
+__all__ = ["Table", "columns_of_frame", "load_table", "no_column", "with_rows"]
 
 
 class Table:
@@ -185,8 +185,16 @@ def _columns_of(given: Any) -> dict[str, Any]:
     return found
 
 
+def with_rows(frame: Any) -> Any:
+    """A frame that has its rows: a LazyFrame of polars and a reader of Arrow are asked for them."""
+    if hasattr(frame, "collect_schema") and hasattr(frame, "collect"):
+        return frame.collect()
+    return frame.read_all() if hasattr(frame, "read_next_batch") else frame
+
+
 def columns_of_frame(frame: Any) -> list[tuple[Any, Array]] | None:
     """Name and values of each column of a frame of pandas, polars or Arrow; None for what is no frame."""
+    frame = with_rows(frame)
     if hasattr(frame, "column_names") and hasattr(frame, "itercolumns"):  # Arrow
         columns = map(_without_codes, frame.itercolumns())
         return [(name, _plain(values)) for name, values in zip(frame.column_names, columns, strict=True)]

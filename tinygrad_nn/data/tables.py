@@ -22,7 +22,7 @@ from tinygrad_nn.data.cells import (
 from tinygrad_nn.data.checks import NUMBERS, Array, refuse_masked
 from tinygrad_nn.data.preprocessing import Preprocessor
 from tinygrad_nn.data.records import GAPS, Dialect, read_records
-from tinygrad_nn.data.table import Table, columns_of_frame
+from tinygrad_nn.data.table import Table, columns_of_frame, with_rows
 from tinygrad_nn.data.typed import ElsewhereError, coded, of_cells
 
 Column = int | str
@@ -283,6 +283,7 @@ def _parts(names: list[Any], target: Target, columns: Sequence[Column] | None) -
 def _open(table: Any) -> tuple[list[Any], Callable[[list[int]], Array]]:
     """The names of the columns of a table, and a function that takes columns out as an array `(N, columns)`."""
     refuse_masked(table, "table", "from_rows")
+    table = with_rows(table)
     if isinstance(table, np.ndarray):
         table = np.asarray(table)  # a matrix has no columns of one dimension
         if table.ndim != 2:

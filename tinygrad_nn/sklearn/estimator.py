@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -29,8 +30,9 @@ from tinygrad_nn.sklearn.setting_aside import set_aside
 from tinygrad_nn.sklearn.settings import check_settings
 from tinygrad_nn.sklearn.solvers import batch_method, make_optimizer, slowed, solver_settings
 from tinygrad_nn.sklearn.stopping import Stopping, still_learning
-from tinygrad_nn.training.callbacks import progress_bar
+from tinygrad_nn.training.history import History
 from tinygrad_nn.training.pairs import refuse_cost, refuse_pair
+from tinygrad_nn.training.progress import showing
 
 __all__ = ["MLP"]
 
@@ -280,14 +282,19 @@ class MLP(Attributes, BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
     def _descend(
         self, descent: Descent, X: Any, Y: Any, size: int, epochs: int, goes_on: Callable[[float], bool]
     ) -> bool:
-        n = X.shape[0]
+        n, shown = X.shape[0], History()
         batches = descent.plan(n, size, epochs)
-        with progress_bar(bool(self.verbose), batches, epochs) as ticks:
+        with showing(bool(self.verbose), len(batches), 0, epochs) as events:
             order = np.arange(n) if self.shuffle else None
             for _ in range(epochs):
                 if order is not None:
                     order = order[self._random.permutation(n)]  # one after another, as scikit-learn
-                loss = descent.epoch(self.n_iter_ + 1, X, Y, batches, order, ticks)
+                start, number = time.perf_counter(), self.n_iter_ + 1
+                loss = descent.epoch(number, X, Y, batches, order, events.get("on_batch_end", ()))
+                shown.loss.append(loss)
+                shown.seconds.append(time.perf_counter() - start)
+                for tell in events.get("on_epoch_end", ()):
+                    tell(number, shown)
                 self.t_ += n
                 slowed(self, "invscaling")
                 if not goes_on(loss):

@@ -15,7 +15,7 @@ from tinygrad_nn.nn import Module, Predictor
 from tinygrad_nn.nn.outputs import ask, chosen, classes_of, log_odds, probabilities
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["Likely", "guessed", "labels_in", "likely", "listed", "numbers", "places", "seen"]
+__all__ = ["Likely", "guessed", "labels_in", "likely", "listed", "numbers", "places", "seen", "spoken"]
 
 
 class Likely(NamedTuple):
@@ -141,6 +141,11 @@ def places(labels: np.ndarray, classes: np.ndarray, caller: str) -> np.ndarray:
         f"{caller}: there is the label {labels[~known].tolist()[0]!r}, and the classes are {listed(classes)}; "
         "give labels of these, or their numbers from 0"
     )
+
+
+def spoken(label: Any) -> str:
+    """A class as legends and axes call it."""
+    return str(label) if isinstance(label, str) else f"class {label}"
 
 
 def listed(classes: np.ndarray) -> str:

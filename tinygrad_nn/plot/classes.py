@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from tinygrad_nn.nn.outputs import classes_of
-from tinygrad_nn.plot.answers import guessed, places, seen
+from tinygrad_nn.plot.answers import guessed, places, seen, spoken
 from tinygrad_nn.plot.style import axes, legend, readable
 
 __all__ = ["confusion_matrix", "decision_boundary"]
@@ -55,7 +55,7 @@ def decision_boundary(
     if y is not None:
         y = places(labels, classes, "decision_boundary")
         for k in np.unique(y):
-            ax.scatter(X[0, y == k], X[1, y == k], s=24, label=f"class {classes[k]}", **look.points(k))
+            ax.scatter(X[0, y == k], X[1, y == k], s=24, label=spoken(classes[k]), **look.points(k))
         legend(ax, look, loc="upper right")
     ax.set(xlabel="x₁", ylabel="x₂", xlim=extent[:2], ylim=extent[2:])
     readable(ax.xaxis)
@@ -77,7 +77,7 @@ def confusion_matrix(
     names : of the classes, in the order of the outputs.
     theme : "light", "dark", or what suits the background.
 
-    Right answers are blue and mistakes vermillion; the stronger, the larger their share of the row.
+    Right answers are blue, by their share of the row, and mistakes vermillion, by the root of it: few are seen, too.
     Raises ValueError where the numbers of examples differ, and for labels that the model does not know.
     """
     guess, actual, classes = guessed("confusion_matrix", predicted, data, names)
@@ -87,10 +87,10 @@ def confusion_matrix(
     cell = max(0.42, 2.0 / n)  # inches; the title needs some
     ax, look = axes(ax, theme, (cell * n + 1.6, cell * n + 1.2))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    ax.imshow(np.where(np.eye(n, dtype=bool), share, -share), cmap=look.signs, vmin=-1, vmax=1)
+    ax.imshow(np.where(np.eye(n, dtype=bool), share, -np.sqrt(share)), cmap=look.signs, vmin=-1, vmax=1)
     for (i, j), number in np.ndenumerate(counts):
         if number:
-            ink = look.paper if share[i, j] > 0.55 else look.ink
+            ink = look.paper if (share[i, j] if i == j else np.sqrt(share[i, j])) > 0.55 else look.ink
             ax.text(j, i, f"{number:,}", ha="center", va="center", color=ink, fontsize=8.5)
     ticks = [str(name) for name in (classes if names is None else names)]
     ax.set_xticks(range(len(ticks)), ticks)

@@ -42,7 +42,7 @@ def contributions(result: Attribution, most: int = 12, *, ax: Axes | None = None
     names = [result.feature_names[i] for i in shown]
     one = len(result) == 1
     if one:
-        names = [f"{name} = {_short(result.inputs_by_feature[i, 0])}" for name, i in zip(names, shown, strict=True)]
+        names = [f"{name}: {_short(result.inputs_by_feature[i, 0])}" for name, i in zip(names, shown, strict=True)]
     names += [f"{len(left)} more"] if len(left) else []
     ax, look = axes(ax, theme, (6.0, 1.5 + 0.34 * len(rows)))
     ax.axvline(0, color=look.quiet, linewidth=1)
@@ -52,8 +52,8 @@ def contributions(result: Attribution, most: int = 12, *, ax: Axes | None = None
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.spines["left"].set_visible(False)
     where = "" if one else f", mean of {len(result):,} examples"
-    ax.set_title(f"{result.explained}: {_short(result.outputs.mean())}{where}")
-    ax.set_xlabel(f"{result.method}\n{_sum(result)}")
+    ax.set_title(f"{result.explained}: {_short(result.outputs.mean())}{where}", pad=6 if one else 16)
+    ax.set_xlabel(f"{result.method}\n{_sum(result)}", x=1, ha="right")  # beneath the names, too
     readable(ax.xaxis)
     return ax
 
@@ -67,7 +67,14 @@ def _bars(ax: Axes, look: Look, rows: np.ndarray) -> None:
     for i, v in enumerate(values):
         side, shift = ("left", 4) if v >= 0 else ("right", -4)
         ax.annotate(
-            _short(v), (v, i), (shift, 0), textcoords="offset points", ha=side, va="center", fontsize=8.5, color=look.ink
+            _short(v),
+            (v, i),
+            (shift, 0),
+            textcoords="offset points",
+            ha=side,
+            va="center",
+            fontsize=8.5,
+            color=look.ink,
         )
 
 
@@ -103,7 +110,9 @@ def _sum(result: Attribution) -> str:
     total, gap = result.by_feature.sum(axis=0).mean(), result.gap.mean()
     start = f"{_short(result.reference.mean())} {result.words_for_reference} + " if result.has_reference else ""
     end = f" = {_short(result.outputs.mean())}"
-    return f"{start}{_short(total)} of features {'+' if gap >= 0 else '−'} {_short(abs(gap))} {result.words_for_gap}{end}"
+    return (
+        f"{start}{_short(total)} of features {'+' if gap >= 0 else '−'} {_short(abs(gap))} {result.words_for_gap}{end}"
+    )
 
 
 def _short(x: Any) -> str:

@@ -73,7 +73,7 @@ def loss_surface(
     lines = ax.contour(ways, ways, shown, levels=levels, colors=look.quiet, linewidths=0.6, linestyles="solid")
     ax.clabel(lines, levels[::3], fmt=lambda value: tick(float(f"{value:.2g}")), fontsize=8, colors=look.ink)
     ax.plot(0, 0, "+", color=look.ink, markersize=11, markeredgewidth=1.8)
-    ax.set(xlabel="step along direction 1", ylabel="step along direction 2", title=f"loss {_name(loss)} around the model")
+    ax.set(xlabel="step along direction 1", ylabel="step along direction 2", title=f"{_name(loss)} around the model")
     ax.set_aspect("equal")
     readable(ax.xaxis)
     readable(ax.yaxis)
@@ -82,7 +82,7 @@ def loss_surface(
 
 def _name(loss: Any) -> str:
     name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
-    return "" if name == "<lambda>" else str(name)
+    return str(name).replace("_", " ") if name not in ("", "<lambda>") else "loss"
 
 
 def _at_random(parameters: Mapping[str, Any], rng: Any) -> list[dict[str, np.ndarray]]:

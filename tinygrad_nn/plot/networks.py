@@ -75,7 +75,10 @@ def weights(model: Any, *, theme: str | None = None) -> Figure:
     """
     model = getattr(model, "model_", model)
     named = model.items() if hasattr(model, "items") else model.named_parameters()
-    arrays = {name: p.value if isinstance(p, Tensor) else np.asarray(p) for name, p in named}
+    named = list(named)
+    short = [getattr(p, "name", None) or name for name, p in named]  # W¹ and not layers.0.W, where there is one W¹
+    keys = short if len(set(short)) == len(short) else [name for name, _ in named]
+    arrays = {k: p.value if isinstance(p, Tensor) else np.asarray(p) for k, (_, p) in zip(keys, named, strict=True)}
     arrays = {name: a for name, a in arrays.items() if a.ndim > 1 and a.size > max(a.shape[0], 1)}
     if not arrays:
         raise ValueError("weights: there is no parameter with rows and columns")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from tinygrad_nn.plot.answers import likely
+from tinygrad_nn.plot.answers import likely, spoken
 from tinygrad_nn.plot.style import Look, axes, dress, legend, readable
 
 __all__ = ["calibration", "roc_curve"]
@@ -36,7 +36,7 @@ def roc_curve(
     Source: Fawcett, "An introduction to ROC analysis" (2006).
     """
     said = likely("roc_curve", predicted, data, names)
-    labels = [str(name) for name in (said.classes if names is None else names)]
+    labels = [spoken(name) for name in (said.classes if names is None else names)]
     k = len(labels)
     shown = [1] if k == 2 else range(k)
     present = np.bincount(said.actual, minlength=k)
@@ -113,7 +113,7 @@ def calibration(
     ax.vlines(x, low, high, color=look.colour(0), linewidth=1.2, alpha=0.55)
     ax.plot(x, y, "o-", color=look.colour(0), markersize=5, linewidth=1.4, markeredgecolor=look.paper)
     _counts_on_top(ax, look, counts)
-    label = str(names[1] if names is not None else said.classes[1]) if two else "the predicted class"
+    label = spoken((said.classes if names is None else names)[1]) if two else "the predicted class"
     ax.set(xlabel=f"probability of {label}", ylabel="share of examples that are so" if two else "share that is right")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=f"expected calibration error {error:.3f}")
     ax.set_aspect("equal")
@@ -135,6 +135,6 @@ def _counts_on_top(ax: Axes, look: Look, counts: np.ndarray) -> None:
     dress(top, look)
     edges = np.linspace(0, 1, len(counts) + 1)
     top.bar(edges[:-1], counts, width=1 / len(counts), align="edge", color=look.soft, edgecolor=look.paper)
-    top.set(xlim=(-0.02, 1.02), xticks=[], yticks=[counts.max()], yticklabels=[f"{counts.max():,}"])
+    top.set(xlim=(-0.02, 1.02), xticks=[], yticks=[counts.max()], yticklabels=[f"n = {counts.max():,}"])
     top.spines[["left", "bottom"]].set_visible(False)
     top.tick_params(length=0)

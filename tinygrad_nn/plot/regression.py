@@ -44,7 +44,7 @@ def residuals(
         points = {"color": look.sign(positive), "marker": marker, "alpha": alpha, "linewidth": 0}
         ax.scatter(guess[some], error[some], s=16, **points)
     spread = float(np.sum((actual - actual.mean()) ** 2))
-    fit = f"R² {1 - float(np.sum(error**2)) / spread:.3f}, " if spread else ""
+    fit = f"R² {format_number(round(1 - float(np.sum(error**2)) / spread, 3))}, " if spread else ""
     ax.set(xlabel="predicted", ylabel="actual − predicted", title=f"{fit}RMSE {format_number(float(f'{root:.3g}'))}")
     readable(ax.xaxis)
     readable(ax.yaxis)

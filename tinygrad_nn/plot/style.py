@@ -157,7 +157,9 @@ def readable(axis: Any, logarithmic: bool = False, whole: bool = False) -> None:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         low, high = sorted(axis.get_view_interval())
         decades = np.log10(high / low)
-        few = MaxNLocator(4, steps=[1, 2, 5, 10]) if decades < 1 else LogLocator(subs=(1, 2, 5) if decades < 2 else (1,))
+        few = (
+            MaxNLocator(4, steps=[1, 2, 5, 10]) if decades < 1 else LogLocator(subs=(1, 2, 5) if decades < 2 else (1,))
+        )
         axis.set_major_locator(few)
         axis.set_minor_locator(NullLocator())
     else:

@@ -84,8 +84,8 @@ def calibration(
     """Whether probabilities come true: of the examples that were said to be so sure, how many were so.
 
     Of two classes it is the probability of class 1; of more that of the predicted class, and how often it was right.
-    Points below the diagonal are too sure.  Bars are intervals of 95 % (Wilson) for as many examples as there are, which
-    are shown on top; the expected calibration error is the mean distance from the diagonal over the examples.
+    Points below the diagonal are too sure.  Bars are intervals of 95 % (Wilson) for as many examples as there are,
+    which are shown on top; the expected calibration error is the mean distance from the diagonal over the examples.
 
     Parameters
     ----------

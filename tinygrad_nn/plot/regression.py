@@ -41,7 +41,7 @@ def residuals(
     for positive in (True, False):
         some = (error >= 0) == positive
         marker = "o" if positive else "v"
-        points = {"color": look.sign(positive), "marker": marker, "alpha": alpha, "linewidth": 0}
+        points: dict[str, Any] = {"color": look.sign(positive), "marker": marker, "alpha": alpha, "linewidth": 0}
         ax.scatter(guess[some], error[some], s=16, **points)
     spread = float(np.sum((actual - actual.mean()) ** 2))
     fit = f"R² {format_number(round(1 - float(np.sum(error**2)) / spread, 3))}, " if spread else ""

@@ -380,6 +380,14 @@ def test_table_of_one_example():
     assert repr(found) == "<integrated gradients: output, 1 example; w|d 4, h −3>"
 
 
+def test_a_mean_that_is_zero_but_for_rounding_is_shown_as_zero():
+    model, X = network([2, 1]), np.random.default_rng(0).normal(size=(2, 9))
+    X -= X.mean(axis=1, keepdims=True)
+    for baseline in (X, X.mean(axis=1)):
+        rows = attribution.integrated_gradients(model, X[:, :1], baseline=baseline).table().splitlines()[2:4]
+        assert [row.split()[2] for row in rows] == ["0", "0"]
+
+
 def test_names_are_escaped():
     found = attribution.gradient_input(tn.nn.Dense(1, 1), [[1.0]], feature_names=['<b>&"x'])
     assert "<b>" not in found.table("html")

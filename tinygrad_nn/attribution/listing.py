@@ -77,6 +77,8 @@ def listing(result: Any, most: int) -> Listing:
 def _of_one(result: Any, shown: np.ndarray, left: np.ndarray) -> Listing:
     values, inputs = result.by_feature[:, 0], result.inputs_by_feature[:, 0]
     reference = result.baseline_by_feature
+    if reference is not None:  # a mean that only rounding errors keep from 0
+        reference = np.where(np.abs(reference) <= 1e-13 * np.abs(inputs), 0.0, reference)
     mass = float(np.abs(values).sum())
     head = ("", "value", *(() if reference is None else ("baseline",)), "contribution", "share")
     rows = []

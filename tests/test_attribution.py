@@ -338,6 +338,67 @@ def test_estimators_that_predict_numbers(wine):
         attribution.gradient_input(one, X, of="probability")
 
 
+@pytest.fixture(scope="module")
+def penguins():
+    """A table with text and gaps, and predictors of a class and of a number trained on it."""
+    table, found = tn.data.load_table(tn.data.penguins_csv())[::4], {}
+    for target, loss in [("species", tn.cross_entropy), ("body_mass_g", tn.mse)]:
+        usable = table if target == "species" else table[np.isfinite(table["body_mass_g"])]
+        preprocessor = tn.data.Preprocessor(target=target).fit(usable)
+        model = tn.nn.Sequential(
+            tn.nn.Dense(preprocessor.n_features, 5, "tanh", rng=0), tn.nn.Dense(5, preprocessor.n_outputs, rng=1)
+        )
+        optimizer = tn.optim.Adam(model.parameters(), lr=0.05)
+        tn.fit(model, loss, optimizer, preprocessor.pair(usable), epochs=3, rng=0, progress=False)
+        found[target] = tn.nn.Predictor(model, preprocessor)
+    return table, found
+
+
+METHODS = [
+    attribution.gradient_input,
+    attribution.integrated_gradients,
+    attribution.by_path,
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_predictors_take_tables_and_know_their_names(penguins, method):
+    table, models = penguins
+    model = models["species"]
+    X = model.preprocessor.transform(table)
+    found = method(model, table, "Gentoo")
+    names = {"feature_names": model.preprocessor.feature_names, "class_names": model.classes_.tolist()}
+    inside = method(model.network, X, "Gentoo", **names)
+    assert np.array_equal(found.values, inside.values)
+    assert np.array_equal(method(model, X, "Gentoo").values, inside.values)
+    assert (found.table(), found.feature_names) == (inside.table(), tuple(model.preprocessor.feature_names))
+    assert found.explained == "logit of Gentoo"
+    likely = method(model, table, "Gentoo", of="probability")
+    assert likely.outputs == pytest.approx(model.predict_proba(table)[:, list(model.classes_).index("Gentoo")])
+    if method is not attribution.gradient_input:
+        over = method(model, table[:5], "Gentoo", baseline=table[5:8])
+        assert np.allclose(over.values, method(model.network, X[:, :5], 2, baseline=X[:, 5:8]).values)
+
+
+def test_predictors_of_numbers_and_of_arrays(penguins, raised):
+    table, models = penguins
+    model = models["body_mass_g"]
+    found = attribution.gradient_input(model, table)
+    assert found.explained == "output"
+    assert np.allclose(model.preprocessor.in_units(found.outputs[np.newaxis])[0], model.predict(table))
+    assert raised(ValueError, attribution.gradient_input, model, table, of="probability") == (
+        "gradient_input: of='probability' is for classes, and Predictor predicts numbers"
+    )
+    inner, X = network([4, 3, 2]), np.random.default_rng(0).normal(size=(4, 6))
+    for examples, mine in [("rows", X.T), ("columns", X)]:
+        model = tn.nn.Predictor(inner, classes=["no", "yes"], examples=examples)
+        found = attribution.integrated_gradients(model, mine, "yes", baseline="mean")
+        assert found.values.shape == mine.shape
+        expected = attribution.integrated_gradients(inner, X, 1, baseline="mean").values
+        assert np.array_equal(found.values, expected.T if examples == "rows" else expected)
+        assert found.explained == "logit of yes"
+
+
 def test_data_frames_name_their_features(wine):
     pandas = pytest.importorskip("pandas")
     X, y, names = wine

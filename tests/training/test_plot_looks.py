@@ -172,6 +172,9 @@ FORMS = {  # one output, by whoever says it and however it is given
     "a function": (lambda X: 2 * X[0], X, Y[0]),
     "an estimator, columns": (Rows(), X, Y[0]),
     "an estimator, rows": (Rows(), X.T, Y[0]),
+    "an estimator, columns of numbers": (Rows(), X, Y),
+    "an estimator, rows of numbers": (Rows(), X.T, Y.T),
+    "lists": ((2 * X[0]).tolist(), Y[0].tolist()),
     "a predictor of rows": (tn.nn.Predictor(line_model()), X.T, Y[0]),
     "a predictor of columns": (tn.nn.Predictor(line_model(), examples="columns"), X, Y),
 }
@@ -290,6 +293,37 @@ def test_contributions_are_those_of_the_result(raised):
         "returns"
     )
     assert raised(ValueError, plot.contributions, FOUND, most=0) == "contributions: most=0, expected at least 1"
+
+
+def test_what_else_is_given_is_refused_by_name(raised):
+    assert raised(TypeError, plot.history, [1.0, 0.5]) == (
+        "history: got list, expected what tn.fit returns, or a fitted estimator of tn.sklearn"
+    )
+    assert raised(TypeError, plot.weights, [1.0]) == (
+        "weights: got list, expected a tn.nn.Module, a fitted estimator of tn.sklearn, or a dict of arrays"
+    )
+    assert raised(TypeError, plot.loss_surface, Rows(), tn.mse, (X, Y)) == (
+        "loss_surface: model is of type Rows, expected a tn.nn.Module; of an estimator of tn.sklearn it is "
+        "estimator.model_"
+    )
+
+
+def test_estimators_have_curves_and_weights():
+    sklearn = pytest.importorskip("tinygrad_nn.sklearn")
+    model = sklearn.MLPClassifier((3,), max_iter=2, tol=None, random_state=0).fit(X.T, SIDES)
+    assert list(plot.history(model).axes[0].lines[0].get_ydata()) == model.loss_curve_
+    assert len(plot.weights(model).axes) == 2
+    assert len([ax for ax in plot.weights_as_images(model, (1, 2)).axes if ax.images]) == 3
+
+
+def test_a_class_without_examples_has_no_curve(raised):
+    P = np.full((3, 4), 1 / 3) + np.eye(3, 4) / 10
+    ax = plot.roc_curve(P, np.array([0, 1, 1, 0]), names=["a", "b", "c"])
+    assert [text.get_text()[:18] for text in ax.get_legend().get_texts()] == [
+        "a: AUC 1.000", "b: AUC 0.625", "no example of c",
+    ]  # fmt: skip
+    for draw in (plot.confusion_matrix, plot.roc_curve):
+        assert raised(ValueError, draw, P, [0, 1, 2, 0], names=["a"]).endswith(": 1 names for 3 classes")
 
 
 def test_no_epoch_has_no_curve(raised):

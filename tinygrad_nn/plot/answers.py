@@ -65,6 +65,7 @@ def guessed(
     _require_as_many(caller, guess.size, actual.size)
     if classes is None:
         classes = _classes_among(caller, guess, actual, count, names)
+    _require_names(caller, names, len(classes))
     return places(guess, classes, caller), places(actual, classes, caller), classes
 
 
@@ -180,7 +181,8 @@ def numbers(caller: str, predicted: Any, data: tuple[Any, ...], output: int | No
     actual = actual.value if isinstance(actual, Tensor) else np.asarray(actual)
     rows = X and (_is_estimator(predicted) or isinstance(predicted, Predictor))
     if rows:
-        said = np.asarray(predicted.predict(_as_it_takes(predicted, X[0], len(actual))))
+        n = actual.size if len(np.atleast_1d(actual)) == 1 else len(actual)
+        said = np.asarray(predicted.predict(_as_it_takes(predicted, X[0], n)))
         of_rows = not (isinstance(predicted, Predictor) and _takes_columns(predicted))
         said, actual = (a.T if a.ndim == 2 and of_rows else a for a in (said, actual))
     else:

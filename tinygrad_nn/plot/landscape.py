@@ -44,11 +44,16 @@ def loss_surface(
     rng : seed, or a `numpy.random.Generator`, of directions at random.
     theme : "light", "dark", or what suits the background.
 
-    Raises ValueError for directions that do not fit the parameters, for a span that is not positive, and where the loss
-    is finite nowhere.
+    Raises TypeError for anything else than a module, ValueError for directions that do not fit the parameters, for a
+    span that is not positive, and where the loss is finite nowhere.
 
     Source: Li, Xu, Taylor, Studer, Goldstein, "Visualizing the loss landscape of neural nets", NeurIPS 2018.
     """
+    if not isinstance(model, Module):
+        raise TypeError(
+            f"loss_surface: model is of type {type(model).__name__}, expected a tn.nn.Module; of an estimator of "
+            "tn.sklearn it is estimator.model_"
+        )
     if not (np.isfinite(span) and span > 0):
         raise ValueError(f"loss_surface: span={span!r}, expected a length above 0")
     if isinstance(resolution, bool) or not isinstance(resolution, (int, np.integer)) or resolution < 2:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from tinygrad_nn.nn import Module
 from tinygrad_nn.plot.style import ShownFigure, dress, legend, look_for, readable
 from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.training import History
 
 __all__ = ["history", "weights", "weights_as_images"]
 
@@ -24,9 +27,13 @@ def history(history: Any, *, theme: str | None = None) -> Figure:
     theme : "light", "dark", or what suits matplotlib's settings.
 
     A panel is there only if something is in it, and a dot marks the best epoch.  Axes are logarithmic where all is
-    above zero.  Raises ValueError where nothing has been measured yet.
+    above zero.  Raises TypeError for anything else, ValueError where nothing has been measured yet.
     """
     history = getattr(history, "history_", history)
+    if not isinstance(history, History):
+        raise TypeError(
+            f"history: got {type(history).__name__}, expected what tn.fit returns, or a fitted estimator of tn.sklearn"
+        )
     panels: list[tuple[str, dict[str, list[float]], bool]] = [
         ("loss", {"loss": history.loss, "validation_loss": history.validation_loss}, True),
         ("metrics", history.metrics, False),
@@ -71,11 +78,15 @@ def weights(model: Any, *, theme: str | None = None) -> Figure:
     model : a module, an estimator of `tn.sklearn`, or a dict of arrays, such as a `state_dict`.
     theme : "light", "dark", or what suits matplotlib's settings.
 
-    Raises ValueError where there is no such parameter, or one is not finite.
+    Raises TypeError for anything else, ValueError where there is no such parameter, or one is not finite.
     """
     model = getattr(model, "model_", model)
-    named = model.items() if hasattr(model, "items") else model.named_parameters()
-    named = list(named)
+    if not isinstance(model, (Module, Mapping)):
+        raise TypeError(
+            f"weights: got {type(model).__name__}, expected a tn.nn.Module, a fitted estimator of tn.sklearn, or a "
+            "dict of arrays"
+        )
+    named: list[tuple[str, Any]] = list(model.items() if isinstance(model, Mapping) else model.named_parameters())
     short = [getattr(p, "name", None) or name for name, p in named]  # W¹ and not layers.0.W, where there is one W¹
     keys = short if len(set(short)) == len(short) else [name for name, _ in named]
     arrays = {k: p.value if isinstance(p, Tensor) else np.asarray(p) for k, (_, p) in zip(keys, named, strict=True)}

@@ -151,7 +151,7 @@ def test_roc_curve(form):
     hard = HARD[k - 2]
     P = outputs.probabilities(*outputs.ask(model, X))
     said = outputs.log_odds(*outputs.ask(model, X))
-    for target in targets(hard):
+    for target in (hard, np.eye(k)[:, hard]):
         found = list(curves(plot.roc_curve(model, X, target)))
         assert [name for name, *_ in found] == ([f"class {i}" for i in range(k)] if k > 2 else ["class 1"])
         for i, (_, printed, false, true) in zip(range(k) if k > 2 else [1], found, strict=True):
@@ -179,7 +179,7 @@ def test_calibration(form):
     parts = [(sure >= i / 5) & (sure < (i + 1) / 5 if i < 4 else sure <= 1) for i in range(5)]
     expected = [(sure[part].mean(), right[part].mean()) for part in parts if part.any()]
     error = sum(part.sum() * abs(sure[part].mean() - right[part].mean()) for part in parts if part.any()) / 300
-    for target in targets(hard):
+    for target in (hard, np.eye(k)[:, hard]):
         ax = plot.calibration(model, X, target, bins=5)
         (line,) = (line for line in ax.lines if line.get_marker() == "o")
         assert np.allclose(np.transpose(line.get_data()), expected)

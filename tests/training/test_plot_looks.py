@@ -326,5 +326,21 @@ def test_a_class_without_examples_has_no_curve(raised):
         assert raised(ValueError, draw, P, [0, 1, 2, 0], names=["a"]).endswith(": 1 names for 3 classes")
 
 
+def test_a_dollar_is_no_formula():
+    """A name such as "$a_$" would be read as a formula, and as a broken one."""
+    names = ["$a_$", "price in $, or in $"]
+    found = tn.attribution.gradient_input(MODEL, X, feature_names=names, class_names=names)
+    of_curves = History(loss=[1.0, 0.5], metrics={"$a_$": [1.0, 2.0]})
+    weights = {"$a_$": np.eye(3)}
+    drawn_with = [
+        plot.contributions(found).figure, plot.contributions(found[0]).figure, plot.history(of_curves),
+        plot.weights(weights), *(getattr(plot, name)(MODEL, X, SIDES, names=names).figure for name in
+                                 ("confusion_matrix", "roc_curve", "calibration")),
+    ]  # fmt: skip
+    for figure in drawn_with:
+        figure.draw_without_rendering()
+        assert any("\\$" in text.get_text() for text in figure.findobj(Text))
+
+
 def test_no_epoch_has_no_curve(raised):
     assert raised(ValueError, plot.history, History()) == "history: nothing has been measured: there was no epoch"

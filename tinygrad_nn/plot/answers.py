@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_nn.nn import Module, Predictor
 from tinygrad_nn.nn.outputs import ask, chosen, classes_of, log_odds, probabilities
+from tinygrad_nn.plot.style import plain
 from tinygrad_nn.tensor import Tensor
 
 __all__ = ["Likely", "guessed", "labels_in", "likely", "listed", "numbers", "places", "seen", "spoken"]
@@ -146,7 +147,7 @@ def places(labels: np.ndarray, classes: np.ndarray, caller: str) -> np.ndarray:
 
 def spoken(label: Any) -> str:
     """A class as legends and axes call it."""
-    return str(label) if isinstance(label, str) else f"class {label}"
+    return plain(label) if isinstance(label, str) else f"class {label}"
 
 
 def listed(classes: np.ndarray) -> str:

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from tinygrad_nn.nn.outputs import classes_of
 from tinygrad_nn.plot.answers import guessed, places, seen, spoken
-from tinygrad_nn.plot.style import axes, legend, readable
+from tinygrad_nn.plot.style import axes, legend, plain, readable
 
 __all__ = ["confusion_matrix", "decision_boundary"]
 
@@ -92,7 +92,7 @@ def confusion_matrix(
         if number:
             ink = look.paper if (share[i, j] if i == j else np.sqrt(share[i, j])) > 0.55 else look.ink
             ax.text(j, i, f"{number:,}", ha="center", va="center", color=ink, fontsize=8.5)
-    ticks = [str(name) for name in (classes if names is None else names)]
+    ticks = [plain(name) for name in (classes if names is None else names)]
     ax.set_xticks(range(len(ticks)), ticks)
     ax.set_yticks(range(len(ticks)), ticks)
     if max(map(len, ticks)) > 5:  # side by side they would run into each other

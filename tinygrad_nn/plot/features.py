@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from tinygrad_nn.attribution import Attribution
 from tinygrad_nn.notation import format_number
-from tinygrad_nn.plot.style import Look, axes, readable
+from tinygrad_nn.plot.style import Look, axes, plain, readable
 
 __all__ = ["contributions"]
 
@@ -47,12 +47,12 @@ def contributions(result: Attribution, most: int = 12, *, ax: Axes | None = None
     ax, look = axes(ax, theme, (6.0, 1.5 + 0.34 * len(rows)))
     ax.axvline(0, color=look.quiet, linewidth=1)
     (_bars if one else _dots)(ax, look, rows)
-    ax.set_yticks(range(len(rows)), names)
+    ax.set_yticks(range(len(rows)), [plain(name) for name in names])
     ax.tick_params("y", length=0)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.spines["left"].set_visible(False)
     where = "" if one else f", mean of {len(result):,} examples"
-    ax.set_title(f"{result.explained}: {_short(result.outputs.mean())}{where}", pad=6 if one else 16)
+    ax.set_title(f"{plain(result.explained)}: {_short(result.outputs.mean())}{where}", pad=6 if one else 16)
     ax.set_xlabel(f"{result.method}\n{_sum(result)}", x=1, ha="right")  # beneath the names, too
     readable(ax.xaxis)
     return ax

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tinygrad_nn.nn import Module
-from tinygrad_nn.plot.style import ShownFigure, dress, legend, look_for, readable
+from tinygrad_nn.plot.style import ShownFigure, dress, legend, look_for, plain, readable
 from tinygrad_nn.tensor import Tensor
 from tinygrad_nn.training import History
 
@@ -63,7 +63,7 @@ def history(history: Any, *, theme: str | None = None) -> Figure:
 
 
 def _label(name: str) -> str:
-    return name.replace("_", " ").strip() or name
+    return plain(name.replace("_", " ").strip() or name)
 
 
 def weights(model: Any, *, theme: str | None = None) -> Figure:
@@ -115,7 +115,7 @@ def _histogram(ax: Any, look: Any, name: str, array: np.ndarray) -> None:
     colours = [look.sign(middle > 0) for middle in (edges[1:] + edges[:-1]) / 2]
     ax.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colours, edgecolor=look.paper, linewidth=0.4)
     zeros = np.count_nonzero(array == 0) / array.size
-    ax.set_title(f"{name} ({' × '.join(map(str, array.shape))})")
+    ax.set_title(f"{plain(name)} ({' × '.join(map(str, array.shape))})")
     ax.set_xlabel(
         f"mean {_short(array.mean())}, σ {_short(array.std())}" + (f", {zeros:.0%} zero" if zeros else ""), fontsize=8.5
     )

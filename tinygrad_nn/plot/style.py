@@ -17,7 +17,19 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from tinygrad_nn.notation import superscript
 from tinygrad_nn.view.renderers.style import LANES, dark, tint, variables
 
-__all__ = ["MARKERS", "Look", "ShownAxes", "ShownFigure", "axes", "dress", "legend", "look_for", "readable", "tick"]
+__all__ = [
+    "MARKERS",
+    "Look",
+    "ShownAxes",
+    "ShownFigure",
+    "axes",
+    "dress",
+    "legend",
+    "look_for",
+    "plain",
+    "readable",
+    "tick",
+]
 
 _DASHES = ["-", (0, (5, 2)), (0, (1, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)), "-"]
 MARKERS = "o^sDvPX*"
@@ -149,6 +161,11 @@ def legend(ax: Axes, look: Look, **settings: Any) -> Any:
     """A legend on the paper, without a frame."""
     settings = {"fontsize": 8.5, "labelcolor": look.ink, "facecolor": look.paper, "framealpha": 0.85, **settings}
     return ax.legend(edgecolor="none", **settings)
+
+
+def plain(text: Any) -> str:
+    """A name of the user's, in which a dollar is a dollar and no formula."""
+    return str(text).replace("$", r"\$")
 
 
 def readable(axis: Any, logarithmic: bool = False, whole: bool = False) -> None:

@@ -115,6 +115,8 @@ def test_colours_are_those_of_pictures():
         of_pictures = [tint(x, 1) if theme == "light" else dark(f'"{tint(x, 1)}"')[1:-1] for x in (-1, 0, 1)]
         assert [to_hex(look.signs(x)) for x in (0.0, 0.5, 1.0)] == of_pictures
         assert [look.sign(True), look.sign(False)] == [named["lane1"], named["lane2"]]
+    lines = map(look_for("light").line, range(64))
+    assert len({(line["color"], str(line["linestyle"])) for line in lines}) == 64
     with pytest.raises(AttributeError):
         look.unknown  # noqa: B018
 

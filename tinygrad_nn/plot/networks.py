@@ -15,7 +15,8 @@ from tinygrad_nn.training import History
 
 __all__ = ["history", "weights", "weights_as_images"]
 
-AT_ONCE = 8  # lines of one panel that a legend can name
+WITHIN = 4  # so many lines of a panel are named within it, more beside it
+IN_A_COLUMN = 14
 
 
 def history(history: Any, *, theme: str | None = None) -> Figure:
@@ -44,7 +45,8 @@ def history(history: Any, *, theme: str | None = None) -> Figure:
     if not panels:
         raise ValueError("history: nothing has been measured: there was no epoch")
     look = look_for(theme)
-    figure = ShownFigure(figsize=(3.8 * len(panels), 3.2), layout="constrained", facecolor=look.paper)
+    beside = sum(-(-len(lines) // IN_A_COLUMN) for _, lines, _ in panels if len(lines) > WITHIN)  # legends
+    figure = ShownFigure(figsize=(3.8 * len(panels) + 0.9 * beside, 3.2), layout="constrained", facecolor=look.paper)
     for ax, (title, lines, logarithmic) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         dress(ax, look, grid=True)
         measured = {name: values for name, values in lines.items() if values}
@@ -57,8 +59,9 @@ def history(history: Any, *, theme: str | None = None) -> Figure:
         ax.set(title=title, xlabel="epoch")
         readable(ax.xaxis, whole=True)
         readable(ax.yaxis, logarithmic and all(v > 0 for values in measured.values() for v in values))
-        several = len(measured) > AT_ONCE
-        legend(ax, look, fontsize=7 if several else 8, ncols=2 if several else 1)
+        columns = -(-len(measured) // IN_A_COLUMN)
+        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1.02), "ncols": columns, "borderaxespad": 0.2}
+        legend(ax, look, fontsize=8, **(beside if len(measured) > WITHIN else {}))
     return figure
 
 

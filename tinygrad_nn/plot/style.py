@@ -31,7 +31,16 @@ __all__ = [
     "tick",
 ]
 
-_DASHES = ["-", (0, (5, 2)), (0, (1, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (2, 2)), "-"]
+_DASHES = [
+    "-",
+    (0, (5, 2)),
+    (0, (1, 1)),
+    (0, (5, 2, 1, 2)),
+    (0, (8, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (2, 2)),
+    (0, (1, 3)),
+]
 MARKERS = "o^sDvPX*"
 # After the four of the pictures: yellow, light blue, olive, and the colour of letters (Okabe and Ito).
 _FURTHER = {
@@ -83,8 +92,8 @@ class Look:
         return self.colours[i % len(self.colours)]
 
     def line(self, i: int) -> dict[str, Any]:
-        """Colour and dash of the i-th line."""
-        return {"color": self.colour(i), "linestyle": _DASHES[i % len(_DASHES)]}
+        """Colour and dash of the i-th line: both together come again after 64."""
+        return {"color": self.colour(i), "linestyle": _DASHES[(i + i // len(self.colours)) % len(_DASHES)]}
 
     def points(self, i: int) -> dict[str, Any]:
         """Colour, marker and rim of the points of the i-th class."""

@@ -59,9 +59,10 @@ def history(history: Any, *, theme: str | None = None) -> Figure:
         ax.set(title=title, xlabel="epoch")
         readable(ax.xaxis, whole=True)
         readable(ax.yaxis, logarithmic and all(v > 0 for values in measured.values() for v in values))
-        columns = -(-len(measured) // IN_A_COLUMN)
-        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1.02), "ncols": columns, "borderaxespad": 0.2}
-        legend(ax, look, fontsize=8, **(beside if len(measured) > WITHIN else {}))
+        columns, settings = -(-len(measured) // IN_A_COLUMN), {}
+        if len(measured) > WITHIN:
+            settings = {"loc": "upper left", "bbox_to_anchor": (1, 1.02), "ncols": columns, "borderaxespad": 0.2}
+        legend(ax, look, fontsize=8, **settings)
     return figure
 
 

@@ -18,18 +18,8 @@ from tinygrad_nn.notation import superscript
 from tinygrad_nn.view.renderers.style import LANES, dark, tint, variables
 
 __all__ = [
-    "MARKERS",
-    "Look",
-    "ShownAxes",
-    "ShownFigure",
-    "axes",
-    "dress",
-    "legend",
-    "look_for",
-    "plain",
-    "readable",
-    "tick",
-]
+    "MARKERS", "Look", "ShownAxes", "ShownFigure", "axes", "dress", "legend", "look_for", "plain", "readable", "tick",
+]  # fmt: skip
 
 _DASHES = [
     "-",

@@ -296,3 +296,25 @@ def test_even_light_records_are_warned_of(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         steps(12, w, kept)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        lambda c, x: c + (x > 0.5).sum(),
+        lambda c, x: c + (x > 0.5),
+        lambda c, x: c | (x > 0.5),
+        lambda c, x: c + (x.argmax(axis=0) == 3).mean(),
+    ],
+)
+def test_what_is_counted_over_many_steps_keeps_no_masks(more):
+    """Masks carry a note of how they were made, for living pages: what a program adds up must not carry all of them."""
+    x = tn.tensor(np.linspace(0, 1, 5000).reshape(500, 10), requires_grad=True)
+    counted = more(tn.tensor(False), x)
+    tracemalloc.start()
+    try:
+        for _ in range(200):
+            counted = more(counted, x)
+        assert tracemalloc.get_traced_memory()[0] < 1e6
+    finally:
+        tracemalloc.stop()

@@ -13,6 +13,7 @@ from tinygrad_nn.checking import gradcheck
 from tinygrad_nn.docstrings import docstring_of as _docstring_of
 from tinygrad_nn.errors import (
     CompileError,
+    ExportError,
     GradientCheckError,
     MutationError,
     NonFiniteError,
@@ -35,8 +36,8 @@ _document_with(_docstring_of)  # what help(tn.tanh) says
 
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
 _MODULES = (
-    "attribution", "chain", "checkpoint", "compiler", "course", "data", "nn", "optim", "plot", "sklearn", "training",
-    "view",
+    "attribution", "chain", "checkpoint", "compiler", "course", "data", "nn", "onnx", "optim", "plot", "sklearn",
+    "training", "view",
 )  # fmt: skip
 _LATER = {
     "paths": "chain",
@@ -48,12 +49,13 @@ _LATER = {
     "widget": "view",
     "fit": "training",
     "compile": "compiler",
+    "export_stablehlo": "compiler",
 }
 
 __all__ = [
-    "CompileError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ReleasedError", "ShapeError",
-    "Tensor", "at_each_replay", "detect_anomaly", "elementwise_grad", "enable_grad", "grad", "gradcheck", "gradients",
-    "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp", "vmap",
+    "CompileError", "ExportError", "GradientCheckError", "MutationError", "NonFiniteError", "Op", "ReleasedError",
+    "ShapeError", "Tensor", "at_each_replay", "detect_anomaly", "elementwise_grad", "enable_grad", "grad", "gradcheck",
+    "gradients", "hessian", "hvp", "jacobian", "jvp", "no_grad", "op", "ops", "tensor", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 __all__ += [*ops.names(), *_LATER, *_MODULES]
 globals().update({name: _BY_NAME[name] for name in ops.names()})  # `__getattr__` would take longer than the operation

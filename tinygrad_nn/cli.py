@@ -98,6 +98,38 @@ def run_play(out: Path | None) -> None:
         print(f"page: {path}")
 
 
+def run_export(checkpoint: Path, out: Path, shape: str | None) -> None:
+    """A saved network as an ONNX model."""
+    try:
+        loaded = tn.nn.load(checkpoint)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        example = _example_for(model, shape)
+        exported = tn.onnx.export(model.eval(), example, out)
+    except OSError as reason:
+        raise UserError(f"{reason.filename or out}: {reason.strerror or reason}") from None
+    except (ValueError, ImportError, tn.ExportError) as reason:
+        raise UserError(_first_line(reason)) from None
+    print(f"model: {out} ({len(exported.graph.node)} nodes, input {'×'.join(map(str, example.shape[:-1]))}×N)")
+
+
+def _example_for(model: Any, shape: str | None) -> np.ndarray:
+    """Four examples of the shape that a network takes, in its dtype."""
+    dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float64))
+    if shape is None:
+        first = next((m for m in model.modules() if hasattr(m, "in_features") or hasattr(m, "features")), None)
+        if first is None:
+            raise UserError("no layer of the network says what it takes: --shape says the shape of one example")
+        sizes = first.features if hasattr(first, "features") else (first.in_features,)
+    else:
+        try:
+            sizes = tuple(int(n) for n in shape.split(","))
+        except ValueError:
+            sizes = ()
+        if not sizes or min(sizes) < 1:
+            raise UserError(f"--shape {shape}: expected numbers such as 784 or 3,8,8")
+    return np.random.default_rng(0).normal(size=(*sizes, 4)).astype(dtype)
+
+
 def run_predict(model: Path, data: Path, out: Path | None, proba: bool, ignore_extra: bool, **reading: Any) -> None:
     """Predictions for the rows of a CSV file, as another CSV file."""
     reading = {name: value for name, value in reading.items() if value is not None}
@@ -293,5 +325,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "examples": run_examples,
     "draw": run_draw,
     "play": run_play,
+    "export": run_export,
     "predict": run_predict,
 }

@@ -36,7 +36,7 @@ def make_parser(version: str, clone: bool = False) -> Parser:
     parser = Parser(prog=program, description="An autograd for learners: every gradient drawn as a sum over paths.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for add in (_demo, _examples, _draw, _play, _predict):
+    for add in (_demo, _examples, _draw, _play, _export, _predict):
         add(commands)
     if clone:
         _test(commands)
@@ -88,6 +88,22 @@ def _play(commands: argparse._SubParsersAction[Parser]) -> None:
         description="Writes the playground, a page that works without a network, and opens it in a browser.",
     )
     play.add_argument("-o", "--out", type=Path, metavar="PAGE.html", help="write it to this file instead of opening it")
+
+
+def _export(commands: argparse._SubParsersAction[Parser]) -> None:
+    export = commands.add_parser(
+        "export",
+        help="write a saved network as an ONNX model, which other programs run",
+        description="Reads a checkpoint that model.save has written, and writes what its network computes in "
+        "prediction, for any number of examples. Needs the extra `onnx`.",
+    )
+    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a .safetensors or .npz file")
+    export.add_argument("out", type=Path, metavar="MODEL.onnx", help="file to write")
+    export.add_argument(
+        "--shape",
+        metavar="N,N,...",
+        help="of one example, without the axis of the examples (default: what the first layer takes)",
+    )
 
 
 def _predict(commands: argparse._SubParsersAction[Parser]) -> None:

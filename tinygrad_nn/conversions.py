@@ -135,6 +135,27 @@ def to_array(t: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     return np.array(t.value, dtype=dtype)
 
 
+CPU = 1  # kDLCPU of the DLPack specification
+
+
+def to_dlpack(t: Any, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+    """A capsule of a copy of the values, of a tensor that requires no gradient (DLPack 1.0).
+
+    A copy, as somebody who writes into shared memory would change what was recorded.
+    """
+    if copy is False:
+        raise BufferError(f"{label(t, 'a tensor')} gives copies of its values away; copy=False cannot be kept")
+    if dl_device not in (None, to_dlpack_device(t)):
+        raise BufferError(f"{label(t, 'a tensor')} lies in the memory of the CPU, device {dl_device} was asked for")
+    array, older = to_array(t), {} if max_version is None else {"max_version": max_version}
+    return array.__dlpack__(stream=stream, **older) if array.flags.writeable else array.copy().__dlpack__(stream=stream)
+
+
+def to_dlpack_device(t: Any) -> tuple[int, int]:
+    """The memory of the CPU."""
+    return CPU, 0
+
+
 def copied(t: Any, memo: dict[int, Any] | None = None) -> Any:
     """A tensor like this one, with memory of its own."""
     _refuse_copy(t, "deep copy")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["GradientCheckError", "MutationError", "NonFiniteError", "ReleasedError", "ShapeError"]
+__all__ = ["ExportError", "GradientCheckError", "MutationError", "NonFiniteError", "ReleasedError", "ShapeError"]
 
 
 class ShapeError(ValueError):
@@ -42,6 +42,10 @@ class CompileError(RuntimeError):
         """The error of a call that has been carried out."""
         self.result = result
         return self
+
+
+class ExportError(RuntimeError):
+    """A function that cannot be exported: the message says which operation, or which line, and what to do."""
 
 
 class GradientCheckError(AssertionError):

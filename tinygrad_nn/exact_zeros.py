@@ -20,8 +20,8 @@ from tinygrad_nn.operation import Op, Traced, numbers_of
 from tinygrad_nn.parts import array_of, unbroadcast
 
 __all__ = [
-    "ANY", "DIRECT", "ahead", "behind", "both", "fitted_zeros", "given_zeros", "moved_by", "multiplies", "sent_back",
-    "with_exact_zeros",
+    "ANY", "DIRECT", "ahead", "behind", "both", "fitted_zeros", "given_zeros", "moved_by", "multiplies",
+    "probe_numbers", "sent_back", "with_exact_zeros",
 ]  # fmt: skip
 
 ANY = "any"
@@ -255,12 +255,13 @@ def _probe(op: Op, zeros: Any, like: Any) -> Any:
     if op.kind == "elementwise" or op.entries:
         numbers: Any = np.ones_like(like)
     else:
-        numbers = np.resize(_numbers(), np.shape(like)).astype(like.dtype)
+        numbers = np.resize(probe_numbers(), np.shape(like)).astype(like.dtype)
     return numbers if zeros is None else np.where(zeros, 0.0, numbers)
 
 
 @lru_cache
-def _numbers() -> np.ndarray:
+def probe_numbers() -> np.ndarray:
+    """What a probe repeats, until its shape is full."""
     return np.random.default_rng(0).uniform(1.0, 2.0, 4093)  # a prime number of them: no two rows are the same
 
 

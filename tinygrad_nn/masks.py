@@ -1,7 +1,8 @@
 """How a mask was computed: a note beside results that no gradient flows through, for pages that compute them again.
 
 ``x > 0`` is a constant to the backward pass, and its graph is not recorded.  The note has the operation, and holds what
-gradients flow through weakly: a mask that is kept keeps no graph alive.
+gradients flow through weakly: a mask that is kept keeps no graph alive.  What a program adds up over many steps is no
+mask: notes end where elements are added, after some operations, and at arrays too large for a page.
 """
 
 from __future__ import annotations
@@ -18,16 +19,24 @@ from tinygrad_nn.operation import Op, Traced, write
 
 __all__ = ["Made", "noted"]
 
-MOST = 64  # operations of one mask
+MOST = 16  # operations one after the other
+MOST_NUMBERS = 20_000  # of an array, as in a page
 
 
 def noted(result: Any, op: Op, args: Sequence[Any], params: dict[str, Any] | None) -> Any:
     """The result, with a note where it depends on a tensor that gradients flow through."""
+    depth = -1
     for a in args:
-        if isinstance(a, Traced) and (a.tracked or a._note is not None):  # type: ignore[attr-defined]
-            kept = tuple([weakref.ref(x) if isinstance(x, Traced) and x.tracked else x for x in args])
-            result._note = op, kept, params
-            break
+        if isinstance(a, Traced):
+            if a._note is not None:  # type: ignore[attr-defined]
+                if np.size(a._value) > np.size(result._value):  # type: ignore[attr-defined]
+                    return result
+                depth = max(depth, a._note[3])  # type: ignore[attr-defined]
+            elif a.tracked:
+                depth = max(depth, 0)
+    if 0 <= depth < MOST and np.size(result._value) <= MOST_NUMBERS:
+        kept = tuple([weakref.ref(x) if isinstance(x, Traced) and x.tracked else x for x in args])
+        result._note = op, kept, params, depth + 1
     return result
 
 
@@ -51,9 +60,9 @@ class Made:
             if note is None:
                 sources[x.index] = x
                 continue
-            op, args, params = note
+            op, args, params, _ = note
             args = tuple([a() if isinstance(a, weakref.ref) else a for a in args])
-            if len(notes) > MOST or any(a is None for a in args):
+            if any(a is None for a in args):
                 return None
             notes[x.index] = op, args, params or {}
             waiting += [a for a in args if isinstance(a, Traced) and a.index not in notes]

@@ -22,7 +22,7 @@ from tinygrad_nn.ops.shaping import getitem
 from tinygrad_nn.registry import give_methods
 
 __all__ = [
-    "Instruction", "NotTraceable", "Numbers", "Rule", "array_from_numbers", "as_numbers", "forward_tree",
+    "Instruction", "NotTraceable", "Numbers", "Placeholder", "Rule", "array_from_numbers", "as_numbers", "forward_tree",
     "function_tree", "is_basic", "number_text", "plain_params", "replay", "rule_tree", "tangent_tree",
 ]  # fmt: skip
 
@@ -181,7 +181,7 @@ class Placeholder(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     __slots__ = ("_trace", "sample", "text")
     index, tracked = 0, False
 
-    def __init__(self, trace: _Trace, text: str, sample: np.ndarray):
+    def __init__(self, trace: Any, text: str, sample: np.ndarray):
         self._trace, self.text, self.sample = trace, text, sample
 
     value = property(lambda self: self)

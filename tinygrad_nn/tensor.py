@@ -15,6 +15,7 @@ from numpy import ndarray
 from tinygrad_nn import conversions, tree
 from tinygrad_nn.anomalies import refuse_non_finite_value
 from tinygrad_nn.autodiff import pullback, seed_for
+from tinygrad_nn.away import Away
 from tinygrad_nn.batched import Batched, UnbatchableError, fitted_to
 from tinygrad_nn.errors import MutationError, label
 from tinygrad_nn.in_place import give_in_place_operators
@@ -230,7 +231,7 @@ class Tensor(Traced):
     def value(self) -> Any:
         """The array, as the current interpreter sees it.  Who writes into it within the package says `changed()`."""
         here = self.here()
-        if here.op is None and type(here._value) is not np.ndarray:
+        if type(here._value) is not np.ndarray and (here.op is None or type(here._value) is Away):
             here._make_array()
         if type(here._value) is np.ndarray and not INTERNAL[_getframe(1).f_code.co_filename]:
             if OBSERVERS:
@@ -267,8 +268,10 @@ class Tensor(Traced):
         here._grad = new if usual else current(real_operand(new, "grad", "the gradient"))
 
     def _make_array(self) -> None:
-        """Hold an array, which user code may share and write to, where a single number was held."""
-        if issubclass(type(self._value), np.generic):
+        """Hold an array, which user code may share and write to, where a single number was held, or one on a device."""
+        if type(self._value) is Away:
+            self._value.taken()
+        if self.op is None and issubclass(type(self._value), np.generic):
             self._value = np.asarray(self._value)
             self.watched().expose(self._value)
 
@@ -474,6 +477,7 @@ class Tensor(Traced):
 
     __bool__, __float__, __int__, __complex__ = conversions.to_bool, *map(conversions.to, (float, int, complex))
     __index__, __array__ = conversions.to_index, conversions.to_array
+    __dlpack__, __dlpack_device__ = conversions.to_dlpack, conversions.to_dlpack_device
     __round__, __format__, __repr__ = conversions.rounded, conversions.formatted, conversions.text
     _repr_html_ = conversions.as_html
     __copy__, __deepcopy__, __reduce__ = conversions.copied, conversions.copied, conversions.pickled

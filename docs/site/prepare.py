@@ -31,8 +31,9 @@ MESSENGER = """<script>
 const tell = () => parent.postMessage({ height: document.documentElement.scrollHeight }, "*");
 new ResizeObserver(tell).observe(document.body);
 addEventListener("message", ({ data }) => {
-  const page = document.querySelector(".page");
-  if (page && data.theme) page.dataset.theme = data.theme;
+  if (!data.theme) return;
+  for (const { shadowRoot } of document.querySelectorAll("[data-tinygrad-nn]"))
+    for (const page of shadowRoot?.querySelectorAll(".page") ?? []) page.dataset.theme = data.theme;
 });
 </script>
 """

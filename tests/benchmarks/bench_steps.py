@@ -46,6 +46,15 @@ GOALS = [
     ),
     Goal("`tn.compile`, against JAX `jit`", "compiled", "jax", True, {"S": 1.0, "M": 1.3, "L": 0.95}),
     Goal("`tn.compile`, against PyTorch eager", "compiled", "torch", True, {"S": 7.0, "M": 2.0, "L": 1.0}),
+    Goal(
+        "`tn.compile` with numba, against NumPy by hand in buffers",
+        "numba", "numpy_buffers", False, {"S": 0.4, "M": 1.0, "L": 1.0, "D": 0.4},
+    ),
+    Goal(
+        "`tn.compile` with numba, against `tn.compile`",
+        "numba", "compiled", False, {"S": 0.4, "M": 1.0, "L": 1.0, "D": 0.4},
+    ),
+    Goal("`tn.compile` with numba, against JAX `jit`", "numba", "jax", True, {"S": 3.5, "M": 1.2, "L": 1.05, "D": 3.5}),
 ]  # fmt: skip
 CELLS = [pytest.param(goal, case, id=f"{case}: {goal.name}") for case in CASES for goal in GOALS if case in goal.limits]
 RACERS = tuple(dict.fromkeys(name for goal in GOALS for name in (goal.ours, goal.theirs)))
@@ -63,7 +72,7 @@ def test_compiled_step_in_float64(case):
 
 
 @pytest.mark.parametrize("case", ["S", "M", "D"])
-@pytest.mark.parametrize("rival", ["eager", "compiled", "numpy", "numpy_buffers"])
+@pytest.mark.parametrize("rival", ["eager", "compiled", "numba", "numpy", "numpy_buffers"])
 def test_training_step(benchmark, case, rival):
     """In this process, for pytest-benchmark to compare from one day to the next."""
     benchmark.group = f"training step {case}"

@@ -37,6 +37,7 @@ from measure import CORES, ROOT, ROUNDS, Figure, Missing, Race, Time, environmen
 PAGE, PICTURE = ROOT / "docs" / "speed.md", ROOT / "docs" / "images" / "speed.svg"
 CASES = ["S", "M", "L", "D"]
 NAMES = {
+    "numba": "**tinygrad_nn, `tn.compile`, numba**",
     "compiled": "**tinygrad_nn, `tn.compile`**",
     "eager": "**tinygrad_nn, eager**",
     "numpy_buffers": "NumPy by hand, into buffers",
@@ -50,7 +51,7 @@ NAMES = {
     "tinygrad": "tinygrad, `TinyJit`",
     "micrograd": "micrograd",
 }
-PACKAGES = ("numpy", "torch", "jax", "autograd", "mygrad", "tinygrad", "micrograd", "scikit-learn")
+PACKAGES = ("numpy", "numba", "torch", "jax", "autograd", "mygrad", "tinygrad", "micrograd", "scikit-learn")
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 Races = dict[tuple[str, str], Race]
 
@@ -215,7 +216,7 @@ def picture(races: Races, dtype: str = "float32") -> None:
             for place, rival in enumerate(rivals):
                 if rival not in found:
                     continue
-                length, mine = min(found[rival], longest), rival in ("compiled", "eager")
+                length, mine = min(found[rival], longest), rival in ("numba", "compiled", "eager")
                 axes.barh(place, length, 0.7, color=blue if mine else grey)
                 text = ("… " if found[rival] > longest else "") + _units(found[rival])
                 options = {"weight": "bold" if mine else "normal", "va": "center"}

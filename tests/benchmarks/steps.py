@@ -65,6 +65,11 @@ def compiled(sizes, n, dtype=np.float32) -> Step:
     return tn.compile(_model(sizes, n, dtype))
 
 
+def compiled_by_numba(sizes, n, dtype=np.float32) -> Step:
+    """The same, its NumPy calls as functions that numba compiles."""
+    return tn.compile(_model(sizes, n, dtype), engine="numba")
+
+
 # --- hand-written NumPy ----------------------------------------------------------------------------------------------
 
 
@@ -317,6 +322,7 @@ RIVALS = {
     "numpy_buffers": numpy_buffers,
     "numpy": numpy_plain,
     "compiled": compiled,
+    "numba": compiled_by_numba,
     "eager": eager,
     "torch": torch_eager,
     "torch_compile": functools.partial(torch_eager, compiled=True),

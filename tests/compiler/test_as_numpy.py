@@ -178,3 +178,14 @@ def test_changes_in_place(name):
 def test_functions_that_write_into_several_arrays_are_refused():
     with pytest.raises(tn.CompileError, match=r"writes into several arrays .*: take what it returns"):
         tn.compile(lambda x: np.modf(x, out=(np.empty(2), np.empty(2))))(np.ones(2))
+
+
+def test_real_and_imaginary_parts_of_a_spectrum():
+    """A transform gives complex numbers, whose parts a step takes apart."""
+    step = tn.compile(lambda x: (tn.rfft_parts(x), tn.irfft_parts(*tn.rfft_parts(x))))
+    for i in range(4):
+        x = np.random.default_rng(i).normal(size=8)
+        parts, back = step(x)
+        z = np.fft.rfft(x)
+        np.testing.assert_array_equal(np.stack(parts), np.stack([z.real, z.imag]))
+        np.testing.assert_allclose(back, x)

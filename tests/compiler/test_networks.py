@@ -325,3 +325,14 @@ def test_loading_a_state():
         compiled(*real(i))
     model.load_state_dict(start)
     assert compiled(*real(0)).item() == first
+
+
+def test_large_gradients_that_are_given_out_are_in_no_loop():
+    """Each replay makes them anew, as an earlier one may still be held."""
+    a, b = (tn.tensor(np.random.default_rng(i).normal(size=70_000), requires_grad=True) for i in range(2))
+    step = tn.compile(lambda x: tn.sum((a + b) * x).backward())
+    x = np.linspace(0, 1, 70_000)
+    for n in range(1, 5):
+        step(x)
+        np.testing.assert_array_equal(a.grad, sum([x] * (n - 1), x))
+        np.testing.assert_array_equal(b.grad, a.grad)

@@ -65,6 +65,8 @@ OF_FIT = {  # besides Anything()
     "every": [0, -1, 1.5, "3", None],
     "resume": ["on", None, 3],
     "compile": ["yes", None, 3],
+    "engine": ["cuda", None, 3, True],
+    "mesh": [8, "cpu"],
 }
 
 

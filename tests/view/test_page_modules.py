@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import tinygrad_nn as tn
+from tinygrad_nn.view.renderers import modules
 
 PAGE = Path(tn.__file__).parent / "view" / "page"
 MODULES = sorted(PAGE.glob("*.mjs"))
@@ -113,3 +114,11 @@ def test_what_is_vendored_is_what_the_lock_file_pins():
     for name, digest in record["sha256"].items():
         assert hashlib.sha256((PAGE / "vendor" / name).read_bytes()).hexdigest() == digest, "run: python docs/vendor.py"
     assert {"dagre.LICENSE", "dagre.mjs"} <= record["sha256"].keys()
+
+
+def test_a_small_page_has_the_operations_that_its_own_modules_ask_for():
+    """What a program has no use for is left out, but `descent.mjs` sums whatever the program does."""
+    assert '"sum"' in (PAGE / "descent.mjs").read_text("utf-8")
+    left_out = re.compile(r"\breductions\s*:\s*\{\s*\}")
+    assert left_out.search(modules.joined("page", frozenset({"exp"}), frozenset({"descent"})))
+    assert not left_out.search(modules.joined("page", frozenset({"exp"})))

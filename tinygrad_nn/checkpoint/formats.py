@@ -10,14 +10,14 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.checkpoint.content import DTYPES
 
-__all__ = ["FORMATS"]
+__all__ = ["FORMATS", "compose_arrays", "parse_arrays"]
 
 LONGEST_TEXT = 100_000_000  # bytes, with the header, as in the safetensors package
 LONGEST_NAME = 2**16 - 1  # bytes, in a zip file
@@ -48,8 +48,17 @@ def _not_too_long(text: bytes) -> bytes:
 
 
 def _compose_safetensors(text: str, arrays: Arrays) -> bytes:
+    return _composed({_TEXT: text}, arrays)
+
+
+def compose_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """A file of arrays alone, marked as PyTorch's programs mark theirs."""
+    return _composed({"format": "pt"}, {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()})
+
+
+def _composed(metadata: dict[str, str], arrays: Arrays) -> bytes:
     names = {dtype: name for name, dtype in DTYPES.items()}
-    header: dict[str, Any] = {"__metadata__": {_TEXT: text}}
+    header: dict[str, Any] = {"__metadata__": metadata}
     end, parts = 0, list[Any]()
     for name in sorted(arrays, key=lambda name: -arrays[name].itemsize):  # so that each lies at a multiple of its size
         array, start = arrays[name], end
@@ -61,22 +70,33 @@ def _compose_safetensors(text: str, arrays: Arrays) -> bytes:
     return b"".join([len(line).to_bytes(8, "little"), line, *parts])
 
 
-def _parse_safetensors(data: bytes) -> tuple[str | None, Arrays]:
+def parse_arrays(data: bytes) -> tuple[str | None, Arrays]:
+    """The text, if there is one, and the arrays, of which those of bfloat16 become float32."""
+    return _parse_safetensors(data, short=True)
+
+
+def _parse_safetensors(data: bytes, short: bool = False) -> tuple[str | None, Arrays]:
     length = int.from_bytes(data[:8], "little")
     if not 2 <= length <= min(LONGEST_TEXT, len(data) - 8):
         raise ValueError(f"a header of {length:,} bytes in a file of {len(data):,}")
     header = json.loads(data[8 : 8 + length])
     text = header.pop("__metadata__", {}).get(_TEXT)
     arrays, body, at = {}, memoryview(data)[8 + length :], 0
+    listed = list(header)
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         start, end = entry["data_offsets"]
         if start != at or not start <= end <= len(body):
             raise ValueError(f"{name} lies at {start}:{end}, expected from {at} on, in {len(body):,} bytes")
-        arrays[name] = _array(body[start:end], DTYPES[entry["dtype"]], tuple(entry["shape"]), name)
+        kind, shape = entry["dtype"], tuple(entry["shape"])
+        if short and kind == "BF16":  # the upper half of a float32
+            halves = _array(body[start:end], DTYPES["U16"], shape, name)
+            arrays[name] = (halves.astype(np.uint32) << 16).view(np.float32)
+        else:
+            arrays[name] = _array(body[start:end], DTYPES[kind], shape, name)
         at = end
     if at != len(body):
         raise ValueError(f"{len(body) - at:,} bytes too many")
-    return text, arrays
+    return text, {name: arrays[name] for name in listed}
 
 
 # --- npz: a zip file of arrays, each with a header of its own ---------------------------------------------------------

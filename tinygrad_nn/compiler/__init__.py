@@ -6,6 +6,7 @@ live, `codegen` makes Python source of it, `api` runs that, and `audit` sees to 
 """
 
 from tinygrad_nn.compiler.api import Compiled, Program, compile  # noqa: A004  the public name
+from tinygrad_nn.compiler.exports import export_stablehlo
 from tinygrad_nn.errors import CompileError
 
-__all__ = ["CompileError", "Compiled", "Program", "compile"]
+__all__ = ["CompileError", "Compiled", "Program", "compile", "export_stablehlo"]

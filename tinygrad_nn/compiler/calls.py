@@ -20,7 +20,7 @@ from tinygrad_nn.compiler.memory_plan import (
 from tinygrad_nn.compiler.names import Names
 from tinygrad_nn.compiler.tiling import THREADS, blocks, cut, empty, share
 
-__all__ = ["Calls", "indent"]
+__all__ = ["Calls", "indent", "is_for_blas"]
 
 _KEYWORD_OUT = {np.maximum, np.minimum}  # a third positional argument is deprecated there
 _METHODS: dict[Any, dict[int, str]] = {  # quicker than NumPy's function, by the number of arguments behind the array
@@ -116,7 +116,7 @@ class Calls(Names):
         if elementwise(call):
             given = ", ".join(self._operand(call, i) for i in range(len(call.args)))
             return [f"{self.function(func)}({given}, {'out=' * (func in _KEYWORD_OUT)}{out})"]
-        if func is np.matmul and _for_blas(call):
+        if func is np.matmul and is_for_blas(call):
             a, b = call.args
             return [f"{self._method(a, 'dot')}({self.name_of(b)}, {out})"]
         if is_reduction(call):
@@ -204,7 +204,7 @@ def _in_rows(x: Any) -> bool:
     return np.empty(x.shape, np.bool_).strides == tuple(s // x.itemsize for s in x.strides)
 
 
-def _for_blas(call: Node) -> bool:
+def is_for_blas(call: Node) -> bool:
     """Whether it is a product that `ndarray.dot` can do as well, with half the overhead."""
     if not all(isinstance(x, Node) for x in call.args):
         return False

@@ -150,6 +150,7 @@ class Captured:
         self.modules: list[Any] = []  # which have a count of all assignments to attributes
         self.generators: list[tuple[str, Any]] = []
         self.aliases: list[Any] = []
+        self.optimizers: list[Any] = []  # whose settings are read
         self.arrays: list[tuple[str, np.ndarray, bytes]] = []  # that are compared
         self._outside = ""
         self._arrays: list[tuple[str, np.ndarray, np.ndarray]] = []
@@ -332,6 +333,8 @@ class Captured:
         self.watched.append(Watched("places", optimizer.param_groups, "param_groups"))
         self.watched.append(Watched("sequence", group["params"], "params"))
         self.aliases += group["params"]
+        if optimizer not in self.optimizers:
+            self.optimizers.append(optimizer)
 
     def refusal(self, seen: Container[int]) -> str:
         """Why what the step has done besides cannot be replayed; '' if it can.

@@ -25,10 +25,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
+from tinygrad_nn.away import here
 from tinygrad_nn.compiler.calls import Calls, indent
 from tinygrad_nn.compiler.captured import ABSENT, PLAIN, Watched
 from tinygrad_nn.compiler.ir import ArrayInput, NanError, Node, look_up, without_history
-from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
+from tinygrad_nn.compiler.memory_plan import Buffer, FusedLoop, MemoryPlan
 from tinygrad_nn.compiler.step import Given, Owner, Result, Step, owners_of
 from tinygrad_nn.mutation import clock
 from tinygrad_nn.tensor import Lent, Tensor
@@ -49,7 +50,7 @@ class CodeGenerator(Calls):
 
     def __init__(self, step: Step, plan: MemoryPlan, function: Callable, rebound: set[ArrayInput]):
         super().__init__(plan)
-        self.namespace |= {"MISS": MISS, "FAILED": FAILED}
+        self.namespace |= {"MISS": MISS, "FAILED": FAILED, "here": here}
         self._late: list[Node] = []  # effects that see what the step has changed
         self.step, self.rebound = step, rebound
         self.bound: list[ArrayInput] = []
@@ -166,20 +167,28 @@ class CodeGenerator(Calls):
                 self.names[node] = name = self._owner(of.argument)
                 if of.kind == "value":
                     self.names[node] = self.new_name(f"{name}_value")
-                    self.body.append(f"{self.names[node]} = {name}._value")
+                    self.body.append(f"{self.names[node]} = {self._value_of(name)}")
             else:
-                wish, text = of.name or "k", ""
-                if tensor is not None:
-                    wish, text = tensor.name or "p", f"{self._owner(tensor)}._value"
-                name = self.names[node] = self.new_name(wish)
-                if of in self.rebound:
-                    self.body.append(f"{name} = {text}")
-                    self._unless(self._conditions_of_layout(name, of.array))
-                else:
-                    self.bound.append(of)
-                    self.static.add(node)
-                    changed += [f"{text} is not {name}"] * bool(text)
+                changed += self._name_held(of)
         return changed
+
+    def _value_of(self, tensor: str) -> str:
+        """The value of an argument, which another engine may have left on a device."""
+        return f"here({tensor}._value)"
+
+    def _name_held(self, of: ArrayInput) -> list[str]:
+        """Name an array that is no argument."""
+        wish, text, tensor = of.name or "k", "", of.tensor
+        if tensor is not None:
+            wish, text = tensor.name or "p", f"{self._owner(tensor)}._value"
+        name = self.names[of.node] = self.new_name(wish)
+        if of in self.rebound:
+            self.body.append(f"{name} = {text}")
+            self._unless(self._conditions_of_layout(name, of.array))
+            return []
+        self.bound.append(of)
+        self.static.add(of.node)
+        return [f"{text} is not {name}"] * bool(text)
 
     def _memory(self, of: ArrayInput) -> str:
         """The array that an input is, as Python."""
@@ -285,13 +294,21 @@ class CodeGenerator(Calls):
             if loop.calls[0] in self.plan.effects and loop.calls[0].index > changed:
                 self._late.append(loop.calls[0])
                 continue
-            self._comment(loop.calls[0])
-            if len(loop.calls) > 1:
-                self.write_loop(loop)
-            else:
-                self.body += self.statements(loop.calls[0])
+            self.write_calls(loop)
+        self.end_calls()
         if self.plan.last_risk >= 0:
             self._write_way_back(start)
+
+    def write_calls(self, loop: FusedLoop) -> None:
+        """The calls of a loop."""
+        self._comment(loop.calls[0])
+        if len(loop.calls) > 1:
+            self.write_loop(loop)
+        else:
+            self.body += self.statements(loop.calls[0])
+
+    def end_calls(self) -> None:
+        """All calls are written, but for those that come behind the changes."""
 
     def _write_way_back(self, start: int) -> None:
         """When one of the calls raises an error, nothing has been changed but Generators, which are put back."""

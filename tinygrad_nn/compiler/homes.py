@@ -10,7 +10,11 @@ import numpy as np
 from tinygrad_nn.compiler.ir import ArrayInput
 from tinygrad_nn.tensor import Lent, Tensor
 
-__all__ = ["FirstGradient", "Setting", "bits_of", "put_back", "saved"]
+__all__ = ["AWAY", "FirstGradient", "Setting", "bits_of", "put_back", "saved"]
+
+AWAY: set[Any] = (
+    set()
+)  # state of optimisers that is on devices: who reads such arrays by themselves calls `fetch` first
 
 
 class FirstGradient(Lent):

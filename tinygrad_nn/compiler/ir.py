@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import tree
+from tinygrad_nn.away import Away
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor
@@ -63,7 +64,8 @@ class ArrayInput:
     def now(self) -> Any:
         """The array that it is at present."""
         if self.kind == "value" and self.tensor is not None:
-            return self.tensor._value
+            value = self.tensor._value
+            return value.taken() if type(value) is Away else value
         return self.array
 
 

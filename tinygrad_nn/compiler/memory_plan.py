@@ -19,6 +19,7 @@ from tinygrad_nn.compiler.ir import Node, abstract_like, cast, item, leaves, loo
 
 __all__ = [
     "BLOCK",
+    "LARGE",
     "TWO_THREADS",
     "Buffer",
     "FusedLoop",
@@ -115,6 +116,7 @@ class MemoryPlan:
     loops: list[FusedLoop] = field(default_factory=list)
     place: dict[Node, Buffer | Node] = field(default_factory=dict)
     stores: list[tuple[Node, Node]] = field(default_factory=list)
+    passing: set[Node] = field(default_factory=set)  # values that only their own loop reads
     last_risk = -1  # the index of the last call that may raise an error
 
     def __post_init__(self) -> None:
@@ -146,16 +148,26 @@ class MemoryPlan:
         """What has to be computed."""
         return (node for node in self.live if node.func is not None and node.base is None)
 
+    def loop_kind(self, node: Node) -> tuple[str, tuple[int, ...]] | None:
+        """Calls of the same kind that follow each other are a fused loop over arrays of this shape; None: alone."""
+        large = self.can_be_in_a_loop(node) and node.sample.nbytes >= LARGE
+        return ("blocks", node.sample.shape) if large else None
+
+    def can_be_in_a_loop(self, node: Node) -> bool:
+        """Whether it can be computed piece by piece: into memory that is there before."""
+        return elementwise(node) and takes_out(node) and node not in self._own
+
     def _group(self) -> None:
+        before = None
         for node in self.calls():
-            shape = node.sample.shape if elementwise(node) and node.sample.nbytes >= LARGE else None
-            last = self.loops[-1] if self.loops else None
+            kind, last = self.loop_kind(node), self.loops[-1] if self.loops else None
             # a view of what the loop computes would be read in another order than it is computed
             views = last is not None and any(x.base is not None and x.root() in last.calls for x in node.inputs())
-            if shape is not None and last is not None and last.shape == shape and not views:
+            if kind is not None and last is not None and kind == before and not views:
                 last.calls.append(node)
             else:
-                self.loops.append(FusedLoop([node], shape))
+                self.loops.append(FusedLoop([node], kind and kind[1]))
+            before = kind
 
     # -- memories
 
@@ -209,6 +221,7 @@ class MemoryPlan:
                 over = [x for x in ending[call.index] if isinstance(self.place.get(x), Buffer)]
                 if call not in self.place and takes_out(call) and call not in self._own:
                     passes = loop.shape is not None and self._passes(call, loop)
+                    self.passing |= {call} if passes else set()
                     taken = self._taken_over(call, over, passes, loop)
                     kind, stock = (call.sample.dtype, scratch) if passes else (_layout(call.sample), free)
                     if taken is not None:

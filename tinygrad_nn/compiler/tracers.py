@@ -77,7 +77,12 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def real(self) -> Any:
         """Real arrays are their own real part."""
-        return self
+        return self._call(np.real, self) if self.dtype.kind == "c" else self
+
+    @property
+    def imag(self) -> Any:
+        """Of real arrays, zeros."""
+        return self._call(np.imag, self) if self.dtype.kind == "c" else np.zeros_like(self)
 
     # -- what an array knows about itself
 
@@ -95,7 +100,6 @@ class Tracer(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     base = property(lambda self: self._view_of)
     T = property(lambda self: np.transpose(self))
     mT = property(lambda self: np.swapaxes(self, -1, -2))  # noqa: N815  NumPy's name
-    imag = property(lambda self: np.zeros_like(self))
     device = "cpu"
 
     def __len__(self) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.away import Away
 from tinygrad_nn.compiler.decompositions import DECOMPOSITIONS, NoDecomposition, decomposed
 from tinygrad_nn.compiler.homes import FirstGradient, Setting, bits_of, put_back, saved
 from tinygrad_nn.compiler.identity import IdentityTable
@@ -141,6 +142,8 @@ class Trace(Interpreter):
     def _stand_in(self, tensor: Tensor) -> Tensor:
         if isinstance(tensor._value, np.generic):
             tensor._value = np.asarray(tensor._value)  # as `tensor.data` does: a NumPy scalar has no memory
+        if type(tensor._value) is Away:
+            tensor._value.taken()
         number = self._arguments.get(tensor)
         value = self.tracer(tensor._value, ArrayInput(tensor._value, "value", tensor=tensor, argument=number))
         stand_in = Tensor(value, tensor.tracked, tensor.name)

@@ -38,6 +38,8 @@ _category = op(
     summary="Numbers of categories, which must be whole numbers below n",
 )  # fmt: skip
 
+category = _category  # for other modules
+
 
 class Embedding(Module):
     """A learnt vector for each of `num_embeddings` categories: column k of W is that of category k.

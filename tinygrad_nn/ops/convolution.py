@@ -185,6 +185,8 @@ _add_windows = op(_add_columns, "add windows({x})", lambda g, y, x, target=(), s
                   for (x, w), how in _samples(rng)], lowered=_lowered_add_windows, summary="The way back of windows: each is added where it was taken from")
 # fmt: on
 
+convolution, image, kernel, add_windows = _convolution, _image, _kernel, _add_windows  # for other modules
+
 # --- what the arguments may be ----------------------------------------------------------------------------------------
 
 

@@ -45,7 +45,7 @@ def _distinct(g, values, what="eigen"):
                 f"their {what}vectors, and each {what}value by itself, have no derivative: use what depends on them "
                 "together, as their sum, functions of the matrix without decomposing it, or add a small perturbation to it"
             )
-    return np.array(g)
+    return np.positive(g)
 
 
 def gaps(values):
@@ -63,7 +63,7 @@ def _not_zero(g, values):
             "singular value decomposition: a singular value is 0, so that its singular vectors have no derivative: "
             "use the singular values alone, in reverse mode, or add a small perturbation to the matrix"
         )
-    return np.array(g)
+    return np.positive(g)
 
 
 def _full_rank(g, x, rcond=None):
@@ -75,7 +75,7 @@ def _full_rank(g, x, rcond=None):
             "add a small perturbation to the matrix, lower rcond= (rtol=) where it leaves singular values out, "
             "or solve (xᵀx + ε·1) y = xᵀb instead"
         )
-    return np.array(g)
+    return np.positive(g)
 
 
 def _largest(x):
@@ -93,7 +93,7 @@ def _determined(g, basis):
             "so that they have no derivative: use what is the same for every basis, as their product with their "
             "transpose, or leave them out (full_matrices=False, mode='reduced')"
         )
-    return np.array(g)
+    return np.positive(g)
 
 
 def _settled(t, basis):
@@ -104,7 +104,7 @@ def _settled(t, basis):
             "and have no derivative in forward mode: use reverse mode, or leave them out (full_matrices=False, "
             "mode='reduced')"
         )
-    return np.array(t)
+    return np.positive(t)
 
 
 def vanishing(s):

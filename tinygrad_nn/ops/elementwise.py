@@ -391,3 +391,5 @@ astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x,
             variants=({"dtype": np.float64},), summary="Convert to another dtype; no gradient flows through integers and bools",
             example="tn.astype(np.array([1.5]), 'float32')")
 # fmt: on
+
+power_log = _power_log  # for other modules

@@ -326,6 +326,8 @@ cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tan
               example="tn.cholesky(np.diag([1.0, 4.0]))")
 # fmt: on
 
+cofactor_slope, logabsdet, signdet = _slope, _logabsdet, _signdet  # for other modules
+
 
 # --- composed of the above -------------------------------------------------------------------------------------------
 

@@ -312,6 +312,8 @@ constant_pad = op(_padded, "pad({x})", _pad_rule, name="_pad", part_of="pad", en
                   summary="Padded with a constant")
 # fmt: on
 
+untake = _untake  # for other modules
+
 
 # --- composed of the above -------------------------------------------------------------------------------------------
 

@@ -120,6 +120,8 @@ searchsorted    = op(_searchsorted, "searchsorted({x}, {v})", None, None, name="
                      example="tn.searchsorted(np.array([1.0, 2.0, 3.0]), 2.5)")
 # fmt: on
 
+untake_along = _untake_along  # for other modules
+
 
 # --- in order --------------------------------------------------------------------------------------------------------
 

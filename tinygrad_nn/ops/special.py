@@ -187,6 +187,8 @@ _i0_slope = op(_bessel, "I₀^({order})({x})", lambda g, y, x, order=1: g * _i0_
                kind="elementwise", summary="Derivative of I₀ of any order")
 # fmt: on
 
+i0_slope = _i0_slope  # for other modules
+
 
 @implements(method=False)
 def normal_logpdf(x, loc=0.0, scale=1.0):

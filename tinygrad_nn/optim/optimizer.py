@@ -106,6 +106,11 @@ class Optimizer:
         self.state += states
         self._updates.append((group, *updates_of(self.rule, params, states)))
 
+    @property
+    def state_arrays(self) -> list[StateArrays]:
+        """All dicts that hold arrays of the state: those of single parameters, and the vectors of fused updates."""
+        return [*self.state, *(several.vectors for _, fused, _ in self._updates for several in fused)]
+
     def __getstate__(self) -> dict[str, Any]:
         """For copies: updates are made anew, as the state of fused ones is made of parts of their vectors."""
         return {**vars(self), "_updates": None}

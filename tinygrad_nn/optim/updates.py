@@ -5,7 +5,7 @@ Rules read state through `current`, and new state is written by `_write`: nowher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -22,7 +22,43 @@ SMALL = 1 << 14  # elements; copying larger parameters would take longer than th
 
 
 class StateArrays(dict[str, np.ndarray]):
-    """The state of one parameter: arrays by name.  They are written to, never replaced."""
+    """The state of one parameter: arrays by name.  They are written to, never replaced.
+
+    `fetch` brings them here, where a compiled step keeps them on a device; it is called before they are shown.
+    """
+
+    fetch: Callable[[], None] | None = None
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        if self.fetch is not None:
+            self.fetch()
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[str]:  # which `dict(state)` asks, too
+        if self.fetch is not None:
+            self.fetch()
+        return super().__iter__()
+
+    def items(self) -> Any:
+        """The names with their arrays."""
+        if self.fetch is not None:
+            self.fetch()
+        return super().items()
+
+    def values(self) -> Any:
+        """The arrays."""
+        if self.fetch is not None:
+            self.fetch()
+        return super().values()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """An array, or the default."""
+        if self.fetch is not None:
+            self.fetch()
+        return super().get(key, default)
+
+    def __reduce__(self) -> Any:
+        return type(self), ({**self},)
 
     def __missing__(self, key: str) -> np.ndarray:
         raise RuntimeError(

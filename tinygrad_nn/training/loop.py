@@ -17,6 +17,7 @@ import numpy as np
 
 from tinygrad_nn import optim
 from tinygrad_nn.checkpoint import with_suffix
+from tinygrad_nn.compiler.engines import ENGINES
 from tinygrad_nn.data import Batches
 from tinygrad_nn.modes import puts_mode_back
 from tinygrad_nn.nn import Module
@@ -61,6 +62,8 @@ def fit(
     every: int = 1,
     resume: bool | str = False,
     compile: bool | str = "auto",  # noqa: A002  tn.compile
+    engine: str = "auto",
+    mesh: Any = None,
 ) -> History:
     """Train `model`; returns what happened.
 
@@ -105,6 +108,9 @@ def fit(
         worth it, and where a step is all this package's code: layers of `tn.nn`, a loss of the tables, an optimiser of
         `tn.optim`, no metrics of your own.  Elsewhere the history's `note` says why it does not.  True compiles your
         code too, and a step that cannot be replayed is an error; False compiles nothing.
+    engine, mesh : of `tn.compile`: "numpy", "numba" or "jax", for a training of any length.  "auto" is "numba" from
+        some 200,000 steps on, if it is installed, and else "numpy": these two agree to the last bit.  With "jax" steps
+        are compiled in any case, as with True.
 
     Ctrl-C ends the training early: the history so far is returned, with ``history.interrupted``, and the model has its
     best parameters (those of the moment, where no epoch was finished).
@@ -127,7 +133,7 @@ def fit(
     _check(
         epochs=epochs, progress=progress, batch_size=batch_size, rng=rng, schedule_per=schedule_per, clip=clip,
         patience=patience, monitor=monitor, mode=mode, checkpoint=checkpoint, every=every, resume=resume,
-        compile=compile,
+        compile=compile, engine=engine,
     )  # fmt: skip
     _check_parts(model, optimizer, data, validation, schedule)
     _refuse_iterators(data, validation, epochs)
@@ -140,7 +146,7 @@ def fit(
     with Interrupts() as interrupts:
         if resume and checkpoint is not None and with_suffix(checkpoint).exists():
             take_up(run, checkpoint)
-        run.compile(compile, epochs)
+        run.compile(compile, epochs, engine, mesh)
         history = run.history
         history.ended = ("" if resume == "further" else ended(run, patience)) or "epochs"
         model.train()
@@ -225,6 +231,7 @@ _SETTINGS: dict[str, Setting] = {
     "schedule_per": choice(None, "epoch", "batch"), "clip": number(None, above=0), "patience": whole(1, None),
     "monitor": name_or_none, "mode": choice(None, "min", "max"), "checkpoint": file, "every": whole(),
     "resume": switch("further"), "compile": switch("auto"),
+    "engine": choice("auto", *ENGINES),
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from tinygrad_nn.training.compiling import (
     STEPS_WORTH_COMPILING,
     Compiled,
     clipped_update_of,
+    engine_worth,
     gradient_of,
     search_of,
     what_fit_cannot_list,
@@ -73,18 +74,34 @@ class Run:
         self.updates = 0
         self.before: list[np.ndarray] = []  # parameters before the step, where it is too late to ask afterwards
 
-    def compile(self, choice: bool | str, epochs: int) -> None:
-        """Compile the two functions of a step; with "auto", where it is possible and worth it."""
+    def compile(self, choice: bool | str, epochs: int, engine: str = "auto", mesh: Any = None) -> None:
+        """Compile the two functions of a step; with "auto", where that is possible, and worth it or asked for."""
+        n = number_of_batches(self.data)
+        steps = STEPS_WORTH_COMPILING if n is None else epochs * n
+        if mesh is not None and engine != "jax":
+            raise ValueError(
+                f"fit: mesh={mesh!r:.60}, expected None with engine={engine!r}, which has one device: take engine='jax'"
+            )
+        if not choice and engine in ("numba", "jax"):
+            raise ValueError(f"fit: engine={engine!r} runs compiled steps, and compile=False: leave one of them out")
+        if engine == "jax":
+            if self.optimizer.needs_loss:
+                raise ValueError(
+                    f"fit: {type(self.optimizer).__name__} computes the loss as often as it wants, which is not "
+                    f"compiled: leave engine={engine!r} out, or take another optimiser"
+                )
+            choice = True
         if choice == "auto":
-            n = number_of_batches(self.data)
-            few = n is not None and epochs * n < STEPS_WORTH_COMPILING
+            few = steps < STEPS_WORTH_COMPILING and engine == "auto"
             reason = "" if few else what_fit_cannot_list(self.model, self.loss, self.optimizer, self.metrics)
             if reason:
                 self.not_compiled(reason)
             choice = not few and not reason and "auto"
         if choice:
-            must = choice is True
-            self.gradient, self.update = (Compiled(f, must, self.not_compiled) for f in (self.gradient, self.update))
+            must, engine = choice is True, engine_worth(engine, steps)
+            self.gradient, self.update = (
+                Compiled(f, must, self.not_compiled, engine=engine, mesh=mesh) for f in (self.gradient, self.update)
+            )
 
     def not_compiled(self, reason: str) -> None:
         """Note why steps are carried out eagerly."""

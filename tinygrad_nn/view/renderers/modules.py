@@ -18,6 +18,7 @@ _PIECE = re.compile(  # a text, the part of a template up to its next expression
 )
 _IN_TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*(`|\$\{)", re.S)
 _AROUND = re.compile(r" ?(!==|=>|[{}()=;,<>*:?&|]) ?| ([+-]) (?![+-])")  # signs that need no space; a - -b needs it
+_ASKED = re.compile(r'\bcarryOut\("(\w+)"')  # an operation that a module itself needs
 _COMMENT = re.compile(r"^\s*(?:/\*\*.*?\*/|//[^\n]*)\n", re.M | re.S)
 
 
@@ -30,6 +31,8 @@ def joined(entry: str, operations: frozenset[str] | None = None, without: frozen
     """
     order: list[str] = []
     _visit(entry, order)
+    if operations is not None:
+        operations |= {name for module in set(order) - without for name in _ASKED.findall(_text(module))}
     unused = {name for name in order if operations is not None and not _is_used(name, order, operations)} | without
     return "\n".join(_empty(name) if name in unused else _wrapped(name) for name in order)
 

@@ -84,6 +84,22 @@ class Weights:
         return Weighted((weight / (total or 1.0)).astype(self.dtype), total, own)
 
 
+    def check_classes(self, prediction: Any) -> None:
+        """ValueError for weights of classes that the outputs (d, N) have not; a loss of somebody's own knows its own."""
+        shape = np.shape(prediction)
+        if self.table is None or not _reduces(self.loss) or not shape:
+            return
+        n = shape[0] if len(shape) == 2 and shape[0] > 1 else 2
+        keys = range(len(self.table)) if isinstance(self.table, np.ndarray) else self.table
+        strange = [int(key) for key in keys if key >= n]
+        if strange:
+            outputs = "one output says" if n == 2 and shape[:1] != (2,) else f"{n} outputs say"
+            raise ValueError(
+                f"fit: class_weight has a weight of class {strange[0]}, and the model's {outputs} which of the classes "
+                f"0 to {n - 1} it is"
+            )
+
+
 def _reduces(loss: Callable) -> bool:
     """Whether it gives the loss of each example, too: those of the tables do."""
     whole = getattr(loss, "func", loss)

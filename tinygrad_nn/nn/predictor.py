@@ -187,7 +187,7 @@ class Predictor(Module):
             X = np.array(X)
             if self.examples == "columns":
                 return X
-        shape = np.shape(X)
+        shape = tuple(X.shape) if hasattr(X, "shape") else np.shape(X)
         if features is not None and (len(shape) == 1 or (len(shape) == 2 and shape[1] != features)):
             fits = "X.T fits" if shape[0] == features and len(shape) == 2 else ""
             fits = "X.reshape(1, -1) is one row" if shape == (features,) else fits
@@ -200,7 +200,9 @@ class Predictor(Module):
     def _features_in(self) -> int | None:
         """How many numbers an example has, where the first layer says so."""
         first = _first(self.network)
-        return getattr(first, "in_features", None)
+        found = getattr(first, "in_features", getattr(first, "features", None))
+        found = found[0] if isinstance(found, tuple) and len(found) == 1 else found
+        return found if isinstance(found, int) else None
 
     def _check_outputs(self, outputs: np.ndarray) -> None:
         if self.classes_ is not None:
@@ -239,7 +241,7 @@ class Predictor(Module):
 
 def _first(network: Any) -> Any:
     """The first layer, of networks within networks too."""
-    while isinstance(network, Sequential) and len(network):
+    while isinstance(network, Sequential) and type(network).forward is Sequential.forward and len(network):
         network = network[0]
     return network
 

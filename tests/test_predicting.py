@@ -100,7 +100,7 @@ def test_a_file_written_in_another_way(folder, tmp_path, capsys):
         ("species data.csv", "Preprocessor.transform: the columns 'island', 'bill_length_mm'"),
         ("mass data.csv --proba", "Predictor.predict_proba: the model has no classes"),
         ("plain.npz text.csv", "load_csv: text.csv, line 2, column 'b': 'x' is not a number"),
-        ("plain.npz data.csv", "Dense(2, 2), which makes Z¹, expects examples as columns, shape (2, N)"),
+        ("plain.npz data.csv", "Predictor: X has shape (1, 3), expected rows (N, 2), one for each example"),
         ("species latin.csv", "is no CSV file in UTF-8"),
         ("species data.csv --delimiter=;;", "delimiter=';;', expected a single character"),
         ("species data.csv --encoding utf-9", "there is no encoding 'utf-9'"),

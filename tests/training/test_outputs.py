@@ -216,6 +216,22 @@ def test_certain_examples_keep_their_order():
         assert next(curves(plot.roc_curve(said, actual)))[1] == 0.75
 
 
+def test_ties_count_half():
+    plot, metrics = pytest.importorskip("tinygrad_nn.plot"), pytest.importorskip("sklearn.metrics")
+    P = np.random.default_rng(0).random(300).round(1)  # eleven values
+    actual = (np.random.default_rng(1).random(300) < P).astype(int)
+    ((_, _, false, true),) = curves(plot.roc_curve(P, actual))
+    assert len(false) == 12
+    assert np.trapezoid(true, false) == pytest.approx(metrics.roc_auc_score(actual, P))
+    assert (
+        plot.roc_curve(P, actual)
+        .get_legend()
+        .get_texts()[0]
+        .get_text()
+        .endswith(f"{metrics.roc_auc_score(actual, P):.3f}")
+    )
+
+
 class Labelled:
     """An estimator that says the side of each row, by labels."""
 

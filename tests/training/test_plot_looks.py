@@ -275,12 +275,18 @@ def test_loss_surface_is_the_loss(raised):
 
 
 def test_contributions_are_those_of_the_result(raised):
-    one = FOUND[3]
+    one = next(one for one in FOUND if np.ptp(np.sign(one.by_feature)) == 2)
     ax = plot.contributions(one)
     assert [bar.get_width() for bar in ax.patches] == pytest.approx(one.by_feature[one.order, 0])
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert [name.split(":")[0] for name in names] == [one.feature_names[i] for i in one.order]
+    colours = [POSITIVE.line if bar.get_width() >= 0 else NEGATIVE.line for bar in ax.patches]
+    assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == colours
+    assert set(colours) == {POSITIVE.line, NEGATIVE.line}
     ax = plot.contributions(FOUND)
+    for dots in (c for c in ax.collections if isinstance(c, PathCollection)):
+        signs = [POSITIVE.line if x >= 0 else NEGATIVE.line for x in dots.get_offsets()[:, 0]]
+        assert [to_hex(colour) for colour in dots.get_facecolors()] == signs
     rows = [c.get_offsets() for c in ax.collections if isinstance(c, PathCollection)]
     for i, (k, offsets) in enumerate(zip(FOUND.order, rows, strict=True)):
         assert np.allclose(offsets[:, 0], FOUND.by_feature[k])

@@ -118,7 +118,8 @@ def _example_for(model: Any, shape: str | None) -> np.ndarray:
     dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float64))
     begins_with = looked_up(model)
     if shape is None:
-        for part in (model, begins_with and begins_with.layer):
+        parts: list[Any] = [model] if begins_with is None else [model, begins_with.layer]
+        for part in parts:
             made = part._example_columns(4) if hasattr(part, "_example_columns") else None
             if made is not None:
                 return made.astype(dtype)

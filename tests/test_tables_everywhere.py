@@ -86,6 +86,26 @@ def test_predictors_are_drawn_with_a_row_or_without(encode):
     assert np.isfinite(model(made).numpy()).all()
 
 
+@pytest.mark.parametrize("encode", ["one_hot", "index"])
+def test_plots_take_a_predictor_and_its_table(encode):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    model = predictor(encode)
+    for plot in (tn.plot.confusion_matrix, tn.plot.roc_curve, tn.plot.calibration):
+        assert plot(model, TABLE, TABLE["sold"]) is not None
+    result = tn.attribution.integrated_gradients(model, TABLE)
+    assert tn.plot.contributions(result) is not None
+    said = refused(ValueError, tn.plot.decision_boundary, model, TABLE)
+    assert said.startswith(f"decision_boundary: X has shape {result.inputs.shape}, expected points in the plane (2, N)")
+    plane = tn.data.Table({"size": TABLE["size"], "age": TABLE["size"][::-1], "sold": TABLE["sold"]})
+    preprocessor = tn.data.Preprocessor(target="sold").fit(plane)
+    flat = tn.nn.Predictor(tn.nn.Dense(2, 2, rng=0), preprocessor)
+    ax = tn.plot.decision_boundary(flat, plane, plane["sold"])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["no", "yes"]
+    surface = refused(TypeError, tn.plot.loss_surface, flat, tn.cross_entropy, plane)
+    assert "is a Table, expected a pair of arrays (X, Y) of numbers" in surface
+    pyplot.close("all")
+
+
 # --- training --------------------------------------------------------------------------------------------------------
 
 

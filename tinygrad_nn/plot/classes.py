@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
+from tinygrad_nn.nn import Predictor
 from tinygrad_nn.nn.outputs import classes_of
 from tinygrad_nn.plot.answers import guessed, places, seen, spoken
 from tinygrad_nn.plot.style import axes, legend, plain, readable
@@ -25,14 +26,14 @@ def decision_boundary(
     ----------
     model : of X (2, N) to logits or probabilities (classes, N), or to one of them (1, N), that of class 1 of two; or an
         estimator with ``predict`` (rows).  Of a `tn.nn.Predictor` it is the plane that its network sees.
-    X : examples (2, N), which the picture spans.
+    X : examples (2, N), which the picture spans; of a `Predictor` also a table of which it makes two features.
     y : their classes, (N,) or (1, N), or one-hot columns: numbers from 0, or the labels that the estimator knows.
     resolution : points per side at which the model is asked.
     theme : "light", "dark", or what suits the background.
 
     Raises ValueError for examples that are not points in the plane, and for labels that the model does not know.
     """
-    X = np.asarray(X)
+    X = np.asarray(model._network_input(X) if isinstance(model, Predictor) else X)
     if X.ndim != 2 or X.shape[0] != 2:
         hint = "; X.T fits" if X.ndim == 2 and X.shape[1] == 2 else ""
         raise ValueError(f"decision_boundary: X has shape {X.shape}, expected points in the plane (2, N){hint}")

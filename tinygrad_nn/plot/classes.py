@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
+from tinygrad_nn.attribution.categories import looked_up
 from tinygrad_nn.nn import Predictor
 from tinygrad_nn.nn.outputs import classes_of
 from tinygrad_nn.plot.answers import guessed, places, seen, spoken
@@ -37,6 +38,11 @@ def decision_boundary(
     if X.ndim != 2 or X.shape[0] != 2:
         hint = "; X.T fits" if X.ndim == 2 and X.shape[1] == 2 else ""
         raise ValueError(f"decision_boundary: X has shape {X.shape}, expected points in the plane (2, N){hint}")
+    if looked_up(model) is not None:
+        raise ValueError(
+            "decision_boundary: the model looks up numbers of categories, and between two of them there is no plane: "
+            "confusion_matrix shows its classes"
+        )
     X = X if X.dtype.kind == "f" else X.astype(float)
     low, high = X.min(axis=1), X.max(axis=1)
     margin = 0.08 * np.maximum(high - low, 1e-9)

@@ -5,8 +5,9 @@ examples at once.  A contribution of a feature is (x − baseline) times a deriv
 (`gradient_input`), averaged along the line from a baseline to it (`integrated_gradients`), or split up by the hidden
 units through which the paths of the feature run (`by_path`).
 
-`target` is the number that is explained, `lines` integrates along lines until the contributions add up, `layers` finds
-what all paths go through and what flows there, `result` and `listing` show what came out.
+`target` is the number that is explained, `categories` what an embedding looks up for it, `lines` integrates along lines
+until the contributions add up, `layers` finds what all paths go through and what flows there, `result` and `listing`
+show what came out.
 """
 
 from tinygrad_nn.attribution.api import by_path, gradient_input, integrated_gradients

@@ -39,6 +39,7 @@ def gradient_input(
         of it changes.
     X : the examples, all of them at once; a data frame names its features.  Of a `Predictor` a table, as its `predict`
         takes it, or arrays of what its network sees; contributions are of the features that the preprocessor makes.
+        Numbers of categories that an embedding, the first layer, looks up contribute the sum over their vectors.
     output : which output is explained: the name or label of a class, the number of an output from 0, or one of these
         for each example.  By default the only one, or the class that is predicted for each example.  Of two classes
         with a single output this is class 1, and class 0 is what speaks against it.
@@ -55,7 +56,7 @@ def gradient_input(
     ------
     ValueError : shapes that do not fit, numbers that are not finite, an output that is not there, a model whose answer
         about an example depends on the others.
-    TypeError : a model without derivatives, such as scikit-learn's own.
+    TypeError : a model without derivatives, such as scikit-learn's own, or with an embedding elsewhere within it.
 
     Example
     -------

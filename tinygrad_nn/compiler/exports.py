@@ -36,8 +36,8 @@ def export_stablehlo(
 
     Raises
     ------
-    CompileError : an operation that JAX has not, a choice by numbers, random numbers in prediction, or a result that
-        depends on N in another way than the model's.  Nothing is written.
+    CompileError : an operation that JAX has not, an embedding, a choice by numbers, random numbers in prediction, or a
+        result that depends on N in another way than the model's.  Nothing is written.
     ValueError : there is no example and none can be made up, or `batch_axis` is no axis of it.
     ImportError : JAX is not installed (extra `jax`).
 

@@ -35,8 +35,10 @@ def gradient_input(
     Parameters
     ----------
     model : a module, or a function of columns (features ..., N) to outputs (outputs, N); or an estimator of
-        `tn.sklearn`, which takes rows (N, features).  It is asked as in prediction, and nothing of it changes.
-    X : the examples, all of them at once; a data frame names its features.
+        `tn.sklearn`, which takes rows (N, features); or a `tn.nn.Predictor`.  It is asked as in prediction, and nothing
+        of it changes.
+    X : the examples, all of them at once; a data frame names its features.  Of a `Predictor` a table, as its `predict`
+        takes it, or arrays of what its network sees; contributions are of the features that the preprocessor makes.
     output : which output is explained: the name or label of a class, the number of an output from 0, or one of these
         for each example.  By default the only one, or the class that is predicted for each example.  Of two classes
         with a single output this is class 1, and class 0 is what speaks against it.
@@ -101,7 +103,8 @@ def integrated_gradients(
     ----------
     model, X, output, of, feature_names, class_names : as for `gradient_input`.
     baseline : where lines begin: "zeros"; "mean", of the examples in X; or numbers, one baseline (features,), or many
-        (features, M), for estimators (M, features), over which the contributions are averaged: expected gradients.
+        (features, M), for estimators (M, features), for a `Predictor` a table, over which the contributions are
+        averaged: expected gradients.
     steps : points on each line (Gauss and Legendre).  By default a line is taken in pieces, which are halved where
         their contributions do not add up to what f changes there: at the kinks of a relu network.
     tolerance : how far contributions may be off then, as a part of the sum of their sizes; ``gap`` says how far they

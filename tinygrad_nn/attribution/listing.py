@@ -77,6 +77,8 @@ def listing(result: Any, most: int) -> Listing:
 def _of_one(result: Any, shown: np.ndarray, left: np.ndarray) -> Listing:
     values, inputs = result.by_feature[:, 0], result.inputs_by_feature[:, 0]
     reference = result.baseline_by_feature
+    if reference is not None:  # a mean that only rounding errors keep from 0
+        reference = np.where(np.abs(reference) <= 1e-12 * np.abs(inputs), 0.0, reference)
     mass = float(np.abs(values).sum())
     head = ("", "value", *(() if reference is None else ("baseline",)), "contribution", "share")
     rows = []
@@ -98,7 +100,7 @@ def _of_one(result: Any, shown: np.ndarray, left: np.ndarray) -> Listing:
 def mean_of(values: np.ndarray) -> np.ndarray:
     """The mean of each row; what only rounding errors leave of numbers that cancel is 0."""
     means = values.mean(axis=1)
-    return np.where(np.abs(means) <= 1e-13 * np.abs(values).max(axis=1), 0.0, means)
+    return np.where(np.abs(means) <= 1e-12 * np.abs(values).max(axis=1), 0.0, means)
 
 
 def _share(part: float, mass: float) -> str:

@@ -87,7 +87,7 @@ class Attribution:
         """The mean baseline, (features,)."""
         if self._baselines is None:
             return None
-        return self._baselines.reshape(-1, self._baselines.shape[-1]).astype(float).mean(axis=1)
+        return mean_of(self._baselines.reshape(-1, self._baselines.shape[-1]).astype(float))
 
     @property
     def order(self) -> np.ndarray:

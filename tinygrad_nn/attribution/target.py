@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.modes import enable_grad
-from tinygrad_nn.nn import Module
+from tinygrad_nn.nn import Module, Predictor
 from tinygrad_nn.nn.outputs import chosen, kind_of
 from tinygrad_nn.notation import subscript
 from tinygrad_nn.ops.elementwise import sigmoid, where
@@ -145,13 +145,15 @@ def find_target(caller: str, model: Any, X: Any, output: Any, of: str, feature_n
             f"{caller}: of={of!r} needs outputs that are logits or probabilities, and the model's are neither: they "
             "come from another activation; of='output' explains them as they are"
         )
-    if of != "output" and in_rows and not classifies:
+    if of != "output" and (in_rows or isinstance(model, Predictor)) and not classifies:
         raise ValueError(f"{caller}: of={of!r} is for classes, and {type(model).__name__} predicts numbers")
     classifies = classifies or (of != "output" and len(outputs) == 1)
     if classifies and not names:
         names = ("class 0", "class 1")
     which = _which(caller, output, outputs, kind, names, classifies, getattr(model, "classes_", None))
     size = int(np.prod(features, dtype=int))
+    if isinstance(model, Predictor) and model.preprocessor is not None:
+        named = model.preprocessor.feature_names
     given = feature_names if feature_names is not None else getattr(model, "feature_names_in_", named)
     found = _feature_names(caller, given, features, size)
     return Target(network, columns, in_rows, which, of, kind, found, names, classifies)
@@ -159,6 +161,8 @@ def find_target(caller: str, model: Any, X: Any, output: Any, of: str, feature_n
 
 def _network_of(caller: str, model: Any) -> tuple[Any, bool]:
     """The function of columns in a model, and whether its caller has rows."""
+    if isinstance(model, Predictor):
+        return model, model.preprocessor is None and model.examples == "rows"
     if isinstance(model, Module):
         return model, False
     if hasattr(model, "steps") and hasattr(model, "predict"):
@@ -183,6 +187,8 @@ def _network_of(caller: str, model: Any) -> tuple[Any, bool]:
 
 def as_columns(caller: str, what: str, X: Any, network: Any, in_rows: bool) -> tuple[np.ndarray, Sequence[str] | None]:
     """Examples as columns, in the dtype of the network, and what a data frame calls its features."""
+    if isinstance(network, Predictor) and network.preprocessor is not None and not isinstance(X, (np.ndarray, Tensor)):
+        X = network.preprocessor.transform(X)
     labels: Any = getattr(X, "columns" if in_rows else "index", None)
     named = [str(x) for x in labels] if labels is not None and _are_texts(labels) else None
     X = X.value if isinstance(X, Tensor) else X.toarray() if hasattr(X, "toarray") else np.asarray(X)
@@ -243,7 +249,8 @@ def _classes(caller: str, model: Any, class_names: Any, outputs: np.ndarray) -> 
     """What the outputs are called, and whether they are classes."""
     d, known = len(outputs), getattr(model, "classes_", None)
     classes = class_names if class_names is not None else known
-    regresses = known is None and hasattr(model, "predict") and not isinstance(model, Module)
+    says_itself = isinstance(model, Predictor) or (hasattr(model, "predict") and not isinstance(model, Module))
+    regresses = known is None and says_itself
     if classes is None:
         return tuple(f"class {k}" for k in range(d)) if d > 1 and not regresses else (), d > 1 and not regresses
     if isinstance(classes, str) or np.ndim(classes) != 1:

@@ -120,6 +120,18 @@ def test_everything_follows_an_input(opened, at):
     assert total(page) == "= −5.5543"
 
 
+@pytest.mark.parametrize("at", [-2.0, 0.5])
+def test_a_curve_is_sampled_so_that_waves_keep_their_height(opened, at):
+    page = opened(tn.draw(founding()))
+    page.get_by_label("t, as a number").fill(str(at))
+    xs = np.array(living(page, "return page.curve.window.xs"))
+    phase = np.exp(xs) ** 2 + xs**4
+    assert np.all(np.diff(xs) > 0)
+    assert np.abs(np.diff(phase)).max() < 0.7  # between two samples; a wave has 6.3
+    np.testing.assert_allclose(living(page, "return page.curve.window.ys"), np.sin(phase), atol=1e-9)
+    assert len(xs) <= 2000
+
+
 def test_a_node_that_is_clicked_is_what_the_table_is_about(opened):
     page = opened(tn.draw(founding()))
     page.locator(".box[data-id=n2]").click()
@@ -230,6 +242,54 @@ def test_numbers_are_predicted_before_they_are_shown(opened):
     assert "1 of " in page.locator("section[aria-label=steps]").inner_text()
 
 
+def twice():
+    """t² times itself and one more: u is used twice, and the mistake "assign" makes 16 of 36."""
+    t = tn.tensor(2.0, requires_grad=True, name="t")
+    u = (t**2).named("u")
+    return (u * (u + 1).named("v")).named("z")
+
+
+def told(page, name):
+    """What the panel says of a node."""
+    entry = page.locator("section.inspect dt", has_text=re.compile(f"^{name}$"))
+    return entry.locator("xpath=following-sibling::dd[1]").inner_text()
+
+
+def test_what_stands_beside_a_step_has_what_has_arrived(opened):
+    page = opened(tn.draw(twice(), steps=True))
+    page.get_by_label("predict first").check()
+    assert told(page, "gradient") == told(page, "from u") == "not yet here"
+    living(page, "page.change({ inspected: 'n2', step: 1 })")
+    assert told(page, "gradient") == "not yet here"  # z fires, and what it sends is asked for
+    page.get_by_label("step forward").click()
+    assert (told(page, "gradient"), told(page, "from z"), told(page, "from v")) == ("5 so far", "5", "not yet here")
+    living(page, "page.change({ source: 'n1', inspected: 'n2', predict: false, step: 2 })")
+    assert (told(page, "gradient"), told(page, "from v")) == ("9", "4")
+    living(page, "page.change({ inspected: '', step: 99 })")
+    assert told(page, "gradient") == told(page, "from u") == "36"
+    page.get_by_role("button", name="Paths").click()
+    assert told(page, "gradient") == "36"
+
+
+@pytest.mark.parametrize(("mistake", "number", "node"), [("assign", "16", "4"), ("order", "20", "9")])
+def test_beside_the_number_of_a_mistake_stands_the_right_one(opened, mistake, number, node):
+    page = opened(tn.draw(twice(), mistake=mistake))
+    assert told(page, "gradient") == "not yet here"
+    living(page, "page.change({ step: 99 })")
+    assert told(page, "gradient") == told(page, "from u") == f"✗ {number}; right is 36"
+    assert page.locator("section.inspect dd.bad").count() == 2
+    page.locator(".box[data-id=n2]").click()
+    living(page, "page.change({ source: 'n1', inspected: 'n2', step: 99 })")
+    assert told(page, "gradient") == (f"✗ {node}; right is 9" if node != "9" else "9")
+
+
+@pytest.mark.parametrize("width", [820, 960, 970, 1100, 1280])
+def test_no_picture_is_cut_off_by_the_panel(opened, width):
+    for picture in (tn.draw(twice(), steps=True), tn.draw(twice(), mistake="assign"), tn.draw(two_inputs())):
+        page = opened(picture, width)
+        assert living(page, "return page.place.scrollWidth <= page.place.clientWidth")
+
+
 def test_all_can_be_done_by_keyboard(opened):
     page = opened(tn.draw(founding()))
     page.keyboard.press("Tab")
@@ -308,6 +368,7 @@ def test_the_keys_are_listed(opened, where):
     dialog = page.get_by_role("dialog", name="keys")
     listed = dialog.locator("dt").all_inner_texts()
     assert {"p, f, s, n, c", "r", "l", "?", "PageDown, →", "PageUp, ←", "Esc"} <= set(listed)
+    assert {"Paths", "Flow", "%", "Step", "Neurons", "Compare", "nudge"} <= set(listed)
     page.keyboard.press("f")  # keys wait while they are listed
     assert living(page, "return page.state.view") == "paths"
     page.keyboard.press("Escape")
@@ -333,6 +394,16 @@ def test_units_are_those_of_the_network(opened):
     assert tables.nth(0).locator("h2").inner_text() == "What comes back to unit 3 of layer 1"
     assert tables.nth(1).locator("h2").inner_text() == "What unit 3 of layer 1 computes"
     assert "the bias" in tables.nth(1).inner_text()
+
+
+def test_no_unit_covers_the_head_of_its_layer(opened):
+    page = opened(tn.draw(xor()[0], detail="neurons"))
+    page.get_by_role("button", name="Neurons").click()
+    low, high = living(page, """
+      const edges = (query, side) => [...page.root.querySelectorAll(query)].map((e) => e.getBoundingClientRect()[side]);
+      return [Math.max(...edges(".neurons .label", "bottom")), Math.min(...edges(".neurons circle", "top"))];
+    """)  # fmt: skip
+    assert low < high
 
 
 def test_layers_fold_and_unfold(opened):
@@ -400,6 +471,27 @@ def test_a_nudge_runs_forward_and_is_predicted(opened):
     assert f"the actual change is {format_number(actual)}" in table
 
 
+def test_one_input_that_moves_downhill_is_not_called_a_step(opened):
+    page = opened(tn.draw(founding()))
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_label("t, as a number").fill("0.505")
+    table = page.locator("section.table").first
+    assert table.locator("h2").inner_text() == "Predicted change of z: ⟨∂z/∂t, Δt⟩, with the gradient of before"
+    assert "gradient descent" not in table.inner_text()
+
+
+def test_inputs_that_move_together_along_their_gradients_are_called_a_step(opened):
+    e = two_inputs()
+    inputs = [x for x in tn.operation.recorded(e) if x.op is None and x.tracked]
+    page = opened(tn.draw(e))
+    page.get_by_role("button", name="Compare").click()
+    for x, gradient in zip(inputs, tn.gradients(e, inputs), strict=True):
+        page.get_by_label(f"{x.name}, as a number").fill(str(x.item() - 0.125 * float(gradient)))
+    table = page.locator("section.table").first.inner_text()
+    assert "⟨∂e/∂a, Δa⟩ + ⟨∂e/∂b, Δb⟩" in table
+    assert "= −lr ‖∇e‖² = −0.125 × " in table
+
+
 def stepped(kind="small"):
     """A loss before and after a step of gradient descent: a picture, and the tensor."""
     if kind == "small":
@@ -426,10 +518,11 @@ def test_the_page_of_a_comparison_is_living(opened, kind, as_picture):
     assert f"= {table.total}" in shown
     for row in table.rows:
         assert f"= {row.product}" in shown
-    assert table.rest[0] in shown  # −lr ‖∇J‖²
+    assert all(line in shown for line in table.rest[:-1])  # −lr ‖∇J‖², where several numbers moved
+    assert table.heading in shown
     change = table.check.replace("the actual change is ", "")
     assert f"the actual change is {change}" in shown
-    assert table.rest[1].rpartition(", ")[2] in shown  # how much of the prediction it is
+    assert table.rest[-1].rpartition(", ")[2] in shown  # how much of the prediction it is
     old, new = (root.value.item() for root in (before.point.root, tn.draw(J).point.root))
     root = living(page, "return page.graph.root")
     title = page.locator(f".box[data-id={root}]")

@@ -12,8 +12,8 @@ import numpy as np
 from tinygrad_nn.notation import abridged, clean, format_large, format_number, in_brackets, sum_of, superscript
 
 __all__ = [
-    "CAPTION", "LABEL", "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure", "one_of",
-    "percent", "plural", "shape", "shorten", "sum_of", "wrapped",
+    "CAPTION", "LABEL", "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure",
+    "one_of", "percent", "plural", "shape", "shorten", "sum_of", "wrapped",
 ]  # fmt: skip
 
 CAPTION = 13  # the size of the letters of captions, which are bold

@@ -160,7 +160,7 @@ class ComputationGraph:
         return (f"[{found.text}]", 9) if found.precedence == 0 else (found.text, found.precedence)
 
     def options(self, slot: Slot) -> tuple[str, ...]:
-        """The numbers of which this local derivative is always one, as of a maximum; empty where it is anything else."""
+        """The numbers of which this local derivative is always one, as of a maximum; empty where there are none."""
         found = self._derivative(slot, None)
         return () if found is None else found.options
 

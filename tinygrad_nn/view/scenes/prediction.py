@@ -84,7 +84,7 @@ def _largest(rows: list[TableRow]) -> list[TableRow]:
 
 
 def _as_a_step(J: str, moved: list[Any], total: float) -> list[str]:
-    """`−lr ‖∇J‖²` where several numbers went against their gradients at the same rate: one alone has no other way down."""
+    """`−lr ‖∇J‖²` where several numbers went against their gradients at one rate: one alone has no other way down."""
     if sum(int(np.count_nonzero(change)) for _, _, change in moved) < 2:
         return []
     squares = sum(float(np.vdot(old.gradient, old.gradient)) for old, _, _ in moved)

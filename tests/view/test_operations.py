@@ -45,6 +45,14 @@ def test_nodes_show_formula_value_and_gradient(founding):
     assert [n.role for n in picture.scene.boxes] == ["input", *["operation"] * 5, "output"]
 
 
+def test_a_choice_between_numbers_is_labelled_by_them():
+    a, b = (tn.tensor(x, requires_grad=True, name=name) for x, name in ((1.5, "alpha"), (0.4, "beta")))
+    labels = [arrow.label for arrow in tn.draw(tn.maximum(a, b)).scene.arrows]
+    assert labels == ["1, 0.5 or 0 = 1", "1, 0.5 or 0 = 0"]
+    (label,) = [arrow.label for arrow in tn.draw(tn.relu(a)).scene.arrows]
+    assert "or" not in label  # short enough to be written out
+
+
 def test_where_paths_meet_the_contributions_are_added(founding):
     assert node(tn.draw(founding[1]), "t").note == "Σ 2 contributions: −5.0865 − 0.4678"
 

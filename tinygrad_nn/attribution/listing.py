@@ -84,7 +84,7 @@ def _of_one(result: Any, shown: np.ndarray, left: np.ndarray) -> Listing:
     rows = []
     for i in shown:
         numbers = [inputs[i], *(() if reference is None else (reference[i],)), values[i]]
-        rows.append((result.feature_names[i], *map(format_number, numbers), _share(values[i], mass)))
+        rows.append((result.feature_names[i], *map(_number, numbers), _share(values[i], mass)))
     empty = ("",) * (len(head) - 3)
     if len(left):
         rows.append((f"{len(left)} more", *empty, format_number(values[left].sum()), _share(values[left].sum(), mass)))
@@ -103,17 +103,22 @@ def mean_of(values: np.ndarray) -> np.ndarray:
     return np.where(np.abs(means) <= 1e-12 * np.abs(values).max(axis=1), 0.0, means)
 
 
+def _number(x: float) -> str:
+    """Empty where there is none: several categories have no mean."""
+    return "" if np.isnan(x) else format_number(x)
+
+
 def _share(part: float, mass: float) -> str:
     return percent(abs(part) / mass) if mass else ""
 
 
 def _of_several(result: Any, shown: np.ndarray, left: np.ndarray) -> Listing:
     values = result.by_feature
-    sizes, means, inputs = np.abs(values).mean(axis=1), mean_of(values), mean_of(result.inputs_by_feature)
+    sizes, means, inputs = np.abs(values).mean(axis=1), mean_of(values), result.mean_inputs
     head = ("", "mean value", "mean |contribution|", "mean contribution", "share")
     total = float(sizes.sum())
     rows = [
-        (result.feature_names[i], *map(format_number, (inputs[i], sizes[i], means[i])), _share(sizes[i], total))
+        (result.feature_names[i], *map(_number, (inputs[i], sizes[i], means[i])), _share(sizes[i], total))
         for i in shown
     ]
     if len(left):

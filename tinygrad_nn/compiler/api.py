@@ -388,6 +388,8 @@ def compile(  # noqa: A001  the public name
     >>> w.numpy().round(2).tolist()
     [[2.0, 1.0]]
     """
+    if not isinstance(audit, (bool, np.bool_, int, np.integer)) or audit < 0:
+        raise ValueError(f"compile: audit={audit!r:.60}, expected True, False, or a number n: every n-th call")
     chosen = engine_of(engine, mesh, batch_axis)
     if step is None:
         return lambda step: Compiled(step, state, audit, chosen)

@@ -254,7 +254,8 @@ NOT_TABLES = [
      "expected numbers alone, or text alone, with None in gaps")),
     (lambda: Table({"t": np.array(["2020"], "M8[D]")}), TypeError,
      ("Table: column 't' has dtype datetime64[D], expected "
-     "numbers or text; (t - t.min()) / np.timedelta64(1, 'D') counts days")),
+     "numbers or text; (t - t.min()) / np.timedelta64(1, 'D') counts days, t.astype(str) is text for "
+     "tn.data.Preprocessor(dates=['t'])")),
     (lambda: Table({"a": np.ma.masked_array([1, 2], [0, 1])}), TypeError,
      "Table: column 'a' is a masked array; .filled(value) makes a plain one"),
     (lambda: Table({"a": [1]})["b"], ValueError, "Table: there is no column 'b'; the columns are a"),
@@ -265,6 +266,9 @@ NOT_TABLES = [
      "Table: [0.5] chooses no rows: expected names, a slice, row numbers or truth values"),
     (lambda: Table({"a": ["x", None]}).split((0.5, 0.5), stratify="a"), ValueError,
      "Table.split: column 'a' has gaps; table[~table.missing('a')]"),
+    (lambda: Table({"a": [1]}).__setitem__("days", [2]), TypeError,
+     ("Table: a table stays as it is: table = tn.data.Table({**table.columns, 'days': values}) is one with another "
+      "column")),
 ]  # fmt: skip
 
 

@@ -291,7 +291,7 @@ def test_csv_round_trip(tmp_path_factory, rows):
     ("text", "target", "expected"),
     [
         ("a,b\n1,2\n\n3,x\n", None,
-         "{path}, line 4, column 'b': 'x' is not a number; leave the column out, or code it as numbers first"),
+         "{path}, line 4, column 'b': 'x' is not a number; leave the column out, or code it by categories='one_hot'"),
         ("a,b\n1,2\n3,\n", None, "{path}, line 3, column 'b': '' is not a number; fill the gap, or leave the row out"),
         ("1,2\n3,NA\n", None, "{path}, line 2, column 1: 'NA' is not a number; fill the gap, or leave the row out"),
         ("a;b\n1;2\n", None,

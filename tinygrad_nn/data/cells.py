@@ -16,8 +16,17 @@ _GAPS = {"", "NA", "<NA>", "NaT", "?", "None"}
 _NO_NUMBERS = (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64, np.ndarray)
 
 
-def all_floats(rows: Any, names: Sequence[Any], convert: Callable[[Any], float], place: Place) -> Array:
-    """`rows` as float64 `(N, columns)`; the first cell that will not convert is named with its place and column."""
+def all_floats(
+    rows: Any,
+    names: Sequence[Any],
+    convert: Callable[[Any], float],
+    place: Place,
+    coding: str = "code it as numbers first",
+) -> Array:
+    """`rows` as float64 `(N, columns)`; the first cell that will not convert is named with its place and column.
+
+    `coding` says what makes numbers of text.
+    """
     numbers = np.empty((len(rows), len(names)))
     for i, row in enumerate(rows):
         for j, cell in enumerate(row):
@@ -26,7 +35,7 @@ def all_floats(rows: Any, names: Sequence[Any], convert: Callable[[Any], float],
             except OverflowError:
                 wrong = "is too large for float64; measure the column in another unit, or leave it out"
             except Exception:  # a cell may be any object, and its __float__ may raise anything
-                wrong = f"is not a number; {_way_out(cell)}"
+                wrong = f"is not a number; {_way_out(cell, coding)}"
             else:
                 continue
             raise ValueError(f"{place(i)}, column {shown(names[j])}: {shown(cell)} {wrong}")
@@ -110,7 +119,7 @@ def shortened(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 20]} … ({len(text):,} characters)"
 
 
-def _way_out(cell: Any) -> str:
+def _way_out(cell: Any, coding: str) -> str:
     if isinstance(cell, (complex, np.complexfloating)):
         return "make two columns of its real and its imaginary part"
     if isinstance(cell, str) and cell.replace("_", "").strip().isdigit():
@@ -119,4 +128,4 @@ def _way_out(cell: Any) -> str:
         return "is it the delimiter? delimiter=';' or '\\t' may fit"
     if shown(cell).strip("' ") in _GAPS:
         return "fill the gap, or leave the row out"
-    return "leave the column out, or code it as numbers first"
+    return f"leave the column out, or {coding}"

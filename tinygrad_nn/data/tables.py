@@ -20,6 +20,7 @@ from tinygrad_nn.data.cells import (
     whole_numbers,
 )
 from tinygrad_nn.data.checks import NUMBERS, Array, refuse_masked
+from tinygrad_nn.data.features import too_many
 from tinygrad_nn.data.preprocessing import Preprocessor
 from tinygrad_nn.data.records import GAPS, Dialect, read_records
 from tinygrad_nn.data.table import Table, columns_of_frame, with_rows
@@ -204,17 +205,17 @@ def _slowly(
     def place(i: int) -> str:
         return f"load_csv: {path}, line {records.lines[i]}"
 
-    def floats(columns: list[int]) -> Array:
+    def floats(columns: list[int], *coding: str) -> Array:
         rows = [[row[j] for j in columns] for row in records.rows]
         return all_floats(
-            rows, [names[j] for j in columns], lambda cell: float_of_text(dialect.point(cell.strip())), place
+            rows, [names[j] for j in columns], lambda cell: float_of_text(dialect.point(cell.strip())), place, *coding
         )
 
     if settings.lenient:
         read = [(names[j], coded([row[j] for row in records.rows])) for j in features]
         X = _prepared(path, dialect, read, settings, records.lines)
     else:
-        X = floats(features).T
+        X = floats(features, "code it by categories='one_hot'").T
     if target is None:
         return X, None
     if _several(target):
@@ -261,8 +262,13 @@ def _prepared(
         return _stacked(list(table.columns.values()))
     preprocessor = Preprocessor(
         fill="mean" if settings.fill is None else settings.fill, indicator=settings.indicator, scale=False,
-        encode=settings.categories or "one_hot", max_categories=len(table),
+        encode=settings.categories or "one_hot",
     )  # fmt: skip
+    for name, values in table.columns.items():
+        different = sorted(set(values[~table.missing(name)])) if values.dtype == object else []
+        if len(different) > preprocessor.max_categories:
+            way_out = "choose others by columns=[...]; load_table and a Preprocessor(max_categories=...) take them all"
+            raise ValueError(f"load_csv: {path}: {too_many(name, different, len(table), way_out)}")
     return preprocessor.fit(table).transform(table)
 
 

@@ -97,7 +97,12 @@ def of_values(values: Any, name: str, caller: str) -> Array:
         return array.astype(object)
     if kind == "O":
         return _of_objects(array, name, caller)
-    hint = "(t - t.min()) / np.timedelta64(1, 'D') counts days" if kind == "M" else "make numbers or text of it"
+    hint = "make numbers or text of it"
+    if kind == "M":
+        hint = (
+            "(t - t.min()) / np.timedelta64(1, 'D') counts days, t.astype(str) is text for "
+            f"tn.data.Preprocessor(dates=[{shown(name)}])"
+        )
     raise TypeError(f"{caller}: column {shown(name)} has dtype {array.dtype}, expected numbers or text; {hint}")
 
 

@@ -338,7 +338,7 @@ def test_load_csv_with_text_and_gaps(csv):
          ("load_csv: {path}, line 3, column 'age': 'NA' is not a number; fill the gap, or leave the "
          "row out")),
         ({"fill": "mean"},
-         ("load_csv: {path}, line 2, column 'sex': 'f' is not a number, as 0 of 3 cells of the column are; "
+         ("load_csv: {path}, line 2, column 'sex': 'f' is not a number; "
          "missing=['f'] makes a gap of it; categories='one_hot' codes text")),
         ({"categories": "one_hot"}, "load_csv: {path}, column 'age' has gaps: say what takes their place by fill="),
         ({"columns": ["age", "y"], "target": "y"},

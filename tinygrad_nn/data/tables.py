@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_nn.data.arrow import read_columns
 from tinygrad_nn.data.cells import (
+    CODING,
     all_floats,
     are_whole,
     float_of_object,
@@ -17,6 +18,7 @@ from tinygrad_nn.data.cells import (
     shortened,
     shown,
     texts,
+    way_out,
     whole_numbers,
 )
 from tinygrad_nn.data.checks import NUMBERS, Array, refuse_masked
@@ -205,11 +207,12 @@ def _slowly(
     def place(i: int) -> str:
         return f"load_csv: {path}, line {records.lines[i]}"
 
-    def floats(columns: list[int], *coding: str) -> Array:
+    def floats(columns: list[int], coding: str = CODING) -> Array:
         rows = [[row[j] for j in columns] for row in records.rows]
         return all_floats(
-            rows, [names[j] for j in columns], lambda cell: float_of_text(dialect.point(cell.strip())), place, *coding
-        )
+            rows, [names[j] for j in columns], lambda cell: float_of_text(dialect.point(cell.strip())), place,
+            lambda cell: dialect.other_decimal(cell) or way_out(cell, coding),
+        )  # fmt: skip
 
     if settings.lenient:
         read = [(names[j], coded([row[j] for row in records.rows])) for j in features]
@@ -252,7 +255,7 @@ def _prepared(
 
             kind = None if settings.categories is not None else "numbers"
             different, codes = values
-            values = of_cells(different, codes, dialect, kind, place, "categories='one_hot' codes text")
+            values = of_cells(different, codes, dialect, kind, place, "; categories='one_hot' codes text")
         columns[str(name)] = values
     table = Table.of_checked(columns, {})
     gap = next((name for name in table if table[name].dtype != object and table.missing(name).any()), None)
@@ -267,8 +270,8 @@ def _prepared(
     for name, values in table.columns.items():
         different = sorted(set(values[~table.missing(name)])) if values.dtype == object else []
         if len(different) > preprocessor.max_categories:
-            way_out = "choose others by columns=[...]; load_table and a Preprocessor(max_categories=...) take them all"
-            raise ValueError(f"load_csv: {path}: {too_many(name, different, len(table), way_out)}")
+            hint = "choose others by columns=[...]; load_table and a Preprocessor(max_categories=...) take them all"
+            raise ValueError(f"load_csv: {path}: {too_many(name, different, len(table), hint)}")
     return preprocessor.fit(table).transform(table)
 
 

@@ -29,7 +29,7 @@ def coded(cells: Sequence[str]) -> tuple[list[str], Array]:
 
 def of_cells(
     texts: Sequence[str], codes: Array, dialect: Dialect, kind: str | None, place: Callable[[int], str],
-    hint: str = "text=[...] takes the column as text",
+    hint: str = "; text=[...] takes the column as text",
 ) -> Array:  # fmt: skip
     """A column of a file, from its different texts and the number of that of each row.
 
@@ -40,18 +40,16 @@ def of_cells(
     gap = np.array([text in dialect.gaps for text in texts], bool)
     number = np.array([dialect.is_number(text) for text in texts], bool) & ~gap
     counts = np.bincount(codes, minlength=len(texts))
-    numbers, others = counts[number].sum(), counts[~number & ~gap].sum()
-    if kind == "text" or (kind is None and others and not numbers):
+    other = ~number & ~gap
+    numbers, others = counts[number].sum(), counts[other].sum()
+    if kind == "text" or (kind is None and others > numbers and not _are_marked(texts, counts * other, dialect)):
         return _text(texts, gap)[codes]
-    if others and (kind == "numbers" or numbers >= others):
-        i = int(np.flatnonzero((~number & ~gap)[codes])[0])
-        cell = texts[codes[i]]
-        raise ValueError(
-            f"{place(i)}: {shown(cell)} is not a number, as {numbers:,} of {len(codes):,} cells of the column are; "
-            f"missing=[{cell!r:.40}] makes a gap of it; {hint}"
-        )
     if others:
-        return _text(texts, gap)[codes]
+        i = int(np.flatnonzero(other[codes])[0])
+        cell = texts[codes[i]]
+        way_out = dialect.other_decimal(cell) or f"missing=[{cell!r:.40}] makes a gap of it"
+        said = f", as {numbers:,} of {len(codes):,} cells of the column are" if numbers else ""
+        raise ValueError(f"{place(i)}: {shown(cell)} is not a number{said}; {way_out}{hint}")
     if not gap[codes].any() and are_whole(texts):
         whole = [int(text) for text in texts]
         if all(_INT64.min <= n <= _INT64.max for n in whole):
@@ -67,6 +65,14 @@ def of_cells(
                 "it as text=[...]"
             ) from None
     return values[codes]
+
+
+def _are_marked(texts: Sequence[str], counts: Array, dialect: Dialect) -> bool:
+    """Whether nearly all of the cells, so many of each text, are numbers as other files write them."""
+    most, marked = 0.9 * counts.sum(), 0
+    for i in np.argsort(-counts, kind="stable"):
+        marked += counts[i] if counts[i] and dialect.other_decimal(texts[i]) else 0
+    return bool(marked >= most)
 
 
 def _text(texts: list[str], gap: Array) -> Array:

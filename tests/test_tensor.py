@@ -768,6 +768,9 @@ MISFITS = [
     (lambda: tn.mse(np.ones((3, 1)), np.ones(3)),
      ("mse: prediction has shape (3, 1), target has shape (3,): the shapes must be equal: losses never broadcast; "
       "target.reshape(3, 1) fits")),
+    (lambda: tn.binary_cross_entropy(leaf(np.ones((1, 3)), "Z"), np.ones(3)),  # of which tn.fit gives batches
+     ("binary_cross_entropy: Z has shape (1, 3), target has shape (3,): the shapes must be equal: "
+      "losses never broadcast; target.reshape(1, -1) fits")),
     (lambda: tn.l1_loss(leaf(A), B),
      ("l1_loss: prediction has shape (2, 3), target has shape (3, 2): the shapes must be equal: "
       "losses never broadcast; target.T fits (examples are columns)")),
@@ -1445,7 +1448,7 @@ def test_a_private_operation_belongs_to_a_public_function():
     for op in BY_NAME.values():
         if isinstance(op, tn.Op):
             assert not op.public_name.startswith("_")
-            assert op.docs.part_of in ("", "getitem", "dropout", *tn.ops.names())
+            assert op.docs.part_of in ("", "getitem", "dropout", "embedding", *tn.ops.names())
 
 
 @pytest.mark.parametrize("function", [np.linalg.inv, np.linalg.det, np.linalg.slogdet, np.linalg.cholesky])

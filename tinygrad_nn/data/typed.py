@@ -29,12 +29,13 @@ def coded(cells: Sequence[str]) -> tuple[list[str], Array]:
 
 def of_cells(
     texts: Sequence[str], codes: Array, dialect: Dialect, kind: str | None, place: Callable[[int], str],
-    hint: str = "; text=[...] takes the column as text",
+    hint: str | None = None,
 ) -> Array:  # fmt: skip
     """A column of a file, from its different texts and the number of that of each row.
 
     Returns int64 for whole numbers without gaps, float64 for other numbers, and else an array of str and None.  `kind`
-    is "numbers" or "text" where that was said.  `place` gives the words for a row of the column.
+    is "numbers" or "text" where that was said.  `place` gives the words for a row of the column,
+    `hint` another way out for text.
     """
     texts = [text.strip() for text in texts]
     gap = np.array([text in dialect.gaps for text in texts], bool)
@@ -49,6 +50,8 @@ def of_cells(
         cell = texts[codes[i]]
         way_out = dialect.other_decimal(cell) or f"missing=[{cell!r:.40}] makes a gap of it"
         said = f", as {numbers:,} of {len(codes):,} cells of the column are" if numbers else ""
+        if hint is None:
+            hint = "" if kind == "numbers" else "; text=[...] takes the column as text"
         raise ValueError(f"{place(i)}: {shown(cell)} is not a number{said}; {way_out}{hint}")
     if not gap[codes].any() and are_whole(texts):
         whole = [int(text) for text in texts]

@@ -72,10 +72,13 @@ def of_cells(
 
 def _are_marked(texts: Sequence[str], counts: Array, dialect: Dialect) -> bool:
     """Whether nearly all of the cells, so many of each text, are numbers as other files write them."""
-    most, marked = 0.9 * counts.sum(), 0
-    for i in np.argsort(-counts, kind="stable"):
-        marked += counts[i] if counts[i] and dialect.other_decimal(texts[i]) else 0
-    return bool(marked >= most)
+    allowed = 0.1 * counts.sum()
+    for i in np.argsort(-counts, kind="stable"):  # the most frequent first, so that few are looked at
+        if counts[i] and not dialect.other_decimal(texts[i]):
+            allowed -= counts[i]
+            if allowed < 0:
+                return False
+    return True
 
 
 def _text(texts: list[str], gap: Array) -> Array:

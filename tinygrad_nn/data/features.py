@@ -18,6 +18,8 @@ __all__ = [
     "too_many",
 ]  # fmt: skip
 
+_DAY = timedelta(days=1)
+
 
 @dataclass(frozen=True)
 class Numbers:
@@ -164,18 +166,19 @@ def is_date(cell: str) -> bool:
 
 def days_since(first: str | None, values: Array, name: str, caller: str) -> Array:
     """Days (N,) from `first`, or from the first of them, to dates as text, with their fractions; NaN for gaps."""
-    moments = []
-    for row, cell in enumerate(as_text(values)):
+    cells = as_text(values)
+    moments = {}
+    for cell in dict.fromkeys(cells):  # dates come again and again
         try:
-            moments.append(None if cell is None else _moment(cell))
+            if cell is not None:
+                moments[cell] = _moment(cell)
         except ValueError:
             raise ValueError(
-                f"{caller}: column {shown(name)}, row {row}: {shown(cell)} is no date such as 2024-03-31"
+                f"{caller}: column {shown(name)}, row {cells.index(cell)}: {shown(cell)} is no date such as 2024-03-31"
             ) from None
-    there = [moment for moment in moments if moment is not None]
-    start = min(there, default=None) if first is None else _moment(first)
-    day = timedelta(days=1)
-    return np.array([np.nan if moment is None or start is None else (moment - start) / day for moment in moments])
+    start = min(moments.values(), default=None) if first is None else _moment(first)
+    days = {cell: np.nan if start is None else (moment - start) / _DAY for cell, moment in moments.items()}
+    return np.array([np.nan if cell is None else days[cell] for cell in cells])
 
 
 def too_many(name: Any, different: list[str], n_rows: int, way_out: str) -> str:

@@ -7,6 +7,8 @@ before anything is installed.
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +25,12 @@ class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with the arguments, and where help is."""
 
     def error(self, message: str) -> NoReturn:
+        wrong = re.fullmatch(r"(.*invalid choice: '(.*)') \(choose from (.*)\)", message)
+        if wrong is not None:
+            choices = [choice.strip("'") for choice in wrong[3].split(", ")]
+            near = difflib.get_close_matches(wrong[2], choices, n=1)
+            if near:
+                message = f"{wrong[1]}; did you mean {near[0]}?"
         program = CLONE if self.prog.startswith(CLONE) else PROGRAM
         self.exit(2, f"{program}: error: {message} (see {self.prog} --help)\n")
 

@@ -24,7 +24,8 @@ def check_equal(prediction, target):
         return
     hint = transpose_fits("target", t, p)
     if not hint and np.prod(p) == np.prod(t):
-        hint = f"; target.reshape{p} fits"
+        row = p == (1, *t)  # the whole target, of which this may be a batch
+        hint = f"; target.reshape{(1, -1) if row else p} fits"
     raise ShapeError(f"the shapes must be equal: losses never broadcast{hint}")
 
 

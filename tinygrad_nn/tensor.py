@@ -561,7 +561,8 @@ def _add_gradients(found: dict[Any, Any]) -> None:
         if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
             node._grad = np.array(g)  # a single number is nobody else's
         else:
-            node._grad = g if g.base is None and getrefcount(g) <= _ALONE else g.copy()
+            own = type(g) is np.ndarray and g.base is None and getrefcount(g) <= _ALONE
+            node._grad = g if own else g.copy()
 
 
 def _own_references() -> int:

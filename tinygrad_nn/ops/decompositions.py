@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import MatrixError
+from tinygrad_nn.foreign import like
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import value_of
 from tinygrad_nn.ops.degenerate import column, determined, distinct, full_rank, gaps, not_zero, row, settled, vanishing
@@ -52,7 +53,7 @@ def _eigh_rule(g, y, x, UPLO="L"):
     w, v = y[..., 0, :], y[..., 1:, :]
     g = distinct(g, w)
     gw, gv = g[..., 0, :], g[..., 1:, :]
-    inner = gaps(w) * (_t(v) @ gv) + row(gw) * np.eye(x.shape[-1], dtype=x.dtype)
+    inner = gaps(w) * (_t(v) @ gv) + row(gw) * like(np.eye(x.shape[-1], dtype=x.dtype), x)
     return _symmetric(v @ inner @ _t(v))
 
 
@@ -90,7 +91,7 @@ def _svd_rule(g, y, x):
     between = gaps(s * s)
     left, right = _t(u) @ gu, _t(v) @ gv
     inner = between * (left - _t(left)) * row(s) + column(s) * (between * (right - _t(right)))
-    inner = inner + row(gs) * np.eye(s.shape[-1], dtype=x.dtype)
+    inner = inner + row(gs) * like(np.eye(s.shape[-1], dtype=x.dtype), x)
     safe = row(s + vanishing(s))
     return u @ inner @ _t(v) + (_beside(u, gu) / safe) @ _t(v) + u @ _t(_beside(v, gv) / safe)
 
@@ -114,16 +115,16 @@ def _qr(x):
 
 
 def _lower(x):
-    return x * np.tri(x.shape[-1], k=-1, dtype=x.dtype)
+    return x * like(np.tri(x.shape[-1], k=-1, dtype=x.dtype), x)
 
 
 def _qr_rule(g, y, x):
     """Walter & Lehmann 2010: (Q̇ + Q · (the lower triangle of M = R Ṙᵀ − Q̇ᵀ Q, mirrored)) R⁻ᵀ."""
     m = x.shape[-2]
     q, r, gq, gr = y[..., :m, :], y[..., m:, :], g[..., :m, :], g[..., m:, :]
-    gr = gr * np.tri(r.shape[-1], dtype=x.dtype).T
+    gr = gr * like(np.tri(r.shape[-1], dtype=x.dtype).T, x)
     m = r @ _t(gr) - _t(gq) @ q
-    mirrored = _lower(m) + _t(_lower(m)) + m * np.eye(m.shape[-1], dtype=x.dtype)
+    mirrored = _lower(m) + _t(_lower(m)) + m * like(np.eye(m.shape[-1], dtype=x.dtype), x)
     return _t(solve(r, _t(gq + q @ mirrored)))
 
 

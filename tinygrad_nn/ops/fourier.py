@@ -7,6 +7,7 @@ from collections import namedtuple
 import numpy as np
 
 from tinygrad_nn.ops.arithmetic import as_floats
+from tinygrad_nn.foreign import like
 from tinygrad_nn.ops.axes import axis_of, length_of
 from tinygrad_nn.ops.elementwise import square
 from tinygrad_nn.ops.padding import pad
@@ -19,7 +20,7 @@ ADJOINT = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 def _spectrum(x, axis=-1, norm="backward"):
     z = np.fft.rfft(x, axis=axis, norm=norm)
-    return np.stack([z.real, z.imag], -1).astype(x.dtype)
+    return np.stack([np.real(z), np.imag(z)], -1).astype(x.dtype)
 
 
 def _signal(z, n=0, axis=-1, norm="backward"):
@@ -34,7 +35,7 @@ def _times(z, n, axis):
         times[-1] = 1
     shape = [1] * z.ndim
     shape[axis if axis >= 0 else axis - 1] = -1
-    return times.reshape(shape).astype(z.dtype)
+    return like(times.reshape(shape).astype(z.dtype), z)
 
 
 def _spectrum_rule(g, y, x, axis=-1, norm="backward"):

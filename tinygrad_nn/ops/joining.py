@@ -44,7 +44,7 @@ def rearranged(function: Callable, *arrays: Any, **params: Any) -> Any:
 # --- the same elements -----------------------------------------------------------------------------------------------
 
 # fmt: off
-copy = op(lambda x, order="K": np.array(x, order=order), "{x}", lambda g, y, x, order="K": g, name="copy", kind="linear", entries="ones", stands_for=(np.copy,),
+copy = op(lambda x, order="K": np.copy(x, order=order), "{x}", lambda g, y, x, order="K": g, name="copy", kind="linear", entries="ones", stands_for=(np.copy,),
           simplify=unwritten, variants=({},), summary="The same elements in memory of their own", example="tn.copy(np.array([1.0, 2.0]))")
 # fmt: on
 

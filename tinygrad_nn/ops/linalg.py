@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.foreign import like
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import VariadicRule
 from tinygrad_nn.ops.axes import axes_of
@@ -120,7 +121,7 @@ def _subscripts_in_letters(*given):
 
 def _einsum(*operands, subscripts):
     y = np.einsum(subscripts, *operands, optimize=len(operands) > 2)
-    return y if len(operands) > 1 or y.base is None else y.copy()  # a transpose or a diagonal comes as a view
+    return y if len(operands) > 1 or getattr(y, "base", None) is None else y.copy()  # a transpose or a diagonal comes as a view
 
 
 def _lowered_einsum(*operands, subscripts):
@@ -156,7 +157,7 @@ def _einsum_rule(g, slot, operands, subscripts):
     for letter in mine:
         if not any(letter in term for term in others):
             others.append(letter)
-            arrays.append(np.ones(size[letter], dtype=x.dtype))
+            arrays.append(np.ones_like(x, shape=size[letter], dtype=x.dtype))
     # An index of length 1 here may have been stretched by another operand: it comes out long, and is un-broadcast later.
     result = np.einsum(",".join(others) + "->" + mine, *arrays)
     if len(mine) == len(terms[slot]):
@@ -198,7 +199,7 @@ def _products_of_others(s, *left_out):
     keep = np.ones((n,) * (len(left_out) + 1), bool)
     for axis in range(len(left_out)):
         keep &= np.arange(n).reshape((-1,) + (1,) * (len(left_out) - axis)) != np.arange(n)
-    return np.where(keep, s.reshape(s.shape[:-1] + (1,) * len(left_out) + (n,)), 1).prod(-1)
+    return np.prod(np.where(like(keep, s), np.reshape(s, s.shape[:-1] + (1,) * len(left_out) + (n,)), 1), -1)
 
 
 def _cofactor(x):
@@ -214,7 +215,7 @@ def _cofactor_slope(g, x):
     sign = (np.linalg.det(u) * np.linalg.det(v))[..., None, None]
     inner = np.swapaxes(u, -1, -2) @ g @ np.swapaxes(v, -1, -2)
     others = _products_of_others(s, 0, 1)
-    eye = np.eye(s.shape[-1], dtype=bool)
+    eye = like(np.eye(s.shape[-1], dtype=bool), s)
     trace = np.where(eye, 0, others) @ np.diagonal(inner, axis1=-2, axis2=-1)[..., None]
     turned = np.where(eye, trace, -np.swapaxes(inner, -1, -2) * others)
     return sign.astype(s.dtype) * u @ turned @ v
@@ -242,7 +243,7 @@ def _slope_tangent(t, y, g, x):
 
 def _half_lower(x):
     """The lower triangle with half the diagonal."""
-    return np.tril(x) * (1 - 0.5 * np.eye(x.shape[-1])).astype(x.dtype)
+    return np.tril(x) * like((1 - 0.5 * np.eye(x.shape[-1])).astype(x.dtype), x)
 
 
 def _cholesky_rule(g, y, x):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.foreign import is_foreign, like
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.axes import axes_of, axis_of
@@ -55,6 +57,9 @@ def _cumsum_rule(g, y, x, axis=None):
 def _scan(b, a, axis=0):
     """yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis, from y₋₁ = 0."""
     b, a = np.moveaxis(b, axis, 0), np.moveaxis(a, axis, 0)
+    if b.size and is_foreign(b):  # which may not be written into
+        rows = itertools.accumulate(range(1, len(b)), lambda carry, i: b[i] + a[i] * carry, initial=b[0])
+        return np.moveaxis(np.stack(list(rows)), 0, axis)
     y = np.empty(b.shape, np.result_type(a, b))
     carry = 0
     for i in range(len(b)):
@@ -66,7 +71,7 @@ def _shifted(x, axis, fill, ahead):
     """x one place further along (or back), with `fill` coming in at the end."""
     n = x.shape[axis]
     edge = np.full(x.shape[:axis] + (int(n > 0),) + x.shape[axis + 1 :], fill, dtype=x.dtype)
-    cut = [slice(None)] * x.ndim
+    edge, cut = like(edge, x), [slice(None)] * x.ndim
     cut[axis] = slice(0, -1) if ahead else slice(1, None)
     parts = [edge, x[tuple(cut)]] if ahead else [x[tuple(cut)], edge]
     return np.concatenate(parts, axis=axis)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.foreign import is_foreign, like
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import SEEN, Traced, VariadicRule, numbers_of
 from tinygrad_nn.ops.axes import axis_of, length_of
@@ -108,12 +110,20 @@ def _may_repeat(index):
 
 def _put(g, shape, index):
     """Zeros of `shape` with `g` added at `index`: what indexing sends back."""
-    y = np.zeros(shape, np.asarray(g).dtype)
+    if is_foreign(g):
+        return _put_without_writing(g, shape, index)
+    y = np.zeros(shape, g.dtype if hasattr(g, "dtype") else float)
     if _may_repeat(index):
         np.add.at(y, index, g)
     else:
         y[index] = g
     return y
+
+
+def _put_without_writing(g, shape, index):
+    """The same of arrays that may not be written into: places that an index names more than once get their sum."""
+    places = np.arange(math.prod(shape)).reshape(shape)[index].ravel()
+    return np.reshape(_put_taken(np.reshape(g, (places.size,)), places, (math.prod(shape),), 0), shape)
 
 
 def _add_at(total, g, x, index=()):
@@ -124,6 +134,11 @@ def _add_at(total, g, x, index=()):
 
 
 def _index_update(x, values, index):
+    if is_foreign(x) or is_foreign(values):
+        here = np.zeros(x.shape, bool)
+        here[index] = True
+        places = np.broadcast_to(values, x[index].shape) if np.ndim(values) else values * np.ones_like(x[index])
+        return np.where(like(here, x), _put_without_writing(places, x.shape, index), x)
     y = np.array(x)
     y[index] = values
     return y
@@ -139,9 +154,31 @@ def _bind_index_update(x, index, values):
 
 
 def _put_taken(g, indices, shape, axis):
-    y = np.zeros(shape, np.asarray(g).dtype)
+    if is_foreign(g):
+        return _sum_of_chosen(g, indices, shape, axis)
+    y = np.zeros(shape, g.dtype)
     np.add.at(y, (slice(None),) * axis_of(axis, y) + (indices,), g)
     return y
+
+
+def _sum_of_chosen(g, indices, shape, axis):
+    """The same as a product with a matrix of zeros and ones, for arrays that may not be written into."""
+    axis, n = axis % len(shape), shape[axis]
+    count = indices.ndim
+    flat = np.reshape(indices, (-1,))
+    chosen = (np.reshape(flat % n, (1, -1)) == like(np.arange(n).reshape(-1, 1), flat)).astype(g.dtype)
+    rows = np.reshape(np.moveaxis(g, range(axis, axis + count), range(count)), (flat.size, -1))
+    return np.moveaxis(np.reshape(like(chosen, g) @ rows, (n, *shape[:axis], *shape[axis + 1 :])), 0, axis)
+
+
+def _take(x, indices, axis=None):
+    if not is_foreign(x):
+        return np.take(x, indices, axis=axis)
+    if axis is None:
+        x, axis = np.reshape(x, (-1,)), 0
+    flat = np.take(x, np.reshape(indices, (-1,)), axis=axis)
+    axis %= x.ndim
+    return np.reshape(flat, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
 def _take_rule(g, y, x, indices, axis=None):
@@ -159,11 +196,11 @@ def _add_taken(total, g, x, indices, axis=None):
 
 def _bind_take(x, indices, axis=None, mode="raise"):
     if not isinstance(indices, Traced):
-        indices = np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
+        indices = indices if is_foreign(indices) else np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"mode is {mode!r}; expected 'raise', 'wrap' or 'clip'")
     if mode != "raise":
-        n = np.size(x) if axis is None else length_of(axis, as_array(x))
+        n = as_array(x).size if axis is None else length_of(axis, as_array(x))
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else np.remainder(indices, n)
     return (x, indices), {"axis": axis}
 
@@ -194,7 +231,7 @@ def _tile_rule(g, y, x, reps=1):
 
 
 def _padded(x, pad_width, constant_values=0):
-    return np.pad(x, pad_width, constant_values=constant_values) if np.ndim(x) else np.array(x)
+    return np.pad(x, pad_width, constant_values=constant_values) if np.ndim(x) else np.copy(x)
 
 
 def _pad_rule(g, y, x, pad_width=0, constant_values=0):
@@ -290,7 +327,7 @@ tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tri
                   lowered=triangle(np.tril), summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
 triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), selects=True, **COPIED, variants=({}, {"k": -1}),
                   lowered=triangle(np.triu), summary="Upper triangle", example="tn.triu(np.ones((2, 2)))")
-take         = op(np.take,         "{x}[{indices}]", _take_rule, None, selects=True, add_to=_add_taken, kind="multilinear", entries="factors", bind=_bind_take,
+take         = op(_take, "{x}[{indices}]", _take_rule, None, name="take", stands_for=(np.take,), selects=True, add_to=_add_taken, kind="multilinear", entries="factors", bind=_bind_take,
                   samples=_take_samples,
                   summary="Elements by integer index along an axis; repeated indices accumulate", example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])")
 _untake      = op(_put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from tinygrad_nn.foreign import is_foreign, like
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced, numbers_of, value_of
 from tinygrad_nn.ops.axes import axis_of
@@ -39,7 +40,12 @@ def _take_along_axis(x, indices, axis=-1):
 
 
 def _put_along(g, indices, shape, axis):
-    y = np.zeros(shape, np.asarray(g).dtype)
+    if is_foreign(g):
+        n, axis = shape[axis], axis % len(shape)
+        steps = like(np.arange(n).reshape((-1,) + (1,) * len(shape)), indices)
+        chosen = (np.expand_dims(indices % n, 0) == steps).astype(g.dtype)
+        return np.moveaxis(np.sum(np.expand_dims(g, 0) * chosen, axis=axis + 1), 0, axis)
+    y = np.zeros(shape, g.dtype)
     np.add.at(y, _along(y, indices, axis), g)
     return y
 
@@ -51,7 +57,8 @@ def _take_along_rule(g, y, x, indices, axis=-1):
 
 
 def _bind_take_along_axis(x, indices, axis=-1):
-    return (x, indices if isinstance(indices, Traced) else np.array(indices)), {"axis": axis}
+    kept = isinstance(indices, Traced) or is_foreign(indices)
+    return (x, indices if kept else np.array(indices)), {"axis": axis}
 
 
 def _take_along_samples(rng):
@@ -91,7 +98,8 @@ def _bind_searchsorted(x, v, side="left", sorter=None):
 
 
 def _searchsorted(x, v, side="left", sorter=None):
-    return np.asarray(np.searchsorted(x, v, side, sorter))
+    y = np.searchsorted(x, v, side, sorter)
+    return y if is_foreign(y) else np.asarray(y)
 
 
 def _sorted_samples(rng):

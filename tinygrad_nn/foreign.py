@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["in_double", "is_foreign", "like", "on_matrices"]
+__all__ = ["along_axis", "in_blocks", "in_double", "is_foreign", "like", "of_matrices", "own", "reshaped"]
 
 
 def is_foreign(x: Any) -> bool:
@@ -34,25 +35,81 @@ def like(constant: Any, x: Any) -> Any:
     return np.asarray(constant, like=x) if is_foreign(x) else constant
 
 
+def own(x: Any, **how: Any) -> Any:
+    """A copy."""
+    return x.copy() if is_foreign(x) else np.array(x, **how)
+
+
 def in_double(function: Callable, x: Any, *params: Any) -> Any:
     """`function` of an array of another kind, in double precision, returned in that of the array."""
     with np.errstate(all="ignore"):  # infinities are answers
         return function(x.astype(np.float64), *params).astype(x.dtype)
 
 
-def on_matrices(function: Callable, signature: str, *arrays: Any) -> Any:
-    """`function` of the last axes of arrays, by its signature as a generalised ufunc, as "(n,n)->(n,n)".
+def in_blocks(*arrays: Any) -> bool:
+    """Whether one of these is an array in blocks, computed when its numbers are asked for: Dask's."""
+    return any(type(a) is not np.ndarray and hasattr(type(a), "map_blocks") for a in arrays)
 
-    NumPy's functions are called as they are, except where Dask would fetch the array: there on stacks of matrices, each
-    of which must be in one block.
+
+def of_matrices(function: Callable) -> Callable:
+    """A function of stacks of matrices (vectors, where an array has one axis), which takes arrays in blocks as well.
+
+    Dask lacks most of NumPy's linear algebra, or has it for some kinds of blocks.  There each stack of whole matrices
+    is a task.
     """
-    if not any(hasattr(a, "map_blocks") for a in arrays):
-        return function(*arrays)
-    from dask.array import apply_gufunc
 
-    cores = signature.partition("->")[0].strip("()").split("),(")
-    whole = [
-        a.rechunk({axis: -1 for axis in range(a.ndim - len(core.split(",")), a.ndim)}) if hasattr(a, "rechunk") else a
-        for a, core in zip(arrays, cores, strict=True)
-    ]
-    return apply_gufunc(function, signature, *whole, output_dtypes=arrays[0].dtype, vectorize=False)
+    @functools.wraps(function)
+    def of_all_kinds(*arrays: Any, **params: Any) -> Any:
+        if not in_blocks(*arrays):
+            return function(*arrays, **params)
+        return _on_cores(functools.partial(function, **params), 2, arrays)
+
+    return of_all_kinds
+
+
+def along_axis(function: Callable) -> Callable:
+    """The same of a function along one axis, its keyword `axis`, of which the result has as many axes."""
+
+    @functools.wraps(function)
+    def of_all_kinds(*arrays: Any, axis: int | None = -1, **params: Any) -> Any:
+        if not in_blocks(*arrays):
+            return function(*arrays, axis=axis, **params)
+        if axis is None:
+            arrays, axis = (np.reshape(arrays[0], (-1,)), *arrays[1:]), -1
+        y = _on_cores(functools.partial(function, axis=-1, **params), 1, [np.moveaxis(a, axis, -1) for a in arrays])
+        return np.moveaxis(y, -1, axis)
+
+    return of_all_kinds
+
+
+def _on_cores(function: Callable, axes: int, arrays: Sequence[Any]) -> Any:
+    """`function` of the last axes of arrays, whole, and of blocks of all others: nothing is computed here.
+
+    What shape and dtype come of it is seen by an array of zeros and ones of the shape of one matrix or vector.
+    """
+    from dask.array import apply_gufunc  # it is Dask's, so it is there
+
+    cores = [a.shape[max(a.ndim - axes, 0) :] for a in arrays]
+    if not all(n == n for core in cores for n in core):
+        raise TypeError(
+            f"{function.func.__name__} needs to know how long the axes are, and blocks of unknown sizes do not tell: "
+            "x.compute_chunk_sizes() finds out"
+        )
+    ones = [np.eye(*core) if len(core) == 2 else np.zeros(core) for core in cores]
+    sample = function(*[one.astype(a.dtype) for one, a in zip(ones, arrays, strict=True)])
+    names = [",".join(f"d{i}{k}" for k in range(len(core))) for i, core in enumerate(cores)]
+    made = [f"c{k}" for k in range(sample.ndim)]
+    return apply_gufunc(
+        function, f"{','.join(f'({n})' for n in names)}->({','.join(made)})", *arrays, allow_rechunk=True,
+        output_sizes=dict(zip(made, sample.shape, strict=True)), output_dtypes=sample.dtype,
+    )  # fmt: skip
+
+
+def reshaped(x: Any, shape: tuple[int, ...]) -> Any:
+    """`np.reshape`; blocks that do not fit the new shape are joined first."""
+    if type(x) is np.ndarray or not in_blocks(x):
+        return np.reshape(x, shape)
+    try:
+        return x.reshape(shape)
+    except (NotImplementedError, ValueError):
+        return x.rechunk(-1).reshape(shape)

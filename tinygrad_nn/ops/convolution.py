@@ -18,7 +18,7 @@ from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.foreign import is_foreign, like
 from tinygrad_nn.operands import as_array, number_of
 from tinygrad_nn.ops.elementwise import astype
-from tinygrad_nn.ops.shaping import putitem
+from tinygrad_nn.ops.shaping import putitem, take
 from tinygrad_nn.registry import implements, op
 
 # --- windows ---------------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def _back_to_weight(v, x, target, stride, padding, dilation, groups):
 
 
 def _lowered_windows(x, size=(), stride=(), dilation=()):
-    return np.take(x, _columns(np.arange(x.size).reshape(x.shape), size, stride, dilation))
+    return take(x, _columns(np.arange(x.size).reshape(x.shape), size, stride, dilation))
 
 
 def _lowered_add_windows(columns, target=(), stride=(), dilation=()):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import MatrixError
-from tinygrad_nn.foreign import like
+from tinygrad_nn.foreign import like, of_matrices
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import value_of
 from tinygrad_nn.ops.degenerate import column, determined, distinct, full_rank, gaps, not_zero, row, settled, vanishing
@@ -43,6 +43,7 @@ def _symmetric(x):
 # --- eigenvalues of symmetric matrices -------------------------------------------------------------------------------
 
 
+@of_matrices
 def _eigh(x, UPLO="L"):
     w, v = np.linalg.eigh(x, UPLO)
     return np.concatenate([row(w), v], axis=-2)
@@ -66,6 +67,7 @@ def _eigh_tangent(tangents, y, x, UPLO="L"):
 # --- singular values -------------------------------------------------------------------------------------------------
 
 
+@of_matrices
 def _svd(x):
     u, s, vt = np.linalg.svd(x, full_matrices=False)
     return np.concatenate([row(s), u, _t(vt)], axis=-2)
@@ -109,6 +111,7 @@ def _svd_tangent(tangents, y, x):
 # --- QR --------------------------------------------------------------------------------------------------------------
 
 
+@of_matrices
 def _qr(x):
     q, r = np.linalg.qr(x)
     return np.concatenate([q, r], axis=-2)
@@ -157,6 +160,7 @@ def _pinv_tangent(tangents, y, x, rcond=None):
 # --- what is perpendicular -------------------------------------------------------------------------------------------
 
 
+@of_matrices
 def _complement(x):
     """An orthonormal basis of what is perpendicular to the columns of x."""
     return np.linalg.qr(x, mode="complete")[0][..., x.shape[-1] :]
@@ -198,7 +202,7 @@ packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", part_of="svd", **SIGN
                  summary="Singular values in the first row, below the left and the right singular vectors, as columns")
 packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", part_of="qr", **SIGNS, jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)),
                  summary="Q, and R below, of a matrix of as many columns as rows or fewer")
-packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", part_of="pinv", **SIGNS, precedence=3,
+packed_pinv = op(of_matrices(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond)), "{x}⁺", _pinv_rule, name="_pinv", part_of="pinv", **SIGNS, precedence=3,
                  jvp=_pinv_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
 complement  = op(_complement, "{x}⊥", _complement_rule, name="_complement", part_of="svd", **SIGNS, jvp=_complement_tangent,
                  samples=_apart((3, 2), (2, 4, 3)), precedence=3, summary="Orthonormal columns that are perpendicular to those of x")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import no_derivative
-from tinygrad_nn.foreign import is_foreign, like
+from tinygrad_nn.foreign import is_foreign, like, of_matrices, own
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.registry import op
 
@@ -22,6 +22,11 @@ def row(x):
     return np.expand_dims(x, -2)
 
 
+def _largest_of(x):
+    """The largest number along the last axis, 0 of none."""
+    return np.max(x, axis=-1, keepdims=True) if x.shape[-1] else np.sum(x, axis=-1, keepdims=True)
+
+
 def column(x):
     """Vectors as columns of matrices."""
     return np.expand_dims(x, -1)
@@ -29,7 +34,7 @@ def column(x):
 
 def _equal(values):
     """Which pairs of values (ascending or descending ones) are equal up to rounding, each with itself included."""
-    size = np.max(np.abs(values), axis=-1, keepdims=True, initial=0.0)
+    size = _largest_of(np.abs(values))
     return np.abs(row(values) - column(values)) <= column(size * (4 * values.shape[-1] * np.finfo(values.dtype).eps))
 
 
@@ -47,7 +52,7 @@ def _distinct(g, values, what="eigen"):
                 f"their {what}vectors, and each {what}value by itself, have no derivative: use what depends on them "
                 "together, as their sum, functions of the matrix without decomposing it, or add a small perturbation to it"
             )
-    return np.copy(g)
+    return own(g)
 
 
 def _tells_apart(g):
@@ -70,7 +75,7 @@ def gaps(values):
 
 def _not_zero(g, values):
     """g, of one row for the singular values and more for their vectors; refused where a vector of a value 0 has a part."""
-    size = np.max(values, axis=-1, keepdims=True, initial=0.0)
+    size = _largest_of(values)
     zero = values <= size * (4 * values.shape[-1] * np.finfo(values.dtype).eps)
     bad = zero & np.any(g[..., 1:, :] != 0, axis=-2)
     if is_foreign(g):
@@ -80,14 +85,17 @@ def _not_zero(g, values):
             "singular value decomposition: a singular value is 0, so that its singular vectors have no derivative: "
             "use the singular values alone, in reverse mode, or add a small perturbation to the matrix"
         )
-    return np.copy(g)
+    return own(g)
+
+
+_singular_values = of_matrices(lambda x: np.linalg.svd(x)[1])
 
 
 def _full_rank(g, x, rcond=None):
     """g, the gradient of the pseudo-inverse of x; refused where x lacks rank, or singular values are left out of it."""
     cut = np.maximum(np.finfo(x.dtype).eps * max(x.shape[-2:]), 0 if rcond is None else rcond)
     if is_foreign(x):
-        s = np.linalg.svd(x)[1]
+        s = _singular_values(x)
         return _nan_where(row(s <= np.max(s, axis=-1, keepdims=True) * cut), g)
     if x.size and np.any(np.linalg.matrix_rank(x, rtol=cut) < np.min(x.shape[-2:])):
         raise no_derivative(
@@ -95,7 +103,7 @@ def _full_rank(g, x, rcond=None):
             "add a small perturbation to the matrix, lower rcond= (rtol=) where it leaves singular values out, "
             "or solve (xᵀx + ε·1) y = xᵀb instead"
         )
-    return np.copy(g)
+    return own(g)
 
 
 def _largest(x):
@@ -116,7 +124,7 @@ def _determined(g, basis):
             "so that they have no derivative: use what is the same for every basis, as their product with their "
             "transpose, or leave them out (full_matrices=False, mode='reduced')"
         )
-    return np.copy(g)
+    return own(g)
 
 
 def _settled(t, basis):
@@ -127,7 +135,7 @@ def _settled(t, basis):
             "and have no derivative in forward mode: use reverse mode, or leave them out (full_matrices=False, "
             "mode='reduced')"
         )
-    return np.copy(t)
+    return own(t)
 
 
 def vanishing(s):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.foreign import like
+from tinygrad_nn.foreign import like, of_matrices
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import VariadicRule
 from tinygrad_nn.ops.axes import axes_of
@@ -171,8 +171,8 @@ def _einsum_rule(g, slot, operands, subscripts):
 
 def _solve_b(g, y, a, b):
     if b.ndim == 1:
-        return np.squeeze(np.linalg.solve(_transposed(a), np.expand_dims(g, -1)), -1)
-    return np.linalg.solve(_transposed(a), g)
+        return np.squeeze(solve(_transposed(a), np.expand_dims(g, -1)), -1)
+    return solve(_transposed(a), g)
 
 
 def _solve_a(g, y, a, b):
@@ -189,8 +189,8 @@ def _solve_tangent(t, y, a, b):
         moved = t[0] @ y if b.ndim > 1 else np.squeeze(t[0] @ np.expand_dims(y, -1), -1)
         change = -moved if change is None else change - moved
     if b.ndim > 1 or change.ndim == 1:
-        return np.linalg.solve(a, change)
-    return np.squeeze(np.linalg.solve(a, np.expand_dims(change, -1)), -1)
+        return solve(a, change)
+    return np.squeeze(solve(a, np.expand_dims(change, -1)), -1)
 
 
 def _products_of_others(s, *left_out):
@@ -248,13 +248,13 @@ def _half_lower(x):
 
 def _cholesky_rule(g, y, x):
     """Murray 2016, eq. 10: symmetric, as the matrix is."""
-    back = np.linalg.inv(y)
+    back = inv(y)
     inner = _transposed(back) @ _half_lower(_transposed(y) @ np.tril(g)) @ back
     return 0.5 * (inner + _transposed(inner))
 
 
 def _cholesky_tangent(t, y, x):
-    back = np.linalg.inv(y)
+    back = inv(y)
     return y @ _half_lower(back @ (0.5 * (t[0] + _transposed(t[0]))) @ _transposed(back))
 
 
@@ -305,24 +305,24 @@ affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W,
 einsum   = op(_einsum, "einsum({operands})", VariadicRule(_einsum_rules), name="einsum", kind="multilinear", method=False, bind=_bind_einsum,
               samples=_einsum_samples, stands_for=(np.einsum,), lowered=_lowered_einsum,
               summary="Sum of products by Einstein's notation", example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))")
-inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), precedence=3, jvp=lambda tangents, y, x: -y @ tangents[0] @ y,
-              samples=_matrices(), summary="Inverse matrix", example="tn.inv(np.diag([1.0, 2.0]))")
-solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, precedence=2, associative=True, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)),
-              summary="Solution y of a y = b", example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))")
-det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x),
+inv      = op(of_matrices(np.linalg.inv), "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), precedence=3, jvp=lambda tangents, y, x: -y @ tangents[0] @ y,
+              samples=_matrices(), stands_for=(np.linalg.inv,), summary="Inverse matrix", example="tn.inv(np.diag([1.0, 2.0]))")
+solve    = op(of_matrices(np.linalg.solve), "{a}⁻¹ {b}", _solve_a, _solve_b, precedence=2, associative=True, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)),
+              stands_for=(np.linalg.solve,), summary="Solution y of a y = b", example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))")
+det      = op(of_matrices(np.linalg.det), "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x),
               jvp=lambda tangents, y, x: np.sum(cofactor(x) * tangents[0], axis=(-1, -2)), samples=_matrices(),
-              summary="Determinant", edge_cases="exact for singular matrices.", example="tn.det(np.diag([1.0, 2.0]))")
-cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda tangents, y, x: _slope(tangents[0], x), samples=_matrices(),
+              stands_for=(np.linalg.det,), summary="Determinant", edge_cases="exact for singular matrices.", example="tn.det(np.diag([1.0, 2.0]))")
+cofactor = op(of_matrices(_cofactor), "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda tangents, y, x: _slope(tangents[0], x), samples=_matrices(),
               part_of="det", summary="Cofactors: the gradient of the determinant")
-_slope   = op(_cofactor_slope, "cof′({x})[{h}]", lambda g, y, h, x: _slope(g, x), lambda g, y, h, x: _cofactor_bend(g, h, x), name="_cofactor_slope",
+_slope   = op(of_matrices(_cofactor_slope), "cof′({x})[{h}]", lambda g, y, h, x: _slope(g, x), lambda g, y, h, x: _cofactor_bend(g, h, x), name="_cofactor_slope",
               jvp=_slope_tangent, samples=_with_directions, part_of="det", summary="Second derivative of the determinant")
-_logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x)),
-                name="_logabsdet", jvp=lambda tangents, y, x: np.trace(np.linalg.inv(x) @ tangents[0], axis1=-2, axis2=-1), samples=_matrices(),
+_logabsdet = op(of_matrices(lambda x: np.linalg.slogdet(x)[1]), "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(inv(x)),
+                name="_logabsdet", jvp=lambda tangents, y, x: np.trace(inv(x) @ tangents[0], axis1=-2, axis2=-1), samples=_matrices(),
                 part_of="slogdet", summary="Logarithm of |det x|")
-_signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", samples=_matrices(),
+_signdet   = op(of_matrices(lambda x: np.linalg.slogdet(x)[0]), "sign det {x}", None, name="_signdet", samples=_matrices(),
                 part_of="slogdet", summary="Sign of det x (no gradient)")
-cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, further=_cholesky_more, samples=_matrices(),
-              prepare=lambda x: x @ np.swapaxes(x, -1, -2),
+cholesky = op(of_matrices(np.linalg.cholesky), "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, further=_cholesky_more, samples=_matrices(),
+              prepare=lambda x: x @ np.swapaxes(x, -1, -2), stands_for=(np.linalg.cholesky,),
               summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", edge_cases="the gradient is symmetric.",
               example="tn.cholesky(np.diag([1.0, 4.0]))")
 # fmt: on

@@ -142,7 +142,7 @@ def _var(x, axis=None, ddof=0, keepdims=False):
 def _std(x, axis=None, ddof=0, keepdims=False):
     """NumPy's, but exactly 0 for equal elements, whose mean may be off by a rounding."""
     y = np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
-    if not np.size(x):
+    if not x.size:
         return y
     constant = np.max(x, axis=axis, keepdims=keepdims) == np.min(x, axis=axis, keepdims=keepdims)
     return np.where(constant & (y == y), y.dtype.type(0), y)[()]
@@ -201,7 +201,7 @@ def _vector_norm_rule(g, y, x, ord=2, axis=None, keepdims=False):
 def _softmax(x, axis=0):
     x = as_real(x)
     with quiet():
-        y = np.exp(x - np.max(x, axis=axis, keepdims=True)) if np.size(x) else np.exp(x)
+        y = np.exp(x - np.max(x, axis=axis, keepdims=True)) if x.size else np.exp(x)
         return y / np.sum(y, axis=axis, keepdims=True)
 
 
@@ -209,7 +209,7 @@ def _softmax(x, axis=0):
 def _logsumexp(x, axis=None, keepdims=False):
     x = as_real(x)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        if not np.size(x):
+        if not x.size:
             return np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
         top = np.max(x, axis=axis, keepdims=True)
         top = np.where(np.isfinite(top), top, 0.0).astype(top.dtype)
@@ -221,7 +221,7 @@ def _logsumexp(x, axis=None, keepdims=False):
 def log_probabilities(x, axis=0):
     """The logarithm of the softmax of arrays, stable."""
     x = as_real(x)
-    if not np.size(x):
+    if not x.size:
         return x - np.sum(x, axis=axis, keepdims=True)
     with quiet():
         shifted = x - np.max(x, axis=axis, keepdims=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError
-from tinygrad_nn.foreign import is_foreign, like
+from tinygrad_nn.foreign import in_blocks, is_foreign, like, own, reshaped
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import SEEN, Traced, VariadicRule, numbers_of
 from tinygrad_nn.ops.axes import axis_of, length_of
@@ -85,6 +86,11 @@ def plain_index(index: Any) -> Any:
         return tuple(plain_index(i) for i in index)
     if isinstance(index, Traced):
         return index.as_index()
+    if is_foreign(index):
+        raise TypeError(
+            f"an index is an array of {type(index).__module__.partition('.')[0]}, whose numbers nobody fetches here: "
+            "tn.take(x, indices, axis=...) takes it, tn.where chooses by a mask, np.asarray(index) fetches it"
+        )
     if isinstance(index, list) or hasattr(index, "__array__"):
         seen = SEEN.get()
         if seen is not None:
@@ -98,8 +104,18 @@ def _bind_getitem(x, index):
     return (x,), {"index": plain_index(index)}
 
 
+@functools.wraps(np.reshape)
+def _reshape(x, shape):
+    return reshaped(x, shape)
+
+
 def _get(x, index):
-    return as_array(x)[index]
+    x = as_array(x)
+    parts = index if isinstance(index, tuple) else (index,)
+    if in_blocks(x) and any(isinstance(i, np.ndarray) and (i.ndim > 1 or i.dtype == bool or len(parts) > 1) for i in parts):
+        places = np.arange(x.size).reshape(x.shape)[index]  # what Dask's indexing does not know
+        return np.reshape(np.take(reshaped(x, (-1,)), places.ravel(), axis=0), places.shape)
+    return x[index]
 
 
 def _may_repeat(index):
@@ -147,7 +163,8 @@ def _index_update(x, values, index):
 def _bind_index_update(x, index, values):
     index = plain_index(index)
     if _may_repeat(index):
-        places = np.arange(np.size(x)).reshape(np.shape(x))[index].ravel()
+        x = as_array(x)
+        places = np.arange(math.prod(x.shape)).reshape(x.shape)[index].ravel()
         if len(np.unique(places)) < len(places):
             raise ValueError("index_update: the index names an element twice, so which value stays would be chance")
     return (x, values), {"index": index}
@@ -171,6 +188,7 @@ def _sum_of_chosen(g, indices, shape, axis):
     return np.moveaxis(np.reshape(like(chosen, g) @ rows, (n, *shape[:axis], *shape[axis + 1 :])), 0, axis)
 
 
+@functools.wraps(np.take)
 def _take(x, indices, axis=None):
     if not is_foreign(x):
         return np.take(x, indices, axis=axis)
@@ -224,6 +242,8 @@ def _layers(g, y, *arrays, slots, axis=0):
 
 
 def _tile_rule(g, y, x, reps=1):
+    if not y.size:
+        return np.zeros_like(x)
     reps = (1,) * (y.ndim - len(reps)) + reps
     shape = (1,) * (y.ndim - x.ndim) + x.shape
     split = tuple(n for pair in zip(reps, shape, strict=True) for n in pair)
@@ -231,7 +251,7 @@ def _tile_rule(g, y, x, reps=1):
 
 
 def _padded(x, pad_width, constant_values=0):
-    return np.pad(x, pad_width, constant_values=constant_values) if np.ndim(x) else np.copy(x)
+    return np.pad(x, pad_width, constant_values=constant_values) if np.ndim(x) else own(x)
 
 
 def _pad_rule(g, y, x, pad_width=0, constant_values=0):
@@ -258,7 +278,16 @@ def _transpose_rule(g, y, x, axes=None):
     return np.transpose(g) if axes is None else np.transpose(g, tuple(np.argsort([a % x.ndim for a in axes]).tolist()))
 
 
+@functools.wraps(np.roll)
+def _roll(x, shift, axis=None):
+    if isinstance(axis, tuple) and not np.iterable(shift):
+        shift = (shift,) * len(axis)  # Dask wants one for each
+    return np.roll(x, shift, axis)
+
+
 def _roll_rule(g, y, x, shift=1, axis=None):
+    if isinstance(axis, tuple) and not np.iterable(shift):
+        shift = (shift,) * len(axis)
     return np.roll(g, tuple(-s for s in shift) if np.iterable(shift) else -shift, axis=axis)
 
 
@@ -286,7 +315,7 @@ COPIED: dict[str, Any] = {"kind": "linear", "entries": "ones"}  # each element o
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-reshape      = op(np.reshape, "reshape({x})", lambda g, y, x, shape=(): np.reshape(g, x.shape), **COPIED, view=True, bind=_bind_reshape, simplify=unwritten,
+reshape      = op(_reshape, "reshape({x})", lambda g, y, x, shape=(): _reshape(g, x.shape), stands_for=(np.reshape,), **COPIED, view=True, bind=_bind_reshape, simplify=unwritten,
                   variants=({"shape": (3, 2)}, {"shape": (-1,)}, {"shape": (1, 6, 1)}),
                   summary="The same elements in another shape", example="tn.reshape(np.arange(4.0), (2, 2))")
 transpose    = op(np.transpose,    "{x}ᵀ",           _transpose_rule, **COPIED, view=True, precedence=3, bind=_bind_transpose, shape=(2, 3, 4),
@@ -317,7 +346,7 @@ stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({a
 tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, lowered=by_places(np.tile), bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
                   variants=({"reps": (2,)}, {"reps": (2, 1)}, {"reps": (2, 1, 2)}, {"reps": (0, 2)}),
                   summary="Repeated as a whole", example="tn.tile(np.array([1.0, 2.0]), 2)")
-roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED, lowered=by_places(np.roll),
+roll         = op(_roll, "roll({x})", _roll_rule, stands_for=(np.roll,), **COPIED, lowered=by_places(np.roll),
                   variants=({"shift": 1}, {"shift": -2, "axis": 1}, {"shift": (1, 2), "axis": (0, 1)}, {"shift": 1, "axis": (0, 1)}),
                   summary="Shifted around", example="tn.roll(np.array([1.0, 2.0, 3.0]), 1)")
 flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), **COPIED, view=True,

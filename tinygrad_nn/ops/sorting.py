@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from tinygrad_nn.foreign import is_foreign, like
+from tinygrad_nn.foreign import along_axis, in_blocks, is_foreign, like
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced, numbers_of, value_of
 from tinygrad_nn.ops.axes import axis_of
@@ -35,6 +35,7 @@ def _along(x, indices, axis):
     return tuple(places)
 
 
+@along_axis
 def _take_along_axis(x, indices, axis=-1):
     return np.take_along_axis(x, indices, axis)
 
@@ -78,6 +79,7 @@ def _untake_along_samples(rng):
 _ONE = np.zeros(1)
 
 
+@along_axis
 def _argsort(x, axis=-1):
     return np.argsort(x, axis=axis, kind="stable")
 
@@ -98,6 +100,8 @@ def _bind_searchsorted(x, v, side="left", sorter=None):
 
 
 def _searchsorted(x, v, side="left", sorter=None):
+    if in_blocks(v, x) and v.ndim != 1:
+        return np.reshape(np.searchsorted(x, np.reshape(v, (-1,)), side, sorter), v.shape)
     y = np.searchsorted(x, v, side, sorter)
     return y if is_foreign(y) else np.asarray(y)
 
@@ -119,7 +123,7 @@ _untake_along   = op(_put_along, "put({x}, {indices})", lambda g, y, x, indices,
 argsort         = op(_argsort, "argsort({x})", None, name="argsort", stands_for=(np.argsort,), arguments=("x",), defaults={"axis": -1}, bind=_bind_argsort,
                      variants=({"axis": -1}, {"axis": 0}, {"axis": None}), summary="Indices that sort along an axis, ties in their order (no gradient)",
                      example="tn.argsort(np.array([3.0, 1.0, 2.0]))")
-argpartition    = op(lambda x, kth=0, axis=-1: np.argpartition(x, kth, axis), "argpartition({x})", None, name="argpartition", stands_for=(np.argpartition,),
+argpartition    = op(along_axis(lambda x, kth=0, axis=-1: np.argpartition(x, kth, axis)), "argpartition({x})", None, name="argpartition", stands_for=(np.argpartition,),
                      arguments=("x",), defaults={"kth": 0, "axis": -1}, bind=_bind_argpartition, variants=({"kth": 1, "axis": -1}, {"kth": 1, "axis": 0}),
                      summary="Indices that put the kth element in its place, smaller ones before it (no gradient)",
                      example="tn.argpartition(np.array([3.0, 1.0, 2.0]), 0)")

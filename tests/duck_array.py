@@ -1,6 +1,6 @@
 """A strict kind of array: NumPy's numbers behind NEP 13 and 18, and no way back that nobody asked for.
 
-It stands for arrays on a GPU (CuPy's dispatch rules) and for arrays that are larger than memory (Dask): it never becomes
+It stands for arrays on a GPU (CuPy's dispatch rules) and arrays that are larger than memory (Dask): it never becomes
 a NumPy array by itself, does not mix with NumPy's arrays, and nobody may look at its numbers to decide anything.
 """
 
@@ -11,7 +11,7 @@ SCALARS = (int, float, complex, bool, np.generic)
 WITH_INDICES = {np.take: 1}  # where the place of an argument is for indices, which may be NumPy's: they are parameters
 
 
-class Fetched(TypeError):
+class FetchedError(TypeError):
     """The numbers were asked for without a word."""
 
 
@@ -34,7 +34,7 @@ class Duck(NDArrayOperatorsMixin):
         return len(self._numbers)
 
     def _refuse(self, *args, **kwargs):
-        raise Fetched("a Duck became numbers that nobody had asked for")
+        raise FetchedError("a Duck became numbers that nobody had asked for")
 
     __array__ = __bool__ = __float__ = __int__ = __index__ = __complex__ = item = tolist = __iter__ = _refuse
 

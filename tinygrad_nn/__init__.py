@@ -34,7 +34,20 @@ __version__ = "0.2.0"
 _document_with(_docstring_of)  # what help(tn.tanh) says
 
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
-_MODULES = ("chain", "checkpoint", "data", "nn", "optim", "plot", "compiler", "course", "sklearn", "training", "view")
+_MODULES = (
+    "chain",
+    "checkpoint",
+    "data",
+    "nn",
+    "optim",
+    "plot",
+    "compiler",
+    "course",
+    "distributed",
+    "sklearn",
+    "training",
+    "view",
+)
 _LATER = {
     "paths": "chain",
     "draw": "view",

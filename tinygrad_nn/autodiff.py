@@ -16,8 +16,8 @@ import numpy as np
 
 from tinygrad_nn.anomalies import refuse_non_finite_part
 from tinygrad_nn.errors import ShapeError, label
-from tinygrad_nn.foreign import is_foreign, like
 from tinygrad_nn.exact_zeros import both, fitted_zeros, given_zeros, sent_back
+from tinygrad_nn.foreign import is_foreign, like
 from tinygrad_nn.modes import MODE, operand
 from tinygrad_nn.operands import real_operand
 from tinygrad_nn.operation import Traced
@@ -120,7 +120,7 @@ def pullback(
     if on_part is None and mode.anomalies:
         on_part = refuse_non_finite_part
     with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
-        if record or on_part is not None or is_foreign(outputs[0]._value):
+        if record or on_part is not None or any(is_foreign(y._value) for y in outputs):
             return sweep(outputs, seeds, wanted, record, on_part)
         if wanted is None:
             found = quick_sweep(outputs, seeds)

@@ -5,8 +5,8 @@ slope.  The same holds for a zero in a direction that the caller gives in number
 as the slope of x² at 0, is none of these.
 
 So both sweeps carry, beside a gradient or tangent, which of its elements are exact zeros: a boolean array, None where
-none is, or `ANY`: every zero that is met later is taken for one.  That is for tracers, whose values nobody knows yet, and for other
-kinds of arrays than NumPy's, at which nobody looks.
+none is, or `ANY`: every zero that is met later is taken for one.  That is for tracers, whose values nobody knows yet,
+and for other kinds of arrays than NumPy's, at which nobody looks.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections import namedtuple
 
 import numpy as np
 
-from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.foreign import in_blocks, like, of_matrices
+from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.ops.axes import axis_of, length_of
 from tinygrad_nn.ops.elementwise import square
 from tinygrad_nn.ops.padding import pad

@@ -121,7 +121,9 @@ def _subscripts_in_letters(*given):
 
 def _einsum(*operands, subscripts):
     y = np.einsum(subscripts, *operands, optimize=len(operands) > 2)
-    return y if len(operands) > 1 or getattr(y, "base", None) is None else y.copy()  # a transpose or a diagonal comes as a view
+    return (
+        y if len(operands) > 1 or getattr(y, "base", None) is None else y.copy()
+    )  # a transpose or a diagonal comes as a view
 
 
 def _lowered_einsum(*operands, subscripts):

@@ -112,7 +112,9 @@ def _reshape(x, shape):
 def _get(x, index):
     x = as_array(x)
     parts = index if isinstance(index, tuple) else (index,)
-    if in_blocks(x) and any(isinstance(i, np.ndarray) and (i.ndim > 1 or i.dtype == bool or len(parts) > 1) for i in parts):
+    if in_blocks(x) and any(
+        isinstance(i, np.ndarray) and (i.ndim > 1 or i.dtype == bool or len(parts) > 1) for i in parts
+    ):
         places = np.arange(x.size).reshape(x.shape)[index]  # what Dask's indexing does not know
         return np.reshape(np.take(reshaped(x, (-1,)), places.ravel(), axis=0), places.shape)
     return x[index]
@@ -214,7 +216,9 @@ def _add_taken(total, g, x, indices, axis=None):
 
 def _bind_take(x, indices, axis=None, mode="raise"):
     if not isinstance(indices, Traced):
-        indices = indices if is_foreign(indices) else np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
+        indices = (
+            indices if is_foreign(indices) else np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
+        )
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"mode is {mode!r}; expected 'raise', 'wrap' or 'clip'")
     if mode != "raise":

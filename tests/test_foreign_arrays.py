@@ -90,7 +90,7 @@ def _gradients(op, slots, arrays, params, seed, directions, order):
     return found
 
 
-@every([op for op in ALL.values()])
+@every(list(ALL.values()))
 def test_a_strict_kind_of_array_goes_through_every_entry(op):
     for mine, theirs in through(op, duck, order=2):
         assert isinstance(mine, Duck), f"{op.name} makes a {type(mine).__name__}"
@@ -98,7 +98,7 @@ def test_a_strict_kind_of_array_goes_through_every_entry(op):
 
 
 @pytest.mark.engines
-@every([op for op in ALL.values()])
+@every(list(ALL.values()))
 def test_dask_arrays_go_through_every_entry_and_none_is_computed(op, never):
     made = list(through(op, pieces, order=1))
     with warnings.catch_warnings():
@@ -121,7 +121,7 @@ def test_the_duck_is_strict():
             mix()
 
 
-# --- networks -----------------------------------------------------------------------------------------------------------
+# --- networks ---------------------------------------------------------------------------------------------------------
 
 
 def trained(kind, steps=3):
@@ -153,18 +153,10 @@ def test_a_network_over_dask_arrays_is_trained_without_computing(never):
     same(computed(*trained(pieces)), trained(lambda a: a), "training")
 
 
-@pytest.mark.parametrize("optimizer", [tn.optim.SGD, tn.optim.Adam])
-def test_optimisers_step_on_ducks(optimizer):
-    results = []
-    for kind in (duck, lambda a: a):
-        w = tn.tensor(kind(np.array([1.0, -2.0])), requires_grad=True)
-        step = optimizer([w], lr=0.1)
-        for _ in range(3):
-            step.zero_grad()
-            (w * w).sum().backward()
-            step.step()
-        results.append(w._value)
-    same([numbers(results[0])], [results[1]], optimizer.__name__)
+def test_an_optimiser_says_that_it_writes_into_numpys_arrays():
+    w = tn.tensor(duck(np.ones(2)), requires_grad=True, name="w")
+    with pytest.raises(TypeError, match=r"w is a Duck of duck_array.*w.data = w.data - lr \* w.grad"):
+        tn.optim.SGD([w], lr=0.1)
 
 
 @pytest.mark.engines
@@ -193,7 +185,7 @@ def test_labels_that_nobody_looks_at_make_the_cost_nan_where_they_are_wrong(neve
 def test_dask_indices_and_unknown_sizes_work_or_say_what_to_do(never):
     x = tn.tensor(pieces(np.arange(6.0)), requires_grad=True)
     mask = pieces(np.arange(6)) > 2
-    with pytest.raises(TypeError, match="an index is an array of dask, whose numbers nobody fetches here: .*tn.where"):
+    with pytest.raises(TypeError, match=r"an index is an array of dask, whose numbers nobody fetches here: .*tn.where"):
         x[mask]
     with pytest.raises(TypeError, match="classes= says how many"):
         tn.one_hot(pieces(np.array([0, 1])))

@@ -40,9 +40,9 @@ def gradients(client: Any, model: Module, loss: Callable[[Any, Any], Any], piece
     client : a `dask.distributed.Client`, or None to compute the pieces here, one after the other.
     model : called with the X of a piece; what it is made of must be picklable.
     loss : (prediction, target) -> the mean over examples, as all losses here are by default.
-    pieces : each a pair (X, y), a function without arguments that makes one (where it runs, and again after a loss), or
-        a future or delayed object of Dask's of either.  Arrays that are handed over travel at each call, what a function
-        reads or makes does not.
+    pieces : each a pair (X, y), a function without arguments that makes one (where it runs, and again after a loss),
+        or a future or delayed object of Dask's of either.  Arrays that are handed over travel at each call; what a
+        function reads or makes does not.
 
     Raises
     ------
@@ -65,9 +65,7 @@ def gradients(client: Any, model: Module, loss: Callable[[Any, Any], Any], piece
     """
     pieces = list(pieces)
     if not pieces:
-        raise ValueError(
-            "distributed.gradients: there are no pieces; expected pairs (X, y), or functions that make them"
-        )
+        raise ValueError("distributed.gradients: no pieces; expected pairs (X, y), or functions that make them")
     if client is None:
         made = [_of_piece(copy.deepcopy((model, loss)), piece, i) for i, piece in enumerate(pieces)]
         return _mean(_in_a_tree(made, _added))
@@ -123,7 +121,7 @@ def _in_a_tree(parts: list[Any], add: Callable) -> Any:
     return parts[0]
 
 
-# --- what runs on workers: pure functions ------------------------------------------------------------------------------
+# --- what runs on workers: pure functions ----------------------------------------------------------------------------
 
 
 def _as_it_is(packed: bytes) -> bytes:
@@ -142,7 +140,7 @@ def _of_piece(computed: tuple[Module, Callable], piece: Any, number: int) -> tup
     piece = piece() if callable(piece) else piece
     if not isinstance(piece, (tuple, list)) or len(piece) != 2:
         raise TypeError(
-            f"distributed.gradients: piece {number} is {piece!r:.60}; expected a pair (X, y), or a function of it"
+            f"distributed.gradients: piece {number} is {piece!r:.60}; expected a pair (X, y), or a function"
         )
     X, target = piece
     before = _state(model)
@@ -151,7 +149,7 @@ def _of_piece(computed: tuple[Module, Callable], piece: Any, number: int) -> tup
     changed = [path for path, state in _state(model).items() if state != before[path]]
     if changed:
         raise TypeError(
-            f"distributed.gradients: calling the model changes {', '.join(changed)}, which would be lost with the piece: "
+            f"distributed.gradients: calling the model changes {', '.join(changed)}, which is lost with the piece: "
             "call model.eval() before, or use layers without such state, as LayerNorm in the place of BatchNorm"
         )
     n = int(count_examples(numbers_of(prediction)))

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError
-from tinygrad_nn.foreign import in_blocks, is_foreign, like, own, reshaped
+from tinygrad_nn.foreign import is_foreign, own, reshaped
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import SEEN, Traced, VariadicRule, numbers_of
 from tinygrad_nn.ops.axes import axis_of, length_of
 from tinygrad_nn.ops.elementwise import unwritten
 from tinygrad_nn.ops.lowering import by_axes, by_places, by_shape, flipped, stacked, triangle
+from tinygrad_nn.ops.placing import add_at, add_taken, element_of, may_repeat, put, put_taken, taken, updated
 from tinygrad_nn.ops.precision import converted
 from tinygrad_nn.registry import implements, op
 
@@ -109,62 +110,9 @@ def _reshape(x, shape):
     return reshaped(x, shape)
 
 
-def _get(x, index):
-    x = as_array(x)
-    parts = index if isinstance(index, tuple) else (index,)
-    if in_blocks(x) and any(
-        isinstance(i, np.ndarray) and (i.ndim > 1 or i.dtype == bool or len(parts) > 1) for i in parts
-    ):
-        places = np.arange(x.size).reshape(x.shape)[index]  # what Dask's indexing does not know
-        return np.reshape(np.take(reshaped(x, (-1,)), places.ravel(), axis=0), places.shape)
-    return x[index]
-
-
-def _may_repeat(index):
-    """Only integer arrays can name an element twice."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(i, np.ndarray) and i.dtype.kind in "iu" and i.size > 1 for i in parts)
-
-
-def _put(g, shape, index):
-    """Zeros of `shape` with `g` added at `index`: what indexing sends back."""
-    if is_foreign(g):
-        return _put_without_writing(g, shape, index)
-    y = np.zeros(shape, g.dtype if hasattr(g, "dtype") else float)
-    if _may_repeat(index):
-        np.add.at(y, index, g)
-    else:
-        y[index] = g
-    return y
-
-
-def _put_without_writing(g, shape, index):
-    """The same of arrays that may not be written into: places that an index names more than once get their sum."""
-    places = np.arange(math.prod(shape)).reshape(shape)[index].ravel()
-    return np.reshape(_put_taken(np.reshape(g, (places.size,)), places, (math.prod(shape),), 0), shape)
-
-
-def _add_at(total, g, x, index=()):
-    if _may_repeat(index):
-        np.add.at(total, index, g)
-    else:
-        total[index] += g
-
-
-def _index_update(x, values, index):
-    if is_foreign(x) or is_foreign(values):
-        here = np.zeros(x.shape, bool)
-        here[index] = True
-        places = np.broadcast_to(values, x[index].shape) if np.ndim(values) else values * np.ones_like(x[index])
-        return np.where(like(here, x), _put_without_writing(places, x.shape, index), x)
-    y = np.array(x)
-    y[index] = values
-    return y
-
-
 def _bind_index_update(x, index, values):
     index = plain_index(index)
-    if _may_repeat(index):
+    if may_repeat(index):
         x = as_array(x)
         places = np.arange(math.prod(x.shape)).reshape(x.shape)[index].ravel()
         if len(np.unique(places)) < len(places):
@@ -172,46 +120,10 @@ def _bind_index_update(x, index, values):
     return (x, values), {"index": index}
 
 
-def _put_taken(g, indices, shape, axis):
-    if is_foreign(g):
-        return _sum_of_chosen(g, indices, shape, axis)
-    y = np.zeros(shape, g.dtype)
-    np.add.at(y, (slice(None),) * axis_of(axis, y) + (indices,), g)
-    return y
-
-
-def _sum_of_chosen(g, indices, shape, axis):
-    """The same as a product with a matrix of zeros and ones, for arrays that may not be written into."""
-    axis, n = axis % len(shape), shape[axis]
-    count = indices.ndim
-    flat = np.reshape(indices, (-1,))
-    chosen = (np.reshape(flat % n, (1, -1)) == like(np.arange(n).reshape(-1, 1), flat)).astype(g.dtype)
-    rows = np.reshape(np.moveaxis(g, range(axis, axis + count), range(count)), (flat.size, -1))
-    return np.moveaxis(np.reshape(like(chosen, g) @ rows, (n, *shape[:axis], *shape[axis + 1 :])), 0, axis)
-
-
-@functools.wraps(np.take)
-def _take(x, indices, axis=None):
-    if not is_foreign(x):
-        return np.take(x, indices, axis=axis)
-    if axis is None:
-        x, axis = np.reshape(x, (-1,)), 0
-    flat = np.take(x, np.reshape(indices, (-1,)), axis=axis)
-    axis %= x.ndim
-    return np.reshape(flat, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
-
-
 def _take_rule(g, y, x, indices, axis=None):
     if axis is None:
         return np.reshape(_untake(np.reshape(g, np.shape(indices)), indices, shape=(x.size,), axis=0), x.shape)
     return _untake(g, indices, shape=x.shape, axis=axis)
-
-
-def _add_taken(total, g, x, indices, axis=None):
-    if axis is None:
-        np.add.at(total, np.unravel_index(indices % x.size, x.shape), g)
-    else:
-        np.add.at(total, (slice(None),) * (axis % x.ndim) + (indices,), g)
 
 
 def _bind_take(x, indices, axis=None, mode="raise"):
@@ -360,19 +272,19 @@ tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tri
                   lowered=triangle(np.tril), summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
 triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), selects=True, **COPIED, variants=({}, {"k": -1}),
                   lowered=triangle(np.triu), summary="Upper triangle", example="tn.triu(np.ones((2, 2)))")
-take         = op(_take, "{x}[{indices}]", _take_rule, None, name="take", stands_for=(np.take,), selects=True, add_to=_add_taken, kind="multilinear", entries="factors", bind=_bind_take,
+take         = op(taken, "{x}[{indices}]", _take_rule, None, name="take", stands_for=(np.take,), selects=True, add_to=add_taken, kind="multilinear", entries="factors", bind=_bind_take,
                   samples=_take_samples,
                   summary="Elements by integer index along an axis; repeated indices accumulate", example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])")
-_untake      = op(_put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",
+_untake      = op(put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",
                   part_of="take", kind="multilinear", samples=_put_taken_samples,
                   summary="The way back of take")
-getitem      = op(_get, "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
-                  add_to=_add_at, **COPIED, view=True, array_params=False, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
+getitem      = op(element_of, "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
+                  add_to=add_at, **COPIED, view=True, array_params=False, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
                   summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
-putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", part_of="getitem", **COPIED, array_params=False,
+putitem      = op(put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", part_of="getitem", **COPIED, array_params=False,
                   bind=lambda x, shape, index: ((x,), {"shape": shape, "index": plain_index(index)}),
                   samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
-index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
+index_update = op(updated, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
                   lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", selects=True,
                   array_params=False, bind=_bind_index_update, samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")

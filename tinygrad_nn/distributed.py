@@ -107,7 +107,7 @@ def _packed(model: Module, loss: Callable) -> bytes:
 
 def _ready(client: Any, piece: Any) -> Any:
     """A piece as an argument of a task: what is only planned so far is computed on the cluster."""
-    from dask import is_dask_collection
+    from dask.base import is_dask_collection
 
     if isinstance(piece, (tuple, list)):
         return tuple(_ready(client, part) for part in piece)
@@ -152,7 +152,7 @@ def _of_piece(computed: tuple[Module, Callable], piece: Any, number: int) -> tup
             f"distributed.gradients: calling the model changes {', '.join(changed)}, which is lost with the piece: "
             "call model.eval() before, or use layers without such state, as LayerNorm in the place of BatchNorm"
         )
-    n = int(count_examples(numbers_of(prediction)))
+    n = int(count_examples(numbers_of(prediction)))  # type: ignore[no-untyped-call]
     parameters = list(model.parameters())
     return n, float(cost.item()) * n, [g * n for g in gradients_of(cost, parameters)]
 

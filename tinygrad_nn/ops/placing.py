@@ -39,6 +39,7 @@ def _put_without_writing(g, shape, index):
 
 
 def add_at(total, g, x, index=()):
+    """Add to an array in place what indexing sends back."""
     if may_repeat(index):
         np.add.at(total, index, g)
     else:
@@ -46,6 +47,7 @@ def add_at(total, g, x, index=()):
 
 
 def put_taken(g, indices, shape, axis):
+    """Zeros of `shape` with `g` added at indices along an axis: what `take` sends back."""
     if is_foreign(g):
         return _sum_of_chosen(g, indices, shape, axis)
     y = np.zeros(shape, g.dtype)
@@ -65,6 +67,7 @@ def _sum_of_chosen(g, indices, shape, axis):
 
 @functools.wraps(np.take)
 def taken(x, indices, axis=None):
+    """`np.take`; Dask has it for one axis and a vector of indices."""
     if not is_foreign(x):
         return np.take(x, indices, axis=axis)
     if axis is None:
@@ -75,6 +78,7 @@ def taken(x, indices, axis=None):
 
 
 def element_of(x, index):
+    """`x[index]`; Dask has it for one vector of indices."""
     x = as_array(x)
     parts = index if isinstance(index, tuple) else (index,)
     if in_blocks(x) and any(
@@ -86,6 +90,7 @@ def element_of(x, index):
 
 
 def updated(x, values, index):
+    """A copy of x with other values at the index."""
     if is_foreign(x) or is_foreign(values):
         here = np.zeros(x.shape, bool)
         here[index] = True
@@ -97,6 +102,7 @@ def updated(x, values, index):
 
 
 def add_taken(total, g, x, indices, axis=None):
+    """Add to an array in place what `take` sends back."""
     if axis is None:
         np.add.at(total, np.unravel_index(indices % x.size, x.shape), g)
     else:

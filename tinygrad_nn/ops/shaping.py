@@ -231,8 +231,8 @@ COPIED: dict[str, Any] = {"kind": "linear", "entries": "ones"}  # each element o
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-reshape      = op(_reshape, "reshape({x})", lambda g, y, x, shape=(): _reshape(g, x.shape), stands_for=(np.reshape,), **COPIED, view=True, bind=_bind_reshape, simplify=unwritten,
-                  variants=({"shape": (3, 2)}, {"shape": (-1,)}, {"shape": (1, 6, 1)}),
+reshape      = op(_reshape, "reshape({x})", lambda g, y, x, shape=(): _reshape(g, x.shape), **COPIED, view=True, bind=_bind_reshape, simplify=unwritten,
+                  variants=({"shape": (3, 2)}, {"shape": (-1,)}, {"shape": (1, 6, 1)}), stands_for=(np.reshape,),
                   summary="The same elements in another shape", example="tn.reshape(np.arange(4.0), (2, 2))")
 transpose    = op(np.transpose,    "{x}ᵀ",           _transpose_rule, **COPIED, view=True, precedence=3, bind=_bind_transpose, shape=(2, 3, 4),
                   variants=({"axes": (2, 0, 1)}, {"axes": (-1, 0, 1)}, {}),

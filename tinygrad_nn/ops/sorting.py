@@ -95,6 +95,11 @@ def _bind_argpartition(x, kth, axis=-1, kind="introselect", order=None):
     return (x,), {"kth": kth, "axis": axis}
 
 
+@along_axis
+def _argpartition(x, kth=0, axis=-1):
+    return np.argpartition(x, kth, axis)
+
+
 def _bind_searchsorted(x, v, side="left", sorter=None):
     return (x, v), {"side": side, "sorter": sorter}
 
@@ -123,7 +128,7 @@ _untake_along   = op(_put_along, "put({x}, {indices})", lambda g, y, x, indices,
 argsort         = op(_argsort, "argsort({x})", None, name="argsort", stands_for=(np.argsort,), arguments=("x",), defaults={"axis": -1}, bind=_bind_argsort,
                      variants=({"axis": -1}, {"axis": 0}, {"axis": None}), summary="Indices that sort along an axis, ties in their order (no gradient)",
                      example="tn.argsort(np.array([3.0, 1.0, 2.0]))")
-argpartition    = op(along_axis(lambda x, kth=0, axis=-1: np.argpartition(x, kth, axis)), "argpartition({x})", None, name="argpartition", stands_for=(np.argpartition,),
+argpartition    = op(_argpartition, "argpartition({x})", None, name="argpartition", stands_for=(np.argpartition,),
                      arguments=("x",), defaults={"kth": 0, "axis": -1}, bind=_bind_argpartition, variants=({"kth": 1, "axis": -1}, {"kth": 1, "axis": 0}),
                      summary="Indices that put the kth element in its place, smaller ones before it (no gradient)",
                      example="tn.argpartition(np.array([3.0, 1.0, 2.0]), 0)")

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["along_axis", "in_blocks", "in_double", "is_foreign", "like", "of_matrices", "own", "reshaped"]
+__all__ = [
+    "along_axis", "by_number", "fetched", "in_blocks", "is_foreign", "like", "of_matrices", "own",
+    "refuse_unknown_sizes", "reshaped",
+]  # fmt: skip
 
 
 def is_foreign(x: Any) -> bool:
@@ -40,10 +43,31 @@ def own(x: Any, **how: Any) -> Any:
     return x.copy() if is_foreign(x) else np.array(x, **how)
 
 
-def in_double(function: Callable, x: Any, *params: Any) -> Any:
-    """`function` of an array of another kind, in double precision, returned in that of the array."""
+def by_number(of_numbers: Callable, of_kinds: Callable, x: Any, *params: Any) -> Any:
+    """A function of each number by itself: of NumPy's arrays, of each block of an array in blocks, or of other kinds.
+
+    `of_kinds` computes it of ufuncs alone, here in double precision and returned in that of the array.
+    """
+    if not is_foreign(x):
+        return of_numbers(x, *params)
+    if in_blocks(x):
+        return x.map_blocks(of_numbers, *params, dtype=x.dtype, meta=np.empty((0,) * x.ndim, x.dtype))
     with np.errstate(all="ignore"):  # infinities are answers
-        return function(x.astype(np.float64), *params).astype(x.dtype)
+        return of_kinds(x.astype(np.float64), *params).astype(x.dtype)
+
+
+def fetched(x: Any) -> np.ndarray:
+    """The numbers of an array of any kind, as NumPy's: for who has asked for them."""
+    return np.asarray(x.get() if is_foreign(x) and hasattr(x, "get") else x)
+
+
+def refuse_unknown_sizes(x: Any, caller: str, name: str) -> None:
+    """TypeError for an array of another kind that does not know yet how long it is."""
+    if not all(n == n for n in x.shape):
+        raise TypeError(
+            f"{caller}: {name} has shape {x.shape}, with blocks of unknown sizes, and gradients must know them: "
+            f"{name}.compute_chunk_sizes() finds out"
+        )
 
 
 def in_blocks(*arrays: Any) -> bool:
@@ -90,16 +114,11 @@ def _on_cores(function: Callable, axes: int, arrays: Sequence[Any]) -> Any:
     from dask.array import apply_gufunc  # it is Dask's, so it is there
 
     cores = [a.shape[max(a.ndim - axes, 0) :] for a in arrays]
-    if not all(n == n for core in cores for n in core):
-        raise TypeError(
-            f"{function.func.__name__} needs to know how long the axes are, and blocks of unknown sizes do not tell: "
-            "x.compute_chunk_sizes() finds out"
-        )
     ones = [np.eye(*core) if len(core) == 2 else np.zeros(core) for core in cores]
     sample = function(*[one.astype(a.dtype) for one, a in zip(ones, arrays, strict=True)])
     names = [",".join(f"d{i}{k}" for k in range(len(core))) for i, core in enumerate(cores)]
     made = [f"c{k}" for k in range(sample.ndim)]
-    return apply_gufunc(
+    return apply_gufunc(  # type: ignore[no-untyped-call]
         function, f"{','.join(f'({n})' for n in names)}->({','.join(made)})", *arrays, allow_rechunk=True,
         output_sizes=dict(zip(made, sample.shape, strict=True)), output_dtypes=sample.dtype,
     )  # fmt: skip

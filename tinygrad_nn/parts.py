@@ -24,7 +24,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
         if type(g) is np.ndarray:
             return g.dot(ones)
         if isinstance(g, Traced) and not g.tracked:
-            return np.matmul(g, like(ones, g))
+            return np.matmul(g, like(ones, g))  # type: ignore[call-overload]
     extra = g.ndim - len(shape)
     if extra < 0:
         return np.broadcast_to(g, shape)

@@ -17,6 +17,7 @@ from tinygrad_nn.anomalies import refuse_non_finite_value
 from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.batched import Batched, UnbatchableError, fitted_to
 from tinygrad_nn.errors import MutationError, label
+from tinygrad_nn.foreign import fetched
 from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.masks import noted
 from tinygrad_nn.memory import prepare_for
@@ -354,7 +355,7 @@ class Tensor(Traced):
 
     def numpy(self) -> np.ndarray:
         """A copy of the value, as an array."""
-        return np.array(self.value)
+        return np.array(fetched(self.value))
 
     def item(self, *index: Any) -> Any:
         """The only element as a Python number, or that at an index: in the flattened array, or one number an axis."""
@@ -362,11 +363,12 @@ class Tensor(Traced):
             raise ValueError(
                 f"item() needs a single element, {label(self, 'the tensor')} has shape {self.shape}: give its index"
             )
-        return self.value.item(*index)
+        value = self.value
+        return value.item(*index) if hasattr(value, "item") else fetched(value).item(*index)
 
     def tolist(self) -> Any:
         """The value as nested lists of Python numbers."""
-        return self.value.tolist()
+        return fetched(self.value).tolist()
 
     def detach(self) -> Tensor:
         """The same value without its history: a constant.  It shares memory with this tensor."""

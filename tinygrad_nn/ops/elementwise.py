@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from tinygrad_nn.foreign import in_double, is_foreign
+from tinygrad_nn.foreign import by_number
 from tinygrad_nn.notation import Term, bracket, superscript
 from tinygrad_nn.operands import as_array, real_dtype
 from tinygrad_nn.ops.lowering import erf_of, sinc_slope
@@ -87,8 +87,7 @@ def _erf_of_numbers(x):
 
 def _erf(x):
     """The error function."""
-    x = as_real(x)
-    return in_double(erf_of, x) if is_foreign(x) else _erf_of_numbers(x)
+    return by_number(_erf_of_numbers, erf_of, as_real(x))
 
 
 def _gelu(x):

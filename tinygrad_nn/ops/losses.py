@@ -85,7 +85,10 @@ def _huber(prediction, target, delta=1.0):
 def _cross_entropy(logits, target):
     if are_labels(logits, target):
         hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
-        return -np.sum(np.where(hot == 0, 0, log_probabilities(logits))) / examples(logits)
+        chosen = log_probabilities(logits)
+        if is_foreign(target):  # a label that is no class is a column of NaN, which the cost then shows
+            chosen = hot * chosen
+        return -np.sum(np.where(hot == 0, 0, chosen)) / examples(logits)
     return -np.sum(target * np.where(target == 0, 0, log_probabilities(logits))) / examples(logits)
 
 

@@ -1,9 +1,9 @@
 """Data on a cluster: a network learns from pieces that no machine holds together.
 
-Two processes compute the gradients of pieces, a tree adds them up, and the optimiser steps here. Each piece is made where
-it is needed, as a file would be read, so memory stays flat however much there is: `MB=2000` makes 2 GB. To be seen:
-the cost falls, and the share of unseen examples classified rightly rises. data_on_a_cluster.svg is the graph of a piece.
-Needs Dask, pip install 'tinygrad_nn[dask]'; without it the pieces are computed here, one after the other.
+Two processes compute the gradients of pieces, a tree adds them up, and the optimiser steps here. Each piece is made
+where it is needed, as a file would be read, so memory stays flat however much there is: `MB=2000` makes 2 GB. To be
+seen: the cost falls, and the share of unseen examples classified rightly rises. data_on_a_cluster.svg is the graph of
+a piece. Needs Dask, pip install 'tinygrad_nn[dask]'; without it the pieces are computed here, one after the other.
 """
 
 import os

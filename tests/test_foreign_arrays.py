@@ -162,6 +162,41 @@ def test_an_optimiser_says_that_it_writes_into_numpys_arrays():
 
 
 @pytest.mark.engines
+@pytest.mark.parametrize("optimizer", [tn.optim.SGD, tn.optim.Adam])
+def test_parameters_of_numpy_learn_from_dask_arrays(optimizer, never):
+    """The gradients are planned, and fetched together; an optimiser does not fetch them."""
+    results = []
+    for kind in (pieces, lambda a: a):
+        rng = np.random.default_rng(0)
+        model = tn.nn.Sequential(tn.nn.Dense(3, 4, "tanh", rng=rng), tn.nn.LayerNorm(4), tn.nn.Dense(4, 2, rng=rng))
+        step = optimizer(model.parameters(), lr=0.1)
+        J = tn.cross_entropy(model(kind(rng.normal(size=(3, 8)))), kind(rng.integers(0, 2, 8)))
+        J.backward()
+        parameters = list(model.parameters())
+        if kind is pieces:
+            with pytest.raises(TypeError, match=r"the gradient of .* is a Array of dask.*np.asarray\(p.grad\)"):
+                step.step()
+            for p, g in zip(parameters, computed(*(p.grad for p in parameters)), strict=True):
+                p.grad = g
+        step.step()
+        results.append([p.numpy() for p in parameters])
+    same(*results, optimizer.__name__)
+
+
+@pytest.mark.engines
+def test_transforms_take_dask_arrays_or_say_why_not(never):
+    x, t = np.random.default_rng(0).normal(size=(2, 2, 3))
+    f = lambda x: tn.sum(tn.tanh(x) ** 3)  # noqa: E731
+    ways = [lambda x, t: tn.grad(f)(x), lambda x, t: tn.jvp(f, (x,), (t,))[1], lambda x, t: tn.hvp(f, x, t)]
+    for way in ways:
+        same(computed(way(pieces(x), pieces(t))), [way(x, t)], "transform")
+    with pytest.raises(TypeError, match="vmap: an argument is a Array of dask, expected NumPy's"):
+        tn.vmap(f)(pieces(x))
+    with pytest.raises(TypeError, match=r"is written at each call in training, .*model.eval\(\)"):
+        tn.nn.BatchNorm(2)(pieces(x))
+
+
+@pytest.mark.engines
 def test_numbers_of_dask_arrays_come_when_they_are_asked_for():
     x = tn.tensor(pieces(np.arange(4.0)), requires_grad=True)
     J = (x * x).sum()

@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_nn.anomalies import refuse_non_finite_part
 from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.exact_zeros import both, fitted_zeros, given_zeros, sent_back
-from tinygrad_nn.foreign import is_foreign, like
+from tinygrad_nn.foreign import is_foreign, of_kind
 from tinygrad_nn.modes import MODE, operand
 from tinygrad_nn.operands import real_operand
 from tinygrad_nn.operation import Traced
@@ -219,9 +219,7 @@ def seed_for(output: Any, gradient: Any, keyword: str) -> Any:
         return value.dtype.type(1) if value.ndim == 0 and not is_foreign(value) else np.ones_like(value)
     if not isinstance(gradient, Traced):
         try:
-            gradient = real_operand(gradient, "backward", keyword)
-            gradient = like(np.asarray(gradient, dtype=value.dtype), value) if not is_foreign(gradient) else gradient
-            gradient = gradient if gradient.dtype == value.dtype else gradient.astype(value.dtype)
+            gradient = of_kind(real_operand(gradient, "backward", keyword), value)
         except (TypeError, ValueError):
             raise TypeError(
                 f"{keyword} is {gradient!r:.60}: expected an array of numbers of shape {value.shape}, as {name} has"

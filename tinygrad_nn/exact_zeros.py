@@ -250,7 +250,11 @@ def spread(g: Any, x: Any, params: dict[str, Any]) -> Any:
 
 def _makes_zeros(op: Op, y: Any, inputs: Sequence[Any]) -> bool:
     """Whether a result may have elements that depend on no argument that moves (a triangle, a joined constant)."""
-    return op.kind == "linear" and not op.view and np.size(y) >= max(np.size(x) for x in inputs)
+    return op.kind == "linear" and not op.view and _size(y) >= max(map(_size, inputs))
+
+
+def _size(x: Any) -> int:
+    return getattr(x, "size", 1)
 
 
 def _probe(op: Op, zeros: Any, like: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "along_axis", "by_number", "fetched", "in_blocks", "is_foreign", "like", "of_matrices", "own",
+    "along_axis", "by_number", "fetched", "in_blocks", "is_foreign", "like", "of_kind", "of_matrices", "own",
     "refuse_unknown_sizes", "reshaped",
 ]  # fmt: skip
 
@@ -36,6 +36,13 @@ def like(constant: Any, x: Any) -> Any:
     while hasattr(type(x), "__record__") and x.everything is not x:
         x = x.everything
     return np.asarray(constant, like=x) if is_foreign(x) else constant
+
+
+def of_kind(x: Any, value: Any) -> Any:
+    """Numbers in the dtype of a value, and as an array of its kind, if that is another one than NumPy's."""
+    if not is_foreign(x):
+        return like(np.asarray(x, dtype=value.dtype), value)
+    return x if x.dtype == value.dtype else x.astype(value.dtype)
 
 
 def own(x: Any, **how: Any) -> Any:

@@ -73,7 +73,7 @@ def refuse_unknown_sizes(x: Any, caller: str, name: str) -> None:
     if not all(n == n for n in x.shape):
         raise TypeError(
             f"{caller}: {name} has shape {x.shape}, with blocks of unknown sizes, and gradients must know them: "
-            f"{name}.compute_chunk_sizes() finds out"
+            "x.compute_chunk_sizes() finds out"
         )
 
 

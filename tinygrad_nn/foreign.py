@@ -33,7 +33,7 @@ def like(constant: Any, x: Any) -> Any:
     """
     if type(x) is np.ndarray:
         return constant
-    while hasattr(type(x), "__record__") and x.everything is not x:
+    while hasattr(type(x), "__record__") and getattr(x, "everything", x) is not x:  # a symbol stands for no numbers
         x = x.everything
     return np.asarray(constant, like=x) if is_foreign(x) else constant
 

@@ -393,7 +393,7 @@ invert        = op(np.invert,      "~{x}",      None, arguments=("x",), preceden
                    summary="Every bit turned: −x − 1 of integers, not x of bools", example="tn.invert(np.array([0, 1]))")
 
 # the type of the numbers: the gradient is cast back by the backward pass
-astype = op(lambda x, dtype: (x if hasattr(x, "astype") else np.asarray(x)).astype(dtype), "{x}", lambda g, y, x, dtype=None: g if np.dtype(dtype).kind == "f" else np.zeros_like(g),
+astype = op(lambda x, dtype: as_array(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g if np.dtype(dtype).kind == "f" else np.zeros_like(g),
             name="astype", kind="linear", bind=lambda x, dtype: ((x,), {"dtype": real_dtype(dtype)}), arguments=("x",), simplify=unwritten,
             variants=({"dtype": np.float64},), summary="Convert to another dtype; no gradient flows through integers and bools",
             example="tn.astype(np.array([1.5]), 'float32')")

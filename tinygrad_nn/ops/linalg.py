@@ -204,6 +204,7 @@ def _products_of_others(s, *left_out):
     return np.prod(np.where(like(keep, s), np.reshape(s, s.shape[:-1] + (1,) * len(left_out) + (n,)), 1), -1)
 
 
+@of_matrices
 def _cofactor(x):
     """The gradient of the determinant, through the singular values: exact for singular matrices too."""
     u, s, v = np.linalg.svd(x)
@@ -211,6 +212,7 @@ def _cofactor(x):
     return sign.astype(s.dtype) * (u * _products_of_others(s, 0)[..., None, :]) @ v
 
 
+@of_matrices
 def _cofactor_slope(g, x):
     """The second derivative of the determinant in the direction g, likewise."""
     u, s, v = np.linalg.svd(x)
@@ -307,16 +309,17 @@ affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W,
 einsum   = op(_einsum, "einsum({operands})", VariadicRule(_einsum_rules), name="einsum", kind="multilinear", method=False, bind=_bind_einsum,
               samples=_einsum_samples, stands_for=(np.einsum,), lowered=_lowered_einsum,
               summary="Sum of products by Einstein's notation", example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))")
-inv      = op(of_matrices(np.linalg.inv), "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), precedence=3, jvp=lambda tangents, y, x: -y @ tangents[0] @ y,
-              samples=_matrices(), stands_for=(np.linalg.inv,), summary="Inverse matrix", example="tn.inv(np.diag([1.0, 2.0]))")
-solve    = op(of_matrices(np.linalg.solve), "{a}⁻¹ {b}", _solve_a, _solve_b, precedence=2, associative=True, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)),
-              stands_for=(np.linalg.solve,), summary="Solution y of a y = b", example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))")
+inv      = op(of_matrices(np.linalg.inv), "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), precedence=3, samples=_matrices(),
+              jvp=lambda tangents, y, x: -y @ tangents[0] @ y, stands_for=(np.linalg.inv,), summary="Inverse matrix", example="tn.inv(np.diag([1.0, 2.0]))")
+solve    = op(of_matrices(np.linalg.solve), "{a}⁻¹ {b}", _solve_a, _solve_b, precedence=2, associative=True, jvp=_solve_tangent,
+              samples=_matrices((3,), (3, 2)), stands_for=(np.linalg.solve,), summary="Solution y of a y = b",
+              example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))")
 det      = op(of_matrices(np.linalg.det), "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x),
               jvp=lambda tangents, y, x: np.sum(cofactor(x) * tangents[0], axis=(-1, -2)), samples=_matrices(),
               stands_for=(np.linalg.det,), summary="Determinant", edge_cases="exact for singular matrices.", example="tn.det(np.diag([1.0, 2.0]))")
-cofactor = op(of_matrices(_cofactor), "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda tangents, y, x: _slope(tangents[0], x), samples=_matrices(),
-              part_of="det", summary="Cofactors: the gradient of the determinant")
-_slope   = op(of_matrices(_cofactor_slope), "cof′({x})[{h}]", lambda g, y, h, x: _slope(g, x), lambda g, y, h, x: _cofactor_bend(g, h, x), name="_cofactor_slope",
+cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor",
+              jvp=lambda tangents, y, x: _slope(tangents[0], x), samples=_matrices(), part_of="det", summary="Cofactors: the gradient of the determinant")
+_slope   = op(_cofactor_slope, "cof′({x})[{h}]", lambda g, y, h, x: _slope(g, x), lambda g, y, h, x: _cofactor_bend(g, h, x), name="_cofactor_slope",
               jvp=_slope_tangent, samples=_with_directions, part_of="det", summary="Second derivative of the determinant")
 _logabsdet = op(of_matrices(lambda x: np.linalg.slogdet(x)[1]), "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(inv(x)),
                 name="_logabsdet", jvp=lambda tangents, y, x: np.trace(inv(x) @ tangents[0], axis1=-2, axis2=-1), samples=_matrices(),

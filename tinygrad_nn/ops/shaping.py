@@ -158,7 +158,7 @@ def _layers(g, y, *arrays, slots, axis=0):
 
 
 def _tile_rule(g, y, x, reps=1):
-    if not y.size:
+    if 0 in reps:
         return np.zeros_like(x)
     reps = (1,) * (y.ndim - len(reps)) + reps
     shape = (1,) * (y.ndim - x.ndim) + x.shape
@@ -272,8 +272,8 @@ tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tri
                   lowered=triangle(np.tril), summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
 triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), selects=True, **COPIED, variants=({}, {"k": -1}),
                   lowered=triangle(np.triu), summary="Upper triangle", example="tn.triu(np.ones((2, 2)))")
-take         = op(taken, "{x}[{indices}]", _take_rule, None, name="take", stands_for=(np.take,), selects=True, add_to=add_taken, kind="multilinear", entries="factors", bind=_bind_take,
-                  samples=_take_samples,
+take         = op(taken, "{x}[{indices}]", _take_rule, None, name="take", selects=True, add_to=add_taken, kind="multilinear", entries="factors",
+                  bind=_bind_take, stands_for=(np.take,), samples=_take_samples,
                   summary="Elements by integer index along an axis; repeated indices accumulate", example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])")
 _untake      = op(put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",
                   part_of="take", kind="multilinear", samples=_put_taken_samples,

@@ -135,6 +135,8 @@ def reshaped(x: Any, shape: tuple[int, ...]) -> Any:
     """`np.reshape`; blocks that do not fit the new shape are joined first."""
     if type(x) is np.ndarray or not in_blocks(x):
         return np.reshape(x, shape)
+    if not x.size:
+        return np.zeros_like(x, shape=np.empty(x.shape).reshape(shape).shape)
     try:
         return x.reshape(shape)
     except (NotImplementedError, ValueError):

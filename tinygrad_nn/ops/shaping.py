@@ -158,12 +158,10 @@ def _layers(g, y, *arrays, slots, axis=0):
 
 
 def _tile_rule(g, y, x, reps=1):
-    if 0 in reps:
-        return np.zeros_like(x)
     reps = (1,) * (y.ndim - len(reps)) + reps
     shape = (1,) * (y.ndim - x.ndim) + x.shape
     split = tuple(n for pair in zip(reps, shape, strict=True) for n in pair)
-    return np.reshape(np.sum(np.reshape(g, split), axis=tuple(range(0, 2 * y.ndim, 2))), x.shape)
+    return np.reshape(np.sum(reshape(g, split), axis=tuple(range(0, 2 * y.ndim, 2))), x.shape)
 
 
 def _padded(x, pad_width, constant_values=0):

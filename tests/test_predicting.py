@@ -115,7 +115,7 @@ def test_a_file_written_in_another_way(folder, tmp_path, capsys):
             "'x' is not a number, as 2 of 3 cells of the column are; --missing 'x' makes a gap of it\n",
         ),
         ("plain.npz gap.csv", "load_csv: gap.csv, line 2, column 'b': '' is not a number; fill the gap"),
-        ("plain.npz data.csv", "Dense(2, 2), which makes Z¹, expects examples as columns, shape (2, N)"),
+        ("plain.npz data.csv", "Predictor: X has shape (1, 3), expected rows (N, 2), one for each example"),
         (
             "species latin.csv",
             "); --encoding 'cp1252' reads what older programs of Windows wrote, or save it in UTF-8\n",

@@ -111,10 +111,10 @@ def test_training_on_a_table_names_what_makes_arrays_of_it():
     assert len(fit(preprocessor.pair(TABLE)).loss) == 1
 
 
-@pytest.mark.parametrize("compile", [True, False])
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("form", ["pair", "batches", "stream"])
 @pytest.mark.parametrize("weights", [{7: 2.0}, {0: 1.0, 7: 2.0}, [1.0, 1.0, 1.0, 1.0]])
-def test_weights_of_classes_that_are_not_there_are_refused(form, weights, compile):
+def test_weights_of_classes_that_are_not_there_are_refused(form, weights, compiled):
     X, y = np.random.default_rng(0).normal(size=(4, 12)), np.arange(12) % 3
     data = {"pair": (X, y), "batches": tn.data.batches(X, y, 6), "stream": tn.data.stream(X.T, y, 6)}[form]
     for outputs, most in ((3, 2), (1, 1)):
@@ -128,7 +128,7 @@ def test_weights_of_classes_that_are_not_there_are_refused(form, weights, compil
         which = "3 outputs are the classes" if outputs == 3 else "one output tells classes"
         said = refused(
             ValueError, tn.fit, model, loss, optimizer, of, epochs=1, progress=False, class_weight=weights,
-            compile=compile,
+            compile=compiled,
         )  # fmt: skip
         assert said == (
             f"fit: class_weight has a weight of class {strange}, and the model's {which} 0 to {most}: leave it out"

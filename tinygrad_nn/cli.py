@@ -123,7 +123,7 @@ def _example_for(model: Any, shape: str | None) -> np.ndarray:
     begins_with = looked_up(model)
     if shape is None:
         for part in (model, begins_with and begins_with.layer):
-            made = part._example_columns(4) if hasattr(part, "_example_columns") else None
+            made = part._example_columns(4) if part is not None and hasattr(part, "_example_columns") else None
             if made is not None:
                 return made.astype(dtype)
         if begins_with is not None:

@@ -73,7 +73,8 @@ class Program:
         try:
             self._write()
             if not self.engine.exact:
-                self.outcome = self._code.first_outcome(self._drawing, self._compare_first if audit else None)
+                code: Any = self._code
+                self.outcome = code.first_outcome(self._drawing, self._compare_first if audit else None)
         except CompileError as wrong:
             raise wrong.with_result(self.outcome) from wrong.__cause__
         except Exception as wrong:

@@ -55,7 +55,8 @@ def check(
 _ASK = "please report it; check=False exports it all the same"
 _FOLLOWS = (
     "something in the function depends on N in a way that no formula a·N + b follows, as N % 2 and a branch on N do: "
-    "compute it with operations on X, or export for the shape of X alone by batch_axis=None; if nothing does, please report it"
+    "compute it with operations on X, or export for the shape of X alone by batch_axis=None; if "
+    "nothing does, please report it"
 )
 
 

@@ -84,7 +84,7 @@ class Weights:
         return Weighted((weight / (total or 1.0)).astype(self.dtype), total, own)
 
     def check_classes(self, prediction: Any) -> None:
-        """ValueError for weights of classes that the outputs (d, N) have not; a loss of somebody's own knows its own."""
+        """ValueError for weights of classes that the outputs (d, N) have not; one's own loss knows its own."""
         shape = np.shape(prediction)
         if self.table is None or not _reduces(self.loss) or not shape:
             return

@@ -1,4 +1,4 @@
-"""Make the figures of pages by running their code; `python docs/figures.py` renews them, a test compares."""
+"""Make the figures of pages by running their code; `python docs/figures.py` renews them, a test compares the SVG."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGES = [HERE / "chain_rule.md", HERE / "drawing.md"]
+PAGES = [HERE / "chain_rule.md", HERE / "drawing.md", HERE / "attribution.md"]
+PLOTS = [HERE / "plots.md", HERE / "attribution.md"]  # what matplotlib draws, as PNG, is looked at and not compared
 
 
-def make(folder: Path, page: Path) -> list[Path]:
+def make(folder: Path, page: Path, kind: str = "svg") -> list[Path]:
     """Run a page's Python in this folder and return the figures that it has saved there.
 
     The code is compiled with its place in the page, so that the tooltips in the figures lead to the right line.
@@ -28,13 +29,13 @@ def make(folder: Path, page: Path) -> list[Path]:
                 expected = contextlib.suppress(Exception) if example.exc_msg else contextlib.nullcontext()
                 with expected:
                     exec(compile("\n" * (start + example.lineno) + example.source, page.name, "single"), names)
-    return sorted(folder.glob(f"{page.stem}_*.svg"))
+    return sorted(folder.glob(f"{page.stem}_*.{kind}"))
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parent))
-    for page in PAGES:
+    for page, kind in [*((page, "svg") for page in PAGES), *((page, "png") for page in PLOTS)]:
         with tempfile.TemporaryDirectory() as temporary:
-            for figure in make(Path(temporary), page):
+            for figure in make(Path(temporary), page, kind):
                 (HERE / "images" / figure.name).write_bytes(figure.read_bytes())
                 print(f"wrote {HERE / 'images' / figure.name}", file=sys.stderr)

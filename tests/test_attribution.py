@@ -309,7 +309,7 @@ def classifier(wine):
 
 
 def test_estimators_take_rows_and_know_their_classes(wine, classifier):
-    X, y, names = wine
+    X, _, names = wine
     found = attribution.integrated_gradients(classifier, X[:9], "barbera", feature_names=names, tolerance=1e-6)
     k = list(classifier.classes_).index("barbera")
     inside = attribution.integrated_gradients(classifier.model_, X[:9].T, k, tolerance=1e-6)
@@ -336,6 +336,67 @@ def test_estimators_that_predict_numbers(wine):
     assert attribution.gradient_input(two, X, 1).outputs == pytest.approx(two.predict(X)[:, 1])
     with pytest.raises(ValueError, match="of='probability' is for classes, and MLPRegressor predicts numbers"):
         attribution.gradient_input(one, X, of="probability")
+
+
+@pytest.fixture(scope="module")
+def penguins():
+    """A table with text and gaps, and predictors of a class and of a number trained on it."""
+    table, found = tn.data.load_table(tn.data.penguins_csv())[::4], {}
+    for target, loss in [("species", tn.cross_entropy), ("body_mass_g", tn.mse)]:
+        usable = table if target == "species" else table[np.isfinite(table["body_mass_g"])]
+        preprocessor = tn.data.Preprocessor(target=target).fit(usable)
+        model = tn.nn.Sequential(
+            tn.nn.Dense(preprocessor.n_features, 5, "tanh", rng=0), tn.nn.Dense(5, preprocessor.n_outputs, rng=1)
+        )
+        optimizer = tn.optim.Adam(model.parameters(), lr=0.05)
+        tn.fit(model, loss, optimizer, preprocessor.pair(usable), epochs=3, rng=0, progress=False)
+        found[target] = tn.nn.Predictor(model, preprocessor)
+    return table, found
+
+
+METHODS = [
+    attribution.gradient_input,
+    attribution.integrated_gradients,
+    attribution.by_path,
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_predictors_take_tables_and_know_their_names(penguins, method):
+    table, models = penguins
+    model = models["species"]
+    X = model.preprocessor.transform(table)
+    found = method(model, table, "Gentoo")
+    names = {"feature_names": model.preprocessor.feature_names, "class_names": model.classes_.tolist()}
+    inside = method(model.network, X, "Gentoo", **names)
+    assert np.array_equal(found.values, inside.values)
+    assert np.array_equal(method(model, X, "Gentoo").values, inside.values)
+    assert (found.table(), found.feature_names) == (inside.table(), tuple(model.preprocessor.feature_names))
+    assert found.explained == "logit of Gentoo"
+    likely = method(model, table, "Gentoo", of="probability")
+    assert likely.outputs == pytest.approx(model.predict_proba(table)[:, list(model.classes_).index("Gentoo")])
+    if method is not attribution.gradient_input:
+        over = method(model, table[:5], "Gentoo", baseline=table[5:8])
+        assert np.allclose(over.values, method(model.network, X[:, :5], 2, baseline=X[:, 5:8]).values)
+
+
+def test_predictors_of_numbers_and_of_arrays(penguins, raised):
+    table, models = penguins
+    model = models["body_mass_g"]
+    found = attribution.gradient_input(model, table)
+    assert found.explained == "output"
+    assert np.allclose(model.preprocessor.in_units(found.outputs[np.newaxis])[0], model.predict(table))
+    assert raised(ValueError, attribution.gradient_input, model, table, of="probability") == (
+        "gradient_input: of='probability' is for classes, and Predictor predicts numbers"
+    )
+    inner, X = network([4, 3, 2]), np.random.default_rng(0).normal(size=(4, 6))
+    for examples, mine in [("rows", X.T), ("columns", X)]:
+        model = tn.nn.Predictor(inner, classes=["no", "yes"], examples=examples)
+        found = attribution.integrated_gradients(model, mine, "yes", baseline="mean")
+        assert found.values.shape == mine.shape
+        expected = attribution.integrated_gradients(inner, X, 1, baseline="mean").values
+        assert np.array_equal(found.values, expected.T if examples == "rows" else expected)
+        assert found.explained == "logit of yes"
 
 
 def test_data_frames_name_their_features(wine):
@@ -378,6 +439,14 @@ def test_table_of_one_example():
     assert "rgba(213,94,0" in html
     assert set(found._repr_mimebundle_()) == {"text/html", "text/markdown", "text/plain"}
     assert repr(found) == "<integrated gradients: output, 1 example; w|d 4, h −3>"
+
+
+def test_a_mean_that_is_zero_but_for_rounding_is_shown_as_zero():
+    model, X = network([2, 1]), np.random.default_rng(0).normal(size=(2, 9))
+    X -= X.mean(axis=1, keepdims=True)
+    for baseline in (X, X.mean(axis=1)):
+        rows = attribution.integrated_gradients(model, X[:, :1], baseline=baseline).table().splitlines()[2:4]
+        assert [row.split()[2] for row in rows] == ["0", "0"]
 
 
 def test_names_are_escaped():
@@ -572,10 +641,10 @@ def test_the_same_as_captum(X, activation):
             layer.bias.copy_(torch.tensor(dense.b.numpy()[:, 0]))
     rows, zeros = torch.tensor(X.T, requires_grad=True), torch.zeros(7, 4, dtype=torch.float64)
     expected = captum.InputXGradient(theirs).attribute(rows, target=2).detach().numpy()
-    assert attribution.gradient_input(ours, X, 2).values.T == pytest.approx(expected)
+    np.testing.assert_allclose(attribution.gradient_input(ours, X, 2).values.T, expected)
     expected = captum.IntegratedGradients(theirs).attribute(rows, zeros, target=2, n_steps=4000).detach().numpy()
     found = attribution.integrated_gradients(ours, X, 2, tolerance=1e-6)
-    assert found.values.T == pytest.approx(expected, abs=2e-3)
+    np.testing.assert_allclose(found.values.T, expected, atol=2e-3)
     conductance = captum.LayerConductance(theirs, theirs[1]).attribute(rows, zeros, target=2, n_steps=4000)
     by_unit = attribution.by_path(ours, X, 2, baseline="zeros", tolerance=1e-6).layers[0].carried.T
     assert by_unit == pytest.approx(conductance.detach().numpy(), abs=2e-3)

@@ -19,7 +19,7 @@ _spec.loader.exec_module(figures)
 SHOWN = {
     name: (page, said)
     for page in figures.PAGES
-    for said, name in re.findall(r"^!\[(.*)\]\(images/(.*)\)$", page.read_text("utf-8"), re.M)
+    for said, name in re.findall(r"^!\[(.*)\]\(images/(.*\.svg)\)$", page.read_text("utf-8"), re.M)
 }
 
 
@@ -43,6 +43,15 @@ def test_the_pages_show_every_figure_that_they_make(made):
 @pytest.mark.parametrize("name", SHOWN)
 def test_figure_is_what_the_page_draws(name, made):
     assert said_by(IMAGES / name) == said_by(made[name]), "renew it: python docs/figures.py"
+
+
+@pytest.mark.parametrize("page", figures.PLOTS, ids=lambda page: page.stem)
+def test_pages_show_and_describe_every_plot_that_they_save(page):
+    text = page.read_text("utf-8")
+    saved = set(re.findall(r'savefig\("(.*\.png)"', text))
+    said = {name: words for words, name in re.findall(r"^!\[(.*)\]\(images/(.*\.png)\)$", text, re.M)}
+    assert saved == set(said) == {path.name for path in IMAGES.glob(f"{page.stem}_*.png")}
+    assert min(map(len, said.values())) > 60
 
 
 @pytest.mark.parametrize("name", SHOWN)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_nn as tn
+from tinygrad_nn.attribution.categories import looked_up
 from tinygrad_nn.autodiff import history
 from tinygrad_nn.command_line import PROGRAM, make_parser
 from tinygrad_nn.data.cells import shortened
@@ -119,7 +120,14 @@ def run_export(checkpoint: Path, out: Path, shape: str | None) -> None:
 def _example_for(model: Any, shape: str | None) -> np.ndarray:
     """Four examples of the shape that a network takes, in its dtype."""
     dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float64))
+    begins_with = looked_up(model)
     if shape is None:
+        for part in (model, begins_with and begins_with.layer):
+            made = part._example_columns(4) if hasattr(part, "_example_columns") else None
+            if made is not None:
+                return made.astype(dtype)
+        if begins_with is not None:
+            raise UserError("the network begins with an embedding: --shape says how many categories an example has")
         first = next((m for m in model.modules() if hasattr(m, "in_features") or hasattr(m, "features")), None)
         if first is None:
             raise UserError("no layer of the network says what it takes: --shape says the shape of one example")
@@ -131,6 +139,8 @@ def _example_for(model: Any, shape: str | None) -> np.ndarray:
             sizes = ()
         if not sizes or min(sizes) < 1:
             raise UserError(f"--shape {shape}: expected numbers such as 784 or 3,8,8")
+    if begins_with is not None and isinstance(begins_with.layer, tn.nn.Embedding):
+        return (np.arange(4 * np.prod(sizes)) % begins_with.layer.num_embeddings).reshape(*sizes, 4).astype(dtype)
     return np.random.default_rng(0).normal(size=(*sizes, 4)).astype(dtype)
 
 

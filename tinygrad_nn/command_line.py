@@ -143,7 +143,11 @@ def _docs(commands: argparse._SubParsersAction[Parser]) -> None:
     docs = commands.add_parser(
         "docs",
         help="build the site, with the course and the reference, and open it (minutes)",
-        description="Executes every page, example and lesson, and makes the site of them.",
+        description="Executes every page, example and lesson, and makes the site of them. With --notebooks it only "
+        "writes the lessons of the course as notebooks, without running them.",
     )
     docs.add_argument("--out", type=Path, default=Path("tinygrad_nn_docs"), metavar="DIR", help="folder of the site")
+    docs.add_argument(
+        "--notebooks", type=Path, metavar="DIR", help="only write the twelve lessons into DIR as notebooks (seconds)"
+    )
     docs.add_argument("--no-open", action="store_true", help="do not open it in a browser")

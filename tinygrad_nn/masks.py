@@ -1,8 +1,8 @@
 """How a mask was computed: a note beside results that no gradient flows through, for pages that compute them again.
 
 ``x > 0`` is a constant to the backward pass, and its graph is not recorded.  The note has the operation, and holds what
-gradients flow through weakly: a mask that is kept keeps no graph alive.  What a program counts or adds up over thousands
-of steps is no mask: notes end where elements are added, after some operations, and at arrays too large for a page.
+gradients flow through weakly: a mask that is kept keeps no graph alive.  What a program adds up over many steps is no
+mask: notes end where elements are added, after some operations, and at arrays too large for a page.
 """
 
 from __future__ import annotations

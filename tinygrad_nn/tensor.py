@@ -18,6 +18,7 @@ from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.away import Away
 from tinygrad_nn.batched import Batched, UnbatchableError, fitted_to
 from tinygrad_nn.errors import MutationError, label
+from tinygrad_nn.foreign import fetched
 from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.masks import noted
 from tinygrad_nn.memory import prepare_for
@@ -231,8 +232,11 @@ class Tensor(Traced):
     def value(self) -> Any:
         """The array, as the current interpreter sees it.  Who writes into it within the package says `changed()`."""
         here = self.here()
-        if type(here._value) is not np.ndarray and (here.op is None or type(here._value) is Away):
-            here._make_array()
+        if type(here._value) is not np.ndarray:
+            if type(here._value) is Away:
+                here._value.taken()
+            if here.op is None:
+                here._make_array()
         if type(here._value) is np.ndarray and not INTERNAL[_getframe(1).f_code.co_filename]:
             if OBSERVERS:
                 about_to_change(here)
@@ -271,7 +275,7 @@ class Tensor(Traced):
         """Hold an array, which user code may share and write to, where a single number was held, or one on a device."""
         if type(self._value) is Away:
             self._value.taken()
-        if self.op is None and issubclass(type(self._value), np.generic):
+        if issubclass(type(self._value), np.generic):
             self._value = np.asarray(self._value)
             self.watched().expose(self._value)
 
@@ -357,7 +361,7 @@ class Tensor(Traced):
 
     def numpy(self) -> np.ndarray:
         """A copy of the value, as an array."""
-        return np.array(self.value)
+        return np.array(fetched(self.value))
 
     def item(self, *index: Any) -> Any:
         """The only element as a Python number, or that at an index: in the flattened array, or one number an axis."""
@@ -365,11 +369,12 @@ class Tensor(Traced):
             raise ValueError(
                 f"item() needs a single element, {label(self, 'the tensor')} has shape {self.shape}: give its index"
             )
-        return self.value.item(*index)
+        value = self.value
+        return value.item(*index) if hasattr(value, "item") else fetched(value).item(*index)
 
     def tolist(self) -> Any:
         """The value as nested lists of Python numbers."""
-        return self.value.tolist()
+        return fetched(self.value).tolist()
 
     def detach(self) -> Tensor:
         """The same value without its history: a constant.  It shares memory with this tensor."""
@@ -565,7 +570,8 @@ def _add_gradients(found: dict[Any, Any]) -> None:
         if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
             node._grad = np.array(g)  # a single number is nobody else's
         else:
-            node._grad = g if g.base is None and getrefcount(g) <= _ALONE else g.copy()
+            own = type(g) is np.ndarray and g.base is None and getrefcount(g) <= _ALONE
+            node._grad = g if own else g.copy()
 
 
 def _own_references() -> int:

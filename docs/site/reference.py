@@ -24,7 +24,10 @@ PAGES = {
     "tn.data: data": ("data", "Loading, scaling, splitting and batching, examples as columns."),
     "tn.fit: training": ("training", "The training loop and what it keeps."),
     "tn.compile: compiled steps": ("compiler", "A step recorded once and replayed."),
-    "tn.plot: plots": ("plot", "Histories, decision boundaries, weights."),
+    "tn.plot: plots": (
+        "plot",
+        "Learning curves, classes, probabilities, errors, weights, the loss around a model, contributions.",
+    ),
     "tn.sklearn: estimators": ("sklearn", "Networks in scikit-learn's pipelines and searches."),
     "tn.checkpoint: files": ("checkpoint", "Models and trainings in files that run no code."),
     "Errors": ("errors", "What is raised, and when."),

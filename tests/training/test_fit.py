@@ -218,7 +218,7 @@ def test_what_fails_only_while_it_is_recorded_is_carried_out_as_it_is(start, sam
 def test_long_trainings_are_worth_recording(start, monkeypatch):
     monkeypatch.undo()
     recorded = []
-    monkeypatch.setattr(tn.training.compiling, "compile_step", lambda f, engine: recorded.append(f.__name__) or f)
+    monkeypatch.setattr(tn.training.compiling, "compile_step", lambda f, **engine: recorded.append(f.__name__) or f)
     model, optimizer, data = start(batch_size=48)
     tn.fit(model, tn.cross_entropy, optimizer, data, 149)
     assert recorded == []

@@ -126,6 +126,112 @@ def places_of_borders(ax):
     return sorted({round(float(x), 1) for line in lines for x in line[:, 0]})
 
 
+HARD = (
+    np.clip(SIDES + (np.random.default_rng(1).random(300) < 0.15), 0, 1),
+    (THIRDS + (np.random.default_rng(1).random(300) < 0.15)) % 3,
+)  # with mistakes, so that there is something to measure
+
+
+def curves(ax):
+    """Name, printed area, and points of each curve of a ROC plot."""
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    lines = [line for line in ax.lines if "AUC" in str(line.get_label())]
+    assert [line.get_label() for line in lines] == texts
+    for line in lines:
+        name, area = line.get_label().split(": AUC ")
+        yield name, float(area), line.get_xdata(), line.get_ydata()
+
+
+@EACH
+def test_roc_curve(form):
+    """Of scikit-learn's area, and of its points."""
+    plot, metrics = pytest.importorskip("tinygrad_nn.plot"), pytest.importorskip("sklearn.metrics")
+    model, classes = FORMS[form]
+    k = classes.max() + 1
+    hard = HARD[k - 2]
+    P = outputs.probabilities(*outputs.ask(model, X))
+    said = outputs.log_odds(*outputs.ask(model, X))
+    for target in (hard, np.eye(k)[:, hard]):
+        found = list(curves(plot.roc_curve(model, X, target)))
+        assert [name for name, *_ in found] == ([f"class {i}" for i in range(k)] if k > 2 else ["class 1"])
+        for i, (_, printed, false, true) in zip(range(k) if k > 2 else [1], found, strict=True):
+            area = metrics.roc_auc_score(hard == i, said[i])
+            assert np.trapezoid(true, false) == pytest.approx(area)
+            assert printed == round(area, 3)
+            assert area == pytest.approx(metrics.roc_auc_score(hard == i, P[i]), abs=5e-3)  # which are rounded
+            theirs = metrics.roc_curve(hard == i, said[i], drop_intermediate=False)
+            assert np.allclose(false, theirs[0])
+            assert np.allclose(true, theirs[1])
+    (first, *_), (again, *_) = curves(plot.roc_curve(model.eval()(X), hard)), found
+    assert (first[0], np.allclose(first[2], again[2])) == (again[0], True)
+    assert all(p.grad is None for p in model.parameters())
+
+
+@EACH
+def test_calibration(form):
+    """Points are the mean probability and the share of each part; the error is the mean distance."""
+    plot = pytest.importorskip("tinygrad_nn.plot")
+    model, classes = FORMS[form]
+    k = classes.max() + 1
+    hard = HARD[k - 2]
+    P = outputs.probabilities(*outputs.ask(model, X))
+    sure, right = (P[1], hard == 1) if k == 2 else (P.max(axis=0), hard == P.argmax(axis=0))
+    parts = [(sure >= i / 5) & (sure < (i + 1) / 5 if i < 4 else sure <= 1) for i in range(5)]
+    expected = [(sure[part].mean(), right[part].mean()) for part in parts if part.any()]
+    error = sum(part.sum() * abs(sure[part].mean() - right[part].mean()) for part in parts if part.any()) / 300
+    for target in (hard, np.eye(k)[:, hard]):
+        ax = plot.calibration(model, X, target, bins=5)
+        (line,) = (line for line in ax.lines if line.get_marker() == "o")
+        assert np.allclose(np.transpose(line.get_data()), expected)
+        assert ax.get_title() == f"expected calibration error {error:.3f}"
+        (top,) = ax.child_axes
+        assert [bar.get_height() for bar in top.patches] == [part.sum() for part in parts]
+        assert ax.get_xlabel() == ("probability of class 1" if k == 2 else "probability of the predicted class")
+
+
+@EACH
+@pytest.mark.parametrize("plot_of", ["roc_curve", "calibration"])
+def test_names_are_what_labels_mean(form, plot_of, raised):
+    plot = pytest.importorskip("tinygrad_nn.plot")
+    model, classes = FORMS[form]
+    k = classes.max() + 1
+    texts = np.array(["no", "yes", "perhaps"])[HARD[k - 2]]
+    draw = getattr(plot, plot_of)
+    ax = draw(model, X, texts, names=["no", "yes", "perhaps"][:k])
+    said = ax.get_legend().get_texts()[-1].get_text().split(":")[0] if plot_of == "roc_curve" else ax.get_xlabel()
+    assert said.endswith(("yes", "perhaps") if k == 2 or plot_of == "roc_curve" else "the predicted class")
+    assert raised(ValueError, draw, model, X, texts) == (
+        f"{plot_of}: the outputs are numbered, and some labels are like {texts.tolist()[0]!r}: names= says what the "
+        "numbers mean"
+    )
+    assert raised(ValueError, draw, model, X, texts, names=["a"]) == f"{plot_of}: 1 names for {k} classes"
+    assert raised(ValueError, draw, model, X[:, :9], HARD[k - 2]) == f"{plot_of}: 9 predictions for 300 actual classes"
+
+
+def test_certain_examples_keep_their_order():
+    """Where probabilities are all 1, logits are not."""
+    plot = pytest.importorskip("tinygrad_nn.plot")
+    logits, actual = np.array([50.0, 60.0, 70.0, 80.0]), np.array([0, 1, 0, 1])
+    for said in (logits[np.newaxis], np.stack([0 * logits, logits]), np.stack([-logits, 0 * logits])):
+        assert next(curves(plot.roc_curve(said, actual)))[1] == 0.75
+
+
+def test_ties_count_half():
+    plot, metrics = pytest.importorskip("tinygrad_nn.plot"), pytest.importorskip("sklearn.metrics")
+    P = np.random.default_rng(0).random(300).round(1)  # eleven values
+    actual = (np.random.default_rng(1).random(300) < P).astype(int)
+    ((_, _, false, true),) = curves(plot.roc_curve(P, actual))
+    assert len(false) == 12
+    assert np.trapezoid(true, false) == pytest.approx(metrics.roc_auc_score(actual, P))
+    assert (
+        plot.roc_curve(P, actual)
+        .get_legend()
+        .get_texts()[0]
+        .get_text()
+        .endswith(f"{metrics.roc_auc_score(actual, P):.3f}")
+    )
+
+
 class Labelled:
     """An estimator that says the side of each row, by labels."""
 
@@ -182,6 +288,65 @@ def test_labels_that_a_model_does_not_know(raised):
         "decision_boundary: there is the label 'yes', and the classes are 0, 1; give labels of these, or their numbers "
         "from 0"
     )
+
+
+@pytest.fixture(scope="module")
+def sizes():
+    """A table of which one number decides, with text labels, and the model trained on it."""
+    table = tn.data.Table({"size": X[0] * 3 + 10, "other": X[1], "sold": np.where(SIDES, "yes", "no")})
+    preprocessor = tn.data.Preprocessor(target="sold").fit(table)
+    network = tn.nn.Sequential(tn.nn.Dense(2, preprocessor.n_outputs, rng=0))
+    optimizer = tn.optim.Adam(network.parameters(), lr=0.1)
+    tn.fit(network, tn.cross_entropy, optimizer, preprocessor.pair(table), epochs=30, rng=0, progress=False)
+    return table, tn.nn.Predictor(network, preprocessor)
+
+
+@pytest.mark.parametrize("which", ["table", "arrays of rows", "arrays of columns", "estimator"])
+def test_plots_of_what_has_names_for_its_classes(sizes, which):
+    plot = pytest.importorskip("tinygrad_nn.plot")
+    table, predictor = sizes
+    actual, given = np.where(SIDES, "yes", "no"), table
+    if which == "estimator":
+        sklearn = pytest.importorskip("tinygrad_nn.sklearn")
+        predictor = sklearn.MLPClassifier((), learning_rate_init=0.5, max_iter=20, tol=None, random_state=0)
+        predictor, given = predictor.fit(X.T, actual), X
+    elif which != "table":
+        how = which.split()[-1]
+        predictor = tn.nn.Predictor(line(slopes=(-4.0, 4.0)), classes=["no", "yes"], examples=how)
+        given = X.T if how == "rows" else X
+    ax = plot.confusion_matrix(predictor, given, actual)
+    assert int(ax.get_title().split()[0]) > 285
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["no", "yes"]
+    ((name, area, *_),) = curves(plot.roc_curve(predictor, given, actual))
+    assert (name, area > 0.99) == ("yes", True)
+    assert plot.calibration(predictor, given, actual).get_xlabel() == "probability of yes"
+    plane = X if which != "table" else predictor.preprocessor.transform(table)
+    ax = plot.decision_boundary(predictor, plane, actual, resolution=40)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["no", "yes"]
+
+
+def test_labels_say_nothing_of_how_sure_they_are(raised):
+    plot = pytest.importorskip("tinygrad_nn.plot")
+    for draw in (plot.roc_curve, plot.calibration):
+        name = draw.__name__
+        assert raised(ValueError, draw, SIDES, SIDES) == (
+            f"{name}: predicted are labels (int64), which do not say how sure they are: give logits or probabilities "
+            "(classes, N), or (1, N) of class 1 of two"
+        )
+        assert raised(ValueError, draw, Labelled(0, 1), X, SIDES) == (
+            f"{name}: Labelled has no predict_proba, and labels alone do not say how sure it is"
+        )
+        assert raised(TypeError, draw, line(), X) == (
+            f"{name}: expected (predicted, actual) or (model, X, actual), got Dense and 1 more"
+        )
+        assert "1 predictions are not finite" in raised(ValueError, draw, np.array([[0.5, np.nan]]), [0, 1])
+        assert raised(ValueError, draw, np.zeros((1, 0)), np.zeros(0, int)) == f"{name}: there are no examples"
+    assert raised(ValueError, plot.roc_curve, np.array([[0.1, 0.2]]), [1, 1]) == (
+        "roc_curve: all 2 examples are of one class, and a curve compares two"
+    )
+    for bins in (0, 2.5, True):
+        text = raised(ValueError, plot.calibration, np.array([[0.1, 0.2]]), [0, 1], bins=bins)
+        assert text == f"calibration: bins={bins!r}, expected a number from 1"
 
 
 def test_what_the_outputs_are_is_seen_by_the_last_operation():

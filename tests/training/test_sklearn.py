@@ -1,5 +1,6 @@
 """The estimators: scikit-learn's own checks, its tools around them, and what they promise themselves."""
 
+import functools
 import pickle
 import subprocess
 import sys
@@ -21,10 +22,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
+from tinygrad_nn.operation import BY_NAME, Op
 from tinygrad_nn.sklearn import MLPClassifier, MLPRegressor
 
 QUICK = {"learning_rate_init": 0.02, "max_iter": 40}
 SMALL = {"hidden_layer_sizes": (20,), **QUICK}
+LOSSES_OF_CLASSES = [name for name, op in BY_NAME.items() if isinstance(op, Op) and op.training.probabilities]
 OTHERS = [  # which settings, and why the checks named there do not hold for them
     ({"solver": "lbfgs"}, {}),
     ({"solver": "sgd", "learning_rate_init": 0.002, "max_iter": 300}, {}),
@@ -248,6 +251,18 @@ def test_partial_fit(iris):
 @pytest.mark.parametrize("loss", ["mse", "l1_loss", "huber_loss"])
 def test_regression(diabetes, loss):
     assert regressor(loss=loss, max_iter=30).fit(*diabetes).score(*diabetes) > 0.5
+
+
+@pytest.mark.parametrize("form", ["by name", "itself", "of probabilities"])
+@pytest.mark.parametrize("name", ["auto", *LOSSES_OF_CLASSES])
+def test_regressors_refuse_losses_of_classes(diabetes, raised, name, form):
+    loss = name
+    if form != "by name" and name != "auto":
+        loss = getattr(tn, name) if form == "itself" else functools.partial(getattr(tn, name), from_logits=False)
+    assert raised(ValueError, regressor(loss=loss).fit, *diabetes) == (
+        f"MLPRegressor: loss={loss!r:.60} compares probabilities of classes, and a regressor predicts numbers: take "
+        "'mse', 'l1_loss' or 'huber_loss', or MLPClassifier for classes"
+    )
 
 
 def test_several_outputs(diabetes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,8 +35,10 @@ def gradient_input(
     Parameters
     ----------
     model : a module, or a function of columns (features ..., N) to outputs (outputs, N); or an estimator of
-        `tn.sklearn`, which takes rows (N, features).  It is asked as in prediction, and nothing of it changes.
-    X : the examples, all of them at once; a data frame names its features.
+        `tn.sklearn`, which takes rows (N, features); or a `tn.nn.Predictor`.  It is asked as in prediction, and nothing
+        of it changes.
+    X : the examples, all of them at once; a data frame names its features.  Of a `Predictor` a table, as its `predict`
+        takes it, or arrays of what its network sees; contributions are of the features that the preprocessor makes.
     output : which output is explained: the name or label of a class, the number of an output from 0, or one of these
         for each example.  By default the only one, or the class that is predicted for each example.  Of two classes
         with a single output this is class 1, and class 0 is what speaks against it.
@@ -78,7 +80,8 @@ def gradient_input(
     target = find_target("gradient_input", model, X, output, of, feature_names, class_names)
     f, slopes = target(target.columns, np.arange(len(target)))
     again = partial(_split, None, None, 1e-3)
-    return Attribution("gradient × input", target, slopes * target.columns, None, f, np.zeros_like(f), again)
+    values = target.by_feature(slopes * target.columns)
+    return Attribution("gradient × input", target, values, None, f, np.zeros_like(f), again)
 
 
 def integrated_gradients(
@@ -101,7 +104,8 @@ def integrated_gradients(
     ----------
     model, X, output, of, feature_names, class_names : as for `gradient_input`.
     baseline : where lines begin: "zeros"; "mean", of the examples in X; or numbers, one baseline (features,), or many
-        (features, M), for estimators (M, features), over which the contributions are averaged: expected gradients.
+        (features, M), for estimators (M, features), for a `Predictor` a table, over which the contributions are
+        averaged: expected gradients.
     steps : points on each line (Gauss and Legendre).  By default a line is taken in pieces, which are halved where
         their contributions do not add up to what f changes there: at the kinks of a relu network.
     tolerance : how far contributions may be off then, as a part of the sum of their sizes; ``gap`` says how far they
@@ -129,11 +133,12 @@ def integrated_gradients(
     caller = "integrated_gradients"
     target = find_target(caller, model, X, output, of, feature_names, class_names)
     start = _baselines(caller, target, baseline)
-    reference, values, _ = _along_lines(caller, target, start, steps, tolerance)
+    reference, values, _ = _along_lines(caller, target, start.columns, steps, tolerance)
     f, _ = target(target.columns, np.arange(len(target)))
-    method = "integrated gradients" if start.shape[-1] == 1 else f"expected gradients, {start.shape[-1]} baselines"
+    m = start.given.shape[-1]
+    method = "integrated gradients" if m == 1 else f"expected gradients, {m} baselines"
     again = partial(_split, start, steps, tolerance)
-    return Attribution(method, target, values, start, f, reference, again)
+    return Attribution(method, target, values, start.given, f, reference, again)
 
 
 def by_path(
@@ -197,20 +202,22 @@ def by_path(
 
 
 @enable_grad()
-def _split(start: np.ndarray | None, steps: int | None, tolerance: float, target: Target) -> PathAttribution:
+def _split(start: Baselines | None, steps: int | None, tolerance: float, target: Target) -> PathAttribution:
     """What `by_path` returns."""
     n = len(target)
     f, slopes = target(target.columns, np.arange(n))
     if start is None:
         everyone = np.arange(n)
         layers = _through_layers(target, Nodes(everyone, np.ones(n), np.ones(n)), everyone, 0 * target.columns)
-        method, reference, values = "gradient × input, by path", np.zeros_like(f), slopes * target.columns
+        method, reference = "gradient × input, by path", np.zeros_like(f)
+        values = target.by_feature(slopes * target.columns)
     else:
-        reference, values, (nodes, begin, example) = _along_lines("by_path", target, start, steps, tolerance)
+        reference, values, (nodes, begin, example) = _along_lines("by_path", target, start.columns, steps, tolerance)
         layers = _through_layers(target, nodes, example, begin)
         method = "integrated gradients, by path"
     again = partial(_split, start, steps, tolerance)
-    return PathAttribution(method, target, values, start, f, reference, again, layers)
+    given = None if start is None else start.given
+    return PathAttribution(method, target, values, given, f, reference, again, layers)
 
 
 # --- along lines -----------------------------------------------------------------------------------------------------
@@ -244,31 +251,41 @@ def _along_lines(
         found.append(Nodes(nodes.line + i, nodes.at, nodes.weight / m))
     nodes = Nodes(*(np.concatenate(x) for x in zip(*((p.line, p.at, p.weight) for p in found), strict=True)))
     values = np.concatenate(parts, axis=-1).reshape(*way.shape[:-1], n, m).mean(axis=-1)
-    return at_start.reshape(n, m).mean(axis=1), values, (nodes, begin, example)
+    return at_start.reshape(n, m).mean(axis=1), target.by_feature(values), (nodes, begin, example)
 
 
-def _baselines(caller: str, target: Target, baseline: Any) -> np.ndarray:
-    """Where lines begin, as columns (features ..., M)."""
-    columns = target.columns
+class Baselines(NamedTuple):
+    """Where lines begin: features (features ..., M), and as columns of the target."""
+
+    given: np.ndarray
+    columns: np.ndarray
+
+
+def _baselines(caller: str, target: Target, baseline: Any) -> Baselines:
+    """Where lines begin.  A vector that is that of no category is NaN in `given`."""
+    columns = target.given
     if isinstance(baseline, str):
         if baseline not in ("zeros", "mean"):
             raise ValueError(f"{caller}: baseline={baseline!r}, expected 'zeros', 'mean' or numbers")
         if baseline == "zeros":
-            return np.zeros_like(columns[..., :1])
+            zeros = np.zeros_like(target.columns[..., :1])
+            return Baselines(target.without_category(np.zeros_like(columns[..., :1]), zeros), zeros)
         if len(target) == 1:
             raise ValueError(
                 f"{caller}: the mean of a single example is the example: give baseline= the mean of others"
             )
-        return columns.mean(axis=-1, keepdims=True)
+        mean = target.columns.mean(axis=-1, keepdims=True)
+        return Baselines(target.without_category(columns.mean(axis=-1, keepdims=True), mean), mean)
     if np.shape(baseline) == columns.shape[:-1]:
         baseline = np.asarray(baseline)[np.newaxis] if target.in_rows else np.asarray(baseline)[..., np.newaxis]
-    given, _ = as_columns(caller, "baseline", baseline, target.network, target.in_rows)
+    given, _ = as_columns(caller, "baseline", baseline, target.model, target.in_rows)
     if given.shape[:-1] != columns.shape[:-1] or not given.shape[-1]:
         raise ValueError(
             f"{caller}: baseline has shape {np.shape(baseline)}, and an example {columns.shape[:-1]}: give one "
             "baseline like an example, or many beside each other, as in X"
         )
-    return given.astype(columns.dtype)
+    given = given.astype(columns.dtype)
+    return Baselines(given, target.enter(given))
 
 
 # --- through the units -----------------------------------------------------------------------------------------------
@@ -297,7 +314,9 @@ def _through_layers(target: Target, nodes: Nodes, example: np.ndarray, begin: np
         f, x, output = target.record(begin[..., line] + at.astype(way.dtype) * way, of)
         add_flows(totals, _levels(target, f, x, output), x, f, way, weight, of)
     found = []
-    for level, (contributions, incoming) in zip(levels, totals, strict=True):
+    for k, (level, (contributions, incoming)) in enumerate(zip(levels, totals, strict=True)):
+        contributions = target.by_feature(contributions)
+        incoming = contributions if k == 0 else incoming
         values = level.node.value.reshape(-1, n).astype(float)
         a, b, c = (np.moveaxis(x, -1, 0) if target.in_rows else x for x in (contributions, incoming, values))
         found.append(LayerPaths(level.name, level.activation, a, b, c, target.in_rows))

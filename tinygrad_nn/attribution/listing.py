@@ -77,12 +77,14 @@ def listing(result: Any, most: int) -> Listing:
 def _of_one(result: Any, shown: np.ndarray, left: np.ndarray) -> Listing:
     values, inputs = result.by_feature[:, 0], result.inputs_by_feature[:, 0]
     reference = result.baseline_by_feature
+    if reference is not None:  # a mean that only rounding errors keep from 0
+        reference = np.where(np.abs(reference) <= 1e-12 * np.abs(inputs), 0.0, reference)
     mass = float(np.abs(values).sum())
     head = ("", "value", *(() if reference is None else ("baseline",)), "contribution", "share")
     rows = []
     for i in shown:
         numbers = [inputs[i], *(() if reference is None else (reference[i],)), values[i]]
-        rows.append((result.feature_names[i], *map(format_number, numbers), _share(values[i], mass)))
+        rows.append((result.feature_names[i], *map(_number, numbers), _share(values[i], mass)))
     empty = ("",) * (len(head) - 3)
     if len(left):
         rows.append((f"{len(left)} more", *empty, format_number(values[left].sum()), _share(values[left].sum(), mass)))
@@ -98,7 +100,12 @@ def _of_one(result: Any, shown: np.ndarray, left: np.ndarray) -> Listing:
 def mean_of(values: np.ndarray) -> np.ndarray:
     """The mean of each row; what only rounding errors leave of numbers that cancel is 0."""
     means = values.mean(axis=1)
-    return np.where(np.abs(means) <= 1e-13 * np.abs(values).max(axis=1), 0.0, means)
+    return np.where(np.abs(means) <= 1e-12 * np.abs(values).max(axis=1), 0.0, means)
+
+
+def _number(x: float) -> str:
+    """Empty where there is none: several categories have no mean."""
+    return "" if np.isnan(x) else format_number(x)
 
 
 def _share(part: float, mass: float) -> str:
@@ -107,11 +114,11 @@ def _share(part: float, mass: float) -> str:
 
 def _of_several(result: Any, shown: np.ndarray, left: np.ndarray) -> Listing:
     values = result.by_feature
-    sizes, means, inputs = np.abs(values).mean(axis=1), mean_of(values), mean_of(result.inputs_by_feature)
+    sizes, means, inputs = np.abs(values).mean(axis=1), mean_of(values), result.mean_inputs
     head = ("", "mean value", "mean |contribution|", "mean contribution", "share")
     total = float(sizes.sum())
     rows = [
-        (result.feature_names[i], *map(format_number, (inputs[i], sizes[i], means[i])), _share(sizes[i], total))
+        (result.feature_names[i], *map(_number, (inputs[i], sizes[i], means[i])), _share(sizes[i], total))
         for i in shown
     ]
     if len(left):

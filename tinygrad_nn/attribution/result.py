@@ -47,7 +47,7 @@ class Attribution:
     @property
     def inputs(self) -> np.ndarray:
         """X, in the precision of the model."""
-        return self._as_given(self._target.columns)
+        return self._as_given(self._target.given)
 
     @property
     def baselines(self) -> np.ndarray | None:
@@ -80,14 +80,23 @@ class Attribution:
     @property
     def inputs_by_feature(self) -> np.ndarray:
         """The examples as (features, N)."""
-        return self._target.columns.reshape(-1, len(self)).astype(float)
+        return self._target.given.reshape(-1, len(self)).astype(float)
+
+    @property
+    def mean_inputs(self) -> np.ndarray:
+        """The mean example, (features,); NaN for numbers of categories, unless they are those of a single example."""
+        return self._mean(self.inputs_by_feature)
+
+    def _mean(self, features: np.ndarray) -> np.ndarray:
+        several = features.shape[1] > 1
+        return np.where(self._target.categorical & several, np.nan, mean_of(features))
 
     @property
     def baseline_by_feature(self) -> np.ndarray | None:
-        """The mean baseline, (features,)."""
+        """The mean baseline, (features,); NaN for a category, where it is the mean of several vectors."""
         if self._baselines is None:
             return None
-        return self._baselines.reshape(-1, self._baselines.shape[-1]).astype(float).mean(axis=1)
+        return self._mean(self._baselines.reshape(-1, self._baselines.shape[-1]).astype(float))
 
     @property
     def order(self) -> np.ndarray:
@@ -114,7 +123,9 @@ class Attribution:
                 raise IndexError(f"example {some} of {len(self)}: they count from 0")
             some = [int(some) % len(self)]
         target = self._target
-        part = dataclasses.replace(target, columns=target.columns[..., some], which=target.which[some])
+        part = dataclasses.replace(
+            target, given=target.given[..., some], columns=target.columns[..., some], which=target.which[some]
+        )
         if not len(part):
             raise IndexError(f"none of the {len(self)} examples")
         return dataclasses.replace(
@@ -212,7 +223,7 @@ class PathAttribution(Attribution):
 
     def _flow(self) -> Flow:
         """The means over the examples, as the picture wants them."""
-        features = Column("features", self.feature_names, mean_of(self.inputs_by_feature), mean_of(self.by_feature))
+        features = Column("features", self.feature_names, self.mean_inputs, mean_of(self.by_feature))
         columns, between = [features], []
         for layer in self.layers:
             values, incoming = layer.values, layer.incoming

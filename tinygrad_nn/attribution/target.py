@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.attribution.categories import LookUp, looked_up, refuse_lost_categories
 from tinygrad_nn.autodiff import gradients
 from tinygrad_nn.modes import enable_grad
-from tinygrad_nn.nn import Module
+from tinygrad_nn.nn import Module, Predictor
 from tinygrad_nn.nn.outputs import chosen, kind_of
 from tinygrad_nn.notation import subscript
 from tinygrad_nn.ops.elementwise import sigmoid, where
@@ -27,11 +28,15 @@ COLUMNS = 8192  # so many points go through a model at once
 class Target:
     """One number f(x) for each example; `columns` are the examples (features ..., N).
 
-    `which` is the class, or the number of the output, that each example is asked about.
+    `which` is the class, or the number of the output, that each example is asked about.  Where categories are looked
+    up, `columns` are the numbers and vectors that stand for them, (rows, N), and `network` is what comes behind.
     """
 
+    model: Any  # as it was given, or what is within an estimator
     network: Callable[[Any], Any]
+    given: np.ndarray  # the examples, with numbers of categories as they are
     columns: np.ndarray
+    look_up: LookUp | None
     in_rows: bool  # what a caller gives and gets
     which: np.ndarray
     of: str
@@ -42,6 +47,32 @@ class Target:
 
     def __len__(self) -> int:
         return self.columns.shape[-1]
+
+    def enter(self, given: np.ndarray) -> np.ndarray:
+        """Examples (features ..., n) as columns."""
+        return given if self.look_up is None else self.look_up.vectors(given)
+
+    @property
+    def categorical(self) -> np.ndarray:
+        """(features,): which of them are numbers of categories."""
+        count = self.given[..., 0].size
+        return np.zeros(count, bool) if self.look_up is None else self.look_up.categorical(count)
+
+    def without_category(self, given: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """What one example of these columns is called: NaN where categories are that have other vectors."""
+        if self.look_up is None:
+            return given
+        known = np.floor(given) == given
+        there = self.enter(np.where(self.categorical[:, np.newaxis] & ~known, 0, given))
+        same = self.by_feature((there != columns).astype(given.dtype)) == 0
+        return np.where(self.categorical[:, np.newaxis] & ~(known & same), np.nan, given)
+
+    def by_feature(self, values: np.ndarray) -> np.ndarray:
+        """What belongs to the rows of `columns`, summed for each feature: a category has those of its vector."""
+        if self.look_up is None:
+            return values
+        owners = self.look_up.owners(len(self.given))
+        return np.stack([values[owners == feature].sum(axis=0) for feature in range(len(self.given))])
 
     def record(self, points: np.ndarray, lines: Any) -> tuple[Any, Any, Any]:
         """f (n,) at points (features ..., n) that belong to these examples; with the input and the model's output."""
@@ -126,13 +157,16 @@ def find_target(caller: str, model: Any, X: Any, output: Any, of: str, feature_n
     if of not in FORMS:
         raise ValueError(f"{caller}: of={of!r}, expected 'output', 'probability' or 'log_odds'")
     network, in_rows = _network_of(caller, model)
-    columns, named = as_columns(caller, "X", X, network, in_rows)
-    features, n = columns.shape[:-1], columns.shape[-1]
+    whole, look_up = network, looked_up(network)
+    given, named = as_columns(caller, "X", X, network, in_rows)
+    features, n = given.shape[:-1], given.shape[-1]
+    columns, network = (given, network) if look_up is None else (look_up.vectors(given), look_up.behind)
     if not n:
         raise ValueError(f"{caller}: X has shape {np.shape(X)}, so there is no example to explain")
     x = tensor(columns[..., :COLUMNS], requires_grad=True, name="X")
     with enable_grad():
         first = _answer(network, x)
+    refuse_lost_categories(caller, first)
     _require_independent(caller, network, columns, first)
     kind = kind_of(first)
     said = [first.value]
@@ -145,20 +179,24 @@ def find_target(caller: str, model: Any, X: Any, output: Any, of: str, feature_n
             f"{caller}: of={of!r} needs outputs that are logits or probabilities, and the model's are neither: they "
             "come from another activation; of='output' explains them as they are"
         )
-    if of != "output" and in_rows and not classifies:
+    if of != "output" and (in_rows or isinstance(model, Predictor)) and not classifies:
         raise ValueError(f"{caller}: of={of!r} is for classes, and {type(model).__name__} predicts numbers")
     classifies = classifies or (of != "output" and len(outputs) == 1)
     if classifies and not names:
         names = ("class 0", "class 1")
     which = _which(caller, output, outputs, kind, names, classifies, getattr(model, "classes_", None))
     size = int(np.prod(features, dtype=int))
-    given = feature_names if feature_names is not None else getattr(model, "feature_names_in_", named)
-    found = _feature_names(caller, given, features, size)
-    return Target(network, columns, in_rows, which, of, kind, found, names, classifies)
+    if isinstance(model, Predictor) and model.preprocessor is not None:
+        named = model.preprocessor.feature_names
+    called = feature_names if feature_names is not None else getattr(model, "feature_names_in_", named)
+    found = _feature_names(caller, called, features, size)
+    return Target(whole, network, given, columns, look_up, in_rows, which, of, kind, found, names, classifies)
 
 
 def _network_of(caller: str, model: Any) -> tuple[Any, bool]:
     """The function of columns in a model, and whether its caller has rows."""
+    if isinstance(model, Predictor):
+        return model, model.preprocessor is None and model.examples == "rows"
     if isinstance(model, Module):
         return model, False
     if hasattr(model, "steps") and hasattr(model, "predict"):
@@ -183,6 +221,8 @@ def _network_of(caller: str, model: Any) -> tuple[Any, bool]:
 
 def as_columns(caller: str, what: str, X: Any, network: Any, in_rows: bool) -> tuple[np.ndarray, Sequence[str] | None]:
     """Examples as columns, in the dtype of the network, and what a data frame calls its features."""
+    if isinstance(network, Predictor) and network.preprocessor is not None and not isinstance(X, (np.ndarray, Tensor)):
+        X = network.preprocessor.transform(X)
     labels: Any = getattr(X, "columns" if in_rows else "index", None)
     named = [str(x) for x in labels] if labels is not None and _are_texts(labels) else None
     X = X.value if isinstance(X, Tensor) else X.toarray() if hasattr(X, "toarray") else np.asarray(X)
@@ -243,7 +283,8 @@ def _classes(caller: str, model: Any, class_names: Any, outputs: np.ndarray) -> 
     """What the outputs are called, and whether they are classes."""
     d, known = len(outputs), getattr(model, "classes_", None)
     classes = class_names if class_names is not None else known
-    regresses = known is None and hasattr(model, "predict") and not isinstance(model, Module)
+    says_itself = isinstance(model, Predictor) or (hasattr(model, "predict") and not isinstance(model, Module))
+    regresses = known is None and says_itself
     if classes is None:
         return tuple(f"class {k}" for k in range(d)) if d > 1 and not regresses else (), d > 1 and not regresses
     if isinstance(classes, str) or np.ndim(classes) != 1:
@@ -294,6 +335,8 @@ def _feature_names(caller: str, given: Any, shape: tuple[int, ...], size: int) -
         if len(shape) > 1:
             return tuple(f"x[{', '.join(map(str, at))}]" for at in np.ndindex(*shape))
         return tuple(f"x{subscript(i + 1)}" for i in range(size))
-    if isinstance(given, str) or np.size(given) != size:
+    if isinstance(given, str):
+        raise TypeError(f"{caller}: feature_names={given!r:.60}, expected a list of {size} names, one for each feature")
+    if np.size(given) != size:
         raise ValueError(f"{caller}: {np.size(given)} feature_names for {size} features")
     return tuple(str(name) for name in np.ravel(np.asarray(given, object)))

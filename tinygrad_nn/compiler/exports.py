@@ -27,7 +27,8 @@ def export_stablehlo(
     ----------
     model : a `tn.nn.Module`, written as it is in prediction (`eval()`), or a function of one tensor.
     path : the file, which is replaced.
-    X : an example of a batch; not needed where the model begins with a Dense layer.
+    X : an example of a batch, of a `tn.nn.Predictor` also a table; not needed where the model begins with a Dense
+        layer, or a preprocessor makes what it takes.
     batch_axis : which axis of X counts the examples: -1 for columns, 0 for images (N, channels, height, width).
     check : run what was written at two batch sizes, and compare it with the model.
 

@@ -24,6 +24,8 @@ def numeric_array(value: object, name: str, caller: str) -> Array:
     if not isinstance(value, np.ndarray):
         if hasattr(value, "columns"):
             hint = f"tn.data.from_rows({name}) turns a frame into columns"
+            if isinstance(value.columns, dict):  # a Table, which may have text
+                hint = "tn.data.Preprocessor(target=...).fit(table).pair(table) makes X and Y of a table"
         elif hasattr(value, "toarray"):
             hint = f"{name}.toarray() makes a dense one of a sparse matrix"
         elif hasattr(value, "numpy"):

@@ -186,6 +186,13 @@ class FeatureEmbedding(Module):
         parts += [layer(X[row]) for row, layer in zip(self.sizes, self.embeddings, strict=True)]
         return shaping.concatenate(parts, axis=0).named("features")
 
+    def _example_columns(self, n: int) -> np.ndarray:
+        """X (in_features, n), made up: numbers drawn at random, and categories in their order."""
+        X = np.random.default_rng(0).normal(size=(self.in_features, n)).astype(self._dtype)
+        for row, size in self.sizes.items():
+            X[row] = np.arange(1, n + 1) % size
+        return X
+
     def _number_from(self, level: int) -> int:
         return level
 

@@ -17,7 +17,7 @@ from tinygrad_nn.nn.module import Module
 from tinygrad_nn.operation import Op
 from tinygrad_nn.tensor import Tensor, tensor
 
-__all__ = ["ask", "chosen", "classes_of", "kind_of", "last_operation", "probabilities", "said"]
+__all__ = ["ask", "chosen", "classes_of", "kind_of", "last_operation", "log_odds", "probabilities", "said"]
 
 
 def last_operation(output: Any) -> Op | None:
@@ -106,6 +106,25 @@ def probabilities(outputs: np.ndarray, kind: str = "") -> np.ndarray:
         return outputs if np.allclose(total, 1, atol=1e-5) else outputs / np.where(total > 0, total, 1)
     e = np.exp(outputs - outputs.max(axis=0))
     return e / e.sum(axis=0)
+
+
+def log_odds(outputs: np.ndarray, kind: str = "") -> np.ndarray:
+    """How surely each class, columns (classes, N): log p / (1 − p), the logit above those of all other classes.
+
+    It orders examples where probabilities are rounded to 0 or 1.
+
+    >>> log_odds(np.array([[3.0, 800.0, 900.0]]), "logits")[1].tolist()
+    [3.0, 800.0, 900.0]
+    """
+    outputs = outputs if outputs.dtype.kind == "f" else outputs.astype(np.float64)
+    if (kind or _kind_by_values(outputs)) == "probabilities":
+        with np.errstate(divide="ignore"):
+            P = probabilities(outputs, "probabilities")
+            return np.log(P) - np.log1p(-P)
+    if len(outputs) == 1:
+        return np.concatenate([-outputs, outputs])
+    others = np.stack([np.logaddexp.reduce(np.delete(outputs, k, axis=0), axis=0) for k in range(len(outputs))])
+    return outputs - others
 
 
 def classes_of(target: Any, n: int) -> np.ndarray:

@@ -6,12 +6,13 @@ are rows or columns: within a network they are columns, in a table they are rows
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
-from tinygrad_nn.data import Preprocessor, from_rows
+from tinygrad_nn.data import Preprocessor, Table, from_rows
+from tinygrad_nn.data.features import Categories
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.nn.containers import Sequential
 from tinygrad_nn.nn.dense import Activation, Dense
@@ -19,6 +20,7 @@ from tinygrad_nn.nn.dropout import Dropout
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.outputs import ask, chosen, probabilities
 from tinygrad_nn.nn.sparse import is_sparse
+from tinygrad_nn.operation import Traced
 
 __all__ = ["Predictor"]
 
@@ -48,6 +50,7 @@ class Predictor(Module):
     >>> preprocessor = tn.data.Preprocessor(target="sold").fit(table)
     >>> network = tn.nn.Sequential(tn.nn.Dense(preprocessor.n_features, preprocessor.n_outputs, rng=0))
     >>> optimizer = tn.optim.Adam(network.parameters(), lr=0.1)
+    >>> # cross_entropy is of logits: no activation at the end
     >>> _ = tn.fit(network, tn.cross_entropy, optimizer, preprocessor.pair(table), epochs=50, rng=0)
     >>> model = tn.nn.Predictor(network, preprocessor)
     >>> model.predict([{"size": 7.5, "kind": "a"}, {"size": 1.2, "kind": "new"}]).tolist()
@@ -91,7 +94,35 @@ class Predictor(Module):
 
     def forward(self, X: Any) -> Any:
         """What the network says about columns X (features, N)."""
+        if isinstance(X, Table):
+            raise TypeError(
+                "Predictor: called with a Table, expected the columns of numbers that its network takes: "
+                "predict(table), or network(preprocessor.transform(table))"
+            )
         return self.network(X)
+
+    def _network_input(self, X: Any) -> Any:
+        """X as `forward` takes it: of rows of a table what the preprocessor makes, and arrays as they are."""
+        numbers = isinstance(X, (np.ndarray, Traced, tuple)) or (
+            isinstance(X, list) and not all(isinstance(row, Mapping) for row in X)
+        )
+        return X if self.preprocessor is None or numbers else self.preprocessor.transform(X)
+
+    def _example_columns(self, n: int) -> np.ndarray | None:
+        """X (features, n) as the preprocessor makes it, made up: of numbers drawn at random and known categories."""
+        if self.preprocessor is None:
+            return None
+        X, at = np.zeros((self.preprocessor.n_features, n), self.preprocessor.dtype), 0
+        examples, rng = np.arange(n), np.random.default_rng(0)
+        for feature in self.preprocessor.features:
+            if not isinstance(feature, Categories):
+                X[at] = rng.normal(size=n)
+            elif feature.index:
+                X[at] = 1 + examples % len(feature.categories)
+            else:
+                X[at + examples % len(feature.categories), examples] = 1
+            at += len(feature.names)
+        return X
 
     @property
     def classes_(self) -> np.ndarray | None:
@@ -142,13 +173,38 @@ class Predictor(Module):
         return np.concatenate(parts, axis=1), kind
 
     def _columns(self, X: Any, extra: str) -> Any:
+        none = isinstance(X, (list, tuple)) and not len(X)
         if self.preprocessor is not None:
+            if none:
+                return np.empty((self.preprocessor.n_features, 0), self.preprocessor.dtype)
             return self.preprocessor.transform(X, extra=extra)
-        if is_sparse(X):
-            return X if self.examples == "columns" else X.T
+        features = self._features_in()
+        if none:
+            if features is None:
+                raise ValueError("Predictor: X is empty: np.empty((0, features)) says how many features there are")
+            return np.empty((features, 0))
+        if self.examples == "columns" and (is_sparse(X) or isinstance(X, np.ndarray)):
+            return X
         if isinstance(X, (list, tuple)):
             X = np.array(X)
-        return X if self.examples == "columns" and isinstance(X, np.ndarray) else from_rows(X)
+            if self.examples == "columns":
+                return X
+        shape = tuple(X.shape) if hasattr(X, "shape") else np.shape(X)
+        if features is not None and (len(shape) == 1 or (len(shape) == 2 and shape[1] != features)):
+            fits = "X.T fits" if shape[0] == features and len(shape) == 2 else ""
+            fits = "X.reshape(1, -1) is one row" if shape == (features,) else fits
+            raise ShapeError(
+                f"Predictor: X has shape {shape}, expected rows (N, {features}), one for each example"
+                + (f": {fits}" if fits else "")
+            )
+        return X.T if is_sparse(X) else from_rows(X)
+
+    def _features_in(self) -> int | None:
+        """How many numbers an example has, where the first layer says so."""
+        first = _layers(self.network)[0]
+        found = getattr(first, "in_features", getattr(first, "features", None))
+        found = found[0] if isinstance(found, tuple) and len(found) == 1 else found
+        return found if isinstance(found, int) else None
 
     def _check_outputs(self, given: int) -> None:
         if self.classes_ is not None:

@@ -45,7 +45,7 @@ class _Columns:
         """W X, dense; anything but a matrix, as transforms have it, is multiplied by the dense X."""
         if type(W) is not np.ndarray or W.ndim != 2:
             return W @ self.dense()
-        return np.asarray(self.turned @ np.ascontiguousarray(W.T)).T
+        return np.asarray(self.turned @ np.ascontiguousarray(W.T)).T.astype(W.dtype, copy=False)
 
 
 def _samples(rng: np.random.Generator) -> Any:

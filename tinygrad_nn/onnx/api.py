@@ -16,7 +16,7 @@ from onnx import helper
 from tinygrad_nn import tree
 from tinygrad_nn.checkpoint.files import write_whole
 from tinygrad_nn.errors import ExportError
-from tinygrad_nn.nn import Module
+from tinygrad_nn.nn import Module, Predictor
 from tinygrad_nn.onnx import checking
 from tinygrad_nn.onnx.batch_size import Dim, merged
 from tinygrad_nn.onnx.building import Builder, Expr
@@ -43,7 +43,8 @@ def export(
     model_or_function : a `tn.nn.Module` in prediction mode (`model.eval()`), or a function of arrays or tensors that
         returns one, or a tuple or dict of them.  It is run a few times, and what it does must be the same each time.
     X : an example of the input, with one column or more: its shape and dtype are those of the model's input.  A tuple
-        of several for a function of several inputs.
+        of several for a function of several inputs.  Of a `tn.nn.Predictor`, whose network is exported, also a table:
+        what its preprocessor makes of it.
     path : file to write, too.
     names : of the inputs and then of the outputs, in order, or by the names that they have otherwise: inputs are called
         like the parameters of the function (X of a network), outputs Y, or Y0, Y1 ..., or as a dict that is returned
@@ -75,6 +76,8 @@ def export(
         raise TypeError(f"export: {type(model_or_function).__name__} is no network and no function")
     if path is not None and not Path(path).parent.is_dir():
         raise FileNotFoundError(f"export: {Path(path).parent}: there is no such folder")
+    if isinstance(model_or_function, Predictor):
+        X = model_or_function._network_input(X)
     several = isinstance(X, tuple)
     inputs = [_input(x, i) for i, x in enumerate(X if several else (X,))]
     if not inputs:

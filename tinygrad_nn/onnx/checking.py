@@ -46,13 +46,17 @@ def check(
             different = _difference(info.name, np.asarray(got[k]), expected[k])
             if different:
                 _refuse_what_changes(function, given, expected)
-                ask = _ASK
+                ask = _ASK if size == n else _FOLLOWS
                 if got[k].ndim != expected[k].ndim and size == 1:
                     ask = "with one example the function drops an axis, as squeeze does: name the axes to drop"
                 raise ExportError(f"{different}{where}; {ask}")
 
 
 _ASK = "please report it; check=False exports it all the same"
+_FOLLOWS = (
+    "something in the function depends on N in a way that no formula a·N + b follows, as N % 2 and a branch on N do: "
+    "compute it with operations on X, or export for the shape of X alone by batch_axis=None; if nothing does, please report it"
+)
 
 
 def _plain(x: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from tinygrad_nn.plot.style import COLOURS, MARKERS, axes, style
+from tinygrad_nn.plot.style import MARKERS, Look, axes, dress, legend, look_for, readable
 from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["contour_path", "descend", "descent_gif"]
@@ -59,6 +59,7 @@ def contour_path(
     x: tuple[float, float] | None = None,
     y: tuple[float, float] | None = None,
     levels: int = 25,
+    theme: str | None = None,
 ) -> Axes:
     """Level lines of ``surface(x, y)``, closer where it is low, and the paths of optimisers on it.
 
@@ -67,10 +68,11 @@ def contour_path(
     surface : a function of two arrays.
     paths : name -> points (steps, 2), as from `descend`.
     x, y : limits; by default what the paths span, and a little more.
+    theme : "light", "dark", or what suits the background.
     """
-    ax = axes(ax, (6.0, 4.6))
-    _draw_surface(ax, surface, paths, x, y, levels)
-    _draw_lines(ax, paths)
+    ax, look = axes(ax, theme, (6.0, 4.6))
+    _draw_surface(ax, look, surface, paths, x, y, levels)
+    _draw_lines(ax, look, paths)
     return ax
 
 
@@ -95,16 +97,17 @@ def descent_gif(
         raise ImportError("plot.descent_gif needs pillow: pip install 'tinygrad_nn[gif]'") from None
     figure = Figure(figsize=(6.0, 4.6), dpi=80, layout="constrained")
     canvas: Any = FigureCanvasAgg(figure)
-    ax = figure.add_subplot()
-    _draw_surface(ax, surface, paths, x, y, levels)
-    moving = [*_draw_lines(ax, paths), ax.set_title(" ")]
+    ax, look = figure.add_subplot(), look_for("light")
+    dress(ax, look)
+    _draw_surface(ax, look, surface, paths, x, y, levels)
+    moving = [*_draw_lines(ax, look, paths), ax.set_title(" ")]
     for artist in moving:
         artist.set_animated(True)
     canvas.draw()
     still = canvas.copy_from_bbox(figure.bbox)
     # one palette for all frames: greys, and each line's colour fading into white
     greys, fades = np.linspace(0, 255, 64)[:, np.newaxis], np.linspace(0, 1, 20)[:, np.newaxis]
-    colours = [255 * (1 - fades * (1 - np.array(to_rgb(COLOURS[i % len(COLOURS)])))) for i in range(min(len(paths), 8))]
+    colours = [255 * (1 - fades * (1 - np.array(to_rgb(look.colour(i))))) for i in range(min(len(paths), 8))]
     palette = Image.new("P", (1, 1))
     palette.putpalette(np.concatenate([np.repeat(greys, 3, axis=1), *colours]).astype(np.uint8).tobytes())
     steps = max(len(path) for path in paths.values())
@@ -125,7 +128,7 @@ def descent_gif(
     return Path(file)
 
 
-def _draw_surface(ax: Axes, surface: Surface, paths: Paths, x: Any, y: Any, levels: int) -> None:
+def _draw_surface(ax: Axes, look: Look, surface: Surface, paths: Paths, x: Any, y: Any, levels: int) -> None:
     points = np.concatenate([np.asarray(path) for path in paths.values()])
     limits: list[Any] = []
     for given, values in zip((x, y), points.T, strict=True):
@@ -134,17 +137,19 @@ def _draw_surface(ax: Axes, surface: Surface, paths: Paths, x: Any, y: Any, leve
     grid = np.meshgrid(*(np.linspace(low, high, 200) for low, high in limits))
     heights = np.asarray(surface(*grid))
     at = np.quantile(heights, np.linspace(0, 1, levels) ** 1.5)  # as many points of the plane between any two
-    ax.contourf(*grid, heights, levels=np.unique(at), cmap="Greys", alpha=0.45)
-    ax.contour(*grid, heights, levels=np.unique(at), colors="grey", linewidths=0.4, linestyles="solid")
+    ax.contourf(*grid, heights, levels=np.unique(at), cmap=look.heights, alpha=0.45)
+    ax.contour(*grid, heights, levels=np.unique(at), colors=look.pale, linewidths=0.4, linestyles="solid")
     ax.set(xlim=limits[0], ylim=limits[1], xlabel="w₁", ylabel="w₂")
+    readable(ax.xaxis)
+    readable(ax.yaxis)
 
 
-def _draw_lines(ax: Axes, paths: Paths) -> list[Any]:
+def _draw_lines(ax: Axes, look: Look, paths: Paths) -> list[Any]:
     lines = []
     for i, (name, path) in enumerate(paths.items()):
         marker: dict[str, Any] = {"marker": MARKERS[i % len(MARKERS)], "markersize": 6, "markevery": [-1]}
-        lines += ax.plot(*np.asarray(path).T, label=name, linewidth=1.6, **marker, **style(i))
+        lines += ax.plot(*np.asarray(path).T, label=name, linewidth=1.6, **marker, **look.line(i))
     start = np.asarray(next(iter(paths.values())))[0]
-    ax.plot(*start, "kx", markersize=8)
-    ax.legend(fontsize=8)
+    ax.plot(*start, "x", color=look.ink, markersize=8)
+    legend(ax, look)
     return lines

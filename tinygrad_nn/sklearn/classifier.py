@@ -187,7 +187,7 @@ class MLPClassifier(ClassifierMixin, MLP):  # type: ignore[misc]
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         name, known = type(self).__name__, getattr(self, "classes_", None)
-        if isinstance(self.class_weight, str):
+        if self.class_weight == "balanced":
             raise ValueError(
                 f"{name}: partial_fit sees some rows at a time, which do not say what class_weight='balanced' is: give "
                 "a dict, such as sklearn.utils.compute_class_weight finds for all rows"

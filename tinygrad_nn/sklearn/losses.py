@@ -9,7 +9,7 @@ from tinygrad_nn.nn import Sequential, l2_penalty
 from tinygrad_nn.operation import Op
 from tinygrad_nn.training import find_loss
 
-__all__ = ["Loss", "activation_of", "for_each_output", "named", "regularised", "weighted"]
+__all__ = ["Loss", "activation_of", "for_each_output", "named", "regularised", "takes_classes", "weighted"]
 
 Loss = Callable[[Any, Any], Any]
 _NAMES = {"squared_error": "mse", "auto": "cross_entropy"}  # scikit-learn's name; what "auto" is of several classes
@@ -41,6 +41,12 @@ def activation_of(loss: Loss) -> Op | None:
     """The activation that makes probabilities of the logits that a loss takes; None where it takes none."""
     whole, of_logits = getattr(loss, "func", loss), getattr(loss, "keywords", {}).get("from_logits", True)
     return whole.training.probabilities if isinstance(whole, Op) and of_logits else None
+
+
+def takes_classes(loss: Loss) -> bool:
+    """Whether it compares classes with their probabilities, or with the logits that these are made of."""
+    whole = getattr(loss, "func", loss)
+    return isinstance(whole, Op) and whole.training.probabilities is not None
 
 
 def for_each_output(loss: Loss) -> bool:

@@ -11,7 +11,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from tinygrad_nn.sklearn.estimator import MLP
-from tinygrad_nn.sklearn.losses import Loss, named
+from tinygrad_nn.sklearn.losses import Loss, named, takes_classes
 from tinygrad_nn.sklearn.solvers import goes_by_epochs
 
 __all__ = ["MLPRegressor"]
@@ -22,7 +22,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, MLP):  # type: ignore[misc]
 
     Parameters and attributes are those of `MLPClassifier`, without `class_weight` and classes; `loss` ("mse",
     "l1_loss", "huber_loss", or a function) is of predictions and targets (d, N), and scores are R².  "squared_error",
-    as scikit-learn calls it, is "mse".
+    as scikit-learn calls it, is "mse".  Losses of classes, such as "cross_entropy", are refused by `fit` (ValueError).
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> X = np.linspace(-3, 3, 100)[:, np.newaxis]
@@ -46,7 +46,13 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, MLP):  # type: ignore[misc]
         return "identity"
 
     def _loss(self) -> Loss:
-        return named(self.loss, type(self).__name__)
+        loss = named(self.loss, type(self).__name__)
+        if takes_classes(loss):
+            raise ValueError(
+                f"{type(self).__name__}: loss={self.loss!r:.60} compares probabilities of classes, and a regressor "
+                "predicts numbers: take 'mse', 'l1_loss' or 'huber_loss', or MLPClassifier for classes"
+            )
+        return loss
 
     def _checked_targets(self, y: np.ndarray) -> np.ndarray:
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

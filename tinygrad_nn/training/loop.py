@@ -26,7 +26,7 @@ from tinygrad_nn.training.callbacks import StopTraining, by_event, call_all
 from tinygrad_nn.training.history import History
 from tinygrad_nn.training.interrupts import Interrupts
 from tinygrad_nn.training.lookup import Measure, find_loss, find_metrics, mode_of
-from tinygrad_nn.training.metrics import batched, fixed_batches, is_pair, means_of, number_of_batches
+from tinygrad_nn.training.metrics import batched, fixed_batches, is_pair, means_of, number_of_batches, refuse_table
 from tinygrad_nn.training.progress import showing
 from tinygrad_nn.training.resuming import ended, save
 from tinygrad_nn.training.resuming import resume as take_up
@@ -257,6 +257,7 @@ def _check_parts(model: Any, optimizer: Any, data: Any, validation: Any, schedul
                 f"fit: the batches {'' if name == 'data' else 'for validation '}have no targets: give "
                 "tn.data.batches(X, Y, batch_size); for an autoencoder, Y is X"
             )
+        refuse_table(name, given)
         goes_through = hasattr(type(given), "__iter__") or hasattr(type(given), "__getitem__")
         wrong = isinstance(given, (str, bytes, dict, np.ndarray)) or not goes_through
         if wrong and (name == "data" or given is not None):

@@ -21,7 +21,7 @@ from tinygrad_nn.training.weights import Weighted, Weights, checked_weights, cos
 
 __all__ = [
     "Data", "Means", "batched", "evaluate", "fixed_batches", "is_pair", "know_outputs", "means_of", "number_of_batches",
-    "pair_of",
+    "pair_of", "refuse_table",
 ]  # fmt: skip
 
 Data = Iterable[tuple[Any, ...]]
@@ -56,6 +56,7 @@ def means_of(
         for batch, pair in enumerate(data, 1):
             X, Y, own = pair_of(pair, "the data to measure", batch)
             prediction = model(X)
+            weights.check_classes(prediction)
             know_outputs(metrics, loss, prediction, partial(said, model, X))
             weighted = weights.of(X, Y, own, batch)
             if weighted is None:
@@ -123,6 +124,7 @@ def _number(value: Any, name: str = "loss") -> float:
 
 def fixed_batches(data: Any) -> Data:
     """Batches that are the same in every epoch, for measuring."""
+    refuse_table("the data to measure", data)
     if is_pair(data):
         return batched(data[0], data[1], 4096, False, None, *data[2:])
     return data.in_order() if hasattr(data, "in_order") else data
@@ -142,6 +144,16 @@ def number_of_batches(data: Any) -> int | None:
         return len(data)
     except TypeError:
         return None
+
+
+def refuse_table(what: str, given: Any) -> None:
+    """TypeError for a table or a frame in the place of arrays."""
+    if hasattr(given, "columns") and not hasattr(given, "in_order"):
+        raise TypeError(
+            f"fit: {what} is a {type(given).__name__}, expected a pair of arrays "
+            "(X, Y) of numbers, X of shape (features, N): preprocessor.pair(table) makes them, where preprocessor = "
+            "tn.data.Preprocessor(target=...).fit(train)"
+        )
 
 
 def pair_of(batch: Any, what: str, number: int) -> tuple[Any, Any, Any]:

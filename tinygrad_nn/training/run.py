@@ -116,6 +116,7 @@ class Run:
         try:
             refuse_cost("fit", self.loss, J)
             refuse_pair("fit", self.loss, prediction, J)
+            self.weights.check_classes(prediction)
         except (TypeError, ValueError) as refused:
             self.refused = refused  # kept, as a step that is being recorded would fail by another error
             raise

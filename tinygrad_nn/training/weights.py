@@ -83,6 +83,21 @@ class Weights:
             raise ValueError(f"fit: the weights of batch {batch} add up to inf: give smaller ones")
         return Weighted((weight / (total or 1.0)).astype(self.dtype), total, own)
 
+    def check_classes(self, prediction: Any) -> None:
+        """ValueError for weights of classes that the outputs (d, N) have not; a loss of somebody's own knows its own."""
+        shape = np.shape(prediction)
+        if self.table is None or not _reduces(self.loss) or not shape:
+            return
+        n = shape[0] if len(shape) == 2 and shape[0] > 1 else 2
+        keys = range(len(self.table)) if isinstance(self.table, np.ndarray) else self.table
+        strange = [int(key) for key in keys if key >= n]
+        if strange:
+            outputs = f"{n} outputs are the classes" if len(shape) == 2 and shape[0] > 1 else "one output tells classes"
+            raise ValueError(
+                f"fit: class_weight has a weight of class {strange[0]}, and the model's {outputs} 0 to {n - 1}: leave "
+                "it out"
+            )
+
 
 def _reduces(loss: Callable) -> bool:
     """Whether it gives the loss of each example, too: those of the tables do."""

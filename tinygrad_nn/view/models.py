@@ -24,10 +24,11 @@ def output_of(model: Any, X: Any = None) -> tuple[Any, str]:
     ValueError where nothing tells what shape X has, or the model refuses it.
     """
     remark = ""
+    if hasattr(model, "_network_input"):  # what stands before a network makes columns of tables
+        X = None if X is None else model._network_input(X)
     if X is None:
-        features = _features(model)
-        X = np.zeros((features, 1))
-        remark = f"No batch was given: what is drawn is the network's answer to one column of {features} zeros"
+        X, what = _made_up(model)
+        remark = f"No batch was given: what is drawn is the network's answer to {what}"
     elif not isinstance(X, Traced):
         X = np.asarray(X)
         if X.dtype.kind not in "fiub":
@@ -48,18 +49,25 @@ def output_of(model: Any, X: Any = None) -> tuple[Any, str]:
     return output, remark
 
 
-def _features(model: Any) -> int:
-    """How many numbers go in, as the first layer with parameters knows: a weight matrix, or a number for each."""
+def _made_up(model: Any) -> tuple[np.ndarray, str]:
+    """A column for a model, and what it is: as the first layer with parameters knows, or what stands before it."""
     for part in model.modules():
+        X = part._example_columns(1) if hasattr(part, "_example_columns") else None
+        if X is not None:
+            return X, f"one example, made up, with {len(X)} features"
         shapes = {name: np.shape(x.value) for name, x in vars(part).items() if _is_parameter(x)}
         if len(shapes.get("W", ())) == 2:
-            return int(shapes["W"][1])
+            return _zeros(shapes["W"][1])
         if shapes:
             columns = {shape[0] for shape in shapes.values() if len(shape) == 2 and shape[1] == 1}
             if len(columns) == 1 and len(shapes) > 1:
-                return int(columns.pop())
+                return _zeros(columns.pop())
             break
     raise ValueError(_unknown(model, "no first layer tells what goes in"))
+
+
+def _zeros(features: int) -> tuple[np.ndarray, str]:
+    return np.zeros((features, 1)), f"one column of {features} zeros"
 
 
 def _is_parameter(x: Any) -> bool:

@@ -53,7 +53,14 @@ class _InJax(Interpreter):
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """One operation."""
         value = next((v for v in values if isinstance(v, Lowered)), None)
-        return op.forward(*values, **params) if value is None else value.__record__(op, tuple(values), params)
+        try:
+            return op.forward(*values, **params) if value is None else value.__record__(op, tuple(values), params)
+        except UndecidedError:
+            raise CompileError(
+                f"tn.export_stablehlo: {op.public_name} looks at the numbers that it is given, which a file cannot; in "
+                'place of an embedding, a Dense layer takes the columns of Preprocessor(encode="one_hot"), and '
+                "tn.onnx.export writes embeddings"
+            ) from None
 
 
 def _refuse_keys(generator: Any) -> Any:
@@ -86,8 +93,12 @@ def _in_jax(model: Callable) -> Callable:
 def _example(model: Any, X: Any) -> np.ndarray:
     """A batch of the kind that the model takes."""
     if X is not None:
+        X = model._network_input(X) if hasattr(model, "_network_input") else X
         return np.asarray(X.value if isinstance(X, Tensor) else X)
     for module in model.modules() if hasattr(model, "modules") else ():
+        made = module._example_columns(2) if hasattr(module, "_example_columns") else None
+        if made is not None:
+            return made
         W = vars(module).get("W")
         if isinstance(W, Tensor) and W.ndim == 2:
             return np.zeros((W.shape[1], 2), W.dtype)

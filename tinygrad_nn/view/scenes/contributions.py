@@ -125,7 +125,8 @@ def _column(canvas: Canvas, column: Column, shown: _Shown, level: int, x: float)
 
 
 def _feature_box(column: Column, i: int) -> Box:
-    fields = (number_field("value", column.values[i]), number_field("adds", column.carried[i], strong=False))
+    value = () if np.isnan(column.values[i]) else (number_field("value", column.values[i]),)  # none of categories
+    fields = (*value, number_field("adds", column.carried[i], strong=False))
     tooltip = "\n".join([column.names[i], *(f"{field.label} {field.text}" for field in fields)])
     name = shorten(column.names[i], LETTERS)
     return Box(f"x{i + 1}", Role.INPUT, column.names[i], name, fields, tooltip=tooltip)

@@ -232,6 +232,12 @@ def compared(path, text, options):
             assert quick == outcome(function, path, **arguments), (text, arguments)
 
 
+@pytest.mark.parametrize("text", ["a,b\n7,-0\n", "a,b\n-0,-0.0\n", "a,b\n-0,99999999999999999999\n1,-0\n"])
+def test_zeros_have_one_sign_to_both_readers(write, text):
+    pytest.importorskip("pyarrow")
+    compared(write(""), text, {})
+
+
 @given(files())
 @settings(max_examples=40)
 def test_arrow_reads_what_python_reads(tmp_path_factory, file):

@@ -116,6 +116,15 @@ def are_whole(cells: list[str]) -> bool:
     return all(_WHOLE.fullmatch(cell) and len(cell) < _LONGEST for cell in cells)
 
 
+def zeros_of_whole(numbers: Array, rows: list[list[str]]) -> Array:
+    """The same numbers (N, columns), in which -0 is 0 where a column of integers has it, as integers have one zero."""
+    for j in np.flatnonzero(((numbers == 0) & np.signbit(numbers)).any(axis=0)):
+        cells = [row[j].strip() for row in rows]
+        if are_whole(cells) and all(-(1 << 63) <= int(cell) < 1 << 63 for cell in cells):
+            numbers[:, j] += 0.0
+    return numbers
+
+
 def shown(cell: Any) -> str:
     """A cell in a message, whatever it is, and not too long."""
     try:

@@ -20,6 +20,7 @@ from tinygrad_nn.data.cells import (
     texts,
     way_out,
     whole_numbers,
+    zeros_of_whole,
 )
 from tinygrad_nn.data.checks import NUMBERS, Array, refuse_masked
 from tinygrad_nn.data.features import too_many
@@ -209,10 +210,11 @@ def _slowly(
 
     def floats(columns: list[int], coding: str = CODING) -> Array:
         rows = [[row[j] for j in columns] for row in records.rows]
-        return all_floats(
+        numbers = all_floats(
             rows, [names[j] for j in columns], lambda cell: float_of_text(dialect.point(cell.strip())), place,
             lambda cell: dialect.other_decimal(cell) or way_out(cell, coding),
         )  # fmt: skip
+        return zeros_of_whole(numbers, rows)
 
     if settings.lenient:
         read = [(names[j], coded([row[j] for row in records.rows])) for j in features]

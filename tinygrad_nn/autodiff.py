@@ -120,7 +120,7 @@ def pullback(
     if on_part is None and mode.anomalies:
         on_part = refuse_non_finite_part
     with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
-        if record or on_part is not None or any(is_foreign(y._value) for y in outputs):
+        if record or on_part is not None or any(map(is_foreign, [y._value for y in outputs])):
             return sweep(outputs, seeds, wanted, record, on_part)
         if wanted is None:
             found = quick_sweep(outputs, seeds)

@@ -17,7 +17,7 @@ __all__ = [
 def is_foreign(x: Any) -> bool:
     """Whether it is an array of another kind than NumPy's, and no traced value."""
     kind = type(x)
-    if kind is np.ndarray or kind is float or issubclass(kind, (np.ndarray, np.generic)):
+    if kind is np.ndarray or kind is np.float64 or kind is float or issubclass(kind, (np.ndarray, np.generic)):
         return False
     return hasattr(kind, "__array_function__") and not hasattr(kind, "__record__")
 

@@ -68,7 +68,7 @@ def _sum_of_chosen(g, indices, shape, axis):
 @functools.wraps(np.take)
 def taken(x, indices, axis=None):
     """`np.take`; Dask has it for one axis and a vector of indices."""
-    if not is_foreign(x):
+    if type(x) is np.ndarray or not is_foreign(x):
         return np.take(x, indices, axis=axis)
     if axis is None:
         x, axis = np.reshape(x, (-1,)), 0
@@ -79,6 +79,8 @@ def taken(x, indices, axis=None):
 
 def element_of(x, index):
     """`x[index]`; Dask has it for one vector of indices."""
+    if type(x) is np.ndarray:
+        return x[index]
     x = as_array(x)
     parts = index if isinstance(index, tuple) else (index,)
     if in_blocks(x) and any(

@@ -107,7 +107,7 @@ def _bind_getitem(x, index):
 
 @functools.wraps(np.reshape)
 def _reshape(x, shape):
-    return reshaped(x, shape)
+    return np.reshape(x, shape) if type(x) is np.ndarray else reshaped(x, shape)
 
 
 def _bind_index_update(x, index, values):

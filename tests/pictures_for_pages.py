@@ -46,6 +46,13 @@ def arrays():
     return ((a * np.array([-2.0, 6.0, 1.0]) + tn.exp(a)) ** 2).sum().named("z")
 
 
+def twice():
+    """t² times itself and one more: u is used twice, and the mistake "assign" makes 16 of 36."""
+    t = tn.tensor(2.0, requires_grad=True, name="t")
+    u = (t**2).named("u")
+    return (u * (u + 1).named("v")).named("z")
+
+
 def comparison():
     J, net, X, Y = xor()
     before = tn.draw(J)

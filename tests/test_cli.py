@@ -272,7 +272,9 @@ def test_the_ending_says_what_is_written(mine, suffix):
 @pytest.mark.parametrize(
     ("command", "answer"),
     [
-        ("nonsense", "invalid choice: 'nonsense'"),
+        ("nonsense", "invalid choice: 'nonsense' (choose from "),
+        ("exampels", "argument COMMAND: invalid choice: 'exampels'; did you mean examples? (see tinygrad-nn --help)"),
+        ("draw mine.py:z --detail layer", "argument --detail: invalid choice: 'layer'; did you mean layers? (see "),
         ("demo now", "unrecognized arguments: now"),
         ("demo --out mine.py", "cannot write to the folder mine.py: File exists; name another with --out"),
         ("examples chain_rul", "no example is called 'chain_rul': did you mean chain_rule?"),
@@ -401,6 +403,7 @@ def test_a_bare_clone_names_all_commands(clone, arguments):
     ("arguments", "said"),
     [
         (["frob"], "invalid choice: 'frob'"),
+        (["dosc"], "argument COMMAND: invalid choice: 'dosc'; did you mean docs? (see python3 tinygrad_nn --help)"),
         (["draw"], "the following arguments are required: FILE.py:NAME (see python3 tinygrad_nn draw --help)"),
         (["demo", "--uot", "x"], "unrecognized arguments: --uot x"),
         (["docs", "extra"], "unrecognized arguments: extra"),

@@ -13,7 +13,7 @@ import tinygrad_nn as tn
 PACKAGE = Path(tn.__file__).parent
 # Each layer may import the layers before it; modules of one layer do not import each other.
 LAYERS = [
-    ["errors", "memory", "notation", "entry", "tree", "other_names", "command_line"],
+    ["errors", "memory", "notation", "entry", "tree", "other_names", "command_line", "foreign"],
     ["notebook"],
     ["operands"],
     ["operation", "origin", "allowance"],
@@ -35,7 +35,7 @@ LAYERS = [
     ["view", "checking"],
     ["checkpoint", "optim", "data"],
     ["nn"],
-    ["training", "attribution"],
+    ["training", "attribution", "distributed"],
     ["plot", "sklearn", "onnx", "course"],
     ["demo", "predicting"],
     ["cli"],

@@ -99,10 +99,28 @@ def test_a_file_written_in_another_way(folder, tmp_path, capsys):
         ("species empty.csv", "load_table: empty.csv is empty, expected one example per line"),
         ("species data.csv", "Preprocessor.transform: the columns 'island', 'bill_length_mm'"),
         ("mass data.csv --proba", "Predictor.predict_proba: the model has no classes"),
-        ("plain.npz text.csv", "load_csv: text.csv, line 2, column 'b': 'x' is not a number"),
+        ("species extra.csv", "training had no columns 'note': --ignore-extra leaves them out\n"),
+        ("mass slip.csv", "column 'year': 'x' is not a number; --missing 'x' makes a gap of it\n"),
+        ("mass comma.csv --delimiter=;", "column 'year': '7,5' is not a number; --decimal ',' reads it\n"),
+        (
+            "mass comma.csv",
+            "comma.csv, line 2 has 2 cells, line 1 has 1; is --delimiter ';' what separates its cells?\n",
+        ),
+        (
+            "plain.npz text.csv",
+            "column 'b' is text, and plain.npz has no preprocessor: save tn.nn.Predictor(network, preprocessor)\n",
+        ),
+        (
+            "plain.npz odd.csv",
+            "'x' is not a number, as 2 of 3 cells of the column are; --missing 'x' makes a gap of it\n",
+        ),
+        ("plain.npz gap.csv", "load_csv: gap.csv, line 2, column 'b': '' is not a number; fill the gap"),
         ("plain.npz data.csv", "Predictor: X has shape (1, 3), expected rows (N, 2), one for each example"),
-        ("species latin.csv", "is no CSV file in UTF-8"),
-        ("species data.csv --delimiter=;;", "delimiter=';;', expected a single character"),
+        (
+            "species latin.csv",
+            "); --encoding 'cp1252' reads what older programs of Windows wrote, or save it in UTF-8\n",
+        ),
+        ("species data.csv --delimiter=;;", "--delimiter ';;', expected a single character"),
         ("species data.csv --encoding utf-9", "there is no encoding 'utf-9'"),
         (f"species {penguins_csv()} -o no/such.csv", "cannot write no/such.csv: No such file or directory"),
     ],
@@ -113,9 +131,28 @@ def test_mistakes_are_answered_in_one_line(folder, monkeypatch, capsys, argument
     (folder / "empty.csv").write_text("")
     (folder / "data.csv").write_text("a,b,c\n1,2,3\n")
     (folder / "text.csv").write_text("a,b\n1,x\n")
+    (folder / "odd.csv").write_text("a,b\n1,1\n1,2\n1,x\n")
+    (folder / "gap.csv").write_text("a,b\n1,\n")
+    names = tn.nn.load(folder / "species").preprocessor.known[1:]
+    for file, mark, year, more in (("extra", ",", "7", ["note"]), ("slip", ",", "x", []), ("comma", ";", "7,5", [])):
+        cells = [year if name == "year" else "1" for name in [*names, *more]]
+        (folder / f"{file}.csv").write_text(f"{mark.join([*names, *more])}\n{mark.join(cells)}\n")
     (folder / "latin.csv").write_text("größe,b\n1,2\n", "cp1252")
     assert cli.main(["predict", *arguments.split()]) == 2
     error = capsys.readouterr().err
     assert error.startswith("tinygrad-nn: error: ")
     assert answer in error
     assert error.count("\n") == 1
+
+
+def test_dates_of_a_raw_file(tmp_path, capsys):
+    """They are counted from the first day of training, which the model's file knows."""
+    raw = tmp_path / "raw.csv"
+    raw.write_text("signup,n\n2024-03-01,1\n2024-02-28,2\n2024-02-29,3\n")
+    preprocessor = Preprocessor(target="n", dates=["signup"], scale=False, task="regression").fit(load_table(raw))
+    network = tn.nn.Sequential(tn.nn.Dense(1, 1, rng=0))
+    network[0].W.data[:], network[0].b.data[:] = 2, 1
+    tn.nn.Predictor(network, preprocessor).save(tmp_path / "m")
+    raw.write_text("signup\n2024-03-02\n2024-02-27\n")
+    assert cli.main(["predict", str(tmp_path / "m"), str(raw)]) == 0
+    assert read(capsys.readouterr().out) == (["n"], [["7.0"], ["-1.0"]])

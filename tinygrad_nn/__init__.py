@@ -36,8 +36,8 @@ _document_with(_docstring_of)  # what help(tn.tanh) says
 
 # What is loaded when it is first used, so that `import tinygrad_nn` costs little more than NumPy.
 _MODULES = (
-    "attribution", "chain", "checkpoint", "compiler", "course", "data", "nn", "onnx", "optim", "plot", "sklearn",
-    "training", "view",
+    "attribution", "chain", "checkpoint", "compiler", "course", "data", "distributed", "nn", "onnx", "optim", "plot",
+    "sklearn", "training", "view",
 )  # fmt: skip
 _LATER = {
     "paths": "chain",

@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_nn.anomalies import refuse_non_finite_part
 from tinygrad_nn.errors import ShapeError, label
 from tinygrad_nn.exact_zeros import both, fitted_zeros, given_zeros, sent_back
+from tinygrad_nn.foreign import is_foreign, of_kind
 from tinygrad_nn.modes import MODE, operand
 from tinygrad_nn.operands import real_operand
 from tinygrad_nn.operation import Traced
@@ -119,7 +120,7 @@ def pullback(
     if on_part is None and mode.anomalies:
         on_part = refuse_non_finite_part
     with np.errstate(all="ignore"):  # an infinite slope is an answer here; `detect_anomaly` is there to ask about it
-        if record or on_part is not None:
+        if record or on_part is not None or any(map(is_foreign, [y._value for y in outputs])):
             return sweep(outputs, seeds, wanted, record, on_part)
         if wanted is None:
             found = quick_sweep(outputs, seeds)
@@ -215,10 +216,10 @@ def seed_for(output: Any, gradient: Any, keyword: str) -> Any:
                 f"{name} has shape {value.shape}, and only a single number has a gradient by itself: "
                 f"reduce it, as in .sum(), or pass {keyword}= an array of that shape"
             )
-        return value.dtype.type(1) if value.ndim == 0 else np.ones_like(value)
+        return value.dtype.type(1) if value.ndim == 0 and not is_foreign(value) else np.ones_like(value)
     if not isinstance(gradient, Traced):
         try:
-            gradient = np.asarray(real_operand(gradient, "backward", keyword), dtype=value.dtype)
+            gradient = of_kind(real_operand(gradient, "backward", keyword), value)
         except (TypeError, ValueError):
             raise TypeError(
                 f"{keyword} is {gradient!r:.60}: expected an array of numbers of shape {value.shape}, as {name} has"

@@ -23,8 +23,9 @@ import tinygrad_nn as tn
 from tinygrad_nn.attribution.categories import looked_up
 from tinygrad_nn.autodiff import history
 from tinygrad_nn.command_line import PROGRAM, make_parser
+from tinygrad_nn.data.cells import shortened
 from tinygrad_nn.demo import demonstrate
-from tinygrad_nn.predicting import predictions, write_csv
+from tinygrad_nn.predicting import in_options, predictions, write_csv
 from tinygrad_nn.view.renderers.layout_engine import RenderError
 
 __all__ = ["main"]
@@ -111,6 +112,9 @@ def run_export(checkpoint: Path, out: Path, shape: str | None) -> None:
     except (ValueError, ImportError, tn.ExportError) as reason:
         raise UserError(_first_line(reason)) from None
     print(f"model: {out} ({len(exported.graph.node)} nodes, input {'×'.join(map(str, example.shape[:-1]))}×N)")
+    if isinstance(model, tn.nn.Predictor) and model.preprocessor is not None:
+        features = shortened(", ".join(model.preprocessor.feature_names), 200)
+        print(f"It takes the features that preprocessor.transform(rows) makes, not the rows of the table: {features}")
 
 
 def _example_for(model: Any, shape: str | None) -> np.ndarray:
@@ -151,7 +155,7 @@ def run_predict(model: Path, data: Path, out: Path | None, proba: bool, ignore_e
     except OSError as reason:
         raise UserError(f"cannot read {reason.filename}: {reason.strerror}") from None
     except (ValueError, TypeError) as reason:
-        raise UserError(_first_line(reason)) from None
+        raise UserError(in_options(_first_line(reason))) from None
     if out is None:
         write_csv(sys.stdout, names, values)
         return

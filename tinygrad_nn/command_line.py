@@ -7,6 +7,8 @@ before anything is installed.
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +25,12 @@ class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with the arguments, and where help is."""
 
     def error(self, message: str) -> NoReturn:
+        wrong = re.fullmatch(r"(.*invalid choice: '(.*)') \(choose from (.*)\)", message)
+        if wrong is not None:
+            choices = [choice.strip("'") for choice in wrong[3].split(", ")]
+            near = difflib.get_close_matches(wrong[2], choices, n=1)
+            if near:
+                message = f"{wrong[1]}; did you mean {near[0]}?"
         program = CLONE if self.prog.startswith(CLONE) else PROGRAM
         self.exit(2, f"{program}: error: {message} (see {self.prog} --help)\n")
 
@@ -135,7 +143,11 @@ def _docs(commands: argparse._SubParsersAction[Parser]) -> None:
     docs = commands.add_parser(
         "docs",
         help="build the site, with the course and the reference, and open it (minutes)",
-        description="Executes every page, example and lesson, and makes the site of them.",
+        description="Executes every page, example and lesson, and makes the site of them. With --notebooks it only "
+        "writes the lessons of the course as notebooks, without running them.",
     )
     docs.add_argument("--out", type=Path, default=Path("tinygrad_nn_docs"), metavar="DIR", help="folder of the site")
+    docs.add_argument(
+        "--notebooks", type=Path, metavar="DIR", help="only write the twelve lessons into DIR as notebooks (seconds)"
+    )
     docs.add_argument("--no-open", action="store_true", help="do not open it in a browser")

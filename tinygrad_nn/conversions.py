@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_nn import notebook, operands
 from tinygrad_nn.errors import label
+from tinygrad_nn.foreign import fetched, is_foreign, own, refuse_unknown_sizes
 from tinygrad_nn.modes import ACTIVE, MODE
 from tinygrad_nn.notation import format_number
 from tinygrad_nn.numpy_protocol import LEAVES_GRAPH
@@ -33,7 +34,7 @@ def to(kind: type) -> Callable[[Any], Any]:
                 "silently leave the graph; take .item() or .detach() to leave it on purpose, "
                 "tn.index_update(array, index, t) to write it into an array"
             )
-        return kind(t.value.item())
+        return kind(fetched(t.value).item())
 
     return convert
 
@@ -60,7 +61,7 @@ def as_index(t: Any) -> Any:
             f"an index must have an integer or bool dtype, this tensor has {t.dtype}: tn.tensor([0, 1], dtype=int) has "
             "one, and .astype(int) converts"
         )
-    return np.array(value)
+    return np.array(fetched(value))
 
 
 def rounded(t: Any, digits: int | None = None) -> Any:
@@ -80,8 +81,9 @@ def formatted(t: Any, spec: str) -> str:
 
 def text(t: Any) -> str:
     """The numbers, and what sets the tensor apart."""
-    value = np.asarray(t.value)
-    parts = [np.array2string(value, separator=", ", prefix="tensor(", threshold=200)]
+    value = t.value if is_foreign(t.value) else np.asarray(t.value)  # nobody waits for numbers in order to see a name
+    shown = repr(value) if value is t.value and is_foreign(value) else None
+    parts = [shown or np.array2string(value, separator=", ", prefix="tensor(", threshold=200)]
     if value.dtype not in (np.float64, np.bool_):
         parts.append(f"dtype={value.dtype}")
     if t.name:
@@ -98,6 +100,8 @@ EDGE = 5  # rows or columns of a larger array that are shown
 
 def as_html(t: Any) -> str:
     """What a notebook shows: the numbers on tints of their size, and what sets the tensor apart."""
+    if is_foreign(t.value):
+        return notebook.paragraph(text(t))
     value = np.asarray(t.value)
     said = [f"shape {value.shape}", str(value.dtype)]
     said += [f"made by {t.op.name}"] if t.op is not None else ["requires_grad=True"] if t.requires_grad else []
@@ -132,7 +136,7 @@ def to_array(t: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
             "tn.stack joins several, tn.index_update writes them into an array, tn.vmap does what np.vectorize does; "
         )
         raise TypeError(LEAVES_GRAPH.format(label(t, "a tensor"), "become an array", ways))
-    return np.array(t.value, dtype=dtype)
+    return np.array(fetched(t.value), dtype=dtype)
 
 
 CPU = 1  # kDLCPU of the DLPack specification
@@ -160,7 +164,7 @@ def copied(t: Any, memo: dict[int, Any] | None = None) -> Any:
     """A tensor like this one, with memory of its own."""
     _refuse_copy(t, "deep copy")
     grad = None if t.grad is None else t.grad.copy()
-    result = _restored(type(t), np.array(t.value), t.requires_grad, t.name, grad, t.is_frozen)
+    result = _restored(type(t), own(t.value), t.requires_grad, t.name, grad, t.is_frozen)
     if memo is not None:
         memo[id(t)] = result
     return result
@@ -169,7 +173,14 @@ def copied(t: Any, memo: dict[int, Any] | None = None) -> Any:
 def pickled(t: Any) -> Any:
     """What `pickle` keeps of a tensor."""
     _refuse_copy(t, "pickling")
-    return _restored, (type(t), np.asarray(t.value), t.requires_grad, t.name, t.grad, t.is_frozen)
+    return _restored, (
+        type(t),
+        t.value if is_foreign(t.value) else np.asarray(t.value),
+        t.requires_grad,
+        t.name,
+        t.grad,
+        t.is_frozen,
+    )
 
 
 def _restored(kind: type, value: Any, tracked: bool, name: str | None, grad: Any, frozen: bool = False) -> Any:
@@ -203,6 +214,7 @@ def array_from(data: Any, dtype: Any = None, name: str | None = None) -> Any:
     data = getattr(data, "_value", data)
     operands.refuse_kind(data, "tensor", name or "the data")
     if hasattr(type(data), "__array_function__") and not issubclass(type(data), np.ndarray):  # kept as it is
+        refuse_unknown_sizes(data, "tensor", name or "the data")
         value: Any = data.copy() if dtype is None else data.astype(dtype)
     else:
         value = operands.array_from(data, "tensor", dtype)

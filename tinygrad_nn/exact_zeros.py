@@ -5,7 +5,8 @@ slope.  The same holds for a zero in a direction that the caller gives in number
 as the slope of x² at 0, is none of these.
 
 So both sweeps carry, beside a gradient or tangent, which of its elements are exact zeros: a boolean array, None where
-none is, or `ANY`: every zero that is met later is taken for one.  That is for tracers, whose values nobody knows yet.
+none is, or `ANY`: every zero that is met later is taken for one.  That is for tracers, whose values nobody knows yet,
+and for other kinds of arrays than NumPy's, at which nobody looks.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.foreign import is_foreign
 from tinygrad_nn.operation import Op, Traced, numbers_of
 from tinygrad_nn.parts import array_of, unbroadcast
 
@@ -43,7 +45,8 @@ def given_zeros(direction: Any) -> Any:
 
 
 def _is_placeholder(value: Any) -> bool:
-    return isinstance(value, Traced) and not value.known
+    """Whether its numbers are not known yet, or are those of another kind of array, which nobody looks at."""
+    return not value.known if isinstance(value, Traced) else is_foreign(value)
 
 
 def with_exact_zeros(part: Any, zeros: Any, g: Any) -> Any:
@@ -182,7 +185,7 @@ def behind(
     """The exact zeros of the parts that rules send to the inputs in `slots`, given those of the output's gradient."""
     if not op.passes or (zeros is None and not op.selects):
         return [None] * len(slots)
-    if zeros is ANY or (_is_placeholder(y) and not recorded):
+    if zeros is ANY or is_foreign(y) or (_is_placeholder(y) and not recorded):
         return [ANY] * len(slots)
     if not op.selects:
         if op.kind == "elementwise":
@@ -199,7 +202,7 @@ def ahead(
     """The exact zeros of a linear or multilinear operation's tangent, given those of the arguments that move."""
     if not op.passes or (all(z is None for z in zeros.values()) and not _makes_zeros(op, y, inputs)):
         return None
-    if any(z is ANY for z in zeros.values()) or (_is_placeholder(y) and not recorded):
+    if any(z is ANY for z in zeros.values()) or is_foreign(y) or (_is_placeholder(y) and not recorded):
         return ANY
     moved = _stand_ins(op, inputs)
     for slot, x in enumerate(inputs):
@@ -247,7 +250,11 @@ def spread(g: Any, x: Any, params: dict[str, Any]) -> Any:
 
 def _makes_zeros(op: Op, y: Any, inputs: Sequence[Any]) -> bool:
     """Whether a result may have elements that depend on no argument that moves (a triangle, a joined constant)."""
-    return op.kind == "linear" and not op.view and np.size(y) >= max(np.size(x) for x in inputs)
+    return op.kind == "linear" and not op.view and _size(y) >= max(map(_size, inputs))
+
+
+def _size(x: Any) -> int:
+    return getattr(x, "size", 1)
 
 
 def _probe(op: Op, zeros: Any, like: Any) -> Any:

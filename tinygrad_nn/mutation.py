@@ -18,7 +18,7 @@ from tinygrad_nn import tree
 from tinygrad_nn.errors import MutationError, ReleasedError, label
 from tinygrad_nn.memory import prepare_for
 from tinygrad_nn.operands import number_of
-from tinygrad_nn.operation import Traced
+from tinygrad_nn.operation import DRAWN_BY, Traced
 from tinygrad_nn.origin import quoted
 from tinygrad_nn.symbols import reads
 
@@ -192,7 +192,12 @@ def frozen(a: Any) -> Any:
 
 def settled(params: dict[str, Any]) -> dict[str, Any]:
     """Parameters whose lists, and arrays of a single number, nobody can change later: those become Python numbers."""
-    if _NEVER_CHANGE.issuperset(map(type, params.values())) or not any(map(_may_change, params.values())):
+    if _NEVER_CHANGE.issuperset(map(type, params.values())):
+        return params
+    drawn_by = DRAWN_BY.get()
+    if drawn_by is not None:
+        params = drawn_by(params)
+    if not any(map(_may_change, params.values())):
         return params
     return tree.map(number_of, params, tree.is_plain_or_slice)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.foreign import refuse_unknown_sizes
+
 __all__ = [
     "FLOAT64",
     "REAL",
@@ -56,6 +58,7 @@ def real_operand(x: Any, caller: str, name: str) -> Any:
     if isinstance(x, (np.ndarray, np.generic)):
         array = x if kind is np.ndarray or isinstance(x, np.generic) else np.asarray(x)
     elif hasattr(kind, "__array_function__"):
+        refuse_unknown_sizes(x, caller, name)
         array = x
     else:
         array = array_from(x, caller)

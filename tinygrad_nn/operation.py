@@ -21,6 +21,7 @@ from tinygrad_nn.operands import are_plain, real_operand
 __all__ = [
     "BY_FUNCTION",
     "BY_NAME",
+    "DRAWN_BY",
     "REFUSED",
     "SEEN",
     "Op",
@@ -100,6 +101,8 @@ def recorded(root: Any) -> list[Any]:
 
 # Who is shown the settings of operations in this context, before they are turned into numbers and copies
 SEEN: ContextVar[Callable[..., None] | None] = ContextVar("seen", default=None)
+# What takes the place of the Generators among the settings of operations: an engine draws in a way of its own
+DRAWN_BY: ContextVar[Callable[[Any], Any] | None] = ContextVar("drawn_by", default=None)
 
 
 class VariadicRule:
@@ -231,6 +234,9 @@ class Op:
         """The forward function on arrays."""
         if not are_plain(values):
             values = self.operands(values)
+        if params:
+            drawn_by = DRAWN_BY.get()
+            params = params if drawn_by is None else drawn_by(params)
         try:
             return self.forward(*values, **params) if params else self.forward(*values)
         except (ValueError, IndexError, TypeError) as reason:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import wrong_rule
+from tinygrad_nn.foreign import like
 from tinygrad_nn.operands import REAL
 from tinygrad_nn.operation import Traced
 
@@ -22,8 +23,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
         ones = _ones(g.shape[1], g.dtype)  # BLAS is the quickest to sum rows: every bias takes this way
         if type(g) is np.ndarray:
             return g.dot(ones)
-        if not g.tracked:
-            return np.matmul(g, ones)
+        if isinstance(g, Traced) and not g.tracked:
+            return np.matmul(g, like(ones, g))  # type: ignore[call-overload]
     extra = g.ndim - len(shape)
     if extra < 0:
         return np.broadcast_to(g, shape)

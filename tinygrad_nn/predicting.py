@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from tinygrad_nn.data import load_csv
+from tinygrad_nn.data import load_csv, load_table
+from tinygrad_nn.data.cells import shown
 from tinygrad_nn.nn import Predictor, load
 
-__all__ = ["predictions", "write_csv"]
+__all__ = ["in_options", "predictions", "write_csv"]
 
 
 def predictions(
@@ -31,7 +33,7 @@ def predictions(
     if not isinstance(predictor, Predictor):
         predictor = Predictor(predictor)
     preprocessor, extra = predictor.preprocessor, "ignore" if ignore_extra else "error"
-    rows = load_csv(data, **reading).T if preprocessor is None else preprocessor.load(data, **reading)
+    rows = _numbers(model, data, reading) if preprocessor is None else preprocessor.load(data, **reading)
     if proba:
         values = predictor.predict_proba(rows, extra=extra)
         target = preprocessor.target[0] if preprocessor is not None else "class"
@@ -42,6 +44,31 @@ def predictions(
         return list(preprocessor.target), values
     single = "class" if predictor.classes_ is not None else "y"
     return [single] if values.shape[1] == 1 else [f"y{i}" for i in range(values.shape[1])], values
+
+
+def _numbers(model: Path, data: Path, reading: dict[str, Any]) -> np.ndarray:
+    """The rows of a file of numbers alone; ValueError for text, of which only a preprocessor makes numbers."""
+    try:
+        return load_csv(data, **reading).T
+    except ValueError:
+        table = load_table(data, **reading)
+        text = next((name for name in table if table[name].dtype == object), None)
+        if text is None:
+            raise
+        raise ValueError(
+            f"{data}: column {shown(text)} is text, and {model} has no preprocessor: save "
+            "tn.nn.Predictor(network, preprocessor)"
+        ) from None
+
+
+def in_options(message: str) -> str:
+    """A message in the words of the command line: its options instead of arguments."""
+    message = message.replace(
+        "leave them out by table.without(...), or say extra='ignore'", "--ignore-extra leaves them out"
+    )
+    message = message.removesuffix("; text=[...] takes the column as text")
+    message = re.sub(r"missing=\[('.*?'|\".*?\")\] makes", r"--missing \1 makes", message)
+    return re.sub(r"\b(delimiter|decimal|encoding|comment)=", r"--\1 ", message)
 
 
 def write_csv(file: TextIO, names: list[str], values: np.ndarray) -> None:

@@ -126,7 +126,9 @@ def _start(outputs: Sequence[Any], seeds: Sequence[Any], inside: set[int] | None
 
 def _may_have_zeros(seed: Any) -> bool:
     """Whether a zero may be among the numbers that the caller gives."""
-    return True if isinstance(seed, Traced) else not (seed.all() if type(seed) is np.ndarray else seed)
+    if type(seed) is np.ndarray:
+        return not seed.all()
+    return True if not isinstance(seed, np.generic) else not seed
 
 
 def _added(entry: list[Any] | None, g: Any, node: Any, values: list[Any], selected: bool) -> bool:

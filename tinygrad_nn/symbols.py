@@ -20,13 +20,14 @@ class Symbol(Traced, np.lib.mixins.NDArrayOperatorsMixin):
     """A name with a sample value: operations on it write themselves down.
 
     `text` is the formula, `precedence` that of its outermost operation (see `notation.Term`), `sources` the symbols
-    whose values it depends on.
+    whose values it depends on, `options` the plain numbers of which it is one, where it is a choice between such.
     """
 
-    __slots__ = ("precedence", "sample", "sources", "text")
+    __slots__ = ("options", "precedence", "sample", "sources", "text")
 
     def __init__(self, text: str, sample: Any, precedence: int = 9, sources: frozenset = frozenset()):
         self.text, self.sample, self.precedence = text, sample, precedence
+        self.options: tuple[str, ...] = ()
         self.sources = sources or frozenset([text])
 
     shape = property(lambda self: self.sample.shape)
@@ -40,7 +41,10 @@ class Symbol(Traced, np.lib.mixins.NDArrayOperatorsMixin):
         sample = np.asarray(op.compute(values, params))
         sources = frozenset().union(*(a.sources for a in args if isinstance(a, Symbol)))
         term = _simplified(op, args, params)
-        return Symbol(term.text, sample, term.precedence, sources)
+        made = Symbol(term.text, sample, term.precedence, sources)
+        if op.selects:
+            made.options = _options(args)
+        return made
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return BY_FUNCTION[ufunc](*inputs, **kwargs)
@@ -58,6 +62,13 @@ class Symbol(Traced, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         return self.text
+
+
+def _options(args: Sequence[Any]) -> tuple[str, ...]:
+    """The numbers that a selection with these arguments chooses from; none where something else is among them."""
+    chosen = [a for a in args if not (isinstance(a, Symbol) and a.dtype == bool)]
+    several = [a.options if isinstance(a, Symbol) else (format_number(a),) for a in chosen]
+    return tuple(dict.fromkeys(text for some in several for text in some)) if all(several) else ()
 
 
 def _term(a: Any) -> Term:

@@ -18,6 +18,7 @@ from tinygrad_nn.autodiff import pullback, seed_for
 from tinygrad_nn.away import Away
 from tinygrad_nn.batched import Batched, UnbatchableError, fitted_to
 from tinygrad_nn.errors import MutationError, label
+from tinygrad_nn.foreign import fetched
 from tinygrad_nn.in_place import give_in_place_operators
 from tinygrad_nn.masks import noted
 from tinygrad_nn.memory import prepare_for
@@ -360,7 +361,7 @@ class Tensor(Traced):
 
     def numpy(self) -> np.ndarray:
         """A copy of the value, as an array."""
-        return np.array(self.value)
+        return np.array(fetched(self.value))
 
     def item(self, *index: Any) -> Any:
         """The only element as a Python number, or that at an index: in the flattened array, or one number an axis."""
@@ -368,11 +369,12 @@ class Tensor(Traced):
             raise ValueError(
                 f"item() needs a single element, {label(self, 'the tensor')} has shape {self.shape}: give its index"
             )
-        return self.value.item(*index)
+        value = self.value
+        return value.item(*index) if hasattr(value, "item") else fetched(value).item(*index)
 
     def tolist(self) -> Any:
         """The value as nested lists of Python numbers."""
-        return self.value.tolist()
+        return fetched(self.value).tolist()
 
     def detach(self) -> Tensor:
         """The same value without its history: a constant.  It shares memory with this tensor."""
@@ -568,7 +570,8 @@ def _add_gradients(found: dict[Any, Any]) -> None:
         if type(g) is not np.ndarray and isinstance(g, np.generic) and not isinstance(g, Traced):
             node._grad = np.array(g)  # a single number is nobody else's
         else:
-            node._grad = g if g.base is None and getrefcount(g) <= _ALONE else g.copy()
+            own = type(g) is np.ndarray and g.base is None and getrefcount(g) <= _ALONE
+            node._grad = g if own else g.copy()
 
 
 def _own_references() -> int:

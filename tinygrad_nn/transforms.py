@@ -18,6 +18,7 @@ from tinygrad_nn import tree
 from tinygrad_nn.autodiff import copied, history, pullback
 from tinygrad_nn.batched import batching, enter, left, outermost
 from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.foreign import of_kind
 from tinygrad_nn.forward_mode import pushforward
 from tinygrad_nn.modes import ACTIVE, MODE, transforming
 from tinygrad_nn.operands import real_operand
@@ -326,7 +327,7 @@ def jvp(f: Callable, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
 def _matching(given: Any, x: Tensor, what: str) -> Any:
     """A cotangent or tangent in the shape and dtype of what it belongs to."""
     if not isinstance(given, Tensor):
-        given = np.asarray(real_operand(given, what, f"the {what}"), dtype=x.dtype)
+        given = of_kind(real_operand(given, what, f"the {what}"), x._value)
     if given.shape != x.shape:
         raise ShapeError(
             f"the {what} has shape {given.shape}, what it belongs to has shape {x.shape}: they must be equal"

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_nn import tree
 from tinygrad_nn.batched import batching, enter, left, runs_for_first
 from tinygrad_nn.errors import MutationError
+from tinygrad_nn.foreign import is_foreign
 from tinygrad_nn.in_place import REPLACEABLE
 from tinygrad_nn.modes import MODE
 from tinygrad_nn.operation import Traced
@@ -115,6 +116,12 @@ def _examples_first(x: Any, axis: int | None) -> Any:
         raise TypeError(
             f"vmap: an argument is of type {type(x).__name__}, expected arrays: share a module with None in in_axes, "
             "or use it from outside"
+        )
+    if is_foreign(x):
+        kind = type(x)
+        raise TypeError(
+            f"vmap: an argument is a {kind.__name__} of {kind.__module__.partition('.')[0]}, expected NumPy's: "
+            "operations take it as it is, with all examples along an axis"
         )
     x = x if isinstance(x, Traced) else np.asarray(x)
     if not x.ndim:

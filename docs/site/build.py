@@ -56,6 +56,11 @@ def build(out: Path) -> Path:
 def main() -> None:
     """Build it, say where it is, and open it where there is a screen."""
     arguments = make_parser(tn.__version__, clone=True).parse_args(["docs", *sys.argv[1:]])
+    if arguments.notebooks:
+        import prepare
+
+        prepare.notebooks(HERE.parent / "course", arguments.notebooks, alone=True)
+        return print(f"notebooks: {arguments.notebooks.resolve()}")
     index = build(arguments.out.resolve())
     print(f"site: {index}")
     if not arguments.no_open:

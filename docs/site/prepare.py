@@ -184,13 +184,14 @@ def _up(text: str) -> str:
     return text.replace("](../../", "](../")
 
 
-def notebooks(source: Path, target: Path) -> None:
-    """Each lesson as a notebook for Jupyter, beside its page on the site."""
+def notebooks(source: Path, target: Path, alone: bool = False) -> None:
+    """Each lesson as a notebook for Jupyter, beside its page on the site; `alone`, pages of the site are named only."""
     target.mkdir(parents=True, exist_ok=True)
     for lesson in sorted(source.glob("[0-9]*.md")):
         notebook = jupytext.read(lesson)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":  # links to lessons lead to notebooks, all others to pages
                 text = re.sub(r"\]\((\d\d_\w+)\.md\)", r"](\1.ipynb)", _up(cell.source))
-                cell.source = re.sub(r"\]\(([\w./]+)\.md\)", r"](\1.html)", text)
+                page = r"\1" if alone else r"[\1](\2.html)"
+                cell.source = re.sub(r"\[([^\]]*)\]\(([\w./]+)\.md\)", page, text)
         jupytext.write(notebook, target / f"{lesson.stem}.ipynb")

@@ -26,6 +26,9 @@ wrong("slope", "the difference alone")(lambda f, x: f(x + 1e-5) - f(x - 1e-5))
 wrong("slope", "write a / (2 * h)")(lambda f, x: (f(x + 1e-5) - f(x - 1e-5)) / 2 * 1e-5)
 wrong("slope", "was the result rounded?")(lambda f, x: round((f(x + 1e-5) - f(x - 1e-5)) / 2e-5, 3))
 wrong("slope", "to be measured")(lambda f, x: tn.grad(f)(x))
+wrong("slope", "f was never called")(lambda f, x: 2 * x)
+wrong("slope", "f was called once")(lambda f, x: f(x + 1e-5) / 1e-5)
+wrong("slope", "That is f itself")(lambda f, x: f(x))
 wrong("slope", "That is f itself")(lambda f, x: f(x) + 0 * f(x + 1) if x else 1.0)
 wrong("slope", "it returns '6', expected 0.267499. A single number is asked for.")(lambda f, x: "6")
 wrong("slope", "it returns a function")(lambda f, x: f)
@@ -116,6 +119,7 @@ def paths_of(edges, node, end):
 
 wrong("add_paths", "last path alone")(lambda edges, s, e: math.prod(paths_of(edges, s, e)[-1]))
 wrong("add_paths", "first path alone")(lambda edges, s, e: math.prod(paths_of(edges, s, e)[0]))
+wrong("add_paths", "its own adjoint is 1")(lambda edges, s, e: 0)
 wrong("add_paths", "products of the paths were multiplied")(
     lambda edges, s, e: math.prod(map(math.prod, paths_of(edges, s, e)))
 )

@@ -29,6 +29,12 @@ wrong_rule(1, lambda g, y, x: g * x * (1 - x), "x stands where y is meant")
 wrong_rule(1, lambda g, y, x: None, "is there a `return`")
 wrong_rule(2, lambda g, y, a, b: (g, g), "only the larger one")
 wrong_rule(2, lambda g, y, a, b: (g * (a < b), g * (a > b)), "wrong argument")
+wrong_rule(2, lambda g, y, a, b: (g * (a >= b), g * (b >= a)), "returns 2 and 2, expected two parts of 2 in all. Both")
+wrong_rule(2, lambda g, y, a, b: (g * (a > b), g * (b > a)), "None got anything")
+wrong_rule(2, lambda g, y, a, b: (g * (a > b), g * (b > a) - g * (a == b)), "or half to each")
+wrong_rule(0, lambda g, y, a, b: (g * a, g * b), "for g = ")
+wrong_rule(1, lambda g, y, x: (g * y * (1 - y),), "a rule of one argument returns the part itself, drop the comma")
+wrong_rule(1, lambda g, y, x: [g * y * (1 - y)], "drop the brackets")
 
 wrong_rule(0, lambda g, y, a, b: (g * b, g * b), "Both parts are the same")
 wrong_rule(1, lambda g, y, x: np.multiply(g, y * (1 - y), out=g), "Do not write into what is handed in")
@@ -62,7 +68,7 @@ wrong("unbroadcast", "The largest was taken")(
         axis=tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True
     )
 )
-wrong("unbroadcast", "That is 0.")(lambda g, shape: np.zeros(shape))
+wrong("unbroadcast", "That is 0: was something multiplied by 0")(lambda g, shape: np.zeros(shape))
 
 # --- 7
 
@@ -116,6 +122,9 @@ wrong("backpropagation", "one pair (dW, db)")(
 )
 
 wrong("backpropagation", "layer 1 comes first")(lambda *inputs: backpropagation(*inputs)[::-1])
+wrong("backpropagation", "returns all dW, then all db")(
+    lambda *inputs: tuple(map(list, zip(*backpropagation(*inputs), strict=True)))
+)
 wrong("backpropagation", "expected pairs (dW, db)")(lambda *inputs: [dW for dW, _ in backpropagation(*inputs)])
 wrong("backpropagation", "keep the axis, with keepdims=True")(
     lambda *inputs: [(dW, db[:, 0]) for dW, db in backpropagation(*inputs)]

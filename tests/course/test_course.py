@@ -4,6 +4,7 @@ import pytest
 from course import answers_on_graphs, answers_on_networks  # noqa: F401  they mark what is tried here
 from course.marks import RIGHT, WRONG
 
+import tinygrad_nn as tn
 from tinygrad_nn import course
 
 CASES = [(exercise, *case) for exercise, cases in WRONG.items() for case in cases]
@@ -35,6 +36,21 @@ def test_a_skeleton_is_told_from_a_wrong_answer(exercise):
         raise NotImplementedError
 
     assert course.check(exercise, unwritten).text.startswith("not written yet")
+
+
+def test_ties_may_go_to_one_or_half_to_each():
+    multiply, sigmoid, _ = RIGHT["rules"]
+    for maximum in (
+        lambda g, y, a, b: (g * (a >= b), g * (b > a)),
+        lambda g, y, a, b: (g * ((a > b) + 0.5 * (a == b)), g * ((b > a) + 0.5 * (a == b))),
+        tuple_of_rules(tn.maximum),
+    ):
+        verdict = course.check("rules", multiply, sigmoid, maximum)
+        assert verdict, verdict
+
+
+def tuple_of_rules(operation):
+    return lambda g, y, a, b: tuple(rule(g, y, a, b) for rule in operation.vjps)
 
 
 def test_errors_in_the_readers_code_say_where():

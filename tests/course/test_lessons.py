@@ -1,6 +1,7 @@
 """The lessons of the course: their cells run, what they say comes out, and each has all its parts."""
 
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -86,6 +87,19 @@ def test_notebooks_have_the_cells_of_the_pages(tmp_path, monkeypatch):
             assert ".md" not in link
             assert (page.parent / name).exists() or (page.parent / ".." / name).exists(), link
         assert cells == [re.sub(r"^:.*\n", "", block.text, flags=re.M).strip() for block in asked]
+
+
+def test_notebooks_alone_have_no_link_to_a_page_that_is_not_there(tmp_path, capsys, monkeypatch):
+    jupytext = pytest.importorskip("jupytext", reason="extra `docs` is not installed")
+    site = LESSONS[0].parent.parent / "site"
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setattr(sys, "argv", ["build.py", "--notebooks", str(tmp_path / "mine")])
+    runpy.run_path(str(site / "build.py"), run_name="__main__")
+    assert capsys.readouterr().out == f"notebooks: {tmp_path / 'mine'}\n"
+    assert sorted(path.stem for path in (tmp_path / "mine").iterdir()) == [page.stem for page in LESSONS]
+    for notebook in (tmp_path / "mine").iterdir():
+        text = "".join(cell.source for cell in jupytext.read(notebook).cells if cell.cell_type == "markdown")
+        assert all((notebook.parent / link).exists() for link in re.findall(r"\]\(([^)]*)\)", text))
 
 
 # --- these tests themselves

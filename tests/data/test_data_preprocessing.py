@@ -55,6 +55,32 @@ def test_categories():
     assert codes.transform([{"year": 2008.0}, {"year": 2009}]).T.tolist() == [[0, 1], [0, 0]]
 
 
+def test_dates_are_days_since_the_first_of_training():
+    days = {"day": ["2024-03-01", "2024-02-28", None, "2024-02-28T12:00", "2024-02-29 01:00+01:00"]}
+    preprocessor = Preprocessor(dates=["day"], fill=0, scale=False, indicator=True).fit(days)
+    assert preprocessor.feature_names == ["day", "day is missing"]
+    assert preprocessor.transform(days).tolist() == [[2, 0, 0, 0.5, 1], [0, 0, 1, 0, 0]]
+    assert preprocessor.transform({"day": ["2025-02-27", "2024-02-27"]})[0].tolist() == [365, -1]
+    X = Preprocessor(dates=["day"]).fit(days).transform(days)
+    np.testing.assert_allclose([X.mean(), X.std()], [0, 1], atol=1e-15)
+    compact = Preprocessor(dates=["day"], scale=False).fit({"day": [20240228, 20240301]})  # numbers, to a file's reader
+    assert compact.transform({"day": [20240229]}).tolist() == [[1]]
+
+
+def test_dates_are_saved_with_the_model_and_read_from_files(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("signup,n\n20240110,1\n20240101,2\n,3\n")
+    table = load_table(path)
+    preprocessor = Preprocessor(dates=["signup"]).fit(table)
+    again = Preprocessor.from_config(json.loads(json.dumps(preprocessor.config())))
+    assert (again.transform(path) == preprocessor.transform(path)).all()
+    for wrong in ({"first": "soon"}, {"first": 3}, {"scale": 0.0}, {"kind": "numbers"}):
+        config = preprocessor.config()
+        config["features"][0] |= wrong
+        with pytest.raises(ValueError, match=r"the preprocessing"):
+            Preprocessor.from_config(config)
+
+
 def test_targets():
     classes = Preprocessor(target="ill").fit(TRAIN)
     assert (classes.classes_.tolist(), classes.targets(TRAIN).tolist()) == (["no", "yes"], [0, 0, 1, 0])
@@ -145,6 +171,17 @@ ERRORS = [
     (lambda p: Preprocessor(max_categories=2).fit({"a": ["x", "y", "z"]}),
      FIT + "column 'a' has 3 different texts in 3 rows, "
      "as 'x': leave it out by table.without('a'), or give max_categories=3"),
+    (lambda p: Preprocessor(max_categories=2).fit({"signup": ["2024-01-03", "2024-01-01", None, "2024-02-01"]}),
+     FIT + "column 'signup' has 3 different texts in 4 rows, as '2024-01-01': Preprocessor(dates=['signup']) makes "
+     "numbers of dates; or leave it out by table.without('signup'), or give max_categories=3"),
+    (lambda p: Preprocessor(dates=["day"]).fit({"day": ["2024-01-03", "03.01.2024"]}),
+     FIT + "column 'day', row 1: '03.01.2024' is no date such as 2024-03-31"),
+    (lambda p: Preprocessor(dates=["day"]).fit({"day": ["2024-01-03"]}).transform({"day": ["2024-02-30"]}),
+     "Preprocessor.transform: column 'day', row 0: '2024-02-30' is no date such as 2024-03-31"),
+    (lambda p: Preprocessor(dates=["day"]).fit({"days": ["2024-01-03"]}),
+     FIT + "there is no column 'day'; did you mean 'days'?"),
+    (lambda p: Preprocessor(dates=["day"]).fit({"day": [None, None]}),
+     FIT + "column 'day' has no value at all: table.without('day')"),
     (lambda p: Preprocessor(target="il").fit(TRAIN),
      FIT + "there is no column 'il'; did you mean 'ill'?"),
     (lambda p: Preprocessor(target="a").fit({"a": ["x", "y"]}),
@@ -301,7 +338,7 @@ def test_load_csv_with_text_and_gaps(csv):
          ("load_csv: {path}, line 3, column 'age': 'NA' is not a number; fill the gap, or leave the "
          "row out")),
         ({"fill": "mean"},
-         ("load_csv: {path}, line 2, column 'sex': 'f' is not a number, as 0 of 3 cells of the column are; "
+         ("load_csv: {path}, line 2, column 'sex': 'f' is not a number; "
          "missing=['f'] makes a gap of it; categories='one_hot' codes text")),
         ({"categories": "one_hot"}, "load_csv: {path}, column 'age' has gaps: say what takes their place by fill="),
         ({"columns": ["age", "y"], "target": "y"},
@@ -318,6 +355,21 @@ def test_load_csv_with_text_and_gaps(csv):
 )  # fmt: skip
 def test_load_csv_says_what_to_do(raised, csv, settings, message):
     assert raised(ValueError, load_csv, csv, **settings) == message.format(path=csv)
+
+
+@pytest.mark.parametrize("large", [False, True])  # by Python's reader, and by Arrow's
+def test_load_csv_makes_no_categories_of_ids_and_dates(raised, tmp_path, large):
+    path = tmp_path / "t.csv"
+    n, long = 120, "x" * 70_000 * large
+    path.write_text(f"id,day,{long}\n" + "".join(f"c{i:03},20{i // 12 + 10}-{i % 12 + 1:02}-01,1\n" for i in range(n)))
+    others = "choose others by columns=[...]; load_table and a Preprocessor(max_categories=...) take them all"
+    assert raised(ValueError, load_csv, path, columns=["id"], categories="one_hot") == (
+        f"load_csv: {path}: column 'id' has 120 different texts in 120 rows, as 'c000': {others}"
+    )
+    assert raised(ValueError, load_csv, path, columns=["day"], categories="index") == (
+        f"load_csv: {path}: column 'day' has 120 different texts in 120 rows, as '2010-01-01': "
+        f"Preprocessor(dates=['day']) makes numbers of dates; or {others}"
+    )
 
 
 def test_a_real_table():

@@ -60,6 +60,8 @@ def test_numbers_text_and_gaps(write):
         ("a,b\n,x\n,y\n", {}, {"a": [None, None], "b": ["x", "y"]}),
         ("a,b\n99999999999999999999,2020-01-01\n1,x\n", {}, {"a": [1e20, 1.0], "b": ["2020-01-01", "x"]}),
         ("b,a\n1,2\n", {"columns": ["a"]}, {"a": [2]}),
+        ("name; town\nAnn\nBob; York\n", {}, {"name; town": ["Ann", "Bob; York"]}),  # one column of text
+        ("1,5\n2,5\n", {"delimiter": ";", "decimal": ","}, {"x0": [1.5, 2.5]}),
         ("a,b\ntrue,1\nfalse,2\n", {}, {"a": ["true", "false"], "b": [1, 2]}),
         ("a,b\n1,x\n\n  \n2,y\n", {}, {"a": [1, 2], "b": ["x", "y"]}),
         ("a,b\n1_000,1\n٣,2\n", {}, {"a": ["1_000", "٣"], "b": [1, 2]}),  # no numbers of a file
@@ -80,6 +82,16 @@ def test_what_files_hold(write, text, settings, expected):
         ("a,b\n1,2\n3,4\n5,x\n", {}, ValueError,
          ("load_table: {path}, line 4, column 'b': 'x' is not a number, as 2 of 3 "
          "cells of the column are; missing=['x'] makes a gap of it; text=[...] takes the column as text")),
+        ("a;b\nx;2\ny;3\n", {}, ValueError,
+         "load_table: {path} has a single column, 'a;b'; is delimiter=';' what separates its cells?"),
+        ("a;b\nx;2,5\ny;3\n", {}, ValueError,
+         "load_table: {path}, line 2 has 2 cells, line 1 has 1; is delimiter=';' what separates its cells?"),
+        ('a;b\n"x; y";2\n', {}, ValueError,
+         ("load_table: {path} is no CSV file (',' expected after '\"'); is delimiter=';' what separates its cells?")),
+        ("a,b\nx,2\n", {"delimiter": ";"}, ValueError,
+         "load_table: {path} has a single column, 'a,b'; is delimiter=',' what separates its cells?"),
+        ("a\tb\nx\t2\n", {}, ValueError,
+         "load_table: {path} has a single column, 'a\\tb'; is delimiter='\\t' what separates its cells?"),
         ("a,a\n1,2\n", {}, ValueError, "load_table: {path}: there are 2 columns 'a'; rename them"),
         ("a,b\n1,2\n", {"columns": ["B"]}, ValueError,
          "load_table: {path}: there is no column 'B'; did you mean 'b'?"),
@@ -103,10 +115,55 @@ def test_errors_of_files(raised, write, text, settings, error, message):
     assert raised(error, load_table, path, **settings) == message.format(path=path)
 
 
+TEXT = "; text=[...] takes the column as text"
+OTHER_NUMBERS = [
+    (";", ".", ["49,12", "8,5", "-3,50"], "'49,12' is not a number; decimal=',' reads it" + TEXT),
+    (";", ".", ["49,12", "8,5", "7"],
+     "'49,12' is not a number, as 1 of 3 cells of the column are; decimal=',' reads it" + TEXT),
+    (";", ".", ["7", "8", "3,5"],
+     "'3,5' is not a number, as 2 of 3 cells of the column are; decimal=',' reads it" + TEXT),
+    (",", ".", ['"49,12"', '"8,5"'], "'49,12' is not a number; write numbers with decimal '.'" + TEXT),
+    (";", ".", ["1,234", "5,678"],
+     "'1,234' is not a number; decimal=',' reads it, or write numbers without commas between thousands" + TEXT),
+    (",", ".", ['"1,234.5"', '"5,678,901"'],
+     "'1,234.5' is not a number; write numbers without commas between thousands" + TEXT),
+    (";", ".", ["1.234,5", "2.678,25"],
+     "'1.234,5' is not a number; write numbers without commas between thousands" + TEXT),
+    (";", ",", ["49.12", "8.5"], "'49.12' is not a number; decimal='.' reads it" + TEXT),
+    (";", ",", ["1.234,5", "5.678.901"],
+     "'1.234,5' is not a number; write numbers without points between thousands" + TEXT),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("delimiter", "decimal", "cells", "said"), OTHER_NUMBERS, ids=range(len(OTHER_NUMBERS)))
+def test_numbers_of_other_files_are_no_text(raised, write, monkeypatch, delimiter, decimal, cells, said):
+    path = write(f"price{delimiter}n\n" + "".join(f"{cell}{delimiter}x\n" for cell in cells))
+    settings = {"delimiter": delimiter, "decimal": decimal}
+    line = 2 + next(i for i, cell in enumerate(cells) if not cell.isdigit())
+    for worth in (0, 1 << 60):
+        monkeypatch.setattr(arrow, "_WORTH", worth)
+        message = raised(ValueError, load_table, path, **settings)
+        assert message == f"load_table: {path}, line {line}, column 'price': {said}"
+        assert load_table(path, text=["price"], **settings)["price"].tolist() == [cell.strip('"') for cell in cells]
+    way_out = said.partition("; ")[2].removesuffix(TEXT)
+    assert raised(ValueError, load_csv, path, columns=["price"], **settings) == (
+        f"load_csv: {path}, line {line}, column 'price': {said.partition(' is ')[0]} is not a number; {way_out}"
+    )
+
+
+@pytest.mark.parametrize("cells", [
+    ["01.03.2024", "02.03.2024"], ["192.168.0.1", "10.0.0.1"], ["1.2.3", "1.3.0"], ["1,2,3", "4,5,6"], ["a,5", "3,5"],
+])  # fmt: skip
+def test_what_only_looks_like_numbers_is_text(write, cells):
+    path = write("v;n\n" + "".join(f"{cell};x\n" for cell in cells))
+    assert load_table(path, delimiter=";")["v"].tolist() == cells
+
+
 def test_a_file_in_another_encoding(raised, write):
     path = write("größe,ort\n1,Köln\n", "cp1252")
     message = raised(ValueError, load_table, path)
     assert message.startswith(f"load_table: {path} is no CSV file in UTF-8 (")
+    assert message.endswith("); encoding='cp1252' reads what older programs of Windows wrote, or save it in UTF-8")
     assert as_lists(load_table(path, encoding="cp1252")) == {"größe": ("i", [1]), "ort": ("O", ["Köln"])}
 
 
@@ -173,6 +230,12 @@ def compared(path, text, options):
             quick = outcome(function, path, **arguments)
             patch.setattr(arrow, "_WORTH", 1 << 60)
             assert quick == outcome(function, path, **arguments), (text, arguments)
+
+
+@pytest.mark.parametrize("text", ["a,b\n7,-0\n", "a,b\n-0,-0.0\n", "a,b\n-0,99999999999999999999\n1,-0\n"])
+def test_zeros_have_one_sign_to_both_readers(write, text):
+    pytest.importorskip("pyarrow")
+    compared(write(""), text, {})
 
 
 @given(files())
@@ -254,7 +317,8 @@ NOT_TABLES = [
      "expected numbers alone, or text alone, with None in gaps")),
     (lambda: Table({"t": np.array(["2020"], "M8[D]")}), TypeError,
      ("Table: column 't' has dtype datetime64[D], expected "
-     "numbers or text; (t - t.min()) / np.timedelta64(1, 'D') counts days")),
+     "numbers or text; (t - t.min()) / np.timedelta64(1, 'D') counts days, t.astype(str) is text for "
+     "tn.data.Preprocessor(dates=['t'])")),
     (lambda: Table({"a": np.ma.masked_array([1, 2], [0, 1])}), TypeError,
      "Table: column 'a' is a masked array; .filled(value) makes a plain one"),
     (lambda: Table({"a": [1]})["b"], ValueError, "Table: there is no column 'b'; the columns are a"),
@@ -265,6 +329,9 @@ NOT_TABLES = [
      "Table: [0.5] chooses no rows: expected names, a slice, row numbers or truth values"),
     (lambda: Table({"a": ["x", None]}).split((0.5, 0.5), stratify="a"), ValueError,
      "Table.split: column 'a' has gaps; table[~table.missing('a')]"),
+    (lambda: Table({"a": [1]}).__setitem__("days", [2]), TypeError,
+     ("Table: a table stays as it is: table = tn.data.Table({**table.columns, 'days': values}) is one with another "
+      "column")),
 ]  # fmt: skip
 
 

@@ -291,11 +291,13 @@ def test_csv_round_trip(tmp_path_factory, rows):
     ("text", "target", "expected"),
     [
         ("a,b\n1,2\n\n3,x\n", None,
-         "{path}, line 4, column 'b': 'x' is not a number; leave the column out, or code it as numbers first"),
+         "{path}, line 4, column 'b': 'x' is not a number; leave the column out, or code it by categories='one_hot'"),
         ("a,b\n1,2\n3,\n", None, "{path}, line 3, column 'b': '' is not a number; fill the gap, or leave the row out"),
         ("1,2\n3,NA\n", None, "{path}, line 2, column 1: 'NA' is not a number; fill the gap, or leave the row out"),
         ("a;b\n1;2\n", None,
-         "{path}, line 2, column 'a;b': '1;2' is not a number; is it the delimiter? delimiter=';' or '\\t' may fit"),
+         "{path} has a single column, 'a;b'; is delimiter=';' what separates its cells?"),
+        ("a\n1;2\n", None,
+         "{path}, line 2, column 'a': '1;2' is not a number; is it the delimiter? delimiter=';' or '\\t' may fit"),
         ("a,y\n1,cat\n2,3\n", "y",
          "{path}, line 2, column 'y': 'cat' is not a number; leave the column out, or code it as numbers first"),
         ("a,y\n1,cat\n2,\n", "y", "{path}, line 3, column 'y' is empty; fill the gap, or leave the row out"),
@@ -318,7 +320,12 @@ def test_csv_files_of_another_kind(raised, write, tmp_path):
     path = write("größe\n1\n", "latin-1")
     message = raised(ValueError, load_csv, path)
     assert message.startswith(f"load_csv: {path} is no CSV file in UTF-8 (")
-    assert message.endswith("); save it as one")
+    assert message.endswith("); encoding='cp1252' reads what older programs of Windows wrote, or save it in UTF-8")
+    message = raised(ValueError, load_csv, write("a,b\n1,2\n", "utf-16"))
+    assert message.endswith("); encoding='utf-16' reads it")
+    message = raised(ValueError, load_csv, write("a,b\n1"), encoding="utf-16")
+    assert message.startswith(f"load_csv: {path} is no CSV file in UTF-16 (")
+    assert message.endswith("); give another encoding=")
     assert "missing.csv" in raised(FileNotFoundError, load_csv, tmp_path / "missing.csv")
 
 
@@ -387,7 +394,7 @@ def test_csv_labels_with_underscores_are_told_apart(write):
 
 
 def test_csv_with_an_open_quote_or_a_wrong_delimiter_is_refused(write):
-    with pytest.raises(ValueError, match=r"is no CSV file in UTF-8 \(unexpected end of data\)"):
+    with pytest.raises(ValueError, match=r"is no CSV file \(unexpected end of data\)"):
         load_csv(write('1,2\n3,"4\n'))
     for delimiter in ("", ",,", '"', "\n", " ", None):
         with pytest.raises(ValueError, match="expected a single character such as"):

@@ -1,5 +1,6 @@
 """Streams: every source gives the same batches, orders repeat, memory stays small, and errors say what to do."""
 
+import copy
 import importlib
 import importlib.util
 import subprocess
@@ -293,6 +294,55 @@ def test_without_pyarrow_one_sentence_says_what_to_install(tmp_path, monkeypatch
         assert raised(ImportError, source, "label") == (
             "stream: Arrow and Parquet need pyarrow: pip install 'tinygrad_nn[tables]'"
         )
+
+
+def test_what_is_hidden_in_a_source_is_an_error(tmp_path):
+    lists = pa.table({"v": pa.array([[1.0, None], [3.0, 4.0]], pa.list_(pa.float64(), 2)), "y": [0, 1]})
+    assert raised(ValueError, lists, "y").startswith("stream: column 'v' has 1 gaps in these rows; ")
+    assert raised(ValueError, np.array([[1e300, 1.0]]), dtype=np.float32) == (
+        "stream: column 'X' holds 1e+300, which float32 cannot; give dtype=np.float64"
+    )
+    assert raised(ValueError, table(), "label", classes=[0, 1, 0]) == (
+        "stream: classes has 0 twice; expected each label once, in their order"
+    )
+    parquet_folder(tmp_path)
+    parquet.write_table(table().drop_columns(["b"]), tmp_path / "part9.parquet")
+    assert raised(ValueError, tmp_path, "label") == ("stream: file 5 of 5 has no column 'b'; it has 'a', 'c', 'label'")
+    np.save(tmp_path / "objects.npy", np.array([[1, "a"]], object))
+    assert raised(ValueError, tmp_path / "objects.npy").startswith(
+        "stream: objects.npy is no file of numbers that can be mapped into memory: "
+    )
+
+
+def test_truth_values_and_floats_are_labels():
+    for labels, classes in ((LABELS > 1, None), ((LABELS > 1) * 1.0, range(2))):
+        y = np.concatenate([y for _, y in tn.data.stream(ROWS, labels, classes=classes)])
+        assert y.dtype == np.int64
+        np.testing.assert_array_equal(y, LABELS > 1)
+
+
+@pytest.mark.parametrize("rng", [None, 3, np.random.default_rng(5)])
+def test_a_training_on_a_stream_is_resumed_in_the_same_order(rng, tmp_path):
+    def trained(stream, *epochs):
+        model = tn.nn.Sequential(tn.nn.Dense(3, 8, "tanh", rng=0), tn.nn.Dense(8, 4, rng=1))
+        optimizer = tn.optim.Adam(model.parameters())
+        for number in epochs:
+            tn.fit(model, tn.cross_entropy, optimizer, stream(), epochs=number, checkpoint=tmp_path / "c", resume=True)
+        (tmp_path / "c.npz").unlink(missing_ok=True)
+        return [p.numpy() for p in model.parameters()]
+
+    first = tn.data.stream(table(), "label", shuffle_buffer=200, rng=rng)
+    state = copy.deepcopy(first.rng)
+
+    def again():
+        stream = tn.data.stream(table(), "label", shuffle_buffer=200)
+        stream.rng = copy.deepcopy(state)
+        return stream
+
+    straight = trained(again, 4)
+    made = iter([again(), tn.data.stream(table(), "label", shuffle_buffer=200)])  # the second draws fresh entropy
+    for p, q in zip(straight, trained(lambda: next(made), 2, 4), strict=True):
+        np.testing.assert_array_equal(p, q)
 
 
 def test_what_can_be_gone_through_only_once_is_noticed():

@@ -58,6 +58,17 @@ def test_mistakes_are_answered_in_one_line(command, answer, tmp_path, monkeypatc
     assert not list(tmp_path.glob("*.onnx*"))
 
 
+def test_what_stands_before_the_network_of_a_table_is_not_in_the_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    table = tn.data.Table({"size": [1.0, 2, 8], "kind": ["a", "b", "a"], "sold": ["no", "no", "yes"]})
+    preprocessor = tn.data.Preprocessor(target="sold").fit(table)
+    tn.nn.Predictor(tn.nn.Sequential(tn.nn.Dense(3, 2, rng=0)), preprocessor).save("sold.npz")
+    assert cli.main(["export", "sold.npz", "m.onnx"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "It takes the features that preprocessor.transform(rows) makes, not the rows of the table: size, kind=a, kind=b"
+    ]
+
+
 def test_the_shape_of_one_example(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     tn.nn.Sequential(tn.nn.Flatten(), tn.nn.Dense(12, 2, rng=0)).save("images.npz")

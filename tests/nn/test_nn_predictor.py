@@ -193,14 +193,29 @@ def test_a_file_of_another_release_says_so(tmp_path, monkeypatch):
 
 # --- mistakes
 
+
+class Backwards(Sequential):
+    """A network whose last layer is not what it ends in: known when it is asked."""
+
+    def forward(self, X):
+        return self[0](self[1](X))
+
+
 MISTAKES = [
     (lambda: Predictor("net"), "Predictor: network is of type str, expected a tn.nn.Module"),
     (lambda: Predictor(Sequential(Dense(7, 2)), classifier().preprocessor),
      ("Predictor: the network takes 7 features, the preprocessor makes 4: its first layer is "
       "Dense(preprocessor.n_features, ...)")),
-    (lambda: Predictor(Sequential(Dense(4, 3)), classifier().preprocessor).predict(TABLE),
+    (lambda: Predictor(Sequential(Dense(4, 3)), classifier().preprocessor),
      ("Predictor: the network has 3 outputs for 2 classes: its last layer is Dense(..., preprocessor.n_outputs)")),
-    (lambda: Predictor(Sequential(Dense(4, 3)), regressor().preprocessor).predict(TABLE),
+    (lambda: Predictor(Sequential(Dense(4, 8), Sequential(Dense(8, 3), tn.nn.Activation("softmax"))),
+                       classifier().preprocessor),
+     ("Predictor: the network has 3 outputs for 2 classes: its last layer is Dense(..., preprocessor.n_outputs)")),
+    (lambda: Predictor(Sequential(Dense(4, 1)), classes=["a", "b", "c"]),
+     "Predictor: the network has 1 output for 3 classes: its last layer is Dense(..., 3)"),
+    (lambda: Predictor(Backwards(Dense(3, 4), Dense(4, 3)), classifier().preprocessor).predict(TABLE),
+     ("Predictor: the network has 4 outputs for 2 classes: its last layer is Dense(..., preprocessor.n_outputs)")),
+    (lambda: Predictor(Sequential(Dense(4, 3)), regressor().preprocessor),
      "Predictor: the network has 3 outputs for 1 number: its last layer is Dense(..., preprocessor.n_outputs)"),
     (lambda: regressor().predict_proba(TABLE),
      ("Predictor.predict_proba: the model has no classes: predict(X) gives its numbers, and "

@@ -1,4 +1,4 @@
-"""Graphs to draw, and the layout engines of this machine."""
+"""Graphs to draw, the layout engines of this machine, and a browser that opens living pages."""
 
 import shutil
 
@@ -53,3 +53,32 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def opened(chromium, tmp_path):
+    """Opens the page of a picture: `opened(picture)`; nothing may be requested, and no error logged."""
+    contexts = []
+
+    def open_page(picture, width=1280, scheme="light", content=None):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.wrong, page.asked = [], []
+        page.on("console", lambda message: page.wrong.append(message.text))
+        page.on("pageerror", lambda error: page.wrong.append(error.stack))
+        page.on("request", lambda request: page.asked.append(request.url))
+        file = tmp_path / f"page{len(contexts)}.html"
+        file.write_text(picture.html() if content is None else content, "utf-8")
+        page.goto(file.as_uri())
+        page.wait_for_selector("[data-live]", state="attached")
+        page.wait_for_function("document.querySelector('[data-live]').page !== undefined")
+        page.root = page.locator("[data-live]").first
+        return page
+
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            assert page.wrong == []
+            assert [url for url in page.asked if not url.startswith(("file:", "data:", "blob:"))] == []
+        context.close()

@@ -263,7 +263,7 @@ def stacked(n):
 @pytest.mark.parametrize("mistake", [None, "assign", "order"])
 def test_a_film_of_a_large_graph_is_folded_and_takes_time_in_proportion(graph, mistake):
     times = []
-    for n in (125, 1_000):
+    for n in (100, 400):
         y = graph(n)
         start = time.process_time()
         film = tn.draw(y, steps=True, mistake=mistake)
@@ -273,13 +273,13 @@ def test_a_film_of_a_large_graph_is_folded_and_takes_time_in_proportion(graph, m
             assert len(frame.scene.boxes) <= 60
             assert any(note.text.startswith("Folded: ") for note in frame.scene.notes)
         assert max(map(len, film.captions)) < 600
-    assert times[1] < 30 * times[0]
+    assert times[1] < 14 * times[0]
     assert all(len(frame.scene.boxes) <= 20 for frame in tn.draw(y, steps=True, mistake=mistake, most=20).frames)
 
 
 def test_the_frames_of_a_folded_film_are_the_first_and_the_last_ones():
-    film = tn.draw(sum_of_terms(1_000), steps=True)
+    film = tn.draw(sum_of_terms(500), steps=True)
     numbers = [int(caption.split()[0]) for caption in film.captions]
-    assert numbers == [*range(20), *range(2_981, 3_001)]
+    assert numbers == [*range(20), *range(1_481, 1_501)]
     assert "✓ done" in film.frames[-1].scene.caption.notes[-1].text
     assert ET.fromstring(film.frames[-1].svg()).tag.endswith("svg")

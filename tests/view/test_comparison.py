@@ -84,6 +84,16 @@ def test_another_rule_than_gradient_descent_is_not_called_so(model):
     assert not any("lr" in line for line in tn.compare(before, loss(model)).scene.table.rest)
 
 
+def test_one_number_that_moves_downhill_is_not_called_a_step_of_descent():
+    t = tn.tensor(2.0, requires_grad=True, name="t")
+    w = tn.tensor([1.0, 2.0], requires_grad=True, name="w")
+    before = tn.draw((t * (w * w).sum()).named("z"))
+    t.data -= 0.5
+    table = tn.compare(before, (t * (w * w).sum()).named("z")).scene.table
+    assert table.heading == "Predicted change of z: ⟨∂z/∂t, Δt⟩, with the gradient of before"
+    assert not any("descent" in line for line in table.rest)
+
+
 def test_a_step_up_the_hill_is_no_descent(model):
     J = loss(model)
     before = tn.draw(J)

@@ -144,7 +144,7 @@ def everything():
 @pytest.mark.parametrize("value", everything(), ids=lambda value: type(value).__name__)
 def test_nothing_runs_and_nothing_is_asked_of_other_hosts(value):
     html = html_of(value)
-    if isinstance(value, (tn.view.Picture, tn.view.Film)):  # they are living: tests/view/test_page.py
+    if isinstance(value, (tn.view.Picture, tn.view.Film)):  # they are living: tests/view/test_page*.py
         html, script = html.split("<script>")
         assert "http" not in script
         html = html.replace("http://www.w3.org/2000/svg", "")

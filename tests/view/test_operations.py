@@ -45,6 +45,14 @@ def test_nodes_show_formula_value_and_gradient(founding):
     assert [n.role for n in picture.scene.boxes] == ["input", *["operation"] * 5, "output"]
 
 
+def test_a_choice_between_numbers_is_labelled_by_them():
+    a, b = (tn.tensor(x, requires_grad=True, name=name) for x, name in ((1.5, "alpha"), (0.4, "beta")))
+    labels = [arrow.label for arrow in tn.draw(tn.maximum(a, b)).scene.arrows]
+    assert labels == ["1, 0.5 or 0 = 1", "1, 0.5 or 0 = 0"]
+    (label,) = [arrow.label for arrow in tn.draw(tn.relu(a)).scene.arrows]
+    assert "or" not in label  # short enough to be written out
+
+
 def test_where_paths_meet_the_contributions_are_added(founding):
     assert node(tn.draw(founding[1]), "t").note == "Σ 2 contributions: −5.0865 − 0.4678"
 
@@ -268,9 +276,9 @@ def test_a_changed_value_is_noted_in_red_and_gives_no_number():
 
 def test_numbers_that_are_nearly_zero_are_written():
     v = x = tn.tensor(1.0, requires_grad=True)
-    for _ in range(2200):
-        v = v * 0.7
-    assert "e−3" in tn.draw(v, x, most=2200).source
+    for _ in range(240):
+        v = v * 0.05
+    assert "e−3" in tn.draw(v, x, most=250).source
     for number, written in [(5e-324, "4.9407e−324"), (1e-310, "1e−310"), (-2.5e-320, "−2.5e−320"), (1e300, "1e300")]:
         assert format_number(number) == written
 

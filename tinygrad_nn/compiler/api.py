@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.compiler.audit import audited, next_audit
+from tinygrad_nn.compiler.audit import apart_in_recording, audited, differs, next_audit
 from tinygrad_nn.compiler.codegen import FAILED, MISS, CodeGenerator
 from tinygrad_nn.compiler.engines import engine_of
 from tinygrad_nn.compiler.homes import AWAY
@@ -23,6 +23,7 @@ from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.numpy_engine import NumpyEngine
 from tinygrad_nn.compiler.observer import forget_observers
 from tinygrad_nn.compiler.step import Step, difference, parts, signature
+from tinygrad_nn.compiler.tracing import drawing
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.modes import MODE, OBSERVERS, Mode
 from tinygrad_nn.operation import SEEN
@@ -58,8 +59,10 @@ class Program:
         mode: Mode,
         state: Sequence[Any],
         engine: NumpyEngine,
+        audit: bool | int = True,
     ):
         self.function, self.mode, self.state, self.engine = function, mode, state, engine
+        self._drawing = engine.drawing()
         self.calls, self.next_audit = 1, 0  # the recorded one is the first
         self._moved: list[ArrayInput] = []
         self._audited_arrays: list[Any] | None = None  # what the NumPy calls are bound to
@@ -69,6 +72,9 @@ class Program:
         self.outcome = self.step.outcome
         try:
             self._write()
+            if not self.engine.exact:
+                code: Any = self._code
+                self.outcome = code.first_outcome(self._drawing, self._compare_first if audit else None)
         except CompileError as wrong:
             raise wrong.with_result(self.outcome) from wrong.__cause__
         except Exception as wrong:
@@ -83,8 +89,15 @@ class Program:
 
     def planned(self, args: tuple, kwargs: dict[str, Any], commit: bool = True) -> tuple[Step, MemoryPlan]:
         """The step, recorded, and a plan for it."""
-        step = Step(self.function, args, kwargs, self.state, commit)
+        with self._drawing if commit else self.engine.drawing():
+            step = Step(self.function, args, kwargs, self.state, commit, keep=not self.engine.exact)
         return step, self.engine.plan(step)
+
+    def _compare_first(self, computed: Callable[[Node], Any]) -> None:
+        """CompileError where the engine does not compute what NumPy has in the recorded call, but for rounding."""
+        wrong = apart_in_recording(self.step, computed)
+        if wrong:
+            raise CompileError(differs(self.engine.name, wrong))
 
     def _write(self) -> None:
         """Make Python of the plan."""
@@ -123,16 +136,29 @@ class Program:
 
     def run_for_audit(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Replay the NumPy calls, but for those that are made for what they do."""
-        quick, namespace = self._replay, self._exact.namespace
+        replay, namespace = self._replay, self._exact.namespace
         if self._exact is not self._code and self._audited_arrays is not None:
             if "bind" not in namespace:
                 self._define(self._exact)
-            self._replay = namespace["bind"](*self._audited_arrays)  # with buffers for this one replay
+                for name, value in namespace.items():
+                    if callable(value) and any(value is node.func for node in self.step.draws):
+                        namespace[name] = drawing(value)
+            replay = namespace["bind"](*self._audited_arrays)  # with buffers for this one replay
+        return self._without_effects(replay, namespace, args, kwargs)
+
+    def run_engine_for_audit(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Replay on an engine that rounds in another way, but for the calls that are made for what they do."""
+        return self._without_effects(self._replay, self._code.namespace, args, kwargs)
+
+    def _without_effects(self, replay: Callable, namespace: dict[str, Any], args: tuple, kwargs: dict[str, Any]) -> Any:
+        if AWAY:
+            self.engine.settle()
         namespace["effects"] = False
         try:
-            return self.run(args, kwargs)
+            with np.errstate(all="ignore"), self.engine.drawing():
+                return replay(args, kwargs)
         finally:
-            namespace["effects"], self._replay = True, quick
+            namespace["effects"] = True
 
     def refit(self) -> bool:
         """Compare with the arrays and captured values of this moment, if they are of the kind that was recorded."""
@@ -228,7 +254,8 @@ class Compiled:
         if program.calls + 1 != program.next_audit:
             result = program.run(args, kwargs)
             if result is FAILED:  # with the error, and with what is done before it
-                result = self.function(*args, **kwargs)
+                with program.engine.drawing():
+                    result = self.function(*args, **kwargs)
         else:
             NumpyEngine.settle(program.engine)
             result = audited(program, args, kwargs, MISS)
@@ -268,7 +295,7 @@ class Compiled:
             program.unbind()
         seen = SEEN.get()
         try:
-            program = Program(self.function, args, kwargs, mode, self.state, self.engine)
+            program = Program(self.function, args, kwargs, mode, self.state, self.engine, self.audit)
         finally:
             SEEN.set(seen)
         program.next_audit = next_audit(1, self.audit, self.engine.exact)
@@ -317,8 +344,9 @@ def compile(  # noqa: A001  the public name
         divides the rows of parameters.
     batch_axis : which axis of the arguments counts the examples.
     audit : True, or a number n: at calls 2, 4, 8 ... 128 and every 128th after that, or at every n-th, the step is also
-        carried out eagerly, its outcome is kept, and a replay that differs is an error.  False: never.  Beside another
-        engine than NumPy's, whose steps may be much quicker than an audit, True means calls 2, 4, 8, 16 and so on.
+        carried out eagerly, its outcome is kept, and a replay that differs is an error.  False: never.  With
+        engine="jax", whose steps may be much quicker than an audit, True means calls 2, 4, 8, 16 and so on; a replay
+        may differ by rounding, and its outcome is the one that is kept.
 
     Returns
     -------

@@ -1,20 +1,27 @@
-"""The audit: some calls are replayed and carried out eagerly as well, and the two must agree to the last bit."""
+"""The audit: some calls are replayed and carried out eagerly as well, and the two must agree to the last bit.
+
+An engine that rounds in another way is replayed besides: it must agree but for rounding, and its outcome is kept.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn import tree
+from tinygrad_nn.away import here
 from tinygrad_nn.compiler.captured import Captured
 from tinygrad_nn.compiler.codegen import FAILED
 from tinygrad_nn.compiler.homes import put_back, saved
-from tinygrad_nn.compiler.ir import code_line, is_of_library, same_bits
+from tinygrad_nn.compiler.ir import Node, code_line, is_of_library, same_bits
+from tinygrad_nn.compiler.numpy_engine import NumpyEngine
 from tinygrad_nn.compiler.observer import observing
-from tinygrad_nn.compiler.step import Step, changed_by_other_threads, difference, parts
+from tinygrad_nn.compiler.rounding import Pair, first_apart, largest_of
+from tinygrad_nn.compiler.step import Result, Step, changed_by_other_threads, difference, parts
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.tensor import Lent, Tensor
 
@@ -91,6 +98,32 @@ class _State:
         for bits, state in zip(self.generators, states, strict=True):
             put_back(bits, state)
 
+    def adopt(self, saved: _Saved, before: _Saved) -> None:
+        """Put the values of an engine in the place of those that NumPy has just computed."""
+        values, gradients, arrays, _ = saved.seen
+        for t, value in zip(self.tensors, values, strict=True):
+            if isinstance(t._value, np.ndarray) and not same_bits(t._value, value):
+                np.copyto(t._value, value)
+                t.changed()
+        for given, gradient in zip(self.now()[1], gradients, strict=True):
+            if given is not None and gradient is not None and not same_bits(given, gradient):
+                np.copyto(given, gradient)
+        for a, old, value in zip(self.arrays, before.seen[2], arrays, strict=True):
+            if a.flags.writeable and not same_bits(a, old):  # else it is one that the step makes anew
+                np.copyto(a, value)
+
+    def pairs(self, engines: _Saved, optimizers: list[Any]) -> list[Pair]:
+        """Everything that an engine has left, beside what NumPy has left."""
+        of_optimizers = {id(a) for o in optimizers for holder in o.state_arrays for a in dict.values(holder)}
+        values, gradients, arrays, _ = self.now()
+        at = [self.name(0, i) for i in range(len(values))]
+        pairs = [Pair(self.name(1, i), a, b) for i, (a, b) in enumerate(zip(engines.seen[1], gradients, strict=True))]
+        for name, a, b, g in zip(at, engines.seen[0], values, gradients, strict=True):
+            pairs.append(Pair(name, a, b, g, places=g is None or g.shape != b.shape))
+        for i, (a, b) in enumerate(zip(engines.seen[2], arrays, strict=True)):
+            pairs.append(Pair(self.name(2, i), a, b, places=id(b) in of_optimizers))
+        return pairs
+
     def name(self, kind: int, i: int) -> str:
         """What is called what, for messages."""
         if kind > 1:
@@ -120,8 +153,14 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
     failed = replayed is FAILED
     after = state.read()
     state.restore(before)
+    engines, left = FAILED, after
+    if not program.engine.exact and not failed:
+        engines = program.run_engine_for_audit(args, kwargs)
+        NumpyEngine.settle(program.engine)
+        left = state.read()
+        state.restore(before)
     step.captured.renew()
-    with np.errstate(all="ignore"), observing(state.tensors) as observer:
+    with program.engine.drawing(), np.errstate(all="ignore"), observing(state.tensors) as observer:
         result = function(*args, **kwargs)
     unseen = observer.changed()
     if observer.effects != len(step.effects):
@@ -152,7 +191,51 @@ def audited(program: Any, args: tuple, kwargs: dict[str, Any], miss: Any) -> Any
             f"a replay differs from the step itself in {wrong}{where}: declare what changes, as in "
             "tn.compile(step, state=[...]), make it an argument, or keep it in a tensor"
         ).with_result(result)
-    return result
+    if engines is FAILED or engines is miss:  # as it was for NumPy to do, or is exact
+        return result
+    wrong = _apart(engines, result, state, before, left, step)
+    if wrong:
+        raise CompileError(differs(program.engine.name, wrong)).with_result(result)
+    state.adopt(left, before)
+    return engines
+
+
+def differs(engine: str, what: str) -> str:
+    """The error's text where an engine computes something else than NumPy."""
+    return (
+        f"engine={engine!r} computes {what} otherwise than NumPy, by more than rounding explains, or with NaN or "
+        "infinity in other places: take engine='numpy', and report it; where a choice by rounded numbers makes the "
+        "difference, as of equals in tn.argmax, audit=False leaves audits out"
+    )
+
+
+def _apart(engines: Any, result: Any, state: _State, before: _Saved, left: _Saved, step: Step) -> str:
+    returned = [Pair("what it returns", a, b) for a, b in zip(*map(_numbers, (engines, result)), strict=True)]
+    given = largest_of([*before.seen[0], *before.seen[2]])
+    pairs = [*returned, *state.pairs(left, step.captured.optimizers)]
+    return first_apart(pairs, given, state.now()[1])
+
+
+def _numbers(result: Any) -> list[np.ndarray]:
+    """What is returned that has numbers."""
+    leaves = [here(x._value) if isinstance(x, Tensor) else x for x in tree.leaves(result)]
+    return [np.asarray(x) for x in leaves if isinstance(x, (np.ndarray, np.generic, float))]
+
+
+def apart_in_recording(step: Step, computed: Callable[[Node], Any]) -> str:
+    """What an engine computes otherwise in the recorded call, whose arrays are still there; "" if nothing."""
+    results = [x.node for x in tree.leaves(step.result) if isinstance(x, Result)]
+    pairs = [Pair("what it returns", computed(node), node.sample) for node in results]
+    gradients = {id(owner): node for owner, node in step.gradients if node is not None}
+    pairs += [Pair("a gradient", computed(node), node.sample) for node in gradients.values()]
+    for of in step.inputs:
+        if of.node in step.written:
+            node, g = step.written[of.node], gradients.get(id(of.tensor))
+            sample = None if g is None or g.sample.shape != node.sample.shape else g.sample
+            name = (of.tensor.name if of.tensor is not None else "") or f"an array of shape {node.sample.shape}"
+            pairs.append(Pair(name, computed(node), node.sample, sample, places=sample is None))
+    given = largest_of(of.node.sample for of in step.inputs)
+    return first_apart(pairs, given, [node.sample for node in gradients.values()])
 
 
 def _first_difference(replayed: Any, result: Any, state: _State, before: _Saved, after: _Saved) -> str:

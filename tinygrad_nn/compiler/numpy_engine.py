@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,13 +19,17 @@ __all__ = ["NumpyEngine"]
 class NumpyEngine:
     """Turns a recorded step into a function.
 
-    `exact` says that a replay agrees with the eager step to the last bit.  An audit replays the NumPy calls where an
-    engine is not: so it finds what has changed, and not how the engine rounds.
+    `exact` says that a replay agrees with the eager step to the last bit.  An audit replays the NumPy calls as well
+    where an engine is not, so that what has changed is found apart from how the engine rounds.
     """
 
     name = "numpy"
     exact = True
     plan_type = MemoryPlan
+
+    def drawing(self) -> contextlib.AbstractContextManager[Any]:
+        """Within it, NumPy carries a step out with the random numbers that this engine would draw."""
+        return contextlib.nullcontext()
 
     def check(self, arguments: Sequence[tuple[str, Any]]) -> None:
         """ValueError for arguments that this engine cannot take, before anything is done."""

@@ -159,7 +159,13 @@ class Step:
     """
 
     def __init__(
-        self, function: Callable, args: tuple, kwargs: dict[str, Any], state: Sequence[Any], commit: bool = True
+        self,
+        function: Callable,
+        args: tuple,
+        kwargs: dict[str, Any],
+        state: Sequence[Any],
+        commit: bool = True,
+        keep: bool = False,
     ):
         self.arguments = parts(args, kwargs)
         self._at = IdentityTable((x, i) for i, (_, x) in reversed([*enumerate(self.arguments)]))
@@ -167,14 +173,16 @@ class Step:
         data = [i for i, (_, x) in enumerate(self.arguments) if _is_data(x) or type(x) is Tensor]
         trace = Trace(IdentityTable((self.arguments[i][1], i) for i in reversed(data)), self.captured)
         try:
-            self._record(trace, function, args, kwargs, commit)
+            self._record(trace, function, args, kwargs, commit, keep)
         finally:
             trace.close()
         kept = trace.kept()
         if kept and commit:
             raise CompileError(kept).with_result(self.outcome)
 
-    def _record(self, trace: Trace, function: Callable, args: tuple, kwargs: dict[str, Any], commit: bool) -> None:
+    def _record(
+        self, trace: Trace, function: Callable, args: tuple, kwargs: dict[str, Any], commit: bool, keep: bool
+    ) -> None:
         inside = tree.map(lambda x: self._given(trace, x), (args, kwargs), tree.is_plain)
         found = tree.map(lambda x: x, inside, tree.is_plain)
         try:
@@ -202,6 +210,8 @@ class Step:
         if not commit:
             trace.undo()
             return
+        if keep:
+            trace.keep_inputs()
         trace.commit()
         if trace.refused is not None or refusal:
             raise (trace.refused or CompileError(refusal)).with_result(self.outcome)

@@ -43,10 +43,10 @@ from tinygrad_nn.compiler.tracers import ScalarTracer, Tracer, is_array
 from tinygrad_nn.errors import CompileError, label
 from tinygrad_nn.modes import MODE, Interpreter, interpreted_by
 from tinygrad_nn.mutation import clock
-from tinygrad_nn.operation import Op
+from tinygrad_nn.operation import DRAWN_BY, Op
 from tinygrad_nn.tensor import Tensor
 
-__all__ = ["Trace", "draws"]
+__all__ = ["Trace", "drawing", "draws"]
 
 _COMPARED = 1 << 24  # bytes up to which an array is looked at again, to see that only tracers change it
 # What these return depends on shapes and dtypes only.
@@ -415,7 +415,7 @@ class Trace(Interpreter):
         real_args, real_kwargs = map_leaves((args, kwargs), lambda x: x.sample if isinstance(x, Node) else x)
         try:
             with interpreted_by(None):
-                result = func(*real_args, **real_kwargs)
+                result = (drawing(func) if drawn_from else func)(*real_args, **real_kwargs)
         except Exception as error:
             if may_raise(func, args) or isinstance(error, FloatingPointError):
                 what = getattr(func, "__name__", "a call").lstrip("_")
@@ -537,11 +537,7 @@ class Trace(Interpreter):
         for of in self.inputs:
             if of.written and of.tracer.node is not of.node:
                 value = np.array(self.real(of.tracer.node))
-                if of.node.sample is of.array:  # further calls read the first value, and views of it
-                    of.node.sample = of.array.copy()
-                    for node in self.nodes:
-                        if node.base is not None and node.root() is of.node:
-                            node.sample = np.array(node.sample)
+                self._keep(of)  # further calls read the first value, and views of it
                 np.copyto(of.array, value)
                 if of.array in self._copies:
                     self._copies[of.array] = of.array.copy()
@@ -549,6 +545,20 @@ class Trace(Interpreter):
             if self.gives_gradient(stand_in):
                 self._gradients_before.setdefault(tensor, tensor._grad)
                 tensor._grad = None if stand_in._grad is None else np.array(self.real(self.value(stand_in._grad).node))
+
+    def _keep(self, of: ArrayInput) -> None:
+        """Let the first value of an input be another array than that which is about to be written to."""
+        if of.node.sample is of.array:
+            of.node.sample = of.array.copy()
+            for node in self.nodes:
+                if node.base is not None and node.root() is of.node:
+                    node.sample = np.array(node.sample)
+
+    def keep_inputs(self) -> None:
+        """Let the recorded calls keep all values that they began with, whatever is written when they end."""
+        for of in self.inputs:
+            if of.written:
+                self._keep(of)
 
     def gives_gradient(self, stand_in: Tensor) -> bool:
         """Whether the step leaves a tensor with another gradient than it had."""
@@ -615,3 +625,14 @@ def _key(args: Any) -> Any:
 def draws(args: Any) -> bool:
     """Does it draw random numbers?  Then every call is another one."""
     return any(isinstance(x, np.random.Generator) for x in leaves(args))
+
+
+def drawing(func: Callable) -> Callable:
+    """A function that is given Generators, with what an engine exchanges them for."""
+
+    def drawn(*args: Any, **kwargs: Any) -> Any:
+        by = DRAWN_BY.get()
+        args, kwargs = (args, kwargs) if by is None else by((args, kwargs))
+        return func(*args, **kwargs)
+
+    return drawn

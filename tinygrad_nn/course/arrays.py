@@ -19,9 +19,16 @@ def rules(multiply: Callable, sigmoid: Callable, maximum: Callable) -> str:
     a, b, g = rng.normal(size=(3, 5))
     _pair("multiply", multiply, (g, a * b, a, b), (g * b, g * a), _wrong_product)
     y = 1 / (1 + np.exp(-a))
+    part = sigmoid(given(g), given(y), given(a))
+    if isinstance(part, tuple | list) and len(part) == 1:
+        what = "comma" if isinstance(part, tuple) else "brackets"
+        raise AnswerError(
+            f"sigmoid's rule returns a {type(part).__name__} with one part in it: a rule of one argument returns the "
+            f"part itself, drop the {what}."
+        )
     expect(
         f"sigmoid's rule for g = {shown(g[:2])} … and x = {shown(a[:2])} …",
-        sigmoid(given(g), given(y), given(a)),
+        part,
         g * y * (1 - y),
         {
             "g is missing: what arrives from the loss has to be handed on, multiplied by the local derivative.": y
@@ -48,8 +55,27 @@ def rules(multiply: Callable, sigmoid: Callable, maximum: Callable) -> str:
             "g is missing: the local derivatives are 1 and 0, times what arrives.": (larger, ~larger),
         },
     )
+    _ties(maximum)
     _by_differences(multiply, sigmoid, maximum)
     return "three rules agree with central differences, at the first and (multiply, sigmoid) the second derivative"
+
+
+def _ties(maximum: Callable) -> None:
+    """AnswerError unless the two parts add up to g where a is b, as maximum(a, a) moves by what a does."""
+    g, a = np.array([2.0, -3.0]), np.array([0.7, -1.5])
+    to_a, to_b = (np.asarray(part, dtype=float) for part in maximum(given(g), given(a), given(a), given(a)))
+    total = to_a + to_b
+    if agree(total, g) and (to_a * g >= 0).all() and (to_b * g >= 0).all():
+        return
+    what = f"maximum's rule for g = {shown(g[0])} and a = b = {shown(a[0])}"
+    hint = "Where a is b, g arrives once: send all of it to one of them, or half to each."
+    if agree(total, 2 * g):
+        hint = f"Both got all of g, so that two equal numbers count twice. {hint}"
+    elif agree(total, 0 * g):
+        hint = f"None got anything: if both move, the result does. {hint}"
+    raise AnswerError(
+        f"{what} it returns {shown(to_a[0])} and {shown(to_b[0])}, expected two parts of {shown(g[0])} in all. {hint}"
+    )
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
@@ -79,9 +105,18 @@ def _pair(name: str, rule: Callable, inputs: tuple, expected: tuple, mistakes: C
         return
     for hint, wrong in mistakes(*inputs).items():
         if all(agree(*pair) for pair in zip(got, wrong, strict=True)):
-            raise AnswerError(f"{what}: {hint}")
+            raise AnswerError(f"{what} {_at_one_place(inputs, got, expected)}. {hint}")
     for k, argument in enumerate("ab"):
         expect(f"{what} for {argument}, with g = {shown(inputs[0])},", got[k], expected[k], {})
+
+
+def _at_one_place(inputs: tuple, got: Any, expected: tuple) -> str:
+    """What came out and what was expected at the first element that differs."""
+    differs = [~np.isclose(np.asarray(mine, dtype=float), right) for mine, right in zip(got, expected, strict=True)]
+    i = int(np.argmax(np.logical_or(*differs)))
+    g, _, a, b = (shown(x[i]) for x in inputs)
+    returned, wanted = (" and ".join(shown(part[i]) for part in parts) for parts in (got, expected))
+    return f"for g = {g}, a = {a}, b = {b} returns {returned}, expected {wanted}"
 
 
 def _by_differences(multiply: Callable, sigmoid: Callable, maximum: Callable) -> None:

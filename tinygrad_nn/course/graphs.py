@@ -62,6 +62,7 @@ def _judge_sum(name: str, edges: list[Edge], got: Any) -> None:
             "An arrow with no way to the end was counted.": sum(d for tail, _, d in edges if tail == "t"),
             in_turn: _once_over(edges),
             in_turn + " ": _once_over([(head, tail, d) for tail, head, d in edges[::-1]], "z", "t"),
+            "Nothing has come from the end: its own adjoint is 1, and all others are added up from there.": 0.0,
         },
     )
 

@@ -86,6 +86,11 @@ def backpropagation(answer: Callable) -> str:
             raise AnswerError(f"{where} it does not return one pair (dW, db) for each of {len(expected)} layers.")
         if any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in got):
             raise AnswerError(f"{where} it returns {shown(got[0])} in the list: expected pairs (dW, db).")
+        if _all_weights_first(got, expected):
+            raise AnswerError(
+                f"{where} it returns all dW, then all db: expected one pair (dW, db) for each layer, as "
+                "`list(zip(dWs, dbs))` makes them."
+            )
         if len(got) > 1 and np.shape(got[0][0]) == expected[-1][0].shape != expected[0][0].shape:
             raise AnswerError(f"{where} the list begins with the last layer: layer 1 comes first.")
         mistakes = {hint: _founding(weights, biases, X, Y, **slip) for hint, slip in SLIPS.items()}
@@ -94,6 +99,13 @@ def backpropagation(answer: Callable) -> str:
                 hints = {hint: wrong[k][j] for hint, wrong in mistakes.items()}
                 expect(f"{where}, for {name} of layer {k + 1},", got[k][j], expected[k][j], hints)
     return "three networks agree with the founding equations"
+
+
+def _all_weights_first(got: Any, expected: list[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether an answer for two layers is (dW¹, dW²), (db¹, db²)."""
+    return len(got) == 2 == len(expected) and all(
+        np.shape(got[j][k]) == expected[k][j].shape for j in (0, 1) for k in (0, 1)
+    )
 
 
 # what a mistake changes in the equations below

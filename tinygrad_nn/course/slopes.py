@@ -56,7 +56,13 @@ def _measured(answer: Callable, f: Callable, x: float, asked: list[float], what:
 
 def _explain_slope(what: str, got: Any, exact: float, f: Callable, x: float, asked: list[float]) -> None:
     """AnswerError with the mistake that makes this number, judged by where f was called."""
-    low, high = (min(asked), max(asked)) if asked else (x, x)
+    if len(asked) < 2:
+        called = (
+            "was called once: a slope compares" if asked else "was never called: it may be any function, so compare"
+        )
+        itself = "That is f itself: ask how much f changes on a small way, and divide by the way."
+        expect(what, got, exact, {itself: float(f(x)), f"f {called} f(x + h) and f(x − h).": got})
+    low, high = min(asked), max(asked)
     way, change = high - low, float(f(high) - f(low))
     right = change / way if way else 0.0  # what these places should have given
     if change and (agree(got, right, 1e-9, 0.0) or agree(got, exact, 1e-2, 1e-3)):
@@ -68,7 +74,7 @@ def _explain_slope(what: str, got: Any, exact: float, f: Callable, x: float, ask
         exact,
         {
             "h is so small that x + h is x: nothing is left of the difference. About 1e-5 is best.": (
-                got if asked and abs(change) < 1e-15 else None
+                got if abs(change) < 1e-15 else None
             ),
             "Without brackets the second value alone is divided: write (f(x + h) − f(x − h)) / (2 * h).": (
                 None if not way else float(f(high)) - float(f(low)) / way

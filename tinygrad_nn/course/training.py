@@ -50,7 +50,7 @@ SLIPS: dict[str, dict[str, Any]] = {
     "The means are not corrected: they start at 0, so the first ones are too small. Divide by 1 − βᵗ.": {
         "corrected": False
     },
-    "ε is inside of the root: it stands beside it, √v̂ + ε.": {"inside": True},
+    "ε is inside the root: it stands beside it, √v̂ + ε.": {"inside": True},
     "The second mean is that of g, not of g².": {"squared": False},
     "The root is missing: the step is m̂ / (√v̂ + ε).": {"root": False},
     "That is uphill: w − lr · step.": {"sign": -1.0},

@@ -137,7 +137,7 @@ def _in_general(got: Any, expected: Any, rtol: float) -> str:
     if np.isnan(numbers).any():
         return "NaN is what comes of 0/0 or ∞ − ∞: is something divided by 0?"
     if not numbers.any():
-        return "That is 0."
+        return "That is 0: was something multiplied by 0, or never added to what it began with?"
     if agree(-numbers, wanted, rtol):
         return "The sign is turned."
     factor = float((numbers * wanted).sum() / (wanted * wanted).sum()) if wanted.any() else 0.0

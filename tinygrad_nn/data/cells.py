@@ -13,11 +13,31 @@ Place = Callable[[int], str]  # the words for the place of a row
 
 _LONGEST = 640  # digits that Python reads, however little it is told to
 _GAPS = {"", "NA", "<NA>", "NaT", "?", "None"}
+CODING = "code it as numbers first"
 _NO_NUMBERS = (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64, np.ndarray)
 
 
-def all_floats(rows: Any, names: Sequence[Any], convert: Callable[[Any], float], place: Place) -> Array:
-    """`rows` as float64 `(N, columns)`; the first cell that will not convert is named with its place and column."""
+def way_out(cell: Any, coding: str = CODING) -> str:
+    """What to do about a cell that is no number; `coding` says what makes numbers of text."""
+    if isinstance(cell, (complex, np.complexfloating)):
+        return "make two columns of its real and its imaginary part"
+    if isinstance(cell, str) and cell.replace("_", "").strip().isdigit():
+        return "write numbers with the digits 0 to 9 and nothing between them"
+    if isinstance(cell, str) and any(mark in cell for mark in ";\t"):
+        return "is it the delimiter? delimiter=';' or '\\t' may fit"
+    if shown(cell).strip("' ") in _GAPS:
+        return "fill the gap, or leave the row out"
+    return f"leave the column out, or {coding}"
+
+
+def all_floats(
+    rows: Any, names: Sequence[Any], convert: Callable[[Any], float], place: Place,
+    hint: Callable[[Any], str] = way_out,
+) -> Array:  # fmt: skip
+    """`rows` as float64 `(N, columns)`; the first cell that will not convert is named with its place and column.
+
+    `hint` says what to do about it.
+    """
     numbers = np.empty((len(rows), len(names)))
     for i, row in enumerate(rows):
         for j, cell in enumerate(row):
@@ -26,7 +46,7 @@ def all_floats(rows: Any, names: Sequence[Any], convert: Callable[[Any], float],
             except OverflowError:
                 wrong = "is too large for float64; measure the column in another unit, or leave it out"
             except Exception:  # a cell may be any object, and its __float__ may raise anything
-                wrong = f"is not a number; {_way_out(cell)}"
+                wrong = f"is not a number; {hint(cell)}"
             else:
                 continue
             raise ValueError(f"{place(i)}, column {shown(names[j])}: {shown(cell)} {wrong}")
@@ -96,6 +116,15 @@ def are_whole(cells: list[str]) -> bool:
     return all(_WHOLE.fullmatch(cell) and len(cell) < _LONGEST for cell in cells)
 
 
+def zeros_of_whole(numbers: Array, rows: list[list[str]]) -> Array:
+    """The same numbers (N, columns), in which -0 is 0 where a column of integers has it, as integers have one zero."""
+    for j in np.flatnonzero(((numbers == 0) & np.signbit(numbers)).any(axis=0)):
+        cells = [row[j].strip() for row in rows]
+        if are_whole(cells) and all(-(1 << 63) <= int(cell) < 1 << 63 for cell in cells):
+            numbers[:, j] += 0.0
+    return numbers
+
+
 def shown(cell: Any) -> str:
     """A cell in a message, whatever it is, and not too long."""
     try:
@@ -108,15 +137,3 @@ def shown(cell: Any) -> str:
 def shortened(text: str, most: int = 60) -> str:
     """A text in a message: its beginning, where it is long."""
     return text if len(text) <= most else f"{text[: most - 20]} … ({len(text):,} characters)"
-
-
-def _way_out(cell: Any) -> str:
-    if isinstance(cell, (complex, np.complexfloating)):
-        return "make two columns of its real and its imaginary part"
-    if isinstance(cell, str) and cell.replace("_", "").strip().isdigit():
-        return "write numbers with the digits 0 to 9 and nothing between them"
-    if isinstance(cell, str) and any(mark in cell for mark in ";\t"):
-        return "is it the delimiter? delimiter=';' or '\\t' may fit"
-    if shown(cell).strip("' ") in _GAPS:
-        return "fill the gap, or leave the row out"
-    return "leave the column out, or code it as numbers first"

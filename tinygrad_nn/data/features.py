@@ -1,9 +1,10 @@
-"""One column of a table as features of a network: numbers standardised, categories as one row each or as an index."""
+"""One column of a table as features of a network: numbers and dates standardised, categories as rows or an index."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -12,7 +13,12 @@ import numpy as np
 from tinygrad_nn.data.cells import shortened, shown
 from tinygrad_nn.data.checks import Array
 
-__all__ = ["Categories", "Numbers", "as_text", "feature_of_config", "most_frequent"]
+__all__ = [
+    "Categories", "Dates", "Numbers", "as_text", "days_since", "feature_of_config", "is_date", "most_frequent",
+    "too_many",
+]  # fmt: skip
+
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class Numbers:
     indicator: bool
 
     kind: ClassVar[str] = "numbers"
+    read_as: ClassVar[str] = "numbers"  # what the column is in a file, whatever it looks like
 
     def config(self) -> dict[str, Any]:
         """The feature as JSON can hold it."""
@@ -68,6 +75,20 @@ class Numbers:
 
 
 @dataclass(frozen=True)
+class Dates(Numbers):
+    """Dates as text, such as 2024-03-31: the days since the first one of training, which then are numbers."""
+
+    first: str
+
+    kind: ClassVar[str] = "dates"
+    read_as: ClassVar[str] = "text"
+
+    def write(self, values: Array, out: Array, caller: str) -> None:
+        """Write the features of a column (N,) into rows (features, N)."""
+        super().write(days_since(self.first, values, self.name, caller), out, caller)
+
+
+@dataclass(frozen=True)
 class Categories:
     """Categories: a feature for each, 1 where a row is of it; or one feature, the index, with 0 for the unknown."""
 
@@ -78,6 +99,7 @@ class Categories:
     index: bool
 
     kind: ClassVar[str] = "categories"
+    read_as: ClassVar[str] = "text"
 
     def config(self) -> dict[str, Any]:
         """The feature as JSON can hold it."""
@@ -127,6 +149,48 @@ def as_text(values: Array) -> list[str | None]:
     return [None if n != n else str(int(n)) if n.is_integer() else repr(n) for n in values.tolist()]
 
 
+def _moment(cell: str) -> datetime:
+    """The moment of a date in the form of ISO 8601, with or without a time; ValueError for other text."""
+    found = datetime.fromisoformat(cell.strip())
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
+def is_date(cell: str) -> bool:
+    """Whether it is a date in the form of ISO 8601, with or without a time."""
+    try:
+        _moment(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def days_since(first: str | None, values: Array, name: str, caller: str) -> Array:
+    """Days (N,) from `first`, or from the first of them, to dates as text, with their fractions; NaN for gaps."""
+    cells = as_text(values)
+    moments = {}
+    for cell in dict.fromkeys(cells):  # dates come again and again
+        try:
+            if cell is not None:
+                moments[cell] = _moment(cell)
+        except ValueError:
+            raise ValueError(
+                f"{caller}: column {shown(name)}, row {cells.index(cell)}: {shown(cell)} is no date such as 2024-03-31"
+            ) from None
+    start = min(moments.values(), default=None) if first is None else _moment(first)
+    days = {cell: np.nan if start is None else (moment - start) / _DAY for cell, moment in moments.items()}
+    return np.array([np.nan if cell is None else days[cell] for cell in cells])
+
+
+def too_many(name: Any, different: list[str], n_rows: int, way_out: str) -> str:
+    """What to say of a text column with more different texts than are likely to be categories."""
+    dates = all(map(is_date, different))
+    hint = f"Preprocessor(dates=[{name!r}]) makes numbers of dates; or " if dates else ""
+    return (
+        f"column {shown(name)} has {len(different):,} different texts in {n_rows:,} rows, as "
+        f"{shown(different[0])}: {hint}{way_out}"
+    )
+
+
 def most_frequent(values: list[Any]) -> Any:
     """The most frequent value; of several, the smallest."""
     there, counts = np.unique(np.array(values), return_counts=True)
@@ -139,16 +203,17 @@ def feature_of_config(config: Any) -> Numbers | Categories:
         raise ValueError("a feature of the preprocessing is no dict")
     settings = dict(config)
     kind = settings.pop("kind", None)
-    kinds: dict[Any, Any] = {"numbers": Numbers, "categories": Categories}
+    kinds: dict[Any, Any] = {"numbers": Numbers, "dates": Dates, "categories": Categories}
     expected = kinds.get(kind) if isinstance(kind, str) else None
     if expected is None or settings.keys() != {field.name for field in fields(expected)}:
         raise ValueError(f"a feature of the preprocessing has kind {kind!r:.40} and other parts than it should have")
     if not isinstance(settings["name"], str):
         raise ValueError("a feature of the preprocessing has no name")
-    if expected is Numbers:
+    if issubclass(expected, Numbers):
         numbers = [settings["mean"], settings["scale"], *([] if settings["fill"] is None else [settings["fill"]])]
         fine = all(isinstance(n, float) and math.isfinite(n) for n in numbers) and settings["scale"] > 0
         fine = fine and isinstance(settings["indicator"], bool)
+        fine = fine and (expected is Numbers or (isinstance(settings["first"], str) and is_date(settings["first"])))
     else:
         listed = settings["categories"]
         fine = isinstance(listed, (list, tuple)) and all(c is None or isinstance(c, str) for c in listed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any, Self
 
@@ -17,7 +18,16 @@ from numpy.typing import DTypeLike
 
 from tinygrad_nn.data.cells import shortened, shown
 from tinygrad_nn.data.checks import Array, float_dtype, positive_int
-from tinygrad_nn.data.features import Categories, Numbers, as_text, feature_of_config, most_frequent
+from tinygrad_nn.data.features import (
+    Categories,
+    Dates,
+    Numbers,
+    as_text,
+    days_since,
+    feature_of_config,
+    most_frequent,
+    too_many,
+)
 from tinygrad_nn.data.records import Dialect
 from tinygrad_nn.data.table import Table, load_table, no_column
 from tinygrad_nn.data.targets import Classes, Quantities, refuse_gaps, target_of, target_of_config
@@ -39,6 +49,8 @@ class Preprocessor:
         few different values may be both, and it must be said.
     columns : names of those to predict from; unless given all but the target.
     categories : names of columns whose numbers are no quantities but codes of categories.
+    dates : names of columns of dates as text, such as 2024-03-31 or 2024-03-31 18:30: the days since the first one in
+        training become a number like any other.
     fill : what stands for a gap among numbers: "mean", "median", "most_frequent", a number; None refuses gaps.
     fill_text : the same among text: "category", where a gap is a category of its own, or "most_frequent".
     indicator : add a feature that says where the gaps were, for each column of numbers that had some.
@@ -72,9 +84,9 @@ class Preprocessor:
 
     def __init__(
         self, target: str | Sequence[str] | None = None, *, task: str | None = None,
-        columns: Sequence[str] | None = None, categories: Sequence[str] = (), fill: str | float | None = "mean",
-        fill_text: str = "category", indicator: bool = False, scale: bool = True, encode: str = "one_hot",
-        unknown: str = "zero", max_categories: int = 100, dtype: DTypeLike = np.float64,
+        columns: Sequence[str] | None = None, categories: Sequence[str] = (), dates: Sequence[str] = (),
+        fill: str | float | None = "mean", fill_text: str = "category", indicator: bool = False, scale: bool = True,
+        encode: str = "one_hot", unknown: str = "zero", max_categories: int = 100, dtype: DTypeLike = np.float64,
     ):  # fmt: skip
         for name, value, allowed in (
             ("task", task, (None, "classification", "regression")), ("encode", encode, ("one_hot", "index")),
@@ -89,7 +101,7 @@ class Preprocessor:
             )
         self.target = [] if target is None else _names([target] if isinstance(target, str) else target, "target")
         self.columns = None if columns is None else _names(columns, "columns")
-        self.task, self.categories = task, _names(categories, "categories")
+        self.task, self.categories, self.dates = task, _names(categories, "categories"), _names(dates, "dates")
         self.fill, self.fill_text, self.indicator, self.scale = fill, fill_text, bool(indicator), bool(scale)
         self.encode, self.unknown = encode, unknown
         self.max_categories = positive_int(max_categories, "max_categories", "Preprocessor")
@@ -102,7 +114,7 @@ class Preprocessor:
         table = self._table(rows, "Preprocessor.fit")
         if not len(table):
             raise ValueError("Preprocessor.fit: the table has no rows")
-        for name in [*self.target, *(self.columns or []), *self.categories]:
+        for name in [*self.target, *(self.columns or []), *self.categories, *self.dates]:
             if name not in table:
                 raise ValueError(f"Preprocessor.fit: {no_column(name, table.names)}")
         if self.columns and any(name in self.target for name in self.columns):
@@ -153,8 +165,16 @@ class Preprocessor:
         return sizes
 
     def _feature(self, name: str, values: Array) -> Numbers | Categories:
+        if name in self.dates:
+            days = days_since(None, values, name, "Preprocessor.fit")
+            if not np.isnan(days).all():
+                first = as_text(values)[int(np.nanargmin(days))]
+                return Dates(**asdict(self._numbers(name, days)), first=str(first))
         if values.dtype == object or name in self.categories:
             return self._categories(name, as_text(values))
+        return self._numbers(name, values)
+
+    def _numbers(self, name: str, values: Array) -> Numbers:
         gaps = np.isnan(values)
         there = values[~gaps].astype(np.float64)
         if not there.size:
@@ -184,11 +204,8 @@ class Preprocessor:
             raise ValueError(f"Preprocessor.fit: column {shown(name)} has no value at all: table.without({name!r})")
         different: list[str | None] = [*sorted(set(there))]
         if len(different) > self.max_categories:
-            raise ValueError(
-                f"Preprocessor.fit: column {shown(name)} has {len(different):,} different texts in {len(cells):,} "
-                f"rows, as {shown(different[0])}: leave it out by table.without({name!r}), or give "
-                f"max_categories={len(different)}"
-            )
+            way_out = f"leave it out by table.without({name!r}), or give max_categories={len(different)}"
+            raise ValueError(f"Preprocessor.fit: {too_many(name, sorted(set(there)), len(cells), way_out)}")
         fill = None
         if self.fill_text == "most_frequent":
             fill = str(most_frequent(there))
@@ -262,7 +279,7 @@ class Preprocessor:
         `reading` are settings of `load_table` that differ, such as delimiter=";".
         """
         self._check_fitted("load")
-        kinds = {feature.name: "text" if isinstance(feature, Categories) else "numbers" for feature in self.features}
+        kinds = {feature.name: feature.read_as for feature in self.features}
         if self.target_ is not None:
             text = isinstance(self.target_, Classes) and isinstance(self.target_.labels[0], str)
             kinds |= dict.fromkeys(self.target_.names, "text" if text else "")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_nn.data.cells import is_number, shortened
+from tinygrad_nn.data.cells import is_number, shortened, shown
 
 # What programs write where nothing is known.
 GAPS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NaT", "null", "NULL", "None", "?")
+
+# Where the decimals stand behind a point: 49,12 and 1,234,567 and 1,234.5 and 1.234,5; no date, address or version.
+_OTHER_NUMBER = re.compile(r"[+-]?(\d+,\d+|\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d{3})+,\d+)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,20 @@ class Dialect:
         """A cell with a decimal point; what has one already is text where numbers have a comma."""
         return cell if self.decimal == "." else cell.replace(",", ".") if "." not in cell else f"_{cell}"
 
+    def other_decimal(self, cell: str) -> str:
+        """What to say of a number as other files write it: a comma for the point, or between thousands; else ""."""
+        swapped = cell.strip() if self.decimal == "." else cell.strip().translate({44: ".", 46: ","})
+        if not _OTHER_NUMBER.fullmatch(swapped):
+            return ""
+        other, name = (",", "commas") if self.decimal == "." else (".", "points")
+        thousands = f"write numbers without {name} between thousands"
+        if swapped.count(",") + swapped.count(".") > 1:
+            return thousands
+        way_out = f"decimal={other!r} reads it"
+        if other == self.delimiter:
+            way_out = f"write numbers with decimal {self.decimal!r}"
+        return f"{way_out}, or {thousands}" if swapped[-4:-3] == "," else way_out
+
     def is_number(self, cell: str) -> bool:
         """Whether it is a number as this file has them."""
         return is_number(self.point(cell))
@@ -94,24 +112,52 @@ def read_records(path: str | os.PathLike[str], dialect: Dialect) -> Records:
             for line, row in _records(file, dialect):
                 lines.append(line)
                 records.append(row)
-    except (UnicodeDecodeError, csv.Error) as error:
-        name = dialect.encoding.upper()
-        hint = "save it as one" if name == "UTF-8" else "give another encoding="
-        raise ValueError(f"{caller}: {path} is no CSV file in {name} ({error}); {hint}") from None
+    except UnicodeError as error:
+        hint = _other_encoding(path) if dialect.reading == "utf-8-sig" else "give another encoding="
+        raise ValueError(f"{caller}: {path} is no CSV file in {dialect.encoding.upper()} ({error}); {hint}") from None
+    except csv.Error as error:
+        hint = _other_delimiter(records, dialect) or "save it as one"
+        raise ValueError(f"{caller}: {path} is no CSV file ({error}); {hint}") from None
     if not records:
         raise ValueError(f"{caller}: {path} is empty, expected one example per line")
     for line, row in zip(lines, records, strict=True):
         if len(row) != len(records[0]):
+            hint = f"cells are separated by {dialect.delimiter!r}, text that contains it stands in double quotes"
             raise ValueError(
                 f"{caller}: {path}, line {line} has {len(row)} cells, line {lines[0]} has {len(records[0])}; "
-                f"cells are separated by {dialect.delimiter!r}, text that contains it stands in double quotes"
+                f"{_other_delimiter(records, dialect) or hint}"
             )
+    if _other_delimiter(records, dialect, everywhere=True):
+        raise ValueError(
+            f"{caller}: {path} has a single column, {shown(records[0][0])}; {_other_delimiter(records, dialect)}"
+        )
     if not dialect.has_header(records[0]):
         return Records(list(range(len(records[0]))), lines, records)
     names = [cell.strip() for cell in records[0]]
     if len(records) == 1:
         raise ValueError(f"{caller}: {path} holds no examples, only the header {shortened(', '.join(names), 200)}")
     return Records(names, lines[1:], records[1:])
+
+
+def _other_delimiter(records: list[list[str]], dialect: Dialect, everywhere: bool = False) -> str:
+    """What to say where the first record is one cell that another delimiter divides; `everywhere`: all others too."""
+    if not records or len(records[0]) > 1:
+        return ""
+    for mark in ";\t,|":
+        n = records[0][0].count(mark)
+        fits = n and mark not in (dialect.delimiter, dialect.decimal)
+        if fits and (not everywhere or all(row[0].count(mark) >= n for row in records)):
+            return f"is delimiter={mark!r} what separates its cells?"
+    return ""
+
+
+def _other_encoding(path: str | os.PathLike[str]) -> str:
+    """What to say of a file that is not in UTF-8."""
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if start in (b"\xff\xfe", b"\xfe\xff"):
+        return "encoding='utf-16' reads it"
+    return "encoding='cp1252' reads what older programs of Windows wrote, or save it in UTF-8"
 
 
 def first_record(text: Iterable[str], dialect: Dialect) -> tuple[int, list[str]] | None:

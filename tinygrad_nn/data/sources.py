@@ -83,7 +83,14 @@ class Request:
                 f"stream: column {name!r} has dtype {values.dtype}, expected real numbers; leave it out by columns=, "
                 "or fit a tn.data.Preprocessor to a part that fits into memory"
             )
-        return values.astype(self.dtype, copy=False)
+        try:
+            with np.errstate(over="raise"):
+                return values.astype(self.dtype, copy=False)
+        except FloatingPointError:
+            raise ValueError(
+                f"stream: column {name!r} holds {np.abs(values).max():g}, which {self.dtype} cannot; give "
+                "dtype=np.float64"
+            ) from None
 
     def labels(self, values: Array, name: Any) -> Array:
         """A column of targets: numbers as they are, other labels as their places in `classes`."""
@@ -100,6 +107,8 @@ class Request:
                 f"stream: target {name!r} has dtype {values.dtype}; text labels need classes=, all of them in their "
                 "order, as what comes later in a stream is not known"
             )
+        if values.dtype.kind == "b":  # classes 0 and 1
+            return values.astype(np.int64)
         return values.astype(self.dtype) if values.dtype.kind == "f" else values
 
 
@@ -142,7 +151,7 @@ def _open_path(path: Path, request: Request) -> Source:
     if not path.exists():
         raise FileNotFoundError(f"stream: there is no file {path}")
     if path.suffix == ".npy":
-        return _array(np.load(path, mmap_mode="r", allow_pickle=False), request, path.name)
+        return _array(_mapped(path), request, path.name)
     if path.is_dir():
         files = sorted(path.rglob("*.parquet"))
         if not files:
@@ -154,6 +163,15 @@ def _open_path(path: Path, request: Request) -> Source:
         f"stream: {path.name} is no .parquet and no .npy file; tn.data.load_csv reads a CSV file whole, and "
         "pyarrow.dataset.dataset(path, format='csv') gives one in pieces"
     )
+
+
+def _mapped(path: Path) -> Array:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as reason:
+        raise ValueError(
+            f"stream: {path.name} is no file of numbers that can be mapped into memory: {reason}"
+        ) from None
 
 
 MISSING = "stream: Arrow and Parquet need pyarrow: pip install 'tinygrad_nn[tables]'"
@@ -175,6 +193,13 @@ def _parquet_files(files: list[Any], request: Request) -> Source:
     names = files[0].schema_arrow.names
     features = request.named(names)
     read = [*features, *([] if request.target is None else request.targets())]
+    for number, file in enumerate(files, 1):
+        lacking = [name for name in read if name not in file.schema_arrow.names]
+        if lacking:
+            raise ValueError(
+                f"stream: file {number} of {len(files)} has no column {lacking[0]!r}; it has "
+                f"{', '.join(map(repr, file.schema_arrow.names))}"
+            )
     groups = [(file, number) for file in files for number in range(file.metadata.num_row_groups)]
 
     def blocks(rng: np.random.Generator | None) -> Iterator[Block]:
@@ -226,14 +251,18 @@ def _block_of_arrow(batch: Any, features: list[Any], request: Request) -> Block:
             values = values.combine_chunks()
         if hasattr(values, "dictionary"):
             values = values.dictionary_decode()
-        if values.null_count:
+        size = getattr(values.type, "list_size", 0)  # a list of one length in each row: an image, an embedding
+        gaps = values.null_count
+        if size and not gaps:
+            values = values.flatten()
+            gaps = values.null_count
+        if gaps:
             raise ValueError(
-                f"stream: column {name!r} has {values.null_count} gaps in these rows; fill them before, or fit a "
+                f"stream: column {name!r} has {gaps} gaps in these rows; fill them before, or fit a "
                 "tn.data.Preprocessor to a part that fits into memory"
             )
-        size = getattr(values.type, "list_size", 0)  # a list of one length in each row: an image, an embedding
         if size:
-            return np.asarray(values.flatten().to_numpy(zero_copy_only=False)).reshape(-1, size)
+            return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(-1, size)
         return np.asarray(values.to_numpy(zero_copy_only=False))
 
     return request.block(column, features)
@@ -248,7 +277,7 @@ def _array(rows: Array, request: Request, said: str) -> Source:
         raise ValueError(f"stream: {said} has shape {rows.shape}, expected rows (N, features)")
     target, labels = request.target, None
     if isinstance(target, (str, os.PathLike)) and Path(target).suffix == ".npy":
-        target = np.load(target, mmap_mode="r", allow_pickle=False)
+        target = _mapped(Path(target))
     if isinstance(target, np.ndarray):
         labels = target
         if len(labels) != len(rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -47,9 +48,11 @@ def stream(
     shuffle_buffer : how many rows are held to be shuffled; 0 keeps the order of the source.  Row groups of Parquet come
         in another order each epoch, too.
     columns : the features, by name or number; all but the target if it is not said.
-    classes : the labels in their order, where the target is text or starts elsewhere than at 0.
-    rng : a seed, or a Generator that one is drawn from.  The order of an epoch follows from the seed and the number of
-        the epoch alone, so that a training resumed at an epoch goes on in the same order.
+    classes : the labels in their order, where the target is text, starts elsewhere than at 0, or is stored as floats:
+        ``range(10)``.
+    rng : a seed, a Generator that one is drawn from, or None for fresh entropy.  The order of an epoch follows from it
+        and from the number of the epoch alone, so that a training resumed at an epoch goes on in the same order; a
+        checkpoint of `tn.fit` keeps it.
     dtype : of X, and of targets that are not whole numbers.
     drop_last : leave out the last batch where it is smaller.
 
@@ -72,7 +75,8 @@ class Stream:
     """What `stream` returns: iterate over it once per epoch.
 
     Attributes: `batch_size`, `shuffle_buffer`, `n_examples` (None where the source does not tell), `names` of the
-    features (None where they have none), `seed`, and `epoch`, the number of the next epoch, counted from 1.
+    features (None where they have none), `rng`, whose state says all orders, and `epoch`, the number of the next epoch,
+    counted from 1.
 
     >>> epochs = stream(np.ones((100, 3)), batch_size=32, shuffle_buffer=50, rng=0)
     >>> epochs
@@ -93,8 +97,12 @@ class Stream:
         self.batch_size = positive_int(batch_size, "batch_size", "stream")
         self.shuffle_buffer = positive_int(shuffle_buffer, "shuffle_buffer", "stream") if shuffle_buffer else 0
         self.drop_last = drop_last
-        self.seed = int(rng) if isinstance(rng, (int, np.integer)) else int(generator(rng, "stream").integers(2**63))
+        rng = generator(rng, "stream")
+        self.rng = np.random.default_rng(rng.integers(2**63))  # its own, whoever else draws from the one that was given
         self.epoch = 1
+        if classes is not None and len(set(classes)) < len(classes):
+            twice = next(label for label in classes if list(classes).count(label) > 1)
+            raise ValueError(f"stream: classes has {twice!r} twice; expected each label once, in their order")
         self._source = open_source(source, Request(target, columns, classes, wanted))
         self.n_examples, self.names = self._source.n_examples, self._source.names
 
@@ -110,7 +118,8 @@ class Stream:
 
     def __iter__(self) -> Iterator[Any]:
         epoch, self.epoch = self.epoch, self.epoch + 1
-        rng = np.random.default_rng([self.seed, epoch]) if self.shuffle_buffer else None
+        seed = int(copy.deepcopy(self.rng).integers(2**63))
+        rng = np.random.default_rng([seed, epoch]) if self.shuffle_buffer else None
         blocks = self._checked(epoch, rng)
         if rng is not None:
             blocks = _shuffled(blocks, self.shuffle_buffer, rng)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Self, overload
+from typing import Any, NoReturn, Self, overload
 
 import numpy as np
 
@@ -96,6 +96,12 @@ class Table:
                 f"Table: {chosen!r:.80} chooses no rows: expected names, a slice, row numbers or truth values"
             )
         return Table.of_checked({name: values[rows] for name, values in self.columns.items()}, self.reading)
+
+    def __setitem__(self, name: Any, values: Any) -> NoReturn:
+        raise TypeError(
+            f"Table: a table stays as it is: table = tn.data.Table({{**table.columns, {shown(name)}: values}}) is one "
+            "with another column"
+        )
 
     def without(self, *names: str) -> Table:
         """The other columns: ``table.without("id", "date")``."""

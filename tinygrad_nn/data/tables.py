@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_nn.data.arrow import read_columns
 from tinygrad_nn.data.cells import (
+    CODING,
     all_floats,
     are_whole,
     float_of_object,
@@ -17,9 +18,12 @@ from tinygrad_nn.data.cells import (
     shortened,
     shown,
     texts,
+    way_out,
     whole_numbers,
+    zeros_of_whole,
 )
 from tinygrad_nn.data.checks import NUMBERS, Array, refuse_masked
+from tinygrad_nn.data.features import too_many
 from tinygrad_nn.data.preprocessing import Preprocessor
 from tinygrad_nn.data.records import GAPS, Dialect, read_records
 from tinygrad_nn.data.table import Table, columns_of_frame, with_rows
@@ -204,17 +208,19 @@ def _slowly(
     def place(i: int) -> str:
         return f"load_csv: {path}, line {records.lines[i]}"
 
-    def floats(columns: list[int]) -> Array:
+    def floats(columns: list[int], coding: str = CODING) -> Array:
         rows = [[row[j] for j in columns] for row in records.rows]
-        return all_floats(
-            rows, [names[j] for j in columns], lambda cell: float_of_text(dialect.point(cell.strip())), place
-        )
+        numbers = all_floats(
+            rows, [names[j] for j in columns], lambda cell: float_of_text(dialect.point(cell.strip())), place,
+            lambda cell: dialect.other_decimal(cell) or way_out(cell, coding),
+        )  # fmt: skip
+        return zeros_of_whole(numbers, rows)
 
     if settings.lenient:
         read = [(names[j], coded([row[j] for row in records.rows])) for j in features]
         X = _prepared(path, dialect, read, settings, records.lines)
     else:
-        X = floats(features).T
+        X = floats(features, "code it by categories='one_hot'").T
     if target is None:
         return X, None
     if _several(target):
@@ -251,7 +257,7 @@ def _prepared(
 
             kind = None if settings.categories is not None else "numbers"
             different, codes = values
-            values = of_cells(different, codes, dialect, kind, place, "categories='one_hot' codes text")
+            values = of_cells(different, codes, dialect, kind, place, "; categories='one_hot' codes text")
         columns[str(name)] = values
     table = Table.of_checked(columns, {})
     gap = next((name for name in table if table[name].dtype != object and table.missing(name).any()), None)
@@ -261,8 +267,13 @@ def _prepared(
         return _stacked(list(table.columns.values()))
     preprocessor = Preprocessor(
         fill="mean" if settings.fill is None else settings.fill, indicator=settings.indicator, scale=False,
-        encode=settings.categories or "one_hot", max_categories=len(table),
+        encode=settings.categories or "one_hot",
     )  # fmt: skip
+    for name, values in table.columns.items():
+        different = sorted(set(values[~table.missing(name)])) if values.dtype == object else []
+        if len(different) > preprocessor.max_categories:
+            hint = "choose others by columns=[...]; load_table and a Preprocessor(max_categories=...) take them all"
+            raise ValueError(f"load_csv: {path}: {too_many(name, different, len(table), hint)}")
     return preprocessor.fit(table).transform(table)
 
 

@@ -29,29 +29,30 @@ def coded(cells: Sequence[str]) -> tuple[list[str], Array]:
 
 def of_cells(
     texts: Sequence[str], codes: Array, dialect: Dialect, kind: str | None, place: Callable[[int], str],
-    hint: str = "text=[...] takes the column as text",
+    hint: str | None = None,
 ) -> Array:  # fmt: skip
     """A column of a file, from its different texts and the number of that of each row.
 
     Returns int64 for whole numbers without gaps, float64 for other numbers, and else an array of str and None.  `kind`
-    is "numbers" or "text" where that was said.  `place` gives the words for a row of the column.
+    is "numbers" or "text" where that was said.  `place` gives the words for a row of the column,
+    `hint` another way out for text.
     """
     texts = [text.strip() for text in texts]
     gap = np.array([text in dialect.gaps for text in texts], bool)
     number = np.array([dialect.is_number(text) for text in texts], bool) & ~gap
     counts = np.bincount(codes, minlength=len(texts))
-    numbers, others = counts[number].sum(), counts[~number & ~gap].sum()
-    if kind == "text" or (kind is None and others and not numbers):
+    other = ~number & ~gap
+    numbers, others = counts[number].sum(), counts[other].sum()
+    if kind == "text" or (kind is None and others > numbers and not _are_marked(texts, counts * other, dialect)):
         return _text(texts, gap)[codes]
-    if others and (kind == "numbers" or numbers >= others):
-        i = int(np.flatnonzero((~number & ~gap)[codes])[0])
-        cell = texts[codes[i]]
-        raise ValueError(
-            f"{place(i)}: {shown(cell)} is not a number, as {numbers:,} of {len(codes):,} cells of the column are; "
-            f"missing=[{cell!r:.40}] makes a gap of it; {hint}"
-        )
     if others:
-        return _text(texts, gap)[codes]
+        i = int(np.flatnonzero(other[codes])[0])
+        cell = texts[codes[i]]
+        way_out = dialect.other_decimal(cell) or f"missing=[{cell!r:.40}] makes a gap of it"
+        said = f", as {numbers:,} of {len(codes):,} cells of the column are" if numbers else ""
+        if hint is None:
+            hint = "" if kind == "numbers" else "; text=[...] takes the column as text"
+        raise ValueError(f"{place(i)}: {shown(cell)} is not a number{said}; {way_out}{hint}")
     if not gap[codes].any() and are_whole(texts):
         whole = [int(text) for text in texts]
         if all(_INT64.min <= n <= _INT64.max for n in whole):
@@ -67,6 +68,17 @@ def of_cells(
                 "it as text=[...]"
             ) from None
     return values[codes]
+
+
+def _are_marked(texts: Sequence[str], counts: Array, dialect: Dialect) -> bool:
+    """Whether nearly all of the cells, so many of each text, are numbers as other files write them."""
+    allowed = 0.1 * counts.sum()
+    for i in np.argsort(-counts, kind="stable"):  # the most frequent first, so that few are looked at
+        if counts[i] and not dialect.other_decimal(texts[i]):
+            allowed -= counts[i]
+            if allowed < 0:
+                return False
+    return True
 
 
 def _text(texts: list[str], gap: Array) -> Array:
@@ -97,7 +109,12 @@ def of_values(values: Any, name: str, caller: str) -> Array:
         return array.astype(object)
     if kind == "O":
         return _of_objects(array, name, caller)
-    hint = "(t - t.min()) / np.timedelta64(1, 'D') counts days" if kind == "M" else "make numbers or text of it"
+    hint = "make numbers or text of it"
+    if kind == "M":
+        hint = (
+            "(t - t.min()) / np.timedelta64(1, 'D') counts days, t.astype(str) is text for "
+            f"tn.data.Preprocessor(dates=[{shown(name)}])"
+        )
     raise TypeError(f"{caller}: column {shown(name)} has dtype {array.dtype}, expected numbers or text; {hint}")
 
 

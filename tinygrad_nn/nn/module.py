@@ -12,7 +12,8 @@ import numpy as np
 
 from tinygrad_nn import checkpoint, notebook, tree
 from tinygrad_nn.conversions import refuse_recorded
-from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.foreign import is_foreign
 from tinygrad_nn.modes import MODE, OBSERVERS, about_to_assign
 from tinygrad_nn.nn.members import described, is_buffer, is_parameter, is_several, was_parameter
 from tinygrad_nn.nn.report import Report, Row, report
@@ -30,7 +31,14 @@ def _members(module: Module) -> Iterator[tuple[str, Any]]:
 
 def assign(buffer: Tensor, new: Tensor) -> None:
     """Give a buffer its next value: the one way in which a layer changes its state while it computes."""
-    buffer.value[...] = new.value
+    value = new.value
+    if is_foreign(value):
+        raise TypeError(
+            f"{label(buffer, 'a buffer')} is written at each call in training, and its next value is a "
+            f"{type(value).__name__} of {type(value).__module__.partition('.')[0]}, which nobody has asked for: "
+            "call model.eval(), or use layers without running statistics, as LayerNorm"
+        )
+    buffer.value[...] = value
     buffer.changed()
 
 

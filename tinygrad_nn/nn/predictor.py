@@ -15,7 +15,8 @@ from tinygrad_nn.data import Preprocessor, Table, from_rows
 from tinygrad_nn.data.features import Categories
 from tinygrad_nn.errors import ShapeError
 from tinygrad_nn.nn.containers import Sequential
-from tinygrad_nn.nn.dense import Dense
+from tinygrad_nn.nn.dense import Activation, Dense
+from tinygrad_nn.nn.dropout import Dropout
 from tinygrad_nn.nn.module import Module
 from tinygrad_nn.nn.outputs import ask, chosen, probabilities
 from tinygrad_nn.nn.sparse import is_sparse
@@ -77,14 +78,15 @@ class Predictor(Module):
         self._labels = None if classes is None else _labels(classes)
         if preprocessor is not None:
             self._check_fit(preprocessor.n_features)
+        weighing = [layer for layer in _layers(network) if not isinstance(layer, (Activation, Dropout))]
+        if weighing and isinstance(weighing[-1], Dense):
+            self._check_outputs(weighing[-1].out_features)
         self.number_layers()
 
     def _check_fit(self, n_features: int) -> None:
         first = next((m for m in self.network.modules() if hasattr(m, "in_features")), None)
-        layer = self.network
-        while not isinstance(layer, Dense) and hasattr(layer, "__len__") and len(layer):
-            layer = layer[0]  # type: ignore[index]
-        if first is layer and first is not None and first.in_features != n_features:
+        layers = _layers(self.network)
+        if first is not None and layers and first is layers[0] and first.in_features != n_features:
             raise ShapeError(
                 f"Predictor: the network takes {first.in_features} features, the preprocessor makes {n_features}: "
                 "its first layer is Dense(preprocessor.n_features, ...)"
@@ -135,7 +137,7 @@ class Predictor(Module):
         Of arrays with ``examples="columns"``, d numbers are (d, N).
         """
         outputs, kind = self._outputs(X, extra)
-        self._check_outputs(outputs)
+        self._check_outputs(len(outputs))
         if self.classes_ is not None:
             return self.classes_[chosen(outputs, kind)]
         if self.preprocessor is not None:
@@ -153,7 +155,7 @@ class Predictor(Module):
                 "Predictor(network, classes=[...]) names the outputs"
             )
         outputs, kind = self._outputs(X, extra)
-        self._check_outputs(outputs)
+        self._check_outputs(len(outputs))
         return self._turned(probabilities(outputs, kind))
 
     def _turned(self, columns: np.ndarray) -> np.ndarray:
@@ -199,23 +201,23 @@ class Predictor(Module):
 
     def _features_in(self) -> int | None:
         """How many numbers an example has, where the first layer says so."""
-        first = _first(self.network)
+        first = _layers(self.network)[0]
         found = getattr(first, "in_features", getattr(first, "features", None))
         found = found[0] if isinstance(found, tuple) and len(found) == 1 else found
         return found if isinstance(found, int) else None
 
-    def _check_outputs(self, outputs: np.ndarray) -> None:
+    def _check_outputs(self, given: int) -> None:
         if self.classes_ is not None:
             n, what = len(self.classes_), "classes"
         elif self.preprocessor is not None and self.preprocessor.target:
             n, what = self.preprocessor.n_outputs, "numbers"
         else:
             return
-        if len(outputs) != n and not (len(outputs) == 1 and n == 2 and what == "classes"):
+        if given != n and not (given == 1 and n == 2 and what == "classes"):
             last = "preprocessor.n_outputs" if self.preprocessor is not None else n
             raise ShapeError(
-                f"Predictor: the network has {len(outputs)} outputs for {n} {what if n > 1 else 'number'}: its last "
-                f"layer is Dense(..., {last})"
+                f"Predictor: the network has {given} output{'s' * (given != 1)} for {n} {what if n > 1 else 'number'}: "
+                f"its last layer is Dense(..., {last})"
             )
 
     def _settings(self) -> dict[str, Any]:
@@ -239,11 +241,11 @@ class Predictor(Module):
         return said if self.preprocessor is None else f"{said}\n  preprocessor: {self.preprocessor!r}"
 
 
-def _first(network: Any) -> Any:
-    """The first layer, of networks within networks too."""
-    while isinstance(network, Sequential) and type(network).forward is Sequential.forward and len(network):
-        network = network[0]
-    return network
+def _layers(network: Module) -> list[Module]:
+    """The layers one after the other, of networks within networks too."""
+    if isinstance(network, Sequential) and type(network).forward is Sequential.forward:
+        return [layer for part in network for layer in _layers(part)]
+    return [network]
 
 
 def _pieces(columns: Any) -> Iterator[Any]:

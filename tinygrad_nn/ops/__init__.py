@@ -9,8 +9,11 @@ The laws of a derivative rule
 4. Do not un-broadcast: the backward pass does.
 5. Comparisons and masks are operations too, with ``None`` for a rule.  Otherwise a replayed step would use a stale mask.
 6. Never change an argument.  Return a fresh array, or a view that nobody else will write.
+7. New arrays are made like an argument: ``np.zeros_like(g, shape=...)``, or ``like(constant, g)`` of what NumPy has made.
+   An argument is never passed to `np.asarray`, and nobody looks at its numbers to decide, unless `is_foreign` says that
+   it is NumPy's.  So tables serve other kinds of arrays (Dask, CuPy), see ``tinygrad_nn/foreign.py``.
 
-Every law is checked for every operation by ``tests/test_ops.py``.  ``help(tn.op)`` lists what else an entry may say.
+Every law is checked for every operation by ``tests/test_ops.py`` and ``tests/test_foreign_arrays.py``.  ``help(tn.op)`` lists what else an entry may say.
 """
 
 from tinygrad_nn.operation import BY_NAME
@@ -32,6 +35,7 @@ from tinygrad_nn.ops import (
     norms,
     numpy2,
     padding,
+    placing,
     precision,
     quantiles,
     reductions,
@@ -63,6 +67,7 @@ __all__ = [
     "norms",
     "numpy2",
     "padding",
+    "placing",
     "precision",
     "quantiles",
     "reductions",

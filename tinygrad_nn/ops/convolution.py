@@ -15,9 +15,10 @@ import math
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.foreign import is_foreign, like
 from tinygrad_nn.operands import as_array, number_of
 from tinygrad_nn.ops.elementwise import astype
-from tinygrad_nn.ops.shaping import putitem
+from tinygrad_nn.ops.shaping import putitem, take
 from tinygrad_nn.registry import implements, op
 
 # --- windows ---------------------------------------------------------------------------------------------------------
@@ -28,16 +29,20 @@ def _columns(x, size, stride, dilation):
     """The windows of (N, C, *space) as (C, *size, N, *places): a copy in which each window is a column."""
     axes = tuple(range(2, x.ndim))
     extent = tuple(d * (k - 1) + 1 for k, d in zip(size, dilation, strict=True))
+    if is_foreign(x):
+        return _lowered_windows(x, size, stride, dilation)
     views = np.lib.stride_tricks.sliding_window_view(x, extent, axes)
     steps = [slice(None, None, s) for s in stride], [slice(None, None, d) for d in dilation]
     views = views[(slice(None), slice(None), *steps[0], *steps[1])]
     n = len(axes)
     order = (1, *range(2 + n, 2 + 2 * n), 0, *axes)
-    return np.ascontiguousarray(np.transpose(views, order))
+    return _contiguous(np.transpose(views, order))
 
 
 def _add_columns(columns, target, stride, dilation):
     """The way back: every window is added to (N, C, *space) where it was taken from."""
+    if is_foreign(columns):
+        return _added_up(columns, target, stride, dilation)
     n, columns = len(stride), np.asarray(columns)  # added in place, which a compiled step calls as a whole
     size, places = columns.shape[1 : 1 + n], columns.shape[2 + n :]
     y = np.zeros((target[1], target[0], *target[2:]), columns.dtype)
@@ -46,6 +51,25 @@ def _add_columns(columns, target, stride, dilation):
         cut = [slice(a, a + s * (m - 1) + 1, s) for a, s, m in zip(starts, stride, places, strict=True)]
         y[(slice(None), slice(None), *cut)] += columns[(slice(None), *at)]
     return np.swapaxes(y, 0, 1)
+
+
+def _added_up(columns, target, stride, dilation):
+    """The same without writing: each place of the window by itself, at its distance, and their sum."""
+    n = len(stride)
+    size, places = columns.shape[1 : 1 + n], columns.shape[2 + n :]
+    total = 0.0
+    for at in itertools.product(*map(range, size)):
+        part = columns[(slice(None), *at)]
+        for axis, (m, p) in enumerate(zip(target[2:], places, strict=True)):
+            chosen = np.zeros((m, p))
+            chosen[at[axis] * dilation[axis] + np.arange(p) * stride[axis], np.arange(p)] = 1.0
+            part = np.moveaxis(np.tensordot(like(chosen.astype(part.dtype), part), part, (1, 2 + axis)), 0, 2 + axis)
+        total = total + part
+    return np.swapaxes(total, 0, 1)
+
+
+def _contiguous(y):
+    return y if is_foreign(y) else np.ascontiguousarray(y)
 
 
 def _padded(target, padding):
@@ -80,7 +104,7 @@ def _convolve(x, weight, stride, padding, dilation, groups):
     columns = _columns(_pad_places(x, padding), weight.shape[2:], stride, dilation)
     places = columns.shape[1 + n :]
     y = np.matmul(weight.reshape(groups, weight.shape[0] // groups, -1), _matrix(columns, groups, n))
-    return np.ascontiguousarray(np.swapaxes(y.reshape(weight.shape[0], *places), 0, 1))
+    return _contiguous(np.swapaxes(y.reshape(weight.shape[0], *places), 0, 1))
 
 
 def _back_to_image(v, weight, target, stride, padding, dilation, groups):
@@ -88,7 +112,7 @@ def _back_to_image(v, weight, target, stride, padding, dilation, groups):
     kernels = np.swapaxes(weight.reshape(groups, weight.shape[0] // groups, -1), -1, -2)
     columns = np.matmul(kernels, _outputs_in_front(v, groups))
     columns = columns.reshape(target[1], *weight.shape[2:], v.shape[0], *v.shape[2:])
-    return np.ascontiguousarray(_unpadded(_add_columns(columns, _padded(target, padding), stride, dilation), padding))
+    return _contiguous(_unpadded(_add_columns(columns, _padded(target, padding), stride, dilation), padding))
 
 
 def _back_to_weight(v, x, target, stride, padding, dilation, groups):
@@ -101,7 +125,7 @@ def _back_to_weight(v, x, target, stride, padding, dilation, groups):
 
 
 def _lowered_windows(x, size=(), stride=(), dilation=()):
-    return np.take(x, _columns(np.arange(x.size).reshape(x.shape), size, stride, dilation))
+    return take(x, _columns(np.arange(x.size).reshape(x.shape), size, stride, dilation))
 
 
 def _lowered_add_windows(columns, target=(), stride=(), dilation=()):

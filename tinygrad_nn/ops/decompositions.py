@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import MatrixError
+from tinygrad_nn.foreign import like, of_matrices
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import value_of
 from tinygrad_nn.ops.degenerate import column, determined, distinct, full_rank, gaps, not_zero, row, settled, vanishing
@@ -42,6 +43,7 @@ def _symmetric(x):
 # --- eigenvalues of symmetric matrices -------------------------------------------------------------------------------
 
 
+@of_matrices
 def _eigh(x, UPLO="L"):
     w, v = np.linalg.eigh(x, UPLO)
     return np.concatenate([row(w), v], axis=-2)
@@ -52,7 +54,7 @@ def _eigh_rule(g, y, x, UPLO="L"):
     w, v = y[..., 0, :], y[..., 1:, :]
     g = distinct(g, w)
     gw, gv = g[..., 0, :], g[..., 1:, :]
-    inner = gaps(w) * (_t(v) @ gv) + row(gw) * np.eye(x.shape[-1], dtype=x.dtype)
+    inner = gaps(w) * (_t(v) @ gv) + row(gw) * like(np.eye(x.shape[-1], dtype=x.dtype), x)
     return _symmetric(v @ inner @ _t(v))
 
 
@@ -65,6 +67,7 @@ def _eigh_tangent(tangents, y, x, UPLO="L"):
 # --- singular values -------------------------------------------------------------------------------------------------
 
 
+@of_matrices
 def _svd(x):
     u, s, vt = np.linalg.svd(x, full_matrices=False)
     return np.concatenate([row(s), u, _t(vt)], axis=-2)
@@ -90,7 +93,7 @@ def _svd_rule(g, y, x):
     between = gaps(s * s)
     left, right = _t(u) @ gu, _t(v) @ gv
     inner = between * (left - _t(left)) * row(s) + column(s) * (between * (right - _t(right)))
-    inner = inner + row(gs) * np.eye(s.shape[-1], dtype=x.dtype)
+    inner = inner + row(gs) * like(np.eye(s.shape[-1], dtype=x.dtype), x)
     safe = row(s + vanishing(s))
     return u @ inner @ _t(v) + (_beside(u, gu) / safe) @ _t(v) + u @ _t(_beside(v, gv) / safe)
 
@@ -108,22 +111,23 @@ def _svd_tangent(tangents, y, x):
 # --- QR --------------------------------------------------------------------------------------------------------------
 
 
+@of_matrices
 def _qr(x):
     q, r = np.linalg.qr(x)
     return np.concatenate([q, r], axis=-2)
 
 
 def _lower(x):
-    return x * np.tri(x.shape[-1], k=-1, dtype=x.dtype)
+    return x * like(np.tri(x.shape[-1], k=-1, dtype=x.dtype), x)
 
 
 def _qr_rule(g, y, x):
     """Walter & Lehmann 2010: (Q̇ + Q · (the lower triangle of M = R Ṙᵀ − Q̇ᵀ Q, mirrored)) R⁻ᵀ."""
     m = x.shape[-2]
     q, r, gq, gr = y[..., :m, :], y[..., m:, :], g[..., :m, :], g[..., m:, :]
-    gr = gr * np.tri(r.shape[-1], dtype=x.dtype).T
+    gr = gr * like(np.tri(r.shape[-1], dtype=x.dtype).T, x)
     m = r @ _t(gr) - _t(gq) @ q
-    mirrored = _lower(m) + _t(_lower(m)) + m * np.eye(m.shape[-1], dtype=x.dtype)
+    mirrored = _lower(m) + _t(_lower(m)) + m * like(np.eye(m.shape[-1], dtype=x.dtype), x)
     return _t(solve(r, _t(gq + q @ mirrored)))
 
 
@@ -156,6 +160,7 @@ def _pinv_tangent(tangents, y, x, rcond=None):
 # --- what is perpendicular -------------------------------------------------------------------------------------------
 
 
+@of_matrices
 def _complement(x):
     """An orthonormal basis of what is perpendicular to the columns of x."""
     return np.linalg.qr(x, mode="complete")[0][..., x.shape[-1] :]
@@ -197,7 +202,7 @@ packed_svd  = op(_svd, "svd({x})", _svd_rule, name="_svd", part_of="svd", **SIGN
                  summary="Singular values in the first row, below the left and the right singular vectors, as columns")
 packed_qr   = op(_qr, "qr({x})", _qr_rule, name="_qr", part_of="qr", **SIGNS, jvp=_qr_tangent, samples=_apart((3, 3), (4, 2), (2, 3, 2)),
                  summary="Q, and R below, of a matrix of as many columns as rows or fewer")
-packed_pinv = op(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond), "{x}⁺", _pinv_rule, name="_pinv", part_of="pinv", **SIGNS, precedence=3,
+packed_pinv = op(of_matrices(lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond)), "{x}⁺", _pinv_rule, name="_pinv", part_of="pinv", **SIGNS, precedence=3,
                  jvp=_pinv_tangent, samples=_apart((3, 3), (4, 2), (2, 4), (2, 3, 2)), summary="Pseudo-inverse (Moore-Penrose)")
 complement  = op(_complement, "{x}⊥", _complement_rule, name="_complement", part_of="svd", **SIGNS, jvp=_complement_tangent,
                  samples=_apart((3, 2), (2, 4, 3)), precedence=3, summary="Orthonormal columns that are perpendicular to those of x")

@@ -6,11 +6,13 @@ what the gradient asks for.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.errors import no_derivative
+from tinygrad_nn.foreign import is_foreign, like, of_matrices, own
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.registry import op
 
@@ -20,6 +22,11 @@ def row(x):
     return np.expand_dims(x, -2)
 
 
+def _largest_of(x):
+    """The largest number along the last axis, 0 of none."""
+    return np.max(x, axis=-1, keepdims=True) if x.shape[-1] else np.sum(x, axis=-1, keepdims=True)
+
+
 def column(x):
     """Vectors as columns of matrices."""
     return np.expand_dims(x, -1)
@@ -27,17 +34,17 @@ def column(x):
 
 def _equal(values):
     """Which pairs of values (ascending or descending ones) are equal up to rounding, each with itself included."""
-    size = np.max(np.abs(values), axis=-1, keepdims=True, initial=0.0)
+    size = _largest_of(np.abs(values))
     return np.abs(row(values) - column(values)) <= column(size * (4 * values.shape[-1] * np.finfo(values.dtype).eps))
 
 
 def _distinct(g, values, what="eigen"):
     """g, of one row for the values and more rows for their vectors; refused where values are equal that it tells apart."""
-    others = _equal(values) & ~np.eye(values.shape[-1], dtype=bool)
+    others = _equal(values) & like(~np.eye(values.shape[-1], dtype=bool), values)
+    if is_foreign(values):
+        return _nan_where(others & _tells_apart(g), g)
     if others.any():
-        told_apart = row(g[..., 0, :]) != column(g[..., 0, :])
-        vectors = np.any(g[..., 1:, :] != 0, axis=-2)
-        bad = others & (told_apart | row(vectors) | column(vectors))
+        bad = others & _tells_apart(g)
         if bad.any():
             *batch, i, j = np.argwhere(bad)[0].tolist()
             raise no_derivative(
@@ -45,7 +52,19 @@ def _distinct(g, values, what="eigen"):
                 f"their {what}vectors, and each {what}value by itself, have no derivative: use what depends on them "
                 "together, as their sum, functions of the matrix without decomposing it, or add a small perturbation to it"
             )
-    return np.positive(g)
+    return own(g)
+
+
+def _tells_apart(g):
+    """Which pairs of values, or of their vectors, a gradient tells apart."""
+    told_apart = row(g[..., 0, :]) != column(g[..., 0, :])
+    vectors = np.any(g[..., 1:, :] != 0, axis=-2)
+    return told_apart | row(vectors) | column(vectors)
+
+
+def _nan_where(bad, g):
+    """NaN for the whole matrix: at numbers of another kind of array nobody looks, to refuse them with an error."""
+    return np.where(np.any(bad, axis=(-2, -1), keepdims=True), math.nan, g).astype(g.dtype)
 
 
 def gaps(values):
@@ -56,44 +75,56 @@ def gaps(values):
 
 def _not_zero(g, values):
     """g, of one row for the singular values and more for their vectors; refused where a vector of a value 0 has a part."""
-    size = np.max(values, axis=-1, keepdims=True, initial=0.0)
+    size = _largest_of(values)
     zero = values <= size * (4 * values.shape[-1] * np.finfo(values.dtype).eps)
-    if (zero & np.any(g[..., 1:, :] != 0, axis=-2)).any():
+    bad = zero & np.any(g[..., 1:, :] != 0, axis=-2)
+    if is_foreign(g):
+        return _nan_where(row(bad), g)
+    if bad.any():
         raise no_derivative(
             "singular value decomposition: a singular value is 0, so that its singular vectors have no derivative: "
             "use the singular values alone, in reverse mode, or add a small perturbation to the matrix"
         )
-    return np.positive(g)
+    return own(g)
+
+
+_singular_values = of_matrices(lambda x: np.linalg.svd(x)[1])
 
 
 def _full_rank(g, x, rcond=None):
     """g, the gradient of the pseudo-inverse of x; refused where x lacks rank, or singular values are left out of it."""
     cut = np.maximum(np.finfo(x.dtype).eps * max(x.shape[-2:]), 0 if rcond is None else rcond)
+    if is_foreign(x):
+        s = _singular_values(x)
+        return _nan_where(row(s <= np.max(s, axis=-1, keepdims=True) * cut), g)
     if x.size and np.any(np.linalg.matrix_rank(x, rtol=cut) < np.min(x.shape[-2:])):
         raise no_derivative(
             "pinv: the matrix has not full rank, and there the pseudo-inverse jumps, so that it has no derivative: "
             "add a small perturbation to the matrix, lower rcond= (rtol=) where it leaves singular values out, "
             "or solve (xᵀx + ε·1) y = xᵀb instead"
         )
-    return np.positive(g)
+    return own(g)
 
 
 def _largest(x):
     """The largest number of each matrix."""
-    return np.abs(x).max(axis=(-2, -1), initial=0.0)
+    return np.max(np.abs(x), axis=(-2, -1)) if x.size else np.zeros_like(x, shape=x.shape[:-2])
 
 
 def _determined(g, basis):
     """g, the gradient of a basis; refused where it tells one basis of the same space from another."""
     turned = np.swapaxes(basis, -1, -2) @ g
     told_apart, size = (_largest(t) for t in (turned - np.swapaxes(turned, -1, -2), turned))
-    if (told_apart > np.sqrt(np.finfo(g.dtype).eps) * size).any():
+    bad = told_apart > np.sqrt(np.finfo(g.dtype).eps) * size
+    if is_foreign(g):
+        return _nan_where(row(column(bad)), g)
+    if bad.any():
         raise no_derivative(
             "decomposition: the further columns of a matrix that is not square are any basis of the space that is left, "
             "so that they have no derivative: use what is the same for every basis, as their product with their "
             "transpose, or leave them out (full_matrices=False, mode='reduced')"
         )
-    return np.positive(g)
+    return own(g)
 
 
 def _settled(t, basis):
@@ -104,7 +135,7 @@ def _settled(t, basis):
             "and have no derivative in forward mode: use reverse mode, or leave them out (full_matrices=False, "
             "mode='reduced')"
         )
-    return np.positive(t)
+    return own(t)
 
 
 def vanishing(s):

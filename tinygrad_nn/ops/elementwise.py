@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 
+from tinygrad_nn.foreign import by_number
 from tinygrad_nn.notation import Term, bracket, superscript
 from tinygrad_nn.operands import as_array, real_dtype
-from tinygrad_nn.ops.lowering import sinc_slope
+from tinygrad_nn.ops.lowering import erf_of, sinc_slope
 from tinygrad_nn.registry import op
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -72,9 +73,8 @@ def _elu(x, alpha=1.0):
 _erf_one_by_one = np.frompyfunc(math.erf, 1, 1)
 
 
-def _erf(x):
+def _erf_of_numbers(x):
     """The error function; the C library's, one number at a time, or SciPy's where that is installed and pays."""
-    x = as_real(x)
     if x.size > 64:
         try:
             from scipy.special import erf as scipy_erf
@@ -85,6 +85,11 @@ def _erf(x):
     return np.asarray(_erf_one_by_one(x), dtype=x.dtype)[()]
 
 
+def _erf(x):
+    """The error function."""
+    return by_number(_erf_of_numbers, erf_of, as_real(x))
+
+
 def _gelu(x):
     x = as_real(x)
     return x * (0.5 * (1.0 + _erf(x * math.sqrt(0.5))))
@@ -92,7 +97,8 @@ def _gelu(x):
 
 def _sinc_derivative(x, order=1):
     """The derivative of sin(πx)/(πx) of any order: its power series near 0, the product rule on x·sinc(x) further out."""
-    y = sinc_slope(np.asarray(x, dtype=np.result_type(x, np.float64)), order)
+    z = as_array(x)
+    y = sinc_slope(z.astype(np.result_type(z.dtype, np.float64)), order)
     return y.astype(x.dtype) if hasattr(x, "dtype") and x.dtype.kind == "f" else y
 
 
@@ -114,7 +120,8 @@ def _power_log_value(x, n, order=1):
     """xⁿ·logᵏx, and 0 where 0ⁿ with n ≥ 0, where log 0 is not asked for."""
     y = np.power(x, n)
     # times 1.0, as the logarithm of an integer of 8 or 16 bits is one of half or single precision
-    return np.asarray(y * np.log(np.add(1.0 * x, np.equal(x, 0) * np.greater_equal(n, 0))) ** order, dtype=y.dtype)[()]
+    z = y * np.log(np.add(1.0 * x, np.equal(x, 0) * np.greater_equal(n, 0))) ** order
+    return z if z.dtype == y.dtype else z.astype(y.dtype)
 
 
 def _power_log_base(g, y, x, n, order=1):
@@ -386,7 +393,7 @@ invert        = op(np.invert,      "~{x}",      None, arguments=("x",), preceden
                    summary="Every bit turned: −x − 1 of integers, not x of bools", example="tn.invert(np.array([0, 1]))")
 
 # the type of the numbers: the gradient is cast back by the backward pass
-astype = op(lambda x, dtype: np.asarray(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g if np.dtype(dtype).kind == "f" else np.zeros_like(g),
+astype = op(lambda x, dtype: as_array(x).astype(dtype), "{x}", lambda g, y, x, dtype=None: g if np.dtype(dtype).kind == "f" else np.zeros_like(g),
             name="astype", kind="linear", bind=lambda x, dtype: ((x,), {"dtype": real_dtype(dtype)}), arguments=("x",), simplify=unwritten,
             variants=({"dtype": np.float64},), summary="Convert to another dtype; no gradient flows through integers and bools",
             example="tn.astype(np.array([1.5]), 'float32')")

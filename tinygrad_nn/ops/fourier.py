@@ -6,6 +6,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from tinygrad_nn.foreign import in_blocks, like, of_matrices
 from tinygrad_nn.ops.arithmetic import as_floats
 from tinygrad_nn.ops.axes import axis_of, length_of
 from tinygrad_nn.ops.elementwise import square
@@ -18,11 +19,17 @@ ADJOINT = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
 def _spectrum(x, axis=-1, norm="backward"):
+    if in_blocks(x):
+        rows = np.expand_dims(np.moveaxis(x, axis, -1), -2)  # each a matrix of one row
+        return np.moveaxis(of_matrices(lambda x: _spectrum(x[..., 0, :], norm=norm))(rows), -2, axis % x.ndim)
     z = np.fft.rfft(x, axis=axis, norm=norm)
-    return np.stack([z.real, z.imag], -1).astype(x.dtype)
+    return np.stack([np.real(z), np.imag(z)], -1).astype(x.dtype)
 
 
 def _signal(z, n=0, axis=-1, norm="backward"):
+    if in_blocks(z):
+        rows = np.moveaxis(z, axis if axis >= 0 else axis - 1, -2)
+        return np.moveaxis(of_matrices(lambda z: _signal(z, n, norm=norm))(rows), -1, axis)
     return np.fft.irfft(z[..., 0] + 1j * z[..., 1], n, axis=axis, norm=norm).astype(z.dtype)
 
 
@@ -34,7 +41,7 @@ def _times(z, n, axis):
         times[-1] = 1
     shape = [1] * z.ndim
     shape[axis if axis >= 0 else axis - 1] = -1
-    return times.reshape(shape).astype(z.dtype)
+    return like(times.reshape(shape).astype(z.dtype), z)
 
 
 def _spectrum_rule(g, y, x, axis=-1, norm="backward"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.foreign import own
 from tinygrad_nn.operands import as_array, number_of
 from tinygrad_nn.operation import Traced, value_of
 from tinygrad_nn.ops.axes import axes_of, axis_of
@@ -44,7 +45,7 @@ def rearranged(function: Callable, *arrays: Any, **params: Any) -> Any:
 # --- the same elements -----------------------------------------------------------------------------------------------
 
 # fmt: off
-copy = op(lambda x, order="K": np.array(x, order=order), "{x}", lambda g, y, x, order="K": g, name="copy", kind="linear", entries="ones", stands_for=(np.copy,),
+copy = op(lambda x, order="K": own(x, order=order), "{x}", lambda g, y, x, order="K": g, name="copy", kind="linear", entries="ones", stands_for=(np.copy,),
           simplify=unwritten, variants=({},), summary="The same elements in memory of their own", example="tn.copy(np.array([1.0, 2.0]))")
 # fmt: on
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.foreign import like, of_matrices
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import VariadicRule
 from tinygrad_nn.ops.axes import axes_of
@@ -120,7 +121,9 @@ def _subscripts_in_letters(*given):
 
 def _einsum(*operands, subscripts):
     y = np.einsum(subscripts, *operands, optimize=len(operands) > 2)
-    return y if len(operands) > 1 or y.base is None else y.copy()  # a transpose or a diagonal comes as a view
+    return (
+        y if len(operands) > 1 or getattr(y, "base", None) is None else y.copy()
+    )  # a transpose or a diagonal comes as a view
 
 
 def _lowered_einsum(*operands, subscripts):
@@ -156,7 +159,7 @@ def _einsum_rule(g, slot, operands, subscripts):
     for letter in mine:
         if not any(letter in term for term in others):
             others.append(letter)
-            arrays.append(np.ones(size[letter], dtype=x.dtype))
+            arrays.append(np.ones_like(x, shape=size[letter], dtype=x.dtype))
     # An index of length 1 here may have been stretched by another operand: it comes out long, and is un-broadcast later.
     result = np.einsum(",".join(others) + "->" + mine, *arrays)
     if len(mine) == len(terms[slot]):
@@ -170,8 +173,8 @@ def _einsum_rule(g, slot, operands, subscripts):
 
 def _solve_b(g, y, a, b):
     if b.ndim == 1:
-        return np.squeeze(np.linalg.solve(_transposed(a), np.expand_dims(g, -1)), -1)
-    return np.linalg.solve(_transposed(a), g)
+        return np.squeeze(solve(_transposed(a), np.expand_dims(g, -1)), -1)
+    return solve(_transposed(a), g)
 
 
 def _solve_a(g, y, a, b):
@@ -188,8 +191,8 @@ def _solve_tangent(t, y, a, b):
         moved = t[0] @ y if b.ndim > 1 else np.squeeze(t[0] @ np.expand_dims(y, -1), -1)
         change = -moved if change is None else change - moved
     if b.ndim > 1 or change.ndim == 1:
-        return np.linalg.solve(a, change)
-    return np.squeeze(np.linalg.solve(a, np.expand_dims(change, -1)), -1)
+        return solve(a, change)
+    return np.squeeze(solve(a, np.expand_dims(change, -1)), -1)
 
 
 def _products_of_others(s, *left_out):
@@ -198,9 +201,10 @@ def _products_of_others(s, *left_out):
     keep = np.ones((n,) * (len(left_out) + 1), bool)
     for axis in range(len(left_out)):
         keep &= np.arange(n).reshape((-1,) + (1,) * (len(left_out) - axis)) != np.arange(n)
-    return np.where(keep, s.reshape(s.shape[:-1] + (1,) * len(left_out) + (n,)), 1).prod(-1)
+    return np.prod(np.where(like(keep, s), np.reshape(s, s.shape[:-1] + (1,) * len(left_out) + (n,)), 1), -1)
 
 
+@of_matrices
 def _cofactor(x):
     """The gradient of the determinant, through the singular values: exact for singular matrices too."""
     u, s, v = np.linalg.svd(x)
@@ -208,13 +212,14 @@ def _cofactor(x):
     return sign.astype(s.dtype) * (u * _products_of_others(s, 0)[..., None, :]) @ v
 
 
+@of_matrices
 def _cofactor_slope(g, x):
     """The second derivative of the determinant in the direction g, likewise."""
     u, s, v = np.linalg.svd(x)
     sign = (np.linalg.det(u) * np.linalg.det(v))[..., None, None]
     inner = np.swapaxes(u, -1, -2) @ g @ np.swapaxes(v, -1, -2)
     others = _products_of_others(s, 0, 1)
-    eye = np.eye(s.shape[-1], dtype=bool)
+    eye = like(np.eye(s.shape[-1], dtype=bool), s)
     trace = np.where(eye, 0, others) @ np.diagonal(inner, axis1=-2, axis2=-1)[..., None]
     turned = np.where(eye, trace, -np.swapaxes(inner, -1, -2) * others)
     return sign.astype(s.dtype) * u @ turned @ v
@@ -242,18 +247,18 @@ def _slope_tangent(t, y, g, x):
 
 def _half_lower(x):
     """The lower triangle with half the diagonal."""
-    return np.tril(x) * (1 - 0.5 * np.eye(x.shape[-1])).astype(x.dtype)
+    return np.tril(x) * like((1 - 0.5 * np.eye(x.shape[-1])).astype(x.dtype), x)
 
 
 def _cholesky_rule(g, y, x):
     """Murray 2016, eq. 10: symmetric, as the matrix is."""
-    back = np.linalg.inv(y)
+    back = inv(y)
     inner = _transposed(back) @ _half_lower(_transposed(y) @ np.tril(g)) @ back
     return 0.5 * (inner + _transposed(inner))
 
 
 def _cholesky_tangent(t, y, x):
-    back = np.linalg.inv(y)
+    back = inv(y)
     return y @ _half_lower(back @ (0.5 * (t[0] + _transposed(t[0]))) @ _transposed(back))
 
 
@@ -304,24 +309,25 @@ affine   = op(_affine, "{W} {A} + {b}", lambda g, Z, W, A, b: _matmul_a(g, Z, W,
 einsum   = op(_einsum, "einsum({operands})", VariadicRule(_einsum_rules), name="einsum", kind="multilinear", method=False, bind=_bind_einsum,
               samples=_einsum_samples, stands_for=(np.einsum,), lowered=_lowered_einsum,
               summary="Sum of products by Einstein's notation", example="tn.einsum('i,i', np.array([1.0, 2.0]), np.array([3.0, 4.0]))")
-inv      = op(np.linalg.inv, "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), precedence=3, jvp=lambda tangents, y, x: -y @ tangents[0] @ y,
-              samples=_matrices(), summary="Inverse matrix", example="tn.inv(np.diag([1.0, 2.0]))")
-solve    = op(np.linalg.solve, "{a}⁻¹ {b}", _solve_a, _solve_b, precedence=2, associative=True, jvp=_solve_tangent, samples=_matrices((3,), (3, 2)),
-              summary="Solution y of a y = b", example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))")
-det      = op(np.linalg.det, "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x),
+inv      = op(of_matrices(np.linalg.inv), "{x}⁻¹", lambda g, y, x: -_transposed(y) @ g @ _transposed(y), precedence=3, samples=_matrices(),
+              jvp=lambda tangents, y, x: -y @ tangents[0] @ y, stands_for=(np.linalg.inv,), summary="Inverse matrix", example="tn.inv(np.diag([1.0, 2.0]))")
+solve    = op(of_matrices(np.linalg.solve), "{a}⁻¹ {b}", _solve_a, _solve_b, precedence=2, associative=True, jvp=_solve_tangent,
+              samples=_matrices((3,), (3, 2)), stands_for=(np.linalg.solve,), summary="Solution y of a y = b",
+              example="tn.solve(np.diag([1.0, 2.0]), np.array([1.0, 4.0]))")
+det      = op(of_matrices(np.linalg.det), "det({x})", lambda g, y, x: np.expand_dims(g, (-1, -2)) * cofactor(x),
               jvp=lambda tangents, y, x: np.sum(cofactor(x) * tangents[0], axis=(-1, -2)), samples=_matrices(),
-              summary="Determinant", edge_cases="exact for singular matrices.", example="tn.det(np.diag([1.0, 2.0]))")
-cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor", jvp=lambda tangents, y, x: _slope(tangents[0], x), samples=_matrices(),
-              part_of="det", summary="Cofactors: the gradient of the determinant")
+              stands_for=(np.linalg.det,), summary="Determinant", edge_cases="exact for singular matrices.", example="tn.det(np.diag([1.0, 2.0]))")
+cofactor = op(_cofactor, "cof({x})", lambda g, y, x: _slope(g, x), name="_cofactor",
+              jvp=lambda tangents, y, x: _slope(tangents[0], x), samples=_matrices(), part_of="det", summary="Cofactors: the gradient of the determinant")
 _slope   = op(_cofactor_slope, "cof′({x})[{h}]", lambda g, y, h, x: _slope(g, x), lambda g, y, h, x: _cofactor_bend(g, h, x), name="_cofactor_slope",
               jvp=_slope_tangent, samples=_with_directions, part_of="det", summary="Second derivative of the determinant")
-_logabsdet = op(lambda x: np.linalg.slogdet(x)[1], "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(np.linalg.inv(x)),
-                name="_logabsdet", jvp=lambda tangents, y, x: np.trace(np.linalg.inv(x) @ tangents[0], axis1=-2, axis2=-1), samples=_matrices(),
+_logabsdet = op(of_matrices(lambda x: np.linalg.slogdet(x)[1]), "log|det {x}|", lambda g, y, x: np.expand_dims(g, (-1, -2)) * _transposed(inv(x)),
+                name="_logabsdet", jvp=lambda tangents, y, x: np.trace(inv(x) @ tangents[0], axis1=-2, axis2=-1), samples=_matrices(),
                 part_of="slogdet", summary="Logarithm of |det x|")
-_signdet   = op(lambda x: np.linalg.slogdet(x)[0], "sign det {x}", None, name="_signdet", samples=_matrices(),
+_signdet   = op(of_matrices(lambda x: np.linalg.slogdet(x)[0]), "sign det {x}", None, name="_signdet", samples=_matrices(),
                 part_of="slogdet", summary="Sign of det x (no gradient)")
-cholesky = op(np.linalg.cholesky, "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, further=_cholesky_more, samples=_matrices(),
-              prepare=lambda x: x @ np.swapaxes(x, -1, -2),
+cholesky = op(of_matrices(np.linalg.cholesky), "chol({x})", _cholesky_rule, jvp=_cholesky_tangent, further=_cholesky_more, samples=_matrices(),
+              prepare=lambda x: x @ np.swapaxes(x, -1, -2), stands_for=(np.linalg.cholesky,),
               summary="Lower triangular L with x = L Lᵀ, for symmetric positive x", edge_cases="the gradient is symmetric.",
               example="tn.cholesky(np.diag([1.0, 4.0]))")
 # fmt: on

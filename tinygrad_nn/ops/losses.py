@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from tinygrad_nn.foreign import is_foreign
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.elementwise import as_real, quiet, sigmoid, softplus
 from tinygrad_nn.ops.precision import single
@@ -50,7 +51,10 @@ def _summed_wide(loss):
 @_summed_wide
 def _mse(prediction, target):
     check_equal(prediction, target)
-    error = np.subtract(prediction, target).ravel()
+    error = np.subtract(prediction, target)
+    if type(error) is not np.ndarray and is_foreign(error):
+        return np.sum(error * error) / (2 * examples(prediction))
+    error = error.ravel()
     return error.dot(error) / (2 * examples(prediction))
 
 
@@ -81,7 +85,10 @@ def _huber(prediction, target, delta=1.0):
 def _cross_entropy(logits, target):
     if are_labels(logits, target):
         hot = label_columns(target, classes=logits.shape[0], dtype=logits.dtype)
-        return -np.sum(np.where(hot == 0, 0, log_probabilities(logits))) / examples(logits)
+        chosen = log_probabilities(logits)
+        if is_foreign(target):  # a label that is no class is a column of NaN, which the cost then shows
+            chosen = hot * chosen
+        return -np.sum(np.where(hot == 0, 0, chosen)) / examples(logits)
     return -np.sum(target * np.where(target == 0, 0, log_probabilities(logits))) / examples(logits)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.foreign import is_foreign, like
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.axes import axes_of, axis_of
@@ -55,6 +57,9 @@ def _cumsum_rule(g, y, x, axis=None):
 def _scan(b, a, axis=0):
     """yᵢ = bᵢ + aᵢ yᵢ₋₁ along an axis, from y₋₁ = 0."""
     b, a = np.moveaxis(b, axis, 0), np.moveaxis(a, axis, 0)
+    if b.size and is_foreign(b):  # which may not be written into
+        rows = itertools.accumulate(range(1, len(b)), lambda carry, i: b[i] + a[i] * carry, initial=b[0])
+        return np.moveaxis(np.stack(list(rows)), 0, axis)
     y = np.empty(b.shape, np.result_type(a, b))
     carry = 0
     for i in range(len(b)):
@@ -66,7 +71,7 @@ def _shifted(x, axis, fill, ahead):
     """x one place further along (or back), with `fill` coming in at the end."""
     n = x.shape[axis]
     edge = np.full(x.shape[:axis] + (int(n > 0),) + x.shape[axis + 1 :], fill, dtype=x.dtype)
-    cut = [slice(None)] * x.ndim
+    edge, cut = like(edge, x), [slice(None)] * x.ndim
     cut[axis] = slice(0, -1) if ahead else slice(1, None)
     parts = [edge, x[tuple(cut)]] if ahead else [x[tuple(cut)], edge]
     return np.concatenate(parts, axis=axis)
@@ -137,7 +142,7 @@ def _var(x, axis=None, ddof=0, keepdims=False):
 def _std(x, axis=None, ddof=0, keepdims=False):
     """NumPy's, but exactly 0 for equal elements, whose mean may be off by a rounding."""
     y = np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
-    if not np.size(x):
+    if not x.size:
         return y
     constant = np.max(x, axis=axis, keepdims=keepdims) == np.min(x, axis=axis, keepdims=keepdims)
     return np.where(constant & (y == y), y.dtype.type(0), y)[()]
@@ -196,7 +201,7 @@ def _vector_norm_rule(g, y, x, ord=2, axis=None, keepdims=False):
 def _softmax(x, axis=0):
     x = as_real(x)
     with quiet():
-        y = np.exp(x - np.max(x, axis=axis, keepdims=True)) if np.size(x) else np.exp(x)
+        y = np.exp(x - np.max(x, axis=axis, keepdims=True)) if x.size else np.exp(x)
         return y / np.sum(y, axis=axis, keepdims=True)
 
 
@@ -204,7 +209,7 @@ def _softmax(x, axis=0):
 def _logsumexp(x, axis=None, keepdims=False):
     x = as_real(x)
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        if not np.size(x):
+        if not x.size:
             return np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
         top = np.max(x, axis=axis, keepdims=True)
         top = np.where(np.isfinite(top), top, 0.0).astype(top.dtype)
@@ -216,7 +221,7 @@ def _logsumexp(x, axis=None, keepdims=False):
 def log_probabilities(x, axis=0):
     """The logarithm of the softmax of arrays, stable."""
     x = as_real(x)
-    if not np.size(x):
+    if not x.size:
         return x - np.sum(x, axis=axis, keepdims=True)
     with quiet():
         shifted = x - np.max(x, axis=axis, keepdims=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.foreign import along_axis
 from tinygrad_nn.operands import as_array, number_of
 from tinygrad_nn.operation import Traced
 from tinygrad_nn.ops.axes import axis_of
@@ -94,6 +95,7 @@ def scatter_add(x, index, values, axis=0):
 # --- the largest elements ---------------------------------------------------------------------------------------------
 
 
+@along_axis
 def _places_of_largest(x, k=1, axis=-1, largest=True):
     order = np.argsort(np.flip(x, axis) if largest else x, axis=axis, kind="stable")
     if largest:  # the order of the flipped array from its end, so that equal elements keep theirs
@@ -197,6 +199,7 @@ def _running(x, axis=0):
     return (x,), {"axis": axis_of(axis, x)}
 
 
+@along_axis
 def _logcumsumexp(x, axis=0):
     with np.errstate(all="ignore"):
         return np.logaddexp.accumulate(as_real(x), axis=axis)
@@ -204,10 +207,10 @@ def _logcumsumexp(x, axis=0):
 
 RUNNING = ({"axis": 1}, {"axis": 0})
 # fmt: off
-cummax = op(lambda x, axis=0: np.maximum.accumulate(x, axis=axis), "cummax({x})", _cummax_rule, name="cummax", jvp=_cummax_tangent, selects=True,
+cummax = op(along_axis(lambda x, axis=0: np.maximum.accumulate(x, axis=axis)), "cummax({x})", _cummax_rule, name="cummax", jvp=_cummax_tangent, selects=True,
             bind=_running, shape=(3, 4), variants=RUNNING, example="tn.cummax(np.array([1.0, 3.0, 2.0]))",
             summary="Running maximum along an axis", edge_cases="a tie halves the gradient.")
-cummin = op(lambda x, axis=0: np.minimum.accumulate(x, axis=axis), "cummin({x})", _cummin_rule, name="cummin", jvp=_cummin_tangent, selects=True,
+cummin = op(along_axis(lambda x, axis=0: np.minimum.accumulate(x, axis=axis)), "cummin({x})", _cummin_rule, name="cummin", jvp=_cummin_tangent, selects=True,
             bind=_running, shape=(3, 4), variants=RUNNING, example="tn.cummin(np.array([3.0, 1.0, 2.0]))",
             summary="Running minimum along an axis", edge_cases="a tie halves the gradient.")
 logcumsumexp = op(_logcumsumexp, "logcumsumexp({x})", _logcumsumexp_rule, name="logcumsumexp", jvp=_logcumsumexp_tangent, shape=(3, 4), variants=RUNNING,

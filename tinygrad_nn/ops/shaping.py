@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.foreign import is_foreign, own, reshaped
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import SEEN, Traced, VariadicRule, numbers_of
 from tinygrad_nn.ops.axes import axis_of, length_of
 from tinygrad_nn.ops.elementwise import unwritten
 from tinygrad_nn.ops.lowering import by_axes, by_places, by_shape, flipped, stacked, triangle
+from tinygrad_nn.ops.placing import add_at, add_taken, element_of, may_repeat, put, put_taken, taken, updated
 from tinygrad_nn.ops.precision import converted
 from tinygrad_nn.registry import implements, op
 
@@ -83,6 +87,11 @@ def plain_index(index: Any) -> Any:
         return tuple(plain_index(i) for i in index)
     if isinstance(index, Traced):
         return index.as_index()
+    if is_foreign(index):
+        raise TypeError(
+            f"an index is an array of {type(index).__module__.partition('.')[0]}, whose numbers nobody fetches here: "
+            "tn.take(x, indices, axis=...) takes it, tn.where chooses by a mask, np.asarray(index) fetches it"
+        )
     if isinstance(index, list) or hasattr(index, "__array__"):
         seen = SEEN.get()
         if seen is not None:
@@ -96,52 +105,19 @@ def _bind_getitem(x, index):
     return (x,), {"index": plain_index(index)}
 
 
-def _get(x, index):
-    return as_array(x)[index]
-
-
-def _may_repeat(index):
-    """Only integer arrays can name an element twice."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(i, np.ndarray) and i.dtype.kind in "iu" and i.size > 1 for i in parts)
-
-
-def _put(g, shape, index):
-    """Zeros of `shape` with `g` added at `index`: what indexing sends back."""
-    y = np.zeros(shape, np.asarray(g).dtype)
-    if _may_repeat(index):
-        np.add.at(y, index, g)
-    else:
-        y[index] = g
-    return y
-
-
-def _add_at(total, g, x, index=()):
-    if _may_repeat(index):
-        np.add.at(total, index, g)
-    else:
-        total[index] += g
-
-
-def _index_update(x, values, index):
-    y = np.array(x)
-    y[index] = values
-    return y
+@functools.wraps(np.reshape)
+def _reshape(x, shape):
+    return np.reshape(x, shape) if type(x) is np.ndarray else reshaped(x, shape)
 
 
 def _bind_index_update(x, index, values):
     index = plain_index(index)
-    if _may_repeat(index):
-        places = np.arange(np.size(x)).reshape(np.shape(x))[index].ravel()
+    if may_repeat(index):
+        x = as_array(x)
+        places = np.arange(math.prod(x.shape)).reshape(x.shape)[index].ravel()
         if len(np.unique(places)) < len(places):
             raise ValueError("index_update: the index names an element twice, so which value stays would be chance")
     return (x, values), {"index": index}
-
-
-def _put_taken(g, indices, shape, axis):
-    y = np.zeros(shape, np.asarray(g).dtype)
-    np.add.at(y, (slice(None),) * axis_of(axis, y) + (indices,), g)
-    return y
 
 
 def _take_rule(g, y, x, indices, axis=None):
@@ -150,20 +126,15 @@ def _take_rule(g, y, x, indices, axis=None):
     return _untake(g, indices, shape=x.shape, axis=axis)
 
 
-def _add_taken(total, g, x, indices, axis=None):
-    if axis is None:
-        np.add.at(total, np.unravel_index(indices % x.size, x.shape), g)
-    else:
-        np.add.at(total, (slice(None),) * (axis % x.ndim) + (indices,), g)
-
-
 def _bind_take(x, indices, axis=None, mode="raise"):
     if not isinstance(indices, Traced):
-        indices = np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
+        indices = (
+            indices if is_foreign(indices) else np.array(indices, dtype=np.intp if np.size(indices) == 0 else None)
+        )
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"mode is {mode!r}; expected 'raise', 'wrap' or 'clip'")
     if mode != "raise":
-        n = np.size(x) if axis is None else length_of(axis, as_array(x))
+        n = as_array(x).size if axis is None else length_of(axis, as_array(x))
         indices = np.clip(indices, 0, n - 1) if mode == "clip" else np.remainder(indices, n)
     return (x, indices), {"axis": axis}
 
@@ -190,11 +161,11 @@ def _tile_rule(g, y, x, reps=1):
     reps = (1,) * (y.ndim - len(reps)) + reps
     shape = (1,) * (y.ndim - x.ndim) + x.shape
     split = tuple(n for pair in zip(reps, shape, strict=True) for n in pair)
-    return np.reshape(np.sum(np.reshape(g, split), axis=tuple(range(0, 2 * y.ndim, 2))), x.shape)
+    return np.reshape(np.sum(reshape(g, split), axis=tuple(range(0, 2 * y.ndim, 2))), x.shape)
 
 
 def _padded(x, pad_width, constant_values=0):
-    return np.pad(x, pad_width, constant_values=constant_values) if np.ndim(x) else np.array(x)
+    return np.pad(x, pad_width, constant_values=constant_values) if np.ndim(x) else own(x)
 
 
 def _pad_rule(g, y, x, pad_width=0, constant_values=0):
@@ -221,7 +192,16 @@ def _transpose_rule(g, y, x, axes=None):
     return np.transpose(g) if axes is None else np.transpose(g, tuple(np.argsort([a % x.ndim for a in axes]).tolist()))
 
 
+@functools.wraps(np.roll)
+def _roll(x, shift, axis=None):
+    if isinstance(axis, tuple) and not np.iterable(shift):
+        shift = (shift,) * len(axis)  # Dask wants one for each
+    return np.roll(x, shift, axis)
+
+
 def _roll_rule(g, y, x, shift=1, axis=None):
+    if isinstance(axis, tuple) and not np.iterable(shift):
+        shift = (shift,) * len(axis)
     return np.roll(g, tuple(-s for s in shift) if np.iterable(shift) else -shift, axis=axis)
 
 
@@ -249,8 +229,8 @@ COPIED: dict[str, Any] = {"kind": "linear", "entries": "ones"}  # each element o
 
 # --- the table -------------------------------------------------------------------------------------------------------
 # fmt: off
-reshape      = op(np.reshape, "reshape({x})", lambda g, y, x, shape=(): np.reshape(g, x.shape), **COPIED, view=True, bind=_bind_reshape, simplify=unwritten,
-                  variants=({"shape": (3, 2)}, {"shape": (-1,)}, {"shape": (1, 6, 1)}),
+reshape      = op(_reshape, "reshape({x})", lambda g, y, x, shape=(): _reshape(g, x.shape), **COPIED, view=True, bind=_bind_reshape, simplify=unwritten,
+                  variants=({"shape": (3, 2)}, {"shape": (-1,)}, {"shape": (1, 6, 1)}), stands_for=(np.reshape,),
                   summary="The same elements in another shape", example="tn.reshape(np.arange(4.0), (2, 2))")
 transpose    = op(np.transpose,    "{x}ᵀ",           _transpose_rule, **COPIED, view=True, precedence=3, bind=_bind_transpose, shape=(2, 3, 4),
                   variants=({"axes": (2, 0, 1)}, {"axes": (-1, 0, 1)}, {}),
@@ -280,7 +260,7 @@ stack        = op(lambda *arrays, axis=0: np.stack(arrays, axis=axis), "stack({a
 tile         = op(np.tile, "tile({x})", _tile_rule, **COPIED, lowered=by_places(np.tile), bind=lambda x, reps: ((x,), {"reps": _ints((reps,))}),
                   variants=({"reps": (2,)}, {"reps": (2, 1)}, {"reps": (2, 1, 2)}, {"reps": (0, 2)}),
                   summary="Repeated as a whole", example="tn.tile(np.array([1.0, 2.0]), 2)")
-roll         = op(np.roll,         "roll({x})",      _roll_rule, **COPIED, lowered=by_places(np.roll),
+roll         = op(_roll, "roll({x})", _roll_rule, stands_for=(np.roll,), **COPIED, lowered=by_places(np.roll),
                   variants=({"shift": 1}, {"shift": -2, "axis": 1}, {"shift": (1, 2), "axis": (0, 1)}, {"shift": 1, "axis": (0, 1)}),
                   summary="Shifted around", example="tn.roll(np.array([1.0, 2.0, 3.0]), 1)")
 flip         = op(np.flip,         "flip({x})",      lambda g, y, x, axis=None: np.flip(g, axis), **COPIED, view=True,
@@ -290,19 +270,19 @@ tril         = op(np.tril,         "tril({x})",      lambda g, y, x, k=0: np.tri
                   lowered=triangle(np.tril), summary="Lower triangle", example="tn.tril(np.ones((2, 2)))")
 triu         = op(np.triu,         "triu({x})",      lambda g, y, x, k=0: np.triu(g, k), selects=True, **COPIED, variants=({}, {"k": -1}),
                   lowered=triangle(np.triu), summary="Upper triangle", example="tn.triu(np.ones((2, 2)))")
-take         = op(np.take,         "{x}[{indices}]", _take_rule, None, selects=True, add_to=_add_taken, kind="multilinear", entries="factors", bind=_bind_take,
-                  samples=_take_samples,
+take         = op(taken, "{x}[{indices}]", _take_rule, None, name="take", selects=True, add_to=add_taken, kind="multilinear", entries="factors",
+                  bind=_bind_take, stands_for=(np.take,), samples=_take_samples,
                   summary="Elements by integer index along an axis; repeated indices accumulate", example="tn.take(np.array([1.0, 2.0, 3.0]), [2, 0])")
-_untake      = op(_put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",
+_untake      = op(put_taken, "put({x}, {indices})", lambda g, y, x, indices, shape=(), axis=0: np.take(g, indices, axis=axis), None, name="_untake",
                   part_of="take", kind="multilinear", samples=_put_taken_samples,
                   summary="The way back of take")
-getitem      = op(_get, "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
-                  add_to=_add_at, **COPIED, view=True, array_params=False, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
+getitem      = op(element_of, "{x}[{index}]", lambda g, y, x, index=(): putitem(g, shape=x.shape, index=index), name="getitem", selects=True,
+                  add_to=add_at, **COPIED, view=True, array_params=False, precedence=3, method=False, bind=_bind_getitem, samples=_getitem_samples,
                   summary="Elements by NumPy's basic and advanced indexing; repeated indices accumulate")
-putitem      = op(_put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", part_of="getitem", **COPIED, array_params=False,
+putitem      = op(put, "put({x})", lambda g, y, x, shape=(), index=(): getitem(g, index), name="_putitem", part_of="getitem", **COPIED, array_params=False,
                   bind=lambda x, shape, index: ((x,), {"shape": shape, "index": plain_index(index)}),
                   samples=lambda rng: [((rng.normal(size=3),), {"shape": (4,), "index": np.array([0, 0, 2])})], summary="The way back of getitem")
-index_update = op(_index_update, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
+index_update = op(updated, "{x} with [{index}] = {values}", lambda g, y, x, values, index=(): index_update(g, index, 0.0),
                   lambda g, y, x, values, index=(): getitem(g, index), name="index_update", kind="linear", selects=True,
                   array_params=False, bind=_bind_index_update, samples=_index_update_samples,
                   summary="A copy of x with x[index] = values; the way to assign that stays in the graph", example="tn.index_update(np.zeros(3), 1, 5.0)")

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from tinygrad_nn.foreign import along_axis, in_blocks, is_foreign, like
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced, numbers_of, value_of
 from tinygrad_nn.ops.axes import axis_of
@@ -34,12 +35,18 @@ def _along(x, indices, axis):
     return tuple(places)
 
 
+@along_axis
 def _take_along_axis(x, indices, axis=-1):
     return np.take_along_axis(x, indices, axis)
 
 
 def _put_along(g, indices, shape, axis):
-    y = np.zeros(shape, np.asarray(g).dtype)
+    if is_foreign(g):
+        n, axis = shape[axis], axis % len(shape)
+        steps = like(np.arange(n).reshape((-1,) + (1,) * len(shape)), indices)
+        chosen = (np.expand_dims(indices % n, 0) == steps).astype(g.dtype)
+        return np.moveaxis(np.sum(np.expand_dims(g, 0) * chosen, axis=axis + 1), 0, axis)
+    y = np.zeros(shape, g.dtype)
     np.add.at(y, _along(y, indices, axis), g)
     return y
 
@@ -51,7 +58,8 @@ def _take_along_rule(g, y, x, indices, axis=-1):
 
 
 def _bind_take_along_axis(x, indices, axis=-1):
-    return (x, indices if isinstance(indices, Traced) else np.array(indices)), {"axis": axis}
+    kept = isinstance(indices, Traced) or is_foreign(indices)
+    return (x, indices if kept else np.array(indices)), {"axis": axis}
 
 
 def _take_along_samples(rng):
@@ -71,6 +79,7 @@ def _untake_along_samples(rng):
 _ONE = np.zeros(1)
 
 
+@along_axis
 def _argsort(x, axis=-1):
     return np.argsort(x, axis=axis, kind="stable")
 
@@ -86,12 +95,20 @@ def _bind_argpartition(x, kth, axis=-1, kind="introselect", order=None):
     return (x,), {"kth": kth, "axis": axis}
 
 
+@along_axis
+def _argpartition(x, kth=0, axis=-1):
+    return np.argpartition(x, kth, axis)
+
+
 def _bind_searchsorted(x, v, side="left", sorter=None):
     return (x, v), {"side": side, "sorter": sorter}
 
 
 def _searchsorted(x, v, side="left", sorter=None):
-    return np.asarray(np.searchsorted(x, v, side, sorter))
+    if in_blocks(v, x) and v.ndim != 1:
+        return np.reshape(np.searchsorted(x, np.reshape(v, (-1,)), side, sorter), v.shape)
+    y = np.searchsorted(x, v, side, sorter)
+    return y if is_foreign(y) else np.asarray(y)
 
 
 def _sorted_samples(rng):
@@ -111,7 +128,7 @@ _untake_along   = op(_put_along, "put({x}, {indices})", lambda g, y, x, indices,
 argsort         = op(_argsort, "argsort({x})", None, name="argsort", stands_for=(np.argsort,), arguments=("x",), defaults={"axis": -1}, bind=_bind_argsort,
                      variants=({"axis": -1}, {"axis": 0}, {"axis": None}), summary="Indices that sort along an axis, ties in their order (no gradient)",
                      example="tn.argsort(np.array([3.0, 1.0, 2.0]))")
-argpartition    = op(lambda x, kth=0, axis=-1: np.argpartition(x, kth, axis), "argpartition({x})", None, name="argpartition", stands_for=(np.argpartition,),
+argpartition    = op(_argpartition, "argpartition({x})", None, name="argpartition", stands_for=(np.argpartition,),
                      arguments=("x",), defaults={"kth": 0, "axis": -1}, bind=_bind_argpartition, variants=({"kth": 1, "axis": -1}, {"kth": 1, "axis": 0}),
                      summary="Indices that put the kth element in its place, smaller ones before it (no gradient)",
                      example="tn.argpartition(np.array([3.0, 1.0, 2.0]), 0)")

@@ -9,8 +9,10 @@ import math
 
 import numpy as np
 
+from tinygrad_nn.foreign import by_number
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.ops.elementwise import as_real, erf
+from tinygrad_nn.ops.lowering import erfc_of, gammaln_of
 from tinygrad_nn.registry import implements, op
 
 FEW = 64  # elements up to which SciPy is not worth its import
@@ -50,18 +52,15 @@ _gammaln_one_by_one = _one_by_one(_log_gamma_of_number)
 
 
 def _erfc(x):
-    x = as_real(x)
-    return (_in_scipy("erfc", x) or _erfc_one_by_one)(x)
+    return by_number(lambda z: (_in_scipy("erfc", z) or _erfc_one_by_one)(z), erfc_of, as_real(x))
 
 
 def _gammaln(x):
-    x = as_real(x)
-    return (_in_scipy("gammaln", x) or _gammaln_one_by_one)(x)
+    return by_number(lambda z: (_in_scipy("gammaln", z) or _gammaln_one_by_one)(z), gammaln_of, as_real(x))
 
 
 def _erfinv(x):
-    x = as_real(x)
-    return (_in_scipy("erfinv", x) or _erfinv_by_steps)(x)
+    return by_number(lambda z: (_in_scipy("erfinv", z) or _erfinv_by_steps)(z), _lowered_erfinv, as_real(x))
 
 
 def _winitzki(size):
@@ -91,7 +90,10 @@ BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 
 
 def _polygamma(x, n=0):
     """The (n + 1)-th derivative of log Γ: a recurrence up to where the asymptotic series is exact; reflected below 0."""
-    x = as_real(x)
+    return by_number(_polygamma_of_numbers, _lowered_polygamma, as_real(x), n)
+
+
+def _polygamma_of_numbers(x, n):
     z = np.asarray(x, np.float64)
     with np.errstate(all="ignore"):
         y = _polygamma_above(np.where(z < 0, 1 - z, z), n)
@@ -123,7 +125,10 @@ def _cotangent_derivative(z, n):
     polynomial = np.array([1.0, 0.0])
     for _ in range(n):
         polynomial = -np.polymul([1.0, 0.0, 1.0], np.polyder(polynomial))
-    return np.pi ** (n + 1) * np.polyval(polynomial, cotangent)
+    value = 0.0  # by Horner's rule, which works on every kind of array
+    for coefficient in polynomial.tolist():
+        value = value * cotangent + coefficient
+    return np.pi ** (n + 1) * value
 
 
 # --- of simpler operations, for interpreters ---------------------------------------------------------------------------
@@ -154,12 +159,19 @@ def _bessel(x, order=1):
     """The derivative of I₀ of any order: the mean of cosᵏθ · exp(x cos θ) over the circle, by the midpoint rule."""
     x = as_array(x)
     x = x if x.dtype.kind == "f" else x.astype(np.float64)  # as NumPy's
-    z = np.asarray(x, np.float64)
+    return by_number(_bessel_of_numbers, _bessel_of_kinds, x, order)
+
+
+def _bessel_of_numbers(x, order):
+    return _bessel_of_kinds(x.astype(np.float64), order).astype(x.dtype)[()]
+
+
+def _bessel_of_kinds(z, order):
     y = np.zeros_like(z)
     with np.errstate(over="ignore"):
         for c in NODES:
             y = y + c**order * (np.sinh if order % 2 else np.cosh)(z * c)
-        return (y / len(NODES)).astype(x.dtype)[()]
+        return y / len(NODES)
 
 
 def _bind_polygamma(n, x):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label, transpose_fits
+from tinygrad_nn.foreign import is_foreign, like
 from tinygrad_nn.operands import as_array
 from tinygrad_nn.operation import Traced, numbers_of
 from tinygrad_nn.ops.elementwise import as_real
@@ -24,7 +27,8 @@ def check_equal(prediction, target):
         return
     hint = transpose_fits("target", t, p)
     if not hint and np.prod(p) == np.prod(t):
-        hint = f"; target.reshape{p} fits"
+        row = p == (1, *t)  # the whole target, of which this may be a batch
+        hint = f"; target.reshape{(1, -1) if row else p} fits"
     raise ShapeError(f"the shapes must be equal: losses never broadcast{hint}")
 
 
@@ -35,12 +39,12 @@ def _are_of_class(labels, classes, axis):
     """Which class each label is, along a new axis."""
     shape = [1] * (labels.ndim + 1)
     shape[axis] = -1
-    return np.expand_dims(labels, axis) == np.arange(classes).reshape(shape)
+    return np.expand_dims(labels, axis) == like(np.arange(classes).reshape(shape), labels)
 
 
 def _one_hot(labels, classes=0, dtype=np.float64, axis=0):
     """Column n is 1 in the row of its label."""
-    return _lowered_one_hot(np.asarray(labels), classes, dtype, axis)
+    return _lowered_one_hot(as_array(labels), classes, dtype, axis)
 
 
 def _lowered_one_hot(labels, classes=0, dtype=np.float64, axis=0):
@@ -58,6 +62,8 @@ def _number_of_classes(labels):
     labels = numbers_of(labels)
     if isinstance(labels, Traced):
         raise TypeError("classes= says how many there are, where the labels of a recorded step are not known yet")
+    if is_foreign(labels):
+        raise TypeError("classes= says how many there are, where labels are not NumPy's: nobody looks at their numbers")
     labels = np.asarray(labels)
     if labels.size and (labels.dtype.kind not in "iub" or labels.min() < 0):
         raise ValueError(f"expected whole numbers from 0, labels has dtype {labels.dtype}, least {labels.min()}")
@@ -67,6 +73,9 @@ def _number_of_classes(labels):
 def _label_columns(labels, classes=0, dtype=np.float64, axis=0):
     """The same, for labels that must be among the classes."""
     hot = _are_of_class(labels, classes, axis)
+    if is_foreign(labels):  # nobody looks at its numbers: a column without a 1 becomes NaN, as the cost then does
+        among = np.any(hot, axis=axis, keepdims=True)
+        return np.where(among, hot, math.nan).astype(dtype)
     if np.count_nonzero(hot) == labels.size:
         return hot.astype(dtype)
     wrong = (labels < 0) | (labels >= classes)
@@ -102,7 +111,7 @@ def are_labels(logits, target):
 def check_probabilities(target):
     """ValueError for a target that is not within 0 and 1, as far as its numbers are known."""
     target = numbers_of(target)
-    if isinstance(target, Traced):  # a step is being recorded
+    if isinstance(target, Traced) or is_foreign(target):  # a step is being recorded; nobody looks at its numbers
         return
     if target.size and not ((target >= 0) & (target <= 1)).all():
         at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(~((target >= 0) & (target <= 1)))))
@@ -114,7 +123,7 @@ def check_probabilities(target):
 def check_within(name, p):
     """ValueError for a prediction that is no probability, as far as its numbers are known; NaN is another matter."""
     p = numbers_of(p)
-    if isinstance(p, Traced):  # a step is being recorded
+    if isinstance(p, Traced) or is_foreign(p):  # a step is being recorded; nobody looks at its numbers
         return
     outside = (p < 0) | (p > 1)
     if np.any(outside):

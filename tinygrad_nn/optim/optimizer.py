@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import ShapeError, label
+from tinygrad_nn.foreign import is_foreign
 from tinygrad_nn.modes import MODE, OBSERVERS, about_to_change, at_each_replay, stand_ins
 from tinygrad_nn.optim.rule import Group, NewState, Params, State
 from tinygrad_nn.optim.settings import as_settings, check_settings, defaults_of
@@ -100,6 +101,13 @@ class Optimizer:
         group = as_settings({**self.defaults, **group, "params": params})
         self._check(group)
         for p in params:
+            if is_foreign(p.value):
+                name, kind = label(p, "a parameter"), type(p.value)
+                raise TypeError(
+                    f"{name} is a {kind.__name__} of {kind.__module__.partition('.')[0]}, and an optimizer writes into "
+                    f"arrays of NumPy's: step by hand, {p.name or 'p'}.data = {p.name or 'p'}.data - lr * "
+                    f"{p.name or 'p'}.grad within tn.no_grad()"
+                )
             p.value = np.asarray(p.value)  # a NumPy scalar could not be changed in place
         states = [StateArrays(self._initial(widened(p.value), group)) for p in params]
         self.param_groups.append(group)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_nn.errors import gradient_shape_error
+from tinygrad_nn.errors import gradient_shape_error, label
+from tinygrad_nn.foreign import is_foreign
 from tinygrad_nn.modes import OBSERVERS, about_to_change
 from tinygrad_nn.optim.rule import Group
 from tinygrad_nn.tensor import Tensor, current
@@ -86,6 +87,12 @@ class SingleUpdate:
         value, g = p._value, p._grad
         if type(value) is not np.ndarray or type(g) is not np.ndarray:  # tracers, single numbers, lent gradients
             value, g = p.value, p.grad
+            if is_foreign(g):
+                raise TypeError(
+                    f"the gradient of {label(p, 'a parameter')} is a {type(g).__name__} of "
+                    f"{type(g).__module__.partition('.')[0]}, whose numbers nobody has asked for: "
+                    "fetch it into p.grad before the step, as p.grad = np.asarray(p.grad) does for Dask"
+                )
         if g is None:
             return
         if getattr(g, "shape", None) != value.shape:
@@ -149,7 +156,7 @@ class FusedUpdate:
         gradients, values = [], []
         for p, shape in zip(self.params, self.shapes, strict=True):
             g: Any = p.grad if p.requires_grad else None
-            if not equal or getattr(g, "shape", None) != shape or g.dtype != self.dtype:
+            if not equal or getattr(g, "shape", None) != shape or g.dtype != self.dtype or is_foreign(g):
                 return self._step_one_by_one(rule, group)
             gradients.append(g)
             values.append(p.value)

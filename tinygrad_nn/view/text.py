@@ -12,11 +12,12 @@ import numpy as np
 from tinygrad_nn.notation import abridged, clean, format_large, format_number, in_brackets, sum_of, superscript
 
 __all__ = [
-    "CAPTION", "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure", "percent",
-    "plural", "shape", "shorten", "sum_of", "wrapped",
+    "CAPTION", "LABEL", "abridged", "clean", "cleaned", "count", "in_brackets", "layer_of", "listed", "measure",
+    "one_of", "percent", "plural", "shape", "shorten", "sum_of", "wrapped",
 ]  # fmt: skip
 
 CAPTION = 13  # the size of the letters of captions, which are bold
+LABEL = 26  # letters of a formula beside an arrow
 
 _PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
@@ -87,6 +88,15 @@ def listed(names: Sequence[str], most: int = 4) -> str:
     """
     shown = [*names[:most], f"{len(names) - most} more"] if len(names) > most else names
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
+def one_of(texts: Sequence[str]) -> str:
+    """What may stand in one place.
+
+    >>> one_of(["1", "0.5", "0"])
+    '1, 0.5 or 0'
+    """
+    return " or ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
 
 
 def shorten(text: str, length: int = 40) -> str:

@@ -19,6 +19,7 @@ from tinygrad_nn.rule_trees import NotTraceable, Rule, forward_tree, is_basic, p
 from tinygrad_nn.samples import domain_of
 from tinygrad_nn.symbols import derivative
 from tinygrad_nn.view.renderers.as_json import as_plain
+from tinygrad_nn.view.text import LABEL, one_of
 
 __all__ = ["vocabulary"]
 
@@ -130,4 +131,6 @@ def _slope(op: Op, slot: int, names: list[str], args: list[Any], params: dict[st
     found = derivative(op, slot, names, RESULT, None if np.ndim(args[0]) == 0 else "·", args, params)
     if found is not None and found.text == RESULT and op.precedence == 9:  # exp′ = exp
         return _title(op, names, params, np.ndim(args[0]) > 0)
+    if found is not None and found.options and len(found.text) > LABEL:
+        return one_of(found.options)
     return "" if found is None else found.text

@@ -12,7 +12,8 @@ from tinygrad_nn.away import Away
 from tinygrad_nn.compiler.codegen import CodeGenerator
 from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, is_of_library, look_up
 from tinygrad_nn.compiler.memory_plan import MemoryPlan
-from tinygrad_nn.compiler.step import Owner, Result, Step
+from tinygrad_nn.compiler.step import Given, Owner, Result, Step
+from tinygrad_nn.compiler.xla.draws import Draws
 from tinygrad_nn.compiler.xla.launch import Launch, fetched
 from tinygrad_nn.compiler.xla.state import DeviceGradient, gradient_of, lent_result
 from tinygrad_nn.errors import CompileError
@@ -144,6 +145,32 @@ class JaxCode(CodeGenerator):
             return f"{self.function(fetched)}({self._out(node)}, {node.scalar})"
         given = f"{self._out(node)}, {self._like(node)}, {result.tracked}, {result.name!r}, {node.scalar}"
         return f"{self.function(lent_result)}({given})"
+
+    def first_outcome(self, drawn: Draws, compare: Callable[[Callable[[Node], Any]], None] | None) -> Any:
+        """What the recorded call returns, as JAX computes it, and leaves behind; of NumPy where that had to be NumPy.
+
+        `drawn` has the seeds of that call; `compare` is given what JAX has computed, before anything is changed.
+        """
+        step, out = self.step, self.launch.recorded(self.step, drawn.seeds)
+        if out is None:
+            return step.outcome
+        if compare is not None:
+            compare(lambda node: out[self._at[node]])
+        self.launch.store(out, stay=False)  # others hold the arrays of the recorded call
+        owners = [step.arguments[of][1] if isinstance(of, int) else of for of, _ in step.gradients]
+        for tensor, (_, node) in zip(owners, step.gradients, strict=True):
+            tensor._grad = None if node is None else DeviceGradient(out[self._at[node]], abstract_like(node.sample))
+        return tree.map(lambda leaf: self._first_leaf(leaf, out), step.result, tree.is_plain)
+
+    def _first_leaf(self, leaf: Any, out: Any) -> Any:
+        if isinstance(leaf, Given):
+            return self.step.arguments[leaf.argument][1]
+        if not isinstance(leaf, Result):
+            return leaf
+        value, node = out[self._at[leaf.node]], leaf.node
+        if not leaf.is_tensor:
+            return fetched(value, node.scalar)
+        return lent_result(value, abstract_like(node.sample), leaf.tracked, leaf.name, node.scalar)
 
     @property
     def lowered(self) -> Any:

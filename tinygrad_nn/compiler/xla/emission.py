@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tinygrad_nn.compiler.ir import Node, code_line, look_up, map_leaves, refuse_nan
+from tinygrad_nn.compiler.xla.draws import Keys
 from tinygrad_nn.compiler.xla.lowered import Answers, UndecidedError, answers_of, lowered_call
 from tinygrad_nn.compiler.xla.table import Guarded, NoLoweringError, function_for
 from tinygrad_nn.errors import CompileError
@@ -43,13 +43,8 @@ class Emission:
         """Everything that the step computes."""
         env: dict[Node, Any] = dict(zip(self.inputs, values, strict=True))
         env |= dict(zip(self.numbers, numbers, strict=True))
-        keys = {id(g): jax.random.key(seed) for g, seed in zip(self.generators, seeds, strict=True)}
+        next_key = Keys({id(g): seed for g, seed in zip(self.generators, seeds, strict=True)})
         holds: list[Any] = []
-
-        def next_key(generator: Any) -> Any:
-            keys[id(generator)], one = jax.random.split(keys[id(generator)])
-            return one
-
         for node in self.live:
             if node not in env:
                 try:

@@ -17,6 +17,7 @@ except ImportError as missing:
     raise ImportError("engine='jax' needs JAX: pip install 'tinygrad_nn[jax]'") from missing
 
 from tinygrad_nn.compiler.xla.code import JaxCode
+from tinygrad_nn.compiler.xla.draws import Draws
 from tinygrad_nn.compiler.xla.launch import Launch
 from tinygrad_nn.compiler.xla.sharding import Layout
 
@@ -31,6 +32,10 @@ class JaxEngine(NumpyEngine):
 
     def __init__(self, mesh: jax.sharding.Mesh | None = None, batch_axis: int = -1):
         self.layout = Layout(mesh, batch_axis)
+
+    def drawing(self) -> Draws:
+        """Numbers from the keys of a step."""
+        return Draws()
 
     def check(self, arguments: Sequence[tuple[str, Any]]) -> None:
         """ValueError for a batch that the devices do not divide evenly."""

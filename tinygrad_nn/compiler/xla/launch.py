@@ -14,11 +14,12 @@ from tinygrad_nn.compiler.homes import bits_of, put_back, saved
 from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import MemoryPlan
 from tinygrad_nn.compiler.step import Step
+from tinygrad_nn.compiler.xla.draws import seed_from
 from tinygrad_nn.compiler.xla.emission import Emission
 from tinygrad_nn.compiler.xla.lowered import Answers
 from tinygrad_nn.compiler.xla.sharding import Layout
 from tinygrad_nn.compiler.xla.state import StateHome, home_of, leave, placed
-from tinygrad_nn.tensor import Tensor
+from tinygrad_nn.tensor import Lent, Tensor
 
 __all__ = ["Launch", "fetched"]
 
@@ -91,18 +92,32 @@ class Launch:
         """Compute everything; nothing is changed yet."""
         generators = self.emission.generators
         before = [(bits_of(g), saved(bits_of(g))) for g in generators]
-        seeds = [int(g.integers(1 << 32)) for g in generators]
-        with jax.enable_x64(True):
-            out, wrong = self._jitted(*self._given(values, numbers, seeds))
-        if self.emission.guarded and float(wrong):
+        seeds = [seed_from(g) for g in generators]
+        out = self._computed(values, numbers, seeds)
+        if out is None:
             for bits, state in before:
                 put_back(bits, state)
-            return None
         self._values = values
         return out
 
-    def store(self, out: Sequence[Any]) -> None:
-        """Leave the new state where it belongs."""
+    def _computed(self, values: Sequence[Any], numbers: Sequence[float], seeds: Sequence[int]) -> Any:
+        with jax.enable_x64(True):
+            out, wrong = self._jitted(*self._given(values, numbers, seeds))
+        return None if self.emission.guarded and float(wrong) else out
+
+    def recorded(self, step: Step, seeds: dict[int, int]) -> Any:
+        """Compute what NumPy has computed in the recorded call, which has ended; None where that had to be NumPy.
+
+        `seeds` are those of its Generators, by their id.
+        """
+        numbers = [float(node.sample) for node in self.emission.numbers]
+        values = [of.node.sample for of in self._of]
+        out = self._computed(values, numbers, [seeds[id(g)] for g in self.emission.generators])
+        self._values = [_target(of, step) for of in self._of]
+        return out
+
+    def store(self, out: Sequence[Any], stay: bool = True) -> None:
+        """Leave the new state where it belongs; an optimiser's comes here unless it is to stay on the devices."""
         values, self._values = dict(zip(self._of, self._values, strict=True)), ()
         new: dict[int, tuple[StateHome, dict[int, Any]]] = {}
         for of, i in self._written:
@@ -116,7 +131,19 @@ class Launch:
                 np.copyto(target._value if isinstance(target, Tensor) else target, np.asarray(out[i]))
         values.clear()
         for home, arrays in new.values():
-            home.leave(arrays)
+            if stay:
+                home.leave(arrays)
+                continue
+            for key, value in arrays.items():
+                np.copyto(home.arrays[key], np.asarray(value))
+
+
+def _target(of: ArrayInput, step: Step) -> Any:
+    """Where an input has its value: a tensor or an array."""
+    owner: Any = of.tensor if of.argument is None else step.arguments[of.argument][1]
+    if of.kind == "grad":
+        return owner._grad.array if isinstance(owner._grad, Lent) else owner._grad
+    return of.array if owner is None else owner
 
 
 def _homes_of(step: Step) -> dict[int, StateHome]:

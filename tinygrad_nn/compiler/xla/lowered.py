@@ -52,7 +52,7 @@ class Choices:
     def given(self, x: Any) -> Any:
         """What the function sees of a value."""
         if isinstance(x, np.random.Generator):
-            return Keyed(self.keys(x), self)
+            return Keyed(self.keys(x), lambda y: Lowered(y, self))
         return Lowered(x, self) if isinstance(x, jax.Array) else x
 
     def taken(self, y: Any) -> Any:
@@ -186,21 +186,22 @@ def plain(x: Any) -> Any:
 
 
 class Keyed:
-    """What a Generator draws, from a key: other numbers than NumPy's, of the same distribution."""
+    """What a Generator draws, from a key: other numbers than NumPy's, of the same distribution.
 
-    def __init__(self, key: Any, choices: Choices):
-        self._key, self._choices = key, choices
+    `given` makes of an array of JAX what the caller gets.
+    """
 
-    def _next(self) -> Any:
-        self._key, one = jax.random.split(self._key)
-        return one
+    def __init__(self, key: Any, given: Callable[[jax.Array], Any]):
+        self._key, self._given = key, given
 
-    def _given(self, value: Any) -> Any:
-        return Lowered(value, self._choices)
+    def _drawn(self, function: Callable, *args: Any) -> Any:
+        with jax.enable_x64(True):
+            self._key, one = jax.random.split(self._key)
+            return self._given(function(one, *args))
 
     def random(self, size: Any = (), dtype: Any = np.float64) -> Any:
         """Uniform in [0, 1)."""
-        return self._given(jax.random.uniform(self._next(), _shape(size), dtype))
+        return self._drawn(jax.random.uniform, _shape(size), dtype)
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = ()) -> Any:
         """Uniform between two numbers."""
@@ -208,7 +209,7 @@ class Keyed:
 
     def standard_normal(self, size: Any = (), dtype: Any = np.float64) -> Any:
         """Of mean 0 and standard deviation 1."""
-        return self._given(jax.random.normal(self._next(), _shape(size), dtype))
+        return self._drawn(jax.random.normal, _shape(size), dtype)
 
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = ()) -> Any:
         """Of this mean and standard deviation."""
@@ -217,11 +218,11 @@ class Keyed:
     def integers(self, low: int, high: int | None = None, size: Any = (), dtype: Any = np.int64) -> Any:
         """Whole numbers below `high`."""
         low, high = (0, low) if high is None else (low, high)
-        return self._given(jax.random.randint(self._next(), _shape(size), low, high, dtype))
+        return self._drawn(jax.random.randint, _shape(size), low, high, dtype)
 
     def permutation(self, x: Any) -> Any:
         """A random order of an array's rows, or of the first whole numbers."""
-        return self._given(jax.random.permutation(self._next(), plain(x)))
+        return self._drawn(jax.random.permutation, plain(x))
 
     def __getattr__(self, name: str) -> Any:
         raise NoLoweringError(f"Generator.{name}")

@@ -32,6 +32,17 @@ class Guarded(NamedTuple):
 # --- functions that are written otherwise ----------------------------------------------------------------------------
 
 
+def _converted(x: Any, dtype: Any) -> Any:
+    """An array in another dtype.
+
+    XLA makes a choice of a product with converted truth values, `inf * False` becomes 0 and a NaN is gone: what is
+    behind a barrier is multiplied, as NumPy does.
+    """
+    x = jnp.asarray(x)
+    y = x.astype(dtype)
+    return jax.lax.optimization_barrier(y) if x.dtype == bool and y.dtype != bool else y
+
+
 def _index(index: Any) -> Any:
     """JAX takes no lists as indices."""
     several = index if isinstance(index, tuple) else (index,)
@@ -125,7 +136,7 @@ def _reduce(ufunc: np.ufunc) -> Callable:
     def reduced(a: Any, axis: Any = 0, dtype: Any = None, keepdims: bool = False, **further: Any) -> Any:
         given = {k: v for k, v in further.items() if k in ("initial", "where") and v is not np._NoValue}
         a = jnp.asarray(a)
-        y = by_sum[ufunc](a if dtype is None else a.astype(dtype), axis=axis, keepdims=bool(keepdims), **given)
+        y = by_sum[ufunc](a if dtype is None else _converted(a, dtype), axis=axis, keepdims=bool(keepdims), **given)
         return y.astype(np.float16) if a.dtype == np.float16 and dtype is None else y
 
     return reduced
@@ -147,6 +158,8 @@ def _product(function: Callable) -> Callable:
     """A product in the precision of its arrays, unless the user's JAX settings name one: GPUs and TPUs take less."""
 
     def multiplied(*args: Any, **kwargs: Any) -> Any:
+        kind = jnp.result_type(*[x for x in args if isinstance(x, (jax.Array, np.ndarray))] or [float])
+        args = tuple([_converted(x, kind) if isinstance(x, jax.Array) else x for x in args])
         chosen = jax.config.jax_default_matmul_precision
         return function(*args, **kwargs, precision=None if chosen else jax.lax.Precision.HIGHEST)
 
@@ -155,7 +168,7 @@ def _product(function: Callable) -> Callable:
 
 def _astype(x: Any, dtype: Any, *_: Any, **__: Any) -> Any:
     x = jnp.asarray(x)
-    return (jnp.real(x) if np.dtype(dtype).kind != "c" else x).astype(dtype)
+    return _converted(jnp.real(x) if np.dtype(dtype).kind != "c" else x, dtype)
 
 
 def _clip(x: Any, low: Any, high: Any) -> Any:
@@ -240,7 +253,7 @@ def _ufunc(func: np.ufunc, name: str) -> Callable:
             wanted = func.resolve_dtypes(
                 (*[k if k is not bool else np.dtype(bool) for k in kinds], *(None,) * func.nout)
             )
-            args = tuple([jnp.asarray(x, dtype=w) for x, w in zip(args, wanted, strict=False)])
+            args = tuple([_converted(x, w) for x, w in zip(args, wanted, strict=False)])
         y = found(*args)
         return y if dtype is None else y.astype(dtype)
 
@@ -308,7 +321,7 @@ def _linear_scan(b: Any, a: Any, axis: int = 0) -> Any:
 
 
 def _hot(labels: Any, classes: int = 0, dtype: Any = np.float64, axis: int = 0) -> Any:
-    return jax.nn.one_hot(labels, classes, dtype=dtype, axis=axis)
+    return _converted(jax.nn.one_hot(labels, classes, dtype=bool, axis=axis), dtype)
 
 
 def _hot_of_class(labels: Any, classes: int = 0, dtype: Any = np.float64, axis: int = 0) -> Any:

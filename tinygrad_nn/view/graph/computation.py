@@ -159,6 +159,11 @@ class ComputationGraph:
             return self.formula(slot.target), 9
         return (f"[{found.text}]", 9) if found.precedence == 0 else (found.text, found.precedence)
 
+    def options(self, slot: Slot) -> tuple[str, ...]:
+        """The numbers of which this local derivative is always one, as of a maximum; empty where there are none."""
+        found = self._derivative(slot, None)
+        return () if found is None else found.options
+
     def _derivative(self, slot: Slot, upstream: str | None) -> Any:
         node = slot.target
         args = [np.asarray(x.value) if isinstance(x, Traced) else x for x in node.inputs]

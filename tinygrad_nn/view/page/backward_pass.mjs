@@ -1,8 +1,9 @@
 // The backward pass step by step: who fires, what it sends, who still waits, and the two classic mistakes.
 
 /**
- * All moments of the pass, the first before anything fires.  Each is `{gradient, received, fired, firing, sent, lost,
- * early, late}`: maps by id, sets of ids, and arrays as of the engine.  `mistake` is "assign", "order" or "".
+ * All moments of the pass, the first before anything fires.  Each is `{gradient, received, fired, firing, sent, arrived,
+ * lost, early, late}`: maps by id, sets of ids, and arrays as of the engine; `arrived` has what was sent in all moments so
+ * far, by arrow.  `mistake` is "assign", "order" or "".
  */
 export function backwardPass(graph, wanted, mistake = "") {
   const into = Map.groupBy(
@@ -20,6 +21,7 @@ export function backwardPass(graph, wanted, mistake = "") {
     lost: new Map(),
     early: false,
     late: new Set(),
+    arrived: new Map(),
   };
   const moments = [now];
   const reached = [graph.root];
@@ -65,12 +67,14 @@ function fired(graph, before, id, edges, expected, mistake) {
     received: new Map(before.received),
     fired: new Set(before.fired).add(id),
     late: new Set(before.late),
+    arrived: new Map(before.arrived),
     early: (before.received.get(id) ?? 0) < (expected.get(id) ?? 0),
   };
   for (const edge of edges) {
     const part = graph.vjp(edge.id, before.gradient.get(id));
     const to = edge.source;
     now.sent.set(edge.id, part);
+    now.arrived.set(edge.id, part);
     now.received.set(to, (now.received.get(to) ?? 0) + 1);
     const there = now.gradient.get(to);
     if (there && mistake === "assign") now.lost.set(to, there);

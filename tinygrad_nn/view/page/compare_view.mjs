@@ -2,6 +2,7 @@
 
 import { localText } from "./fields.mjs";
 import { formatNumber, percent } from "./notation.mjs";
+import { asAStep } from "./one_step.mjs";
 import { gridOf } from "./boxes.mjs";
 
 /** What to show of the change since `before`, a map of values and gradients; Δ runs forward with `state.step`. */
@@ -26,6 +27,7 @@ export function compareView(graph, data, state, before) {
   };
 }
 
+const TERMS = 3; // of a sum that are written out
 const ROUNDING = 1e-13; // relative: NumPy and browsers add up in different orders
 
 const minus = (a, b) => ({ ...a, data: a.data.map((x, i) => difference(x, b.data[i])) });
@@ -83,30 +85,23 @@ function prediction(graph, before, last) {
     })
     .filter(({ value }) => value !== 0);
   const total = rows.reduce((sum, { value }) => sum + value, 0);
+  const names = rows.length ? rows.map(({ nodes }) => nodes) : inputs.map((id) => graph.node(id).name);
   const [old, now] = [before.get(graph.root).value.data[0], graph.value(graph.root).data[0]];
   const rest = rows.length ? [] : ["Nothing has changed: move an input, or nudge one"];
-  if (rows.length) rest.push(...asAStep(J, steps, total));
+  if (rows.length) rest.push(...(asAStep?.(J, steps, total) ?? []));
   if (last && rows.length) rest.push(told(J, old, now, total));
   return {
-    heading: `Predicted change of ${J}: sum over ⟨∂${J}/∂x, Δx⟩, with the gradient of before`,
+    heading: `Predicted change of ${J}: ${termsOf(J, names)}, with the gradient of before`,
     rows,
     total: { nodes: "sum", value: total },
     rest,
   };
 }
 
-/** `−lr ‖∇J‖²` where all inputs went against their gradients at the same rate, as in gradient descent. */
-function asAStep(J, steps, total) {
-  const known = steps.filter(([, , gradient]) => gradient);
-  const squares = known.reduce((sum, [, , { data }]) => sum + data.reduce((all, x) => all + x * x, 0), 0);
-  const rate = -total / squares;
-  const along = ([, delta, gradient]) => {
-    const size = Math.max(...gradient.data.map(Math.abs)) * rate;
-    return delta.data.every((x, i) => Math.abs(x + rate * gradient.data[i]) <= 1e-6 * size);
-  };
-  if (!(rate > 0) || !Number.isFinite(squares) || !known.every(along)) return [];
-  const lr = formatNumber(Number(rate.toPrecision(6)));
-  return [`= −lr ‖∇${J}‖² = −${lr} × ${formatNumber(squares)}: a step of gradient descent`];
+/** What is added up, by the names of the inputs: `⟨∂J/∂a, Δa⟩ + ⟨∂J/∂b, Δb⟩`. */
+function termsOf(J, names) {
+  const terms = names.map((name) => `⟨∂${J}/∂${name}, Δ${name}⟩`);
+  return terms.length > TERMS ? `${terms[0]} + … + ${terms.at(-1)}` : terms.join(" + ");
 }
 
 /** The change of the result, and how much of the prediction it is. */

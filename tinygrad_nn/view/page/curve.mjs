@@ -3,7 +3,8 @@
 import { html, set, svg, write } from "./dom.mjs";
 import { formatNumber } from "./notation.mjs";
 
-const [WIDTH, HEIGHT, SAMPLES] = [260, 150, 121];
+const [WIDTH, HEIGHT, SAMPLES] = [260, 150, 61];
+const [HALVINGS, ROUGH, LONGEST] = [5, 0.004, 40]; // of intervals that bend more than this part of the height; ms for all
 
 /**
  * Shown by `show({z, t, at, value, slope, reach, evaluate, fresh})`, where `evaluate(x)` is z at another place.  The
@@ -35,9 +36,8 @@ export class Curve {
     const { z, t, at, value, slope, reach, evaluate, fresh } = shown;
     if (fresh || !this.window || at < this.window.left || at > this.window.right)
       this.window = sampled(at - reach, at + reach, evaluate);
-    const { left, right, xs, ys } = this.window;
-    const known = ys.filter(Number.isFinite).sort((a, b) => a - b);
-    const [low, high] = limits(known, value);
+    const { left, right, xs, ys, even } = this.window;
+    const [low, high] = limits(even.filter(Number.isFinite).sort((a, b) => a - b), value);
     this.root.hidden = !Number.isFinite(high - low);
     if (this.root.hidden) return;
     const px = (x) => ((x - left) / (right - left)) * WIDTH;
@@ -58,9 +58,45 @@ export class Curve {
   }
 }
 
+/**
+ * The curve at places that lie closer where it bends: all intervals are halved once, then those that the middle shows to
+ * be no straight line, and their neighbours.  So a wave keeps its height.  `even` is from equal distances.
+ */
 function sampled(left, right, evaluate) {
-  const xs = Array.from({ length: SAMPLES }, (_, i) => left + ((right - left) * i) / (SAMPLES - 1));
-  return { left, right, xs, ys: xs.map(evaluate) };
+  const began = performance.now();
+  let xs = Array.from({ length: SAMPLES }, (_, i) => left + ((right - left) * i) / (SAMPLES - 1));
+  let ys = xs.map(evaluate);
+  let rough = xs.slice(1).map(() => true);
+  let even = ys;
+  for (let k = 0; k < HALVINGS && rough.includes(true) && performance.now() - began < LONGEST; k++) {
+    [xs, ys, rough] = halved(xs, ys, rough, evaluate, k ? heightOf(even) : heightOf(ys));
+    if (!k) even = ys;
+  }
+  return { left, right, xs, ys, even };
+}
+
+const heightOf = (ys) => {
+  const known = ys.filter(Number.isFinite);
+  return known.length ? Math.max(...known) - Math.min(...known) : 0;
+};
+
+/** Rough intervals with a point more in their middle, and which of all are rough now. */
+function halved(xs, ys, rough, evaluate, height) {
+  const middles = rough.map((is, i) => (is ? evaluate((xs[i] + xs[i + 1]) / 2) : null));
+  const bent = middles.map((y, i) => y !== null && !(Math.abs(y - (ys[i] + ys[i + 1]) / 2) <= ROUGH * height));
+  const [x, y, still] = [[xs[0]], [ys[0]], []];
+  middles.forEach((middle, i) => {
+    const again = rough[i] && (bent[i] || bent[i - 1] || bent[i + 1]);
+    if (middle !== null) {
+      x.push((xs[i] + xs[i + 1]) / 2);
+      y.push(middle);
+      still.push(again);
+    }
+    x.push(xs[i + 1]);
+    y.push(ys[i + 1]);
+    still.push(again);
+  });
+  return [x, y, still];
 }
 
 const round = (x) => Number(x.toPrecision(3));

@@ -6,6 +6,9 @@ import { boxesOf } from "./paths_view.mjs";
 
 const MOST = 8; // rows
 
+/** What its percentages mean, for the help. */
+export const FLOW = ["%", "of all inputs together: the part of ‖∇‖², the gain of a small step downhill, that runs through an arrow"];
+
 /** Whether there are several inputs, and it is known what each arrow carries. */
 export const isFlowing = (graph) => graph.descent !== null && graph.descent.byInput.size > 1 && graph.descent.total > 0;
 

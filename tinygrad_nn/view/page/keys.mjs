@@ -1,6 +1,8 @@
-// The keyboard: which key does what, the list of them, and lecture mode, which obeys what presenters send.
+// The keyboard: which key does what, the list of them and of what is shown, and lecture mode, which obeys what presenters send.
 
 import { html, mark } from "./dom.mjs";
+import { FLOW } from "./flow_view.mjs";
+import { NEURONS } from "./neurons_view.mjs";
 
 const VIEWS = { p: "paths", f: "flow", s: "step", n: "neurons", c: "compare" };
 const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
@@ -12,7 +14,16 @@ const LIST = [
   ["Enter", "on a box: the table is about it"],
   ["r", "reset: back to the recorded numbers"],
   ["l", "lecture: large type, whole screen"],
-  ["?", "these keys"],
+  ["?", "this list"],
+];
+const WORDS = [
+  ["Paths", "ways from the input to the result: local derivatives multiply along each, and the products add up to the gradient"],
+  ["Flow", "the sum over all paths that use an arrow: thick is much, dashed is negative"],
+  FLOW,
+  ["Step", "the backward pass: who has all parts sends gradient × local derivative to each argument"],
+  NEURONS,
+  ["Compare", "now beside before: what has changed, what the gradient predicted, and what came"],
+  ["nudge", "moves the input by 1 % and compares: Δ runs to the result, beside gradient × Δ"],
 ];
 const LECTURE = [
   ["PageDown, →", "next: path, step, then view (as presenters send it)"],
@@ -33,6 +44,8 @@ export class Keys {
       table(LIST),
       html("h2", {}, "In a lecture"),
       table(LECTURE),
+      html("h2", {}, "Words"),
+      table(WORDS.filter(Boolean)),
       html("button", { type: "button", onclick: () => this.help.close() }, "close"),
     );
     this.cover = html("div", { class: "cover", onclick: () => this.blank() });

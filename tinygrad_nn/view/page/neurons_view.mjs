@@ -5,14 +5,17 @@ import { arrow } from "./curves.mjs";
 import { html, list, mark, set, svg, write } from "./dom.mjs";
 import { formatNumber, inBrackets, subscript, superscript } from "./notation.mjs";
 
-const [ACROSS, DOWN, RADIUS, MOST] = [165, 92, 38, 6];
+const [ACROSS, DOWN, RADIUS, MOST, HEAD] = [165, 92, 38, 6, 40]; // HEAD: above the units
+
+/** What the view is, for the help. */
+export const NEURONS = ["Neurons", "the units of a network: what goes into each, and what comes back to it"];
 
 /** The units of a network: `layers` are `{W, b, before, Z, A}`, ids of nodes. */
 export class Neurons {
   constructor(graph, layers, on) {
     Object.assign(this, { graph, layers, on, unit: [1, 0], example: 0 });
     this.shown = this.#widths().map((n) => Array.from({ length: Math.min(n, MOST) }, (_, i) => i));
-    const height = Math.max(...this.shown.map((units) => units.length)) * DOWN + 60;
+    const height = Math.max(...this.shown.map((units) => units.length)) * DOWN + HEAD;
     const width = (layers.length + 1) * ACROSS + 20;
     this.lines = svg("g", {});
     this.units = svg("g", {});
@@ -60,7 +63,7 @@ export class Neurons {
   #at(level, i) {
     const n = this.shown[level].length;
     const tallest = Math.max(...this.shown.map((units) => units.length));
-    return [level * ACROSS + RADIUS + 14, 64 + (i + (tallest - n) / 2) * DOWN];
+    return [level * ACROSS + RADIUS + 14, HEAD + RADIUS + (i + (tallest - n) / 2) * DOWN];
   }
 
   #build(height) {

@@ -22,7 +22,8 @@ import { costsOf, earlierPoint, pointOf, recordedPoint, setTo } from "./points.m
 import { MISTAKES, Stepper } from "./stepper.mjs";
 import { ALL, Toolbar, VIEWS } from "./toolbar.mjs";
 
-const WIDE = 900; // pixels from which the panel stands beside the picture
+const WIDE = 968; // pixels from which the panel stands beside the picture, as in page.css
+const [PANEL, PADDING] = [310, 32]; // of it and the gap before it, and of the page
 const MOST = 4000; // elements of an array up to which its paths are followed live
 
 export class Page {
@@ -242,7 +243,7 @@ export class Page {
     this.#showCurve();
     this.boundary?.show();
     this.playback?.show(graph.value(graph.root).data[0]);
-    this.inspector.replaceChildren(...inspected(graph, state.inspected || state.source, shown.paths));
+    this.inspector.replaceChildren(...inspected(graph, state.inspected || state.source, shown.paths, shown.moment));
     this.#tell(shown);
   }
 
@@ -345,7 +346,8 @@ export class Page {
       if (wide) this.panel.prepend(this.stepper.root);
       else this.place.after(this.stepper.root);
     }
-    const layout = layouts[wide ? 0 : layouts.length - 1];
+    const room = this.root.clientWidth - PADDING - (wide ? PANEL : 0);
+    const layout = layouts.find(({ width }) => !this.root.clientWidth || width + 24 <= room) ?? layouts.at(-1);
     if (this.drawing?.layout === layout) return;
     this.drawing = new Drawing({ title: this.data.title, ...this.level }, layout, {
       onBox: (box) => this.#clicked(box),

@@ -19,6 +19,7 @@ export function stepView(graph, data, state) {
     arrows: arrowsAt(graph, data, now, wanted, hidden),
     steps: moments.length,
     step,
+    moment: { ...shown, wanted, expected: countOf(graph, wanted), last: step === moments.length - 1, mistake: state.mistake },
     caption: hidden
       ? `${step}   ${nameOf(graph, now.firing)} fires: what does it send?`
       : `${step}   ${happens(graph, now, wanted)}`,

@@ -52,7 +52,7 @@ export class Toolbar {
         button("lecture", "large type, whole screen, and back (key l)", lecture),
         button("save SVG", "save the present picture", save, "aid"),
         worksheet && button("worksheet", "an exercise sheet from this picture", worksheet, "aid"),
-        button("?", "all keys (key ?)", help),
+        button("?", "what is what, and all keys (key ?)", help),
       ),
     );
   }

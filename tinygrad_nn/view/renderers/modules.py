@@ -42,7 +42,7 @@ def _is_used(name: str, order: list[str], operations: frozenset[str]) -> bool:
     table = re.search(rf"^export const {name} = {{(.*?)^}};", _text(name), re.M | re.S)
     if table is None or any(_names(found) != [name] for other in order for found in _imports(other, name)):
         return True
-    return bool(operations & set(re.findall(r"\w+", table[1])))
+    return bool(operations & set(re.findall(r"(?<![.\w])\w+", table[1])))  # not Math.exp
 
 
 def _imports(name: str, of: str) -> list[re.Match[str]]:

@@ -151,8 +151,9 @@ def _needed_code(program: Program) -> str:
     operations = frozenset(steps | {node.op for node in program.nodes if node.op})
     without = {"sheet"}  # where there is a cell, there is tn.worksheet
     without |= {"neurons_view", "boundary"} if not program.layers else set()
-    several = sum(node.tracked and not node.op for node in program.nodes) > 1
-    without |= set() if several else {"flow_view", "descent"}
+    inputs = [math.prod(node.shape) for node in program.nodes if node.tracked and not node.op]
+    without |= set() if len(inputs) > 1 else {"flow_view", "descent"}
+    without |= set() if sum(inputs) > 1 else {"one_step"}
     without |= {"playback"} if not program.snapshots else set()
     without |= {"elements"} if all(math.prod(node.shape) == 1 for node in program.nodes) else set()
     return _code(operations, frozenset(without))

@@ -19,7 +19,7 @@ from tinygrad_nn.view.graph.network import Layer
 from tinygrad_nn.view.scene import Arrow, Box, Field
 from tinygrad_nn.view.scenes.heat import heat_field, number_field
 from tinygrad_nn.view.scenes.layers import forward_and_back
-from tinygrad_nn.view.text import shorten
+from tinygrad_nn.view.text import LABEL, one_of, shorten
 
 __all__ = ["Contents"]
 
@@ -129,7 +129,10 @@ class Contents:
             return self._array_rule(slot), None, ""
         x, y = slot.source, slot.target
         found = self.graph.slope(slot)
-        formula = shorten(found[0] if found is not None else f"∂{self.name(y)}/∂{self.name(x)}", 26)
+        formula = found[0] if found is not None else f"∂{self.name(y)}/∂{self.name(x)}"
+        if len(formula) > LABEL and (options := self.graph.options(slot)):
+            formula = one_of(options)  # a condition cut in the middle tells less
+        formula = shorten(formula, LABEL)
         if y.index in self.graph.broken:
             return formula, None, "released" if self.graph.released else "changed"
         value: Any = chain.local_derivative(chain.Edge(x, y, slot.slot)).value

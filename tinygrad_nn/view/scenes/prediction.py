@@ -15,6 +15,7 @@ from tinygrad_nn.view.text import in_brackets, listed, percent, plural
 __all__ = ["prediction"]
 
 MOST = 8  # rows
+TERMS = 3  # of a sum that are written out
 
 
 def prediction(pairs: Sequence[Pair], before: Point, after: Point) -> Table:
@@ -22,23 +23,31 @@ def prediction(pairs: Sequence[Pair], before: Point, after: Point) -> Table:
     J = before.root.called
     inputs = [(p.old, p.new) for p in pairs if p.old is not None and p.new is not None and p.old.op is None]
     tracked = [(old, new) for old, new in inputs if old.tracked]
-    heading = f"Predicted change of {J}: sum over ⟨∂{J}/∂p, Δp⟩, with the gradient of before"
     actual = _actual(before.root, after.root)
     unknown = [old.called for old, new in tracked if _lacks(old, new)]
     if unknown:
         return Table(
-            heading, rest=(f"no prediction: {listed(unknown)} {_or('is', 'are', unknown)} not known", *_told(J, actual))
+            _heading(J, [old.called for old, _ in tracked]),
+            rest=(f"no prediction: {listed(unknown)} {_or('is', 'are', unknown)} not known", *_told(J, actual)),
         )
     moved = [(old, new, np.asarray(new.value - old.value, dtype=float)) for old, new in tracked]
     moved = [step for step in moved if step[2].any()]
     terms = [float(np.vdot(old.gradient, change)) for old, _, change in moved]
     total = float(np.sum(terms)) if terms else 0.0
+    heading = _heading(J, [old.called for old, *_ in moved or tracked])
     rows = [_row(J, *step, term) for step, term in zip(moved, terms, strict=True)]
     other = _others(inputs)
     same = not other and not any(p.only for p in pairs)
     rest = [*_as_a_step(J, moved, total), *other, *_told(J, actual, total, same)]
     check = "" if actual is None else f"the actual change is {format_number(actual[1] - actual[0])}"
     return Table(heading, tuple(_largest(rows)), tuple(rest), format_number(total), None, check)
+
+
+def _heading(J: str, names: Sequence[str]) -> str:
+    """What is added up, by the names of the parameters."""
+    terms = [f"⟨∂{J}/∂{p}, Δ{p}⟩" for p in names]
+    terms = [terms[0], "…", terms[-1]] if len(terms) > TERMS else terms
+    return f"Predicted change of {J}: {' + '.join(terms) or 0}, with the gradient of before"
 
 
 def _or(one: str, several: str, names: Sequence[str]) -> str:
@@ -75,7 +84,9 @@ def _largest(rows: list[TableRow]) -> list[TableRow]:
 
 
 def _as_a_step(J: str, moved: list[Any], total: float) -> list[str]:
-    """`−lr ‖∇J‖²` where all parameters went against their gradients at the same rate, as in gradient descent."""
+    """`−lr ‖∇J‖²` where several numbers went against their gradients at one rate: one alone has no other way down."""
+    if sum(int(np.count_nonzero(change)) for _, _, change in moved) < 2:
+        return []
     squares = sum(float(np.vdot(old.gradient, old.gradient)) for old, _, _ in moved)
     rate = -total / squares if squares else 0.0
     if not rate > 0 or not np.isfinite(squares):

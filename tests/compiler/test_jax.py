@@ -396,7 +396,7 @@ def test_fit_refuses_what_does_not_go_together(raised):
     assert text == "fit: engine='jax' runs compiled steps, and compile=False: leave one of them out"
     online = optim.OnlineLBFGS(model.parameters())
     assert "OnlineLBFGS computes the loss" in raised(ValueError, tn.fit, model, tn.mse, online, data, 1, engine="jax")
-    assert "engine='cuda', expected 'numpy' or 'jax'" in raised(
+    assert "engine='cuda', expected 'auto', 'numpy', 'numba' or 'jax'" in raised(
         ValueError, tn.fit, model, tn.mse, optimizer, data, 1, engine="cuda"
     )
 

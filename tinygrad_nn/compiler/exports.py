@@ -22,12 +22,14 @@ def export_stablehlo(
         prediction = run(X)
 
     `deserialize(...).mlir_module()` shows the StableHLO.  A file of float64 needs ``jax_enable_x64`` where it is run.
+    A number that is no category gives NaN there, where `tn.nn.Embedding` raises ValueError.
 
     Parameters
     ----------
     model : a `tn.nn.Module`, written as it is in prediction (`eval()`), or a function of one tensor.
     path : the file, which is replaced.
-    X : an example of a batch; not needed where the model begins with a Dense layer.
+    X : an example of a batch; not needed where the model begins with a Dense layer.  Of its examples the batches are
+        made that the file is compared with.
     batch_axis : which axis of X counts the examples: -1 for columns, 0 for images (N, channels, height, width).
     check : run what was written at two batch sizes, and compare it with the model.
 

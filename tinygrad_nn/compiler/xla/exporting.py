@@ -112,7 +112,7 @@ def written(model: Any, path: str | os.PathLike, X: Any, batch_axis: int, check:
         with jax.enable_x64(True):
             exported = _exported(_in_jax(model), like, batch_axis)
             if check:
-                _compare(exported, model, like, batch_axis)
+                _compare(exported, model, like, batch_axis, X is not None)
     finally:
         for module, mode in zip(modules, modes, strict=True):
             module.training = mode
@@ -139,13 +139,19 @@ def _not_exported(reason: Exception) -> CompileError:
     return CompileError(f"tn.export_stablehlo: the model cannot be written for a number of examples left open: {text}")
 
 
-def _compare(exported: Any, model: Callable, like: np.ndarray, batch_axis: int) -> None:
-    """CompileError where the file's function is not the model at some batch size."""
+def _compare(exported: Any, model: Callable, like: np.ndarray, batch_axis: int, given: bool) -> None:
+    """CompileError where the file's function is not the model at some batch size.
+
+    Batches are made of the examples that are given, which may be numbers of categories.
+    """
     rng = np.random.default_rng(0)
     for n in _SIZES:
         shape = [*like.shape]
         shape[batch_axis] = n
-        X = rng.standard_normal(shape).astype(like.dtype)
+        if given and like.size:
+            X = np.take(like, rng.integers(0, like.shape[batch_axis], n), axis=batch_axis)
+        else:
+            X = rng.standard_normal(shape).astype(like.dtype)
         with no_grad():
             expected = model(Tensor(X)).value
         got = np.asarray(jax.jit(exported.call)(X))

@@ -328,6 +328,12 @@ def _hot_of_class(labels: Any, classes: int = 0, dtype: Any = np.float64, axis: 
     return Guarded(_hot(labels, classes, dtype, axis), [(labels >= 0) & (labels < classes)])
 
 
+def _category(x: Any, n: int = 1) -> Any:
+    """Numbers of categories; of what is none, a number beyond the last, for which `take` gives NaN."""
+    known = (x >= 0) & (x < n) & (x == jnp.floor(x))
+    return Guarded(jnp.where(known, x, n).astype(np.int64), [known])
+
+
 def _gelu(x: Any) -> Any:
     return x * (0.5 * (1.0 + jax.scipy.special.erf(x * math.sqrt(0.5))))
 
@@ -374,4 +380,5 @@ LOWER: dict[str, Callable] = {
     "_linear_scan": _linear_scan,
     "one_hot": _hot,
     "_label_columns": _hot_of_class,
+    "_category": _category,
 }

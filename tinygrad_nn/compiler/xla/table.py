@@ -38,9 +38,9 @@ def _converted(x: Any, dtype: Any) -> Any:
     XLA makes a choice of a product with converted truth values, `inf * False` becomes 0 and a NaN is gone: what is
     behind a barrier is multiplied, as NumPy does.
     """
-    x = jnp.asarray(x)
-    y = x.astype(dtype)
-    return jax.lax.optimization_barrier(y) if x.dtype == bool and y.dtype != bool else y
+    y = jnp.asarray(x, dtype=dtype)
+    hides = isinstance(x, jax.Array) and x.dtype == bool and y.dtype != bool
+    return jax.lax.optimization_barrier(y) if hides else y
 
 
 def _index(index: Any) -> Any:

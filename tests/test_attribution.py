@@ -572,10 +572,10 @@ def test_the_same_as_captum(X, activation):
             layer.bias.copy_(torch.tensor(dense.b.numpy()[:, 0]))
     rows, zeros = torch.tensor(X.T, requires_grad=True), torch.zeros(7, 4, dtype=torch.float64)
     expected = captum.InputXGradient(theirs).attribute(rows, target=2).detach().numpy()
-    assert attribution.gradient_input(ours, X, 2).values.T == pytest.approx(expected)
+    assert pytest.approx(expected) == attribution.gradient_input(ours, X, 2).values.T
     expected = captum.IntegratedGradients(theirs).attribute(rows, zeros, target=2, n_steps=4000).detach().numpy()
     found = attribution.integrated_gradients(ours, X, 2, tolerance=1e-6)
-    assert found.values.T == pytest.approx(expected, abs=2e-3)
+    assert pytest.approx(expected, abs=2e-3) == found.values.T
     conductance = captum.LayerConductance(theirs, theirs[1]).attribute(rows, zeros, target=2, n_steps=4000)
     by_unit = attribution.by_path(ours, X, 2, baseline="zeros", tolerance=1e-6).layers[0].carried.T
     assert by_unit == pytest.approx(conductance.detach().numpy(), abs=2e-3)

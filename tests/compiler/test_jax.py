@@ -359,7 +359,7 @@ def _other_numbers(compiled, change, jax):
         (lambda x: x * (1 + 1e-12), ""),
         (lambda x: x * (1 + 1e-7), "what it returns"),
         (lambda x: x.at[(0,) * x.ndim].set(np.nan), "what it returns"),
-        (lambda x: x.at[0, 0].set(np.inf) if x.shape == (8, 4) else x, "the gradient of W1"),
+        (lambda x: x.at[0, 0].set(np.inf) if x.shape == (8, 4) else x, "the gradient of W¹"),
     ],
     ids=["rounding", "more", "NaN", "infinity"],
 )

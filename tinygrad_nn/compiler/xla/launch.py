@@ -140,7 +140,7 @@ class Launch:
 
 def _target(of: ArrayInput, step: Step) -> Any:
     """Where an input has its value: a tensor or an array."""
-    owner = of.tensor if of.argument is None else step.arguments[of.argument][1]
+    owner: Any = of.tensor if of.argument is None else step.arguments[of.argument][1]
     if of.kind == "grad":
         return owner._grad.array if isinstance(owner._grad, Lent) else owner._grad
     return of.array if owner is None else owner

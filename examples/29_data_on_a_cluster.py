@@ -45,7 +45,7 @@ if __name__ == "__main__":  # worker processes import this file, too
     with ExitStack() as stack:
         client, pieces = cluster(stack), [partial(piece, k) for k in range(ALL // COLUMNS)]
         for step in range(1, 21):
-            J, gradients, n = tn.distributed.gradients(client, model, tn.cross_entropy, pieces)
+            J, gradients, n = tn.distributed.gradients(client, model, tn.cross_entropy, pieces)  # of logits
             for p, g in zip(model.parameters(), gradients, strict=True):
                 p.grad = g
             optimizer.step()

@@ -311,6 +311,71 @@ def test_dropout_draws_from_its_generator_in_another_way():
     np.testing.assert_array_equal(step(np.ones((40, 50))), np.ones((40, 50)))
 
 
+def with_dropout():
+    layers = [nn.Dense(4, 8, "tanh", rng=0), nn.Dropout(0.5, rng=7), nn.Dense(8, 3, rng=1)]
+    return training(layers=layers)
+
+
+def test_audits_change_neither_masks_nor_numbers():
+    runs = []
+    for audit in (True, False, 2):
+        model, _, step = with_dropout()
+        compiled = tn.compile(step, engine="jax", audit=audit)
+        Js = [compiled(*batch(i)).item() for i in range(9)]
+        runs.append([np.array(Js), *(p.value for p in model.parameters()), model[1].rng.integers(1 << 32)])
+    for run in runs[1:]:
+        for a, b in zip(runs[0], run, strict=True):
+            np.testing.assert_array_equal(b, a)
+
+
+def test_a_training_with_dropout_that_is_resumed_is_the_same_to_the_last_bit(tmp_path):
+    def run(epochs, **how):
+        model, optimizer, _ = with_dropout()
+        tn.fit(model, "cross_entropy", optimizer, (batch(0, 70)[0], batch(0, 70, True)[1]), epochs, batch_size=32,
+               rng=3, progress=False, engine="jax", **how)  # fmt: skip
+        return [p.value for p in model.parameters()]
+
+    straight, path = run(4), tmp_path / "run.npz"
+    run(2, checkpoint=path, resume=True)
+    for a, b in zip(straight, run(4, checkpoint=path, resume=True), strict=True):
+        np.testing.assert_array_equal(b, a)
+
+
+def _other_numbers(compiled, change, jax):
+    """Let the engine compute something else than was recorded."""
+    launch = compiled.program._code.launch
+    computed = launch._computed
+
+    def changed(*given):
+        with jax.enable_x64(True):
+            return [change(x) for x in computed(*given)]
+
+    launch._computed = changed
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda x: x * (1 + 1e-12), ""),
+        (lambda x: x * (1 + 1e-7), "what it returns"),
+        (lambda x: x.at[(0,) * x.ndim].set(np.nan), "what it returns"),
+        (lambda x: x.at[0, 0].set(np.inf) if x.shape == (8, 4) else x, "the gradient of W¹"),
+    ],
+    ids=["rounding", "more", "NaN", "infinity"],
+)
+def test_an_audit_compares_what_jax_computes(change, what, raised, quick_xla):
+    model, _, step = training()
+    compiled = tn.compile(step, engine="jax", audit=1)
+    compiled(*batch(0))
+    _other_numbers(compiled, change, quick_xla)
+    if not what:
+        compiled(*batch(0))
+        return
+    text = raised(tn.CompileError, compiled, *batch(0))
+    assert text.startswith(f"engine='jax' computes {what} otherwise than NumPy, by more than rounding explains")
+    assert all(np.isfinite(p.value).all() for p in model.parameters())  # the eager outcome
+
+
 def test_the_users_precision_is_left_alone(quick_xla):
     jnp = quick_xla.numpy
     _, _, step, _, _, compiled = pair()
@@ -396,7 +461,7 @@ def test_fit_refuses_what_does_not_go_together(raised):
     assert text == "fit: engine='jax' runs compiled steps, and compile=False: leave one of them out"
     online = optim.OnlineLBFGS(model.parameters())
     assert "OnlineLBFGS computes the loss" in raised(ValueError, tn.fit, model, tn.mse, online, data, 1, engine="jax")
-    assert "engine='cuda', expected 'numpy' or 'jax'" in raised(
+    assert "engine='cuda', expected 'auto', 'numpy', 'numba' or 'jax'" in raised(
         ValueError, tn.fit, model, tn.mse, optimizer, data, 1, engine="cuda"
     )
 
@@ -432,6 +497,18 @@ def test_functions_and_images_as_stablehlo(tmp_path, quick_xla):
 
     loaded = export.deserialize(tn.export_stablehlo(model, tmp_path / "m", X=X, batch_axis=0).read_bytes())
     np.testing.assert_allclose(loaded.call(X[:3]), model(tn.tensor(X[:3])).value, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [int, float])
+def test_embeddings_as_stablehlo(dtype, tmp_path, quick_xla):
+    export = pytest.importorskip("jax.export")
+    model = nn.Sequential(nn.Embedding(10, 4, padding_idx=0, rng=0), nn.Dense(4, 2, rng=1))
+    path = tn.export_stablehlo(model, tmp_path / "m", X=np.arange(5, dtype=dtype))
+    known, unknown = np.array([0, 3, 9, 9], dtype), np.array([3, 10, -1], dtype)
+    with quick_xla.enable_x64(True):
+        run = export.deserialize(path.read_bytes()).call
+        np.testing.assert_allclose(run(known), model(known).value, rtol=1e-13)
+        np.testing.assert_array_equal(np.isnan(run(unknown)), [[False, True, True]] * 2)
 
 
 def test_what_cannot_be_exported_says_why(tmp_path, raised):

@@ -81,3 +81,55 @@ def assert_computed(names, every):
     for a, b in zip(leaves_of(step(samples)), leaves_of(compiled(samples)), strict=True):
         assert (b.dtype, b.shape) == (a.dtype, a.shape)
         np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12)
+
+
+# --- masks, infinities and NaN: with all of XLA's rewriting, which makes a choice of a product with a mask ------------
+
+ODD = np.array([1.0, -2.0, 0.5, np.inf, -np.inf, np.nan, 1000.0, 0.0, 1e308, -1e200])
+VALUES = {
+    "x": lambda x: x,
+    **{name: OPS[name] for name in ("exp", "log", "sqrt", "reciprocal", "square", "sinh", "softplus", "cumsum")},
+}
+MASKS = {
+    "compared": lambda x: x < 1,
+    "both": lambda x: np.logical_and(x > -1, x < 1),
+    "whole": lambda x: (x < 1).astype(int),
+    "float": lambda x: (x < 1).astype(x.dtype),
+    "chosen": lambda x: tn.where(x < 1, 1.0, 0.0),
+    "simplified": lambda x: tn.log(tn.exp(x)) + tn.exp(x) * tn.exp(-x) + x / 1e-25 / 1e-25 * 1e-30,
+    "column": lambda x: tn.sum(tn.reshape(x < 1, (-1, 1)) * 1, axis=1),
+}
+USES = {
+    "product": lambda v, m: v * m,
+    "from the left": lambda v, m: m * v,
+    "quotient": lambda v, m: m / v,
+    "sum": lambda v, m: tn.sum(v * m),
+    "dot": lambda v, m: tn.sum(v * m * v),
+    "matmul": lambda v, m: tn.reshape(m * 1.0, (1, -1)) @ tn.reshape(v, (-1, 1)),
+}
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_mask_hides_neither_nan_nor_infinity(dtype):
+    with np.errstate(over="ignore"):
+        x = tn.tensor(ODD.astype(dtype), requires_grad=True)
+
+    def step(x):
+        results = []
+        for value in VALUES.values():
+            for mask in MASKS.values():
+                results += [use(value(x), mask(x.detach())) for use in USES.values()]
+        return results + tn.gradients(tn.sum(tn.exp(x) * (x.detach() < 1)), [x])
+
+    compiled = tn.compile(step, engine="jax")
+    compiled(x)
+    audited = compiled(x)  # which finds no difference
+    with np.errstate(all="ignore"):
+        wanted = leaves_of(step(x))
+    assert sum(np.isnan(a).any() for a in wanted) > len(wanted) / 2
+    for results in (audited, compiled(x)):
+        for a, b in zip(wanted, leaves_of(results), strict=True):
+            np.testing.assert_array_equal(np.isnan(b), np.isnan(a))
+            np.testing.assert_array_equal(np.isinf(b), np.isinf(a))
+            np.testing.assert_allclose(b, a, rtol=1e-5 if dtype == np.float32 else 1e-12)

@@ -20,7 +20,7 @@ from tinygrad_nn.compiler.homes import put_back, saved
 from tinygrad_nn.compiler.ir import Node, code_line, is_of_library, same_bits
 from tinygrad_nn.compiler.numpy_engine import NumpyEngine
 from tinygrad_nn.compiler.observer import observing
-from tinygrad_nn.compiler.rounding import Pair, first_apart, largest_of
+from tinygrad_nn.compiler.rounding import Pair, first_apart
 from tinygrad_nn.compiler.step import Result, Step, changed_by_other_threads, difference, parts
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.tensor import Lent, Tensor
@@ -211,7 +211,7 @@ def differs(engine: str, what: str) -> str:
 
 def _apart(engines: Any, result: Any, state: _State, before: _Saved, left: _Saved, step: Step) -> str:
     returned = [Pair("what it returns", a, b) for a, b in zip(*map(_numbers, (engines, result)), strict=True)]
-    given = largest_of([*before.seen[0], *before.seen[2]])
+    given = [*before.seen[0], *before.seen[2]]
     pairs = [*returned, *state.pairs(left, step.captured.optimizers)]
     return first_apart(pairs, given, state.now()[1])
 
@@ -234,7 +234,7 @@ def apart_in_recording(step: Step, computed: Callable[[Node], Any]) -> str:
             sample = None if g is None or g.sample.shape != node.sample.shape else g.sample
             name = (of.tensor.name if of.tensor is not None else "") or f"an array of shape {node.sample.shape}"
             pairs.append(Pair(name, computed(node), node.sample, sample, places=sample is None))
-    given = largest_of(of.node.sample for of in step.inputs)
+    given = [of.node.sample for of in step.inputs]
     return first_apart(pairs, given, [node.sample for node in gradients.values()])
 
 

@@ -310,6 +310,13 @@ class CodeGenerator(Calls):
     def end_calls(self) -> None:
         """All calls are written, but for those that come behind the changes."""
 
+    def first_outcome(self, drawn: Any, compare: Any) -> Any:
+        """What the recorded call returns: as NumPy has computed it; an engine that rounds otherwise computes it, too.
+
+        `drawn` has the random numbers of that call; `compare` is given what the engine has computed.
+        """
+        return self.step.outcome
+
     def _write_way_back(self, start: int) -> None:
         """When one of the calls raises an error, nothing has been changed but Generators, which are put back."""
         before, back = [], []

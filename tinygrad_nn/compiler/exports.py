@@ -22,13 +22,15 @@ def export_stablehlo(
         prediction = run(X)
 
     `deserialize(...).mlir_module()` shows the StableHLO.  A file of float64 needs ``jax_enable_x64`` where it is run.
+    A number that is no category gives NaN there, where `tn.nn.Embedding` raises ValueError.
 
     Parameters
     ----------
     model : a `tn.nn.Module`, written as it is in prediction (`eval()`), or a function of one tensor.
     path : the file, which is replaced.
     X : an example of a batch, of a `tn.nn.Predictor` also a table; not needed where the model begins with a Dense
-        layer, or a preprocessor makes what it takes.
+        layer, or a preprocessor makes what it takes.  Of its examples the batches are made that the file is compared
+        with.
     batch_axis : which axis of X counts the examples: -1 for columns, 0 for images (N, channels, height, width).
     check : run what was written at two batch sizes, and compare it with the model.
 
@@ -36,7 +38,7 @@ def export_stablehlo(
 
     Raises
     ------
-    CompileError : an operation that JAX has not, an embedding, a choice by numbers, random numbers in prediction, or a
+    CompileError : an operation that JAX has not, a choice by numbers, random numbers in prediction, or a
         result that depends on N in another way than the model's.  Nothing is written.
     ValueError : there is no example and none can be made up, or `batch_axis` is no axis of it.
     ImportError : JAX is not installed (extra `jax`).

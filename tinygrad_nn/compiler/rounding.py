@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Pair", "first_apart", "largest_of"]
+__all__ = ["Pair", "first_apart"]
 
-_RELATIVE = {2: 1e-2, 4: 1e-4}  # to the largest element, by the size of a number; float64 below
+_RELATIVE = {np.float16: 1e-2, np.float32: 1e-4, np.float64: 1e-9}  # to the largest element
 _CANCELLED = 100.0  # units of rounding that are left of numbers that cancel
 
 
@@ -27,23 +27,34 @@ class Pair(NamedTuple):
     places: bool = False
 
 
-def largest_of(arrays: Iterable[Any]) -> float:
-    """The largest absolute value among finite floating-point numbers."""
+def _numbers(arrays: Iterable[Any]) -> list[np.ndarray]:
     found = [np.asarray(a) for a in arrays if a is not None]
-    return max((_largest(a) for a in found if a.dtype.kind in "fc"), default=0.0)
+    return [a for a in found if a.dtype.kind in "fc"]
 
 
-def first_apart(pairs: Sequence[Pair], given: float, gradients: Sequence[Any]) -> str:
+def _largest_of(arrays: Iterable[Any]) -> float:
+    return max(map(_largest, _numbers(arrays)), default=0.0)
+
+
+def first_apart(pairs: Sequence[Pair], given: Sequence[Any], gradients: Sequence[Any]) -> str:
     """The name of the first pair that rounding does not explain; "" if there is none.
 
-    `given` is the largest number that the step begins with: of numbers made from these, which cancel, rounding leaves
-    what `_CANCELLED` units of its square are.  `gradients` are all gradients that the step leaves.
+    `given` are the arrays that the step begins with: of numbers made from these, which cancel, rounding leaves what
+    `_CANCELLED` units of the square of the largest are.  `gradients` are all gradients that the step leaves.  A step of
+    several dtypes is as exact as the coarsest.
     """
-    steepest = largest_of(gradients)
-    return next((pair.name for pair in pairs if _is_apart(pair, max(given, 1.0), steepest)), "")
+    kinds = [np.finfo(a.dtype) for a in _numbers([*given, *(pair.numpys for pair in pairs)])]
+    if not kinds:
+        return ""
+    coarsest = max(kinds, key=lambda kind: float(kind.eps))
+    relative = _RELATIVE.get(coarsest.dtype.type, 1e-9)
+    largest = max(_largest_of(given), 1.0)
+    left = _CANCELLED * float(coarsest.eps) * largest * largest
+    steepest = relative * _largest_of(gradients) + left
+    return next((pair.name for pair in pairs if _is_apart(pair, relative, left, steepest)), "")
 
 
-def _is_apart(pair: Pair, given: float, steepest: float) -> bool:
+def _is_apart(pair: Pair, relative: float, left: float, steepest: float) -> bool:
     a, b = (None if x is None else np.asarray(x) for x in (pair.engines, pair.numpys))
     if a is None or b is None or b.dtype.kind not in "fc":
         return (a is None) != (b is None)  # a whole number may be a choice between equals, which rounding decides
@@ -56,13 +67,10 @@ def _is_apart(pair: Pair, given: float, steepest: float) -> bool:
             return True
     if pair.places or not finite.any():
         return False
-    size = np.finfo(b.dtype).dtype.itemsize
-    relative, unit = _RELATIVE.get(size, 1e-9), float(np.finfo(b.dtype).eps)
-    left = _CANCELLED * unit * given * given
     with np.errstate(all="ignore"):
         wrong = finite & (abs(a - b) > relative * max(_largest(a), _largest(b)) + left)
     if pair.gradient is not None:
-        wrong &= abs(np.asarray(pair.gradient)) > relative * steepest + left
+        wrong &= abs(np.asarray(pair.gradient)) > steepest
     return bool(wrong.any())
 
 

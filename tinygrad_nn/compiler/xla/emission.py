@@ -17,6 +17,8 @@ from tinygrad_nn.errors import CompileError
 __all__ = ["Emission"]
 
 _FLAT = {np.ravel, np.reshape, np.ndarray.ravel, np.ndarray.reshape}
+# What XLA simplifies, so that an infinity on the way is gone: log(exp(x)), (a / b) / c, exp(a) exp(b).
+_SIMPLIFIED: dict[Any, Any] = {np.log: np.exp, np.divide: np.divide, np.multiply: np.exp}
 _PRODUCTS = {np.matmul, np.dot, np.vdot, np.inner, np.ndarray.dot}
 
 
@@ -64,7 +66,14 @@ class Emission:
     def _value(self, node: Node, env: dict[Node, Any], next_key: Callable, holds: list[Any]) -> Any:
         if node.func is None:
             raise NoLoweringError("an array that is no input")
-        args, kwargs = map_leaves((node.args, node.kwargs), lambda x: env[x] if isinstance(x, Node) else x)
+        kept = _SIMPLIFIED.get(node.func) if isinstance(node.func, np.ufunc) else None
+
+        def given(x: Any) -> Any:
+            if not isinstance(x, Node):
+                return x
+            return jax.lax.optimization_barrier(env[x]) if kept is not None and x.func is kept else env[x]
+
+        args, kwargs = map_leaves((node.args, node.kwargs), given)
         if node.func is refuse_nan:
             holds.append(jnp.logical_not(jnp.isnan(args[0])))
             return jnp.zeros(())

@@ -53,14 +53,7 @@ class _InJax(Interpreter):
     def carry_out(self, op: Op, values: Sequence[Any], params: dict[str, Any]) -> Any:
         """One operation."""
         value = next((v for v in values if isinstance(v, Lowered)), None)
-        try:
-            return op.forward(*values, **params) if value is None else value.__record__(op, tuple(values), params)
-        except UndecidedError:
-            raise CompileError(
-                f"tn.export_stablehlo: {op.public_name} looks at the numbers that it is given, which a file cannot; in "
-                'place of an embedding, a Dense layer takes the columns of Preprocessor(encode="one_hot"), and '
-                "tn.onnx.export writes embeddings"
-            ) from None
+        return op.forward(*values, **params) if value is None else value.__record__(op, tuple(values), params)
 
 
 def _refuse_keys(generator: Any) -> Any:
@@ -90,18 +83,18 @@ def _in_jax(model: Callable) -> Callable:
     return function
 
 
-def _example(model: Any, X: Any) -> np.ndarray:
-    """A batch of the kind that the model takes."""
+def _example(model: Any, X: Any) -> tuple[np.ndarray, bool]:
+    """A batch of the kind that the model takes, and whether its numbers are such as it takes, or any would do."""
     if X is not None:
         X = model._network_input(X) if hasattr(model, "_network_input") else X
-        return np.asarray(X.value if isinstance(X, Tensor) else X)
+        return np.asarray(X.value if isinstance(X, Tensor) else X), True
     for module in model.modules() if hasattr(model, "modules") else ():
         made = module._example_columns(2) if hasattr(module, "_example_columns") else None
         if made is not None:
-            return made
+            return made, True
         W = vars(module).get("W")
         if isinstance(W, Tensor) and W.ndim == 2:
-            return np.zeros((W.shape[1], 2), W.dtype)
+            return np.zeros((W.shape[1], 2), W.dtype), False
         if any(isinstance(x, Tensor) for x in vars(module).values()):
             break
     raise ValueError(
@@ -112,7 +105,7 @@ def _example(model: Any, X: Any) -> np.ndarray:
 
 def written(model: Any, path: str | os.PathLike, X: Any, batch_axis: int, check: bool) -> Path:
     """What `tn.export_stablehlo` does."""
-    like, path = _example(model, X), Path(path)
+    (like, meant), path = _example(model, X), Path(path)
     if not -like.ndim <= batch_axis < like.ndim:
         raise ValueError(f"tn.export_stablehlo: batch_axis={batch_axis} is no axis of X, which has shape {like.shape}")
     modules = [*model.modules()] if hasattr(model, "modules") else []
@@ -123,7 +116,7 @@ def written(model: Any, path: str | os.PathLike, X: Any, batch_axis: int, check:
         with jax.enable_x64(True):
             exported = _exported(_in_jax(model), like, batch_axis)
             if check:
-                _compare(exported, model, like, batch_axis)
+                _compare(exported, model, like, batch_axis, meant)
     finally:
         for module, mode in zip(modules, modes, strict=True):
             module.training = mode
@@ -150,13 +143,19 @@ def _not_exported(reason: Exception) -> CompileError:
     return CompileError(f"tn.export_stablehlo: the model cannot be written for a number of examples left open: {text}")
 
 
-def _compare(exported: Any, model: Callable, like: np.ndarray, batch_axis: int) -> None:
-    """CompileError where the file's function is not the model at some batch size."""
+def _compare(exported: Any, model: Callable, like: np.ndarray, batch_axis: int, meant: bool) -> None:
+    """CompileError where the file's function is not the model at some batch size.
+
+    Batches are made of the examples that there are, which may be numbers of categories, where that is `meant`.
+    """
     rng = np.random.default_rng(0)
     for n in _SIZES:
         shape = [*like.shape]
         shape[batch_axis] = n
-        X = rng.standard_normal(shape).astype(like.dtype)
+        if meant and like.size:
+            X = np.take(like, rng.integers(0, like.shape[batch_axis], n), axis=batch_axis)
+        else:
+            X = rng.standard_normal(shape).astype(like.dtype)
         with no_grad():
             expected = model(Tensor(X)).value
         got = np.asarray(jax.jit(exported.call)(X))

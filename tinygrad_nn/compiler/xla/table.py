@@ -38,9 +38,9 @@ def _converted(x: Any, dtype: Any) -> Any:
     XLA makes a choice of a product with converted truth values, `inf * False` becomes 0 and a NaN is gone: what is
     behind a barrier is multiplied, as NumPy does.
     """
-    x = jnp.asarray(x)
-    y = x.astype(dtype)
-    return jax.lax.optimization_barrier(y) if x.dtype == bool and y.dtype != bool else y
+    y = jnp.asarray(x, dtype=dtype)
+    hides = isinstance(x, jax.Array) and x.dtype == bool and y.dtype != bool
+    return jax.lax.optimization_barrier(y) if hides else y
 
 
 def _index(index: Any) -> Any:
@@ -328,6 +328,12 @@ def _hot_of_class(labels: Any, classes: int = 0, dtype: Any = np.float64, axis: 
     return Guarded(_hot(labels, classes, dtype, axis), [(labels >= 0) & (labels < classes)])
 
 
+def _category(x: Any, n: int = 1) -> Any:
+    """Numbers of categories; of what is none, a number beyond the last, for which `take` gives NaN."""
+    known = (x >= 0) & (x < n) & (x == jnp.floor(x))
+    return Guarded(jnp.where(known, x, n).astype(np.int64), [known])
+
+
 def _gelu(x: Any) -> Any:
     return x * (0.5 * (1.0 + jax.scipy.special.erf(x * math.sqrt(0.5))))
 
@@ -374,4 +380,5 @@ LOWER: dict[str, Callable] = {
     "_linear_scan": _linear_scan,
     "one_hot": _hot,
     "_label_columns": _hot_of_class,
+    "_category": _category,
 }

@@ -22,7 +22,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, MLP):  # type: ignore[misc]
 
     Parameters and attributes are those of `MLPClassifier`, without `class_weight` and classes; `loss` ("mse",
     "l1_loss", "huber_loss", or a function) is of predictions and targets (d, N), and scores are R².  "squared_error",
-    as scikit-learn calls it, is "mse".  Losses of classes, such as "cross_entropy", are refused by `fit` (ValueError).
+    as scikit-learn calls it, is "mse".  Losses of classes, such as "cross_entropy" of logits, are refused (ValueError).
 
     >>> import numpy as np, tinygrad_nn as tn
     >>> X = np.linspace(-3, 3, 100)[:, np.newaxis]

@@ -96,7 +96,7 @@ MASKS = {
     "whole": lambda x: (x < 1).astype(int),
     "float": lambda x: (x < 1).astype(x.dtype),
     "chosen": lambda x: tn.where(x < 1, 1.0, 0.0),
-    "simplified": lambda x: tn.log(tn.exp(x)) + tn.exp(x) * tn.exp(-x) + x / 1e-25 / 1e-25 * 1e-30,
+    "simplified": lambda x: tn.log(tn.exp(x)) + tn.exp(x) * tn.exp(-x),
     "column": lambda x: tn.sum(tn.reshape(x < 1, (-1, 1)) * 1, axis=1),
 }
 USES = {

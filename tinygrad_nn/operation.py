@@ -259,7 +259,8 @@ class Op:
 
     def explain(self, reason: Exception, args: Sequence[Any]) -> Exception:
         """The error that names the operation, the operands and their shapes."""
-        if str(reason).startswith(f"{self.public_name}: "):  # said already, by an operation within this one
+        said = str(reason)
+        if said.startswith(f"{self.public_name}: ") and " has shape " in said:  # by an operation within this one
             return reason
         return shape_error(self, args, reason) or explained(self, args, reason)
 

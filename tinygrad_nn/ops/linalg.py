@@ -121,9 +121,8 @@ def _subscripts_in_letters(*given):
 
 def _einsum(*operands, subscripts):
     y = np.einsum(subscripts, *operands, optimize=len(operands) > 2)
-    return (
-        y if len(operands) > 1 or getattr(y, "base", None) is None else y.copy()
-    )  # a transpose or a diagonal comes as a view
+    view = len(operands) == 1 and getattr(y, "base", None) is not None  # a transpose or a diagonal
+    return y.copy() if view else y
 
 
 def _lowered_einsum(*operands, subscripts):
@@ -159,7 +158,7 @@ def _einsum_rule(g, slot, operands, subscripts):
     for letter in mine:
         if not any(letter in term for term in others):
             others.append(letter)
-            arrays.append(np.ones_like(x, shape=size[letter], dtype=x.dtype))
+            arrays.append(like(np.ones(size[letter], dtype=x.dtype), x))
     # An index of length 1 here may have been stretched by another operand: it comes out long, and is un-broadcast later.
     result = np.einsum(",".join(others) + "->" + mine, *arrays)
     if len(mine) == len(terms[slot]):

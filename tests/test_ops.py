@@ -464,7 +464,8 @@ def test_composed_functions_agree_with_numpy_and_finite_differences(name):
             tracked = [part.ravel() for part in y if part.requires_grad]
             return tn.concatenate(tracked) if len(tracked) > 1 else tracked[0]
 
-        assert tn.gradcheck(f, *flat, order=2)
+        if dtype is np.float64:  # its differences are those of float64 in any case
+            assert tn.gradcheck(f, *flat, order=2)
 
 
 # --- errors name the function that was called ------------------------------------------------------------------------

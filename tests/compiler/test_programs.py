@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_nn as tn
 
-PROGRAMS = 500
+PROGRAMS = 300
 CALLS = 5
 SHAPES = [(3, 4), (3, 1), (1, 4), (4,), ()]
 UNARY = [tn.tanh, tn.sigmoid, tn.relu, tn.exp, tn.sin, tn.abs, tn.square, tn.softplus, tn.negative, tn.erf, tn.sign,

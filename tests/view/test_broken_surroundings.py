@@ -120,7 +120,8 @@ def legible(data):
 @pytest.mark.parametrize("name", NASTY, ids=range(len(NASTY)))
 def test_names_of_all_kinds_in_files_of_all_kinds(name, engine, tmp_path):
     z, pictures = drawn(name)
-    for picture in pictures:
+    number = NASTY.index(name)
+    for picture in pictures[number % 2 :: 2]:  # each kind of picture with every second name
         picture = Picture(picture.scene, engine)
         for suffix in (".svg", ".html", ".tex", ".dot", ".json", ".txt"):
             text = legible(picture.save(tmp_path / f"picture{suffix}").read_bytes())

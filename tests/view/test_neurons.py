@@ -207,7 +207,7 @@ def test_names_inside_a_neuron_tell_the_layer(relu_network):
 
 def test_examples_of_a_batch(wide):
     first, second = (tn.draw(wide, detail="neurons", example=n) for n in (1, 2))
-    assert first.source != second.source
+    assert first.scene.boxes != second.scene.boxes
     assert "example 2 of 7" in second.scene.notes[-1].text
 
 

@@ -198,7 +198,7 @@ def test_a_change_between_forward_and_backward_is_noticed_where_the_table_says_s
         silent = bool(np.allclose(after_a_change(package), 5.0))
     except Exception:  # the way in which each package refuses
         silent = False
-    assert row("never a wrong gradient")[package] == ("–" if silent else "✓")
+    assert row("never a wrong gradient")[package].removesuffix(" ¹") == ("–" if silent else "✓")
 
 
 # --- numbers

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn.errors import no_derivative
-from tinygrad_nn.foreign import is_foreign, like, of_matrices, own
+from tinygrad_nn.foreign import is_foreign, like, of_matrices
 from tinygrad_nn.ops.elementwise import where
 from tinygrad_nn.registry import op
 
@@ -52,7 +52,7 @@ def _distinct(g, values, what="eigen"):
                 f"their {what}vectors, and each {what}value by itself, have no derivative: use what depends on them "
                 "together, as their sum, functions of the matrix without decomposing it, or add a small perturbation to it"
             )
-    return own(g)
+    return np.positive(g)
 
 
 def _tells_apart(g):
@@ -85,7 +85,7 @@ def _not_zero(g, values):
             "singular value decomposition: a singular value is 0, so that its singular vectors have no derivative: "
             "use the singular values alone, in reverse mode, or add a small perturbation to the matrix"
         )
-    return own(g)
+    return np.positive(g)
 
 
 _singular_values = of_matrices(lambda x: np.linalg.svd(x)[1])
@@ -103,7 +103,7 @@ def _full_rank(g, x, rcond=None):
             "add a small perturbation to the matrix, lower rcond= (rtol=) where it leaves singular values out, "
             "or solve (xᵀx + ε·1) y = xᵀb instead"
         )
-    return own(g)
+    return np.positive(g)
 
 
 def _largest(x):
@@ -124,7 +124,7 @@ def _determined(g, basis):
             "so that they have no derivative: use what is the same for every basis, as their product with their "
             "transpose, or leave them out (full_matrices=False, mode='reduced')"
         )
-    return own(g)
+    return np.positive(g)
 
 
 def _settled(t, basis):
@@ -135,7 +135,7 @@ def _settled(t, basis):
             "and have no derivative in forward mode: use reverse mode, or leave them out (full_matrices=False, "
             "mode='reduced')"
         )
-    return own(t)
+    return np.positive(t)
 
 
 def vanishing(s):

@@ -53,7 +53,7 @@ def sinc_slope(x, order=1):
     series, small = 0.0, np.where(near, z, 0.0)
     for k in range((order + 1) // 2, order + 24):
         power = 2 * k - order
-        series = series + (-1.0) ** k * small**power / (math.factorial(power) * (2 * k + 1))
+        series = series + (-1.0) ** k * small**power / float(math.factorial(power) * (2 * k + 1))
     far = np.where(near, order + 2.0, z)
     recursion = np.sin(far) / far
     for n in range(1, order + 1):

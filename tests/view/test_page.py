@@ -14,14 +14,17 @@ import tinygrad_nn as tn
 from tinygrad_nn.notation import format_number
 
 pytestmark = pytest.mark.browser
+nightly = pytest.mark.nightly
 
 MEASURED = Path(__file__).with_name("measure_page.js").read_text("utf-8")
 AXE = Path(__file__).parent / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 700])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [(1280, "light"), (700, "dark"), *(pytest.param(*how, marks=nightly) for how in ((1280, "dark"), (700, "light")))],
+)
 def test_every_page_can_be_read(opened, name, scheme, width):
     page = opened(PAGES[name](), width, scheme)
     views = living(page, "return page.toolbar.views.map((button) => button.dataset.view)")
@@ -36,7 +39,7 @@ def test_every_page_can_be_read(opened, name, scheme, width):
     assert living(page, "return page.checked?.ok ?? true")
 
 
-@pytest.mark.parametrize("width", [1280, 700])
+@pytest.mark.parametrize("width", [1280, pytest.param(700, marks=nightly)])
 @pytest.mark.parametrize("name", ["founding", "arrays", "xor", "comparison"])
 def test_nothing_moves_when_the_view_changes(opened, name, width):
     page = opened(PAGES[name](), width)

@@ -14,13 +14,10 @@ SITE = Path(os.environ.get("TINYGRAD_NN_SITE", ROOT / "tinygrad_nn_docs"))
 AXE = ROOT / "tests" / "view" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "living" not in path.parts)
 LIVING = sorted(path.relative_to(SITE).as_posix() for path in (SITE / "living").glob("*.html"))
-CONTRAST = {
-    "index.html",
-    "numerics.html",
-    "course/01_one_derivative.html",
-    "examples/05_digits.html",
+KINDS = {  # one page of each kind
+    "index.html", "numerics.html", "operations.html", "course/08_backpropagation.html", "examples/05_digits.html",
     "reference/nn.html",
-}
+}  # fmt: skip
 NOT_OURS = {"genindex.html", "search.html"}  # made by Sphinx alone
 
 pytestmark = [
@@ -59,14 +56,16 @@ def test_every_page_opens_without_an_error_and_asks_nobody(opened, name):
     page = opened(name)
     titles = page.evaluate("document.querySelectorAll('h1').length")  # and not those of pictures, which have level 3
     assert titles == 1 or name in NOT_OURS
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in KINDS else pytest.param(name, marks=pytest.mark.nightly) for name in PAGES]
+)
+def test_nothing_serious_by_axe(opened, name):
+    page = opened(name)
     page.add_script_tag(path=str(AXE))
-    options = {
-        "iframes": False,
-        "preload": False,
-        "resultTypes": ["violations"],
-    }  # living pages have tests of their own
-    if name not in CONTRAST:
-        options["rules"] = {"color-contrast": {"enabled": False}}  # takes seconds: one page of each kind
+    # living pages have tests of their own
+    options = {"iframes": False, "preload": False, "resultTypes": ["violations"]}
     found = page.evaluate("(options) => axe.run(document, options).then(({ violations }) => violations)", options)
     serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
     assert serious == []

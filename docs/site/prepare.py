@@ -47,7 +47,7 @@ def living_pages() -> Iterator[None]:
     def saves_both(save: Any) -> Any:
         def both(self: Any, path: str | Path) -> Any:
             page = Path(path).with_suffix(".html")
-            if Path(path).suffix in (".svg", ".png", ".gif") and "{" not in page.name:
+            if Path(path).suffix in (".svg", ".png", ".gif") and "{" not in page.name and _can_live(self):
                 save(self, page)
             return save(self, path)
 
@@ -60,6 +60,13 @@ def living_pages() -> Iterator[None]:
     finally:
         for kind, save in before:
             kind.save = save
+
+
+def _can_live(picture: Any) -> bool:
+    """Whether its page would compute, and not only show what was recorded: very large graphs stay still pictures."""
+    scene = getattr(picture, "scene", None)
+    program = None if scene is None else (scene.living or scene).program
+    return program is None or not program.reason
 
 
 def documents(source: Path, target: Path) -> None:

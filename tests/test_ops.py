@@ -11,6 +11,7 @@ from field_calls import FIELD_CALLS
 from numpy_calls import APART, NORM_CALLS, NUMPY_CALLS, PREPARED, WIDE
 
 import tinygrad_nn as tn
+import tinygrad_nn.nn  # some layers have operations of their own
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, Op, VariadicRule, write
 from tinygrad_nn.samples import samples_of
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_nn.foreign import like
 from tinygrad_nn.nn.arguments import level_name, number
 from tinygrad_nn.nn.init import Rng
 from tinygrad_nn.nn.module import Module
@@ -19,7 +20,7 @@ __all__ = ["Dropout"]
 def _drawn(x, p=0.5, rng=None):  # type: ignore[no-untyped-def]
     """1/(1 − p) where an element is kept, 0 where it is dropped."""
     kind = x.dtype.type if x.dtype.kind == "f" else np.float64
-    return (rng.random(x.shape) >= p) * kind(1 / (1 - p) if p < 1 else 0)
+    return like((rng.random(x.shape) >= p) * kind(1 / (1 - p) if p < 1 else 0), x)
 
 
 # An operation without a derivative, so that a compiled step draws a new mask at every replay.

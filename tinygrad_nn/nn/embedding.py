@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_nn.allowance import claim
 from tinygrad_nn.errors import ShapeError
+from tinygrad_nn.foreign import is_foreign
 from tinygrad_nn.nn import init as initialisers
 from tinygrad_nn.nn.arguments import count, float_dtype, level_name, parameter, rename
 from tinygrad_nn.nn.init import Rng
@@ -23,7 +24,9 @@ __all__ = ["Embedding", "FeatureEmbedding"]
 
 
 def _whole(x, n=1):  # type: ignore[no-untyped-def]
-    """Numbers of n categories as integers; ValueError for what is none, NaN included."""
+    """Numbers of n categories as integers; ValueError for what is none, NaN included: of NumPy's arrays."""
+    if is_foreign(x):
+        return x.astype(np.intp)
     wrong = ~((x >= 0) & (x < n) & (x == np.floor(x)))
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])

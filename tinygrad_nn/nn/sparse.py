@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_nn.errors import CompileError
+from tinygrad_nn.foreign import like
 from tinygrad_nn.modes import MODE
 from tinygrad_nn.registry import op
 from tinygrad_nn.tensor import Tensor
@@ -44,7 +45,7 @@ class _Columns:
     def left(self, W: Any) -> Any:
         """W X, dense; anything but a matrix, as transforms have it, is multiplied by the dense X."""
         if type(W) is not np.ndarray or W.ndim != 2:
-            return W @ self.dense()
+            return W @ like(self.dense(), W)
         return np.asarray(self.turned @ np.ascontiguousarray(W.T)).T.astype(W.dtype, copy=False)
 
 

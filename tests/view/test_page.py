@@ -70,6 +70,15 @@ def test_sizes():
     assert len(tn.draw(founding())._repr_html_().encode()) <= 60_000
 
 
+def test_the_size_of_a_page_with_200_snapshots_of_99_parameters():
+    net = tn.nn.Sequential(*(tn.nn.Dense(m, n, "tanh", rng=m) for m, n in ((3, 12), (12, 3), (3, 3))))
+    snapshots = tn.training.Snapshots(net, most=200)
+    X = np.random.default_rng(0).normal(size=(3, 20))
+    tn.fit(net, "mse", tn.optim.Adam(net.parameters()), (X, np.sin(X)), 199, callbacks=[snapshots], progress=False)
+    assert (sum(p.size for p in net.parameters()), len(snapshots)) == (99, 200)
+    assert len(tn.draw(tn.mse(net(X), np.sin(X)), snapshots=snapshots).html().encode()) <= 300_000
+
+
 def test_three_outputs_in_one_notebook(opened):
     cell = tn.draw(founding())._repr_html_()
     page = opened(None, content=f"<!doctype html><meta charset=utf-8><body>{cell}{cell}{cell}</body>")

@@ -262,4 +262,3 @@ def test_a_training_is_played_back(opened):
         assert (
             f"epoch {k}: cost {format_number(cost)}"[:18] in page.locator("section[aria-label=training]").inner_text()
         )
-    assert len(tn.draw(tn.mse(net(X), Y), snapshots=snapshots).html().encode()) <= 300_000

@@ -161,12 +161,13 @@ def test_programs_of_any_length_against_torch(seed, length):
 
 
 @pytest.mark.peers
-def test_programs_against_jax():
+@pytest.mark.parametrize("seeds", [range(20), pytest.param(range(20, 60), marks=pytest.mark.nightly)], ids=str)
+def test_programs_against_jax(seeds):
     xp = jax_names()
     import jax
     import jax.numpy as jnp
 
-    for seed in range(60):
+    for seed in seeds:
         f, inputs = program(seed)
         every, u = tuple(range(len(inputs))), directions(f, inputs)
         first = jax.grad(lambda *xs, f=f: f(xp, *xs), every)

@@ -12,6 +12,7 @@ import threading
 
 import numpy as np
 import pytest
+from by_day import by_day
 from compiler import test_changing_worlds, test_networks, test_programs
 from kernels_in_python import kernels_in_python
 from test_ops import ALL, cases, leaves
@@ -58,7 +59,7 @@ def assert_same(found, wanted):
 
 
 @pytest.mark.usefixtures("python")
-@pytest.mark.parametrize("op", ALL.values(), ids=lambda op: op.name)
+@pytest.mark.parametrize("op", by_day(ALL.values()), ids=lambda op: op.name)
 def test_every_operation_and_its_derivatives(op):
     for dtype in (np.float64, np.float32):
         for arrays, params in cases(op, dtype):

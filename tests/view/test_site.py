@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from by_day import by_day
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("TINYGRAD_NN_SITE", ROOT / "tinygrad_nn_docs"))
@@ -51,7 +52,7 @@ def opened(chromium):
         context.close()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", by_day(PAGES))
 def test_every_page_opens_without_an_error_and_asks_nobody(opened, name):
     page = opened(name)
     titles = page.evaluate("document.querySelectorAll('h1').length")  # and not those of pictures, which have level 3
@@ -71,7 +72,7 @@ def test_nothing_serious_by_axe(opened, name):
     assert serious == []
 
 
-@pytest.mark.parametrize("name", LIVING)
+@pytest.mark.parametrize("name", by_day(LIVING))
 def test_every_living_page_is_alive(opened, name):
     page = opened(name)
     page.wait_for_selector("[data-live]", state="attached")

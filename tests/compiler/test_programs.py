@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from by_day import by_day
 
 import tinygrad_nn as tn
 
@@ -80,7 +81,7 @@ def make(seed, program):
     return parameters, seen, step
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", by_day(range(10)))
 def test_random_programs(block):
     for seed in range(block * PROGRAMS // 10, (block + 1) * PROGRAMS // 10):
         shapes, _ = program = random_program(seed)

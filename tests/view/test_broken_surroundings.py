@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from by_day import by_day
 
 import tinygrad_nn as tn
 from tinygrad_nn.view.picture import Picture
@@ -117,7 +118,7 @@ def legible(data):
     return text
 
 
-@pytest.mark.parametrize("name", NASTY, ids=range(len(NASTY)))
+@pytest.mark.parametrize("name", by_day(NASTY), ids=range(len(NASTY)))
 def test_names_of_all_kinds_in_files_of_all_kinds(name, engine, tmp_path):
     z, pictures = drawn(name)
     number = NASTY.index(name)

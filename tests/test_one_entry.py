@@ -1,5 +1,6 @@
 """One entry, and no other edit: all that an operation gets from `tn.op`, and what a wrong entry is told."""
 
+import functools
 import importlib.util
 import inspect
 import re
@@ -10,7 +11,7 @@ import pytest
 import test_ops as checks
 
 import tinygrad_nn as tn
-from tinygrad_nn import symbols
+from tinygrad_nn import consistency, symbols
 from tinygrad_nn.consistency import FIELDS, KINDS
 from tinygrad_nn.operation import BY_FUNCTION, BY_NAME, write
 from tinygrad_nn.samples import samples_of
@@ -356,3 +357,11 @@ def test_help_names_every_field_of_an_entry():
     told = set(re.findall(r"`(\w+)`", inspect.getdoc(tn.op)))
     assert told >= FIELDS
     assert all(f'"{kind}"' in tn.Op.__doc__ for kind in KINDS if kind)
+
+
+def test_parameters_are_read_from_code_as_inspect_reads_them():
+    def everything(a, /, b, *args, c, d=2, **k): ...
+
+    functions = [f for op in checks.ALL.values() for f in (op.forward, *consistency._functions(op.vjps))]
+    for function in [*functions, everything, lambda x=1: x, functools.wraps(everything)(lambda: 0)]:
+        assert consistency._parameters(function) == consistency._inspected(function)

@@ -25,6 +25,7 @@ Column = Array | tuple[list[str], Array]  # numbers; or the different texts, and
 _START = 1 << 16  # bytes in which the header must end
 _WORTH = 1 << 16  # bytes from which on it is worth the import
 _PART = 1 << 20
+_CATEGORIES = 1000  # different texts of a column up to which Arrow codes them while it reads
 
 
 def read_columns(
@@ -81,22 +82,26 @@ def _lines_in_cells(data: mmap.mmap, dialect: Dialect) -> bool | None:
     last = len(view) - 1
     for start in range(0, len(view), _PART):  # in parts that stay in the processor's cache
         part = view[start : start + _PART]
-        returns = np.flatnonzero(part == 13) + start
-        if returns.size and (returns[-1] == last or (view[returns + 1] != 10).any()):
-            return None
+        text = bytearray(part)  # whose own search is the quickest
+        if b"\r" in text:
+            returns = np.flatnonzero(part == 13) + start
+            if returns[-1] == last or (view[returns + 1] != 10).any():
+                return None
+        hexadecimal = hexadecimal or b"x" in text or b"X" in text
+        if b'"' not in text:
+            several = several or (count % 2 == 1 and b"\n" in text)
+            continue
         quotes = np.flatnonzero(part == 34) + start
-        if quotes.size:
-            before, after = border[view[quotes - 1]], border[view[np.minimum(quotes + 1, last)]]
-            before, after = before | (quotes == 0), after | (quotes == last)
-            opening = (np.arange(quotes.size) + count) % 2 == 0
-            if not ((before == opening) & (after == ~opening)).all():
-                usual = not _quotes_are_unusual(view, border) and data.find(b"0x") < 0 and data.find(b"0X") < 0
-                return True if usual else None
-        if not several and (quotes.size or count % 2):
-            ends = np.flatnonzero(part == 10) + start
-            several = bool(((np.searchsorted(quotes, ends) + count) % 2).any())
+        before, after = border[view[quotes - 1]], border[view[np.minimum(quotes + 1, last)]]
+        before, after = before | (quotes == 0), after | (quotes == last)
+        opening = (np.arange(quotes.size) + count) % 2 == 0
+        if not ((before == opening) & (after == ~opening)).all():
+            usual = not _quotes_are_unusual(view, border) and data.find(b"0x") < 0 and data.find(b"0X") < 0
+            return True if usual else None
+        if not several:
+            ends = np.logical_or.reduceat(part == 10, quotes - start)  # from each quote to the next
+            several = bool(ends[opening].any()) or (count % 2 == 1 and b"\n" in text[: quotes[0] - start])
         count += quotes.size
-        hexadecimal = hexadecimal or bool((part == 120).any() or (part == 88).any())
     if count % 2:  # a cell that does not end
         return None
     # Hexadecimal numbers are text to Python.
@@ -139,6 +144,7 @@ def _read(
             convert_options=csv.ConvertOptions(
                 include_columns=columns, column_types=types, null_values=list(dialect.gaps), strings_can_be_null=False,
                 decimal_point=dialect.decimal, timestamp_parsers=["%d never %d"],
+                auto_dict_encode=True, auto_dict_max_cardinality=_CATEGORIES,
             ),
         )  # fmt: skip
 
@@ -147,8 +153,7 @@ def _read(
         kinds = arrow.types
         odd = [
             name for name in names
-            if not any(is_kind(table[name].type) for is_kind in (kinds.is_int64, kinds.is_float64, kinds.is_string))
-            and not kinds.is_null(table[name].type)
+            if not any(is_kind(table[name].type) for is_kind in _known(kinds))
         ]  # fmt: skip
         if odd:
             again = read(odd, dict.fromkeys(odd, arrow.string()))
@@ -157,17 +162,24 @@ def _read(
     except Exception:  # whatever is wrong with the file, the other reader says where
         return None
     found: list[Any] = []
+    pool = arrow.default_memory_pool()
     for name in names:  # one after the other, so that only one is there twice
         column = _plain(table[name], kinds)
         fractions = isinstance(column, np.ndarray) and column.dtype.kind == "f"
-        nan = fractions and np.isnan(column).any()
+        nan = fractions and not np.isfinite(column).all()
         if fractions and _are_whole(column) and _find(data, b"+"):  # to Arrow, +5 is no integer
             return None
         if column is None or (nan and _find(data, b"nan(", b"NaN(")):
             return None
         found.append(column)
         table = table.drop_columns([name])
+        pool.release_unused()  # for the next: memory that nobody has used yet is slow
     return found
+
+
+def _known(kinds: Any) -> tuple[Any, ...]:
+    """The kinds of columns that `_plain` takes."""
+    return kinds.is_int64, kinds.is_float64, kinds.is_string, kinds.is_dictionary, kinds.is_null
 
 
 def _are_whole(column: Array) -> bool:
@@ -182,7 +194,9 @@ def _find(data: Any, *texts: bytes) -> bool:
 def _plain(column: Any, kinds: Any) -> Any:
     """A column as NumPy has it, or None; by its buffers, as pyarrow's own conversions import pandas."""
     if kinds.is_string(column.type):
-        coded = column.dictionary_encode().unify_dictionaries()
+        column = column.dictionary_encode()
+    if kinds.is_dictionary(column.type):
+        coded = column.unify_dictionaries()
         texts = coded.chunk(0).dictionary.to_pylist() if coded.num_chunks else []
         if coded.null_count or any("\0" in text for text in texts):
             return None
@@ -194,7 +208,7 @@ def _plain(column: Any, kinds: Any) -> Any:
     whole = kinds.is_int64(column.type)
     values = _joined(column.chunks, np.int64 if whole else np.float64)
     # Infinity is perhaps made of digits that are too many.
-    return None if not whole and np.isinf(values).any() else values
+    return None if not whole and not np.isfinite(values).all() and np.isinf(values).any() else values
 
 
 def _joined(chunks: list[Any], dtype: Any) -> Array:

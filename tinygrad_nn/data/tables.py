@@ -32,7 +32,7 @@ from tinygrad_nn.data.typed import ElsewhereError, coded, of_cells
 Column = int | str
 Target = Column | Sequence[Column] | None
 
-_BLOCK = 2048  # examples that stay in the processor's cache while column after column is put among them
+_BLOCK = 8192  # examples that stay in the processor's cache while column after column is put among them
 
 
 @overload

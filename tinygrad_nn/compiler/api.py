@@ -22,8 +22,8 @@ from tinygrad_nn.compiler.ir import ArrayInput, Node
 from tinygrad_nn.compiler.memory_plan import Buffer, MemoryPlan
 from tinygrad_nn.compiler.numpy_engine import NumpyEngine
 from tinygrad_nn.compiler.observer import forget_observers
+from tinygrad_nn.compiler.recording import drawing
 from tinygrad_nn.compiler.step import Step, difference, parts, signature
-from tinygrad_nn.compiler.tracing import drawing
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.modes import MODE, OBSERVERS, Mode
 from tinygrad_nn.operation import SEEN

@@ -15,8 +15,9 @@ from tinygrad_nn.compiler.identity import IdentityTable
 from tinygrad_nn.compiler.ir import ArrayInput, Node, abstract_like, leaves, same_bits, without_history
 from tinygrad_nn.compiler.memory_plan import may_raise
 from tinygrad_nn.compiler.observer import Observer, observing
+from tinygrad_nn.compiler.recording import draws
 from tinygrad_nn.compiler.tracers import Tracer
-from tinygrad_nn.compiler.tracing import Trace, draws
+from tinygrad_nn.compiler.tracing import Trace
 from tinygrad_nn.errors import CompileError
 from tinygrad_nn.modes import interpreted_by
 from tinygrad_nn.operation import SEEN

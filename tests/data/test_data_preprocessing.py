@@ -67,6 +67,18 @@ def test_dates_are_days_since_the_first_of_training():
     assert compact.transform({"day": [20240229]}).tolist() == [[1]]
 
 
+def test_dates_in_a_form_of_their_own():
+    days = {"day": ["01.03.2024", "28.02.2024", None, " 29.02.2024"]}
+    preprocessor = Preprocessor(dates={"day": "%d.%m.%Y"}, fill=0, scale=False).fit(days)
+    again = Preprocessor.from_config(json.loads(json.dumps(preprocessor.config())))
+    for one in (preprocessor, again):
+        assert one.transform(days).tolist() == [[2, 0, 0, 1]]
+        times = np.array(["2024-03-02T12:00"], "M8[s]")  # of a frame, in ISO 8601
+        assert one.transform({"day": times}).tolist() == [[3.5]]
+    zones = Preprocessor(dates={"t": "%d.%m.%Y %H:%M %z"}, scale=False).fit({"t": ["01.03.2024 01:00 +0200"]})
+    assert zones.transform({"t": ["2024-03-01"]}).tolist() == [[1 / 24]]
+
+
 def test_dates_are_saved_with_the_model_and_read_from_files(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("signup,n\n20240110,1\n20240101,2\n,3\n")
@@ -74,7 +86,7 @@ def test_dates_are_saved_with_the_model_and_read_from_files(tmp_path):
     preprocessor = Preprocessor(dates=["signup"]).fit(table)
     again = Preprocessor.from_config(json.loads(json.dumps(preprocessor.config())))
     assert (again.transform(path) == preprocessor.transform(path)).all()
-    for wrong in ({"first": "soon"}, {"first": 3}, {"scale": 0.0}, {"kind": "numbers"}):
+    for wrong in ({"first": "soon"}, {"first": 3}, {"form": "soon"}, {"form": 3}, {"scale": 0.0}, {"kind": "numbers"}):
         config = preprocessor.config()
         config["features"][0] |= wrong
         with pytest.raises(ValueError, match=r"the preprocessing"):
@@ -175,7 +187,20 @@ ERRORS = [
      FIT + "column 'signup' has 3 different texts in 4 rows, as '2024-01-01': Preprocessor(dates=['signup']) makes "
      "numbers of dates; or leave it out by table.without('signup'), or give max_categories=3"),
     (lambda p: Preprocessor(dates=["day"]).fit({"day": ["2024-01-03", "03.01.2024"]}),
-     FIT + "column 'day', row 1: '03.01.2024' is no date such as 2024-03-31"),
+     FIT + "column 'day', row 1: '03.01.2024' is no date such as 2024-03-31; "
+     "dates={'day': '%d.%m.%Y'} reads it"),
+    (lambda p: Preprocessor(dates=["day"]).fit({"day": ["03.01.2024", "13.01.2024"]}),
+     FIT + "column 'day', row 0: '03.01.2024' is no date such as 2024-03-31; dates={'day': '%d.%m.%Y'} reads it"),
+    (lambda p: Preprocessor(dates=["day"]).fit({"day": ["03/01/2024"]}),
+     FIT + "column 'day', row 0: '03/01/2024' is no date such as 2024-03-31; dates={'day': '%d/%m/%Y'} or "
+     "dates={'day': '%m/%d/%Y'} reads it"),
+    (lambda p: Preprocessor(dates={"day": "%d.%m.%Y"}).fit({"day": ["3.1.2024", "31.2.2024"]}),
+     FIT + "column 'day', row 1: '31.2.2024' is no date such as 31.03.2024"),
+    (lambda p: Preprocessor(dates={"day": "DD.MM.YYYY"}),
+     "Preprocessor: dates={'day': 'DD.MM.YYYY'}, expected how days are written, as '%d.%m.%Y' for 31.03.2024"),
+    (lambda p: Preprocessor(max_categories=2).fit({"day": ["03.01.2024", "02.01.2024", "13.01.2024"]}),
+     FIT + "column 'day' has 3 different texts in 3 rows, as '02.01.2024': Preprocessor(dates={'day': '%d.%m.%Y'}) "
+     "makes numbers of dates; or leave it out by table.without('day'), or give max_categories=3"),
     (lambda p: Preprocessor(dates=["day"]).fit({"day": ["2024-01-03"]}).transform({"day": ["2024-02-30"]}),
      "Preprocessor.transform: column 'day', row 0: '2024-02-30' is no date such as 2024-03-31"),
     (lambda p: Preprocessor(dates=["day"]).fit({"days": ["2024-01-03"]}),

@@ -25,6 +25,8 @@ from tinygrad_nn.data.features import (
     as_text,
     days_since,
     feature_of_config,
+    is_form,
+    iso,
     most_frequent,
     too_many,
 )
@@ -50,7 +52,8 @@ class Preprocessor:
     columns : names of those to predict from; unless given all but the target.
     categories : names of columns whose numbers are no quantities but codes of categories.
     dates : names of columns of dates as text, such as 2024-03-31 or 2024-03-31 18:30: the days since the first one in
-        training become a number like any other.
+        training become a number like any other.  A dict says how they are written elsewise, in the words of
+        `datetime.strptime`: ``{"signup": "%d.%m.%Y"}``.
     fill : what stands for a gap among numbers: "mean", "median", "most_frequent", a number; None refuses gaps.
     fill_text : the same among text: "category", where a gap is a category of its own, or "most_frequent".
     indicator : add a feature that says where the gaps were, for each column of numbers that had some.
@@ -84,7 +87,8 @@ class Preprocessor:
 
     def __init__(
         self, target: str | Sequence[str] | None = None, *, task: str | None = None,
-        columns: Sequence[str] | None = None, categories: Sequence[str] = (), dates: Sequence[str] = (),
+        columns: Sequence[str] | None = None, categories: Sequence[str] = (),
+        dates: Sequence[str] | Mapping[str, str] = (),
         fill: str | float | None = "mean", fill_text: str = "category", indicator: bool = False, scale: bool = True,
         encode: str = "one_hot", unknown: str = "zero", max_categories: int = 100, dtype: DTypeLike = np.float64,
     ):  # fmt: skip
@@ -102,6 +106,13 @@ class Preprocessor:
         self.target = [] if target is None else _names([target] if isinstance(target, str) else target, "target")
         self.columns = None if columns is None else _names(columns, "columns")
         self.task, self.categories, self.dates = task, _names(categories, "categories"), _names(dates, "dates")
+        self.forms = dict(dates) if isinstance(dates, Mapping) else {}
+        for name, form in self.forms.items():
+            if not is_form(form):
+                raise ValueError(
+                    f"Preprocessor: dates={{{name!r}: {form!r:.40}}}, expected how days are written, as '%d.%m.%Y' for "
+                    "31.03.2024"
+                )
         self.fill, self.fill_text, self.indicator, self.scale = fill, fill_text, bool(indicator), bool(scale)
         self.encode, self.unknown = encode, unknown
         self.max_categories = positive_int(max_categories, "max_categories", "Preprocessor")
@@ -166,10 +177,11 @@ class Preprocessor:
 
     def _feature(self, name: str, values: Array) -> Numbers | Categories:
         if name in self.dates:
-            days = days_since(None, values, name, "Preprocessor.fit")
+            form = self.forms.get(name)
+            days = days_since(None, values, name, form, "Preprocessor.fit")
             if not np.isnan(days).all():
-                first = as_text(values)[int(np.nanargmin(days))]
-                return Dates(**asdict(self._numbers(name, days)), first=str(first))
+                first = iso(str(as_text(values)[int(np.nanargmin(days))]), form)
+                return Dates(**asdict(self._numbers(name, days)), first=first, form=form)
         if values.dtype == object or name in self.categories:
             return self._categories(name, as_text(values))
         return self._numbers(name, values)

@@ -28,12 +28,12 @@ class Table:
         another Table.
 
     A column of numbers is an array int64, or float64 with NaN in gaps; one of text is an array of str, with None in
-    gaps.  Truth values become the text "True" and "False".  `names` are the names, `len` is the number of rows,
-    `reading` tells how the file was read that it came from, if it did.
+    gaps.  Truth values become the text "True" and "False", dates and times that of ISO 8601.  `names` are the names,
+    `len` is the number of rows, `reading` tells how the file was read that it came from, if it did.
     Indexing by a name gives a column, by a list of names a Table of these; by a slice, an array of row numbers or of
     truth values, a Table of these rows.
 
-    Raises TypeError for what is no table and for columns of other kinds (times, objects), ValueError for columns of
+    Raises TypeError for what is no table and for columns of other kinds (durations, objects), ValueError for columns of
     different lengths, two of one name, or a name that is not there.
 
     >>> table = Table({"age": [31, None, 8], "sex": ["f", "m", "m"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def _are_marked(texts: Sequence[str], counts: Array, dialect: Dialect) -> bool:
     return True
 
 
-def _text(texts: list[str], gap: Array) -> Array:
+def _text(texts: Sequence[str], gap: Array) -> Array:
     found = np.empty(len(texts), object)
     found[:] = [None if missing else text for text, missing in zip(texts, gap, strict=True)]
     return found
@@ -90,7 +91,7 @@ def _text(texts: list[str], gap: Array) -> Array:
 def of_values(values: Any, name: str, caller: str) -> Array:
     """A column of a frame or a list: arrays of numbers, text, or objects of one of the two kinds.
 
-    Truth values become the text that files have for them, "True" and "False".
+    Truth values become the text that files have for them, "True" and "False", dates and times that of ISO 8601.
     """
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{caller}: column {shown(name)} is a masked array; .filled(value) makes a plain one")
@@ -109,13 +110,18 @@ def of_values(values: Any, name: str, caller: str) -> Array:
         return array.astype(object)
     if kind == "O":
         return _of_objects(array, name, caller)
-    hint = "make numbers or text of it"
     if kind == "M":
-        hint = (
-            "(t - t.min()) / np.timedelta64(1, 'D') counts days, t.astype(str) is text for "
-            f"tn.data.Preprocessor(dates=[{shown(name)}])"
-        )
+        return _of_times(array)
+    hint = f"{name} / np.timedelta64(1, 'D') counts days" if kind == "m" else "make numbers or text of it"
     raise TypeError(f"{caller}: column {shown(name)} has dtype {array.dtype}, expected numbers or text; {hint}")
+
+
+def _of_times(array: Array) -> Array:
+    """Times as text, no finer than they are: 2024-03-31, or 2024-03-31T18:30:00."""
+    exact = array.astype("datetime64[us]")
+    there = exact[~np.isnat(exact)]
+    unit = next((unit for unit in ("D", "s") if (there == there.astype(f"datetime64[{unit}]")).all()), "us")
+    return _text(np.datetime_as_string(exact, unit=unit).tolist(), np.isnat(exact))  # type: ignore[call-overload]
 
 
 def _as_array(values: Any) -> Array:
@@ -138,6 +144,8 @@ def _of_objects(array: Array, name: str, caller: str) -> Array:
         found = np.empty(len(array), object)
         found[:] = [None if missing else str(bool(cell)) for cell, missing in zip(array, gap, strict=True)]
         return found
+    if all(isinstance(cell, date) for cell in there):
+        return _text([cell.isoformat() if isinstance(cell, date) else "" for cell in array], gap)
     if not gap.any() and all(map(is_whole, there)) and all(_INT64.min <= int(n) <= _INT64.max for n in there):
         return np.array([int(n) for n in there], np.int64)
     numbers = np.full(len(array), np.nan)

@@ -364,7 +364,7 @@ def test_load_csv_with_text_and_gaps(csv):
          "row out")),
         ({"fill": "mean"},
          ("load_csv: {path}, line 2, column 'sex': 'f' is not a number; "
-         "missing=['f'] makes a gap of it; categories='one_hot' codes text")),
+         "missing=[*tn.data.GAPS, 'f'] makes a gap of it; categories='one_hot' codes text")),
         ({"categories": "one_hot"}, "load_csv: {path}, column 'age' has gaps: say what takes their place by fill="),
         ({"columns": ["age", "y"], "target": "y"},
          "load_csv: column 'y' is among columns= and the target as well"),

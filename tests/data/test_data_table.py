@@ -83,7 +83,14 @@ def test_what_files_hold(write, text, settings, expected):
          "',', text that contains it stands in double quotes")),
         ("a,b\n1,2\n3,4\n5,x\n", {}, ValueError,
          ("load_table: {path}, line 4, column 'b': 'x' is not a number, as 2 of 3 "
-         "cells of the column are; missing=['x'] makes a gap of it; text=[...] takes the column as text")),
+         "cells of the column are; missing=[*tn.data.GAPS, 'x'] makes a gap of it; text=[...] takes the column as "
+         "text")),
+        ("a\n1\n-\nk.A.\n-\n2\n3\n4\n", {"missing": ["", "NA"]}, ValueError,
+         ("load_table: {path}, line 3, column 'a': '-' is not a number, as 4 of 7 cells of the column are; "
+         "missing=['', 'NA', '-', 'k.A.'] makes gaps; text=[...] takes the column as text")),
+        ("a\n1\nsold in the year of the flood\n2\n", {}, ValueError,
+         ("load_table: {path}, line 3, column 'a': 'sold in the year of the flood' is not a number, as 2 of 3 cells "
+         "of the column are; text=[...] takes the column as text")),
         ("a;b\nx;2\ny;3\n", {}, ValueError,
          "load_table: {path} has a single column, 'a;b'; is delimiter=';' what separates its cells?"),
         ("a;b\nx;2,5\ny;3\n", {}, ValueError,
@@ -118,6 +125,7 @@ def test_errors_of_files(raised, write, text, settings, error, message):
 
 
 TEXT = "; text=[...] takes the column as text"
+PANDAS = ", or tn.data.Table(pandas.read_csv(path, thousands='%s', ...))"
 OTHER_NUMBERS = [
     (";", ".", ["49,12", "8,5", "-3,50"], "'49,12' is not a number; decimal=',' reads it" + TEXT),
     (";", ".", ["49,12", "8,5", "7"],
@@ -126,14 +134,15 @@ OTHER_NUMBERS = [
      "'3,5' is not a number, as 2 of 3 cells of the column are; decimal=',' reads it" + TEXT),
     (",", ".", ['"49,12"', '"8,5"'], "'49,12' is not a number; write numbers with decimal '.'" + TEXT),
     (";", ".", ["1,234", "5,678"],
-     "'1,234' is not a number; decimal=',' reads it, or write numbers without commas between thousands" + TEXT),
+     "'1,234' is not a number; decimal=',' reads it, or write numbers without commas between thousands"
+     + PANDAS % "," + TEXT),
     (",", ".", ['"1,234.5"', '"5,678,901"'],
-     "'1,234.5' is not a number; write numbers without commas between thousands" + TEXT),
+     "'1,234.5' is not a number; write numbers without commas between thousands" + PANDAS % "," + TEXT),
     (";", ".", ["1.234,5", "2.678,25"],
-     "'1.234,5' is not a number; write numbers without commas between thousands" + TEXT),
+     "'1.234,5' is not a number; write numbers without commas between thousands" + PANDAS % "," + TEXT),
     (";", ",", ["49.12", "8.5"], "'49.12' is not a number; decimal='.' reads it" + TEXT),
     (";", ",", ["1.234,5", "5.678.901"],
-     "'1.234,5' is not a number; write numbers without points between thousands" + TEXT),
+     "'1.234,5' is not a number; write numbers without points between thousands" + PANDAS % "." + TEXT),
 ]  # fmt: skip
 
 

@@ -77,7 +77,10 @@ class Dialect:
         if not _OTHER_NUMBER.fullmatch(swapped):
             return ""
         other, name = (",", "commas") if self.decimal == "." else (".", "points")
-        thousands = f"write numbers without {name} between thousands"
+        thousands = (
+            f"write numbers without {name} between thousands, or tn.data.Table(pandas.read_csv(path, "
+            f"thousands={other!r}, ...))"
+        )
         if swapped.count(",") + swapped.count(".") > 1:
             return thousands
         way_out = f"decimal={other!r} reads it"

@@ -232,7 +232,7 @@ def load_table(
     path : of the file.
     columns : names of those to take; all unless given.
     text, numbers : names of columns that are of this kind whatever they look like: codes such as a postal code 01234.
-    missing : what stands in gaps.
+    missing : what stands in gaps; `tn.data.GAPS`, which are "", "NA", "NaN" and the like, unless given.
     header : whether the first line holds names; unless said, it does if none of its cells is a number.  Without names
         the columns are x0, x1, ...
     delimiter, decimal, encoding : "," "." and "utf-8" unless given; files of Excel often have ";" "," and "cp1252".

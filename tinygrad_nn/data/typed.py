@@ -10,10 +10,11 @@ import numpy as np
 
 from tinygrad_nn.data.cells import are_whole, float_of_text, is_whole, shown
 from tinygrad_nn.data.checks import Array
-from tinygrad_nn.data.records import Dialect
+from tinygrad_nn.data.records import GAPS, Dialect
 
 __all__ = ["ElsewhereError", "coded", "of_cells", "of_values"]
 
+_LONG, _FEW = 20, 5  # longer texts, or more of them, are likely not what marks gaps
 _INT64 = np.iinfo(np.int64)
 
 
@@ -49,11 +50,14 @@ def of_cells(
     if others:
         i = int(np.flatnonzero(other[codes])[0])
         cell = texts[codes[i]]
-        way_out = dialect.other_decimal(cell) or f"missing=[{cell!r:.40}] makes a gap of it"
+        way_out = dialect.other_decimal(cell) or _as_gaps(
+            cell, [texts[j] for j in np.flatnonzero(other)] if numbers else [cell], dialect
+        )
         said = f", as {numbers:,} of {len(codes):,} cells of the column are" if numbers else ""
         if hint is None:
             hint = "" if kind == "numbers" else "; text=[...] takes the column as text"
-        raise ValueError(f"{place(i)}: {shown(cell)} is not a number{said}; {way_out}{hint}")
+        ways = "; ".join(filter(None, [way_out, hint.removeprefix("; ")]))
+        raise ValueError(f"{place(i)}: {shown(cell)} is not a number{said}; {ways or 'correct it'}")
     if not gap[codes].any() and are_whole(texts):
         whole = [int(text) for text in texts]
         if all(_INT64.min <= n <= _INT64.max for n in whole):
@@ -69,6 +73,16 @@ def of_cells(
                 "it as text=[...]"
             ) from None
     return values[codes]
+
+
+def _as_gaps(cell: str, others: Sequence[str], dialect: Dialect) -> str:
+    """What makes gaps of a cell, and of the few others that are no numbers, besides those that are gaps already."""
+    short = [text for text in others if len(text) <= _LONG and not dialect.other_decimal(text)]
+    if cell not in short:
+        return ""
+    new = short if len(short) <= _FEW else [cell]
+    before = ["*tn.data.GAPS"] if dialect.gaps == GAPS else list(map(repr, dialect.gaps))
+    return f"missing=[{', '.join(before + list(map(repr, new)))}] makes {'a gap of it' if new == [cell] else 'gaps'}"
 
 
 def _are_marked(texts: Sequence[str], counts: Array, dialect: Dialect) -> bool:

@@ -19,6 +19,20 @@ from tinygrad_nn.data.typed import ElsewhereError, coded, of_cells, of_values
 __all__ = ["Table", "columns_of_frame", "load_table", "no_column", "with_rows"]
 
 
+_ELSEWHERE = {  # what frames have, and how it is said here
+    "head": "table[:5] has its first rows",
+    "describe": "print(table) tells what is in each column",
+    "info": "print(table) tells what is in each column",
+    "shape": "it is (len(table), len(table.names))",
+    "iloc": "table[rows] takes a slice, numbers of rows or truth values",
+    "loc": "table[rows] takes a slice, numbers of rows or truth values",
+    "drop": "table.without(name)",
+    "isna": "table.missing(name)",
+    "isnull": "table.missing(name)",
+    "to_pandas": "pandas.DataFrame(table.columns)",
+}
+
+
 class Table:
     """Named columns of numbers or text, of one length: examples are rows here, as everywhere outside of a network.
 
@@ -97,6 +111,18 @@ class Table:
             )
         return Table.of_checked({name: values[rows] for name, values in self.columns.items()}, self.reading)
 
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(
+            "a Table is no array of numbers: preprocessor.transform(table) makes columns (features, N) of it, where "
+            "preprocessor = tn.data.Preprocessor(...).fit(train); table[name] is one of its columns"
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        hint = _ELSEWHERE.get(name) or (
+            f"table[{name!r}] is the column" if name in self.__dict__.get("columns", ()) else ""
+        )
+        raise AttributeError(f"Table has no attribute {name!r}" + (f": {hint}" if hint else ""), name=name, obj=self)
+
     def __setitem__(self, name: Any, values: Any) -> NoReturn:
         raise TypeError(
             f"Table: a table stays as it is: table = tn.data.Table({{**table.columns, {shown(name)}: values}}) is one "
@@ -128,6 +154,8 @@ class Table:
         [['a', 'b'], ['a', 'b']]
         """
         labels = None
+        if stratify is not None and not isinstance(stratify, str):
+            raise TypeError(f"Table.split: stratify={stratify!r:.80}, expected the name of a column of classes or None")
         if stratify is not None:
             if self.missing(stratify).any():
                 raise ValueError(f"Table.split: column {shown(stratify)} has gaps; table[~table.missing({stratify!r})]")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import optim
-from tinygrad_nn.checkpoint import with_suffix
+from tinygrad_nn.checkpoint import require_folder, with_suffix
 from tinygrad_nn.compiler.engines import ENGINES
 from tinygrad_nn.data import Batches
 from tinygrad_nn.modes import puts_mode_back
@@ -135,6 +135,8 @@ def fit(
         patience=patience, monitor=monitor, mode=mode, checkpoint=checkpoint, every=every, resume=resume,
         compile=compile, engine=engine,
     )  # fmt: skip
+    if checkpoint is not None:
+        require_folder(with_suffix(checkpoint))
     _check_parts(model, optimizer, data, validation, schedule)
     _refuse_iterators(data, validation, epochs)
     loss, functions = find_loss(loss), by_event(callbacks)

@@ -284,10 +284,12 @@ def test_frames(library):
     module = pytest.importorskip(library)
     columns = {"n": [1, 2, 3], "x": [0.5, None, 1.5], "t": ["a", None, "b"], "b": [True, False, True]}
     frame = module.table(columns) if library == "pyarrow" else module.DataFrame(columns)
-    assert as_lists(Table(frame)) == {
-        "n": ("i", [1, 2, 3]), "x": ("f", [0.5, None, 1.5]), "t": ("O", ["a", None, "b"]),
-        "b": ("O", ["True", "False", "True"]),
-    }  # fmt: skip
+    pieces = frame.to_batches() if library == "pyarrow" else []
+    for whole in (frame, *pieces):
+        assert as_lists(Table(whole)) == {
+            "n": ("i", [1, 2, 3]), "x": ("f", [0.5, None, 1.5]), "t": ("O", ["a", None, "b"]),
+            "b": ("O", ["True", "False", "True"]),
+        }  # fmt: skip
 
 
 def test_columns_that_a_frame_has_coded():

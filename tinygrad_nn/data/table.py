@@ -230,8 +230,8 @@ def columns_of_frame(frame: Any) -> list[tuple[Any, Array]] | None:
     """Name and values of each column of a frame of pandas, polars or Arrow; None for what is no frame."""
     frame = with_rows(frame)
     if hasattr(frame, "column_names") and hasattr(frame, "itercolumns"):  # Arrow
-        columns = map(_without_codes, frame.itercolumns())
-        return [(name, _plain(values)) for name, values in zip(frame.column_names, columns, strict=True)]
+        columns = [_without_codes(values).to_numpy(zero_copy_only=False) for values in frame.itercolumns()]
+        return list(zip(frame.column_names, columns, strict=True))
     if not (hasattr(frame, "columns") and hasattr(frame, "to_numpy")):
         return None
     if hasattr(frame, "iloc"):  # pandas, whose names may repeat

@@ -41,7 +41,9 @@ def predictions(
     if proba:
         values = predictor.predict_proba(rows, extra=extra)
         target = preprocessor.target[0] if preprocessor is not None else "class"
-        return [f"{target}={label}" for label in predictor.classes_], values  # type: ignore[union-attr]
+        if predictor.classes_ is None:
+            return list(preprocessor.target) if preprocessor is not None else [], values
+        return [f"{target}={label}" for label in predictor.classes_], values
     values = predictor.predict(rows, extra=extra)
     values = values.reshape(len(values), -1)
     if preprocessor is not None and preprocessor.target:

@@ -108,6 +108,16 @@ def test_targets():
     assert (coded.classes_.tolist(), coded.targets({"x": [1], "k": [9.0]}).tolist()) == ([7, 9], [1])
 
 
+def test_several_labels_are_targets_of_0_and_1():
+    rows = {"x": [1, 2, 3], "wet": [0, 1, 1], "cold": [True, False, True]}
+    preprocessor = Preprocessor(target=["wet", "cold"], task="classification").fit(rows)
+    again = Preprocessor.from_config(json.loads(json.dumps(preprocessor.config())))
+    for one in (preprocessor, again):
+        assert (one.targets(rows).tolist(), one.n_outputs, one.classes_) == ([[0, 1, 1], [1, 0, 1]], 2, None)
+        assert one.has_labels
+    assert not Preprocessor(target=["wet", "x"], task="regression").fit(rows).has_labels
+
+
 def test_columns_are_found_by_name_whatever_their_order():
     preprocessor = Preprocessor(target="ill").fit(TRAIN)
     X = preprocessor.transform(TRAIN)
@@ -203,6 +213,12 @@ ERRORS = [
      "makes numbers of dates; or leave it out by table.without('day'), or give max_categories=3"),
     (lambda p: Preprocessor(dates=["day"]).fit({"day": ["2024-01-03"]}).transform({"day": ["2024-02-30"]}),
      "Preprocessor.transform: column 'day', row 0: '2024-02-30' is no date such as 2024-03-31"),
+    (lambda p: Preprocessor(target=["a", "b"]).fit({"x": [1, 2], "a": [0, 1], "b": [1, 1]}),
+     FIT + "the targets 'a', 'b' hold 0 and 1 alone: say task='classification' for labels that a row has or has not, "
+     "or task='regression'"),
+    (lambda p: Preprocessor(target=["a", "b"], task="classification").fit({"x": [1, 2], "a": [0, 1], "b": [1, 2]}),
+     FIT + "the target 'b', row 1 holds 2, expected 0 or 1, or truth values, as a row has one of several labels or "
+     "has not"),
     (lambda p: Preprocessor(dates=["day"]).fit({"days": ["2024-01-03"]}),
      FIT + "there is no column 'day'; did you mean 'days'?"),
     (lambda p: Preprocessor(dates=["day"]).fit({"day": [None, None]}),

@@ -384,3 +384,22 @@ def test_no_legend_covers_a_learning_curve():
         box = ax.get_legend().get_window_extent()
         assert not any(box.contains(x, y) for line in ax.lines for x, y in ax.transData.transform(line.get_xydata()))
         assert box.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize(("name", "method"), [("confusion_matrix", "predict"), ("roc_curve", "predict_proba")])
+def test_several_labels_at_a_time_are_no_classes(raised, name, method):
+    Y = np.stack([SIDES, 1 - SIDES, SIDES])
+    table = tn.data.Table({"u": X[0], "v": X[1], "a": Y[0], "b": Y[1], "c": Y[2]})
+    preprocessor = tn.data.Preprocessor(target=["a", "b", "c"], task="classification").fit(table)
+    network = tn.nn.Sequential(tn.nn.Dense(2, 3, rng=0))
+    labels = tn.nn.Predictor(network, preprocessor)
+    said = (
+        f"{name}: the model gives each row 3 labels at a time; label k by itself is shown of (model.{method}(X)[:, k], "
+    )
+    assert raised(ValueError, getattr(plot, name), labels, table, SIDES).startswith(said)
+    getattr(plot, name)(getattr(labels, method)(table)[:, 0], SIDES)
+    pytest.importorskip("sklearn")
+    estimator = tn.sklearn.MLPClassifier((3,), max_iter=2, tol=None).fit(X.T, Y.T)
+    assert raised(ValueError, getattr(plot, name), estimator, X.T, SIDES).startswith(said)
+    found = tn.attribution.gradient_input(labels, table[:1], output="b")
+    assert found.explained == "output b"

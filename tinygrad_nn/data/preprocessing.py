@@ -32,7 +32,7 @@ from tinygrad_nn.data.features import (
 )
 from tinygrad_nn.data.records import Dialect
 from tinygrad_nn.data.table import Table, load_table, no_column
-from tinygrad_nn.data.targets import Classes, Quantities, refuse_gaps, target_of, target_of_config
+from tinygrad_nn.data.targets import Classes, Labels, Quantities, refuse_gaps, target_of, target_of_config
 
 __all__ = ["Preprocessor"]
 
@@ -46,7 +46,8 @@ class Preprocessor:
 
     Parameters
     ----------
-    target : name of the column to predict, or a list of names of numbers; None for none.
+    target : name of the column to predict, or a list of names of numbers, or of labels that a row has or has not (0
+        and 1, with task="classification"); None for none.
     task : "classification" or "regression".  Unless given, text is classes and numbers are numbers; whole numbers of
         few different values may be both, and it must be said.
     columns : names of those to predict from; unless given all but the target.
@@ -158,6 +159,11 @@ class Preprocessor:
         if self.target_ is None:
             raise ValueError("Preprocessor: there is no target: Preprocessor(target=...)")
         return len(self.target_.labels if isinstance(self.target_, Classes) else self.target_.names)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether each output is a label that a row has or has not."""
+        return isinstance(self.target_, Labels)
 
     @property
     def several_targets(self) -> bool:

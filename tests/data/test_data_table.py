@@ -305,6 +305,7 @@ def test_columns_that_a_frame_has_coded():
 
 def test_rows_columns_and_parts():
     table = Table([{"a": 1, "b": "x"}, {"a": None, "b": "y"}, {"b": "z"}])
+    assert table.shape == np.shape(table) == (3, 2)
     assert as_lists(table) == {"a": ("f", [1.0, None, None]), "b": ("O", ["x", "y", "z"])}
     assert table[1:]["b"].tolist() == ["y", "z"]
     assert table[[2, 0]]["b"].tolist() == ["z", "x"]
@@ -349,14 +350,15 @@ NOT_TABLES = [
     (lambda: Table({"a": [1]})["b"], ValueError, "Table: there is no column 'b'; the columns are a"),
     (lambda: Table({"a": [1]}).without("A"), ValueError, "Table: there is no column 'A'; did you mean 'a'?"),
     (lambda: Table({"a": [1]}).a, AttributeError, "Table has no attribute 'a': table['a'] is the column"),
-    (lambda: Table({"a": [1]}).shape, AttributeError,
-     "Table has no attribute 'shape': it is (len(table), len(table.names))"),
+    (lambda: Table({"a": [1]}).head(), AttributeError, "Table has no attribute 'head': table[:5] has its first rows"),
     (lambda: Table({"a": [1]}).b, AttributeError, "Table has no attribute 'b'"),
     (lambda: np.asarray(Table({"a": [1]})), TypeError,
      ("a Table is no array of numbers: preprocessor.transform(table) makes columns (features, N) of it, where "
      "preprocessor = tn.data.Preprocessor(...).fit(train); table[name] is one of its columns")),
     (lambda: Table({"a": [1]}).split(stratify=True), TypeError,
      "Table.split: stratify=True, expected the name of a column of classes or None"),
+    (lambda: Table({"a": [1]}).without(["a"]), TypeError,
+     "Table.without: ['a'] is no name; table.without('a', 'b') leaves out two columns"),
     (lambda: Table({"a": [1]})[0], TypeError,
      "Table: table[0:1] is the table of one row; a column is asked for by name"),
     (lambda: Table({"a": [1]})[[0.5]], TypeError,

@@ -23,7 +23,6 @@ _ELSEWHERE = {  # what frames have, and how it is said here
     "head": "table[:5] has its first rows",
     "describe": "print(table) tells what is in each column",
     "info": "print(table) tells what is in each column",
-    "shape": "it is (len(table), len(table.names))",
     "iloc": "table[rows] takes a slice, numbers of rows or truth values",
     "loc": "table[rows] takes a slice, numbers of rows or truth values",
     "drop": "table.without(name)",
@@ -43,7 +42,7 @@ class Table:
 
     A column of numbers is an array int64, or float64 with NaN in gaps; one of text is an array of str, with None in
     gaps.  Truth values become the text "True" and "False", dates and times that of ISO 8601.  `names` are the names,
-    `len` is the number of rows, `reading` tells how the file was read that it came from, if it did.
+    `shape` is (rows, columns), `reading` tells how the file was read that it came from, if it did.
     Indexing by a name gives a column, by a list of names a Table of these; by a slice, an array of row numbers or of
     truth values, a Table of these rows.
 
@@ -79,6 +78,11 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """The names of the columns, in their order."""
         return tuple(self.columns)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The numbers of rows and columns."""
+        return len(self), len(self.columns)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -132,6 +136,10 @@ class Table:
     def without(self, *names: str) -> Table:
         """The other columns: ``table.without("id", "date")``."""
         for name in names:
+            if not isinstance(name, str):
+                raise TypeError(
+                    f"Table.without: {name!r:.80} is no name; table.without('a', 'b') leaves out two columns"
+                )
             _ = self[name]
         return Table.of_checked(
             {name: values for name, values in self.columns.items() if name not in names}, self.reading

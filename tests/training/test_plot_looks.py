@@ -403,3 +403,13 @@ def test_several_labels_at_a_time_are_no_classes(raised, name, method):
     assert raised(ValueError, getattr(plot, name), estimator, X.T, SIDES).startswith(said)
     found = tn.attribution.gradient_input(labels, table[:1], output="b")
     assert found.explained == "output b"
+
+
+def test_a_predictor_of_numbers_has_no_classes(raised):
+    table = tn.data.Table({"u": X[0], "v": X[1], "sum": X.sum(axis=0)})
+    preprocessor = tn.data.Preprocessor(target="sum").fit(table)
+    model = tn.nn.Predictor(tn.nn.Sequential(tn.nn.Dense(2, 1, rng=0)), preprocessor)
+    for name in ("confusion_matrix", "roc_curve", "calibration"):
+        assert raised(ValueError, getattr(plot, name), model, table, SIDES) == (
+            f"{name}: the model predicts numbers, 'sum', and no classes; plot.residuals shows how far off they are"
+        )

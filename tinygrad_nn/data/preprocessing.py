@@ -312,7 +312,7 @@ class Preprocessor:
         new = [name for name in table.names if name not in self.known and name not in needed]
         lacking = [name for name in needed if name not in table]
         if lacking:
-            near = get_close_matches(lacking[0].lower(), [name.lower() for name in new], n=1, cutoff=0.5)
+            near = get_close_matches(lacking[0].lower(), [name.lower() for name in new], n=1, cutoff=0.7)
             renamed = next((name for name in new if near and name.lower() == near[0]), None)
             hint = f"; {shown(renamed)} is new: rename it" if renamed else ""
             raise ValueError(

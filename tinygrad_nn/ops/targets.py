@@ -98,6 +98,7 @@ def are_labels(logits, target):
         raise ShapeError(
             f"expected class labels of shape {logits.shape[1:]} or one-hot columns of shape {logits.shape}"
             + transpose_fits("target", target.shape, logits.shape)
+            + ("; target[0] fits" if target.shape == (1, *logits.shape[1:]) else "")
         )
     if target.dtype.kind not in "iu":
         raise ValueError(

@@ -50,8 +50,8 @@ def guessed(
     """Of each example the predicted and the actual class, as places (N,) among the classes; and these."""
     X, actual, n = _taken_apart(caller, predicted, data)
     count, classes = 0, None
-    if X and isinstance(predicted, Predictor) and predicted.has_labels:
-        _refuse_several(caller, predicted.predict(X[0]), "predict")
+    if X and isinstance(predicted, Predictor):
+        _refuse_no_classes(caller, predicted, X[0], "predict")
     if X and _names_classes(predicted):
         guess = labels_in(_refuse_several(caller, predicted.predict(_as_it_takes(predicted, X[0], n)), "predict"))
         known = getattr(predicted, "classes_", None)
@@ -76,8 +76,8 @@ def likely(caller: str, predicted: Any, data: tuple[Any, ...], names: Sequence[s
     """How likely each class was said to be of each example, and which it is."""
     X, actual, n = _taken_apart(caller, predicted, data)
     classes = None
-    if X and isinstance(predicted, Predictor) and predicted.has_labels:
-        _refuse_several(caller, predicted.predict(X[0]), "predict_proba")
+    if X and isinstance(predicted, Predictor):
+        _refuse_no_classes(caller, predicted, X[0], "predict_proba")
     if X and _names_classes(predicted):
         if not hasattr(predicted, "predict_proba"):
             raise ValueError(
@@ -228,6 +228,17 @@ def _is_estimator(model: Any) -> bool:
 def _names_classes(model: Any) -> bool:
     """Whether it predicts labels by itself."""
     return _is_estimator(model) or (isinstance(model, Predictor) and model.classes_ is not None)
+
+
+def _refuse_no_classes(caller: str, model: Predictor, X: Any, method: str) -> None:
+    """ValueError where a model of a table predicts something else than one class of each row."""
+    if model.has_labels:
+        _refuse_several(caller, model.predict(X), method)
+    elif model.preprocessor is not None and model.preprocessor.target and model.classes_ is None:
+        raise ValueError(
+            f"{caller}: the model predicts numbers, {listed(np.array(model.preprocessor.target))}, and no classes; "
+            "plot.residuals shows how far off they are"
+        )
 
 
 def _refuse_several(caller: str, labels: Any, method: str) -> np.ndarray:

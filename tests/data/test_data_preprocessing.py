@@ -213,6 +213,8 @@ ERRORS = [
      "makes numbers of dates; or leave it out by table.without('day'), or give max_categories=3"),
     (lambda p: Preprocessor(dates=["day"]).fit({"day": ["2024-01-03"]}).transform({"day": ["2024-02-30"]}),
      "Preprocessor.transform: column 'day', row 0: '2024-02-30' is no date such as 2024-03-31"),
+    (lambda p: Preprocessor(target="a").fit({"x": range(150), "a": [f"H{i}" for i in range(150)]}),
+     FIT + "the target 'a' has 150 different texts in 150 rows, as 'H0', which are no classes: predict another column"),
     (lambda p: Preprocessor(target=["a", "b"]).fit({"x": [1, 2], "a": [0, 1], "b": [1, 1]}),
      FIT + "the targets 'a', 'b' hold 0 and 1 alone: say task='classification' for labels that a row has or has not, "
      "or task='regression'"),

@@ -13,6 +13,7 @@ from tinygrad_nn.data.checks import Array
 
 __all__ = ["Classes", "Labels", "Quantities", "refuse_gaps", "target_of", "target_of_config"]
 
+_MANY = 100  # different texts, where most rows have their own, are names or dates and no classes
 _FEW = 20  # whole numbers of so many different values may be classes
 
 
@@ -131,6 +132,11 @@ def target_of(names: list[str], columns: list[Array], task: str | None, scale: b
                 f"{caller}: the target {shown(names[0])} has fractions, which are no classes: task='regression'"
             )
         found = tuple((different if text else different.astype(np.int64)).tolist())
+        if text and len(found) > _MANY and 2 * len(found) > len(columns[0]):
+            raise ValueError(
+                f"{caller}: the target {shown(names[0])} has {len(found):,} different texts in {len(columns[0]):,} "
+                f"rows, as {shown(found[0])}, which are no classes: predict another column"
+            )
         if len(found) < 2:
             raise ValueError(f"{caller}: the target {shown(names[0])} has one class only, {shown(found[0])}")
         return Classes(tuple(names), found)

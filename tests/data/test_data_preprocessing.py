@@ -215,6 +215,9 @@ ERRORS = [
      "Preprocessor.transform: column 'day', row 0: '2024-02-30' is no date such as 2024-03-31"),
     (lambda p: Preprocessor(target="a").fit({"x": range(150), "a": [f"H{i}" for i in range(150)]}),
      FIT + "the target 'a' has 150 different texts in 150 rows, as 'H0', which are no classes: predict another column"),
+    (lambda p: Preprocessor().classes_, "Preprocessor has no attribute 'classes_': it is measured by fit(train)"),
+    (lambda p: p.fit_transform, "Preprocessor has no attribute 'fit_transform': fit(rows).transform(rows)"),
+    (lambda p: p.columns_, "Preprocessor has no attribute 'columns_'"),
     (lambda p: Preprocessor(target=["a", "b"]).fit({"x": [1, 2], "a": [0, 1], "b": [1, 1]}),
      FIT + "the targets 'a', 'b' hold 0 and 1 alone: say task='classification' for labels that a row has or has not, "
      "or task='regression'"),
@@ -283,7 +286,7 @@ ERRORS = [
 @pytest.mark.parametrize(("ask", "message"), ERRORS, ids=range(len(ERRORS)))
 def test_errors(raised, ask, message):
     fitted = Preprocessor(target="ill").fit(TRAIN)
-    assert raised((ValueError, TypeError, RuntimeError), ask, fitted) == message
+    assert raised((ValueError, TypeError, RuntimeError, AttributeError), ask, fitted) == message
 
 
 # --- saved

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -36,6 +36,10 @@ from tinygrad_nn.data.targets import Classes, Labels, Quantities, refuse_gaps, t
 
 __all__ = ["Preprocessor"]
 
+_ELSEWHERE = {  # what transformers of scikit-learn have, and how it is said here
+    "fit_transform": "fit(rows).transform(rows)", "get_feature_names_out": "feature_names",
+    "inverse_transform": "in_units(outputs) gives predicted numbers in the units of the table",
+}  # fmt: skip
 _FILLS = ("mean", "median", "most_frequent")
 
 
@@ -83,6 +87,7 @@ class Preprocessor:
     """
 
     features: tuple[Any, ...]
+    feature_names: list[str]
     target_: Any
     classes_: Array | None
 
@@ -325,6 +330,12 @@ class Preprocessor:
                 "table.without(...), or say extra='ignore'"
             )
         return table
+
+    def __getattr__(self, name: str) -> NoReturn:
+        hint = _ELSEWHERE.get(name, "")
+        if name in Preprocessor.__annotations__:
+            hint = "it is measured by fit(train)"
+        raise AttributeError(f"Preprocessor has no attribute {name!r}" + (hint and f": {hint}"), name=name, obj=self)
 
     def _check_fitted(self, method: str) -> None:
         if not hasattr(self, "features"):

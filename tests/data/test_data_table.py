@@ -170,6 +170,19 @@ def test_what_only_looks_like_numbers_is_text(write, cells):
     assert load_table(path, delimiter=";")["v"].tolist() == cells
 
 
+@pytest.mark.parametrize(("start", "said"), [
+    (b"PK\x03\x04\x14\x00", "a workbook of Excel or a zip file; tn.data.Table(pandas.read_excel(path))"),
+    (b"PAR1\x15\x04", "a Parquet file; tn.data.Table(pyarrow.parquet.read_table(path)) reads it"),
+    (b"\x1f\x8b\x08", "packed by gzip; unpack it"),
+])  # fmt: skip
+def test_a_file_that_is_no_text(raised, tmp_path, monkeypatch, start, said):
+    path = tmp_path / "t.csv"
+    path.write_bytes(start + b"\x00\xff,\xd7\n" * 20)
+    for worth in (0, 1 << 60):
+        monkeypatch.setattr(arrow, "_WORTH", worth)
+        assert raised(ValueError, load_table, path).startswith(f"load_table: {path} is {said}")
+
+
 def test_a_file_in_another_encoding(raised, write):
     path = write("größe,ort\n1,Köln\n", "cp1252")
     message = raised(ValueError, load_table, path)
@@ -333,16 +346,19 @@ def test_dates_and_times_become_text(times, texts):
 NOT_TABLES = [
     (lambda: Table([1, 2]), TypeError, ("Table: expected a dict of columns, a list of dicts, or a frame, got list; "
      "Table(dict(zip(names, rows.T))) names the columns of an array")),
+    (lambda: Table("a.csv"), TypeError, "Table: 'a.csv' is a text; tn.data.load_table(path) reads a CSV file"),
+    (lambda: load_table({"a": [1]}), TypeError,
+     "load_table: path is of type dict, expected that of a CSV file; tn.data.Table(frame) takes frames and dicts"),
     (lambda: Table({"a": [1], "b": [1, 2]}), ValueError, "Table: the columns have different lengths: a 1, b 2"),
     (lambda: Table({"a": "xyz"}), TypeError,
      "Table: column 'a' is 'xyz', expected a list or an array; one row is [{...}]"),
     (lambda: Table({1: [1]}), TypeError, "Table: a column is called 1, expected a text: rename it '1'"),
     (lambda: Table({"a": [[1], [2]]}), TypeError,
-     ("Table: column 'a', row 0: [1] is of type list, and [1] of type list; "
-     "expected numbers alone, or text alone, with None in gaps")),
+     ("Table: column 'a', row 0: [1] is of type list; expected numbers alone, text alone or dates alone, with None in "
+     "gaps")),
     (lambda: Table({"a": np.eye(2)}), ValueError, "Table: column 'a' has shape (2, 2), expected (N,)"),
     (lambda: Table({"a": [1, "x"]}), TypeError, ("Table: column 'a', row 1: 'x' is of type str, and 1 of type int; "
-     "expected numbers alone, or text alone, with None in gaps")),
+     "expected numbers alone, text alone or dates alone, with None in gaps")),
     (lambda: Table({"t": np.array([3], "m8[s]")}), TypeError,
      ("Table: column 't' has dtype timedelta64[s], expected numbers or text; t / np.timedelta64(1, 'D') counts days")),
     (lambda: Table({"a": np.ma.masked_array([1, 2], [0, 1])}), TypeError,

@@ -198,6 +198,8 @@ def _columns_of(given: Any) -> dict[str, Any]:
     """The columns by name of whatever a table may be made of."""
     if isinstance(given, Table):
         return dict(given.columns)
+    if isinstance(given, (str, os.PathLike)):
+        raise TypeError(f"Table: {str(given)!r:.80} is a text; tn.data.load_table(path) reads a CSV file")
     if isinstance(given, (list, tuple)) and given and all(isinstance(row, Mapping) for row in given):
         names = list(dict.fromkeys(name for row in given for name in row))
         given = {name: [row.get(name) for row in given] for name in names}
@@ -290,6 +292,11 @@ def load_table(
       age  numbers  8 to 31, 1 gap
       sex  text     2 different: 'm' 2, 'f' 1
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"load_table: path is of type {type(path).__name__}, expected that of a CSV file; tn.data.Table(frame) "
+            "takes frames and dicts"
+        )
     dialect = Dialect("load_table", header, delimiter, decimal, comment, encoding, _texts(missing, "missing"))
     asked = dict.fromkeys(_texts(text, "text"), "text") | dict.fromkeys(_texts(numbers, "numbers"), "numbers")
     kinds, path = _Kinds(asked, _kinds), os.fspath(path)

@@ -170,11 +170,11 @@ def _of_objects(array: Array, name: str, caller: str) -> Array:
                 raise TypeError
             numbers[i] = float(cell)
         except Exception:  # whatever an object's __float__ raises
-            first = there[0]
+            other = next((c for c in there if type(c) is not type(cell)), None)
+            mixed = "" if other is None else f", and {shown(other)} of type {type(other).__name__}"
             raise TypeError(
-                f"{caller}: column {shown(name)}, row {i}: {shown(cell)} is of type {type(cell).__name__}, and "
-                f"{shown(first)} of type {type(first).__name__}; expected numbers alone, or text "
-                "alone, with None in gaps"
+                f"{caller}: column {shown(name)}, row {i}: {shown(cell)} is of type {type(cell).__name__}{mixed}; "
+                "expected numbers alone, text alone or dates alone, with None in gaps"
             ) from None
     return numbers
 

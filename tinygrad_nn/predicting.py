@@ -79,7 +79,11 @@ def in_options(message: str) -> str:
 
 
 def _missing_options(found: re.Match[str]) -> str:
-    texts = ast.literal_eval(f"[{found[1].removeprefix('*tn.data.GAPS, ')}]")
+    """Options for the texts of an argument; what is none, as a name of a column may look like it, stays."""
+    try:
+        texts = ast.literal_eval(f"[{found[1].removeprefix('*tn.data.GAPS, ')}]")
+    except (SyntaxError, ValueError):
+        return found[0]
     return " ".join(f"--missing {text!r}" for text in texts) + " makes"
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tn
-from tinygrad_nn.other_names import HINTS
+from tinygrad_nn.other_names import HINTS, LOSSES
+from tinygrad_nn.training.lookup import find_loss
 
-OWNERS = {"tinygrad_nn": tn, "tinygrad_nn.nn": tn.nn, "tinygrad_nn.optim": tn.optim, "Tensor": tn.tensor([1.0])}
+OWNERS = {f"tinygrad_nn.{name}": getattr(tn, name) for name in ("nn", "optim")}
+OWNERS |= {"tinygrad_nn": tn, "Tensor": tn.tensor([1.0])}
 
 
 @pytest.mark.parametrize(("place", "name"), [(place, name) for place, names in HINTS.items() for name in names])
@@ -22,6 +24,13 @@ def test_what_a_hint_names_is_there_and_the_name_itself_is_not(place, name):
             value = getattr(value, part)
     for attribute in re.findall(r"\bx\.(\w+)", HINTS[place][name]):
         assert hasattr(OWNERS["Tensor"], attribute)
+
+
+@pytest.mark.parametrize(("name", "here"), LOSSES.items())
+def test_losses_by_other_names(name, here):
+    assert find_loss(here) is getattr(tn, here)
+    with pytest.raises(ValueError, match=f"^fit: there is no loss '{name}'; did you mean '{here}'[?]$"):
+        find_loss(name)
 
 
 def test_names_that_are_nearly_right():

@@ -10,6 +10,7 @@ import pytest
 import tinygrad_nn as tn
 from tinygrad_nn import cli
 from tinygrad_nn.data import Preprocessor, load_table, penguins_csv
+from tinygrad_nn.predicting import in_options, predictions
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +157,20 @@ def test_dates_of_a_raw_file(tmp_path, capsys):
     raw.write_text("signup\n2024-03-02\n2024-02-27\n")
     assert cli.main(["predict", str(tmp_path / "m"), str(raw)]) == 0
     assert read(capsys.readouterr().out) == (["n"], [["7.0"], ["-1.0"]])
+
+
+def test_arguments_in_messages_become_options():
+    said = "column 'a': '-' is not a number; missing=[*tn.data.GAPS, '-', \"don't know\"] makes gaps"
+    options = "column 'a': '-' is not a number; --missing '-' --missing \"don't know\" makes gaps"
+    assert in_options(said + "; text=[...] takes the column as text") == options
+    odd = said.replace("'a'", "'missing=['")
+    assert in_options(odd) == odd
+
+
+def test_what_is_missing_is_added_to_what_was_in_training(tmp_path):
+    (tmp_path / "gaps.csv").write_text("a,b\n1,-\nNA,2\n")
+    table = load_table(tmp_path / "gaps.csv", missing=["NA", "-"])
+    preprocessor = Preprocessor().fit(table)
+    tn.nn.Predictor(tn.nn.Sequential(tn.nn.Dense(2, 1, rng=0)), preprocessor).save(tmp_path / "m.npz")
+    (tmp_path / "new.csv").write_text("a,b\n1,-\nNA,2\nnone,3\n")
+    assert predictions(tmp_path / "m.npz", tmp_path / "new.csv", missing=["none"])[1].shape == (3, 1)

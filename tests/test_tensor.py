@@ -771,9 +771,15 @@ MISFITS = [
     (lambda: tn.binary_cross_entropy(leaf(np.ones((1, 3)), "Z"), np.ones(3)),  # of which tn.fit gives batches
      ("binary_cross_entropy: Z has shape (1, 3), target has shape (3,): the shapes must be equal: "
       "losses never broadcast; target.reshape(1, -1) fits")),
+    (lambda: tn.mse(leaf(A, "Z"), np.array([0, 1, 1])),
+     ("mse: Z has shape (2, 3), target has shape (3,): the shapes must be equal: losses never broadcast; "
+      "numbers of 2 classes are for tn.cross_entropy, or tn.data.one_hot(target, 2) fits")),
     (lambda: tn.l1_loss(leaf(A), B),
      ("l1_loss: prediction has shape (2, 3), target has shape (3, 2): the shapes must be equal: "
       "losses never broadcast; target.T fits (examples are columns)")),
+    (lambda: tn.cross_entropy(leaf(A), np.array([[0, 1, 1]])),
+     ("cross_entropy: logits has shape (2, 3), target has shape (1, 3): expected class labels of shape (3,) or one-hot "
+      "columns of shape (2, 3); target[0] fits")),
     (lambda: tn.cross_entropy(leaf(A), B),
      ("cross_entropy: logits has shape (2, 3), target has shape (3, 2): expected class labels of shape (3,) or one-hot "
       "columns of shape (2, 3); target.T fits (examples are columns)")),

@@ -131,7 +131,7 @@ def _predict(commands: argparse._SubParsersAction[Parser]) -> None:
     predict.add_argument("--decimal", choices=(".", ","), help="what is written before the decimals")
     predict.add_argument("--comment", metavar="TEXT", help="how lines begin that are left out, such as '#'")
     predict.add_argument("--encoding", metavar="NAME", help="of the file, such as cp1252")
-    predict.add_argument("--missing", metavar="TEXT", action="append", help="what stands in gaps; may be repeated")
+    predict.add_argument("--missing", metavar="TEXT", action="append", help="what stands in gaps, too; may be repeated")
 
 
 def _test(commands: argparse._SubParsersAction[Parser]) -> None:

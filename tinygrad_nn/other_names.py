@@ -1,4 +1,4 @@
-"""What things are called in PyTorch, JAX and HIPS autograd, for those who look for them here."""
+"""What things are called in PyTorch, JAX, HIPS autograd, pandas, Keras and elsewhere, for those who look for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["HINTS", "ForeignName", "missing"]
+__all__ = ["HINTS", "LOSSES", "ForeignName", "missing"]
 
 _DERIVATIVES = {
     "autograd": "tn.gradients(y, x) of recorded tensors, tn.grad(f) of functions", "jacfwd": "tn.jacobian",
@@ -59,6 +59,13 @@ HINTS: dict[str, dict[str, str]] = {
         "layer_norm": "tn.nn.LayerNorm",
         "save": "model.save(path)", "load": "tn.nn.load(path)",
         "hardtanh": "tn.hard_tanh",
+        "DataFrame": "tn.data.Table", "read_csv": "tn.data.load_table", "read_parquet": "tn.data.stream",
+        "train_test_split": "tn.data.split of columns, or table.split", "StandardScaler": "tn.data.Standardizer",
+        "DataLoader": "tn.data.batches, or tn.data.stream", "TensorDataset": "tn.data.batches",
+        **dict.fromkeys(("ColumnTransformer", "OneHotEncoder", "SimpleImputer"), "tn.data.Preprocessor"),
+        **{name: f"tn.data.{name}" for name in ("load_csv", "load_table", "Preprocessor", "Table")},
+        **{name: f"tn.nn.{name}" for name in ("Dense", "Predictor", "Sequential")},
+        **{name: f"tn.optim.{name}" for name in ("Adam", "SGD")},
     },
     "tinygrad_nn.nn": _NETWORKS | {"Parameter": "tn.tensor(x, requires_grad=True), assigned to an attribute"},
     "tinygrad_nn.optim": {
@@ -77,6 +84,15 @@ HINTS: dict[str, dict[str, str]] = {
         "masked_fill": "tn.where(mask, value, x)", "lgamma": "x.gammaln",
         "register_hook": "x.retain_grad(), or tn.draw(y)",
     },
+}  # fmt: skip
+
+
+# What losses are called by those who give their names.
+LOSSES = {
+    "mae": "l1_loss", "mean_absolute_error": "l1_loss", "absolute_error": "l1_loss", "l1": "l1_loss",
+    "mean_squared_error": "mse", "squared_error": "mse", "mse_loss": "mse", "huber": "huber_loss",
+    "categorical_crossentropy": "cross_entropy", "sparse_categorical_crossentropy": "cross_entropy",
+    "log_loss": "cross_entropy", "bce": "binary_cross_entropy", "binary_crossentropy": "binary_cross_entropy",
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from tinygrad_nn.data import load_csv, load_table
+from tinygrad_nn.data import GAPS, load_csv, load_table
 from tinygrad_nn.data.cells import shown
 from tinygrad_nn.nn import Predictor, load
 
@@ -32,12 +33,17 @@ def predictions(
     predictor = loaded[0] if isinstance(loaded, tuple) else loaded
     if not isinstance(predictor, Predictor):
         predictor = Predictor(predictor)
+    if reading.get("missing"):  # they are added to those of training, as what is a gap there stays one
+        known = GAPS if predictor.preprocessor is None else predictor.preprocessor.reading.get("missing", GAPS)
+        reading["missing"] = [*known, *reading["missing"]]
     preprocessor, extra = predictor.preprocessor, "ignore" if ignore_extra else "error"
     rows = _numbers(model, data, reading) if preprocessor is None else preprocessor.load(data, **reading)
     if proba:
         values = predictor.predict_proba(rows, extra=extra)
         target = preprocessor.target[0] if preprocessor is not None else "class"
-        return [f"{target}={label}" for label in predictor.classes_], values  # type: ignore[union-attr]
+        if predictor.classes_ is None:
+            return list(preprocessor.target) if preprocessor is not None else [], values
+        return [f"{target}={label}" for label in predictor.classes_], values
     values = predictor.predict(rows, extra=extra)
     values = values.reshape(len(values), -1)
     if preprocessor is not None and preprocessor.target:
@@ -67,8 +73,18 @@ def in_options(message: str) -> str:
         "leave them out by table.without(...), or say extra='ignore'", "--ignore-extra leaves them out"
     )
     message = message.removesuffix("; text=[...] takes the column as text")
-    message = re.sub(r"missing=\[('.*?'|\".*?\")\] makes", r"--missing \1 makes", message)
+    message = re.sub(r", or tn\.data\.Table\(pandas.*?\.\.\.\)\)", "", message)
+    message = re.sub(r"missing=\[(.*)\] makes", _missing_options, message)
     return re.sub(r"\b(delimiter|decimal|encoding|comment)=", r"--\1 ", message)
+
+
+def _missing_options(found: re.Match[str]) -> str:
+    """Options for the texts of an argument; what is none, as a name of a column may look like it, stays."""
+    try:
+        texts = ast.literal_eval(f"[{found[1].removeprefix('*tn.data.GAPS, ')}]")
+    except (SyntaxError, ValueError):
+        return found[0]
+    return " ".join(f"--missing {text!r}" for text in texts) + " makes"
 
 
 def write_csv(file: TextIO, names: list[str], values: np.ndarray) -> None:

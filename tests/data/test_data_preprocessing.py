@@ -67,6 +67,18 @@ def test_dates_are_days_since_the_first_of_training():
     assert compact.transform({"day": [20240229]}).tolist() == [[1]]
 
 
+def test_dates_in_a_form_of_their_own():
+    days = {"day": ["01.03.2024", "28.02.2024", None, " 29.02.2024"]}
+    preprocessor = Preprocessor(dates={"day": "%d.%m.%Y"}, fill=0, scale=False).fit(days)
+    again = Preprocessor.from_config(json.loads(json.dumps(preprocessor.config())))
+    for one in (preprocessor, again):
+        assert one.transform(days).tolist() == [[2, 0, 0, 1]]
+        times = np.array(["2024-03-02T12:00"], "M8[s]")  # of a frame, in ISO 8601
+        assert one.transform({"day": times}).tolist() == [[3.5]]
+    zones = Preprocessor(dates={"t": "%d.%m.%Y %H:%M %z"}, scale=False).fit({"t": ["01.03.2024 01:00 +0200"]})
+    assert zones.transform({"t": ["2024-03-01"]}).tolist() == [[1 / 24]]
+
+
 def test_dates_are_saved_with_the_model_and_read_from_files(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("signup,n\n20240110,1\n20240101,2\n,3\n")
@@ -74,7 +86,7 @@ def test_dates_are_saved_with_the_model_and_read_from_files(tmp_path):
     preprocessor = Preprocessor(dates=["signup"]).fit(table)
     again = Preprocessor.from_config(json.loads(json.dumps(preprocessor.config())))
     assert (again.transform(path) == preprocessor.transform(path)).all()
-    for wrong in ({"first": "soon"}, {"first": 3}, {"scale": 0.0}, {"kind": "numbers"}):
+    for wrong in ({"first": "soon"}, {"first": 3}, {"form": "soon"}, {"form": 3}, {"scale": 0.0}, {"kind": "numbers"}):
         config = preprocessor.config()
         config["features"][0] |= wrong
         with pytest.raises(ValueError, match=r"the preprocessing"):
@@ -94,6 +106,16 @@ def test_targets():
     assert several.n_outputs == 2
     coded = Preprocessor(target="k", task="classification").fit({"x": [1, 2, 3], "k": [7, 9, 7]})
     assert (coded.classes_.tolist(), coded.targets({"x": [1], "k": [9.0]}).tolist()) == ([7, 9], [1])
+
+
+def test_several_labels_are_targets_of_0_and_1():
+    rows = {"x": [1, 2, 3], "wet": [0, 1, 1], "cold": [True, False, True]}
+    preprocessor = Preprocessor(target=["wet", "cold"], task="classification").fit(rows)
+    again = Preprocessor.from_config(json.loads(json.dumps(preprocessor.config())))
+    for one in (preprocessor, again):
+        assert (one.targets(rows).tolist(), one.n_outputs, one.classes_) == ([[0, 1, 1], [1, 0, 1]], 2, None)
+        assert one.has_labels
+    assert not Preprocessor(target=["wet", "x"], task="regression").fit(rows).has_labels
 
 
 def test_columns_are_found_by_name_whatever_their_order():
@@ -175,9 +197,33 @@ ERRORS = [
      FIT + "column 'signup' has 3 different texts in 4 rows, as '2024-01-01': Preprocessor(dates=['signup']) makes "
      "numbers of dates; or leave it out by table.without('signup'), or give max_categories=3"),
     (lambda p: Preprocessor(dates=["day"]).fit({"day": ["2024-01-03", "03.01.2024"]}),
-     FIT + "column 'day', row 1: '03.01.2024' is no date such as 2024-03-31"),
+     FIT + "column 'day', row 1: '03.01.2024' is no date such as 2024-03-31; "
+     "dates={'day': '%d.%m.%Y'} reads it"),
+    (lambda p: Preprocessor(dates=["day"]).fit({"day": ["03.01.2024", "13.01.2024"]}),
+     FIT + "column 'day', row 0: '03.01.2024' is no date such as 2024-03-31; dates={'day': '%d.%m.%Y'} reads it"),
+    (lambda p: Preprocessor(dates=["day"]).fit({"day": ["03/01/2024"]}),
+     FIT + "column 'day', row 0: '03/01/2024' is no date such as 2024-03-31; dates={'day': '%d/%m/%Y'} or "
+     "dates={'day': '%m/%d/%Y'} reads it"),
+    (lambda p: Preprocessor(dates={"day": "%d.%m.%Y"}).fit({"day": ["3.1.2024", "31.2.2024"]}),
+     FIT + "column 'day', row 1: '31.2.2024' is no date such as 31.03.2024"),
+    (lambda p: Preprocessor(dates={"day": "DD.MM.YYYY"}),
+     "Preprocessor: dates={'day': 'DD.MM.YYYY'}, expected how days are written, as '%d.%m.%Y' for 31.03.2024"),
+    (lambda p: Preprocessor(max_categories=2).fit({"day": ["03.01.2024", "02.01.2024", "13.01.2024"]}),
+     FIT + "column 'day' has 3 different texts in 3 rows, as '02.01.2024': Preprocessor(dates={'day': '%d.%m.%Y'}) "
+     "makes numbers of dates; or leave it out by table.without('day'), or give max_categories=3"),
     (lambda p: Preprocessor(dates=["day"]).fit({"day": ["2024-01-03"]}).transform({"day": ["2024-02-30"]}),
      "Preprocessor.transform: column 'day', row 0: '2024-02-30' is no date such as 2024-03-31"),
+    (lambda p: Preprocessor(target="a").fit({"x": range(150), "a": [f"H{i}" for i in range(150)]}),
+     FIT + "the target 'a' has 150 different texts in 150 rows, as 'H0', which are no classes: predict another column"),
+    (lambda p: Preprocessor().classes_, "Preprocessor has no attribute 'classes_': it is measured by fit(train)"),
+    (lambda p: p.fit_transform, "Preprocessor has no attribute 'fit_transform': fit(rows).transform(rows)"),
+    (lambda p: p.columns_, "Preprocessor has no attribute 'columns_'"),
+    (lambda p: Preprocessor(target=["a", "b"]).fit({"x": [1, 2], "a": [0, 1], "b": [1, 1]}),
+     FIT + "the targets 'a', 'b' hold 0 and 1 alone: say task='classification' for labels that a row has or has not, "
+     "or task='regression'"),
+    (lambda p: Preprocessor(target=["a", "b"], task="classification").fit({"x": [1, 2], "a": [0, 1], "b": [1, 2]}),
+     FIT + "the target 'b', row 1 holds 2, expected 0 or 1, or truth values, as a row has one of several labels or "
+     "has not"),
     (lambda p: Preprocessor(dates=["day"]).fit({"days": ["2024-01-03"]}),
      FIT + "there is no column 'day'; did you mean 'days'?"),
     (lambda p: Preprocessor(dates=["day"]).fit({"day": [None, None]}),
@@ -240,7 +286,7 @@ ERRORS = [
 @pytest.mark.parametrize(("ask", "message"), ERRORS, ids=range(len(ERRORS)))
 def test_errors(raised, ask, message):
     fitted = Preprocessor(target="ill").fit(TRAIN)
-    assert raised((ValueError, TypeError, RuntimeError), ask, fitted) == message
+    assert raised((ValueError, TypeError, RuntimeError, AttributeError), ask, fitted) == message
 
 
 # --- saved
@@ -339,7 +385,7 @@ def test_load_csv_with_text_and_gaps(csv):
          "row out")),
         ({"fill": "mean"},
          ("load_csv: {path}, line 2, column 'sex': 'f' is not a number; "
-         "missing=['f'] makes a gap of it; categories='one_hot' codes text")),
+         "missing=[*tn.data.GAPS, 'f'] makes a gap of it; categories='one_hot' codes text")),
         ({"categories": "one_hot"}, "load_csv: {path}, column 'age' has gaps: say what takes their place by fill="),
         ({"columns": ["age", "y"], "target": "y"},
          "load_csv: column 'y' is among columns= and the target as well"),

@@ -1,5 +1,7 @@
 """Tables: numbers and text as they are in a file or a frame, gaps included; both readers make the same of any file."""
 
+import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -81,7 +83,14 @@ def test_what_files_hold(write, text, settings, expected):
          "',', text that contains it stands in double quotes")),
         ("a,b\n1,2\n3,4\n5,x\n", {}, ValueError,
          ("load_table: {path}, line 4, column 'b': 'x' is not a number, as 2 of 3 "
-         "cells of the column are; missing=['x'] makes a gap of it; text=[...] takes the column as text")),
+         "cells of the column are; missing=[*tn.data.GAPS, 'x'] makes a gap of it; text=[...] takes the column as "
+         "text")),
+        ("a\n1\n-\nk.A.\n-\n2\n3\n4\n", {"missing": ["", "NA"]}, ValueError,
+         ("load_table: {path}, line 3, column 'a': '-' is not a number, as 4 of 7 cells of the column are; "
+         "missing=['', 'NA', '-', 'k.A.'] makes gaps; text=[...] takes the column as text")),
+        ("a\n1\nsold in the year of the flood\n2\n", {}, ValueError,
+         ("load_table: {path}, line 3, column 'a': 'sold in the year of the flood' is not a number, as 2 of 3 cells "
+         "of the column are; text=[...] takes the column as text")),
         ("a;b\nx;2\ny;3\n", {}, ValueError,
          "load_table: {path} has a single column, 'a;b'; is delimiter=';' what separates its cells?"),
         ("a;b\nx;2,5\ny;3\n", {}, ValueError,
@@ -116,6 +125,7 @@ def test_errors_of_files(raised, write, text, settings, error, message):
 
 
 TEXT = "; text=[...] takes the column as text"
+PANDAS = ", or tn.data.Table(pandas.read_csv(path, thousands='%s', ...))"
 OTHER_NUMBERS = [
     (";", ".", ["49,12", "8,5", "-3,50"], "'49,12' is not a number; decimal=',' reads it" + TEXT),
     (";", ".", ["49,12", "8,5", "7"],
@@ -124,14 +134,15 @@ OTHER_NUMBERS = [
      "'3,5' is not a number, as 2 of 3 cells of the column are; decimal=',' reads it" + TEXT),
     (",", ".", ['"49,12"', '"8,5"'], "'49,12' is not a number; write numbers with decimal '.'" + TEXT),
     (";", ".", ["1,234", "5,678"],
-     "'1,234' is not a number; decimal=',' reads it, or write numbers without commas between thousands" + TEXT),
+     "'1,234' is not a number; decimal=',' reads it, or write numbers without commas between thousands"
+     + PANDAS % "," + TEXT),
     (",", ".", ['"1,234.5"', '"5,678,901"'],
-     "'1,234.5' is not a number; write numbers without commas between thousands" + TEXT),
+     "'1,234.5' is not a number; write numbers without commas between thousands" + PANDAS % "," + TEXT),
     (";", ".", ["1.234,5", "2.678,25"],
-     "'1.234,5' is not a number; write numbers without commas between thousands" + TEXT),
+     "'1.234,5' is not a number; write numbers without commas between thousands" + PANDAS % "," + TEXT),
     (";", ",", ["49.12", "8.5"], "'49.12' is not a number; decimal='.' reads it" + TEXT),
     (";", ",", ["1.234,5", "5.678.901"],
-     "'1.234,5' is not a number; write numbers without points between thousands" + TEXT),
+     "'1.234,5' is not a number; write numbers without points between thousands" + PANDAS % "." + TEXT),
 ]  # fmt: skip
 
 
@@ -157,6 +168,19 @@ def test_numbers_of_other_files_are_no_text(raised, write, monkeypatch, delimite
 def test_what_only_looks_like_numbers_is_text(write, cells):
     path = write("v;n\n" + "".join(f"{cell};x\n" for cell in cells))
     assert load_table(path, delimiter=";")["v"].tolist() == cells
+
+
+@pytest.mark.parametrize(("start", "said"), [
+    (b"PK\x03\x04\x14\x00", "a workbook of Excel or a zip file; tn.data.Table(pandas.read_excel(path))"),
+    (b"PAR1\x15\x04", "a Parquet file; tn.data.Table(pyarrow.parquet.read_table(path)) reads it"),
+    (b"\x1f\x8b\x08", "packed by gzip; unpack it"),
+])  # fmt: skip
+def test_a_file_that_is_no_text(raised, tmp_path, monkeypatch, start, said):
+    path = tmp_path / "t.csv"
+    path.write_bytes(start + b"\x00\xff,\xd7\n" * 20)
+    for worth in (0, 1 << 60):
+        monkeypatch.setattr(arrow, "_WORTH", worth)
+        assert raised(ValueError, load_table, path).startswith(f"load_table: {path} is {said}")
 
 
 def test_a_file_in_another_encoding(raised, write):
@@ -273,10 +297,12 @@ def test_frames(library):
     module = pytest.importorskip(library)
     columns = {"n": [1, 2, 3], "x": [0.5, None, 1.5], "t": ["a", None, "b"], "b": [True, False, True]}
     frame = module.table(columns) if library == "pyarrow" else module.DataFrame(columns)
-    assert as_lists(Table(frame)) == {
-        "n": ("i", [1, 2, 3]), "x": ("f", [0.5, None, 1.5]), "t": ("O", ["a", None, "b"]),
-        "b": ("O", ["True", "False", "True"]),
-    }  # fmt: skip
+    pieces = frame.to_batches() if library == "pyarrow" else []
+    for whole in (frame, *pieces):
+        assert as_lists(Table(whole)) == {
+            "n": ("i", [1, 2, 3]), "x": ("f", [0.5, None, 1.5]), "t": ("O", ["a", None, "b"]),
+            "b": ("O", ["True", "False", "True"]),
+        }  # fmt: skip
 
 
 def test_columns_that_a_frame_has_coded():
@@ -292,6 +318,7 @@ def test_columns_that_a_frame_has_coded():
 
 def test_rows_columns_and_parts():
     table = Table([{"a": 1, "b": "x"}, {"a": None, "b": "y"}, {"b": "z"}])
+    assert table.shape == np.shape(table) == (3, 2)
     assert as_lists(table) == {"a": ("f", [1.0, None, None]), "b": ("O", ["x", "y", "z"])}
     assert table[1:]["b"].tolist() == ["y", "z"]
     assert table[[2, 0]]["b"].tolist() == ["z", "x"]
@@ -302,27 +329,52 @@ def test_rows_columns_and_parts():
     assert as_lists(Table({"i": [1, 2**70]})) == {"i": ("f", [1.0, 2.0**70])}
 
 
+@pytest.mark.parametrize(
+    ("times", "texts"),
+    [
+        (np.array(["2024-03-31", "NaT"], "M8[ns]"), ["2024-03-31", None]),
+        (np.array(["2024-03-31T18:30", "2024-03-31"], "M8[m]"), ["2024-03-31T18:30:00", "2024-03-31T00:00:00"]),
+        (np.array(["2024-03-31T00:00:00.25"], "M8[ns]"), ["2024-03-31T00:00:00.250000"]),
+        ([datetime.date(2024, 3, 31), None], ["2024-03-31", None]),
+        ([datetime.datetime(2024, 3, 31, 18, 30, tzinfo=datetime.UTC)], ["2024-03-31T18:30:00+00:00"]),
+    ],
+)
+def test_dates_and_times_become_text(times, texts):
+    assert Table({"t": times})["t"].tolist() == texts
+
+
 NOT_TABLES = [
     (lambda: Table([1, 2]), TypeError, ("Table: expected a dict of columns, a list of dicts, or a frame, got list; "
      "Table(dict(zip(names, rows.T))) names the columns of an array")),
+    (lambda: Table("a.csv"), TypeError, "Table: 'a.csv' is a text; tn.data.load_table(path) reads a CSV file"),
+    (lambda: load_table({"a": [1]}), TypeError,
+     "load_table: path is of type dict, expected that of a CSV file; tn.data.Table(frame) takes frames and dicts"),
     (lambda: Table({"a": [1], "b": [1, 2]}), ValueError, "Table: the columns have different lengths: a 1, b 2"),
     (lambda: Table({"a": "xyz"}), TypeError,
      "Table: column 'a' is 'xyz', expected a list or an array; one row is [{...}]"),
     (lambda: Table({1: [1]}), TypeError, "Table: a column is called 1, expected a text: rename it '1'"),
     (lambda: Table({"a": [[1], [2]]}), TypeError,
-     ("Table: column 'a', row 0: [1] is of type list, and [1] of type list; "
-     "expected numbers alone, or text alone, with None in gaps")),
+     ("Table: column 'a', row 0: [1] is of type list; expected numbers alone, text alone or dates alone, with None in "
+     "gaps")),
     (lambda: Table({"a": np.eye(2)}), ValueError, "Table: column 'a' has shape (2, 2), expected (N,)"),
     (lambda: Table({"a": [1, "x"]}), TypeError, ("Table: column 'a', row 1: 'x' is of type str, and 1 of type int; "
-     "expected numbers alone, or text alone, with None in gaps")),
-    (lambda: Table({"t": np.array(["2020"], "M8[D]")}), TypeError,
-     ("Table: column 't' has dtype datetime64[D], expected "
-     "numbers or text; (t - t.min()) / np.timedelta64(1, 'D') counts days, t.astype(str) is text for "
-     "tn.data.Preprocessor(dates=['t'])")),
+     "expected numbers alone, text alone or dates alone, with None in gaps")),
+    (lambda: Table({"t": np.array([3], "m8[s]")}), TypeError,
+     ("Table: column 't' has dtype timedelta64[s], expected numbers or text; t / np.timedelta64(1, 'D') counts days")),
     (lambda: Table({"a": np.ma.masked_array([1, 2], [0, 1])}), TypeError,
      "Table: column 'a' is a masked array; .filled(value) makes a plain one"),
     (lambda: Table({"a": [1]})["b"], ValueError, "Table: there is no column 'b'; the columns are a"),
     (lambda: Table({"a": [1]}).without("A"), ValueError, "Table: there is no column 'A'; did you mean 'a'?"),
+    (lambda: Table({"a": [1]}).a, AttributeError, "Table has no attribute 'a': table['a'] is the column"),
+    (lambda: Table({"a": [1]}).head(), AttributeError, "Table has no attribute 'head': table[:5] has its first rows"),
+    (lambda: Table({"a": [1]}).b, AttributeError, "Table has no attribute 'b'"),
+    (lambda: np.asarray(Table({"a": [1]})), TypeError,
+     ("a Table is no array of numbers: preprocessor.transform(table) makes columns (features, N) of it, where "
+     "preprocessor = tn.data.Preprocessor(...).fit(train); table[name] is one of its columns")),
+    (lambda: Table({"a": [1]}).split(stratify=True), TypeError,
+     "Table.split: stratify=True, expected the name of a column of classes or None"),
+    (lambda: Table({"a": [1]}).without(["a"]), TypeError,
+     "Table.without: ['a'] is no name; table.without('a', 'b') leaves out two columns"),
     (lambda: Table({"a": [1]})[0], TypeError,
      "Table: table[0:1] is the table of one row; a column is asked for by name"),
     (lambda: Table({"a": [1]})[[0.5]], TypeError,

@@ -9,6 +9,7 @@ import tinygrad_nn as tn
 from tinygrad_nn import checkpoint
 from tinygrad_nn.data import Preprocessor, Table
 from tinygrad_nn.nn import Dense, Predictor, Sequential
+from tinygrad_nn.predicting import predictions
 
 TABLE = Table({
     "size": [1.0, 2.0, None, 9.0, 1.5, 8.5],
@@ -253,3 +254,29 @@ def test_pytorch_says_the_same_with_the_weights_of_the_page():
     theirs.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     rows = torch.tensor(model.preprocessor.transform(TABLE).T)
     np.testing.assert_allclose(theirs(rows).softmax(1).detach().numpy(), model.predict_proba(TABLE), rtol=1e-12)
+
+
+def test_several_labels_at_a_time(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    rows = tn.data.Table({"x": x, "high": (x > 0.5).astype(int), "low": x < -0.5})
+    preprocessor = tn.data.Preprocessor(target=["high", "low"], task="classification").fit(rows)
+    for last, loss in (
+        (None, tn.binary_cross_entropy),
+        ("sigmoid", lambda p, y: tn.binary_cross_entropy(p, y, from_logits=False)),
+    ):
+        network = tn.nn.Sequential(tn.nn.Dense(1, 2, last or "identity", rng=0))
+        optimizer = tn.optim.Adam(network.parameters(), lr=0.1)
+        tn.fit(network, loss, optimizer, preprocessor.pair(rows), epochs=40, rng=0, progress=False)
+        model = tn.nn.load(tn.nn.Predictor(network, preprocessor).save(tmp_path / "m.npz"))
+        expected = np.stack([x > 0.5, x < -0.5], axis=1)
+        assert (model.predict(rows) == expected).mean() > 0.97
+        P = model.predict_proba(rows)
+        assert P.shape == (200, 2)
+        assert ((P > 0.5) == model.predict(rows)).all()
+        outputs = network(preprocessor.transform(rows))
+        np.testing.assert_allclose(P.T, (outputs if last else tn.sigmoid(outputs)).numpy(), rtol=1e-12)
+        (tmp_path / "new.csv").write_text("x\n3\n-3\n0\n")
+        assert predictions(tmp_path / "m.npz", tmp_path / "new.csv")[1].tolist() == [[1, 0], [0, 1], [0, 0]]
+        names, values = predictions(tmp_path / "m.npz", tmp_path / "new.csv", proba=True)
+        assert (names, values.shape) == (["high", "low"], (3, 2))

@@ -59,6 +59,10 @@ REFUSED = {
         {"validation": (X, LABELS), "monitor": "val_loss"},
         "fit: monitor='val_loss' is not measured; did you mean 'validation_loss'? There is loss, validation_loss",
     ),
+    "a monitor that is not measured": (
+        {"monitor": "validation_auc", "validation": (X, LABELS)},
+        "fit: monitor='validation_auc' is not measured; there is loss, validation_loss; metrics='auc' measures it",
+    ),
     "a monitor without a name": ({"monitor": ""}, "fit: monitor='' is not measured; there is loss, and with"),
     "a callback that generates": (
         {"callbacks": generator_of}, "fit: the callback generator_of is a generator function, of which a call runs not",

@@ -352,3 +352,64 @@ def test_a_dollar_is_no_formula():
 
 def test_no_epoch_has_no_curve(raised):
     assert raised(ValueError, plot.history, History()) == "history: nothing has been measured: there was no epoch"
+
+
+def test_long_words_of_contributions_stay_in_the_figure():
+    rng = np.random.default_rng(0)
+    network = tn.nn.Sequential(tn.nn.Dense(3, 4, "tanh", rng=rng), tn.nn.Dense(4, 2, rng=rng))
+    long = "a rather long name of a class, as people have them"
+    X = rng.normal(size=(3, 40))
+    found = tn.attribution.integrated_gradients(
+        network, X, baseline=X[:, :20], output=long, class_names=[long, "other"]
+    )
+    figure = plot.contributions(found).figure
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    for text in (ax.title, ax.xaxis.label):
+        lines = text._get_wrapped_text().split("\n")  # as it is drawn
+        text.set(text="\n".join(lines), wrap=False)
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+
+
+def test_no_legend_covers_a_learning_curve():
+    history = tn.training.History()
+    epochs = np.arange(30)
+    history.loss[:] = list(np.exp(np.sin(3.0 * epochs)))
+    history.gradient_norms = {f"W{k}": list(np.exp(np.sin(2.0 * epochs + k))) for k in range(4)}
+    figure = plot.history(history)
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        box = ax.get_legend().get_window_extent()
+        assert not any(box.contains(x, y) for line in ax.lines for x, y in ax.transData.transform(line.get_xydata()))
+        assert box.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize(("name", "method"), [("confusion_matrix", "predict"), ("roc_curve", "predict_proba")])
+def test_several_labels_at_a_time_are_no_classes(raised, name, method):
+    Y = np.stack([SIDES, 1 - SIDES, SIDES])
+    table = tn.data.Table({"u": X[0], "v": X[1], "a": Y[0], "b": Y[1], "c": Y[2]})
+    preprocessor = tn.data.Preprocessor(target=["a", "b", "c"], task="classification").fit(table)
+    network = tn.nn.Sequential(tn.nn.Dense(2, 3, rng=0))
+    labels = tn.nn.Predictor(network, preprocessor)
+    said = (
+        f"{name}: the model gives each row 3 labels at a time; label k by itself is shown of (model.{method}(X)[:, k], "
+    )
+    assert raised(ValueError, getattr(plot, name), labels, table, SIDES).startswith(said)
+    getattr(plot, name)(getattr(labels, method)(table)[:, 0], SIDES)
+    pytest.importorskip("sklearn")
+    estimator = tn.sklearn.MLPClassifier((3,), max_iter=2, tol=None).fit(X.T, Y.T)
+    assert raised(ValueError, getattr(plot, name), estimator, X.T, SIDES).startswith(said)
+    found = tn.attribution.gradient_input(labels, table[:1], output="b")
+    assert found.explained == "output b"
+
+
+def test_a_predictor_of_numbers_has_no_classes(raised):
+    table = tn.data.Table({"u": X[0], "v": X[1], "sum": X.sum(axis=0)})
+    preprocessor = tn.data.Preprocessor(target="sum").fit(table)
+    model = tn.nn.Predictor(tn.nn.Sequential(tn.nn.Dense(2, 1, rng=0)), preprocessor)
+    for name in ("confusion_matrix", "roc_curve", "calibration"):
+        assert raised(ValueError, getattr(plot, name), model, table, SIDES) == (
+            f"{name}: the model predicts numbers, 'sum', and no classes; plot.residuals shows how far off they are"
+        )

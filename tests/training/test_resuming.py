@@ -346,3 +346,16 @@ def test_an_epoch_takes_as_long_late_as_early():
     fifths = np.diff(ends[:: epochs // 5 - 1])
     print(f"{epochs:,} epochs: {np.round(fifths, 2)} s for each fifth")
     assert fifths[-1] < 2 * fifths[1]
+
+
+def test_where_no_checkpoint_can_be_is_said_before_the_training(raised, tmp_path):
+    model = tn.nn.Dense(2, 1, rng=0)
+    data, optimizer = (np.ones((2, 4)), np.ones((1, 4))), tn.optim.SGD(model.parameters(), lr=0.1)
+    for name, error, said in (
+        ("none/m.npz", FileNotFoundError, f"there is no folder {tmp_path / 'none'} to write into, make it first"),
+        ("m.pt", ValueError, "m.pt ends in '.pt', expected .safetensors or .npz"),
+    ):
+        before = model.W.numpy().copy()
+        assert said in raised(error, tn.fit, model, tn.mse, optimizer, data, epochs=1, checkpoint=tmp_path / name)
+        assert (model.W.numpy() == before).all()
+    assert "there is no folder" in raised(FileNotFoundError, model.save, tmp_path / "none" / "m.npz")

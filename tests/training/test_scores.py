@@ -175,7 +175,12 @@ def test_a_class_that_is_not_there_is_left_out():
         ("f1", np.ones((1, 3)), np.array([0.5, 1, 2]), "the metric 'f1' is of classes, numbered 0 ... 1 by 1 output; "),
         ("auc", np.ones((3, 3)), np.array([0, 1, 3]), "numbered 0 ... 2 by 3 outputs; the target holds 3"),
         ("log_loss", np.ones((3, 3)), np.array([0, -1, 2]), "the target holds -1"),
-        ("mse", np.ones((3, 4)), np.zeros(4), "compares numbers; the prediction has shape (3, 4), the target (4,)"),
+        (
+            "mse",
+            np.ones((3, 4)),
+            np.zeros(4),
+            "compares numbers; the prediction has shape (3, 4), the target (4,): of classes there are 'acc",
+        ),
     ],
 )
 def test_targets_of_another_kind(raised, name, outputs, target, text):

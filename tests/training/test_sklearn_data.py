@@ -306,6 +306,14 @@ def test_data_that_a_warm_start_does_not_know(raised):
 # --- stopping --------------------------------------------------------------------------------------------------------
 
 
+def test_a_large_target_is_what_the_warning_names():
+    large = "or y, which goes to 4e[+]05, as sklearn.compose.TransformedTargetRegressor does; tol=None"
+    with pytest.warns(ConvergenceWarning, match=large):
+        MLPRegressor((4,), max_iter=1).fit(X, np.full(len(X), 400_000.0))
+    with pytest.warns(ConvergenceWarning, match="StandardScaler does; tol=None"):
+        MLPRegressor((4,), max_iter=1).fit(X, np.ones(len(X)))
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -238,7 +238,7 @@ HOT = np.eye(3)[:, LABELS]
         ({"class_weight": {}}, "class_weight={}, expected 'balanced', a dict of weights by class"),
         ({"class_weight": 3}, "class_weight=3, expected 'balanced', a dict of weights by class"),
         ({"class_weight": {"a": "b"}}, "class_weight={'a': 'b'}, expected 'balanced', a dict"),
-        ({"class_weight": {"cat": 2.0}}, "class_weight has the key 'cat', expected the numbers of classes, from 0"),
+        ({"class_weight": {"cat": 2.0}}, "class_weight has the key 'cat', expected the numbers of classes, from 0, as"),
         ({"class_weight": {-1: 2.0}}, "class_weight has the key -1, expected the numbers of classes, from 0"),
         ({"class_weight": {0.5: 2.0}}, "class_weight has the key 0.5, expected the numbers of classes, from 0"),
         ({"data": [(X, LABELS)], "sample_weight": WEIGHTS}, "sample_weight= is for a pair of arrays (X, Y); batches"),

@@ -285,6 +285,8 @@ def _classes(caller: str, model: Any, class_names: Any, outputs: np.ndarray) -> 
     classes = class_names if class_names is not None else known
     says_itself = isinstance(model, Predictor) or (hasattr(model, "predict") and not isinstance(model, Module))
     regresses = known is None and says_itself
+    if regresses and isinstance(model, Predictor) and model.preprocessor is not None and d > 1:
+        return tuple(model.preprocessor.target), False
     if classes is None:
         return tuple(f"class {k}" for k in range(d)) if d > 1 and not regresses else (), d > 1 and not regresses
     if isinstance(classes, str) or np.ndim(classes) != 1:

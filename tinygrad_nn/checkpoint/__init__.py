@@ -17,7 +17,7 @@ True
 """
 
 from tinygrad_nn.checkpoint.errors import CheckpointError, refuse_difference, refusing
-from tinygrad_nn.checkpoint.files import with_suffix
+from tinygrad_nn.checkpoint.files import require_folder, with_suffix
 from tinygrad_nn.checkpoint.foreign import read_arrays, write_arrays
 from tinygrad_nn.checkpoint.generators import generator_of
 from tinygrad_nn.checkpoint.models import load_into, restore, save
@@ -25,5 +25,5 @@ from tinygrad_nn.checkpoint.record import Checkpoint, described, read
 
 __all__ = [
     "Checkpoint", "CheckpointError", "described", "generator_of", "load_into", "read", "read_arrays",
-    "refuse_difference", "refusing", "restore", "save", "with_suffix", "write_arrays",
+    "refuse_difference", "refusing", "require_folder", "restore", "save", "with_suffix", "write_arrays",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from tinygrad_nn.checkpoint.formats import FORMATS
 
-__all__ = ["read_whole", "with_suffix", "write_whole"]
+__all__ = ["read_whole", "require_folder", "with_suffix", "write_whole"]
 
 
 def with_suffix(path: str | os.PathLike) -> Path:
@@ -36,6 +37,13 @@ def _regular(path: Path) -> os.stat_result | None:
     return found
 
 
+def require_folder(path: Path) -> None:
+    """FileNotFoundError where the folder of a file to write is not there."""
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder} to write into, make it first", str(path))
+
+
 def read_whole(path: Path) -> bytes:
     """All bytes of a regular file."""
     _regular(path)
@@ -46,6 +54,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write the file: the former one stays until the new one is whole.  It is as private as the former one."""
     place = path.resolve()  # a link stays a link
     former = _regular(place)
+    require_folder(path)
     temporary = _beside(place)
     try:
         with open(temporary, "xb") as file:

@@ -16,6 +16,7 @@ from tinygrad_nn.data.idx import load_mnist
 from tinygrad_nn.data.labels import one_hot
 from tinygrad_nn.data.penguins import penguins_csv
 from tinygrad_nn.data.preprocessing import Preprocessor
+from tinygrad_nn.data.records import GAPS
 from tinygrad_nn.data.scaling import Standardizer
 from tinygrad_nn.data.splitting import split
 from tinygrad_nn.data.streaming import Stream, stream
@@ -24,7 +25,7 @@ from tinygrad_nn.data.tables import from_rows, load_csv
 from tinygrad_nn.data.toy import make_circles, make_moons, make_sine, make_spirals, make_xor
 
 __all__ = [
-    "Batches", "Preprocessor", "Standardizer", "Stream", "Table", "batches", "from_rows", "load_all_digits", "load_csv",
-    "load_digits", "load_mnist", "load_table", "make_circles", "make_moons", "make_sine", "make_spirals", "make_xor",
-    "one_hot", "penguins_csv", "split", "stream",
+    "GAPS", "Batches", "Preprocessor", "Standardizer", "Stream", "Table", "batches", "from_rows", "load_all_digits",
+    "load_csv", "load_digits", "load_mnist", "load_table", "make_circles", "make_moons", "make_sine", "make_spirals",
+    "make_xor", "one_hot", "penguins_csv", "split", "stream",
 ]  # fmt: skip

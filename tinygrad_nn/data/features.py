@@ -14,11 +14,16 @@ from tinygrad_nn.data.cells import shortened, shown
 from tinygrad_nn.data.checks import Array
 
 __all__ = [
-    "Categories", "Dates", "Numbers", "as_text", "days_since", "feature_of_config", "is_date", "most_frequent",
-    "too_many",
+    "Categories", "Dates", "Numbers", "as_text", "days_since", "feature_of_config", "is_date", "is_form", "iso",
+    "most_frequent", "too_many",
 ]  # fmt: skip
 
 _DAY = timedelta(days=1)
+_FORMS = tuple(  # how dates are often written, besides ISO 8601; what fits one is proposed, and never taken for granted
+    day + time
+    for day in ("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d %b %Y")
+    for time in ("", " %H:%M", " %H:%M:%S")
+)
 
 
 @dataclass(frozen=True)
@@ -79,13 +84,14 @@ class Dates(Numbers):
     """Dates as text, such as 2024-03-31: the days since the first one of training, which then are numbers."""
 
     first: str
+    form: str | None  # of `strptime`, where dates are not written as in ISO 8601
 
     kind: ClassVar[str] = "dates"
     read_as: ClassVar[str] = "text"
 
     def write(self, values: Array, out: Array, caller: str) -> None:
         """Write the features of a column (N,) into rows (features, N)."""
-        super().write(days_since(self.first, values, self.name, caller), out, caller)
+        super().write(days_since(self.first, values, self.name, self.form, caller), out, caller)
 
 
 @dataclass(frozen=True)
@@ -149,42 +155,73 @@ def as_text(values: Array) -> list[str | None]:
     return [None if n != n else str(int(n)) if n.is_integer() else repr(n) for n in values.tolist()]
 
 
-def _moment(cell: str) -> datetime:
-    """The moment of a date in the form of ISO 8601, with or without a time; ValueError for other text."""
-    found = datetime.fromisoformat(cell.strip())
+def _moment(cell: str, form: str | None = None) -> datetime:
+    """The moment of a date in its form, or that of ISO 8601, with or without a time; ValueError for other text."""
+    text = cell.strip()
+    try:
+        found = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
+    except ValueError:
+        if form is None or text[4:5] != "-":
+            raise
+        found = datetime.fromisoformat(text)
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
-def is_date(cell: str) -> bool:
-    """Whether it is a date in the form of ISO 8601, with or without a time."""
+def is_date(cell: str, form: str | None = None) -> bool:
+    """Whether it is a date in its form, or that of ISO 8601, with or without a time."""
     try:
-        _moment(cell)
+        _moment(cell, form)
     except ValueError:
         return False
     return True
 
 
-def days_since(first: str | None, values: Array, name: str, caller: str) -> Array:
+def is_form(form: Any) -> bool:
+    """Whether `strptime` reads dates by it: one that is written so is the same day when it is read."""
+    day = datetime(2021, 10, 29, tzinfo=UTC)
+    try:
+        return _moment(day.strftime(form), form).date() == day.date()
+    except (TypeError, ValueError):
+        return False
+
+
+def iso(cell: str, form: str | None) -> str:
+    """A date as ISO 8601 has it; one that is written so already stays as it is."""
+    return cell if form is None else _moment(cell, form).astimezone(UTC).replace(tzinfo=None).isoformat()
+
+
+def days_since(first: str | None, values: Array, name: str, form: str | None, caller: str) -> Array:
     """Days (N,) from `first`, or from the first of them, to dates as text, with their fractions; NaN for gaps."""
     cells = as_text(values)
     moments = {}
-    for cell in dict.fromkeys(cells):  # dates come again and again
+    different = [cell for cell in dict.fromkeys(cells) if cell is not None]  # dates come again and again
+    for cell in different:
         try:
-            if cell is not None:
-                moments[cell] = _moment(cell)
+            moments[cell] = _moment(cell, form)
         except ValueError:
+            fits = _dates_argument(name, different) if form is None and first is None else ""
             raise ValueError(
-                f"{caller}: column {shown(name)}, row {cells.index(cell)}: {shown(cell)} is no date such as 2024-03-31"
+                f"{caller}: column {shown(name)}, row {cells.index(cell)}: {shown(cell)} is no date such as "
+                f"{datetime(2024, 3, 31, tzinfo=UTC):{form or '%Y-%m-%d'}}" + (f"; {fits} reads it" if fits else "")
             ) from None
     start = min(moments.values(), default=None) if first is None else _moment(first)
     days = {cell: np.nan if start is None else (moment - start) / _DAY for cell, moment in moments.items()}
     return np.array([np.nan if cell is None else days[cell] for cell in cells])
 
 
+def _dates_argument(name: Any, different: list[str]) -> str:
+    """`dates=` for dates as texts: for ISO 8601, or the forms that fit all of them; "" where none does."""
+    some = different[:1000]
+    if all(map(is_date, some)):
+        return f"dates=[{name!r}]"
+    fits = [form for form in _FORMS if all(is_date(cell, form) for cell in some)]
+    return " or ".join(f"dates={{{name!r}: {form!r}}}" for form in fits)
+
+
 def too_many(name: Any, different: list[str], n_rows: int, way_out: str) -> str:
     """What to say of a text column with more different texts than are likely to be categories."""
-    dates = all(map(is_date, different))
-    hint = f"Preprocessor(dates=[{name!r}]) makes numbers of dates; or " if dates else ""
+    dates = " or ".join(f"Preprocessor({said})" for said in _dates_argument(name, different).split(" or ") if said)
+    hint = f"{dates} makes numbers of dates; or " if dates else ""
     return (
         f"column {shown(name)} has {len(different):,} different texts in {n_rows:,} rows, as "
         f"{shown(different[0])}: {hint}{way_out}"
@@ -214,6 +251,7 @@ def feature_of_config(config: Any) -> Numbers | Categories:
         fine = all(isinstance(n, float) and math.isfinite(n) for n in numbers) and settings["scale"] > 0
         fine = fine and isinstance(settings["indicator"], bool)
         fine = fine and (expected is Numbers or (isinstance(settings["first"], str) and is_date(settings["first"])))
+        fine = fine and (expected is Numbers or settings["form"] is None or is_form(settings["form"]))
     else:
         listed = settings["categories"]
         fine = isinstance(listed, (list, tuple)) and all(c is None or isinstance(c, str) for c in listed)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -25,15 +25,21 @@ from tinygrad_nn.data.features import (
     as_text,
     days_since,
     feature_of_config,
+    is_form,
+    iso,
     most_frequent,
     too_many,
 )
 from tinygrad_nn.data.records import Dialect
 from tinygrad_nn.data.table import Table, load_table, no_column
-from tinygrad_nn.data.targets import Classes, Quantities, refuse_gaps, target_of, target_of_config
+from tinygrad_nn.data.targets import Classes, Labels, Quantities, refuse_gaps, target_of, target_of_config
 
 __all__ = ["Preprocessor"]
 
+_ELSEWHERE = {  # what transformers of scikit-learn have, and how it is said here
+    "fit_transform": "fit(rows).transform(rows)", "get_feature_names_out": "feature_names",
+    "inverse_transform": "in_units(outputs) gives predicted numbers in the units of the table",
+}  # fmt: skip
 _FILLS = ("mean", "median", "most_frequent")
 
 
@@ -44,13 +50,15 @@ class Preprocessor:
 
     Parameters
     ----------
-    target : name of the column to predict, or a list of names of numbers; None for none.
+    target : name of the column to predict, or a list of names of numbers, or of labels that a row has or has not (0
+        and 1, with task="classification"); None for none.
     task : "classification" or "regression".  Unless given, text is classes and numbers are numbers; whole numbers of
         few different values may be both, and it must be said.
     columns : names of those to predict from; unless given all but the target.
     categories : names of columns whose numbers are no quantities but codes of categories.
     dates : names of columns of dates as text, such as 2024-03-31 or 2024-03-31 18:30: the days since the first one in
-        training become a number like any other.
+        training become a number like any other.  A dict says how they are written elsewise, in the words of
+        `datetime.strptime`: ``{"signup": "%d.%m.%Y"}``.
     fill : what stands for a gap among numbers: "mean", "median", "most_frequent", a number; None refuses gaps.
     fill_text : the same among text: "category", where a gap is a category of its own, or "most_frequent".
     indicator : add a feature that says where the gaps were, for each column of numbers that had some.
@@ -79,12 +87,14 @@ class Preprocessor:
     """
 
     features: tuple[Any, ...]
+    feature_names: list[str]
     target_: Any
     classes_: Array | None
 
     def __init__(
         self, target: str | Sequence[str] | None = None, *, task: str | None = None,
-        columns: Sequence[str] | None = None, categories: Sequence[str] = (), dates: Sequence[str] = (),
+        columns: Sequence[str] | None = None, categories: Sequence[str] = (),
+        dates: Sequence[str] | Mapping[str, str] = (),
         fill: str | float | None = "mean", fill_text: str = "category", indicator: bool = False, scale: bool = True,
         encode: str = "one_hot", unknown: str = "zero", max_categories: int = 100, dtype: DTypeLike = np.float64,
     ):  # fmt: skip
@@ -102,6 +112,13 @@ class Preprocessor:
         self.target = [] if target is None else _names([target] if isinstance(target, str) else target, "target")
         self.columns = None if columns is None else _names(columns, "columns")
         self.task, self.categories, self.dates = task, _names(categories, "categories"), _names(dates, "dates")
+        self.forms = dict(dates) if isinstance(dates, Mapping) else {}
+        for name, form in self.forms.items():
+            if not is_form(form):
+                raise ValueError(
+                    f"Preprocessor: dates={{{name!r}: {form!r:.40}}}, expected how days are written, as '%d.%m.%Y' for "
+                    "31.03.2024"
+                )
         self.fill, self.fill_text, self.indicator, self.scale = fill, fill_text, bool(indicator), bool(scale)
         self.encode, self.unknown = encode, unknown
         self.max_categories = positive_int(max_categories, "max_categories", "Preprocessor")
@@ -149,6 +166,11 @@ class Preprocessor:
         return len(self.target_.labels if isinstance(self.target_, Classes) else self.target_.names)
 
     @property
+    def has_labels(self) -> bool:
+        """Whether each output is a label that a row has or has not."""
+        return isinstance(self.target_, Labels)
+
+    @property
     def several_targets(self) -> bool:
         """Whether the target was given as a list of names, so that predictions have a column for each."""
         return not isinstance(self.target_, Classes) and (self.target_ is None or len(self.target_.names) > 1)
@@ -166,10 +188,11 @@ class Preprocessor:
 
     def _feature(self, name: str, values: Array) -> Numbers | Categories:
         if name in self.dates:
-            days = days_since(None, values, name, "Preprocessor.fit")
+            form = self.forms.get(name)
+            days = days_since(None, values, name, form, "Preprocessor.fit")
             if not np.isnan(days).all():
-                first = as_text(values)[int(np.nanargmin(days))]
-                return Dates(**asdict(self._numbers(name, days)), first=str(first))
+                first = iso(str(as_text(values)[int(np.nanargmin(days))]), form)
+                return Dates(**asdict(self._numbers(name, days)), first=first, form=form)
         if values.dtype == object or name in self.categories:
             return self._categories(name, as_text(values))
         return self._numbers(name, values)
@@ -294,7 +317,7 @@ class Preprocessor:
         new = [name for name in table.names if name not in self.known and name not in needed]
         lacking = [name for name in needed if name not in table]
         if lacking:
-            near = get_close_matches(lacking[0].lower(), [name.lower() for name in new], n=1, cutoff=0.5)
+            near = get_close_matches(lacking[0].lower(), [name.lower() for name in new], n=1, cutoff=0.7)
             renamed = next((name for name in new if near and name.lower() == near[0]), None)
             hint = f"; {shown(renamed)} is new: rename it" if renamed else ""
             raise ValueError(
@@ -307,6 +330,12 @@ class Preprocessor:
                 "table.without(...), or say extra='ignore'"
             )
         return table
+
+    def __getattr__(self, name: str) -> NoReturn:
+        hint = _ELSEWHERE.get(name, "")
+        if name in Preprocessor.__annotations__:
+            hint = "it is measured by fit(train)"
+        raise AttributeError(f"Preprocessor has no attribute {name!r}" + (hint and f": {hint}"), name=name, obj=self)
 
     def _check_fitted(self, method: str) -> None:
         if not hasattr(self, "features"):

@@ -14,6 +14,15 @@ from tinygrad_nn.data.cells import is_number, shortened, shown
 # What programs write where nothing is known.
 GAPS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NaT", "null", "NULL", "None", "?")
 
+# How files begin that are no text, and what reads them.
+_BINARY = {
+    b"PK\x03\x04": "a workbook of Excel or a zip file; tn.data.Table(pandas.read_excel(path)) reads a workbook",
+    b"\xd0\xcf\x11\xe0": "a workbook of an old Excel; tn.data.Table(pandas.read_excel(path)) reads it",
+    b"PAR1": "a Parquet file; tn.data.Table(pyarrow.parquet.read_table(path)) reads it",
+    b"ARRO": "a file of Arrow; tn.data.Table(pyarrow.feather.read_table(path)) reads it",
+    b"\x1f\x8b": "packed by gzip; unpack it, or tn.data.Table(pandas.read_csv(path)) reads it",
+}
+
 # Where the decimals stand behind a point: 49,12 and 1,234,567 and 1,234.5 and 1.234,5; no date, address or version.
 _OTHER_NUMBER = re.compile(r"[+-]?(\d+,\d+|\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d{3})+,\d+)", re.ASCII)
 
@@ -77,7 +86,10 @@ class Dialect:
         if not _OTHER_NUMBER.fullmatch(swapped):
             return ""
         other, name = (",", "commas") if self.decimal == "." else (".", "points")
-        thousands = f"write numbers without {name} between thousands"
+        thousands = (
+            f"write numbers without {name} between thousands, or tn.data.Table(pandas.read_csv(path, "
+            f"thousands={other!r}, ...))"
+        )
         if swapped.count(",") + swapped.count(".") > 1:
             return thousands
         way_out = f"decimal={other!r} reads it"
@@ -106,6 +118,11 @@ class Records:
 def read_records(path: str | os.PathLike[str], dialect: Dialect) -> Records:
     """All records that are not empty, all of one length; ValueError for anything else."""
     caller = dialect.caller
+    with open(path, "rb") as binary:
+        start = binary.read(4)
+    kind = next((kind for mark, kind in _BINARY.items() if start.startswith(mark)), "")
+    if kind:
+        raise ValueError(f"{caller}: {path} is {kind}")
     lines, records = [], []
     try:
         with open(path, newline="", encoding=dialect.reading) as file:

@@ -81,7 +81,7 @@ class Request:
         if values.dtype.kind not in NUMBERS:
             raise ValueError(
                 f"stream: column {name!r} has dtype {values.dtype}, expected real numbers; leave it out by columns=, "
-                "or fit a tn.data.Preprocessor to a part that fits into memory"
+                "or fit a tn.data.Preprocessor to a part that fits into memory, whose pair(piece) makes numbers of each"
             )
         try:
             with np.errstate(over="raise"):

@@ -19,6 +19,19 @@ from tinygrad_nn.data.typed import ElsewhereError, coded, of_cells, of_values
 __all__ = ["Table", "columns_of_frame", "load_table", "no_column", "with_rows"]
 
 
+_ELSEWHERE = {  # what frames have, and how it is said here
+    "head": "table[:5] has its first rows",
+    "describe": "print(table) tells what is in each column",
+    "info": "print(table) tells what is in each column",
+    "iloc": "table[rows] takes a slice, numbers of rows or truth values",
+    "loc": "table[rows] takes a slice, numbers of rows or truth values",
+    "drop": "table.without(name)",
+    "isna": "table.missing(name)",
+    "isnull": "table.missing(name)",
+    "to_pandas": "pandas.DataFrame(table.columns)",
+}
+
+
 class Table:
     """Named columns of numbers or text, of one length: examples are rows here, as everywhere outside of a network.
 
@@ -28,12 +41,12 @@ class Table:
         another Table.
 
     A column of numbers is an array int64, or float64 with NaN in gaps; one of text is an array of str, with None in
-    gaps.  Truth values become the text "True" and "False".  `names` are the names, `len` is the number of rows,
-    `reading` tells how the file was read that it came from, if it did.
+    gaps.  Truth values become the text "True" and "False", dates and times that of ISO 8601.  `names` are the names,
+    `shape` is (rows, columns), `reading` tells how the file was read that it came from, if it did.
     Indexing by a name gives a column, by a list of names a Table of these; by a slice, an array of row numbers or of
     truth values, a Table of these rows.
 
-    Raises TypeError for what is no table and for columns of other kinds (times, objects), ValueError for columns of
+    Raises TypeError for what is no table and for columns of other kinds (durations, objects), ValueError for columns of
     different lengths, two of one name, or a name that is not there.
 
     >>> table = Table({"age": [31, None, 8], "sex": ["f", "m", "m"]})
@@ -66,6 +79,11 @@ class Table:
         """The names of the columns, in their order."""
         return tuple(self.columns)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The numbers of rows and columns."""
+        return len(self), len(self.columns)
+
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
 
@@ -97,6 +115,18 @@ class Table:
             )
         return Table.of_checked({name: values[rows] for name, values in self.columns.items()}, self.reading)
 
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(
+            "a Table is no array of numbers: preprocessor.transform(table) makes columns (features, N) of it, where "
+            "preprocessor = tn.data.Preprocessor(...).fit(train); table[name] is one of its columns"
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        hint = _ELSEWHERE.get(name) or (
+            f"table[{name!r}] is the column" if name in self.__dict__.get("columns", ()) else ""
+        )
+        raise AttributeError(f"Table has no attribute {name!r}" + (f": {hint}" if hint else ""), name=name, obj=self)
+
     def __setitem__(self, name: Any, values: Any) -> NoReturn:
         raise TypeError(
             f"Table: a table stays as it is: table = tn.data.Table({{**table.columns, {shown(name)}: values}}) is one "
@@ -106,6 +136,10 @@ class Table:
     def without(self, *names: str) -> Table:
         """The other columns: ``table.without("id", "date")``."""
         for name in names:
+            if not isinstance(name, str):
+                raise TypeError(
+                    f"Table.without: {name!r:.80} is no name; table.without('a', 'b') leaves out two columns"
+                )
             _ = self[name]
         return Table.of_checked(
             {name: values for name, values in self.columns.items() if name not in names}, self.reading
@@ -128,6 +162,8 @@ class Table:
         [['a', 'b'], ['a', 'b']]
         """
         labels = None
+        if stratify is not None and not isinstance(stratify, str):
+            raise TypeError(f"Table.split: stratify={stratify!r:.80}, expected the name of a column of classes or None")
         if stratify is not None:
             if self.missing(stratify).any():
                 raise ValueError(f"Table.split: column {shown(stratify)} has gaps; table[~table.missing({stratify!r})]")
@@ -162,6 +198,8 @@ def _columns_of(given: Any) -> dict[str, Any]:
     """The columns by name of whatever a table may be made of."""
     if isinstance(given, Table):
         return dict(given.columns)
+    if isinstance(given, (str, os.PathLike)):
+        raise TypeError(f"Table: {str(given)!r:.80} is a text; tn.data.load_table(path) reads a CSV file")
     if isinstance(given, (list, tuple)) and given and all(isinstance(row, Mapping) for row in given):
         names = list(dict.fromkeys(name for row in given for name in row))
         given = {name: [row.get(name) for row in given] for name in names}
@@ -202,8 +240,8 @@ def columns_of_frame(frame: Any) -> list[tuple[Any, Array]] | None:
     """Name and values of each column of a frame of pandas, polars or Arrow; None for what is no frame."""
     frame = with_rows(frame)
     if hasattr(frame, "column_names") and hasattr(frame, "itercolumns"):  # Arrow
-        columns = map(_without_codes, frame.itercolumns())
-        return [(name, _plain(values)) for name, values in zip(frame.column_names, columns, strict=True)]
+        columns = [_without_codes(values).to_numpy(zero_copy_only=False) for values in frame.itercolumns()]
+        return list(zip(frame.column_names, columns, strict=True))
     if not (hasattr(frame, "columns") and hasattr(frame, "to_numpy")):
         return None
     if hasattr(frame, "iloc"):  # pandas, whose names may repeat
@@ -232,7 +270,7 @@ def load_table(
     path : of the file.
     columns : names of those to take; all unless given.
     text, numbers : names of columns that are of this kind whatever they look like: codes such as a postal code 01234.
-    missing : what stands in gaps.
+    missing : what stands in gaps; `tn.data.GAPS`, which are "", "NA", "NaN" and the like, unless given.
     header : whether the first line holds names; unless said, it does if none of its cells is a number.  Without names
         the columns are x0, x1, ...
     delimiter, decimal, encoding : "," "." and "utf-8" unless given; files of Excel often have ";" "," and "cp1252".
@@ -254,6 +292,11 @@ def load_table(
       age  numbers  8 to 31, 1 gap
       sex  text     2 different: 'm' 2, 'f' 1
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"load_table: path is of type {type(path).__name__}, expected that of a CSV file; tn.data.Table(frame) "
+            "takes frames and dicts"
+        )
     dialect = Dialect("load_table", header, delimiter, decimal, comment, encoding, _texts(missing, "missing"))
     asked = dict.fromkeys(_texts(text, "text"), "text") | dict.fromkeys(_texts(numbers, "numbers"), "numbers")
     kinds, path = _Kinds(asked, _kinds), os.fspath(path)

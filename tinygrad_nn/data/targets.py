@@ -11,8 +11,9 @@ import numpy as np
 from tinygrad_nn.data.cells import shortened, shown
 from tinygrad_nn.data.checks import Array
 
-__all__ = ["Classes", "Quantities", "refuse_gaps", "target_of", "target_of_config"]
+__all__ = ["Classes", "Labels", "Quantities", "refuse_gaps", "target_of", "target_of_config"]
 
+_MANY = 100  # different texts, where most rows have their own, are names or dates and no classes
 _FEW = 20  # whole numbers of so many different values may be classes
 
 
@@ -45,6 +46,34 @@ class Classes:
     def array(self) -> Array:
         """The labels as an array."""
         return np.array(self.labels)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Several labels, each of which a row has or has not: targets Y (labels, N) of 0 and 1."""
+
+    names: tuple[str, ...]
+
+    kind: ClassVar[str] = "labels"
+
+    def config(self) -> dict[str, Any]:
+        """The target as JSON can hold it."""
+        return {"kind": self.kind, **asdict(self)}
+
+    def encode(self, columns: list[Array], caller: str) -> Array:
+        """Targets (labels, N): 1 where a row has the label."""
+        Y = np.zeros((len(columns), len(columns[0])))
+        for y, name, values in zip(Y, self.names, columns, strict=True):
+            yes = values == ("True" if values.dtype == object else 1)
+            other = ~(yes | (values == ("False" if values.dtype == object else 0)))
+            if other.any():
+                i = int(np.argmax(other))
+                raise ValueError(
+                    f"{caller}: the target {shown(name)}, row {i} holds {shown(values.tolist()[i])}, expected 0 or 1, "
+                    "or truth values, as a row has one of several labels or has not"
+                )
+            y[:] = yes
+        return Y
 
 
 @dataclass(frozen=True)
@@ -87,15 +116,27 @@ def target_of(names: list[str], columns: list[Array], task: str | None, scale: b
                 f"{caller}: the target {shown(names[0])} has whole numbers, {len(different)} different ones: "
                 "say task='classification' or task='regression'"
             )
+    if task is None and not text and len(columns) > 1 and all(np.isin(values, (0, 1)).all() for values in columns):
+        raise ValueError(
+            f"{caller}: the targets {shortened(', '.join(map(shown, names)), 200)} hold 0 and 1 alone: say "
+            "task='classification' for labels that a row has or has not, or task='regression'"
+        )
     if task == "classification" or (task is None and text):
         if len(columns) > 1:
-            raise ValueError(f"{caller}: target={names}: one column can hold classes, several are numbers")
-        labels = np.unique(columns[0].astype(str) if text else columns[0])
-        if not text and not np.equal(np.mod(labels, 1), 0).all():
+            labels = Labels(tuple(names))
+            labels.encode(columns, caller)
+            return labels
+        different = np.unique(columns[0].astype(str) if text else columns[0])
+        if not text and not np.equal(np.mod(different, 1), 0).all():
             raise ValueError(
                 f"{caller}: the target {shown(names[0])} has fractions, which are no classes: task='regression'"
             )
-        found = tuple((labels if text else labels.astype(np.int64)).tolist())
+        found = tuple((different if text else different.astype(np.int64)).tolist())
+        if text and len(found) > _MANY and 2 * len(found) > len(columns[0]):
+            raise ValueError(
+                f"{caller}: the target {shown(names[0])} has {len(found):,} different texts in {len(columns[0]):,} "
+                f"rows, as {shown(found[0])}, which are no classes: predict another column"
+            )
         if len(found) < 2:
             raise ValueError(f"{caller}: the target {shown(names[0])} has one class only, {shown(found[0])}")
         return Classes(tuple(names), found)
@@ -129,7 +170,7 @@ def target_of_config(config: Any) -> Any:
     """The way back; ValueError for what is none, as a file may say anything."""
     settings = dict(config) if isinstance(config, dict) else {}
     kind = settings.pop("kind", None)
-    kinds: dict[Any, Any] = {"classes": Classes, "quantities": Quantities}
+    kinds: dict[Any, Any] = {"classes": Classes, "labels": Labels, "quantities": Quantities}
     expected = kinds.get(kind) if isinstance(kind, str) else None
     fine = expected is not None and settings.keys() == {field.name for field in fields(expected)}
     fine = fine and all(isinstance(part, (list, tuple)) and part for part in settings.values())
@@ -139,7 +180,7 @@ def target_of_config(config: Any) -> Any:
         one_kind = any(all(type(label) is of for label in labels) for of in (str, int))
         fine = one_kind and len(set(labels)) == len(labels) > 1 and len(settings["names"]) == 1
         fine = fine and all(isinstance(label, str) or -(1 << 63) <= label < 1 << 63 for label in labels)
-    elif fine:
+    elif fine and expected is Quantities:
         numbers = [*settings["mean"], *settings["scale"]]
         fine = all(isinstance(n, float) and math.isfinite(n) for n in numbers) and min(settings["scale"]) > 0
         fine = fine and len(settings["mean"]) == len(settings["scale"]) == len(settings["names"])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
 
 from tinygrad_nn.data.cells import are_whole, float_of_text, is_whole, shown
 from tinygrad_nn.data.checks import Array
-from tinygrad_nn.data.records import Dialect
+from tinygrad_nn.data.records import GAPS, Dialect
 
 __all__ = ["ElsewhereError", "coded", "of_cells", "of_values"]
 
+_LONG, _FEW = 20, 5  # longer texts, or more of them, are likely not what marks gaps
 _INT64 = np.iinfo(np.int64)
 
 
@@ -48,11 +50,14 @@ def of_cells(
     if others:
         i = int(np.flatnonzero(other[codes])[0])
         cell = texts[codes[i]]
-        way_out = dialect.other_decimal(cell) or f"missing=[{cell!r:.40}] makes a gap of it"
+        way_out = dialect.other_decimal(cell) or _as_gaps(
+            cell, [texts[j] for j in np.flatnonzero(other)] if numbers else [cell], dialect
+        )
         said = f", as {numbers:,} of {len(codes):,} cells of the column are" if numbers else ""
         if hint is None:
             hint = "" if kind == "numbers" else "; text=[...] takes the column as text"
-        raise ValueError(f"{place(i)}: {shown(cell)} is not a number{said}; {way_out}{hint}")
+        ways = "; ".join(filter(None, [way_out, hint.removeprefix("; ")]))
+        raise ValueError(f"{place(i)}: {shown(cell)} is not a number{said}; {ways or 'correct it'}")
     if not gap[codes].any() and are_whole(texts):
         whole = [int(text) for text in texts]
         if all(_INT64.min <= n <= _INT64.max for n in whole):
@@ -70,6 +75,16 @@ def of_cells(
     return values[codes]
 
 
+def _as_gaps(cell: str, others: Sequence[str], dialect: Dialect) -> str:
+    """What makes gaps of a cell, and of the few others that are no numbers, besides those that are gaps already."""
+    short = [text for text in others if len(text) <= _LONG and not dialect.other_decimal(text)]
+    if cell not in short:
+        return ""
+    new = short if len(short) <= _FEW else [cell]
+    before = ["*tn.data.GAPS"] if dialect.gaps == GAPS else list(map(repr, dialect.gaps))
+    return f"missing=[{', '.join(before + list(map(repr, new)))}] makes {'a gap of it' if new == [cell] else 'gaps'}"
+
+
 def _are_marked(texts: Sequence[str], counts: Array, dialect: Dialect) -> bool:
     """Whether nearly all of the cells, so many of each text, are numbers as other files write them."""
     allowed = 0.1 * counts.sum()
@@ -81,7 +96,7 @@ def _are_marked(texts: Sequence[str], counts: Array, dialect: Dialect) -> bool:
     return True
 
 
-def _text(texts: list[str], gap: Array) -> Array:
+def _text(texts: Sequence[str], gap: Array) -> Array:
     found = np.empty(len(texts), object)
     found[:] = [None if missing else text for text, missing in zip(texts, gap, strict=True)]
     return found
@@ -90,7 +105,7 @@ def _text(texts: list[str], gap: Array) -> Array:
 def of_values(values: Any, name: str, caller: str) -> Array:
     """A column of a frame or a list: arrays of numbers, text, or objects of one of the two kinds.
 
-    Truth values become the text that files have for them, "True" and "False".
+    Truth values become the text that files have for them, "True" and "False", dates and times that of ISO 8601.
     """
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{caller}: column {shown(name)} is a masked array; .filled(value) makes a plain one")
@@ -109,13 +124,18 @@ def of_values(values: Any, name: str, caller: str) -> Array:
         return array.astype(object)
     if kind == "O":
         return _of_objects(array, name, caller)
-    hint = "make numbers or text of it"
     if kind == "M":
-        hint = (
-            "(t - t.min()) / np.timedelta64(1, 'D') counts days, t.astype(str) is text for "
-            f"tn.data.Preprocessor(dates=[{shown(name)}])"
-        )
+        return _of_times(array)
+    hint = f"{name} / np.timedelta64(1, 'D') counts days" if kind == "m" else "make numbers or text of it"
     raise TypeError(f"{caller}: column {shown(name)} has dtype {array.dtype}, expected numbers or text; {hint}")
+
+
+def _of_times(array: Array) -> Array:
+    """Times as text, no finer than they are: 2024-03-31, or 2024-03-31T18:30:00."""
+    exact = array.astype("datetime64[us]")
+    there = exact[~np.isnat(exact)]
+    unit = next((unit for unit in ("D", "s") if (there == there.astype(f"datetime64[{unit}]")).all()), "us")
+    return _text(np.datetime_as_string(exact, unit=unit).tolist(), np.isnat(exact))  # type: ignore[call-overload]
 
 
 def _as_array(values: Any) -> Array:
@@ -138,6 +158,8 @@ def _of_objects(array: Array, name: str, caller: str) -> Array:
         found = np.empty(len(array), object)
         found[:] = [None if missing else str(bool(cell)) for cell, missing in zip(array, gap, strict=True)]
         return found
+    if all(isinstance(cell, date) for cell in there):
+        return _text([cell.isoformat() if isinstance(cell, date) else "" for cell in array], gap)
     if not gap.any() and all(map(is_whole, there)) and all(_INT64.min <= int(n) <= _INT64.max for n in there):
         return np.array([int(n) for n in there], np.int64)
     numbers = np.full(len(array), np.nan)
@@ -148,11 +170,11 @@ def _of_objects(array: Array, name: str, caller: str) -> Array:
                 raise TypeError
             numbers[i] = float(cell)
         except Exception:  # whatever an object's __float__ raises
-            first = there[0]
+            other = next((c for c in there if type(c) is not type(cell)), None)
+            mixed = "" if other is None else f", and {shown(other)} of type {type(other).__name__}"
             raise TypeError(
-                f"{caller}: column {shown(name)}, row {i}: {shown(cell)} is of type {type(cell).__name__}, and "
-                f"{shown(first)} of type {type(first).__name__}; expected numbers alone, or text "
-                "alone, with None in gaps"
+                f"{caller}: column {shown(name)}, row {i}: {shown(cell)} is of type {type(cell).__name__}{mixed}; "
+                "expected numbers alone, text alone or dates alone, with None in gaps"
             ) from None
     return numbers
 

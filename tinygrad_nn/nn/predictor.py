@@ -132,6 +132,8 @@ class Predictor(Module):
     def predict(self, X: Any, *, extra: str = "error") -> np.ndarray:
         """Labels (N,), or numbers (N,), in the units of the table; (N, d) where d numbers are predicted.
 
+        Where a row has several labels, 0 or 1 for each of them, (N, labels).
+
         `X` is a `Table`, a frame, a dict of columns, a list of dicts, or the path of a CSV file; without a
         preprocessor, an array.  ``extra="ignore"`` leaves out columns that training did not have.
         Of arrays with ``examples="columns"``, d numbers are (d, N).
@@ -140,6 +142,8 @@ class Predictor(Module):
         self._check_outputs(len(outputs))
         if self.classes_ is not None:
             return self.classes_[chosen(outputs, kind)]
+        if self.has_labels:
+            return np.stack([chosen(output[np.newaxis], kind) for output in outputs], axis=1)
         if self.preprocessor is not None:
             outputs = self.preprocessor.in_units(outputs)
             several = self.preprocessor.several_targets
@@ -148,15 +152,25 @@ class Predictor(Module):
         return self._turned(outputs) if several else outputs[0]
 
     def predict_proba(self, X: Any, *, extra: str = "error") -> np.ndarray:
-        """The probability of each class, (N, classes) in the order of `classes_`; X as for `predict`."""
-        if self.classes_ is None:
+        """The probability of each class, (N, classes) in the order of `classes_`; X as for `predict`.
+
+        Where a row has several labels, that of each, (N, labels).
+        """
+        if self.classes_ is None and not self.has_labels:
             raise ValueError(
                 "Predictor.predict_proba: the model has no classes: predict(X) gives its numbers, and "
                 "Predictor(network, classes=[...]) names the outputs"
             )
         outputs, kind = self._outputs(X, extra)
         self._check_outputs(len(outputs))
+        if self.has_labels:
+            return np.stack([probabilities(output[np.newaxis], kind)[1] for output in outputs], axis=1)
         return self._turned(probabilities(outputs, kind))
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether it gives each row several labels at a time."""
+        return self.preprocessor is not None and self.preprocessor.has_labels
 
     def _turned(self, columns: np.ndarray) -> np.ndarray:
         return columns if self.preprocessor is None and self.examples == "columns" else columns.T

@@ -29,6 +29,8 @@ def check_equal(prediction, target):
     if not hint and np.prod(p) == np.prod(t):
         row = p == (1, *t)  # the whole target, of which this may be a batch
         hint = f"; target.reshape{(1, -1) if row else p} fits"
+    if len(p) == 2 and p[0] > 1 and t == p[1:] and as_array(target).dtype.kind in "iu":
+        hint = f"; numbers of {p[0]} classes are for tn.cross_entropy, or tn.data.one_hot(target, {p[0]}) fits"
     raise ShapeError(f"the shapes must be equal: losses never broadcast{hint}")
 
 
@@ -96,6 +98,7 @@ def are_labels(logits, target):
         raise ShapeError(
             f"expected class labels of shape {logits.shape[1:]} or one-hot columns of shape {logits.shape}"
             + transpose_fits("target", target.shape, logits.shape)
+            + ("; target[0] fits" if target.shape == (1, *logits.shape[1:]) else "")
         )
     if target.dtype.kind not in "iu":
         raise ValueError(

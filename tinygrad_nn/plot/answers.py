@@ -50,8 +50,10 @@ def guessed(
     """Of each example the predicted and the actual class, as places (N,) among the classes; and these."""
     X, actual, n = _taken_apart(caller, predicted, data)
     count, classes = 0, None
+    if X and isinstance(predicted, Predictor):
+        _refuse_no_classes(caller, predicted, X[0], "predict")
     if X and _names_classes(predicted):
-        guess = labels_in(np.asarray(predicted.predict(_as_it_takes(predicted, X[0], n))))
+        guess = labels_in(_refuse_several(caller, predicted.predict(_as_it_takes(predicted, X[0], n)), "predict"))
         known = getattr(predicted, "classes_", None)
         classes = None if known is None else np.asarray(known)
     else:
@@ -74,11 +76,15 @@ def likely(caller: str, predicted: Any, data: tuple[Any, ...], names: Sequence[s
     """How likely each class was said to be of each example, and which it is."""
     X, actual, n = _taken_apart(caller, predicted, data)
     classes = None
+    if X and isinstance(predicted, Predictor):
+        _refuse_no_classes(caller, predicted, X[0], "predict_proba")
     if X and _names_classes(predicted):
         if not hasattr(predicted, "predict_proba"):
             raise ValueError(
                 f"{caller}: {type(predicted).__name__} has no predict_proba, and labels alone do not say how sure it is"
             )
+        if _is_estimator(predicted):
+            _refuse_several(caller, predicted.predict(_as_it_takes(predicted, X[0], n)), "predict_proba")
         P = np.asarray(predicted.predict_proba(_as_it_takes(predicted, X[0], n)), dtype=float)
         P = P if isinstance(predicted, Predictor) and _takes_columns(predicted) else P.T
         ranking, classes = P, np.asarray(predicted.classes_)
@@ -222,6 +228,28 @@ def _is_estimator(model: Any) -> bool:
 def _names_classes(model: Any) -> bool:
     """Whether it predicts labels by itself."""
     return _is_estimator(model) or (isinstance(model, Predictor) and model.classes_ is not None)
+
+
+def _refuse_no_classes(caller: str, model: Predictor, X: Any, method: str) -> None:
+    """ValueError where a model of a table predicts something else than one class of each row."""
+    if model.has_labels:
+        _refuse_several(caller, model.predict(X), method)
+    elif model.preprocessor is not None and model.preprocessor.target and model.classes_ is None:
+        raise ValueError(
+            f"{caller}: the model predicts numbers, {listed(np.array(model.preprocessor.target))}, and no classes; "
+            "plot.residuals shows how far off they are"
+        )
+
+
+def _refuse_several(caller: str, labels: Any, method: str) -> np.ndarray:
+    """Labels (N,); ValueError where each row has several at a time, of which a plot of classes can show one."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise ValueError(
+            f"{caller}: the model gives each row {labels.shape[1]} labels at a time; label k by itself is shown of "
+            f"(model.{method}(X)[:, k], actual)"
+        )
+    return labels
 
 
 def _takes_columns(model: Predictor) -> bool:

@@ -52,8 +52,8 @@ def contributions(result: Attribution, most: int = 12, *, ax: Axes | None = None
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.spines["left"].set_visible(False)
     where = "" if one else f", mean of {len(result):,} examples"
-    ax.set_title(f"{plain(result.explained)}: {_short(result.outputs.mean())}{where}", pad=6 if one else 16)
-    ax.set_xlabel(f"{result.method}\n{_sum(result)}", x=1, ha="right")  # beneath the names, too
+    ax.set_title(f"{plain(result.explained)}: {_short(result.outputs.mean())}{where}", pad=6 if one else 16, wrap=True)
+    ax.set_xlabel(f"{result.method}\n{_sum(result)}", x=1, ha="right", wrap=True)  # beneath the names, too
     readable(ax.xaxis)
     return ax
 
@@ -107,12 +107,11 @@ def _spread(values: np.ndarray, width: float) -> np.ndarray:
 
 def _sum(result: Attribution) -> str:
     """How the numbers add up: the gap is never left out."""
-    total, gap = result.by_feature.sum(axis=0).mean(), result.gap.mean()
-    start = f"{_short(result.reference.mean())} {result.words_for_reference} + " if result.has_reference else ""
-    end = f" = {_short(result.outputs.mean())}"
-    return (
-        f"{start}{_short(total)} of features {'+' if gap >= 0 else '−'} {_short(abs(gap))} {result.words_for_gap}{end}"
-    )
+    terms = [(result.reference.mean(), result.words_for_reference)] if result.has_reference else []
+    terms += [(result.by_feature.sum(axis=0).mean(), "of features"), (result.gap.mean(), result.words_for_gap)]
+    first, *rest = terms
+    said = "".join(f" {'+' if value >= 0 else '−'} {_short(abs(value))} {words}" for value, words in rest)
+    return f"{_short(first[0])} {first[1]}{said} = {_short(result.outputs.mean())}"
 
 
 def _short(x: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tinygrad_nn.nn import Module
@@ -59,11 +60,28 @@ def history(history: Any, *, theme: str | None = None) -> Figure:
         ax.set(title=title, xlabel="epoch")
         readable(ax.xaxis, whole=True)
         readable(ax.yaxis, logarithmic and all(v > 0 for values in measured.values() for v in values))
-        columns, settings = -(-len(measured) // IN_A_COLUMN), {}
-        if len(measured) > WITHIN:
-            settings = {"loc": "upper left", "bbox_to_anchor": (1, 1.02), "ncols": columns, "borderaxespad": 0.2}
-        legend(ax, look, fontsize=8, **settings)
+        legend(ax, look, fontsize=8, **(_beside(len(measured)) if len(measured) > WITHIN else {}))
+    figure.draw_without_rendering()
+    covering = [ax for ax in figure.axes if len(ax.lines) <= WITHIN + 1 and _covers_a_line(ax)]
+    for ax in covering:
+        legend(ax, look, fontsize=8, **_beside(WITHIN))
+    figure.set_figwidth(figure.get_figwidth() + 0.9 * len(covering))
     return figure
+
+
+def _beside(lines: int) -> dict[str, Any]:
+    """Where a legend of so many lines stands right of its panel."""
+    return {
+        "loc": "upper left", "bbox_to_anchor": (1, 1.02), "ncols": -(-lines // IN_A_COLUMN), "borderaxespad": 0.2,
+    }  # fmt: skip
+
+
+def _covers_a_line(ax: Axes) -> bool:
+    """Whether the legend stands in the way, wherever matplotlib has put it."""
+    legend = ax.get_legend()
+    assert legend is not None
+    box = legend.get_window_extent()
+    return any(line.get_path().transformed(ax.transData).intersects_bbox(box, filled=False) for line in ax.lines)
 
 
 def _label(name: str) -> str:

@@ -150,7 +150,7 @@ class MLP(Attributes, BaseEstimator):  # type: ignore[misc]  # scikit-learn ship
         self.best_loss_ = None if self.early_stopping else min(self.loss_curve_, default=None)
         self.best_validation_score_ = max(self.validation_scores_) if self.validation_scores_ else None
         if self.tol is not None and not over:
-            warnings.warn(still_learning(self), ConvergenceWarning, stacklevel=2)
+            warnings.warn(still_learning(self, y), ConvergenceWarning, stacklevel=2)
         return self
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+from sklearn.base import is_regressor
+
 from tinygrad_nn.sklearn.solvers import batch_method
 
 __all__ = ["Stopping", "still_learning"]
+
+_LARGE = 100  # a target beyond it takes a network that starts near 0 many steps to reach
 
 
 class Stopping:
@@ -50,14 +55,17 @@ class Stopping:
             model.load_state_dict(self.state)
 
 
-def still_learning(estimator: Any) -> str:
+def still_learning(estimator: Any, y: np.ndarray) -> str:
     """What the warning says of an estimator that has not stopped by itself."""
     limit, of, unit, or_rate = "max_iter", estimator.max_iter, "epochs", " or learning_rate_init"
     if batch_method(estimator) is not None:
         unit, or_rate = "iterations", ""
         if estimator.n_iter_ < estimator.max_iter:
             limit, of, unit = "max_fun", estimator.max_fun, "evaluations of the loss"
+    large = ""
+    if is_regressor(estimator) and np.abs(y).max() > _LARGE:
+        large = f", or y, which goes to {np.abs(y).max():,.4g}, as sklearn.compose.TransformedTargetRegressor does"
     return (
         f"{type(estimator).__name__}: still learning after {limit}={of} {unit}: raise {limit}{or_rate}, or standardise "
-        "X, as sklearn.preprocessing.StandardScaler does; tol=None asks for so many, without a warning"
+        f"X, as sklearn.preprocessing.StandardScaler does{large}; tol=None asks for so many, without a warning"
     )

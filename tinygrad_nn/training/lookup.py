@@ -8,10 +8,11 @@ from typing import Any
 
 from tinygrad_nn.nn.foreign import name_of
 from tinygrad_nn.operation import BY_NAME, Op
+from tinygrad_nn.other_names import LOSSES
 from tinygrad_nn.training.row_metrics import RowMetric, by_name_of_sklearn, names_of_sklearn, of_scorer, takes_rows
 from tinygrad_nn.training.scores import METRICS, Accuracy, ByName, Score, accuracy
 
-__all__ = ["Measure", "find_loss", "find_metrics", "mode_of"]
+__all__ = ["Measure", "find_loss", "find_metrics", "is_metric", "mode_of"]
 
 Measure = Callable[[Any, Any], Any]
 
@@ -28,7 +29,7 @@ def find_loss(loss: str | Measure, caller: str = "fit") -> Measure:
     if isinstance(found, Op) and found.arguments[1:] == ("target",):
         return found
     names = sorted(n for n, e in BY_NAME.items() if isinstance(e, Op) and e.arguments[1:] == ("target",))
-    near = difflib.get_close_matches(str(loss), names, n=1)
+    near = [LOSSES[loss]] if loss in LOSSES else difflib.get_close_matches(loss, names, n=1)
     raise ValueError(
         f"{caller}: there is no loss {loss!r}; " + (f"did you mean {near[0]!r}?" if near else ", ".join(names))
     )
@@ -79,6 +80,11 @@ def _metric(metric: Any, loss: Measure) -> Any:
     if hasattr(metric, "_score_func"):
         metric = of_scorer(metric)
     return RowMetric(metric, loss) if takes_rows(metric) else metric
+
+
+def is_metric(name: str) -> bool:
+    """Whether a metric has this name."""
+    return name in METRICS or bool(name and by_name_of_sklearn(name))
 
 
 def _nearest(name: str) -> str:

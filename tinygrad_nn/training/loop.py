@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_nn import optim
-from tinygrad_nn.checkpoint import with_suffix
+from tinygrad_nn.checkpoint import require_folder, with_suffix
 from tinygrad_nn.compiler.engines import ENGINES
 from tinygrad_nn.data import Batches
 from tinygrad_nn.modes import puts_mode_back
@@ -25,7 +25,7 @@ from tinygrad_nn.optim import OneCycleLR, Optimizer, ReduceLROnPlateau, Schedule
 from tinygrad_nn.training.callbacks import StopTraining, by_event, call_all
 from tinygrad_nn.training.history import History
 from tinygrad_nn.training.interrupts import Interrupts
-from tinygrad_nn.training.lookup import Measure, find_loss, find_metrics, mode_of
+from tinygrad_nn.training.lookup import Measure, find_loss, find_metrics, is_metric, mode_of
 from tinygrad_nn.training.metrics import batched, fixed_batches, is_pair, means_of, number_of_batches, refuse_table
 from tinygrad_nn.training.progress import showing
 from tinygrad_nn.training.resuming import ended, save
@@ -135,6 +135,8 @@ def fit(
         patience=patience, monitor=monitor, mode=mode, checkpoint=checkpoint, every=every, resume=resume,
         compile=compile, engine=engine,
     )  # fmt: skip
+    if checkpoint is not None:
+        require_folder(with_suffix(checkpoint))
     _check_parts(model, optimizer, data, validation, schedule)
     _refuse_iterators(data, validation, epochs)
     loss, functions = find_loss(loss), by_event(callbacks)
@@ -290,9 +292,12 @@ def _choose_best(run: Run, monitor: str | None, mode: str | None, validated: boo
     there += [f"validation_{name}" for name in there] if validated else []
     name = ("validation_loss" if validated else "loss") if monitor is None else monitor
     if name not in there:
-        near = difflib.get_close_matches(re.sub("^val_", "validation_", name), there, 1)
+        near = difflib.get_close_matches(re.sub("^val_", "validation_", name), there, 1, cutoff=0.8)
         meant = f"did you mean {near[0]!r}? There" if near else "there"
         hint = "" if validated else ", and with validation= those on validation data"
+        measure = re.sub("^val(idation)?_", "", name)
+        if measure != "loss" and not near and is_metric(measure):
+            hint += f"; metrics={measure!r} measures it"
         raise ValueError(f"fit: monitor={monitor!r} is not measured; {meant} is {', '.join(there)}{hint}")
     of = name.removeprefix("validation_")
     run.history.monitor, run.history.mode = name, mode or mode_of(of, run.metrics.get(of))

@@ -367,11 +367,15 @@ class R2(ByName):
         return float(np.where(self.spread > 0, explained, self.errors == 0).mean())
 
 
+_OF_CLASSES = ": of classes there are 'accuracy', 'balanced_accuracy', 'f1', 'auc' and 'log_loss'"
+
+
 def _numbers(name: str, outputs: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both as columns in float64; ValueError where they are not of one shape."""
     if outputs.size != target.size or (outputs.ndim > 1 and target.ndim > 1 and outputs.shape != target.shape):
         raise ValueError(
             f"the metric {name!r} compares numbers; the prediction has shape {outputs.shape}, the target {target.shape}"
+            f"{_OF_CLASSES if outputs.ndim == 2 and target.shape == outputs.shape[1:] else ''}"
         )
     outputs, target = outputs.astype(np.float64), target.astype(np.float64)
     n = outputs.shape[-1]

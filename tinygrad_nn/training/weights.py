@@ -148,7 +148,8 @@ def _table(class_weight: Any, targets: Callable[[], Any]) -> Table:
         return numbers
     for key in class_weight:
         if not isinstance(key, Real) or key < 0 or key % 1:
-            raise ValueError(f"fit: class_weight has the key {key!r}, expected the numbers of classes, from 0")
+            hint = ", as the place of a label in preprocessor.classes_" if isinstance(key, str) else ""
+            raise ValueError(f"fit: class_weight has the key {key!r}, expected the numbers of classes, from 0{hint}")
     return dict(zip(class_weight, numbers.tolist(), strict=True))
 
 

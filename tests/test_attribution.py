@@ -384,8 +384,15 @@ def test_predictors_of_numbers_and_of_arrays(penguins, raised):
     table, models = penguins
     model = models["body_mass_g"]
     found = attribution.gradient_input(model, table)
-    assert found.explained == "output"
-    assert np.allclose(model.preprocessor.in_units(found.outputs[np.newaxis])[0], model.predict(table))
+    assert found.explained == "output body_mass_g"
+    assert np.allclose(found.outputs, model.predict(table))
+    named = attribution.integrated_gradients(model, table[:4], "body_mass_g", baseline="mean")
+    assert np.allclose(named.outputs, model.predict(table[:4]))
+    assert np.abs(named.gap).max() < 1
+    in_deviations = attribution.integrated_gradients(
+        model.network, model.preprocessor.transform(table[:4]), 0, baseline="mean"
+    )
+    assert np.allclose(named.values, in_deviations.values * model.preprocessor.target_.scale[0])
     assert raised(ValueError, attribution.gradient_input, model, table, of="probability") == (
         "gradient_input: of='probability' is for classes, and Predictor predicts numbers"
     )

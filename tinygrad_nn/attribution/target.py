@@ -42,8 +42,9 @@ class Target:
     of: str
     kind: str  # of the outputs, see `nn.outputs.kind_of`
     feature_names: tuple[str, ...]
-    class_names: tuple[str, ...]  # empty where outputs are no classes
+    class_names: tuple[str, ...]  # of outputs that are no classes their names, if they have some
     classifies: bool
+    units: Callable[[Any], Any]  # outputs (outputs, n) in the units of the table that the model learnt from
 
     def __len__(self) -> int:
         return self.columns.shape[-1]
@@ -93,6 +94,7 @@ class Target:
         return np.concatenate(values), np.concatenate(slopes, axis=-1)
 
     def _number(self, output: Any, which: np.ndarray) -> Any:
+        output = self.units(output)
         single = len(output.value) == 1
         asked = np.asarray(np.arange(len(output.value))[:, np.newaxis] == (0 * which if single else which))
         first = np.asarray(which == 0, output.dtype) if single and self.classifies else np.zeros(len(which))
@@ -190,7 +192,15 @@ def find_target(caller: str, model: Any, X: Any, output: Any, of: str, feature_n
         named = model.preprocessor.feature_names
     called = feature_names if feature_names is not None else getattr(model, "feature_names_in_", named)
     found = _feature_names(caller, called, features, size)
-    return Target(whole, network, given, columns, look_up, in_rows, which, of, kind, found, names, classifies)
+    units = _units(model)
+    return Target(whole, network, given, columns, look_up, in_rows, which, of, kind, found, names, classifies, units)
+
+
+def _units(model: Any) -> Callable[[Any], Any]:
+    """What makes of a network's outputs the numbers that the model predicts: nothing, where these are its outputs."""
+    if isinstance(model, Predictor) and model.preprocessor is not None:
+        return model.preprocessor.in_units
+    return lambda outputs: outputs
 
 
 def _network_of(caller: str, model: Any) -> tuple[Any, bool]:
@@ -285,7 +295,7 @@ def _classes(caller: str, model: Any, class_names: Any, outputs: np.ndarray) -> 
     classes = class_names if class_names is not None else known
     says_itself = isinstance(model, Predictor) or (hasattr(model, "predict") and not isinstance(model, Module))
     regresses = known is None and says_itself
-    if regresses and isinstance(model, Predictor) and model.preprocessor is not None and d > 1:
+    if regresses and isinstance(model, Predictor) and model.preprocessor is not None:
         return tuple(model.preprocessor.target), False
     if classes is None:
         return tuple(f"class {k}" for k in range(d)) if d > 1 and not regresses else (), d > 1 and not regresses

@@ -9,8 +9,8 @@ import tinygrad_nn as tn
 from tinygrad_nn.other_names import HINTS, LOSSES
 from tinygrad_nn.training.lookup import find_loss
 
-OWNERS = {f"tinygrad_nn.{name}": getattr(tn, name) for name in ("nn", "optim")}
-OWNERS |= {"tinygrad_nn": tn, "Tensor": tn.tensor([1.0])}
+OWNERS = {f"tinygrad_nn.{name}": getattr(tn, name) for name in ("nn", "optim", "training")}
+OWNERS |= {"tinygrad_nn": tn, "Tensor": tn.tensor([1.0]), "Module": tn.nn.Flatten()}
 
 
 @pytest.mark.parametrize(("place", "name"), [(place, name) for place, names in HINTS.items() for name in names])
@@ -24,6 +24,8 @@ def test_what_a_hint_names_is_there_and_the_name_itself_is_not(place, name):
             value = getattr(value, part)
     for attribute in re.findall(r"\bx\.(\w+)", HINTS[place][name]):
         assert hasattr(OWNERS["Tensor"], attribute)
+    for attribute in re.findall(r"\bmodel\.(\w+)", HINTS[place][name]):
+        assert hasattr(OWNERS["Module"], attribute)
 
 
 @pytest.mark.parametrize(("name", "here"), LOSSES.items())

@@ -99,7 +99,7 @@ def test_a_file_written_in_another_way(folder, tmp_path, capsys):
         ("broken.npz data.csv", "broken.npz is not a whole checkpoint"),
         ("species empty.csv", "load_table: empty.csv is empty, expected one example per line"),
         ("species data.csv", "Preprocessor.transform: the columns 'island', 'bill_length_mm'"),
-        ("mass data.csv --proba", "Predictor.predict_proba: the model has no classes"),
+        ("mass data.csv --proba", "mass predicts numbers, which have no probabilities: leave out --proba"),
         ("species extra.csv", "training had no columns 'note': --ignore-extra leaves them out\n"),
         ("mass slip.csv", "column 'year': 'x' is not a number; --missing 'x' makes a gap of it\n"),
         ("mass comma.csv --delimiter=;", "column 'year': '7,5' is not a number; --decimal ',' reads it\n"),

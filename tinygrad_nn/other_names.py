@@ -72,6 +72,17 @@ HINTS: dict[str, dict[str, str]] = {
         "lr_scheduler": "the schedules by themselves, as tn.optim.StepLR",
         "LBFGS": "tn.optim.minimize, or OnlineLBFGS", "apply_updates": "optimizer.step()",
     },
+    "tinygrad_nn.training": {
+        "EarlyStopping": "tn.fit(..., patience=n)", "ModelCheckpoint": "tn.fit(..., checkpoint=path)",
+        "Trainer": "tn.fit", "fit_generator": "tn.fit, which takes anything that gives batches",
+    },
+    "Module": {
+        "fit": "tn.fit(model, loss, optimizer, data, epochs)",
+        "compile": "tn.fit(..., compile=True), or tn.compile(step)",
+        "evaluate": "tn.training.evaluate(model, loss, data, metrics)",
+        "score": "tn.training.evaluate(model, loss, data, metrics)", "weights": "model.parameters()",
+        "load_weights": "model.load(path)", "save_weights": "model.save(path)",
+    },
     "Tensor": {
         "view": "x.reshape(shape)", "permute": "x.transpose(axes)", "unsqueeze": "x.expand_dims(axis)",
         "clamp": "x.clip", "expand": "x.broadcast_to(shape)", "t": "x.T", "mm": "x @ y", "pow": "x ** n",

@@ -39,6 +39,8 @@ def predictions(
     preprocessor, extra = predictor.preprocessor, "ignore" if ignore_extra else "error"
     rows = _numbers(model, data, reading) if preprocessor is None else preprocessor.load(data, **reading)
     if proba:
+        if predictor.classes_ is None and not (preprocessor is not None and preprocessor.has_labels):
+            raise ValueError(f"{model} predicts numbers, which have no probabilities: leave out --proba")
         values = predictor.predict_proba(rows, extra=extra)
         target = preprocessor.target[0] if preprocessor is not None else "class"
         if predictor.classes_ is None:

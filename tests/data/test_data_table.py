@@ -79,7 +79,7 @@ def test_what_files_hold(write, text, settings, expected):
         ("", {}, ValueError, "load_table: {path} is empty, expected one example per line"),
         ("a,b\n", {}, ValueError, "load_table: {path} holds no examples, only the header a, b"),
         ("a,b\n1,2\n3\n", {}, ValueError,
-         ("load_table: {path}, line 3 has 1 cells, line 1 has 2; cells are separated by "
+         ("load_table: {path}, line 3 has 1 cell, line 1 has 2; cells are separated by "
          "',', text that contains it stands in double quotes")),
         ("a,b\n1,2\n3,4\n5,x\n", {}, ValueError,
          ("load_table: {path}, line 4, column 'b': 'x' is not a number, as 2 of 3 "

@@ -301,7 +301,7 @@ def test_csv_round_trip(tmp_path_factory, rows):
         ("a,y\n1,cat\n2,3\n", "y",
          "{path}, line 2, column 'y': 'cat' is not a number; leave the column out, or code it as numbers first"),
         ("a,y\n1,cat\n2,\n", "y", "{path}, line 3, column 'y' is empty; fill the gap, or leave the row out"),
-        ("a,b\n1,2\n3\n", None, ("{path}, line 3 has 1 cells, line 1 has 2; "
+        ("a,b\n1,2\n3\n", None, ("{path}, line 3 has 1 cell, line 1 has 2; "
          "cells are separated by ',', text that contains it stands in double quotes")),
         ("", None, "{path} is empty, expected one example per line"),
         ("\n \n", None, "{path} is empty, expected one example per line"),

@@ -140,8 +140,9 @@ def read_records(path: str | os.PathLike[str], dialect: Dialect) -> Records:
     for line, row in zip(lines, records, strict=True):
         if len(row) != len(records[0]):
             hint = f"cells are separated by {dialect.delimiter!r}, text that contains it stands in double quotes"
+            count = "1 cell" if len(row) == 1 else f"{len(row)} cells"
             raise ValueError(
-                f"{caller}: {path}, line {line} has {len(row)} cells, line {lines[0]} has {len(records[0])}; "
+                f"{caller}: {path}, line {line} has {count}, line {lines[0]} has {len(records[0])}; "
                 f"{_other_delimiter(records, dialect) or hint}"
             )
     if _other_delimiter(records, dialect, everywhere=True):

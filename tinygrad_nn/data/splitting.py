@@ -71,8 +71,9 @@ def parts_of(n_examples: int, fractions: Sequence[float], rng: Rng, labels: Arra
             if start == end:
                 of_class = "" if label is None else f" of class {label}"
                 without = "" if labels is None else " or stratify=False"
+                some = "1 example" if members.size == 1 else f"{members.size} examples"
                 raise ValueError(
-                    f"split: {members.size} examples{of_class} leave none for part {part} "
+                    f"split: {some}{of_class} leave{'s' * (members.size == 1)} none for part {part} "
                     f"(fraction {fractions[part]:g}); take larger fractions{without}"
                 )
             part_of[members[start:end]] = part

@@ -17,6 +17,7 @@ from tinygrad_nn.foreign import is_foreign
 from tinygrad_nn.modes import MODE, OBSERVERS, about_to_assign
 from tinygrad_nn.nn.members import described, is_buffer, is_parameter, is_several, was_parameter
 from tinygrad_nn.nn.report import Report, Row, report
+from tinygrad_nn.other_names import HINTS
 from tinygrad_nn.tensor import Tensor, tensor
 
 __all__ = ["Module", "assign"]
@@ -110,6 +111,8 @@ class Module:
                     f"{type(self).__name__} has no {name}: tn.nn.Predictor(network, preprocessor) predicts from rows; "
                     "network(X) takes columns"
                 )
+            elif name in HINTS["Module"]:
+                said += f": use {HINTS['Module'][name]}"
             raise AttributeError(said, name=name, obj=self)
 
     def __delattr__(self, name: str) -> None:

@@ -129,10 +129,16 @@ def array_from(x: Any, caller: str, dtype: Any = None) -> np.ndarray:
     """The values of lists, numbers, and what else NumPy can make an array of; memory may be shared."""
     try:
         return np.asarray(x, dtype=dtype)
-    except TypeError:
-        if not _holds_tracked(x):
+    except (TypeError, RuntimeError, ValueError) as reason:
+        if type(reason) not in (TypeError, RuntimeError, ValueError):  # one that says more
             raise
-    raise TypeError(f"{caller}: the list holds tensors; tn.stack(list) joins them and keeps their history")
+        if _holds_tracked(x):
+            text = "the list holds tensors; tn.stack(list) joins them and keeps their history"
+        else:
+            text = f"NumPy makes no array of {_a(type(x))}: {reason}"
+            if "ScalarType" in str(reason):  # a dtype of PyTorch, such as bfloat16
+                text += "; .float() converts it"
+        raise (ValueError if isinstance(reason, ValueError) else TypeError)(f"{caller}: {text}") from reason
 
 
 def _holds_tracked(x: Any) -> bool:
@@ -143,7 +149,8 @@ def _holds_tracked(x: Any) -> bool:
 
 def hint_for(array: Any, name: str) -> str:
     """How to make real numbers of an array of another dtype."""
-    return _HINTS.get(array.dtype.kind, _OBJECTS).format(name)
+    kind = "O" if array.dtype.kind == "V" and not array.dtype.names else array.dtype.kind  # bfloat16 has no fields
+    return _HINTS.get(kind, _OBJECTS).format(name)
 
 
 def _a(kind: type) -> str:

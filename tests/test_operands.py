@@ -269,6 +269,16 @@ def test_what_numpy_cannot_take_is_refused_by_caller_and_kind(kind):
         )
 
 
+def test_a_matrix_whose_product_is_another_one_is_refused():
+    theirs = np.ones((2, 2)).view(np.matrix)
+    t = tn.tensor(np.eye(2), requires_grad=True)
+    for call in (lambda: t * theirs, lambda: theirs * t, lambda: tn.multiply(theirs, t), lambda: tn.tensor(theirs)):
+        with pytest.raises(
+            TypeError, match=r"is a np\.matrix: its \* is the matrix product; np\.asarray\(.*\) makes an"
+        ):
+            call()
+
+
 def test_rows_of_several_lengths_are_refused_by_caller():
     with pytest.raises(ValueError, match=r"^exp: NumPy makes no array of a list: .* inhomogeneous shape"):
         tn.exp([[1.0], [2.0, 3.0]])

@@ -49,7 +49,7 @@ def real_operand(x: Any, caller: str, name: str) -> Any:
     arrays that implement NumPy's protocols (NEP 13 and 18) stay what they are.
 
     Raises TypeError, naming `name` as an operand of `caller`, for complex numbers, objects, text, times, masked arrays,
-    sparse matrices, and arrays of other frameworks that require a gradient.
+    matrices (sparse ones, np.matrix), and arrays of other frameworks that require a gradient.
     """
     kind = type(x)
     if kind is float or kind is int or kind is bool or x is None or hasattr(kind, "__record__"):
@@ -115,6 +115,11 @@ def refuse_kind(x: Any, caller: str, name: str) -> None:
         return
     if isinstance(x, np.ma.MaskedArray):
         found, hint = "a masked array", f"{name}.filled(value) makes a plain one, and tn.where chooses by its mask"
+    elif isinstance(x, np.matrix):
+        found, hint = (
+            "a np.matrix",
+            f"its * is the matrix product; np.asarray({name}) makes an array, whose product is @",
+        )
     elif hasattr(x, "toarray") and hasattr(x, "nnz"):
         found, hint = f"a sparse matrix ({type(x).__name__})", f"{name}.toarray() makes a dense array of it"
     elif getattr(x, "requires_grad", False) is True:

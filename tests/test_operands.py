@@ -243,6 +243,47 @@ def test_tensors_of_another_framework_with_a_history_are_refused():
             call()
 
 
+class Unreadable:
+    """An array of another framework that NumPy cannot take, as those of bfloat16 or on another device."""
+
+    def __init__(self, reason):
+        self.reason = reason
+
+    def __array__(self, dtype=None, copy=None):
+        raise self.reason
+
+
+@pytest.mark.parametrize("kind", [TypeError, RuntimeError, ValueError])
+def test_what_numpy_cannot_take_is_refused_by_caller_and_kind(kind):
+    x = Unreadable(kind("Got unsupported ScalarType BFloat16"))
+    for function, given, what in (
+        (tn.exp, x, "an Unreadable"),
+        (tn.tensor, x, "an Unreadable"),
+        (tn.tensor, [x], "a list"),
+    ):
+        with pytest.raises(ValueError if kind is ValueError else TypeError) as error:
+            function(given)
+        assert str(error.value) == (
+            f"{function.__name__}: NumPy makes no array of {what}: "
+            "Got unsupported ScalarType BFloat16; .float() converts it"
+        )
+
+
+def test_a_matrix_whose_product_is_another_one_is_refused():
+    theirs = np.ones((2, 2)).view(np.matrix)
+    t = tn.tensor(np.eye(2), requires_grad=True)
+    for call in (lambda: t * theirs, lambda: theirs * t, lambda: tn.multiply(theirs, t), lambda: tn.tensor(theirs)):
+        with pytest.raises(
+            TypeError, match=r"is a np\.matrix: its \* is the matrix product; np\.asarray\(.*\) makes an"
+        ):
+            call()
+
+
+def test_rows_of_several_lengths_are_refused_by_caller():
+    with pytest.raises(ValueError, match=r"^exp: NumPy makes no array of a list: .* inhomogeneous shape"):
+        tn.exp([[1.0], [2.0, 3.0]])
+
+
 def test_lists_of_tensors_are_refused_and_name_stack():
     t, u = tn.tensor([1.0, 2.0], requires_grad=True), tn.tensor(1.0, requires_grad=True)
     for call in (lambda: t * [u, 1.0], lambda: [u, u] + t, lambda: tn.exp([[u]]), lambda: tn.tensor([[u]])):
@@ -382,6 +423,23 @@ def test_a_layer_takes_a_frame():
     X = np.arange(6.0).reshape(2, 3)
     layer = tn.nn.Dense(2, 4, "tanh", rng=0)
     np.testing.assert_array_equal(layer(pandas.DataFrame(X, columns=list("cba"))).data, layer(X).data)
+
+
+@pytest.mark.peers
+def test_bfloat16_is_refused_with_a_way_out_that_works():
+    torch, jnp = pytest.importorskip("torch"), pytest.importorskip("jax.numpy")
+    theirs = torch.ones(2, dtype=torch.bfloat16)
+    with pytest.raises(
+        TypeError, match=r"^exp: NumPy makes no array of a Tensor: .* BFloat16; \.float\(\) converts it$"
+    ):
+        tn.exp(theirs)
+    np.testing.assert_array_equal(tn.tensor(theirs.float()).data, [1, 1])
+    theirs = jnp.ones(2, jnp.bfloat16)
+    with pytest.raises(
+        TypeError, match=r"^exp: expected real numbers, x has dtype bfloat16 .*: np\.asarray\(x, dtype=float\) "
+    ):
+        tn.exp(theirs)
+    np.testing.assert_array_equal(tn.tensor(np.asarray(theirs, dtype=float)).data, [1, 1])
 
 
 @pytest.mark.peers

@@ -39,8 +39,11 @@ def like(constant: Any, x: Any) -> Any:
 
 
 def of_kind(x: Any, value: Any) -> Any:
-    """Numbers in the dtype of a value, and as an array of its kind, if that is another one than NumPy's."""
-    if not is_foreign(x):
+    """Numbers in the dtype of a value, and as an array of its kind, if that is another one than NumPy's.
+
+    What a compiled step computes stays a traced value: its numbers are known only when it is replayed.
+    """
+    if not is_foreign(x) and not hasattr(type(x), "__record__"):
         return like(np.asarray(x, dtype=value.dtype), value)
     return x if x.dtype == value.dtype else x.astype(value.dtype)
 

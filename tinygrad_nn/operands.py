@@ -49,7 +49,7 @@ def real_operand(x: Any, caller: str, name: str) -> Any:
     arrays that implement NumPy's protocols (NEP 13 and 18) stay what they are.
 
     Raises TypeError, naming `name` as an operand of `caller`, for complex numbers, objects, text, times, masked arrays,
-    sparse matrices, and arrays of other frameworks that require a gradient.
+    matrices (sparse ones, np.matrix), and arrays of other frameworks that require a gradient.
     """
     kind = type(x)
     if kind is float or kind is int or kind is bool or x is None or hasattr(kind, "__record__"):
@@ -115,6 +115,11 @@ def refuse_kind(x: Any, caller: str, name: str) -> None:
         return
     if isinstance(x, np.ma.MaskedArray):
         found, hint = "a masked array", f"{name}.filled(value) makes a plain one, and tn.where chooses by its mask"
+    elif isinstance(x, np.matrix):
+        found, hint = (
+            "a np.matrix",
+            f"its * is the matrix product; np.asarray({name}) makes an array, whose product is @",
+        )
     elif hasattr(x, "toarray") and hasattr(x, "nnz"):
         found, hint = f"a sparse matrix ({type(x).__name__})", f"{name}.toarray() makes a dense array of it"
     elif getattr(x, "requires_grad", False) is True:
@@ -129,10 +134,16 @@ def array_from(x: Any, caller: str, dtype: Any = None) -> np.ndarray:
     """The values of lists, numbers, and what else NumPy can make an array of; memory may be shared."""
     try:
         return np.asarray(x, dtype=dtype)
-    except TypeError:
-        if not _holds_tracked(x):
+    except (TypeError, RuntimeError, ValueError) as reason:
+        if type(reason) not in (TypeError, RuntimeError, ValueError):  # one that says more
             raise
-    raise TypeError(f"{caller}: the list holds tensors; tn.stack(list) joins them and keeps their history")
+        if _holds_tracked(x):
+            text = "the list holds tensors; tn.stack(list) joins them and keeps their history"
+        else:
+            text = f"NumPy makes no array of {_a(type(x))}: {reason}"
+            if "ScalarType" in str(reason):  # a dtype of PyTorch, such as bfloat16
+                text += "; .float() converts it"
+        raise (ValueError if isinstance(reason, ValueError) else TypeError)(f"{caller}: {text}") from reason
 
 
 def _holds_tracked(x: Any) -> bool:
@@ -143,7 +154,8 @@ def _holds_tracked(x: Any) -> bool:
 
 def hint_for(array: Any, name: str) -> str:
     """How to make real numbers of an array of another dtype."""
-    return _HINTS.get(array.dtype.kind, _OBJECTS).format(name)
+    kind = "O" if array.dtype.kind == "V" and not array.dtype.names else array.dtype.kind  # bfloat16 has no fields
+    return _HINTS.get(kind, _OBJECTS).format(name)
 
 
 def _a(kind: type) -> str:

@@ -154,6 +154,17 @@ def differentiated_from_outside_after_plain_calls(compiled):
 
 
 @case
+def directions_that_are_arguments_or_computed(compiled):
+    pushed = compiled(lambda x, v: tn.jvp(np.sin, (x,), (v,)))
+    pulled = compiled(lambda x, u: tn.vjp(lambda z: z**3, x)[1](2.0 * u)[0])
+    turned = compiled(lambda x, v: tn.hvp(lambda z: (z**3).sum(), (x,), (v,)))
+    for n in range(1, 6):
+        yield pushed(X, n * X)
+        yield pulled(X, X / n)
+        yield turned(X, (n * X).astype(np.float32))
+
+
+@case
 def backward_through_what_a_step_returns(compiled):
     p = tn.tensor(X, requires_grad=True)
     cube = compiled(lambda x: (x**3).sum())

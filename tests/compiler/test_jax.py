@@ -181,6 +181,21 @@ def test_batches_of_other_sizes_and_kinds():
     assert_same(model, twin)
 
 
+@pytest.mark.parametrize("dtype", [">f8", ">i4", np.longdouble])
+@pytest.mark.parametrize("given", [True, False])
+def test_numbers_that_jax_does_not_have_are_refused_by_dtype(dtype, given, raised):
+    x = np.arange(3.0).astype(dtype)
+    if x.dtype == np.float64:
+        pytest.skip("a long double is a double here")
+    w = tn.tensor(x)
+    step = tn.compile(lambda a: tn.sum(a * a) if given else tn.sum(w * a.astype("f8")), engine="jax")
+    name = "int32" if dtype == ">i4" else "float64"
+    assert raised(tn.CompileError, step, x if given else np.ones(3)) == (
+        f"an array of the step, of shape (3,), has dtype {x.dtype}, which JAX does not have: .astype('{name}') "
+        "converts it; engine='numpy' takes it as it is"
+    )
+
+
 @pytest.mark.parametrize("n", [-1, 3])
 def test_labels_that_are_none_are_refused_as_ever(n, raised):
     model, _, step, twin, _, compiled = pair(loss=tn.cross_entropy)

@@ -19,6 +19,7 @@ from tinygrad_nn.compiler.xla.emission import Emission
 from tinygrad_nn.compiler.xla.lowered import Answers
 from tinygrad_nn.compiler.xla.sharding import Layout
 from tinygrad_nn.compiler.xla.state import StateHome, home_of, leave, placed
+from tinygrad_nn.errors import CompileError
 from tinygrad_nn.tensor import Lent, Tensor
 
 __all__ = ["Launch", "fetched"]
@@ -34,6 +35,17 @@ def fetched(device: Any, scalar: bool) -> Any:
 _ANSWERS: weakref.WeakKeyDictionary[MemoryPlan, dict[Node, Answers]] = weakref.WeakKeyDictionary()
 
 
+def _check_dtype(of: ArrayInput) -> None:
+    """CompileError for numbers that NumPy has and JAX has not: those of another byte order, and long doubles."""
+    dtype, shape = of.node.sample.dtype, of.node.sample.shape
+    if not dtype.isnative or dtype == np.longdouble != np.float64:
+        usual = "float64" if dtype.isnative else dtype.newbyteorder("=").name
+        raise CompileError(
+            f"an array of the step, of shape {shape}, has dtype {dtype}, which JAX does not have: .astype({usual!r}) "
+            "converts it; engine='numpy' takes it as it is"
+        )
+
+
 class Launch:
     """One recorded step on the devices.
 
@@ -43,6 +55,8 @@ class Launch:
 
     def __init__(self, step: Step, plan: MemoryPlan, live: Sequence[Node], outputs: Sequence[Node], layout: Layout):
         inputs = [of for of in step.inputs if of.node in plan.live]
+        for of in inputs:
+            _check_dtype(of)
         self._of = inputs
         self.layout = layout
         answers = _ANSWERS.setdefault(plan, {})

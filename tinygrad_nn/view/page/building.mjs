@@ -37,7 +37,10 @@ class Builder {
       root.at = { line, column };
     }
     if (!root.op) throw new SyntaxProblem("nothing is computed yet; write z = x * 2, say", statements.at(-1));
-    if (!root.tracked) throw new SyntaxProblem(`no gradient flows back from ${root.formula}`, statements.at(-1));
+    if (!root.tracked) {
+      const hint = this.nodes.some(({ tracked }) => tracked) ? "" : "; write x = 2, say, and use x";
+      throw new SyntaxProblem(`no gradient flows back from ${root.formula}${hint}`, statements.at(-1));
+    }
     if (root.numbered) Object.assign(root, { name: this.names.has("z") ? root.name : "z", numbered: false });
     return this.finished(root);
   }

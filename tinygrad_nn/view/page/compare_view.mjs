@@ -43,7 +43,7 @@ const signed = (x) => (x > 0 ? `+${formatNumber(x)}` : formatNumber(x));
 function boxOfChange(graph, box, before, known, wide) {
   const fields = box.fields.map(({ live, node, text, rows }) => {
     if (!live) return { text };
-    if (live === "norm" || live === "share") return { text: "" };
+    if (live === "norm" || live === "share") return { text: "", label: "" };
     const [now, then] = [graph.value(node), before.get(node).value];
     const shown = known.has(node) || !changed(now, then) ? now : then;
     const array = live === "value" ? shown : minus(shown, then);

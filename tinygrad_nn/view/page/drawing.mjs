@@ -71,7 +71,8 @@ export class Drawing {
     );
     mark(group, "faint", faint);
     const away = lines.length > 1 ? APART * lines.length : 1.8 * lines[0].width; // heads are wider than lines
-    this.#fillLabel(text, placed(at, line, away, label.includes("\n")), label, lanes.length === 1 && flow === undefined ? `text${lanes[0]}` : "", {
+    const look = lanes.length === 1 && flow === undefined ? `text${lanes[0]}` : "";
+    this.#fillLabel(text, placed(at, line, away, label.includes("\n")), label, look, {
       faint,
       sends,
       wrong,

@@ -267,3 +267,9 @@ def test_what_is_said_about_an_example_goes_when_something_else_is_typed(page):
     assert problem.inner_text() == 'line 2, column 6: "^" is not known here; a power is written **'
     page.get_by_label("lines").fill("z = log(2)")
     assert problem.inner_text().endswith("; write x = 2, say, and use x")
+
+
+def test_a_name_that_is_given_again_is_told_apart(page):
+    page.get_by_label("lines").fill("x = 2\nx = x**2\nx = x + 1")
+    assert page.locator("section.table h2").first.inner_text() == "dx′′/dx = one path"
+    assert page.locator("tr.row td").nth(2).inner_text() == "x → x′ → x′′"

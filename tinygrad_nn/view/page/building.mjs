@@ -31,8 +31,9 @@ class Builder {
   program(statements) {
     let root = null;
     for (const { name, tree, line, column } of statements) {
-      root = this.operand(tree, name);
-      if (root.number !== undefined) root = this.leaf({ shape: [], data: [root.number] }, name, true);
+      const called = this.untaken(name);
+      root = this.operand(tree, called);
+      if (root.number !== undefined) root = this.leaf({ shape: [], data: [root.number] }, called, true);
       if (name) this.names.set(name, root);
       root.at = { line, column };
     }
@@ -43,6 +44,11 @@ class Builder {
     }
     if (root.numbered) Object.assign(root, { name: this.names.has("z") ? root.name : "z", numbered: false });
     return this.finished(root);
+  }
+
+  /** A name as boxes bear it: x′ where there is an x, as in x = x + 1. */
+  untaken(name) {
+    return name && this.nodes.some((node) => node.name === name) ? this.untaken(`${name}′`) : name;
   }
 
   leaf({ shape, data }, name, tracked) {

@@ -44,4 +44,14 @@ labels.forEach((one, i) => {
   const covers = (b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 3 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4;
   for (const other of [...labels.slice(i + 1), ...frames]) if (covers(other.getBoundingClientRect())) hidden.push([one.textContent, other.textContent]);
 });
-return { smallest, pale, outside, hidden, wide: document.documentElement.scrollWidth };
+/** Labels that the line of their own arrow runs through. */
+const crossed = [...page.drawing.arrows.values()].filter(({ group, text }) => {
+  const at = text.getBoundingClientRect();
+  if (!at.width || !group.getClientRects().length) return false;
+  return [...group.querySelectorAll(".line")].some((line) => {
+    const [matrix, steps] = [line.getScreenCTM(), Math.ceil(line.getTotalLength() / 2)];
+    return Array.from({ length: steps }, (_, i) => line.getPointAtLength(2 * i).matrixTransform(matrix))
+      .some(({ x, y }) => x > at.left && x < at.right && y > at.top + 2 && y < at.bottom - 2);
+  });
+}).map(({ text }) => text.textContent);
+return { crossed, smallest, pale, outside, hidden, wide: document.documentElement.scrollWidth };

@@ -90,7 +90,7 @@ def test_one_number_that_moves_downhill_is_not_called_a_step_of_descent():
     before = tn.draw((t * (w * w).sum()).named("z"))
     t.data -= 0.5
     table = tn.compare(before, (t * (w * w).sum()).named("z")).scene.table
-    assert table.heading == "Predicted change of z: ⟨∂z/∂t, Δt⟩, with the gradient of before"
+    assert table.heading == "Predicted change of z: ⟨∂z/∂t, Δt⟩, by the earlier gradient"
     assert not any("descent" in line for line in table.rest)
 
 

@@ -35,8 +35,52 @@ def test_every_page_can_be_read(opened, name, scheme, width):
         assert found["pale"] == [], view
         assert found["outside"] == [], view
         assert found["hidden"] == [], view
+        assert found["crossed"] == [], view
         assert found["wide"] <= width, view
     assert living(page, "return page.checked?.ok ?? true")
+
+
+@pytest.mark.parametrize("width", [1280, 700])
+def test_long_names_and_large_numbers_have_room(opened, width):
+    a = tn.tensor(1e12, requires_grad=True, name="the_learning_rate_of_the_second_hidden_layer")
+    b = tn.tensor(-2e-12, requires_grad=True, name="weight between input 12 and unit 7")
+    c = (a * b).named("product_of_the_rate_and_the_weight_before_clipping")
+    page = opened(tn.draw((c * c + tn.sin(b)).named("regularised_mean_squared_error_over_the_batch")), width)
+    sizes = "return [...page.root.querySelectorAll(args[0])].map((e) => [e.clientWidth, e.scrollWidth])"
+    assert all(room >= 100 for room, _ in living(page, sizes, ".inspect dd"))
+    assert all(room >= needed for room, needed in living(page, sizes, ".input input[type=number]"))
+    assert page.get_by_label("layer, as a number").input_value() == "1e12"
+    lefts = "return [...page.root.querySelectorAll('.input [type=range]')].map((e) => e.getBoundingClientRect().left)"
+    assert len(set(living(page, lefts))) == 1
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4, 6, 9])
+def test_sums_of_small_numbers_stay_in_their_box(opened, parts):
+    t = tn.tensor(1e-5, requires_grad=True, name="t")
+    page = opened(tn.draw(sum(-tn.sin(t) * (k + 3.21457) * 1e-5 for k in range(parts)).named("z")))
+    assert (
+        page.locator(".box .note").first.text_content().startswith(f"Σ {parts}: −" if parts < 7 else f"Σ {parts} contr")
+    )
+    assert living(page, MEASURED)["outside"] == []
+
+
+def test_what_fires_and_the_steps_stay_in_sight_beside_a_tall_picture(opened):
+    page = opened(tn.draw(diamonds(16)[0]))
+    seen = "const { top, bottom } = page.root.querySelector(args[0]).getBoundingClientRect();"
+    seen += "return top >= 0 && bottom <= innerHeight"
+    page.get_by_role("button", name="Step", exact=True).click()
+    assert not living(page, seen, ".box.output")
+    for _ in range(3):
+        page.get_by_label("step forward").click()
+        assert living(page, seen, ".box.lit")
+        assert living(page, seen, ".steps")
+
+
+def test_on_paper_it_is_light_and_without_controls(opened):
+    page = opened(tn.draw(founding()), scheme="dark")
+    page.emulate_media(media="print")
+    assert living(page, "return getComputedStyle(page.root.querySelector('.title')).fill") == "rgb(15, 23, 42)"
+    assert not page.get_by_role("button", name="Flow", exact=True).is_visible()
 
 
 @pytest.mark.parametrize("width", [1280, pytest.param(700, marks=nightly)])

@@ -29,7 +29,7 @@ def test_one_input_that_moves_downhill_is_not_called_a_step(opened):
     page.get_by_role("button", name="Compare").click()
     page.get_by_label("t, as a number").fill("0.505")
     table = page.locator("section.table").first
-    assert table.locator("h2").inner_text() == "Predicted change of z: ⟨∂z/∂t, Δt⟩, with the gradient of before"
+    assert table.locator("h2").inner_text() == "Predicted change of z: ⟨∂z/∂t, Δt⟩, by the earlier gradient"
     assert "gradient descent" not in table.inner_text()
 
 

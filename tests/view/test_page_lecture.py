@@ -27,8 +27,8 @@ def test_all_can_be_done_by_keyboard(opened):
     assert page.locator("section.table h2").first.inner_text() == "dz/dx = one path"
     page.keyboard.press("s")
     page.keyboard.press("ArrowRight")
-    assert page.locator("p.step").inner_text().startswith("1 z fires")
-    assert page.locator("[aria-live]").inner_text().startswith("1 z fires")
+    assert page.locator("p.step").inner_text().startswith("Step 1: z fires")
+    assert page.locator("[aria-live]").inner_text().startswith("Step 1: z fires")
     for key, view in (("f", "flow"), ("c", "compare"), ("p", "paths")):
         page.keyboard.press(key)
         assert living(page, "return page.state.view") == view

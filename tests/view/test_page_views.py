@@ -144,7 +144,7 @@ def test_numbers_are_predicted_before_they_are_shown(opened):
     page = opened(tn.draw(founding(), steps=True))
     page.get_by_label("predict first").check()
     page.get_by_label("step forward").click()
-    assert page.locator("p.step").inner_text() == "1 z fires: what does it send?"
+    assert page.locator("p.step").inner_text() == "Step 1: z fires: what does it send?"
     assert not any("× 1" in text for text in page.locator(".drawing .on-arrow").all_text_contents())
     page.get_by_label("to ").fill("-0.9356")
     page.get_by_role("button", name="check").click()

@@ -2,6 +2,7 @@
 
 import json
 import urllib.parse
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,3 +247,29 @@ def test_names_of_all_letters(page, name):
 
 def test_names_of_greek_letters(page):
     assert json.loads(json.dumps(typed(page, "α₁ = 2\nβ = α₁**2\nz = β + α₁")))["nodes"]["z"]["value"] == [6]
+
+
+def test_no_line_runs_through_a_label(page):
+    measured = Path(__file__).with_name("measure_page.js").read_text("utf-8")
+    for k in range(page.evaluate(f"{PLAY}.start.options.length - 1")):
+        page.get_by_label("examples").select_option(index=k + 1)
+        found = page.evaluate(f"() => {{ const {{ page }} = {PLAY}; {measured} }}")
+        assert (found["crossed"], found["hidden"]) == ([], []), k
+
+
+def test_what_is_said_about_an_example_goes_when_something_else_is_typed(page):
+    page.get_by_label("examples").select_option(label="a dead relu")
+    assert page.get_by_text("No gradient passes where relu is 0").is_visible()
+    assert page.locator(".drawing .on-arrow").all_text_contents().count("[a > 0] = 0") == 1
+    page.get_by_label("lines").fill("t = 2\nz = t^2")
+    assert page.get_by_text("No gradient passes where relu is 0").count() == 0
+    problem = page.locator(".play [role=status]")
+    assert problem.inner_text() == 'line 2, column 6: "^" is not known here; a power is written **'
+    page.get_by_label("lines").fill("z = log(2)")
+    assert problem.inner_text().endswith("; write x = 2, say, and use x")
+
+
+def test_a_name_that_is_given_again_is_told_apart(page):
+    page.get_by_label("lines").fill("x = 2\nx = x**2\nx = x + 1")
+    assert page.locator("section.table h2").first.inner_text() == "dx′′/dx = one path"
+    assert page.locator("tr.row td").nth(2).inner_text() == "x → x′ → x′′"

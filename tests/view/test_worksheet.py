@@ -1,5 +1,6 @@
 """Exercise sheets: what is left out, that nothing gives it away, and that the answers are the numbers that were."""
 
+import dataclasses
 import re
 import xml.dom.minidom
 
@@ -68,3 +69,10 @@ def test_what_cannot_be_asked(picture):
         tn.worksheet(picture, share=0)
     with pytest.raises(ValueError, match="has no numbers that could be asked for"):
         tn.worksheet(tn.draw(tn.tensor(1.0)))
+
+
+def test_a_sheet_is_light_as_paper_is(picture):
+    dark = dataclasses.replace(picture, theme="dark")
+    text = tn.worksheet(dark, seed=1).html()
+    assert text == tn.worksheet(picture, seed=1).html()
+    assert "prefers-color-scheme" not in text

@@ -95,7 +95,8 @@ def worksheet(picture: Picture, seed: int = 0, share: float = 0.4) -> Worksheet:
     )
     whole = dataclasses.replace(scene, simpler=None)
     answers = tuple((found[i][1], found[i][2]) for i in chosen)
-    return Worksheet(dataclasses.replace(picture, scene=exercise), dataclasses.replace(picture, scene=whole), answers)
+    paper = dataclasses.replace(picture, theme="light")
+    return Worksheet(dataclasses.replace(paper, scene=exercise), dataclasses.replace(paper, scene=whole), answers)
 
 
 Place = tuple[Any, ...]

@@ -43,10 +43,16 @@ def plural(n: int, noun: str) -> str:
 
 
 def percent(part: float) -> str:
-    """A part as percent; never 100 unless it is all, and never 0 unless it is nothing."""
-    if 0.9999 < part < 1:
+    """A part as percent; never 100 unless it is all, and never 0 unless it is nothing, but for rounding.
+
+    >>> percent(1 - 1e-15), percent(1 - 1e-6), percent(-0.896221), percent(0.000158), percent(-4e-51), percent(0.0)
+    ('100 %', 'nearly 100 %', '−89.62 %', '0.0158 %', 'nearly 0 %', '0 %')
+    """
+    if 0.9999 < part < 1 - 1e-12:
         return "nearly 100 %"
-    return f"{format_number(100 * part if part < 1e-3 else round(100 * part, 2))} %"
+    if part and abs(part) < 1e-5:
+        return "nearly 0 %"
+    return f"{format_number(round(100 * part, 4 if abs(part) < 1e-3 else 2))} %"
 
 
 def layer_of(name: str) -> int | None:

@@ -133,4 +133,6 @@ def _slope(op: Op, slot: int, names: list[str], args: list[Any], params: dict[st
         return _title(op, names, params, np.ndim(args[0]) > 0)
     if found is not None and found.options and len(found.text) > LABEL:
         return one_of(found.options)
-    return "" if found is None else found.text
+    if found is None:
+        return ""
+    return f"[{found.text}]" if found.precedence == 0 else found.text  # 1 where it holds

@@ -121,7 +121,8 @@ function arranged(boxes, arrows, rankdir) {
     graph.setNode(id, { width, height });
   for (const { id, source, target, formula, single } of arrows) {
     const text = single ? `${formula} = −0.0000` : formula;
-    graph.setEdge(source, target, { width: measure(text, 11) + 12, height: 18, labelpos: "c" }, id);
+    const beside = { labelpos: rankdir === "LR" ? "l" : "r", labeloffset: 8 };
+    graph.setEdge(source, target, { width: measure(text, 11) + 12, height: 18, ...beside }, id);
   }
   layout(graph);
   const found = {

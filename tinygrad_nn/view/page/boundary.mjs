@@ -1,7 +1,7 @@
 // What a network of two inputs makes of the whole plane: its decision boundary, beside the examples.
 
 import { NdArray } from "./arrays.mjs";
-import { html, set, svg } from "./dom.mjs";
+import { html, set, svg, write } from "./dom.mjs";
 import { carryOut, carryOutRule } from "./evaluate.mjs";
 
 const [SIDE, CELLS] = [240, 40];
@@ -19,11 +19,13 @@ export class Boundary {
     Object.assign(this, { graph, layers });
     this.canvas = html("canvas", { width: CELLS, height: CELLS, "aria-hidden": "true" });
     this.points = svg("svg", { viewBox: `0 0 ${SIDE} ${SIDE}`, role: "img", "aria-label": "decision boundary" });
+    this.said = html("p", { class: "quiet" });
     this.root = html(
       "section",
       { "aria-label": "boundary" },
       html("h2", {}, "What comes out, over the two inputs"),
       html("div", { class: "plane" }, this.canvas, this.points),
+      this.said,
     );
     this.examples();
   }
@@ -82,6 +84,8 @@ export class Boundary {
     const z = this.output(new NdArray([2, n], data, "float64")).data;
     const middle = this.labels && Math.min(...this.labels) >= 0 && this.bounded() ? 0.5 : 0;
     this.paint(z, middle);
+    const marks = this.labels ? "○ target above 0.5, × the other examples" : "× examples";
+    write(this.said, `x₁ to the right, x₂ upwards; blue: above ${middle}, orange: below; ${marks}`);
   }
 
   /** Whether what comes out lies between 0 and 1. */

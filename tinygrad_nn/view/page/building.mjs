@@ -31,15 +31,24 @@ class Builder {
   program(statements) {
     let root = null;
     for (const { name, tree, line, column } of statements) {
-      root = this.operand(tree, name);
-      if (root.number !== undefined) root = this.leaf({ shape: [], data: [root.number] }, name, true);
+      const called = this.untaken(name);
+      root = this.operand(tree, called);
+      if (root.number !== undefined) root = this.leaf({ shape: [], data: [root.number] }, called, true);
       if (name) this.names.set(name, root);
       root.at = { line, column };
     }
     if (!root.op) throw new SyntaxProblem("nothing is computed yet; write z = x * 2, say", statements.at(-1));
-    if (!root.tracked) throw new SyntaxProblem(`no gradient flows back from ${root.formula}`, statements.at(-1));
+    if (!root.tracked) {
+      const hint = this.nodes.some(({ tracked }) => tracked) ? "" : "; write x = 2, say, and use x";
+      throw new SyntaxProblem(`no gradient flows back from ${root.formula}${hint}`, statements.at(-1));
+    }
     if (root.numbered) Object.assign(root, { name: this.names.has("z") ? root.name : "z", numbered: false });
     return this.finished(root);
+  }
+
+  /** A name as boxes bear it: x′ where there is an x, as in x = x + 1. */
+  untaken(name) {
+    return name && this.nodes.some((node) => node.name === name) ? this.untaken(`${name}′`) : name;
   }
 
   leaf({ shape, data }, name, tracked) {

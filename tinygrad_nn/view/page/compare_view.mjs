@@ -43,7 +43,7 @@ const signed = (x) => (x > 0 ? `+${formatNumber(x)}` : formatNumber(x));
 function boxOfChange(graph, box, before, known, wide) {
   const fields = box.fields.map(({ live, node, text, rows }) => {
     if (!live) return { text };
-    if (live === "norm" || live === "share") return { text: "" };
+    if (live === "norm" || live === "share") return { text: "", label: "" };
     const [now, then] = [graph.value(node), before.get(node).value];
     const shown = known.has(node) || !changed(now, then) ? now : then;
     const array = live === "value" ? shown : minus(shown, then);
@@ -62,7 +62,7 @@ function captionOf(graph, moved, step, before) {
   if (!id) return "nothing has changed";
   const delta = minus(graph.value(id), before.get(id).value);
   const size = delta.data.length === 1 ? signed(delta.data[0]) : `an array, ±${formatNumber(gridOf(delta).scale)}`;
-  return `${step}   Δ${graph.node(id).name} = ${size}`;
+  return `Step ${step}: Δ${graph.node(id).name} = ${size}`;
 }
 
 /** ΔJ ≈ Σ ⟨∂J/∂x, Δx⟩ over the inputs, and beside it how much J has changed. */
@@ -91,7 +91,7 @@ function prediction(graph, before, last) {
   if (rows.length) rest.push(...(asAStep?.(J, steps, total) ?? []));
   if (last && rows.length) rest.push(told(J, old, now, total));
   return {
-    heading: `Predicted change of ${J}: ${termsOf(J, names)}, with the gradient of before`,
+    heading: `Predicted change of ${J}: ${termsOf(J, names)}, by the earlier gradient`,
     rows,
     total: { nodes: "sum", value: total },
     rest,

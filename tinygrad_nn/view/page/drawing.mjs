@@ -38,8 +38,10 @@ export class Drawing {
   #arrow(each, onArrow) {
     const curve = this.layout.arrows[each.id];
     const group = svg("g", { class: "arrow", "data-id": each.id, onclick: () => onArrow(each) });
-    const text = svg("text", { class: "on-arrow", "text-anchor": "middle" });
-    return { each, points: pointsOf(curve), group, text, at: this.layout.labels[each.id] ?? middle(curve) };
+    const text = svg("text", { class: "on-arrow" });
+    const points = pointsOf(curve);
+    const at = this.layout.labels[each.id] ?? points[Math.floor(points.length / 2)];
+    return { each, points, group, text, at, line: besideLine(points, at) };
   }
 
   /** Put these numbers into the picture. */
@@ -48,7 +50,7 @@ export class Drawing {
     for (const [id, shown] of Object.entries(arrows)) this.#fillArrow(this.arrows.get(id), shown);
   }
 
-  #fillArrow({ points, group, text, at, each }, { label = "", lanes = [], flow, faint, sends, only, wrong }) {
+  #fillArrow({ points, group, text, at, line, each }, { label = "", lanes = [], flow, faint, sends, only, wrong }) {
     const lines =
       flow !== undefined && flow !== null
         ? [{ by: 0, width: Number.isFinite(flow) ? 1 + 9 * Math.abs(flow) : 1, look: flow < 0 ? "negative" : "positive" }]
@@ -68,15 +70,18 @@ export class Drawing {
       },
     );
     mark(group, "faint", faint);
-    this.#fillLabel(text, at, label, lanes.length === 1 && flow === undefined ? `text${lanes[0]}` : "", {
+    const away = lines.length > 1 ? APART * lines.length : 1.8 * lines[0].width; // heads are wider than lines
+    const look = lanes.length === 1 && flow === undefined ? `text${lanes[0]}` : "";
+    this.#fillLabel(text, placed(at, line, away, label.includes("\n")), label, look, {
       faint,
       sends,
       wrong,
     });
   }
 
-  #fillLabel(text, [x, y], label, look, { faint, sends, wrong }) {
+  #fillLabel(text, [x, y, anchor], label, look, { faint, sends, wrong }) {
     set(text, "class", `on-arrow ${look}${faint ? " faint" : ""}${sends ? " strong" : ""}${wrong ? " bad" : ""}`);
+    set(text, "text-anchor", anchor);
     const lines = label.split("\n");
     while (text.children.length > lines.length) text.lastElementChild.remove();
     lines.forEach((line, i) => {
@@ -103,7 +108,25 @@ export class Drawing {
   }
 }
 
-const middle = (curve) => {
-  const points = pointsOf(curve);
-  return points[Math.floor(points.length / 2)];
-};
+const GAP = 4; // between a line and its label
+
+/** Of a line that passes a label: where, at its height, and how slanted; or how far below it. */
+function besideLine(points, [x, y]) {
+  const crossed = (k, at) => points.findIndex((p, i) => i && (p[k] - at) * (points[i - 1][k] - at) <= 0);
+  const along = (i, k, at) => {
+    const [a, b] = [points[i - 1], points[i]];
+    const part = (at - a[k]) / (b[k] - a[k] || 1);
+    return { at: a[1 - k] + part * (b[1 - k] - a[1 - k]), slant: Math.abs((b[1 - k] - a[1 - k]) / (b[k] - a[k] || 1)) };
+  };
+  const [i, j] = [crossed(1, y), crossed(0, x)];
+  const [beside, under] = [i > 0 && along(i, 1, y), j > 0 && along(j, 0, x)];
+  return beside && beside.slant < 1.5 ? { beside } : under && under.slant < 1.5 ? { under } : {};
+}
+
+/** The place of a label: close to its line, however thick that is, and never on it. */
+function placed([x, y], { beside, under }, width, double) {
+  const side = beside && Math.sign(x - beside.at);
+  if (side) return [beside.at + side * (GAP + width / 2 + 7 * beside.slant), y, side > 0 ? "start" : "end"];
+  const up = under && Math.sign(y - under.at);
+  return [x, up ? under.at + up * Math.max(Math.abs(y - under.at), GAP + width / 2 + (double ? 14 : 7)) : y, "middle"];
+}

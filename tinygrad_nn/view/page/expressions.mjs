@@ -20,9 +20,11 @@ function tokensOf(text, line, start) {
     TOKEN.lastIndex = at;
     const match = TOKEN.exec(code);
     const column = at + 1 + code.slice(at).search(/\S/);
-    if (!match) throw new SyntaxProblem(`${JSON.stringify(code[column - 1])} is not known here`, { line, column });
-    const [, number, name, sign] = match;
-    found.push({ number: number && Number(number), name, sign: SAME[sign] ?? sign, line, column });
+    const sign = code[column - 1];
+    const hint = sign === "^" ? "; a power is written **" : "";
+    if (!match) throw new SyntaxProblem(`${JSON.stringify(sign)} is not known here${hint}`, { line, column });
+    const [, number, name, mark] = match;
+    found.push({ number: number && Number(number), name, sign: SAME[mark] ?? mark, line, column });
     at = TOKEN.lastIndex;
   }
   found.push({ end: true, line, column: code.length + 1 });

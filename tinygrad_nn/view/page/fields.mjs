@@ -56,8 +56,10 @@ export function contributions(graph, id, most = 6) {
     .map((edge) => graph.sent(edge.id))
     .filter(Boolean);
   if (parts.length < 2) return "";
-  if (parts[0].data.length > 1) return `Σ ${parts.length} contributions`;
-  return `Σ ${parts.length} contributions: ${sumOf(parts.slice(0, most).map(({ data }) => data[0]))}${parts.length > most ? " …" : ""}`;
+  if (parts[0].data.length > 1 || parts.length > most) return `Σ ${parts.length} contributions`;
+  const first = (n) => sumOf(parts.slice(0, n).map(({ data }) => data[0])) + (parts.length > n ? " …" : "");
+  const long = first(most).length > 9 * parts.length; // more than page_boxes.py has room for
+  return `Σ ${parts.length}${long ? `: ${first(3)}` : ` contributions: ${first(most)}`}`;
 }
 
 /** The local derivative of an arrow, as a formula and a number; or the rule of an array. */

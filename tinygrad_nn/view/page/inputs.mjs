@@ -13,7 +13,7 @@ export class Inputs {
     this.onChange = onChange;
     this.rows = new Map();
     const parts = inputs.filter(({ data }) => data.length <= MOST).map((input) => this.#row(input));
-    this.root = html("section", { "aria-label": "inputs" }, html("h2", {}, "Inputs"), ...parts);
+    this.root = html("section", { class: "inputs", "aria-label": "inputs" }, html("h2", {}, "Inputs"), ...parts);
   }
 
   #row(input) {
@@ -38,7 +38,7 @@ export class Inputs {
       if (!Number.isFinite(size)) return field === active || (field.value = ""); // browsers have no such number
       if (size > Number(slider.max)) [slider.min, slider.max, slider.step] = [-2 * size, 2 * size, size / 200];
       if (slider !== active) slider.value = numbers[0];
-      if (field !== active) field.value = String(Number(numbers[0].toPrecision(6)));
+      if (field !== active) field.value = plain(numbers[0]);
       set(slider, "aria-valuetext", formatNumber(numbers[0]));
     });
     return html("div", { class: "input" }, html("span", {}, name), slider, field);
@@ -71,7 +71,7 @@ export class Inputs {
     return html(
       "details",
       { open: data.length <= OPEN ? "" : null },
-      html("summary", {}, `${name}, ${shape.join(" × ")}`),
+      html("summary", {}, `${name}, ${shape.join(" × ")}${shape.length < 2 ? " numbers" : ""}`),
       cells,
     );
   }
@@ -104,6 +104,12 @@ export class Inputs {
     for (const [id, show] of this.rows) show(values(id).data, active);
   }
 }
+
+/** A number as a field holds it: short, whatever its size. */
+const plain = (x) => {
+  const short = Number(x.toPrecision(6));
+  return Math.abs(short) < 1e7 ? String(short) : short.toExponential().replace("+", "");
+};
 
 /** How far a slider reaches to both sides. */
 export const rangeOf = (x) => (Number.isFinite(x) ? Math.min(1e300, Math.max(2, 2 ** Math.ceil(Math.log2(Math.abs(x) || 1)) * 2)) : 2);

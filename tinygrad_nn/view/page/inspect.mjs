@@ -55,7 +55,10 @@ function partAt(graph, edge, { arrived, wanted, last, mistake }) {
 
 function spelled(array) {
   if (!array) return "–";
-  if (array.data.length === 1) return String(array.data[0]).replace("-", "−");
+  if (array.data.length === 1) {
+    const [x] = array.data;
+    return Number.isFinite(x) ? String(x).replace("+", "").replaceAll("-", "−") : formatNumber(x);
+  }
   if (array.data.length <= SPELLED) return `[${[...array.data].map(formatNumber).join(", ")}]`;
   return amount(array);
 }

@@ -5,7 +5,7 @@ import { arrow } from "./curves.mjs";
 import { html, list, mark, set, svg, write } from "./dom.mjs";
 import { formatNumber, inBrackets, subscript, superscript } from "./notation.mjs";
 
-const [ACROSS, DOWN, RADIUS, MOST, HEAD] = [165, 92, 38, 6, 40]; // HEAD: above the units
+const [ACROSS, DOWN, RADIUS, MOST, HEAD, SIDE] = [165, 92, 38, 6, 40, 70]; // above the units, and beside their middle
 
 /** What the view is, for the help. */
 export const NEURONS = ["Neurons", "the units of a network: what goes into each, and what comes back to it"];
@@ -16,7 +16,7 @@ export class Neurons {
     Object.assign(this, { graph, layers, on, unit: [1, 0], example: 0 });
     this.shown = this.#widths().map((n) => Array.from({ length: Math.min(n, MOST) }, (_, i) => i));
     const height = Math.max(...this.shown.map((units) => units.length)) * DOWN + HEAD;
-    const width = (layers.length + 1) * ACROSS + 20;
+    const width = layers.length * ACROSS + 2 * SIDE;
     this.lines = svg("g", {});
     this.units = svg("g", {});
     this.heads = svg("g", {});
@@ -63,7 +63,7 @@ export class Neurons {
   #at(level, i) {
     const n = this.shown[level].length;
     const tallest = Math.max(...this.shown.map((units) => units.length));
-    return [level * ACROSS + RADIUS + 14, HEAD + RADIUS + (i + (tallest - n) / 2) * DOWN];
+    return [level * ACROSS + SIDE, HEAD + RADIUS + (i + (tallest - n) / 2) * DOWN];
   }
 
   #build(height) {
@@ -172,7 +172,7 @@ export class Neurons {
         set(group.children[1], "d", drawn.head);
         write(
           group.children[2],
-          `w${subscript(k + 1)}${subscript(j + 1)}${superscript(l + 1)} = ${formatNumber(w)}, carries ${formatNumber(carried)}`,
+          `${weight(k, j)}${superscript(l + 1)} = ${formatNumber(w)}, carries ${formatNumber(carried)}`,
         );
         mark(group, "faint", !about);
       },
@@ -204,7 +204,7 @@ export class Neurons {
     const rows = Array.from({ length: n }, (_, k) => {
       const [w, delta] = [weights.data[k * m + i], this.numbers(level + 1, k).delta ?? 0];
       return {
-        nodes: `from unit ${k + 1}: w${subscript(k + 1)}${subscript(i + 1)} δ${subscript(k + 1)}`,
+        nodes: `from unit ${k + 1}: ${weight(k, i)} δ${subscript(k + 1)}`,
         factors: `${formatNumber(w)} × ${inBrackets(delta)}`,
         value: w * delta,
       };
@@ -234,7 +234,7 @@ export class Neurons {
     const rows = Array.from({ length: m }, (_, j) => {
       const [w, a] = [weights.data[i * m + j], this.numbers(level - 1, j).a];
       return {
-        nodes: `w${subscript(i + 1)}${subscript(j + 1)} ${level > 1 ? "a" : "x"}${subscript(j + 1)}`,
+        nodes: `${weight(i, j)} ${level > 1 ? "a" : "x"}${subscript(j + 1)}`,
         factors: `${formatNumber(w)} × ${inBrackets(a)}`,
         value: w * a,
       };
@@ -261,6 +261,9 @@ function shortened(rows, most = 8) {
     { nodes: `… ${rest.length} more`, value: rest.reduce((sum, { value }) => sum + value, 0) },
   ];
 }
+
+/** w₁₂; a comma where numbers of two digits could be read in two ways. */
+const weight = (k, j) => `w${subscript(k + 1)}${Math.max(k, j) > 8 ? "," : ""}${subscript(j + 1)}`;
 
 /** Three digits, for the space in a circle. */
 const short = (x) => formatNumber(Number(x.toPrecision(3)));

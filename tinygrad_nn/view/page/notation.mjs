@@ -76,10 +76,12 @@ export function count(n) {
   return bits.lastIndexOf("1") === 0 ? `2${superscript(bits.length - 1)} ${large}` : large;
 }
 
-/** A part as percent; never 100 unless it is all, and never 0 unless it is nothing. */
+/** A part as percent; never 100 unless it is all, and never 0 unless it is nothing, but for rounding. */
 export function percent(part) {
-  if (0.9999 < part && part < 1) return "nearly 100 %";
-  return `${formatNumber(part < 1e-3 ? 100 * part : Math.round(1e4 * part) / 100)} %`;
+  if (0.9999 < part && part < 1 - 1e-12) return "nearly 100 %";
+  if (part && Math.abs(part) < 1e-5) return "nearly 0 %";
+  const digits = Math.abs(part) < 1e-3 ? 1e6 : 1e4;
+  return `${formatNumber(Math.round(digits * part) / (digits / 100))} %`;
 }
 
 /** A noun with its number. */

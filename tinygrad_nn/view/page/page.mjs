@@ -23,7 +23,7 @@ import { MISTAKES, Stepper } from "./stepper.mjs";
 import { ALL, Toolbar, VIEWS } from "./toolbar.mjs";
 
 const WIDE = 968; // pixels from which the panel stands beside the picture, as in page.css
-const [PANEL, PADDING] = [310, 32]; // of it and the gap before it, and of the page
+const [PANEL, PADDING, BESIDE] = [310, 32, 274]; // of it and the gap before it, of the page, and of it in a narrow one
 const MOST = 4000; // elements of an array up to which its paths are followed live
 
 export class Page {
@@ -138,6 +138,7 @@ export class Page {
     this.moves = html("div", { class: "bar" }, nudge, reset);
     this.moves.hidden = !this.movable;
     this.toolbar.choices.hidden = this.still;
+    if (this.still) this.toolbar.of.hidden = true;
     const { table, second, neurons, playback, inputs, curve } = this;
     const shown = [this.place, neurons?.root, table.root, second.root, this.notes, this.verdict];
     const panel = [playback?.root, this.boundary?.root, inputs.root, this.moves, curve.root, this.inspector];
@@ -176,10 +177,11 @@ export class Page {
     else if ("source" in change) change = { ...change, all: false };
     if ("source" in change && change.source !== this.state.source)
       Object.assign(this.state, { element: null, step: 0, only: 0 });
-    if ("step" in change) this.state.revealed = false;
+    if ("step" in change) Object.assign(this.state, { revealed: false, answered: "" });
     this.fresh ||= "source" in change || "element" in change;
     Object.assign(this.state, change);
     this.render();
+    if (change.step) this.drawing.root.querySelector(".lit")?.scrollIntoView({ block: "nearest" });
   }
 
   /** Move an input to another number. */
@@ -348,6 +350,7 @@ export class Page {
     }
     const room = this.root.clientWidth - PADDING - (wide ? PANEL : 0);
     const layout = layouts.find(({ width }) => !this.root.clientWidth || width + 24 <= room) ?? layouts.at(-1);
+    mark(this.columns, "stacked", layout.width + 24 + BESIDE > room || this.state.view === "neurons");
     if (this.drawing?.layout === layout) return;
     this.drawing = new Drawing({ title: this.data.title, ...this.level }, layout, {
       onBox: (box) => this.#clicked(box),

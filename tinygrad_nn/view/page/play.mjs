@@ -6,15 +6,17 @@ import { html, set, write } from "./dom.mjs";
 import { Page } from "./page.mjs";
 import { STARTS } from "./starts.mjs";
 
+const HINT = "A line with a number is an input, and the last line is the result. Move inputs, click boxes, type on.";
+
 export class Playground {
   constructor(root, { vocabulary, theme }) {
     Object.assign(this, { vocabulary, theme });
     this.text = html("textarea", {
       "aria-label": "lines",
       spellcheck: "false",
-      rows: 6,
+      rows: 7,
       autocapitalize: "off",
-      oninput: () => this.build(),
+      oninput: () => this.typed(),
     });
     this.start = html(
       "select",
@@ -70,7 +72,13 @@ export class Playground {
     else if (!this.page) this.show(STARTS[0]);
   }
 
-  show({ text, about = "", view, source, step, mistake }) {
+  typed() {
+    this.start.value = "";
+    write(this.said, HINT);
+    this.build();
+  }
+
+  show({ text, about = HINT, view, source, step, mistake }) {
     this.text.value = text;
     write(this.said, about);
     this.build({ view, step, mistake, named: source });

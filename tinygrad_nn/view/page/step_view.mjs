@@ -18,11 +18,12 @@ export function stepView(graph, data, state) {
     boxes: boxesAt(graph, data, { shown, wanted, now, last: step === moments.length - 1, mistake: state.mistake }),
     arrows: arrowsAt(graph, data, now, wanted, hidden),
     steps: moments.length,
+    several: leavesOf(graph).length > 1,
     step,
     moment: { ...shown, wanted, expected: countOf(graph, wanted), last: step === moments.length - 1, mistake: state.mistake },
     caption: hidden
-      ? `${step}   ${nameOf(graph, now.firing)} fires: what does it send?`
-      : `${step}   ${happens(graph, now, wanted)}`,
+      ? `Step ${step}: ${nameOf(graph, now.firing)} fires: what does it send?`
+      : `Step ${step}: ${happens(graph, now, wanted)}`,
     notes: hidden
       ? []
       : [...mistakes(graph, now, wanted), ...(step === moments.length - 1 ? [verdict(graph, now, state)] : [])],

@@ -55,20 +55,20 @@ export class Stepper {
     return this.change({ step: Math.max(0, Math.min(steps - 1, step + n)) });
   }
 
-  show(state, { steps = 1, step = 0, caption = "", notes = [], asked = [] }) {
+  show(state, { steps = 1, step = 0, several, caption = "", notes = [], asked = [] }) {
     this.shown = { ...state, steps, step, asked };
     this.root.hidden = state.view !== "step" && !(state.view === "compare" && steps > 1);
     for (const part of [this.predict.parentElement, this.every.parentElement, this.mistake, this.score])
-      part.hidden = state.view !== "step";
+      part.hidden = state.view !== "step" || (part === this.every.parentElement && !several);
     set(this.slider, "max", steps - 1);
     this.slider.value = step;
     set(this.slider, "aria-valuetext", caption);
     this.mistake.value = state.mistake;
     write(this.caption, caption);
-    write(this.score, state.asked ? `${state.right} of ${state.asked} right` : "");
+    write(this.score, state.asked || state.predict ? `${state.right} of ${state.asked} right` : "");
     list(
       this.notes,
-      notes,
+      state.answered ? [state.answered, ...notes] : notes,
       () => html("p", {}),
       (p, text) => {
         write(p, text);
@@ -100,7 +100,8 @@ export class Stepper {
 
   #submitted(event) {
     event.preventDefault();
-    const answers = this.shown.asked.map(({ id, answer }) => this.answer(this.questions.elements[id].value, answer));
-    this.change({ revealed: true, last: answers.every(Boolean) });
+    const texts = this.shown.asked.map(({ id }) => this.questions.elements[id].value);
+    const right = this.shown.asked.map(({ answer }, i) => this.answer(texts[i], answer)).every(Boolean);
+    this.change({ revealed: true, answered: right ? "✓ right" : `✗ you said ${texts.join(", ")}` });
   }
 }

@@ -40,13 +40,14 @@ export class Toolbar {
     });
     const group = (...parts) => html("div", { class: "group" }, ...parts);
     this.fold = html("button", { type: "button", onclick: () => change({ level: 1 - this.level }) }, "fold");
-    this.choices = group(html("label", {}, "paths from ", this.source), this.of, ...this.views, this.fold);
+    this.choices = group(html("label", {}, "paths from ", this.source), ...this.views, this.fold);
     this.root = html(
       "div",
       { class: "bar", role: "toolbar", "aria-label": "views" },
       html("h1", {}, data.title),
       this.choices,
       group(
+        this.of,
         search,
         this.theme,
         button("lecture", "large type, whole screen, and back (key l)", lecture),

@@ -105,16 +105,19 @@ def _as_data(places: Places) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def styles() -> str:
-    """The style sheet, colours in front."""
+def styles(without: frozenset[str] = frozenset()) -> str:
+    """The style sheet, colours in front, less what belongs to modules that are left out."""
     light = "".join(f"--{name}:{color};" for name, color in style.variables("light").items())
     dark = "".join(f"--{name}:{color};" for name, color in style.variables("dark").items())
     themes = (
         f".page{{{light}color-scheme:light}}"
-        f'.page[data-theme="dark"]{{{dark}color-scheme:dark}}'
-        f'@media (prefers-color-scheme:dark){{.page[data-theme="auto"]{{{dark}color-scheme:dark}}}}'
+        f'@media screen{{.page[data-theme="dark"]{{{dark}color-scheme:dark}}}}'  # paper is light
+        f'@media screen and (prefers-color-scheme:dark){{.page[data-theme="auto"]{{{dark}color-scheme:dark}}}}'
     )
     sheet = (modules.FOLDER / "page.css").read_text("utf-8")
+    sheet = re.sub(
+        r"/\* with (\w+) \*/\n(.*?)(?:\n\n|$)", lambda of: "" if of[1] in without else of[2], sheet, flags=re.S
+    )
     return themes + re.sub(r"\s*([{}:;,])\s+|\s+(?=})", r"\1", re.sub(r"/\*.*?\*/\s*", "", sheet, flags=re.S))
 
 
@@ -142,7 +145,8 @@ def _packed(text: str) -> str:
 def _code(operations: frozenset[str] | None = None, without: frozenset[str] = frozenset()) -> str:
     """The script and the style sheet, packed; of a small page only what its operations need."""
     script = modules.joined("page", operations, without)
-    return _packed(f"{script}\nreturn (host, data) => $page.mount(host, data, {_json(styles())});")
+    look = styles(without | {"play"})
+    return _packed(f"{script}\nreturn (host, data) => $page.mount(host, data, {_json(look)});")
 
 
 def _needed_code(program: Program) -> str:

@@ -234,5 +234,8 @@ def dark_rules(svg: str) -> str:
     used = sorted(
         {(side, color) for side, color in re.findall(r'(fill|stroke)="(#[0-9a-f]{6})"', svg) if color in _DARK}
     )
-    rules = "".join(f'.tinygrad-nn [{side}="{color}"]{{{side}:{_DARK[color]}}}' for side, color in used)
+    alike: dict[str, list[str]] = {}
+    for side, color in used:
+        alike.setdefault(f"{side}:{_DARK[color]}", []).append(f'.tinygrad-nn [{side}="{color}"]')
+    rules = "".join(f"{','.join(those)}{{{rule}}}" for rule, those in alike.items())
     return f"@media (prefers-color-scheme:dark){{{rules}}}"

@@ -129,6 +129,11 @@ def small(svg: str) -> str:
         for name in ("d", "points", "x", "y"):
             if name in element.attrib:
                 element.set(name, re.sub(r"(\.\d)\d+|\.0+\b", lambda found: found[1] or "", element.get(name, "")))
+        if element.get("stroke", "none") == "none":
+            for name in ("stroke", "stroke-width"):
+                element.attrib.pop(name, None)
+        if "transform" in element.attrib:
+            element.set("transform", element.attrib["transform"].removeprefix("scale(1 1) rotate(0) "))
         _as_rectangle(element)
         _short(element)
         if element.tag == f"{SVG}g" and not element.attrib:
@@ -140,9 +145,13 @@ def small(svg: str) -> str:
     root.set("fill", style.INK)
     root.set("font-family", "Arial,Helvetica,sans-serif")
     text = re.sub(r"</?drop>|\n", "", ET.tostring(root, encoding="unicode"))
-    return text.replace(" />", "/>").replace(".tinygrad-nn [", "[")
+    text = re.sub(r'\.tinygrad-nn \[(\w+)="([^"]*)"\]', r"[\1='\2']", text.replace(" />", "/>"))
+    if "<style>" in text:  # what all halos share
+        text = text.replace(' stroke-width="4" stroke-linejoin="round"', "").replace("<style>", f"<style>{_HALO}", 1)
+    return text
 
 
+_HALO = "[paint-order]{stroke-width:4px;stroke-linejoin:round}"
 _USUAL = {"fill": (style.INK,), "font-size": ("12", "12.00"), "text-anchor": ("start",), "stroke": ("transparent",)}
 
 

@@ -65,7 +65,7 @@ def _quotient(graph: ComputationGraph, node: Any) -> str:
 def _captions(passing: BackwardPass, snapshots: dict[int, Snapshot]) -> list[Caption]:
     """What happens in each frame, with the same space for all of them."""
     last = max(snapshots)
-    texts = [f"{k}   {_happens(passing, snapshot)}" for k, snapshot in snapshots.items()]
+    texts = [f"Step {k}: {_happens(passing, snapshot)}" for k, snapshot in snapshots.items()]
     notes = [
         (*_mistakes(passing, snapshot), *([_verdict(passing, snapshot)] if k == last else []))
         for k, snapshot in snapshots.items()
@@ -139,7 +139,7 @@ class _Frames:
         """The picture of one snapshot."""
         return dataclasses.replace(
             self.base,
-            title=self.captions[i].text.split("   ", 1)[1],
+            title=self.captions[i].text.split(": ", 1)[1],
             boxes=tuple(boxes[i] for boxes in self.boxes),
             arrows=tuple(arrows[i] for arrows in self.arrows),
             caption=self.captions[i],

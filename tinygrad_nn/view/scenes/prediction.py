@@ -47,7 +47,7 @@ def _heading(J: str, names: Sequence[str]) -> str:
     """What is added up, by the names of the parameters."""
     terms = [f"⟨∂{J}/∂{p}, Δ{p}⟩" for p in names]
     terms = [terms[0], "…", terms[-1]] if len(terms) > TERMS else terms
-    return f"Predicted change of {J}: {' + '.join(terms) or 0}, with the gradient of before"
+    return f"Predicted change of {J}: {' + '.join(terms) or 0}, by the earlier gradient"
 
 
 def _or(one: str, several: str, names: Sequence[str]) -> str:

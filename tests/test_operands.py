@@ -272,11 +272,12 @@ def test_what_numpy_cannot_take_is_refused_by_caller_and_kind(kind):
 def test_a_matrix_whose_product_is_another_one_is_refused():
     theirs = np.ones((2, 2)).view(np.matrix)
     t = tn.tensor(np.eye(2), requires_grad=True)
-    for call in (lambda: t * theirs, lambda: theirs * t, lambda: tn.multiply(theirs, t), lambda: tn.tensor(theirs)):
+    for call in (lambda: t * theirs, lambda: theirs * t, lambda: tn.multiply(theirs, t)):
         with pytest.raises(
             TypeError, match=r"is a np\.matrix: its \* is the matrix product; np\.asarray\(.*\) makes an"
         ):
             call()
+    assert (tn.tensor(theirs) * t).tolist() == [[1, 0], [0, 1]]  # asked for, and an array from then on
 
 
 def test_rows_of_several_lengths_are_refused_by_caller():
@@ -451,3 +452,10 @@ def test_a_history_of_torch_is_refused():
         with pytest.raises(TypeError, match=r"is a Tensor of torch that requires a gradient"):
             call()
     np.testing.assert_array_equal((t * w.detach()).data, [1, 2])
+
+
+def test_what_is_none_is_named():
+    t = tn.tensor([1.0])
+    for call, text in ((lambda: tn.sin(None), "sin: x"), (lambda: tn.add(t, None), "add: b")):
+        with pytest.raises(TypeError, match=f"^{text} is None, expected an array of real numbers: what made it"):
+            call()

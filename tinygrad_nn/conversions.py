@@ -212,7 +212,8 @@ def _refuse_copy(t: Any, what: str) -> None:
 def array_from(data: Any, dtype: Any = None, name: str | None = None) -> Any:
     """A copy of `data` as an array of real numbers: what `tn.tensor` holds; `name` is what errors call it."""
     data = getattr(data, "_value", data)
-    operands.refuse_kind(data, "tensor", name or "the data")
+    if not isinstance(data, np.matrix):  # a tensor of it is asked for, whose * is that of tensors
+        operands.refuse_kind(data, "tensor", name or "the data")
     if hasattr(type(data), "__array_function__") and not issubclass(type(data), np.ndarray):  # kept as it is
         refuse_unknown_sizes(data, "tensor", name or "the data")
         value: Any = data.copy() if dtype is None else data.astype(dtype)

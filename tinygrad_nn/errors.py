@@ -109,6 +109,11 @@ def _type_error(op: Any, args: Sequence[Any], reason: TypeError) -> TypeError:
     if not op.__module__.startswith("tinygrad_nn.") or str(reason).startswith(f"{op.public_name}: "):
         return reason
     names = [label(a, role) for a, role in zip(args, op.arguments, strict=False)]
+    none = next((name for name, a in zip(names, args, strict=False) if a is None), None)
+    if none is not None and "NoneType" in str(reason):
+        return TypeError(
+            f"{op.public_name}: {none} is None, expected an array of real numbers: what made it returned none"
+        )
     asked = ", ".join(f"{n} has {_kind(a)}" for n, a in zip(names, args, strict=False))
     text, unsupported, _ = str(reason).partition("not supported for the input types")
     hint = f"{unsupported}; it takes integers and bools" if unsupported else ""

@@ -193,9 +193,10 @@ def _epochs(
         if patience is not None and epoch - max(run.best_epoch or 0, start * further) >= patience:
             history.ended = "patience"
             if not run.best_epoch:
+                when = "the first epoch" if epoch == 1 else f"all {epoch} epochs"
                 raise ValueError(
-                    f"fit: {history.monitor} was NaN in all {epoch} epochs, so that none of them is the best; monitor="
-                    "'loss' goes by another number"
+                    f"fit: {history.monitor} was NaN in {when}, so "
+                    "that none of them is the best; monitor='loss' goes by another number"
                 )
         interrupted = False
         try:

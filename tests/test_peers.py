@@ -302,7 +302,7 @@ def parts(y):
     return list(y) if isinstance(y, (list, tuple)) else [y]
 
 
-@pytest.mark.parametrize("name", by_day(sorted({name for name, *_ in CALLS})))
+@pytest.mark.parametrize("name", by_day(sorted({name for name, *_ in CALLS}), one_of=3))
 def test_value_and_derivatives_are_those_of_jax(name):
     xp = jax_names()
     import jax

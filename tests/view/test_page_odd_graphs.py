@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from by_day import by_day
 from living_pages import living, numbers
 
 import tinygrad_nn as tn
@@ -46,7 +47,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", by_day(ODD))
 def test_odd_graphs(opened, name):
     page = opened(tn.draw(ODD[name](), most=400))
     said = living(page, """

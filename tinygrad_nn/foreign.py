@@ -128,7 +128,7 @@ def _on_cores(function: Callable, axes: int, arrays: Sequence[Any]) -> Any:
     sample = function(*[one.astype(a.dtype) for one, a in zip(ones, arrays, strict=True)])
     names = [",".join(f"d{i}{k}" for k in range(len(core))) for i, core in enumerate(cores)]
     made = [f"c{k}" for k in range(sample.ndim)]
-    return apply_gufunc(  # type: ignore[no-untyped-call]
+    return apply_gufunc(
         function, f"{','.join(f'({n})' for n in names)}->({','.join(made)})", *arrays, allow_rechunk=True,
         output_sizes=dict(zip(made, sample.shape, strict=True)), output_dtypes=sample.dtype,
     )  # fmt: skip

@@ -553,8 +553,8 @@ def test_steps_allocate_nothing_that_grows(audit):
     gc.collect()
     tracemalloc.start()
     in_use = []
-    for _ in range(14):
-        for _ in range(120):
+    for _ in range(20):
+        for _ in range(200):
             step(X, Y)
         in_use.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()

@@ -9,28 +9,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import trainings
+from trainings import ACTIVATIONS, OPTIMISERS
 
 import tinygrad_nn as tn
-from tinygrad_nn import nn, optim
+from tinygrad_nn import nn
 from tinygrad_nn.away import Away
 
-OPTIMISERS = {
-    "SGD": lambda p: optim.SGD(p, lr=0.1),
-    "momentum": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, dampening=0.3, weight_decay=1e-3),
-    "Nesterov": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
-    "Adagrad": lambda p: optim.Adagrad(p, lr=0.1),
-    "Adadelta": lambda p: optim.Adadelta(p),
-    "RMSprop": lambda p: optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
-    "Adam": lambda p: optim.Adam(p, lr=0.01),
-    "AMSGrad": lambda p: optim.Adam(p, lr=0.01, amsgrad=True, weight_decay=0.01),
-    "AdamW": lambda p: optim.AdamW(p, lr=0.01),
-    "NAdam": lambda p: optim.NAdam(p, lr=0.01),
-    "Rprop": lambda p: optim.Rprop(p),
-    "IDBD": lambda p: optim.IDBD(p),
-}
-ACTIVATIONS = [
-    "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign", "mish", "hard_tanh",
-]  # fmt: skip
 # A bias before BatchNorm has the gradient 0: of its rounding errors Adam makes steps of full size, others each time.
 LAYERS = {
     "BatchNorm": lambda d: [
@@ -69,16 +54,8 @@ def batch(i, kind, dtype):
 
 def training(optimiser, layers, loss, dtype):
     """Model and step."""
-    model = nn.Sequential(*LAYERS[layers](dtype), nn.Dense(8, 3, rng=1, dtype=dtype))
-    optimizer, cost = OPTIMISERS[optimiser](list(model.parameters())), LOSSES[loss][0]
-
-    def step(X, Y):
-        optimizer.zero_grad()
-        J = cost(model(X), Y)
-        J.backward()
-        optimizer.step()
-        return J
-
+    made = [*LAYERS[layers](dtype), nn.Dense(8, 3, rng=1, dtype=dtype)]
+    model, _, step = trainings.training(OPTIMISERS[optimiser], lambda: made, LOSSES[loss][0])
     return model, step
 
 

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import trainings
 from on_devices import in_process
 
 import tinygrad_nn as tn
@@ -22,17 +23,7 @@ def batch(i, n=16, labels=False):
 def training(loss=tn.mse, optimiser=lambda p: optim.Adam(p, lr=0.01), layers=None, dtype=np.float64):
     """Model, optimiser, and the step as it is written."""
     layers = layers or [nn.Dense(4, 8, "tanh", rng=0, dtype=dtype), nn.Dense(8, 3, rng=1, dtype=dtype)]
-    model = nn.Sequential(*layers)
-    optimizer = optimiser(list(model.parameters()))
-
-    def step(X, Y):
-        optimizer.zero_grad()
-        J = loss(model(X), Y)
-        J.backward()
-        optimizer.step()
-        return J
-
-    return model, optimizer, step
+    return trainings.training(optimiser, lambda: layers, loss)
 
 
 def pair(**how):

@@ -55,6 +55,18 @@ def assert_same(found, wanted):
             np.testing.assert_array_equal(np.signbit(a[a == 0]), np.signbit(b[b == 0]))
 
 
+def assert_same_program(seed):
+    """A random program, compiled and not: what it returns, its parameters, and what it leaves in a tensor."""
+    shapes, _ = program = test_programs.random_program(seed)
+    (parameters, seen, step), (others, seen_too, other) = (test_programs.make(seed, program) for _ in range(2))
+    compiled, rng = tn.compile(other), np.random.default_rng(seed)
+    with np.errstate(all="ignore"):
+        for _ in range(4):
+            x, y = rng.standard_normal(shapes[3]), rng.standard_normal((3, 4))
+            assert_same(compiled(x, y), step(x, y))
+            assert_same([*others, seen_too], [*parameters, seen])
+
+
 # --- what is written -------------------------------------------------------------------------------------------------
 
 
@@ -119,14 +131,7 @@ def test_all_trainings(part):
 @pytest.mark.usefixtures("python", "everywhere")
 def test_a_share_of_random_programs():
     for seed in range(10_000, 10_040):
-        shapes, _ = program = test_programs.random_program(seed)
-        (parameters, seen, step), (others, seen_too, other) = (test_programs.make(seed, program) for _ in range(2))
-        compiled, rng = tn.compile(other), np.random.default_rng(seed)
-        with np.errstate(all="ignore"):
-            for _ in range(4):
-                x, y = rng.standard_normal(shapes[3]), rng.standard_normal((3, 4))
-                assert_same(compiled(x, y), step(x, y))
-                assert_same([*others, seen_too], [*parameters, seen])
+        assert_same_program(seed)
 
 
 @pytest.mark.usefixtures("python", "everywhere")
@@ -210,14 +215,7 @@ def test_compiled_float32():
 @pytest.mark.usefixtures("everywhere")
 def test_compiled_random_programs():
     for seed in (1, 5):
-        shapes, _ = program = test_programs.random_program(seed)
-        (parameters, _, step), (others, _, other) = (test_programs.make(seed, program) for _ in range(2))
-        compiled, rng = tn.compile(other), np.random.default_rng(seed)
-        with np.errstate(all="ignore"):
-            for _ in range(4):
-                x, y = rng.standard_normal(shapes[3]), rng.standard_normal((3, 4))
-                assert_same(compiled(x, y), step(x, y))
-                assert_same(others, parameters)
+        assert_same_program(seed)
 
 
 def test_compiled_expressions_at_the_ends_of_numbers():

@@ -4,39 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from trainings import ACTIVATIONS, OPTIMISERS, training
 
 import tinygrad_nn as tn
 from tinygrad_nn import at_each_replay, nn, optim
 from tinygrad_nn.compiler import calls
 
-OPTIMISERS = {
-    "SGD": lambda p: optim.SGD(p, lr=0.1),
-    "momentum": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, dampening=0.3, weight_decay=1e-3),
-    "Nesterov": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
-    "Adagrad": lambda p: optim.Adagrad(p, lr=0.1),
-    "Adadelta": lambda p: optim.Adadelta(p),
-    "RMSprop": lambda p: optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
-    "Adam": lambda p: optim.Adam(p, lr=0.01),
-    "AMSGrad": lambda p: optim.Adam(p, lr=0.01, amsgrad=True, weight_decay=0.01),
-    "AdamW": lambda p: optim.AdamW(p, lr=0.01),
-    "NAdam": lambda p: optim.NAdam(p, lr=0.01),
-    "Rprop": lambda p: optim.Rprop(p),
-    "IDBD": lambda p: optim.IDBD(p),
-}
-ACTIVATIONS = [
-    "sigmoid",
-    "tanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "softplus",
-    "softsign",
-    "mish",
-    "hard_tanh",
-]
 LAYERS = {
     "softmax": lambda: [nn.Dense(4, 8, "tanh", rng=0), nn.Dense(8, 3, "softmax", rng=1)],
     "Dropout": lambda: [nn.Dense(4, 8, "tanh", rng=0), nn.Dropout(0.3, rng=5), nn.Dense(8, 3, rng=1)],
@@ -66,21 +39,6 @@ def labelled(i, d=4, k=3, n=16):
 def one_hot(i):
     X, y = labelled(i)
     return X, np.eye(3)[:, y]
-
-
-def training(optimiser, layers, loss):
-    """Model, optimiser and training step."""
-    model = nn.Sequential(*layers())
-    optimizer = optimiser(list(model.parameters()))
-
-    def step(X, Y):
-        optimizer.zero_grad()
-        J = loss(model(X), Y)
-        J.backward()
-        optimizer.step()
-        return J
-
-    return model, optimizer, step
 
 
 def assert_equal_training(optimiser, layers, loss, batch, steps=50, rtol=0.0):

@@ -1,5 +1,6 @@
 """Graphs to draw, the layout engines of this machine, and a browser that opens living pages."""
 
+import itertools
 import shutil
 
 import numpy as np
@@ -56,19 +57,39 @@ def chromium():
 
 
 @pytest.fixture
-def opened(chromium, tmp_path):
-    """Opens the page of a picture: `opened(picture)`; nothing may be requested, and no error logged."""
+def window(chromium):
+    """An empty page: `window(width, scheme, levels)`; nothing may be requested from elsewhere, and nothing logged.
+
+    `levels` are those of the console's messages that may not be there; all of them, unless given.
+    """
     contexts = []
 
-    def open_page(picture, width=1280, scheme="light", content=None):
+    def open_window(width=1280, scheme="light", levels=None):
         context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.wrong, page.asked = [], []
-        page.on("console", lambda message: page.wrong.append(message.text))
+        page.on("console", lambda message: (not levels or message.type in levels) and page.wrong.append(message.text))
         page.on("pageerror", lambda error: page.wrong.append(error.stack))
         page.on("request", lambda request: page.asked.append(request.url))
-        file = tmp_path / f"page{len(contexts)}.html"
+        return page
+
+    yield open_window
+    for context in contexts:
+        for page in context.pages:
+            assert page.wrong == []
+            assert [url for url in page.asked if not url.startswith(("file:", "data:", "blob:"))] == []
+        context.close()
+
+
+@pytest.fixture
+def opened(window, tmp_path):
+    """Opens the page of a picture: `opened(picture)`."""
+    numbers = itertools.count(1)
+
+    def open_page(picture, width=1280, scheme="light", content=None):
+        page = window(width, scheme)
+        file = tmp_path / f"page{next(numbers)}.html"
         file.write_text(picture.html() if content is None else content, "utf-8")
         page.goto(file.as_uri())
         page.wait_for_selector("[data-live]", state="attached")
@@ -76,9 +97,4 @@ def opened(chromium, tmp_path):
         page.root = page.locator("[data-live]").first
         return page
 
-    yield open_page
-    for context in contexts:
-        for page in context.pages:
-            assert page.wrong == []
-            assert [url for url in page.asked if not url.startswith(("file:", "data:", "blob:"))] == []
-        context.close()
+    return open_page

@@ -28,28 +28,16 @@ pytestmark = [
 
 
 @pytest.fixture
-def opened(chromium):
-    """Opens a page of the site: `opened(name)`; nothing may be requested from elsewhere, and no error logged."""
-    contexts = []
+def opened(window):
+    """Opens a page of the site: `opened(name)`."""
 
     def open_page(name, scheme="light"):
-        context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.wrong, page.asked = [], []
-        page.on("console", lambda message: message.type in ("error", "warning") and page.wrong.append(message.text))
-        page.on("pageerror", lambda error: page.wrong.append(error.stack))
-        page.on("request", lambda request: page.asked.append(request.url))
+        page = window(scheme=scheme, levels=("error", "warning"))
         page.goto((SITE / name).as_uri())
         page.wait_for_load_state("load")
         return page
 
-    yield open_page
-    for context in contexts:
-        for page in context.pages:
-            assert page.wrong == []
-            assert [url for url in page.asked if not url.startswith(("file:", "data:", "blob:"))] == []
-        context.close()
+    return open_page
 
 
 @pytest.mark.parametrize("name", by_day(PAGES, one_of=3))

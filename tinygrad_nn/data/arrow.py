@@ -166,7 +166,7 @@ def _read(
     for name in names:  # one after the other, so that only one is there twice
         column = _plain(table[name], kinds)
         fractions = isinstance(column, np.ndarray) and column.dtype.kind == "f"
-        nan = fractions and not np.isfinite(column).all()
+        nan = fractions and np.isnan(column).any()
         if fractions and _are_whole(column) and _find(data, b"+"):  # to Arrow, +5 is no integer
             return None
         if column is None or (nan and _find(data, b"nan(", b"NaN(")):
@@ -208,7 +208,7 @@ def _plain(column: Any, kinds: Any) -> Any:
     whole = kinds.is_int64(column.type)
     values = _joined(column.chunks, np.int64 if whole else np.float64)
     # Infinity is perhaps made of digits that are too many.
-    return None if not whole and not np.isfinite(values).all() and np.isinf(values).any() else values
+    return None if not whole and np.isinf(values).any() else values
 
 
 def _joined(chunks: list[Any], dtype: Any) -> Array:

@@ -280,3 +280,8 @@ def test_several_labels_at_a_time(tmp_path):
         assert predictions(tmp_path / "m.npz", tmp_path / "new.csv")[1].tolist() == [[1, 0], [0, 1], [0, 0]]
         names, values = predictions(tmp_path / "m.npz", tmp_path / "new.csv", proba=True)
         assert (names, values.shape) == (["high", "low"], (3, 2))
+
+
+def test_a_network_without_layers_gives_what_it_is_given():
+    rows = np.array([[0.5, 2.0], [1.0, -3.0]])
+    np.testing.assert_array_equal(tn.nn.Predictor(tn.nn.Sequential()).predict(rows), rows)

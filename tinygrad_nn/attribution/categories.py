@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_nn.modes import no_grad
 from tinygrad_nn.nn import Embedding, FeatureEmbedding, Module, Predictor, Sequential
+from tinygrad_nn.nn.containers import in_order
 from tinygrad_nn.nn.embedding import category
 from tinygrad_nn.tensor import Tensor
 
@@ -50,19 +51,12 @@ def looked_up(network: Any) -> LookUp | None:
     """The embedding that a network begins with, and the rest of it; None where it does not begin with one."""
     if isinstance(network, Predictor):
         network = network.network
-    first, *behind = _layers(network)
+    first, *behind = in_order(network)
     if not isinstance(first, (Embedding, FeatureEmbedding)):
         return None
     rest = Sequential()
     rest.layers = tuple(behind)  # which keep their names
     return LookUp(first, rest)
-
-
-def _layers(network: Any) -> list[Any]:
-    """The layers one after the other, of networks within networks too."""
-    if isinstance(network, Sequential) and type(network).forward is Sequential.forward and len(network):
-        return [layer for part in network for layer in _layers(part)]
-    return [network]
 
 
 def refuse_lost_categories(caller: str, output: Any) -> None:

@@ -16,7 +16,7 @@ from tinygrad_nn.nn.sparse import is_sparse
 from tinygrad_nn.ops import shaping
 from tinygrad_nn.tensor import Tensor, tensor
 
-__all__ = ["Flatten", "Residual", "Sequential"]
+__all__ = ["Flatten", "Residual", "Sequential", "in_order"]
 
 
 class Sequential(Module):
@@ -150,3 +150,10 @@ class Flatten(Module):
 
     def _settings(self) -> dict[str, Any]:
         return {}
+
+
+def in_order(network: Any) -> list[Any]:
+    """The layers one after the other, of networks within networks too; what is none of these is one by itself."""
+    if isinstance(network, Sequential) and type(network).forward is Sequential.forward and len(network):
+        return [layer for part in network for layer in in_order(part)]
+    return [network]

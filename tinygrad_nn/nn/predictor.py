@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_nn.data import Preprocessor, Table, from_rows
 from tinygrad_nn.data.features import Categories
 from tinygrad_nn.errors import ShapeError
-from tinygrad_nn.nn.containers import Sequential
+from tinygrad_nn.nn.containers import in_order
 from tinygrad_nn.nn.dense import Activation, Dense
 from tinygrad_nn.nn.dropout import Dropout
 from tinygrad_nn.nn.module import Module
@@ -78,14 +78,14 @@ class Predictor(Module):
         self._labels = None if classes is None else _labels(classes)
         if preprocessor is not None:
             self._check_fit(preprocessor.n_features)
-        weighing = [layer for layer in _layers(network) if not isinstance(layer, (Activation, Dropout))]
+        weighing = [layer for layer in in_order(network) if not isinstance(layer, (Activation, Dropout))]
         if weighing and isinstance(weighing[-1], Dense):
             self._check_outputs(weighing[-1].out_features)
         self.number_layers()
 
     def _check_fit(self, n_features: int) -> None:
         first = next((m for m in self.network.modules() if hasattr(m, "in_features")), None)
-        layers = _layers(self.network)
+        layers = in_order(self.network)
         if first is not None and layers and first is layers[0] and first.in_features != n_features:
             raise ShapeError(
                 f"Predictor: the network takes {first.in_features} features, the preprocessor makes {n_features}: "
@@ -215,7 +215,7 @@ class Predictor(Module):
 
     def _features_in(self) -> int | None:
         """How many numbers an example has, where the first layer says so."""
-        first = _layers(self.network)[0]
+        first = in_order(self.network)[0]
         found = getattr(first, "in_features", getattr(first, "features", None))
         found = found[0] if isinstance(found, tuple) and len(found) == 1 else found
         return found if isinstance(found, int) else None
@@ -253,13 +253,6 @@ class Predictor(Module):
     def __repr__(self) -> str:
         said = super().__repr__()
         return said if self.preprocessor is None else f"{said}\n  preprocessor: {self.preprocessor!r}"
-
-
-def _layers(network: Module) -> list[Module]:
-    """The layers one after the other, of networks within networks too."""
-    if isinstance(network, Sequential) and type(network).forward is Sequential.forward:
-        return [layer for part in network for layer in _layers(part)]
-    return [network]
 
 
 def _pieces(columns: Any) -> Iterator[Any]:
